@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * A connector as a table: the shape of its payload, its fields, its metrics, its log line.
+ *
+ * A connector is one `const struct kvtel_connector` in one file. Everything after it (stats, log line, Prometheus
+ * families, native recording) reads the table, so a new connector is a new table and no code elsewhere.
+ */
+#ifndef KVTEL_CONNECTOR_H
+#define KVTEL_CONNECTOR_H
+
+#include <kvtel/base.h>
+#include <kvtel/transfer_config.h>
+
+KVTEL_BEGIN_DECLS
+
+/** How a payload (vLLM's `KVConnectorStats.data`) is laid out. */
+enum kvtel_shape {
+    KVTEL_SHAPE_NONE,    /**< the connector has no stats */
+    KVTEL_SHAPE_COLUMNS, /**< {field: [numbers]}, some fields a lone number */
+    KVTEL_SHAPE_ROWS,    /**< {operation: [{field: value}]} */
+    KVTEL_SHAPE_COUNTS,  /**< {operation: {field: number}} */
+    KVTEL_SHAPE_TYPED,   /**< {"types": {metric: type}, "data": {metric: {label values: number or [numbers]}}, "info": ...} */
+    KVTEL_SHAPE_MULTI    /**< {class name: payload}: a MultiConnector */
+};
+
+enum kvtel_unit { KVTEL_UNIT_COUNT, KVTEL_UNIT_SECONDS, KVTEL_UNIT_BYTES, KVTEL_UNIT_RATIO };
+
+/** What a field holds and how two of them are aggregated. */
+enum kvtel_field_kind {
+    KVTEL_FIELD_SAMPLES, /**< list of measurements; joined */
+    KVTEL_FIELD_EVENTS,  /**< list of increments; joined */
+    KVTEL_FIELD_LEVEL,   /**< list of readings, the last counts; the newer's last is appended */
+    KVTEL_FIELD_TOTAL,   /**< a lone number; added */
+    KVTEL_FIELD_TEXT     /**< text (of a row) */
+};
+
+struct kvtel_field {
+    const char *key;
+    enum kvtel_field_kind kind;
+    enum kvtel_unit unit;
+    unsigned row; /**< columns with the same number above 0 describe the same transfers: equally long, one row a transfer */
+};
+
+enum kvtel_metric_type { KVTEL_COUNTER, KVTEL_GAUGE, KVTEL_HISTOGRAM };
+
+/** Upper bounds of explicit buckets, ascending, without +Inf. */
+struct kvtel_buckets {
+    const double *bounds;
+    size_t count;
+};
+
+/** What of its fields a metric takes. */
+enum kvtel_feed {
+    KVTEL_FEED_VALUES, /**< histogram: each value; counter: their sum; gauge: the last */
+    KVTEL_FEED_COUNT,  /**< counter: how many rows */
+    KVTEL_FEED_INFO    /**< gauge set to 1, labels filled from the payload's "info" */
+};
+
+#define KVTEL_METRIC_LABELS 8
+#define KVTEL_METRIC_FIELDS 4
+
+/** One Prometheus family. */
+struct kvtel_metric {
+    const char *name; /**< with prefix, e.g. "vllm:nixl_xfer_time_seconds"; a counter's name as vLLM gives it, with or without _total */
+    enum kvtel_metric_type type;
+    const char *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
+    /** What feeds it: keys of fields, or for KVTEL_SHAPE_TYPED names of metrics in the payload; all of them together,
+     * or, where `values` is given, fields[i] into the series of values[i]. Empty for a typed metric that feeds itself. */
+    const char *fields[KVTEL_METRIC_FIELDS];
+    enum kvtel_feed feed;
+    /** Own labels, after model_name and engine. In KVTEL_SHAPE_ROWS and _COUNTS a label is filled from the row's text
+     * field of the same name, any other (operation, transfer_type) from the operation's name. */
+    const char *labels[KVTEL_METRIC_LABELS];
+    const char *values[KVTEL_METRIC_FIELDS]; /**< values of its only label; these series are made up front for every engine */
+    const struct kvtel_buckets *buckets;     /**< histograms only */
+    enum kvtel_unit unit;                    /**< chooses a histogram's exponential range */
+    bool (*when)(const struct kvtel_transfer_config *config); /**< NULL: always */
+};
+
+/** How a line of the log (an entry of `reduce()`) is computed. `fields` together, in order. */
+enum kvtel_reduction_kind {
+    KVTEL_REDUCE_COUNT,  /**< how many values; integer */
+    KVTEL_REDUCE_TOTAL,  /**< their sum as Python's sum(): integer if all are */
+    KVTEL_REDUCE_MEAN,   /**< mean * scale, rounded */
+    KVTEL_REDUCE_P90,    /**< 90th percentile * scale, rounded */
+    KVTEL_REDUCE_RATE,   /**< (sum(fields[0]) * scale) / sum(fields[1]), rounded */
+    KVTEL_REDUCE_LAST,   /**< last value * scale, rounded; no line when there is none */
+    KVTEL_REDUCE_MATCHES /**< KVTEL_SHAPE_ROWS: how many rows hold the text `match` in fields[0] */
+};
+
+/** How vLLM's connector adds and ranks; the connectors differ. */
+enum kvtel_arithmetic {
+    KVTEL_NUMPY, /**< pairwise sums; percentile by linear interpolation */
+    KVTEL_PLAIN, /**< left to right sums, sum()/len() */
+    KVTEL_EXACT  /**< statistics.fmean (correctly rounded sum); percentile by nearest rank */
+};
+
+struct kvtel_reduction {
+    const char *key; /**< of the log line; in KVTEL_SHAPE_ROWS and _COUNTS the operation's name comes before it */
+    enum kvtel_reduction_kind kind;
+    const char *fields[KVTEL_METRIC_FIELDS];
+    double scale; /**< 0: 1 */
+    int digits;   /**< decimals */
+    bool always;  /**< computed even when the connector's `primary` field is empty (other lines are then integer 0) */
+    const char *match;
+};
+
+/** Failures that a connector can record. */
+#define KVTEL_FAILURE_LIST(X)                                                              \
+    X(KVTEL_FAILED_TRANSFER, "transfer")             /* the transfer itself */             \
+    X(KVTEL_FAILED_HANDSHAKE, "handshake")           /* with the peer, before a transfer */ \
+    X(KVTEL_FAILED_NOTIFICATION, "notification")     /* of the peer, after a transfer */   \
+    X(KVTEL_FAILED_RECEIVE, "receive")               /* the receiving side gave up */      \
+    X(KVTEL_FAILED_EXPIRED, "expired")               /* blocks were freed before anyone fetched them */ \
+    X(KVTEL_FAILED_LATE, "late_notification")        /* a notification after expiry */     \
+    X(KVTEL_FAILED_ALLOCATION, "allocation")         /* no room to put blocks */           \
+    X(KVTEL_FAILED_SAVE, "save")                                                           \
+    X(KVTEL_FAILED_LOAD, "load")
+
+enum kvtel_failure {
+#define X(name, label) name,
+    KVTEL_FAILURE_LIST(X)
+#undef X
+        KVTEL_FAILURE_COUNT
+};
+/** The class as text, e.g. "handshake". Static; NULL outside the list. Any thread. */
+KVTEL_API const char *kvtel_failure_label(enum kvtel_failure failure);
+
+/** Which field counts a class of failure. */
+struct kvtel_failure_field {
+    enum kvtel_failure failure;
+    const char *field;
+};
+
+/** Which fields describe one kind of transfer. Feeds kvtel's own log line and summary, and native recording. A field may
+ * hold samples (quantiles are known) or a total (only the sum is). NULL where the connector does not measure it. */
+struct kvtel_flow {
+    const char *name; /**< "transfer", "load", "store"; KVTEL_SHAPE_ROWS and _COUNTS: "*", each operation is a flow */
+    const char *time; /**< seconds from start to completion */
+    const char *post; /**< seconds to post the request */
+    const char *bytes;
+    const char *descriptors;
+    const char *count;  /**< a total of transfers, where no field has samples */
+    const char *failed; /**< a total of failed transfers of this flow */
+};
+
+/** A configured name (vLLM's `kv_connector`) and the class behind it, which is a MultiConnector child's key. */
+struct kvtel_connector_name {
+    const char *name;
+    const char *class_name; /**< NULL: the same */
+};
+
+struct kvtel_stats;
+struct kvtel_prom_metrics;
+struct kvtel_prom_options;
+
+/** A connector. Lists are ended by an entry whose first member is NULL (fields, names, metrics, reduce, flows, content)
+ * or by `field` NULL (failures). Immutable and static: what uses it keeps the pointer. */
+struct kvtel_connector {
+    const struct kvtel_connector_name *names;
+    enum kvtel_shape shape;
+    const struct kvtel_field *fields;
+    const struct kvtel_metric *metrics;
+    const struct kvtel_reduction *reduce;
+    const struct kvtel_flow *flows;
+    const struct kvtel_failure_field *failures;
+    const char *const *content; /**< keys that make stats not empty when one of them is not; NULL: any key */
+    const char *primary;        /**< when this field is empty or 0, lines without `always` are integer 0; NULL: none */
+    bool silent_when_empty;     /**< an empty `primary` gives no line at all */
+    bool sorted;                /**< operations are printed sorted by name, not in the order seen */
+    bool has_info;              /**< KVTEL_SHAPE_TYPED: the payload carries "info" */
+    enum kvtel_arithmetic arithmetic;
+    const char *const *hidden;           /**< KVTEL_SHAPE_TYPED: metrics that no log line shows */
+    const struct kvtel_connector *older; /**< table of the payloads of older versions of vLLM, if they differ in shape */
+    /** NULL: kvtel_prom_metrics_create_generic(). For a connector that needs code; see prom.h. */
+    enum kvtel_status (*build_prom_metrics)(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
+                                            struct kvtel_prom_metrics **metrics);
+};
+
+/** Shorthand for tables in C. */
+#define KVTEL_NAMES(...) (const struct kvtel_connector_name[]) { __VA_ARGS__, { NULL, NULL } }
+#define KVTEL_FIELDS(...) (const struct kvtel_field[]) { __VA_ARGS__, { .key = NULL } }
+#define KVTEL_METRICS(...) (const struct kvtel_metric[]) { __VA_ARGS__, { .name = NULL } }
+#define KVTEL_REDUCE(...) (const struct kvtel_reduction[]) { __VA_ARGS__, { .key = NULL } }
+#define KVTEL_FLOWS(...) (const struct kvtel_flow[]) { __VA_ARGS__, { .name = NULL } }
+#define KVTEL_FAILURES(...) (const struct kvtel_failure_field[]) { __VA_ARGS__, { .field = NULL } }
+#define KVTEL_KEYS(...) (const char *const[]) { __VA_ARGS__, NULL }
+#define KVTEL_BUCKETS(...)                                                            \
+    &(const struct kvtel_buckets)                                                     \
+    {                                                                                 \
+        .bounds = (const double[]){ __VA_ARGS__ },                                    \
+        .count = sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double)             \
+    }
+/** Defines a connector of the build; its file in src/connectors/ has the same name. */
+#define KVTEL_CONNECTOR(id) const struct kvtel_connector kvtel_connector_##id
+
+/** The table of a configured name or of a class name; NULL when nobody knows it. Any thread. */
+KVTEL_API const struct kvtel_connector *kvtel_connector_find(const char *name);
+/** The class behind a configured name ("NixlConnector" is NixlPullConnector's); `name` itself when nobody knows it. */
+KVTEL_API const char *kvtel_connector_class(const char *name);
+/** The i-th table of all, registered ones last; NULL past the end. Any thread. */
+KVTEL_API const struct kvtel_connector *kvtel_connector_at(size_t i);
+/** Adds a table of the caller's for the life of the process. At most 64.
+ * @return KVTEL_OK, KVTEL_E_ARGUMENT (no name, or a name that is taken), KVTEL_E_LIMIT. Any thread. */
+KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector);
+
+/** One finished transfer, as a native user records it. Leave at 0 what was not measured. */
+struct kvtel_transfer {
+    uint64_t duration_ns; /**< from start to completion */
+    uint64_t post_ns;     /**< to post the request */
+    uint64_t bytes;
+    uint64_t descriptors; /**< contiguous pieces, or keys of a store */
+    uint64_t failed;      /**< keys of a store that failed */
+};
+
+KVTEL_END_DECLS
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Exposition: a snapshot as text that Prometheus reads.
+ */
+#ifndef KVTEL_EXPOSITION_H
+#define KVTEL_EXPOSITION_H
+
+#include <kvtel/snapshot.h>
+
+KVTEL_BEGIN_DECLS
+
+/** A growing buffer that keeps its memory between two uses. Start from {0}. Single owner. */
+struct kvtel_buffer {
+    char *bytes; /**< not NUL-terminated */
+    size_t size;
+    size_t capacity;
+};
+/** Frees the memory and makes it {0} again. NULL is fine. */
+KVTEL_API void kvtel_buffer_free(struct kvtel_buffer *buffer);
+
+/** Content-Type of the text format. */
+#define KVTEL_CONTENT_TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
+
+/** Appends the snapshot in Prometheus' text format 0.0.4, as prometheus_client prints it: families and series in the order in which they
+ * were made, labels sorted by name, numbers as Python's repr. Bytes of label values that are no UTF-8 become U+FFFD.
+ * @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is as before */
+KVTEL_API enum kvtel_status kvtel_exposition_text(const struct kvtel_snapshot *snapshot, struct kvtel_buffer *buffer);
+
+KVTEL_END_DECLS
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * All of kvtel. Each header also stands alone.
+ */
+#ifndef KVTEL_KVTEL_H
+#define KVTEL_KVTEL_H
+
+#include <kvtel/base.h>
+#include <kvtel/connector.h>
+#include <kvtel/diagnostics.h>
+#include <kvtel/exposition.h>
+#include <kvtel/logging.h>
+#include <kvtel/prom.h>
+#include <kvtel/snapshot.h>
+#include <kvtel/stats.h>
+#include <kvtel/store.h>
+#include <kvtel/transfer_config.h>
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * vLLM's KVConnectorLogging: the log line of an interval.
+ */
+#ifndef KVTEL_LOGGING_H
+#define KVTEL_LOGGING_H
+
+#include <kvtel/stats.h>
+#include <kvtel/transfer_config.h>
+
+KVTEL_BEGIN_DECLS
+
+enum kvtel_log_style {
+    KVTEL_LOG_DEFAULT, /**< one line per connector and engine, with failures, quantiles and both rates */
+    KVTEL_LOG_VLLM     /**< vLLM's line, to the letter, one over all engines */
+};
+
+/** Takes one finished line without newline; `line` is borrowed until it returns. */
+typedef void (*kvtel_log_fn)(void *context, const char *line);
+
+/** Accumulates stats between two log calls. Opaque. Single owner. */
+struct kvtel_logging;
+
+/** @param config borrowed for the life of the object. @param diagnostics borrowed likewise, may be NULL: an unknown connector, or one
+ * without stats, is warned about once, ever, and logs nothing. @return owned, or NULL without memory */
+KVTEL_API struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *config, enum kvtel_log_style style,
+                                                     struct kvtel_diagnostics *diagnostics);
+KVTEL_API void kvtel_logging_destroy(struct kvtel_logging *logging);
+
+/** What is known of a payload beside its content. Leave at 0 what is not. */
+struct kvtel_observation {
+    uint32_t engine;
+    uint32_t ranks;   /**< workers that the payload was aggregated from; 0: not known */
+    double timestamp; /**< seconds, of any clock that all observations of this object share; 0: not known */
+};
+
+/** Adds stats to the interval; `stats` stays as it is. @param observation may be NULL (engine 0).
+ * @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_MISMATCH, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_logging_observe(struct kvtel_logging *logging, const struct kvtel_stats *stats,
+                                                  const struct kvtel_observation *observation);
+/** The same from a payload's bytes. @return also what kvtel_stats_decode() returns; error may be NULL */
+KVTEL_API enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, enum kvtel_format format, const void *bytes,
+                                                          size_t size, const struct kvtel_observation *observation, struct kvtel_error *error);
+
+/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets.
+ * @param interval_seconds wall-clock length of the interval, for the wall-clock rate; 0: from the observations' timestamps
+ * @return KVTEL_OK, KVTEL_E_NOMEM (no line, the interval is kept) */
+KVTEL_API enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interval_seconds, kvtel_log_fn sink, void *context);
+/** Forgets the interval without a line. */
+KVTEL_API void kvtel_logging_reset(struct kvtel_logging *logging);
+
+KVTEL_END_DECLS
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * vLLM's KVConnectorPromMetrics and KVConnectorProm: stats into Prometheus metrics, per connector and engine.
+ */
+#ifndef KVTEL_PROM_H
+#define KVTEL_PROM_H
+
+#include <kvtel/connector.h>
+#include <kvtel/diagnostics.h>
+#include <kvtel/stats.h>
+
+KVTEL_BEGIN_DECLS
+
+struct kvtel_store;
+
+/** A family to be made: names are borrowed until the call returns. */
+struct kvtel_family_spec {
+    const char *name; /**< a counter's without _total */
+    enum kvtel_metric_type type;
+    const char *help;
+    const char *const *labelnames; /**< model_name, engine, then the metric's own */
+    size_t label_count;
+    const struct kvtel_buckets *buckets; /**< histograms only */
+    enum kvtel_unit unit;
+};
+
+/** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and live as long
+ * as it does. kvtel calls from one thread at a time. */
+struct kvtel_metric_types {
+    void *context;
+    /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition. */
+    enum kvtel_status (*family)(void *context, const struct kvtel_family_spec *spec, void **family);
+    /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: past the cap. */
+    enum kvtel_status (*child)(void *context, void *family, const char *const *values, size_t count, void **child);
+    void (*increase)(void *context, void *child, double amount); /**< counter; amount >= 0 */
+    void (*set)(void *context, void *child, double value);       /**< gauge */
+    void (*observe)(void *context, void *child, const double *values, size_t count); /**< histogram; values >= 0 and finite */
+};
+
+/** The default: metrics live in a store, written through a lane of its own. `store` must outlive what uses the types.
+ * @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (no lane left) */
+KVTEL_API enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, struct kvtel_metric_types *types);
+
+/** Label values of one engine, in the order of labelnames. */
+struct kvtel_engine_labels {
+    uint32_t engine;
+    const char *const *values;
+};
+
+/** What vLLM passes to both classes. Borrowed until the create call returns, except `types`' handles and `diagnostics`. */
+struct kvtel_prom_options {
+    const struct kvtel_transfer_config *config; /**< borrowed for the life of the object */
+    struct kvtel_metric_types types;
+    const char *const *labelnames; /**< usually model_name, engine */
+    size_t label_count;
+    const struct kvtel_engine_labels *engines; /**< per_engine_labelvalues */
+    size_t engine_count;
+    struct kvtel_diagnostics *diagnostics; /**< may be NULL; outlives the object */
+};
+
+/** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the order of `engines`.
+ * Unchanged on failure; what the implementation made stays made. */
+KVTEL_API enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
+                                                           const struct kvtel_engine_labels *engines, size_t engine_count,
+                                                           size_t label_count, void **children);
+
+/** What a connector's metrics must do. */
+struct kvtel_prom_metrics_vtable {
+    /** Records one payload. KVTEL_E_ENGINE: the engine was not declared; KVTEL_E_MISMATCH: stats of another connector. */
+    enum kvtel_status (*observe)(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
+    void (*destroy)(struct kvtel_prom_metrics *metrics);
+};
+/** vLLM's KVConnectorPromMetrics: the base. A connector that needs code puts it first in a struct of its own. Single owner. */
+struct kvtel_prom_metrics {
+    const struct kvtel_prom_metrics_vtable *vtable;
+    const struct kvtel_connector *connector;
+};
+
+/** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show zeros.
+ * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_MISMATCH, KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
+                                                              struct kvtel_prom_metrics **metrics);
+/** vLLM's build_prom_metrics(): the connector's own function, or the generic metrics. `options->config` names the connector. */
+KVTEL_API enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics);
+KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
+KVTEL_API void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics);
+
+/** vLLM's KVConnectorProm: the configured connector's metrics, or none. Single owner. */
+struct kvtel_prom;
+
+/** A connector without stats, or one that nobody knows, is no error: kvtel_prom_observe() then does nothing (and the unknown one is
+ * warned about once). @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
+KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom);
+/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics */
+KVTEL_API enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel_stats *stats, uint32_t engine);
+KVTEL_API void kvtel_prom_destroy(struct kvtel_prom *prom);
+
+KVTEL_END_DECLS
+#endif

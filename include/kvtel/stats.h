@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * vLLM's KVConnectorStats: what one connector observed since the last reset.
+ */
+#ifndef KVTEL_STATS_H
+#define KVTEL_STATS_H
+
+#include <kvtel/connector.h>
+#include <kvtel/diagnostics.h>
+
+KVTEL_BEGIN_DECLS
+
+/** Interval container of one connector. Opaque. Single owner: calls on one object are not concurrent. */
+struct kvtel_stats;
+
+/** Samples kept before they are summarised, over all columns of one object. */
+#define KVTEL_SAMPLE_LIMIT 1000000
+
+/** Empty stats.
+ * @param connector   a table with stats; borrowed for the life of the stats
+ * @param diagnostics borrowed for the life of the stats; NULL: what is refused is not counted
+ * @return owned: kvtel_stats_destroy(); NULL without memory or when the connector has no stats */
+KVTEL_API struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics);
+KVTEL_API void kvtel_stats_destroy(struct kvtel_stats *stats);
+KVTEL_API const struct kvtel_connector *kvtel_stats_connector(const struct kvtel_stats *stats);
+
+/** Caps the samples kept (default KVTEL_SAMPLE_LIMIT; 0 summarises at once). Past it each list becomes a distribution: counts and
+ * sums stay exact, quantiles are within 1 %, the list itself can no longer be encoded. Decoding never summarises. */
+KVTEL_API void kvtel_stats_set_sample_limit(struct kvtel_stats *stats, size_t limit);
+/** Whether some list has become a distribution. */
+KVTEL_API bool kvtel_stats_is_summarised(const struct kvtel_stats *stats);
+
+/** Forgets all observations. */
+KVTEL_API void kvtel_stats_reset(struct kvtel_stats *stats);
+/** Whether nothing was observed, by the connector's own rule. */
+KVTEL_API bool kvtel_stats_is_empty(const struct kvtel_stats *stats);
+
+/** Adds `other` to `stats`; `other` stays as it is. Unchanged on failure.
+ * @return KVTEL_OK, KVTEL_E_MISMATCH (another connector or shape), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_aggregate(struct kvtel_stats *stats, const struct kvtel_stats *other);
+
+/** Moves what was observed into a new object and leaves `stats` empty (a worker's delta).
+ * @param delta out, owned. @return KVTEL_OK, KVTEL_E_NOMEM (nothing moved) */
+KVTEL_API enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stats, struct kvtel_stats **delta);
+
+/** Replaces the content by a payload. Fields and rows that cannot be used are refused one by one, counted in the stats'
+ * diagnostics, and the rest is applied. On failure nothing is: the content is as before.
+ * @param error may be NULL
+ * @return KVTEL_OK; KVTEL_E_SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (not a map), _NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes, size_t size,
+                                               struct kvtel_error *error);
+/** Writes the payload; what was decoded comes out equal.
+ * @param bytes out, owned, free() it; NUL-terminated past `size`. @return KVTEL_OK, KVTEL_E_SUMMARISED, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes, size_t *size);
+
+/** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first.
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_NOMEM (nothing added) */
+KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow, const struct kvtel_transfer *transfer);
+/** Adds one failure. @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector does not count this class), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvtel_failure failure);
+/** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok" completes).
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector has no operations), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status,
+                                                         const struct kvtel_transfer *transfer);
+/** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by `key`.
+ * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED); @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels, size_t label_count,
+                                                     double value);
+
+enum kvtel_reduced_kind { KVTEL_REDUCED_INTEGER, KVTEL_REDUCED_DOUBLE, KVTEL_REDUCED_DICT };
+
+struct kvtel_reduced;
+
+/** An entry of a reduced dict: ordered, integers and doubles kept apart. */
+struct kvtel_reduced_entry {
+    const char *key; /**< UTF-8, NUL-terminated */
+    enum kvtel_reduced_kind kind;
+    int64_t integer;
+    double number;
+    const struct kvtel_reduced *dict; /**< a MultiConnector's child */
+};
+/** Entries in the order that vLLM prints them. Owned by the caller of kvtel_stats_reduce(). */
+struct kvtel_reduced {
+    struct kvtel_reduced_entry *entries;
+    size_t count;
+};
+
+/** vLLM's reduce(): the interval's observations as a few representative values, in vLLM's keys, order and rounding.
+ * @param reduced out, owned: kvtel_reduced_destroy(). @return KVTEL_OK, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_reduce(const struct kvtel_stats *stats, struct kvtel_reduced **reduced);
+KVTEL_API void kvtel_reduced_destroy(struct kvtel_reduced *reduced);
+/** The entry of a key, or NULL. */
+KVTEL_API const struct kvtel_reduced_entry *kvtel_reduced_find(const struct kvtel_reduced *reduced, const char *key);
+
+KVTEL_END_DECLS
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * The store: cumulative metrics of one process, in the heap or in a file that an exporter maps.
+ *
+ * A store has families, series (label sets of a family) and lanes. A lane has one writer, so that writing takes no lock
+ * and no atomic read-modify-write; a snapshot adds the lanes up. src/store/layout.h and docs/store-format.md say where each byte is.
+ */
+#ifndef KVTEL_STORE_H
+#define KVTEL_STORE_H
+
+#include <kvtel/base.h>
+#include <kvtel/connector.h>
+#include <kvtel/prom.h>
+
+KVTEL_BEGIN_DECLS
+
+struct kvtel_store;
+struct kvtel_lane;
+
+/** Zero is the default of every option. Text is borrowed until the call returns. */
+struct kvtel_store_options {
+    size_t size;            /**< sizeof(struct kvtel_store_options); KVTEL_STORE_OPTIONS() sets it */
+    const char *model_name; /**< label of every series that a recorder makes; NULL: "" */
+    const char *connector;  /**< who writes, for people; NULL: "" */
+    uint32_t engine;        /**< default engine of a recorder */
+    uint32_t rank;          /**< of the writer inside its engine */
+    uint32_t max_series;    /**< series of one family; 0: 10,000 */
+    uint32_t max_lanes;     /**< 0: 256 */
+    const char *dir;        /**< kvtel_store_open(): NULL: $KVTEL_STORE_DIR, else a per-user directory in shared memory */
+    uint32_t mode;          /**< permission bits of the file; 0: 0600 */
+    uint64_t lane_bytes;    /**< reserved for one lane; 0: chosen from the series */
+};
+#define KVTEL_STORE_OPTIONS(...) (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
+
+/** A store in the heap. @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory */
+KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);
+/** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more. */
+KVTEL_API void kvtel_store_close(struct kvtel_store *store);
+
+/** Makes a family, or finds the one of this name. Any thread.
+ * @param family out, valid for the life of the store
+ * @return KVTEL_OK; KVTEL_E_MISMATCH (same name, other type, labels or buckets), KVTEL_E_ARGUMENT (not a metric or label name,
+ * buckets not ascending or not finite), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
+/** Makes or finds the series of these label values (UTF-8; what is not is replaced when exposed). Any thread.
+ * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap: counted in the store's dropped series), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
+                                               uint32_t *series);
+/** How often a new series was refused because its family was at its cap. Any thread. */
+KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
+
+/** Takes a free lane. Its totals stay when it is closed, and the next owner adds to them. Any thread.
+ * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane);
+/** Gives the lane back for reuse. NULL is fine. Only by its owner. */
+KVTEL_API void kvtel_lane_close(struct kvtel_lane *lane);
+
+/** Adds to a counter. Negative, infinite or NaN amounts are refused: false. Only the lane's owner; no lock, no system call. */
+KVTEL_API bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount);
+/** Sets a gauge; among lanes and stores the newest set wins. Reads the clock. Only the lane's owner. */
+KVTEL_API bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value);
+/** Adds values to a histogram. Values below 0, infinite or NaN are left out: returns how many were taken. Only the lane's owner. */
+KVTEL_API size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
+
+KVTEL_END_DECLS
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * vLLM's KVTransferConfig: the JSON of `--kv-transfer-config`, as it is.
+ */
+#ifndef KVTEL_TRANSFER_CONFIG_H
+#define KVTEL_TRANSFER_CONFIG_H
+
+#include <kvtel/base.h>
+
+KVTEL_BEGIN_DECLS
+
+struct kvtel_connector;
+
+/** Immutable after parsing: any thread may read it. */
+struct kvtel_transfer_config;
+
+/** Parses `{"kv_connector": ..., "kv_connector_extra_config": {...}, ...}`; keys that kvtel does not use are ignored.
+ * @param config out, owned: kvtel_transfer_config_destroy()
+ * @param error  may be NULL
+ * @return KVTEL_OK, KVTEL_E_SYNTAX, KVTEL_E_TYPE (no kv_connector string, children not a list), KVTEL_E_DEPTH, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_transfer_config_parse(enum kvtel_format format, const void *bytes, size_t size,
+                                                        struct kvtel_transfer_config **config, struct kvtel_error *error);
+/** A configuration that says a connector's name and nothing else. @return owned, or NULL without memory. */
+KVTEL_API struct kvtel_transfer_config *kvtel_transfer_config_of(const char *connector_name);
+KVTEL_API void kvtel_transfer_config_destroy(struct kvtel_transfer_config *config);
+
+/** `kv_connector`. Borrowed until destroy. */
+KVTEL_API const char *kvtel_transfer_config_connector_name(const struct kvtel_transfer_config *config);
+/** The table of `kv_connector`, or NULL when nobody knows the name. */
+KVTEL_API const struct kvtel_connector *kvtel_transfer_config_connector(const struct kvtel_transfer_config *config);
+
+/** `kv_connector_extra_config.KEY` as text or number. Borrowed until destroy; `fallback` when absent or of another type. */
+KVTEL_API const char *kvtel_transfer_config_text(const struct kvtel_transfer_config *config, const char *key, const char *fallback);
+KVTEL_API double kvtel_transfer_config_number(const struct kvtel_transfer_config *config, const char *key, double fallback);
+/** The `type` of the i-th entry of `kv_connector_extra_config.secondary_tiers`, or NULL past the end. Borrowed until destroy. */
+KVTEL_API const char *kvtel_transfer_config_tier(const struct kvtel_transfer_config *config, size_t i);
+
+/** Children of a MultiConnector (`kv_connector_extra_config.connectors`). Borrowed until destroy; NULL past the end. */
+KVTEL_API size_t kvtel_transfer_config_child_count(const struct kvtel_transfer_config *config);
+KVTEL_API const struct kvtel_transfer_config *kvtel_transfer_config_child(const struct kvtel_transfer_config *config, size_t i);
+
+/** vLLM's `--kv-cache-metrics`, which is no part of the JSON: some connectors export more with it. Default false. Children follow.
+ * Call before the configuration is shared. */
+KVTEL_API void kvtel_transfer_config_set_cache_metrics(struct kvtel_transfer_config *config, bool on);
+KVTEL_API bool kvtel_transfer_config_cache_metrics(const struct kvtel_transfer_config *config);
+
+KVTEL_END_DECLS
+#endif
