@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Status texts, labels, the version, and the filling of errors. */
+#include <kvtel/base.h>
+#include <kvtel/connector.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+const char *kvtel_status_text(enum kvtel_status status)
+{
+    switch (status) {
+#define X(name, value, text) \
+    case name:               \
+        return text;
+        KVTEL_STATUS_LIST(X)
+#undef X
+    }
+    return "unknown status";
+}
+
+const char *kvtel_version(void)
+{
+    return KVTEL_VERSION;
+}
+
+const char *kvtel_failure_label(enum kvtel_failure failure)
+{
+    static const char *const labels[] = {
+#define X(name, label) [name] = label,
+        KVTEL_FAILURE_LIST(X)
+#undef X
+    };
+    return (size_t)failure < KVTEL_FAILURE_COUNT ? labels[failure] : NULL;
+}
+
+enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status, size_t offset, const char *format, ...)
+{
+    if (!error)
+        return status;
+    *error = (struct kvtel_error){ .status = status, .offset = offset };
+    va_list arguments;
+    va_start(arguments, format);
+    if (vsnprintf(error->message, sizeof(error->message), format, arguments) < 0)
+        error->message[0] = '\0';
+    va_end(arguments);
+    return status;
+}
