@@ -102,6 +102,7 @@ struct kvtel_reduction {
     double scale; /**< 0: 1 */
     int digits;   /**< decimals */
     bool always;  /**< computed even when the connector's `primary` field is empty (other lines are then integer 0) */
+    bool finite;  /**< KVTEL_REDUCE_RATE: 0.0 when the divisor is 0, where others give inf or nan */
     const char *match;
 };
 
@@ -139,9 +140,12 @@ struct kvtel_flow {
     const char *time; /**< seconds from start to completion */
     const char *post; /**< seconds to post the request */
     const char *bytes;
+    const char *sizes; /**< samples of bytes of one transfer, where `bytes` is a total */
     const char *descriptors;
-    const char *count;  /**< a total of transfers, where no field has samples */
-    const char *failed; /**< a total of failed transfers of this flow */
+    const char *count;   /**< a total of transfers, where no field has samples */
+    const char *started; /**< a total that grows with each transfer and each failure counted in `failed` */
+    const char *failed;  /**< a total of failed transfers of this flow; KVTEL_SHAPE_ROWS: pieces (keys) that failed */
+    const char *status;  /**< KVTEL_SHAPE_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
 };
 
 /** A configured name (vLLM's `kv_connector`) and the class behind it, which is a MultiConnector child's key. */
