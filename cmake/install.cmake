@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Headers, pkg-config files and the CMake package.
+
+include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/kvtel TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+
+foreach(name kvtel kvtel_record)
+    configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kvtel)
+install(EXPORT kvtel NAMESPACE kvtel:: FILE kvtelTargets.cmake DESTINATION ${package_dir})
+configure_package_config_file(cmake/kvtelConfig.cmake.in kvtelConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(kvtelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/kvtelConfig.cmake ${PROJECT_BINARY_DIR}/kvtelConfigVersion.cmake DESTINATION ${package_dir})
