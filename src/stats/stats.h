@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of struct kvtel_stats: groups of columns, whatever the payload's shape.
+ *
+ *   shape     groups                        a group's columns
+ *   COLUMNS   one, named ""                 the table's fields, by index
+ *   ROWS      one an operation              the table's fields, by index, all of one length
+ *   COUNTS    one an operation              the table's fields, by index, a lone number each
+ *   TYPED     one a metric of the payload   one a label set
+ *   MULTI     none; children instead
+ */
+#ifndef KVTEL_STATS_INTERNAL_H
+#define KVTEL_STATS_INTERNAL_H
+
+#include "stats/column.h"
+#include <kvtel/stats.h>
+
+/* More groups, label sets or texts than this in one stats object are refused: nothing real comes near. */
+enum { KVTEL_STATS_NAME_LIMIT = 10000 };
+
+struct kvtel_group {
+    char *name;
+    uint64_t hash;
+    const struct kvtel_metric *metric; /* TYPED */
+    struct kvtel_column *columns;
+    size_t column_count, column_capacity;
+};
+
+struct kvtel_child {
+    char *class_name;
+    bool wrapped; /* came as {"data": payload}, as older vLLM sends it */
+    struct kvtel_stats *stats;
+};
+
+/* What was observed; replaced as a whole by decoding. */
+struct kvtel_content {
+    const struct kvtel_connector *table; /* the connector, or its `older`, whose shape this is */
+    struct kvtel_group *groups;
+    size_t group_count, group_capacity;
+    struct kvtel_child *children;
+    size_t child_count, child_capacity;
+    char **texts; /* of TEXT fields, by id */
+    size_t text_count, text_capacity;
+    bool has_info;           /* the payload has the key "info" */
+    struct kvtel_value info; /* NIL when it holds none */
+    struct kvtel_arena info_arena;
+    size_t samples; /* values in lists */
+    bool summarised;
+};
+
+struct kvtel_stats {
+    const struct kvtel_connector *connector;
+    struct kvtel_diagnostics *diagnostics;
+    size_t sample_limit;
+    struct kvtel_content content;
+    struct kvtel_arena arena; /* of the last decoded bytes, kept for its memory */
+};
+
+/* content.c */
+enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present);
+void kvtel_content_free(struct kvtel_content *content);
+size_t kvtel_table_field_count(const struct kvtel_connector *table);
+/* Index of a field of the table; -1 when it has none of this key. */
+int kvtel_table_field(const struct kvtel_connector *table, const char *key);
+const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name);
+size_t kvtel_metric_label_count(const struct kvtel_metric *metric);
+/* The group of a name; NULL when there is none. */
+struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size);
+/* Adds a group with the table's columns (none for TYPED); NULL without memory. */
+struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const char *name, size_t size);
+/* Label sets: `labels` holds `count` texts, each with its NUL, `size` bytes in all. */
+struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
+struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
+/* Id of a text, made if it is new. KVTEL_E_LIMIT past KVTEL_STATS_NAME_LIMIT. */
+enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id);
+struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name);
+struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name, const struct kvtel_connector *connector,
+                                            struct kvtel_diagnostics *diagnostics);
+/* How the column of index `i` of a group is aggregated. */
+enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i);
+/* Whether a kind is a list whose values count as samples. */
+bool kvtel_kind_is_samples(enum kvtel_field_kind kind);
+
+/* For readers of COLUMNS, and of a ROWS or COUNTS group: the column of a key, or NULL. */
+const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group, const char *key);
+
+/* decode.c: replaces the content by a decoded payload, as kvtel_stats_decode() does. */
+enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error);
+
+/* Turns lists into distributions when there are more samples than the limit. Without memory the samples stay. */
+void kvtel_stats_enforce_limit(struct kvtel_stats *stats);
+
+#endif
