@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading UTF-8: well-formed sequences are those of the Unicode standard's table 3-7. */
+#include "base/utf8.h"
+
+size_t kvtel_utf8_next(const char *text, size_t size, uint32_t *code, bool *valid)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    unsigned char lead = bytes[0];
+    unsigned char low = 0x80, high = 0xBF; /* of the second byte: no overlong form, no surrogate, nothing past U+10FFFF */
+    size_t length = 0;
+    uint32_t point = lead;
+    if (lead < 0x80) {
+        length = 1;
+    } else if (lead >= 0xC2 && lead <= 0xDF) {
+        length = 2;
+        point = lead & 0x1F;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        length = 3;
+        point = lead & 0x0F;
+        low = lead == 0xE0 ? 0xA0 : low;
+        high = lead == 0xED ? 0x9F : high;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        length = 4;
+        point = lead & 0x07;
+        low = lead == 0xF0 ? 0x90 : low;
+        high = lead == 0xF4 ? 0x8F : high;
+    }
+    size_t used = 1;
+    while (used < length && used < size && bytes[used] >= low && bytes[used] <= high) {
+        point = point << 6 | (bytes[used++] & 0x3F);
+        low = 0x80;
+        high = 0xBF;
+    }
+    bool whole = length > 0 && used == length;
+    *code = whole ? point : KVTEL_UTF8_REPLACEMENT;
+    if (valid)
+        *valid = whole;
+    return used;
+}
