@@ -29,23 +29,23 @@
 KVTEL_BEGIN_DECLS
 
 /** Every status: name, value, text. 0 is success, all else is negative. */
-#define KVTEL_STATUS_LIST(X)                                                    \
-    X(KVTEL_OK, 0, "ok")                                                        \
-    X(KVTEL_E_NOMEM, -1, "out of memory")                                       \
-    X(KVTEL_E_ARGUMENT, -2, "argument out of range")                            \
-    X(KVTEL_E_SYNTAX, -3, "malformed input")                                    \
-    X(KVTEL_E_TRUNCATED, -4, "input ends in the middle of an object")           \
-    X(KVTEL_E_TRAILING, -5, "bytes after the end of the object")                \
-    X(KVTEL_E_DEPTH, -6, "nested too deeply")                                   \
-    X(KVTEL_E_TYPE, -7, "value of the wrong type")                              \
-    X(KVTEL_E_UNKNOWN, -8, "unknown name")                                      \
-    X(KVTEL_E_NO_STATS, -9, "this connector has no stats")                      \
-    X(KVTEL_E_ENGINE, -10, "engine not declared")                               \
-    X(KVTEL_E_LIMIT, -11, "a limit was reached")                                \
-    X(KVTEL_E_SUMMARISED, -12, "samples were summarised, the list is gone")     \
-    X(KVTEL_E_MISMATCH, -13, "objects of different connectors or definitions")  \
-    X(KVTEL_E_IO, -14, "input or output failed")                                \
-    X(KVTEL_E_FORMAT, -15, "not a store of this version")                       \
+#define KVTEL_STATUS_LIST(X)                                                   \
+    X(KVTEL_OK, 0, "ok")                                                       \
+    X(KVTEL_E_NOMEM, -1, "out of memory")                                      \
+    X(KVTEL_E_ARGUMENT, -2, "argument out of range")                           \
+    X(KVTEL_E_SYNTAX, -3, "malformed input")                                   \
+    X(KVTEL_E_TRUNCATED, -4, "input ends in the middle of an object")          \
+    X(KVTEL_E_TRAILING, -5, "bytes after the end of the object")               \
+    X(KVTEL_E_DEPTH, -6, "nested too deeply")                                  \
+    X(KVTEL_E_TYPE, -7, "value of the wrong type")                             \
+    X(KVTEL_E_UNKNOWN, -8, "unknown name")                                     \
+    X(KVTEL_E_NO_STATS, -9, "this connector has no stats")                     \
+    X(KVTEL_E_ENGINE, -10, "engine not declared")                              \
+    X(KVTEL_E_LIMIT, -11, "a limit was reached")                               \
+    X(KVTEL_E_SUMMARISED, -12, "samples were summarised, the list is gone")    \
+    X(KVTEL_E_MISMATCH, -13, "objects of different connectors or definitions") \
+    X(KVTEL_E_IO, -14, "input or output failed")                               \
+    X(KVTEL_E_FORMAT, -15, "not a store of this version")                      \
     X(KVTEL_E_BUSY, -16, "in use by another process")
 
 enum kvtel_status {

@@ -61,7 +61,8 @@ enum kvtel_feed {
 
 /** One Prometheus family. */
 struct kvtel_metric {
-    const char *name; /**< with prefix, e.g. "vllm:nixl_xfer_time_seconds"; a counter's name as vLLM gives it, with or without _total */
+    /** With prefix, e.g. "vllm:nixl_xfer_time_seconds"; a counter's name as vLLM gives it, with or without _total. */
+    const char *name;
     enum kvtel_metric_type type;
     const char *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
     /** What feeds it: keys of fields, or for KVTEL_SHAPE_TYPED names of metrics in the payload; all of them together,
@@ -107,15 +108,15 @@ struct kvtel_reduction {
 };
 
 /** Failures that a connector can record. */
-#define KVTEL_FAILURE_LIST(X)                                                              \
-    X(KVTEL_FAILED_TRANSFER, "transfer")             /* the transfer itself */             \
-    X(KVTEL_FAILED_HANDSHAKE, "handshake")           /* with the peer, before a transfer */ \
-    X(KVTEL_FAILED_NOTIFICATION, "notification")     /* of the peer, after a transfer */   \
-    X(KVTEL_FAILED_RECEIVE, "receive")               /* the receiving side gave up */      \
-    X(KVTEL_FAILED_EXPIRED, "expired")               /* blocks were freed before anyone fetched them */ \
-    X(KVTEL_FAILED_LATE, "late_notification")        /* a notification after expiry */     \
-    X(KVTEL_FAILED_ALLOCATION, "allocation")         /* no room to put blocks */           \
-    X(KVTEL_FAILED_SAVE, "save")                                                           \
+#define KVTEL_FAILURE_LIST(X)                                                                       \
+    X(KVTEL_FAILED_TRANSFER, "transfer")         /* the transfer itself */                          \
+    X(KVTEL_FAILED_HANDSHAKE, "handshake")       /* with the peer, before a transfer */             \
+    X(KVTEL_FAILED_NOTIFICATION, "notification") /* of the peer, after a transfer */                \
+    X(KVTEL_FAILED_RECEIVE, "receive")           /* the receiving side gave up */                   \
+    X(KVTEL_FAILED_EXPIRED, "expired")           /* blocks were freed before anyone fetched them */ \
+    X(KVTEL_FAILED_LATE, "late_notification")    /* a notification after expiry */                  \
+    X(KVTEL_FAILED_ALLOCATION, "allocation")     /* no room to put blocks */                        \
+    X(KVTEL_FAILED_SAVE, "save")                                                                    \
     X(KVTEL_FAILED_LOAD, "load")
 
 enum kvtel_failure {
@@ -181,6 +182,7 @@ struct kvtel_connector {
                                             struct kvtel_prom_metrics **metrics);
 };
 
+/* clang-format off */
 /** Shorthand for tables in C. */
 #define KVTEL_NAMES(...) (const struct kvtel_connector_name[]) { __VA_ARGS__, { NULL, NULL } }
 #define KVTEL_FIELDS(...) (const struct kvtel_field[]) { __VA_ARGS__, { .key = NULL } }
@@ -195,6 +197,7 @@ struct kvtel_connector {
         .bounds = (const double[]){ __VA_ARGS__ },                                    \
         .count = sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double)             \
     }
+/* clang-format on */
 /** Defines a connector of the build; its file in src/connectors/ has the same name. */
 #define KVTEL_CONNECTOR(id) const struct kvtel_connector kvtel_connector_##id
 

@@ -32,8 +32,8 @@ struct kvtel_metric_types {
     enum kvtel_status (*family)(void *context, const struct kvtel_family_spec *spec, void **family);
     /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: past the cap. */
     enum kvtel_status (*child)(void *context, void *family, const char *const *values, size_t count, void **child);
-    void (*increase)(void *context, void *child, double amount); /**< counter; amount >= 0 */
-    void (*set)(void *context, void *child, double value);       /**< gauge */
+    void (*increase)(void *context, void *child, double amount);                     /**< counter; amount >= 0 */
+    void (*set)(void *context, void *child, double value);                           /**< gauge */
     void (*observe)(void *context, void *child, const double *values, size_t count); /**< histogram; values >= 0 and finite */
 };
 
@@ -58,8 +58,8 @@ struct kvtel_prom_options {
     struct kvtel_diagnostics *diagnostics; /**< may be NULL; outlives the object */
 };
 
-/** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the order of `engines`.
- * Unchanged on failure; what the implementation made stays made. */
+/** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the order of
+ * `engines`. Unchanged on failure; what the implementation made stays made. */
 KVTEL_API enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
                                                            const struct kvtel_engine_labels *engines, size_t engine_count,
                                                            size_t label_count, void **children);
@@ -78,11 +78,14 @@ struct kvtel_prom_metrics {
 
 /** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show zeros.
  * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_MISMATCH, KVTEL_E_LIMIT, KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
+KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
+                                                              const struct kvtel_prom_options *options,
                                                               struct kvtel_prom_metrics **metrics);
 /** vLLM's build_prom_metrics(): the connector's own function, or the generic metrics. `options->config` names the connector. */
-KVTEL_API enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics);
-KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
+KVTEL_API enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options,
+                                                               struct kvtel_prom_metrics **metrics);
+KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
+                                                       uint32_t engine);
 KVTEL_API void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics);
 
 /** vLLM's KVConnectorProm: the configured connector's metrics, or none. Single owner. */

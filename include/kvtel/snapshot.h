@@ -33,9 +33,9 @@ struct kvtel_snapshot_family {
     /** Histogram: upper bounds of all bins, ascending: explicit and exponential ones together. */
     const double *bounds;
     size_t bound_count;
-    /** Histogram: explicit_bins[i] is the bin whose upper bound is the i-th explicit one, so that the cumulative count of an explicit
-     * bucket is the sum of bins 0 .. explicit_bins[i]. Likewise the exponential ones: exponential_bins[i] is the bin whose upper bound
-     * is 2^((exponential_first + i) / 2^schema). */
+    /** Histogram: explicit_bins[i] is the bin whose upper bound is the i-th explicit one, so that the cumulative count of an
+     * explicit bucket is the sum of bins 0 .. explicit_bins[i]. Likewise the exponential ones: exponential_bins[i] is the bin whose
+     * upper bound is 2^((exponential_first + i) / 2^schema). */
     const uint32_t *explicit_bins;
     size_t explicit_count;
     const uint32_t *exponential_bins;
@@ -55,8 +55,8 @@ KVTEL_API void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot);
 /** Empties it; memory is kept for the next round, so that a warm snapshot allocates nothing. Pointers got from it are invalid. */
 KVTEL_API void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot);
 /** Adds a store of this process, live or not. Counters and histograms of equal label sets add up, gauges take the newest. Never
- * blocks a writer. Unchanged on failure. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_MISMATCH (a family of this name with another definition:
- * that family is left out, the rest is added) */
+ * blocks a writer. Unchanged on failure. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_MISMATCH (a family of this name with another
+ * definition: that family is left out, the rest is added) */
 KVTEL_API enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store);
 
 /** Families in the order in which they were made. Borrowed until the next reset, add or destroy. */
@@ -67,7 +67,8 @@ KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct k
 
 /** Quantile of a histogram from its bins, relative error at most 1 % inside the exponential range of its unit.
  * @param q 0 .. 1. @return NaN when it is empty */
-KVTEL_API double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series, double q);
+KVTEL_API double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series,
+                                         double q);
 
 KVTEL_END_DECLS
 #endif

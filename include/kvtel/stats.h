@@ -51,11 +51,13 @@ KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum k
                                                struct kvtel_error *error);
 /** Writes the payload; what was decoded comes out equal.
  * @param bytes out, owned, free() it; NUL-terminated past `size`. @return KVTEL_OK, KVTEL_E_SUMMARISED, KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes, size_t *size);
+KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes,
+                                               size_t *size);
 
 /** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first.
  * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_NOMEM (nothing added) */
-KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow, const struct kvtel_transfer *transfer);
+KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow,
+                                                        const struct kvtel_transfer *transfer);
 /** Adds one failure. @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector does not count this class), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvtel_failure failure);
 /** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok" completes).
@@ -63,9 +65,10 @@ KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats
 KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status,
                                                          const struct kvtel_transfer *transfer);
 /** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by `key`.
- * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED); @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT, KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels, size_t label_count,
-                                                     double value);
+ * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED); @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT,
+ * KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels,
+                                                     size_t label_count, double value);
 
 enum kvtel_reduced_kind { KVTEL_REDUCED_INTEGER, KVTEL_REDUCED_DOUBLE, KVTEL_REDUCED_DICT };
 

@@ -3,7 +3,8 @@
  * The store: cumulative metrics of one process, in the heap or in a file that an exporter maps.
  *
  * A store has families, series (label sets of a family) and lanes. A lane has one writer, so that writing takes no lock
- * and no atomic read-modify-write; a snapshot adds the lanes up. src/store/layout.h and docs/store-format.md say where each byte is.
+ * and no atomic read-modify-write; a snapshot adds the lanes up. src/store/layout.h and docs/store-format.md say where each byte
+ * is.
  */
 #ifndef KVTEL_STORE_H
 #define KVTEL_STORE_H
@@ -43,7 +44,8 @@ KVTEL_API void kvtel_store_close(struct kvtel_store *store);
  * buckets not ascending or not finite), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
 /** Makes or finds the series of these label values (UTF-8; what is not is replaced when exposed). Any thread.
- * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap: counted in the store's dropped series), KVTEL_E_NOMEM */
+ * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap: counted in the store's dropped series),
+ * KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                                uint32_t *series);
 /** How often a new series was refused because its family was at its cap. Any thread. */
