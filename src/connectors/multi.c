@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Several connectors in one: the payload holds each child's under its class name. */
+#include <kvtel/connector.h>
+
+KVTEL_CONNECTOR(multi) = {
+    .names = KVTEL_NAMES({ "MultiConnector", NULL }),
+    .shape = KVTEL_SHAPE_MULTI,
+};

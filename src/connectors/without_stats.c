@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connectors that report nothing. They are known, so that their names are no mistake. */
+#include <kvtel/connector.h>
+
+KVTEL_CONNECTOR(without_stats) = {
+    .names = KVTEL_NAMES({ "ExampleConnector", NULL }, { "ExampleHiddenStatesConnector", NULL }, { "LMCacheConnectorV1", NULL },
+                         { "MoRIIOConnector", NULL }, { "DecodeBenchConnector", NULL }, { "FlexKVConnectorV1", NULL },
+                         { "SharedStorageConnector", NULL }, { "P2pNcclConnector", NULL }),
+    .shape = KVTEL_SHAPE_NONE,
+};
