@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# install.sh SOURCE BUILD WORK: installs BUILD below WORK, then builds and runs a small user of it in C and C++: found by
+# pkg-config and by CMake, shared and static, all of it and the recording part. Needs CC, CXX, CMAKE.
+set -eu
+
+source=$1 build=$2 work=$3
+prefix=$work/prefix
+rm -rf "$work"
+mkdir -p "$work"
+"$CMAKE" --install "$build" --prefix "$prefix" >"$work/install.log"
+
+libdir=$(dirname "$(find "$prefix" -name libkvtel.a)")
+export PKG_CONFIG_PATH="$libdir/pkgconfig"
+version=$(pkg-config --modversion kvtel)
+consumer=$source/tests/install/consumer
+
+try() {
+    echo "$*"
+    LD_LIBRARY_PATH=$libdir "$@" "$version"
+}
+
+# shellcheck disable=SC2046,SC2086 # flags are words
+for name in kvtel kvtel_record; do
+    flags=$(pkg-config --define-variable=prefix="$prefix" --cflags "$name")
+    for language in c cpp; do
+        compiler=$CC
+        [ $language = c ] || compiler=$CXX
+        $compiler $flags "$consumer.$language" -o "$work/$name-$language" $(pkg-config --libs "$name")
+        $compiler $flags "$consumer.$language" -o "$work/$name-$language-static" \
+            $(pkg-config --static --libs "$name" | sed "s|-l$name |-l:lib$name.a |")
+        try "$work/$name-$language"
+        LD_LIBRARY_PATH='' try "$work/$name-$language-static"
+    done
+done
+
+"$CMAKE" -S "$source/tests/install" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" \
+    -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" >"$work/configure.log"
+"$CMAKE" --build "$work/cmake" >"$work/build.log"
+for program in "$work"/cmake/*_c "$work"/cmake/*_cpp; do
+    try "$program"
+done
+
+# Recording needs libc alone.
+needed=$(ldd "$libdir/libkvtel_record.so" | awk '!/linux-vdso|ld-linux|lib(c|m|pthread)\.so/ { print $1 }')
+[ -z "$needed" ] || { echo "libkvtel_record.so needs: $needed"; exit 1; }
+# Only the API is visible.
+exported=$(nm -D --defined-only "$libdir/libkvtel.so" | awk '$3 !~ /^kvtel_/ { print $3 }')
+[ -z "$exported" ] || { echo "libkvtel.so exports: $exported"; exit 1; }
+
+[ ! -e "$prefix/bin/kvtel" ] || "$prefix/bin/kvtel" --version
