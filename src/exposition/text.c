@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prometheus' text format 0.0.4, line for line as prometheus_client prints it.
+ *
+ * Room for a whole series is reserved at once, so that its lines are written without checks. Its labels are rendered for its first
+ * line only; the others copy them from there, in steps of STEP bytes that may run over the end: SLACK bytes more are reserved. */
+#include "exposition/text.h"
+
+#include "base/buffer.h"
+#include "base/number.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEP = 16, SLACK = 2 * KVTEL_NUMBER_SIZE };
+
+/* Text that stands in the buffer already. */
+struct piece {
+    const char *text;
+    size_t size;
+};
+
+/* A number that was rendered already. */
+struct number {
+    char text[KVTEL_NUMBER_SIZE];
+    size_t size;
+};
+
+/* What all series of a family share. */
+struct family_text {
+    const struct kvtel_snapshot_family *family;
+    size_t name_size;
+    size_t line_size;   /* the most that a line takes besides its label values */
+    size_t le_place;    /* how many labels sort before le */
+    size_t *order;      /* labels by name; label_count of them */
+    struct number *les; /* histogram: explicit_count + 1 upper bounds */
+};
+
+static char *put(char *at, const char *text, size_t size)
+{
+    memcpy(at, text, size);
+    return at + size;
+}
+
+/* From inside the buffer, where reading and writing past the end is fine. */
+static char *put_again(char *at, struct piece piece)
+{
+    for (size_t done = 0; done < piece.size; done += STEP) {
+        char bytes[STEP]; /* what runs over may overlap */
+        memcpy(bytes, piece.text + done, STEP);
+        memcpy(at + done, bytes, STEP);
+    }
+    return at + piece.size;
+}
+
+static char *put_number(char *at, const struct number *number)
+{
+    memcpy(at, number->text, KVTEL_NUMBER_SIZE);
+    return at + number->size;
+}
+
+static char *put_value(char *at, double value)
+{
+    at += kvtel_number_exposition(value, at);
+    *at++ = '\n';
+    return at;
+}
+
+/* Escapes what both help and label values escape, and quotes if asked to; what is no UTF-8 becomes U+FFFD. At most 3 bytes for one. */
+static char *put_escaped(char *at, const char *text, bool quoted)
+{
+    for (;;) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '\0')
+            return at;
+        if (byte == '\\' || byte == '\n' || (byte == '"' && quoted)) {
+            *at++ = '\\';
+            *at++ = byte == '\n' ? 'n' : (char)byte;
+            text++;
+        } else if (byte < 0x80) {
+            *at++ = (char)byte;
+            text++;
+        } else {
+            uint32_t code;
+            bool valid;
+            size_t used = kvtel_utf8_next(text, strnlen(text, 4), &code, &valid);
+            at = valid ? put(at, text, used) : put(at, "\xEF\xBF\xBD", 3);
+            text += used;
+        }
+    }
+}
+
+static const char *type_name(enum kvtel_metric_type type)
+{
+    return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
+}
+
+static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+{
+    size_t name_size = strlen(family->name), help_size = strlen(family->help);
+    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "";
+    enum kvtel_status status = kvtel_buffer_reserve(buffer, 2 * name_size + 3 * help_size + SLACK);
+    if (status != KVTEL_OK)
+        return status;
+    char *at = buffer->bytes + buffer->size;
+    at = put(at, "# HELP ", 7);
+    at = put(at, family->name, name_size);
+    at = put(at, suffix, strlen(suffix));
+    *at++ = ' ';
+    at = put_escaped(at, family->help, false);
+    at = put(at, "\n# TYPE ", 8);
+    at = put(at, family->name, name_size);
+    at = put(at, suffix, strlen(suffix));
+    *at++ = ' ';
+    at = put(at, type_name(family->type), strlen(type_name(family->type)));
+    *at++ = '\n';
+    buffer->size = (size_t)(at - buffer->bytes);
+    return KVTEL_OK;
+}
+
+/* Sorts the labels, renders the bounds, adds up the sizes. */
+static enum kvtel_status family_text_init(struct family_text *text, const struct kvtel_snapshot_family *family)
+{
+    size_t bounds = family->type == KVTEL_HISTOGRAM ? family->explicit_count + 1 : 0;
+    *text = (struct family_text){ .family = family, .name_size = strlen(family->name) };
+    text->les = calloc(bounds + 1, sizeof *text->les);
+    text->order = calloc(family->label_count + 1, sizeof *text->order);
+    if (!text->les || !text->order)
+        return KVTEL_E_NOMEM;
+    text->line_size = text->name_size + strlen("_bucket{le=\"\",} \n") + 2 * (size_t)KVTEL_NUMBER_SIZE;
+    for (size_t i = 0; i < family->label_count; i++) {
+        const char *name = family->labelnames[i];
+        size_t place = i;
+        for (; place > 0 && strcmp(family->labelnames[text->order[place - 1]], name) > 0; place--)
+            text->order[place] = text->order[place - 1];
+        text->order[place] = i;
+        text->le_place += strcmp(name, "le") < 0;
+        text->line_size += strlen(name) + strlen("=\"\",");
+    }
+    for (size_t i = 0; i < bounds; i++) {
+        struct number *le = &text->les[i];
+        le->size = i + 1 < bounds ? kvtel_number_exposition(family->bounds[family->explicit_bins[i]], le->text)
+                                  : (size_t)(stpcpy(le->text, "+Inf") - le->text);
+    }
+    return KVTEL_OK;
+}
+
+static void family_text_free(struct family_text *text)
+{
+    free(text->les);
+    free(text->order);
+}
+
+/* Room for all lines of a series, its label values as long as escaping can make them. */
+static enum kvtel_status reserve_series(const struct family_text *text, const struct kvtel_snapshot_series *series,
+                                        struct kvtel_buffer *buffer)
+{
+    const struct kvtel_snapshot_family *family = text->family;
+    size_t line = text->line_size, all;
+    for (size_t i = 0; i < family->label_count; i++)
+        line += 3 * strlen(series->values[i]);
+    size_t lines = family->type == KVTEL_HISTOGRAM ? family->explicit_count + 3 : 1;
+    if (__builtin_mul_overflow(line, lines, &all) || __builtin_add_overflow(all, (size_t)SLACK, &all))
+        return KVTEL_E_NOMEM;
+    return kvtel_buffer_reserve(buffer, all);
+}
+
+/* Labels first .. end - 1 in sorted order, each followed by a comma. */
+static char *put_labels(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series, size_t first,
+                        size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        size_t label = text->order[i];
+        const char *name = text->family->labelnames[label];
+        at = put(at, name, strlen(name));
+        at = put(at, "=\"", 2);
+        at = put_escaped(at, series->values[label], true);
+        at = put(at, "\",", 2);
+    }
+    return at;
+}
+
+static char *put_plain(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series)
+{
+    const struct kvtel_snapshot_family *family = text->family;
+    at = put(at, family->name, text->name_size);
+    if (family->type == KVTEL_COUNTER)
+        at = put(at, "_total", 6);
+    if (family->label_count > 0) {
+        *at++ = '{';
+        at = put_labels(at, text, series, 0, family->label_count);
+        at[-1] = '}'; /* in the last comma's place */
+    }
+    *at++ = ' ';
+    return put_value(at, series->value);
+}
+
+/* How many values lie in the family's bins first .. end - 1. */
+static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t first, uint32_t end)
+{
+    uint64_t count = 0;
+    uint32_t from = first > series->first_bin ? first - series->first_bin : 0;
+    uint32_t to = end > series->first_bin ? end - series->first_bin : 0;
+    if (to > series->bin_count)
+        to = series->bin_count;
+    for (uint32_t i = from; i < to; i++)
+        count += series->bins[i];
+    return count;
+}
+
+/* The bucket lines. `before` and `behind` tell where in the first one the other labels stand. */
+static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series, struct piece *before,
+                         struct piece *behind)
+{
+    const struct kvtel_snapshot_family *family = text->family;
+    const char *start = at;
+    at = put(at, family->name, text->name_size);
+    at = put(at, "_bucket{", 8);
+    before->text = at;
+    at = put_labels(at, text, series, 0, text->le_place);
+    before->size = (size_t)(at - before->text);
+    at = put(at, "le=\"", 4);
+    struct piece prefix = { start, (size_t)(at - start) };
+
+    at = put_number(at, &text->les[0]);
+    struct piece suffix = { at, 0 };
+    at = put(at, "\",", 2);
+    behind->text = at - 1;
+    at = put_labels(at, text, series, text->le_place, family->label_count);
+    at[-1] = '}';
+    behind->size = (size_t)(at - 1 - behind->text);
+    *at++ = ' ';
+    suffix.size = (size_t)(at - suffix.text);
+
+    struct number value = { .size = 0 };
+    uint64_t below = 0;
+    uint32_t bin = 0;
+    for (size_t i = 0;; i++) {
+        uint64_t count = series->count;
+        if (i < family->explicit_count) {
+            count = below + count_bins(series, bin, family->explicit_bins[i] + 1);
+            bin = family->explicit_bins[i] + 1;
+        }
+        if (count != below || i == 0)
+            value.size = (size_t)(put_value(value.text, (double)count) - value.text);
+        below = count;
+        at = put_number(at, &value);
+        if (i == family->explicit_count)
+            return at;
+        at = put_again(at, prefix);
+        at = put_number(at, &text->les[i + 1]);
+        at = put_again(at, suffix);
+    }
+}
+
+static char *put_histogram(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series)
+{
+    struct piece before, behind;
+    at = put_buckets(at, text, series, &before, &behind);
+
+    at = put(at, text->family->name, text->name_size);
+    at = put(at, "_count", 6);
+    struct piece labels = { at, 0 };
+    if (text->family->label_count > 0) { /* one of the commas around le goes with it */
+        *at++ = '{';
+        at = put_again(at, before);
+        if (before.size > 0)
+            at--;
+        else
+            behind = (struct piece){ behind.text + 1, behind.size - 1 };
+        at = put_again(at, behind);
+        *at++ = '}';
+    }
+    *at++ = ' ';
+    labels.size = (size_t)(at - labels.text);
+    at = put_value(at, (double)series->count);
+
+    at = put(at, text->family->name, text->name_size);
+    at = put(at, "_sum", 4);
+    at = put_again(at, labels);
+    return put_value(at, series->sum);
+}
+
+enum kvtel_status kvtel_exposition_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+{
+    size_t size = buffer->size;
+    struct family_text text;
+    enum kvtel_status status = family_text_init(&text, family);
+    if (status == KVTEL_OK)
+        status = put_head(family, buffer);
+    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++) {
+        const struct kvtel_snapshot_series *series = &family->series[i];
+        status = reserve_series(&text, series, buffer);
+        if (status != KVTEL_OK)
+            break;
+        char *at = buffer->bytes + buffer->size;
+        at = family->type == KVTEL_HISTOGRAM ? put_histogram(at, &text, series) : put_plain(at, &text, series);
+        buffer->size = (size_t)(at - buffer->bytes);
+    }
+    family_text_free(&text);
+    if (status != KVTEL_OK)
+        buffer->size = size;
+    return status;
+}
+
+enum kvtel_status kvtel_exposition_text(const struct kvtel_snapshot *snapshot, struct kvtel_buffer *buffer)
+{
+    size_t size = buffer->size, count = kvtel_snapshot_family_count(snapshot);
+    for (size_t i = 0; i < count; i++) {
+        enum kvtel_status status = kvtel_exposition_text_family(kvtel_snapshot_family(snapshot, i), buffer);
+        if (status != KVTEL_OK) {
+            buffer->size = size;
+            return status;
+        }
+    }
+    return KVTEL_OK;
+}
