@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text as Python's repr() writes it. */
+#include "base/repr.h"
+#include "base/utf8.h"
+
+/* Ranges of str.isprintable()'s False above ASCII, unassigned code points left out: control, format, surrogate, private, spaces. */
+static bool is_printable(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } hidden[] = {
+        { 0x00, 0x1F },       { 0x7F, 0xA0 },        { 0xAD, 0xAD },       { 0x600, 0x605 },     { 0x61C, 0x61C },
+        { 0x6DD, 0x6DD },     { 0x70F, 0x70F },      { 0x890, 0x891 },     { 0x8E2, 0x8E2 },     { 0x1680, 0x1680 },
+        { 0x180E, 0x180E },   { 0x2000, 0x200F },    { 0x2028, 0x202F },   { 0x205F, 0x206F },   { 0x3000, 0x3000 },
+        { 0xD800, 0xF8FF },   { 0xFEFF, 0xFEFF },    { 0xFFF0, 0xFFFB },   { 0xFFFE, 0xFFFF },   { 0x110BD, 0x110BD },
+        { 0x110CD, 0x110CD }, { 0x13430, 0x13438 },  { 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A }, { 0xE0000, 0xE00FF },
+        { 0xE01F0, 0xE0FFF }, { 0xF0000, 0x10FFFF },
+    };
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]) && code >= hidden[i].first; i++) {
+        if (code <= hidden[i].last)
+            return false;
+    }
+    return true;
+}
+
+static enum kvtel_status append_code(struct kvtel_buffer *buffer, uint32_t code)
+{
+    const char *short_form = code == '\n' ? "\\n" : code == '\r' ? "\\r" : code == '\t' ? "\\t" : NULL;
+    if (short_form)
+        return kvtel_buffer_append_text(buffer, short_form);
+    if (code <= 0xFF)
+        return kvtel_buffer_printf(buffer, "\\x%02x", (unsigned)code);
+    return kvtel_buffer_printf(buffer, code <= 0xFFFF ? "\\u%04x" : "\\U%08x", (unsigned)code);
+}
+
+/* `quote` 0: backslashes stay as they are. */
+static enum kvtel_status append_escaped(struct kvtel_buffer *buffer, const char *text, size_t size, char quote)
+{
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t at = 0; at < size && status == KVTEL_OK;) {
+        uint32_t code;
+        bool valid;
+        size_t used = kvtel_utf8_next(text + at, size - at, &code, &valid);
+        if (quote && (code == '\\' || code == (unsigned char)quote))
+            status = kvtel_buffer_append_byte(buffer, '\\');
+        if (status == KVTEL_OK) {
+            if (!is_printable(code))
+                status = append_code(buffer, code);
+            else if (!valid)
+                status = kvtel_buffer_append_text(buffer, "\xEF\xBF\xBD");
+            else
+                status = kvtel_buffer_append(buffer, text + at, used);
+        }
+        at += used;
+    }
+    return status;
+}
+
+enum kvtel_status kvtel_repr_text(struct kvtel_buffer *buffer, const char *text, size_t size)
+{
+    char quote = size > 0 && memchr(text, '\'', size) && !memchr(text, '"', size) ? '"' : '\'';
+    enum kvtel_status status = kvtel_buffer_append_byte(buffer, quote);
+    if (status == KVTEL_OK)
+        status = append_escaped(buffer, text, size, quote);
+    return status == KVTEL_OK ? kvtel_buffer_append_byte(buffer, quote) : status;
+}
+
+enum kvtel_status kvtel_repr_line(struct kvtel_buffer *buffer, const char *text, size_t size)
+{
+    return append_escaped(buffer, text, size, '\0');
+}
