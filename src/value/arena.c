@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blocks of memory that are handed out in pieces and freed together. */
+#include <stdlib.h>
+
+#include "value/value.h"
+
+enum { SMALLEST_BLOCK = 4096, ALIGNMENT = 8 };
+
+struct kvtel_arena_block {
+    struct kvtel_arena_block *next;
+    size_t capacity, used;
+    max_align_t data[];
+};
+
+/* A block with room for `size` bytes behind the current one: the next of the list if it is large enough, else a new one before it. */
+static struct kvtel_arena_block *advance(struct kvtel_arena *arena, size_t size)
+{
+    struct kvtel_arena_block **link = arena->current ? &arena->current->next : &arena->first;
+    struct kvtel_arena_block *block = *link;
+    if (!block || block->capacity < size) {
+        size_t capacity = SMALLEST_BLOCK;
+        if (arena->current && arena->current->capacity <= SIZE_MAX / 4)
+            capacity = arena->current->capacity * 2;
+        if (capacity < size)
+            capacity = size;
+        if (capacity > SIZE_MAX - sizeof(*block) || !(block = malloc(sizeof(*block) + capacity)))
+            return NULL;
+        block->capacity = capacity;
+        block->next = *link;
+        *link = block;
+    }
+    block->used = 0;
+    arena->current = block;
+    return block;
+}
+
+void *kvtel_arena_alloc(struct kvtel_arena *arena, size_t size)
+{
+    if (size > SIZE_MAX - (ALIGNMENT - 1))
+        return NULL;
+    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    struct kvtel_arena_block *block = arena->current;
+    if (!block || size > block->capacity - block->used) {
+        block = advance(arena, size);
+        if (!block)
+            return NULL;
+    }
+    void *piece = (char *)block->data + block->used;
+    block->used += size;
+    return piece;
+}
+
+void kvtel_arena_reset(struct kvtel_arena *arena)
+{
+    arena->current = arena->first;
+    if (arena->first)
+        arena->first->used = 0;
+}
+
+void kvtel_arena_free(struct kvtel_arena *arena)
+{
+    for (struct kvtel_arena_block *block = arena->first, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    *arena = (struct kvtel_arena){ 0 };
+}

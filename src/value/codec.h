@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decoder of each format, behind kvtel_value_decode(). */
+#ifndef KVTEL_VALUE_CODEC_H
+#define KVTEL_VALUE_CODEC_H
+
+#include "value/value.h"
+
+enum kvtel_status kvtel_json_decode(const char *text, size_t size, struct kvtel_arena *arena, struct kvtel_value *value,
+                                    struct kvtel_error *error);
+/* A copy in the arena with a NUL behind it, as a STRING. False without memory, or past 4 GiB. */
+bool kvtel_value_set_string(struct kvtel_value *value, struct kvtel_arena *arena, const char *bytes, size_t size);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON: jansson's tree, turned into a struct kvtel_value. */
+#include <jansson.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "value/codec.h"
+#include "value/scan.h"
+
+static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value);
+
+/* jansson's iterators take no const. */
+static json_t *mutable(const json_t *json)
+{
+    return (json_t *)(uintptr_t)json;
+}
+
+static struct kvtel_value *allocate_items(struct kvtel_arena *arena, size_t count)
+{
+    return count <= SIZE_MAX / sizeof(struct kvtel_value) ? kvtel_arena_alloc(arena, count * sizeof(struct kvtel_value)) : NULL;
+}
+
+static enum kvtel_status convert_array(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value)
+{
+    size_t count = json_array_size(json);
+    struct kvtel_value *items = allocate_items(arena, count);
+    if (!items)
+        return KVTEL_E_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        enum kvtel_status status = convert(json_array_get(json, i), depth, arena, &items[i]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    *value = (struct kvtel_value){ .kind = KVTEL_VALUE_ARRAY, .size = (uint32_t)count, .items = items };
+    return KVTEL_OK;
+}
+
+static enum kvtel_status convert_object(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value)
+{
+    size_t count = json_object_size(json);
+    struct kvtel_value *items = allocate_items(arena, 2 * count);
+    if (!items)
+        return KVTEL_E_NOMEM;
+    struct kvtel_value *pair = items;
+    for (void *at = json_object_iter(mutable(json)); at; at = json_object_iter_next(mutable(json), at), pair += 2) {
+        if (!kvtel_value_set_string(&pair[0], arena, json_object_iter_key(at), json_object_iter_key_len(at)))
+            return KVTEL_E_NOMEM;
+        enum kvtel_status status = convert(json_object_iter_value(at), depth, arena, &pair[1]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    *value = (struct kvtel_value){ .kind = KVTEL_VALUE_MAP, .size = (uint32_t)count, .items = items };
+    return KVTEL_OK;
+}
+
+/* `depth`: levels around this value. */
+static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value)
+{
+    switch (json_typeof(json)) {
+    case JSON_OBJECT:
+        return depth < KVTEL_VALUE_DEPTH ? convert_object(json, depth + 1, arena, value) : KVTEL_E_DEPTH;
+    case JSON_ARRAY:
+        return depth < KVTEL_VALUE_DEPTH ? convert_array(json, depth + 1, arena, value) : KVTEL_E_DEPTH;
+    case JSON_STRING:
+        return kvtel_value_set_string(value, arena, json_string_value(json), json_string_length(json)) ? KVTEL_OK : KVTEL_E_NOMEM;
+    case JSON_INTEGER:
+        *value = (struct kvtel_value){ .kind = KVTEL_VALUE_INTEGER, .integer = json_integer_value(json) };
+        break;
+    case JSON_REAL:
+        *value = (struct kvtel_value){ .kind = KVTEL_VALUE_DOUBLE, .number = json_real_value(json) };
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        *value = (struct kvtel_value){ .kind = KVTEL_VALUE_BOOL, .integer = json_is_true(json) };
+        break;
+    case JSON_NULL:
+        *value = (struct kvtel_value){ .kind = KVTEL_VALUE_NIL };
+        break;
+    }
+    return KVTEL_OK;
+}
+
+/* jansson stops behind what it refuses and quotes it. The place is where that begins; inside a string it is the last byte read. */
+static size_t refused_at(const json_error_t *failure)
+{
+    size_t offset = (size_t)failure->position;
+    const char *quoted = strstr(failure->text, " near '");
+    if (!quoted || json_error_code(failure) == json_error_invalid_utf8)
+        return offset;
+    quoted += strlen(" near '");
+    size_t length = strlen(quoted) - 1;
+    bool inside_string = quoted[0] == '"' && (length < 2 || quoted[length - 1] != '"');
+    size_t back = inside_string ? 1 : length;
+    return back <= offset ? offset - back : offset;
+}
+
+static enum kvtel_status fail(const json_error_t *failure, const char *text, size_t size, struct kvtel_error *error)
+{
+    size_t position = (size_t)failure->position;
+    switch (json_error_code(failure)) {
+    case json_error_stack_overflow:
+        return KVTEL_E_DEPTH; /* the caller finds the place */
+    case json_error_end_of_input_expected:
+        return kvtel_fail(error, KVTEL_E_TRAILING, refused_at(failure), "%s", failure->text);
+    case json_error_premature_end_of_input:
+        /* jansson takes a NUL outside of text for the end */
+        if (position > 0 && text[position - 1] == '\0')
+            return kvtel_fail(error, KVTEL_E_SYNTAX, position - 1, "NUL byte");
+        return kvtel_fail(error, KVTEL_E_TRUNCATED, size, "the JSON value is not complete");
+    case json_error_out_of_memory:
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    default:
+        /* jansson says nothing at all when it fails to allocate in some places */
+        if (failure->text[0] == '\0')
+            return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+        return kvtel_fail(error, KVTEL_E_SYNTAX, refused_at(failure), "%s", failure->text);
+    }
+}
+
+static json_t *load(const char *text, size_t size, json_error_t *failure)
+{
+    memset(failure, 0, sizeof(*failure));
+    return json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, failure);
+}
+
+/* Loads text with "e0" put behind each integer past int64_t, which makes it a real. Places are again those of `text`. */
+static json_t *load_wide(const char *text, size_t size, json_error_t *failure)
+{
+    struct kvtel_buffer wide = { 0 };
+    size_t at = 0, end;
+    json_t *json = NULL;
+    while (kvtel_json_wide_integer(text, size, at, &end)) {
+        if (kvtel_buffer_append(&wide, text + at, end - at) != KVTEL_OK || kvtel_buffer_append_text(&wide, "e0") != KVTEL_OK)
+            goto no_memory;
+        at = end;
+    }
+    if (kvtel_buffer_append(&wide, text + at, size - at) != KVTEL_OK || wide.size > INT_MAX)
+        goto no_memory;
+    json = load(wide.bytes, wide.size, failure);
+    int inserted = 0;
+    for (at = 0; kvtel_json_wide_integer(text, size, at, &end) && (int)end + inserted < failure->position; at = end)
+        inserted += 2;
+    failure->position -= inserted;
+    kvtel_buffer_free(&wide);
+    return json;
+
+no_memory:
+    kvtel_buffer_free(&wide);
+    memset(failure, 0, sizeof(*failure));
+    return NULL;
+}
+
+enum kvtel_status kvtel_json_decode(const char *text, size_t size, struct kvtel_arena *arena, struct kvtel_value *value,
+                                    struct kvtel_error *error)
+{
+    if (size >= INT_MAX) /* jansson counts places in int */
+        return kvtel_fail(error, KVTEL_E_LIMIT, 0, "a JSON value of 2 GiB or more");
+    if (size == 0)
+        text = "";
+    json_error_t failure;
+    json_t *json = load(text, size, &failure);
+    if (!json && json_error_code(&failure) == json_error_numeric_overflow)
+        json = load_wide(text, size, &failure);
+    struct kvtel_value decoded;
+    enum kvtel_status status;
+    if (!json) {
+        status = fail(&failure, text, size, error);
+    } else {
+        status = convert(json, 0, arena, &decoded);
+        json_decref(json);
+        if (status == KVTEL_OK) {
+            *value = decoded;
+            return KVTEL_OK;
+        }
+        kvtel_fail(error, status, 0, "out of memory");
+    }
+    if (status == KVTEL_E_DEPTH)
+        kvtel_fail(error, status, kvtel_json_too_deep(text, size), "nested more than %d levels deep", KVTEL_VALUE_DEPTH);
+    if (error)
+        kvtel_error_place(error, text, size);
+    return status;
+}

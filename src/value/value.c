@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decoding in either format, and reading of what was decoded. */
+#include "value/value.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "value/codec.h"
+
+bool kvtel_value_set_string(struct kvtel_value *value, struct kvtel_arena *arena, const char *bytes, size_t size)
+{
+    char *text = size < UINT32_MAX ? kvtel_arena_alloc(arena, size + 1) : NULL;
+    if (!text)
+        return false;
+    if (size > 0)
+        memcpy(text, bytes, size);
+    text[size] = '\0';
+    *value = (struct kvtel_value){ .kind = KVTEL_VALUE_STRING, .size = (uint32_t)size, .text = text };
+    return true;
+}
+
+enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
+                                     struct kvtel_value *value, struct kvtel_error *error)
+{
+    if (format == KVTEL_JSON)
+        return kvtel_json_decode(bytes, size, arena, value, error);
+    struct kvtel_value decoded;
+    size_t used;
+    enum kvtel_status status = kvtel_value_decode_next(bytes, size, &used, arena, &decoded, error);
+    if (status != KVTEL_OK)
+        return status;
+    if (used < size)
+        return kvtel_fail(error, KVTEL_E_TRAILING, used, "%zu bytes after the end of the object", size - used);
+    *value = decoded;
+    return KVTEL_OK;
+}
+
+bool kvtel_value_is_text(const struct kvtel_value *value, const char *text)
+{
+    size_t size = strlen(text);
+    return value->kind == KVTEL_VALUE_STRING && value->size == size && memcmp(value->text, text, size) == 0;
+}
+
+const struct kvtel_value *kvtel_value_get(const struct kvtel_value *map, const char *key)
+{
+    if (map->kind != KVTEL_VALUE_MAP)
+        return NULL;
+    for (size_t i = map->size; i-- > 0;) {
+        if (kvtel_value_is_text(&map->items[2 * i], key))
+            return &map->items[2 * i + 1];
+    }
+    return NULL;
+}
+
+bool kvtel_value_number(const struct kvtel_value *value, double *number)
+{
+    if (value->kind == KVTEL_VALUE_INTEGER)
+        *number = (double)value->integer;
+    else if (value->kind == KVTEL_VALUE_DOUBLE)
+        *number = value->number;
+    else
+        return false;
+    return true;
+}
