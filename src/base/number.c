@@ -157,25 +157,35 @@ static size_t write_digits(const struct digits *digits, int limit, char *out)
     return whole + 2;
 }
 
+/* A whole number below 10^8, its point behind the last digit. */
+static size_t write_whole(uint32_t number, char *out)
+{
+    uint64_t digits = eight_digits(number);
+    size_t zeros = number ? (size_t)__builtin_ctzll(digits) / 8 : 7;
+    digits = htole64((digits | 0x3030303030303030) >> 8 * zeros);
+    memcpy(out, &digits, sizeof digits);
+    memcpy(out + 8 - zeros, ".0", 2);
+    return 10 - zeros;
+}
+
 static size_t write_number(double value, int limit, char *out)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    size_t sign = bits >> 63;
+    size_t sign = bits >> 63, length;
     bits &= ~((uint64_t)1 << 63);
     out[0] = '-';
     out += sign;
     double magnitude = fabs(value);
-    size_t length;
-    if (bits == 0) {
-        memcpy(out, "0.0", 3);
-        length = 3;
+    uint64_t number = magnitude < 0x1p53 ? (uint64_t)magnitude : 0;
+    /* below 2^53 doubles are at most 1 apart: a whole one's own digits are its shortest */
+    bool whole = (double)number == magnitude;
+    if (whole && number < 1000000) { /* no limit is lower */
+        length = write_whole((uint32_t)number, out);
     } else {
         struct digits digits;
         int exponent = 0;
-        uint64_t number = magnitude < 0x1p53 ? (uint64_t)magnitude : 0;
-        /* below 2^53 doubles are at most 1 apart: a whole one's own digits are its shortest */
-        if (number == 0 || (double)number != magnitude)
+        if (!whole)
             number = shortest(bits, &exponent);
         digits_of(number, exponent, &digits);
         length = write_digits(&digits, limit, out);
