@@ -5,6 +5,9 @@ include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/kvtel TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
 
+# Relative, so that the installed tree can be moved.
+file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" pc_to_prefix ${pc_to_prefix})
 foreach(name kvtel kvtel_record)
     configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -22,7 +22,7 @@ try() {
 
 # shellcheck disable=SC2046,SC2086 # flags are words
 for name in kvtel kvtel_record; do
-    flags=$(pkg-config --define-variable=prefix="$prefix" --cflags "$name")
+    flags=$(pkg-config --cflags "$name")
     for language in c cpp; do
         compiler=$CC
         [ $language = c ] || compiler=$CXX
