@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text as Python's repr() writes it. */
-#include "base/repr.h"
+/* Texts as Python prints them. */
+#include "base/python.h"
+
+#include "base/buffer.h"
 #include "base/utf8.h"
 
 /* Ranges of str.isprintable()'s False above ASCII, unassigned code points left out: control, format, surrogate, private, spaces. */
@@ -33,39 +35,40 @@ static enum kvtel_status append_code(struct kvtel_buffer *buffer, uint32_t code)
     return kvtel_buffer_printf(buffer, code <= 0xFFFF ? "\\u%04x" : "\\U%08x", (unsigned)code);
 }
 
-/* `quote` 0: backslashes stay as they are. */
+/* Between two quotes, where there are any; without them backslashes stay as they are. A damaged byte can be in no Python str: it
+ * becomes U+FFFD. */
 static enum kvtel_status append_escaped(struct kvtel_buffer *buffer, const char *text, size_t size, char quote)
 {
-    enum kvtel_status status = KVTEL_OK;
+    size_t before = buffer->size;
+    enum kvtel_status status = quote ? kvtel_buffer_append_byte(buffer, quote) : KVTEL_OK;
     for (size_t at = 0; at < size && status == KVTEL_OK;) {
         uint32_t code;
         bool valid;
         size_t used = kvtel_utf8_next(text + at, size - at, &code, &valid);
         if (quote && (code == '\\' || code == (unsigned char)quote))
-            status = kvtel_buffer_append_byte(buffer, '\\');
-        if (status == KVTEL_OK) {
-            if (!is_printable(code))
-                status = append_code(buffer, code);
-            else if (!valid)
-                status = kvtel_buffer_append_text(buffer, "\xEF\xBF\xBD");
-            else
-                status = kvtel_buffer_append(buffer, text + at, used);
-        }
+            status = kvtel_buffer_printf(buffer, "\\%c", (int)code);
+        else if (!valid)
+            status = kvtel_buffer_append_text(buffer, "\xEF\xBF\xBD");
+        else if (is_printable(code))
+            status = kvtel_buffer_append(buffer, text + at, used);
+        else
+            status = append_code(buffer, code);
         at += used;
     }
+    if (status == KVTEL_OK && quote)
+        status = kvtel_buffer_append_byte(buffer, quote);
+    if (status != KVTEL_OK)
+        buffer->size = before;
     return status;
 }
 
-enum kvtel_status kvtel_repr_text(struct kvtel_buffer *buffer, const char *text, size_t size)
+enum kvtel_status kvtel_python_repr(struct kvtel_buffer *buffer, const char *text, size_t size)
 {
     char quote = size > 0 && memchr(text, '\'', size) && !memchr(text, '"', size) ? '"' : '\'';
-    enum kvtel_status status = kvtel_buffer_append_byte(buffer, quote);
-    if (status == KVTEL_OK)
-        status = append_escaped(buffer, text, size, quote);
-    return status == KVTEL_OK ? kvtel_buffer_append_byte(buffer, quote) : status;
+    return append_escaped(buffer, text, size, quote);
 }
 
-enum kvtel_status kvtel_repr_line(struct kvtel_buffer *buffer, const char *text, size_t size)
+enum kvtel_status kvtel_python_line(struct kvtel_buffer *buffer, const char *text, size_t size)
 {
     return append_escaped(buffer, text, size, '\0');
 }
