@@ -63,6 +63,10 @@ struct kvtel_value_step {
     const char *key;
     size_t index;
 };
+struct kvtel_value_path {
+    struct kvtel_value_step steps[KVTEL_VALUE_DEPTH]; /* one for each container around a value: never more */
+    size_t depth;
+};
 /* Where in the JSON text of one valid object a path ends: the offset of the member's key, or of the item. Where the path leaves the
  * object: the offset of the last step that is there (0 when none is). The last of two equal keys counts. */
 size_t kvtel_value_locate(const char *json, size_t size, const struct kvtel_value_step *path, size_t depth);
