@@ -35,7 +35,8 @@ struct kvtel_observation {
 };
 
 /** Adds stats to the interval; `stats` stays as it is. @param observation may be NULL (engine 0).
- * @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_MISMATCH, KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_NO_STATS (or nobody knows the connector), KVTEL_E_MISMATCH, KVTEL_E_LIMIT (an engine past the 4,096th),
+ * KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_logging_observe(struct kvtel_logging *logging, const struct kvtel_stats *stats,
                                                   const struct kvtel_observation *observation);
 /** The same from a payload's bytes. @return also what kvtel_stats_decode() returns; error may be NULL */
