@@ -66,7 +66,8 @@ KVTEL_API enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_me
 
 /** What a connector's metrics must do. */
 struct kvtel_prom_metrics_vtable {
-    /** Records one payload. KVTEL_E_ENGINE: the engine was not declared; KVTEL_E_MISMATCH: stats of another connector. */
+    /** Records one payload. KVTEL_E_ENGINE: the engine was not declared; KVTEL_E_MISMATCH: stats of another connector;
+     * KVTEL_E_SUMMARISED: lists that explicit buckets need are gone (record each payload before it is accumulated). */
     enum kvtel_status (*observe)(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
     void (*destroy)(struct kvtel_prom_metrics *metrics);
 };
@@ -94,7 +95,7 @@ struct kvtel_prom;
 /** A connector without stats, or one that nobody knows, is no error: kvtel_prom_observe() then does nothing (and the unknown one is
  * warned about once). @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
 KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom);
-/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics */
+/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics; KVTEL_E_SUMMARISED: nothing recorded */
 KVTEL_API enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel_stats *stats, uint32_t engine);
 KVTEL_API void kvtel_prom_destroy(struct kvtel_prom *prom);
 

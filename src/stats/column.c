@@ -150,13 +150,24 @@ void kvtel_column_drop_rows(struct kvtel_column *column, const uint8_t *drop)
     column->count = kept;
 }
 
+size_t kvtel_column_keep_last(struct kvtel_column *column)
+{
+    size_t last = column->count - 1;
+    if (column->count < 2)
+        return 0;
+    column->values[0] = column->values[last];
+    if (column->type == KVTEL_COLUMN_MIXED)
+        column->doubles[0] = column->doubles[last];
+    column->count = 1;
+    return last;
+}
+
 size_t kvtel_column_total_count(const struct kvtel_column *column)
 {
     return column->summary ? (size_t)column->summary->count : column->count;
 }
 
-/* Room in `summary` for all values of the column. */
-static enum kvtel_status reserve_summary(const struct kvtel_column *column, struct kvtel_distribution *summary, bool texts)
+static enum kvtel_status reserve_numbers(struct kvtel_distribution *summary, const struct kvtel_column *column)
 {
     double smallest = 0, largest = 0;
     for (size_t i = 0; i < column->count; i++) {
@@ -166,35 +177,55 @@ static enum kvtel_status reserve_summary(const struct kvtel_column *column, stru
         if (value > 0 && (smallest == 0 || value < smallest))
             smallest = value;
     }
-    if (texts)
-        return kvtel_distribution_reserve_texts(summary, column->count ? (size_t)largest + 1 : 0);
     return largest > 0 ? kvtel_distribution_reserve(summary, smallest, largest) : KVTEL_OK;
 }
 
-static void add_to_summary(const struct kvtel_column *column, struct kvtel_distribution *summary, bool texts)
+static enum kvtel_status reserve_texts(struct kvtel_distribution *summary, const struct kvtel_column *column)
+{
+    int64_t largest = -1;
+    for (size_t i = 0; i < column->count; i++)
+        if (column->values[i].integer > largest)
+            largest = column->values[i].integer;
+    return kvtel_distribution_reserve_texts(summary, (size_t)(largest + 1));
+}
+
+static void add_numbers(struct kvtel_distribution *summary, const struct kvtel_column *column)
 {
     for (size_t i = 0; i < column->count; i++) {
-        if (texts)
-            kvtel_distribution_add_text(summary, (size_t)column->values[i].integer, 1);
-        else if (kvtel_column_is_double(column, i))
+        if (kvtel_column_is_double(column, i))
             kvtel_distribution_add_double(summary, column->values[i].number);
         else
             kvtel_distribution_add_integer(summary, column->values[i].integer);
     }
 }
 
+enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other)
+{
+    return other->summary ? kvtel_distribution_reserve_like(column->summary, other->summary) : reserve_numbers(column->summary, other);
+}
+
+void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other)
+{
+    if (other->summary)
+        kvtel_distribution_merge(column->summary, other->summary);
+    else
+        add_numbers(column->summary, other);
+}
+
 enum kvtel_status kvtel_column_summarise(struct kvtel_column *column, bool texts)
 {
-    struct kvtel_distribution *summary = column->summary ? column->summary : calloc(1, sizeof *summary);
+    struct kvtel_distribution *summary = calloc(1, sizeof *summary);
     if (!summary)
         return KVTEL_E_NOMEM;
-    enum kvtel_status status = reserve_summary(column, summary, texts);
+    enum kvtel_status status = texts ? reserve_texts(summary, column) : reserve_numbers(summary, column);
     if (status != KVTEL_OK) {
-        if (!column->summary)
-            free(summary);
+        free(summary);
         return status;
     }
-    add_to_summary(column, summary, texts);
+    if (!texts)
+        add_numbers(summary, column);
+    for (size_t i = 0; texts && i < column->count; i++)
+        kvtel_distribution_add_text(summary, (size_t)column->values[i].integer, 1);
     free(column->values);
     free(column->doubles);
     column->values = NULL;

@@ -44,10 +44,15 @@ void kvtel_column_set_integer(struct kvtel_column *column, int64_t value);
 void kvtel_column_set_double(struct kvtel_column *column, double value);
 /* Adds to the only value as Python does: integers stay integers while they fit int64_t, else the sum is a double. */
 void kvtel_column_add(struct kvtel_column *column, const struct kvtel_column *other);
+/* Forgets all but the last value; returns how many those were. */
+size_t kvtel_column_keep_last(struct kvtel_column *column);
 /* Removes the rows whose bit is set. */
 void kvtel_column_drop_rows(struct kvtel_column *column, const uint8_t *drop);
 
-/* Values and summarised ones together. */
+/* A column has values or a summary, never both. Room for another column's values in the summary, then adding them. */
+enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other);
+void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other);
+/* How many values came, summarised or not. */
 size_t kvtel_column_total_count(const struct kvtel_column *column);
 /* Moves the values into the summary; unchanged without memory. `texts`: they are ids of texts. */
 enum kvtel_status kvtel_column_summarise(struct kvtel_column *column, bool texts);

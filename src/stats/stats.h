@@ -23,6 +23,7 @@ struct kvtel_group {
     const struct kvtel_metric *metric; /* TYPED */
     struct kvtel_column *columns;
     size_t column_count, column_capacity;
+    size_t mark; /* columns before the aggregation in progress */
 };
 
 struct kvtel_child {
@@ -45,6 +46,14 @@ struct kvtel_content {
     struct kvtel_arena info_arena;
     size_t samples; /* values in lists */
     bool summarised;
+    /* Of the aggregation in progress: what was there before, the other's texts as ids of this content, the other's info. */
+    struct {
+        const struct kvtel_connector *table;
+        size_t group_count, child_count;
+        size_t *text_ids;
+        struct kvtel_value info;
+        struct kvtel_arena info_arena;
+    } pending;
 };
 
 struct kvtel_stats {
@@ -58,6 +67,10 @@ struct kvtel_stats {
 /* content.c */
 enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present);
 void kvtel_content_free(struct kvtel_content *content);
+/* Take back what was added last, down to a count: groups, children, a group's label sets. */
+void kvtel_content_truncate(struct kvtel_content *content, size_t group_count);
+void kvtel_content_truncate_children(struct kvtel_content *content, size_t child_count);
+void kvtel_group_truncate(struct kvtel_group *group, size_t column_count);
 size_t kvtel_table_field_count(const struct kvtel_connector *table);
 /* Index of a field of the table; -1 when it has none of this key. */
 int kvtel_table_field(const struct kvtel_connector *table, const char *key);
@@ -77,7 +90,7 @@ struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const
                                             struct kvtel_diagnostics *diagnostics);
 /* How the column of index `i` of a group is aggregated. */
 enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i);
-/* Whether a kind is a list whose values count as samples. */
+/* Whether a kind is a list (a typed gauge counts as one, of length 1), whose values count as samples. */
 bool kvtel_kind_is_samples(enum kvtel_field_kind kind);
 
 /* For readers of COLUMNS, and of a ROWS or COUNTS group: the column of a key, or NULL. */
@@ -85,6 +98,9 @@ const struct kvtel_column *kvtel_group_column(const struct kvtel_content *conten
 
 /* decode.c: replaces the content by a decoded payload, as kvtel_stats_decode() does. */
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error);
+
+/* encode.c: writes the payload; not for summarised stats. */
+void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *writer);
 
 /* Turns lists into distributions when there are more samples than the limit. Without memory the samples stay. */
 void kvtel_stats_enforce_limit(struct kvtel_stats *stats);

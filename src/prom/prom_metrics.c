@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that needs no code of its own. */
+#include "prom/prom_metrics.h"
+
+#include "base/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LABELS_MAX = 16, CHUNK = 512, SCALAR_SIZE = 32 };
+
+struct metric {
+    const struct kvtel_metric *table;
+    void *family;
+    const char *const *values; /* of its only label, up front */
+    size_t own_labels;
+    size_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
+    void **children; /* up_front of engine 0, of engine 1, ... */
+};
+
+struct generic_metrics {
+    struct kvtel_prom_metrics base;
+    struct kvtel_metric_types types;
+    struct kvtel_diagnostics *diagnostics;
+    struct kvtel_engine_table engines;
+    struct metric *metrics;
+    size_t metric_count;
+};
+
+/* The child of an engine and own label values that is not made up front; NULL when it was refused (and counted, for `lost` values). */
+static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine, const char *const *own, uint64_t lost)
+{
+    const char *values[LABELS_MAX];
+    void *child = NULL;
+    size_t base = self->engines.label_count;
+    for (size_t i = 0; i < base; i++)
+        values[i] = self->engines.rows[engine].values[i];
+    for (size_t i = 0; i < metric->own_labels; i++)
+        values[base + i] = own[i];
+    enum kvtel_status status = self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
+    if (status == KVTEL_OK)
+        return child;
+    kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT, lost,
+                             metric->table->name, "%s: no further label set could be made: %s", metric->table->name, kvtel_status_text(status));
+    return NULL;
+}
+
+static void *up_front_child(const struct metric *metric, size_t engine, size_t value)
+{
+    return metric->children[engine * metric->up_front + value];
+}
+
+/* Values [from, from + count) of a column into a child, as the metric's feed says. */
+static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child, const struct kvtel_column *column)
+{
+    double chunk[CHUNK], sum = 0;
+    if (!column || column->count == 0 || !child)
+        return;
+    switch (metric->table->type) {
+    case KVTEL_GAUGE:
+        self->types.set(self->types.context, child, kvtel_column_number(column, column->count - 1));
+        return;
+    case KVTEL_COUNTER:
+        for (size_t i = 0; i < column->count; i++)
+            sum += kvtel_column_number(column, i);
+        self->types.increase(self->types.context, child, metric->table->feed == KVTEL_FEED_COUNT ? (double)column->count : sum);
+        return;
+    case KVTEL_HISTOGRAM:
+        break;
+    }
+    if (column->type == KVTEL_COLUMN_DOUBLES) {
+        self->types.observe(self->types.context, child, &column->values[0].number, column->count);
+        return;
+    }
+    for (size_t i = 0; i < column->count; i += CHUNK) {
+        size_t n = column->count - i < CHUNK ? column->count - i : CHUNK;
+        for (size_t k = 0; k < n; k++)
+            chunk[k] = kvtel_column_number(column, i + k);
+        self->types.observe(self->types.context, child, chunk, n);
+    }
+}
+
+static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+{
+    for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++)
+        feed_values(self, metric, up_front_child(metric, engine, metric->values[0] ? f : 0),
+                    kvtel_group_column(content, &content->groups[0], metric->table->fields[f]));
+}
+
+/* Which text field of the table fills a label; -1: the operation's name does. */
+static int label_field(const struct kvtel_connector *table, const char *label)
+{
+    int field = kvtel_table_field(table, label);
+    return field >= 0 && table->fields[field].kind == KVTEL_FIELD_TEXT ? field : -1;
+}
+
+/* Rows of one operation that share the text `id` (SIZE_MAX: all rows, there is no text label) into one child. */
+static void observe_rows(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                         const struct kvtel_group *group, size_t engine, size_t id)
+{
+    union kvtel_number *values = NULL;
+    const char *own[KVTEL_METRIC_LABELS];
+    const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]), *texts = NULL;
+    for (size_t i = 0; i < metric->own_labels; i++) {
+        int field = label_field(content->table, metric->table->labels[i]);
+        texts = field >= 0 ? &group->columns[field] : texts;
+        own[i] = field >= 0 ? content->texts[id] : group->name;
+    }
+    struct kvtel_column picked = { .type = KVTEL_COLUMN_DOUBLES };
+    if (!source || (texts && !(values = malloc((source->count + 1) * sizeof *values)))) {
+        kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_NO_MEMORY, source ? source->count : 0, metric->table->name,
+                                 "%s: no memory to record rows", metric->table->name);
+        return;
+    }
+    picked.values = values;
+    for (size_t i = 0; texts && i < source->count; i++)
+        if (texts->values[i].integer == (int64_t)id)
+            values[picked.count++].number = kvtel_column_number(source, i);
+    const struct kvtel_column *rows = texts ? &picked : source;
+    if (rows->count > 0) {
+        void *child = NULL;
+        for (size_t v = 0; v < metric->up_front; v++)
+            if (strcmp(metric->values[v], group->name) == 0)
+                child = up_front_child(metric, engine, v);
+        if (!child)
+            child = labelled_child(self, metric, engine, own, rows->count);
+        feed_values(self, metric, child, rows);
+    }
+    free(values);
+}
+
+static void observe_operations(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+{
+    bool by_text = false;
+    for (size_t i = 0; i < metric->own_labels; i++)
+        by_text |= label_field(content->table, metric->table->labels[i]) >= 0;
+    for (size_t g = 0; g < content->group_count; g++)
+        for (size_t id = 0; id < (by_text ? content->text_count : 1); id++)
+            observe_rows(self, metric, content, &content->groups[g], engine, id);
+}
+
+static void observe_typed_group(struct generic_metrics *self, const struct metric *metric, const struct kvtel_group *group, size_t engine)
+{
+    for (size_t c = 0; c < group->column_count; c++) {
+        const struct kvtel_column *column = &group->columns[c];
+        const char *own[KVTEL_METRIC_LABELS], *label = column->labels;
+        for (uint32_t i = 0; i < column->label_count; i++) {
+            own[i] = label;
+            label += strlen(label) + 1;
+        }
+        feed_values(self, metric, labelled_child(self, metric, engine, own, column->count), column);
+    }
+}
+
+/* A family computed from others: fields[i], without labels, into the series of values[i]. */
+static void observe_derived(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+{
+    for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++) {
+        const struct kvtel_group *group = kvtel_content_find_group(content, metric->table->fields[f], strlen(metric->table->fields[f]));
+        for (size_t c = 0; group && c < group->column_count; c++)
+            if (group->columns[c].label_count == 0)
+                feed_values(self, metric, up_front_child(metric, engine, f), &group->columns[c]);
+    }
+}
+
+/* A scalar as str() of Python prints it. */
+static const char *scalar_text(const struct kvtel_value *value, char out[SCALAR_SIZE])
+{
+    switch (value->kind) {
+    case KVTEL_VALUE_STRING:
+        return value->text;
+    case KVTEL_VALUE_INTEGER:
+        snprintf(out, SCALAR_SIZE, "%" PRId64, value->integer);
+        return out;
+    case KVTEL_VALUE_DOUBLE:
+        kvtel_number_repr(value->number, out);
+        return out;
+    case KVTEL_VALUE_BOOL:
+        return value->integer ? "True" : "False";
+    default:
+        return "None";
+    }
+}
+
+/* One series for each map of "info": a label that is not filled reads empty, a value that no label takes is dropped. */
+static void observe_info(struct generic_metrics *self, const struct metric *metric, const struct kvtel_value *info, size_t engine)
+{
+    for (uint32_t i = 0; info->kind == KVTEL_VALUE_ARRAY && i < info->size; i++) {
+        char texts[KVTEL_METRIC_LABELS][SCALAR_SIZE];
+        const char *own[KVTEL_METRIC_LABELS];
+        for (size_t k = 0; k < metric->own_labels; k++) {
+            const struct kvtel_value *value = kvtel_value_get(&info->items[i], metric->table->labels[k]);
+            own[k] = value ? scalar_text(value, texts[k]) : "";
+        }
+        void *child = labelled_child(self, metric, engine, own, 1);
+        if (child)
+            self->types.set(self->types.context, child, 1);
+    }
+}
+
+static struct metric *find_metric(struct generic_metrics *self, const char *name)
+{
+    for (size_t i = 0; i < self->metric_count; i++)
+        if (strcmp(self->metrics[i].table->name, name) == 0)
+            return &self->metrics[i];
+    return NULL;
+}
+
+static void observe_typed(struct generic_metrics *self, const struct kvtel_content *content, size_t engine)
+{
+    for (size_t g = 0; g < content->group_count; g++) {
+        const struct kvtel_group *group = &content->groups[g];
+        const struct metric *metric = find_metric(self, group->name);
+        if (metric)
+            observe_typed_group(self, metric, group, engine);
+        else
+            kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 1, group->name,
+                                     "%s: \"%.64s\" is no metric of the connector as it is configured", self->base.connector->names[0].name,
+                                     group->name);
+    }
+    for (size_t i = 0; i < self->metric_count; i++) {
+        if (self->metrics[i].table->feed == KVTEL_FEED_INFO)
+            observe_info(self, &self->metrics[i], &content->info, engine);
+        else if (self->metrics[i].table->fields[0])
+            observe_derived(self, &self->metrics[i], content, engine);
+    }
+}
+
+/* COLUMNS, ROWS, COUNTS. An older payload has a table of its own, whose fields feed the families of the same names. */
+static void observe_fields(struct generic_metrics *self, const struct kvtel_content *content, size_t engine)
+{
+    for (const struct kvtel_metric *table = content->table->metrics; table && table->name; table++) {
+        const struct metric *metric = find_metric(self, table->name);
+        if (!metric)
+            continue;
+        struct metric fed = *metric;
+        fed.table = table;
+        if (content->table->shape == KVTEL_SHAPE_COLUMNS)
+            observe_columns(self, &fed, content, engine);
+        else
+            observe_operations(self, &fed, content, engine);
+    }
+}
+
+static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine)
+{
+    struct generic_metrics *self = (struct generic_metrics *)metrics;
+    size_t row = kvtel_engine_table_find(&self->engines, engine);
+    if (stats->connector != self->base.connector)
+        return KVTEL_E_MISMATCH;
+    if (row == SIZE_MAX)
+        return KVTEL_E_ENGINE;
+    if (stats->content.summarised)
+        return KVTEL_E_SUMMARISED;
+    if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
+        observe_typed(self, &stats->content, row);
+    else
+        observe_fields(self, &stats->content, row);
+    return KVTEL_OK;
+}
+
+static void generic_destroy(struct kvtel_prom_metrics *metrics)
+{
+    struct generic_metrics *self = (struct generic_metrics *)metrics;
+    for (size_t i = 0; i < self->metric_count; i++)
+        free(self->metrics[i].children);
+    free(self->metrics);
+    kvtel_engine_table_free(&self->engines);
+    free(self);
+}
+
+enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family, const struct kvtel_engine_labels *engines,
+                                                 size_t engine_count, size_t label_count, void **children)
+{
+    void **made = malloc((engine_count + 1) * sizeof *made);
+    enum kvtel_status status = made ? KVTEL_OK : KVTEL_E_NOMEM;
+    for (size_t e = 0; e < engine_count && status == KVTEL_OK; e++)
+        status = types->child(types->context, family, engines[e].values, label_count, &made[e]);
+    if (status == KVTEL_OK)
+        memcpy(children, made, engine_count * sizeof *made);
+    free(made);
+    return status;
+}
+
+static enum kvtel_status make_children(struct generic_metrics *self, struct metric *metric, const struct kvtel_prom_options *options)
+{
+    size_t values = 0;
+    while (values < KVTEL_METRIC_FIELDS && metric->table->values[values])
+        values++;
+    bool typed = self->base.connector->shape == KVTEL_SHAPE_TYPED;
+    metric->up_front = values > 0 ? values : !typed && metric->own_labels == 0;
+    metric->children = calloc(self->engines.count * metric->up_front + 1, sizeof *metric->children);
+    if (!metric->children)
+        return KVTEL_E_NOMEM;
+    if (values == 0)
+        return metric->up_front ? kvtel_create_metric_per_engine(&self->types, metric->family, options->engines, options->engine_count,
+                                                                 options->label_count, metric->children)
+                                : KVTEL_OK;
+    for (size_t e = 0; e < self->engines.count; e++)
+        for (size_t v = 0; v < values; v++) {
+            const char *labels[LABELS_MAX];
+            for (size_t i = 0; i < options->label_count; i++)
+                labels[i] = options->engines[e].values[i];
+            labels[options->label_count] = metric->table->values[v];
+            enum kvtel_status status =
+                self->types.child(self->types.context, metric->family, labels, options->label_count + 1, &metric->children[e * values + v]);
+            if (status != KVTEL_OK)
+                return status;
+        }
+    return KVTEL_OK;
+}
+
+/* prometheus_client strips a counter's _total and adds it back when it prints. */
+static const char *family_name(const struct kvtel_metric *metric, char *out, size_t size)
+{
+    size_t length = strlen(metric->name);
+    if (metric->type != KVTEL_COUNTER || length < 6 || length >= size || strcmp(metric->name + length - 6, "_total") != 0)
+        return metric->name;
+    memcpy(out, metric->name, length - 6);
+    out[length - 6] = '\0';
+    return out;
+}
+
+static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table, const struct kvtel_prom_options *options)
+{
+    char name[256];
+    const char *labels[LABELS_MAX];
+    struct metric *metric = &self->metrics[self->metric_count++];
+    metric->table = table;
+    metric->values = table->values;
+    metric->own_labels = kvtel_metric_label_count(table);
+    for (size_t i = 0; i < options->label_count; i++)
+        labels[i] = options->labelnames[i];
+    for (size_t i = 0; i < metric->own_labels; i++)
+        labels[options->label_count + i] = table->labels[i];
+    const struct kvtel_family_spec spec = {
+        .name = family_name(table, name, sizeof name),
+        .type = table->type,
+        .help = table->help,
+        .labelnames = labels,
+        .label_count = options->label_count + metric->own_labels,
+        .buckets = table->buckets,
+        .unit = table->unit,
+    };
+    enum kvtel_status status = self->types.family(self->types.context, &spec, &metric->family);
+    return status == KVTEL_OK ? make_children(self, metric, options) : status;
+}
+
+enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
+                                                    struct kvtel_prom_metrics **metrics)
+{
+    static const struct kvtel_prom_metrics_vtable vtable = { generic_observe, generic_destroy };
+    if (connector->shape == KVTEL_SHAPE_NONE)
+        return KVTEL_E_NO_STATS;
+    if (options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS)
+        return KVTEL_E_ARGUMENT;
+    if (connector->shape == KVTEL_SHAPE_MULTI)
+        return kvtel_prom_metrics_create_multi(options, metrics);
+    size_t count = 0;
+    while (connector->metrics && connector->metrics[count].name)
+        count++;
+    struct generic_metrics *self = calloc(1, sizeof *self);
+    if (!self)
+        return KVTEL_E_NOMEM;
+    self->base = (struct kvtel_prom_metrics){ .vtable = &vtable, .connector = connector };
+    self->types = options->types;
+    self->diagnostics = options->diagnostics;
+    self->metrics = calloc(count + 1, sizeof *self->metrics);
+    enum kvtel_status status = self->metrics ? kvtel_engine_table_init(&self->engines, options) : KVTEL_E_NOMEM;
+    for (size_t i = 0; i < count && status == KVTEL_OK; i++)
+        if (!connector->metrics[i].when || connector->metrics[i].when(options->config))
+            status = make_metric(self, &connector->metrics[i], options);
+    if (status != KVTEL_OK) {
+        generic_destroy(&self->base);
+        return status;
+    }
+    *metrics = &self->base;
+    return KVTEL_OK;
+}

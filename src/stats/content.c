@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups, columns, children and texts of a stats object: finding and making them. */
+#include "stats/stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_bytes(const char *bytes, size_t size)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211u;
+    return hash;
+}
+
+static char *copy_text(const char *text, size_t size)
+{
+    char *copy = malloc(size + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+/* Room for one more item at the end of an array, zeroed; NULL without memory. */
+static void *grow(void *array, size_t count, size_t *capacity, size_t item_size)
+{
+    if (count < *capacity)
+        return array;
+    size_t more = *capacity ? *capacity * 2 : 4;
+    char *items = realloc(array, more * item_size);
+    if (!items)
+        return NULL;
+    memset(items + count * item_size, 0, (more - count) * item_size);
+    *capacity = more;
+    return items;
+}
+
+size_t kvtel_table_field_count(const struct kvtel_connector *table)
+{
+    size_t count = 0;
+    while (table->fields && table->fields[count].key)
+        count++;
+    return count;
+}
+
+int kvtel_table_field(const struct kvtel_connector *table, const char *key)
+{
+    for (int i = 0; table->fields && table->fields[i].key; i++)
+        if (strcmp(table->fields[i].key, key) == 0)
+            return i;
+    return -1;
+}
+
+const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name)
+{
+    for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++)
+        if (strcmp(metric->name, name) == 0)
+            return metric;
+    return NULL;
+}
+
+size_t kvtel_metric_label_count(const struct kvtel_metric *metric)
+{
+    size_t count = 0;
+    while (count < KVTEL_METRIC_LABELS && metric->labels[count])
+        count++;
+    return count;
+}
+
+bool kvtel_kind_is_samples(enum kvtel_field_kind kind)
+{
+    return kind != KVTEL_FIELD_TOTAL;
+}
+
+enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i)
+{
+    if (content->table->shape != KVTEL_SHAPE_TYPED)
+        return content->table->fields[i].kind;
+    return group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
+           : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
+                                                  : KVTEL_FIELD_TOTAL;
+}
+
+static void free_group(struct kvtel_group *group)
+{
+    for (size_t i = 0; i < group->column_count; i++)
+        kvtel_column_free(&group->columns[i]);
+    free(group->columns);
+    free(group->name);
+    memset(group, 0, sizeof *group);
+}
+
+void kvtel_content_truncate(struct kvtel_content *content, size_t group_count)
+{
+    while (content->group_count > group_count)
+        free_group(&content->groups[--content->group_count]);
+}
+
+void kvtel_group_truncate(struct kvtel_group *group, size_t column_count)
+{
+    while (group->column_count > column_count) {
+        struct kvtel_column *column = &group->columns[--group->column_count];
+        kvtel_column_free(column);
+        memset(column, 0, sizeof *column);
+    }
+}
+
+void kvtel_content_truncate_children(struct kvtel_content *content, size_t child_count)
+{
+    while (content->child_count > child_count) {
+        struct kvtel_child *child = &content->children[--content->child_count];
+        free(child->class_name);
+        kvtel_stats_destroy(child->stats);
+        memset(child, 0, sizeof *child);
+    }
+}
+
+enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present)
+{
+    memset(content, 0, sizeof *content);
+    content->table = table;
+    content->has_info = table->has_info;
+    if (table->shape != KVTEL_SHAPE_COLUMNS)
+        return KVTEL_OK;
+    struct kvtel_group *group = kvtel_content_add_group(content, "", 0);
+    if (!group)
+        return KVTEL_E_NOMEM;
+    for (size_t i = 0; i < group->column_count; i++) {
+        struct kvtel_column *column = &group->columns[i];
+        column->present = all_present;
+        /* A lone number is there from the start, at 0; a list is empty. */
+        if (table->fields[i].kind == KVTEL_FIELD_TOTAL && all_present) {
+            if (kvtel_column_reserve(column, 1, false) != KVTEL_OK) {
+                kvtel_content_free(content);
+                return KVTEL_E_NOMEM;
+            }
+            kvtel_column_append_integer(column, 0);
+        }
+    }
+    return KVTEL_OK;
+}
+
+void kvtel_content_free(struct kvtel_content *content)
+{
+    kvtel_content_truncate(content, 0);
+    kvtel_content_truncate_children(content, 0);
+    for (size_t i = 0; i < content->text_count; i++)
+        free(content->texts[i]);
+    free(content->groups);
+    free(content->children);
+    free(content->texts);
+    kvtel_arena_free(&content->info_arena);
+    memset(content, 0, sizeof *content);
+}
+
+struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size)
+{
+    uint64_t hash = hash_bytes(name, size);
+    for (size_t i = 0; i < content->group_count; i++) {
+        struct kvtel_group *group = &content->groups[i];
+        if (group->hash == hash && strlen(group->name) == size && memcmp(group->name, name, size) == 0)
+            return group;
+    }
+    return NULL;
+}
+
+struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const char *name, size_t size)
+{
+    struct kvtel_group *groups = grow(content->groups, content->group_count, &content->group_capacity, sizeof *groups);
+    if (!groups)
+        return NULL;
+    content->groups = groups;
+    struct kvtel_group *group = &groups[content->group_count];
+    size_t fields = content->table->shape == KVTEL_SHAPE_TYPED ? 0 : kvtel_table_field_count(content->table);
+    group->name = copy_text(name, size);
+    if (fields > 0)
+        group->columns = calloc(fields, sizeof *group->columns);
+    if (!group->name || (fields > 0 && !group->columns)) {
+        free(group->name);
+        free(group->columns);
+        memset(group, 0, sizeof *group);
+        return NULL;
+    }
+    group->hash = hash_bytes(name, size);
+    group->column_count = group->column_capacity = fields;
+    content->group_count++;
+    return group;
+}
+
+static size_t labels_size(const struct kvtel_column *column)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < column->label_count; i++)
+        size += strlen(column->labels + size) + 1;
+    return size;
+}
+
+struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
+{
+    uint64_t hash = hash_bytes(labels, size);
+    for (size_t i = 0; i < group->column_count; i++) {
+        struct kvtel_column *column = &group->columns[i];
+        if (column->hash == hash && column->label_count == count && labels_size(column) == size && memcmp(column->labels, labels, size) == 0)
+            return column;
+    }
+    return NULL;
+}
+
+struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
+{
+    struct kvtel_column *columns = grow(group->columns, group->column_count, &group->column_capacity, sizeof *columns);
+    if (!columns)
+        return NULL;
+    group->columns = columns;
+    struct kvtel_column *column = &columns[group->column_count];
+    column->labels = copy_text(labels, size);
+    if (!column->labels)
+        return NULL;
+    column->hash = hash_bytes(labels, size);
+    column->label_count = count;
+    column->present = true;
+    group->column_count++;
+    return column;
+}
+
+enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id)
+{
+    for (size_t i = 0; i < content->text_count; i++)
+        if (strlen(content->texts[i]) == size && memcmp(content->texts[i], text, size) == 0) {
+            *id = i;
+            return KVTEL_OK;
+        }
+    if (content->text_count >= KVTEL_STATS_NAME_LIMIT)
+        return KVTEL_E_LIMIT;
+    char **texts = grow(content->texts, content->text_count, &content->text_capacity, sizeof *texts);
+    if (!texts)
+        return KVTEL_E_NOMEM;
+    content->texts = texts;
+    texts[content->text_count] = copy_text(text, size);
+    if (!texts[content->text_count])
+        return KVTEL_E_NOMEM;
+    *id = content->text_count++;
+    return KVTEL_OK;
+}
+
+struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name)
+{
+    for (size_t i = 0; i < content->child_count; i++)
+        if (strcmp(content->children[i].class_name, class_name) == 0)
+            return &content->children[i];
+    return NULL;
+}
+
+struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name, const struct kvtel_connector *connector,
+                                            struct kvtel_diagnostics *diagnostics)
+{
+    struct kvtel_child *children = grow(content->children, content->child_count, &content->child_capacity, sizeof *children);
+    if (!children)
+        return NULL;
+    content->children = children;
+    struct kvtel_child *child = &children[content->child_count];
+    child->class_name = copy_text(class_name, strlen(class_name));
+    child->stats = kvtel_stats_create(connector, diagnostics);
+    if (!child->class_name || !child->stats) {
+        free(child->class_name);
+        kvtel_stats_destroy(child->stats);
+        memset(child, 0, sizeof *child);
+        return NULL;
+    }
+    content->child_count++;
+    return child;
+}
+
+const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group, const char *key)
+{
+    int i = kvtel_table_field(content->table, key);
+    return i < 0 ? NULL : &group->columns[i];
+}

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A decoded payload into columns. What cannot be used is refused by field, row or value, counted, and the rest applied. */
+#include "base/error.h"
+#include "stats/stats.h"
+
+#include <float.h>
+#include <string.h>
+
+struct decoder {
+    struct kvtel_stats *stats;
+    struct kvtel_content content; /* being built */
+};
+
+static void refuse(const struct decoder *decoder, enum kvtel_refusal reason, uint64_t n, const char *key, const char *what)
+{
+    kvtel_diagnostics_refuse(decoder->stats->diagnostics, reason, n, key, "%s: \"%.64s\" %s",
+                             decoder->stats->connector->names[0].name, key, what);
+}
+
+/* A key or text that can be a C string: names with a NUL inside are nobody's. */
+static bool is_name(const struct kvtel_value *value)
+{
+    return value->kind == KVTEL_VALUE_STRING && strlen(value->text) == value->size;
+}
+
+/* Why a number cannot be used; KVTEL_REFUSAL_COUNT when it can. */
+static enum kvtel_refusal judge(const struct kvtel_value *value, enum kvtel_field_kind kind)
+{
+    if (value->kind == KVTEL_VALUE_INTEGER)
+        return value->integer < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
+    if (value->kind != KVTEL_VALUE_DOUBLE)
+        return KVTEL_REFUSED_WRONG_TYPE;
+    if (!(value->number >= -DBL_MAX && value->number <= DBL_MAX))
+        return KVTEL_REFUSED_NOT_FINITE;
+    return value->number < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
+}
+
+static const char *why(enum kvtel_refusal reason)
+{
+    switch (reason) {
+    case KVTEL_REFUSED_WRONG_TYPE:
+        return "holds something that is no number";
+    case KVTEL_REFUSED_NOT_FINITE:
+        return "holds NaN or infinity";
+    default:
+        return "holds a number below zero";
+    }
+}
+
+static enum kvtel_status append_number(struct kvtel_column *column, const struct kvtel_value *value)
+{
+    bool is_double = value->kind == KVTEL_VALUE_DOUBLE;
+    bool mixed = column->count > 0 && column->type != (is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS);
+    enum kvtel_status status = kvtel_column_reserve(column, 1, mixed);
+    if (status != KVTEL_OK)
+        return status;
+    if (is_double)
+        kvtel_column_append_double(column, value->number);
+    else
+        kvtel_column_append_integer(column, value->integer);
+    return KVTEL_OK;
+}
+
+/* The usual list, all of one kind and all usable, in one tight loop. False: nothing was appended, look at each. */
+static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list, enum kvtel_field_kind kind)
+{
+    uint32_t i = 0;
+    double least = kind == KVTEL_FIELD_LEVEL ? -DBL_MAX : 0;
+    union kvtel_number *out = column->values + column->count;
+    if (list->size == 0 || column->count > 0)
+        return list->size == 0;
+    if (list->items[0].kind == KVTEL_VALUE_DOUBLE) {
+        for (; i < list->size; i++) {
+            const struct kvtel_value *item = &list->items[i];
+            if (item->kind != KVTEL_VALUE_DOUBLE || !(item->number >= least && item->number <= DBL_MAX))
+                return false;
+            out[i].number = item->number;
+        }
+        column->type = KVTEL_COLUMN_DOUBLES;
+    } else {
+        for (; i < list->size; i++) {
+            const struct kvtel_value *item = &list->items[i];
+            if (item->kind != KVTEL_VALUE_INTEGER || (item->integer < 0 && kind != KVTEL_FIELD_LEVEL))
+                return false;
+            out[i].integer = item->integer;
+        }
+        column->type = KVTEL_COLUMN_INTEGERS;
+    }
+    column->count = list->size;
+    return true;
+}
+
+/* Appends a list. Rows that cannot be used are kept as 0 for now, so that columns stay aligned, and (*bad)[row] gets the reason + 1. */
+static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
+                                     enum kvtel_field_kind kind, uint8_t **bad)
+{
+    static const struct kvtel_value zero = { .kind = KVTEL_VALUE_INTEGER };
+    enum kvtel_status status = kvtel_column_reserve(column, list->size, false);
+    if (status != KVTEL_OK || append_uniform(column, list, kind))
+        return status;
+    for (uint32_t i = 0; i < list->size; i++) {
+        enum kvtel_refusal reason = judge(&list->items[i], kind);
+        if (reason != KVTEL_REFUSAL_COUNT && !*bad) {
+            *bad = kvtel_arena_alloc(&decoder->stats->arena, list->size);
+            if (!*bad)
+                return KVTEL_E_NOMEM;
+            memset(*bad, 0, list->size);
+        }
+        if (reason != KVTEL_REFUSAL_COUNT)
+            (*bad)[i] = (uint8_t)(reason + 1);
+        status = append_number(column, reason == KVTEL_REFUSAL_COUNT ? &list->items[i] : &zero);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+/* Drops the rows that are bad in any of the columns, each counted once. */
+static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns, uint8_t **bad, const char *const *keys, size_t count)
+{
+    uint8_t *drop = NULL;
+    size_t first = 0;
+    for (size_t c = 0; c < count && !drop; c++)
+        if (bad[c]) {
+            drop = bad[c];
+            first = c;
+        }
+    if (!drop)
+        return;
+    /* Columns that belong together were cut to one length before, so row i is row i of each. */
+    for (size_t c = first + 1; c < count; c++)
+        for (size_t i = 0; bad[c] && i < columns[first]->count; i++)
+            if (!drop[i])
+                drop[i] = bad[c][i];
+    uint64_t refused[KVTEL_REFUSAL_COUNT] = { 0 };
+    for (size_t i = 0; i < columns[first]->count; i++)
+        if (drop[i])
+            refused[drop[i] - 1]++;
+    for (unsigned reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
+        if (refused[reason] > 0)
+            refuse(decoder, (enum kvtel_refusal)reason, refused[reason], keys[first], why((enum kvtel_refusal)reason));
+    for (size_t c = 0; c < count; c++)
+        if (columns[c]->count > 0)
+            kvtel_column_drop_rows(columns[c], drop);
+}
+
+enum { COLUMNS_TOGETHER = 16 };
+
+/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM lacks it. */
+static void align_columns(struct decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
+{
+    const struct kvtel_field *fields = decoder->content.table->fields;
+    struct kvtel_column *columns[COLUMNS_TOGETHER];
+    uint8_t *bad[COLUMNS_TOGETHER];
+    const char *keys[COLUMNS_TOGETHER];
+    size_t count = 0, shortest = SIZE_MAX, longest = 0;
+    for (size_t i = 0; i < group->column_count && count < COLUMNS_TOGETHER; i++) {
+        size_t length = group->columns[i].count;
+        if (fields[i].row != row || length == 0)
+            continue;
+        columns[count] = &group->columns[i];
+        bad[count] = all_bad[i];
+        keys[count++] = fields[i].key;
+        shortest = length < shortest ? length : shortest;
+        longest = length > longest ? length : longest;
+    }
+    if (count == 0)
+        return;
+    if (shortest != longest)
+        refuse(decoder, KVTEL_REFUSED_UNEQUAL_COLUMNS, longest - shortest, keys[0], "and the columns beside it are not equally long");
+    for (size_t c = 0; c < count; c++)
+        columns[c]->count = shortest;
+    drop_bad_rows(decoder, columns, bad, keys, count);
+}
+
+static enum kvtel_status decode_field(struct decoder *decoder, struct kvtel_column *column, const struct kvtel_field *field,
+                                      const struct kvtel_value *value, uint8_t **bad)
+{
+    column->count = 0; /* a key that stands twice: the last one counts */
+    *bad = NULL;
+    if (field->kind != KVTEL_FIELD_TOTAL) {
+        if (value->kind != KVTEL_VALUE_ARRAY) {
+            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, field->key, "is not a list");
+            return KVTEL_OK;
+        }
+        column->present = true;
+        return append_list(decoder, column, value, field->kind, bad);
+    }
+    enum kvtel_refusal reason = judge(value, field->kind);
+    if (reason != KVTEL_REFUSAL_COUNT) {
+        refuse(decoder, reason, 1, field->key, reason == KVTEL_REFUSED_WRONG_TYPE ? "is not a number" : why(reason));
+        return KVTEL_OK;
+    }
+    column->present = true;
+    return append_number(column, value);
+}
+
+/* Fields by key, for COLUMNS and one operation of COUNTS. */
+static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *map)
+{
+    const struct kvtel_connector *table = decoder->content.table;
+    size_t bytes = group->column_count * sizeof(uint8_t *);
+    uint8_t **bad = kvtel_arena_alloc(&decoder->stats->arena, bytes + 1);
+    if (!bad)
+        return KVTEL_E_NOMEM;
+    memset(bad, 0, bytes);
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i];
+        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+            continue;
+        int field = is_name(key) ? kvtel_table_field(table, key->text) : -1;
+        if (field < 0) {
+            refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
+            continue;
+        }
+        enum kvtel_status status = decode_field(decoder, &group->columns[field], &table->fields[field], key + 1, &bad[field]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    for (size_t i = 0; i < group->column_count; i++) {
+        const struct kvtel_field *field = &table->fields[i];
+        bool seen = false;
+        if (field->row == 0) {
+            struct kvtel_column *column = &group->columns[i];
+            drop_bad_rows(decoder, &column, &bad[i], &field->key, 1);
+            continue;
+        }
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = table->fields[k].row == field->row;
+        if (!seen)
+            align_columns(decoder, group, field->row, bad);
+    }
+    return KVTEL_OK;
+}
+
+/* One row of an operation: all fields or none. */
+static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row)
+{
+    const struct kvtel_connector *table = decoder->content.table;
+    const struct kvtel_value *found[COLUMNS_TOGETHER] = { NULL };
+    if (row->kind != KVTEL_VALUE_MAP) {
+        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, group->name, "has a row that is not a map");
+        return KVTEL_OK;
+    }
+    for (uint32_t i = 0; i < row->size; i++) {
+        const struct kvtel_value *key = &row->items[2 * i];
+        int field = is_name(key) ? kvtel_table_field(table, key->text) : -1;
+        if (field < 0)
+            refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
+        else
+            found[field] = key + 1;
+    }
+    for (size_t i = 0; i < group->column_count; i++) {
+        const struct kvtel_field *field = &table->fields[i];
+        enum kvtel_refusal reason = !found[i]                        ? KVTEL_REFUSED_UNEQUAL_COLUMNS
+                                    : field->kind != KVTEL_FIELD_TEXT ? judge(found[i], field->kind)
+                                    : is_name(found[i])               ? KVTEL_REFUSAL_COUNT
+                                                                      : KVTEL_REFUSED_WRONG_TYPE;
+        if (reason != KVTEL_REFUSAL_COUNT) {
+            refuse(decoder, reason, 1, field->key, found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason)) : "is missing in a row");
+            return KVTEL_OK;
+        }
+    }
+    struct kvtel_value text_id = { .kind = KVTEL_VALUE_INTEGER };
+    for (size_t i = 0; i < group->column_count; i++) {
+        size_t id = 0;
+        enum kvtel_status status;
+        if (table->fields[i].kind == KVTEL_FIELD_TEXT) {
+            status = kvtel_content_text(&decoder->content, found[i]->text, found[i]->size, &id);
+            if (status == KVTEL_E_LIMIT) {
+                refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key, "has too many different texts");
+                for (size_t k = 0; k < i; k++)
+                    group->columns[k].count--;
+                return KVTEL_OK;
+            }
+            if (status != KVTEL_OK)
+                return status;
+            text_id.integer = (int64_t)id;
+            found[i] = &text_id;
+        }
+        status = append_number(&group->columns[i], found[i]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+/* ROWS and COUNTS. */
+static enum kvtel_status decode_operations(struct decoder *decoder, const struct kvtel_value *map)
+{
+    bool rows = decoder->content.table->shape == KVTEL_SHAPE_ROWS;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i], *value = key + 1;
+        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+            continue;
+        if (!is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
+            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, is_name(key) ? key->text : "?", rows ? "is not a list of rows" : "is not a map of counts");
+            continue;
+        }
+        struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
+        if (!group && decoder->content.group_count >= KVTEL_STATS_NAME_LIMIT) {
+            refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, "operations", "has too many different names");
+            continue;
+        }
+        if (!group)
+            group = kvtel_content_add_group(&decoder->content, key->text, key->size);
+        if (!group)
+            return KVTEL_E_NOMEM;
+        enum kvtel_status status = KVTEL_OK;
+        if (!rows)
+            status = decode_fields(decoder, group, value);
+        for (uint32_t r = 0; rows && status == KVTEL_OK && r < value->size; r++)
+            status = decode_row(decoder, group, &value->items[r]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is -1 when it is none. */
+static enum kvtel_status decode_labels(struct decoder *decoder, const struct kvtel_value *key, const char **labels, size_t *size, int *count)
+{
+    struct kvtel_value parsed;
+    *count = -1;
+    if (key->kind == KVTEL_VALUE_STRING) {
+        enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
+        if (status != KVTEL_OK)
+            return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
+        key = &parsed;
+    }
+    if (key->kind != KVTEL_VALUE_ARRAY || key->size > KVTEL_METRIC_LABELS)
+        return KVTEL_OK;
+    *size = 0;
+    for (uint32_t i = 0; i < key->size; i++) {
+        if (!is_name(&key->items[i]))
+            return KVTEL_OK;
+        *size += key->items[i].size + 1;
+    }
+    char *out = kvtel_arena_alloc(&decoder->stats->arena, *size + 1);
+    if (!out)
+        return KVTEL_E_NOMEM;
+    *labels = out;
+    for (uint32_t i = 0; i < key->size; i++) {
+        memcpy(out, key->items[i].text, key->items[i].size + 1);
+        out += key->items[i].size + 1;
+    }
+    *count = (int)key->size;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status decode_label_set(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *key)
+{
+    const struct kvtel_value *value = key + 1;
+    const char *labels = "";
+    size_t size = 0, expected = kvtel_metric_label_count(group->metric);
+    int count;
+    enum kvtel_status status = decode_labels(decoder, key, &labels, &size, &count);
+    if (status != KVTEL_OK)
+        return status;
+    uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
+    if (count < 0 || (size_t)count != expected) {
+        refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name, "has a wrong number of label values");
+        return KVTEL_OK;
+    }
+    enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
+                                 : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
+                                                                        : KVTEL_FIELD_TOTAL;
+    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES          ? judge(value, kind)
+                                : value->kind == KVTEL_VALUE_ARRAY ? KVTEL_REFUSAL_COUNT
+                                                                     : KVTEL_REFUSED_WRONG_TYPE;
+    if (reason != KVTEL_REFUSAL_COUNT) {
+        refuse(decoder, reason, 1, group->name, reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason));
+        return KVTEL_OK;
+    }
+    struct kvtel_column *column = kvtel_group_find_labels(group, labels, size, (uint32_t)count);
+    if (!column && group->column_count >= KVTEL_STATS_NAME_LIMIT) {
+        refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, values, group->name, "has too many label sets");
+        return KVTEL_OK;
+    }
+    if (!column)
+        column = kvtel_group_add_labels(group, labels, size, (uint32_t)count);
+    if (!column)
+        return KVTEL_E_NOMEM;
+    column->count = 0;
+    if (kind != KVTEL_FIELD_SAMPLES)
+        return append_number(column, value);
+    uint8_t *bad = NULL;
+    const char *name = group->name;
+    status = append_list(decoder, column, value, kind, &bad);
+    if (status == KVTEL_OK)
+        drop_bad_rows(decoder, &column, &bad, &name, 1);
+    return status;
+}
+
+static const char *type_name(enum kvtel_metric_type type)
+{
+    return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
+}
+
+static enum kvtel_status decode_typed_metric(struct decoder *decoder, const struct kvtel_value *key, const struct kvtel_value *types)
+{
+    const struct kvtel_value *sets = key + 1;
+    const struct kvtel_metric *metric = is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
+    /* A metric with fields of its own is computed from others; no payload names it. */
+    if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
+        refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, is_name(key) ? key->text : "?", "is no metric of this connector");
+        return KVTEL_OK;
+    }
+    const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
+    if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, type_name(metric->type))) {
+        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not of the type that this connector gives it");
+        return KVTEL_OK;
+    }
+    struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
+    if (!group)
+        group = kvtel_content_add_group(&decoder->content, key->text, key->size);
+    if (!group)
+        return KVTEL_E_NOMEM;
+    group->metric = metric;
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t i = 0; status == KVTEL_OK && i < sets->size; i++)
+        status = decode_label_set(decoder, group, &sets->items[2 * i]);
+    return status;
+}
+
+/* A list of maps from label to text or number, or nil. */
+static bool is_info(const struct kvtel_value *info)
+{
+    if (info->kind != KVTEL_VALUE_ARRAY)
+        return info->kind == KVTEL_VALUE_NIL;
+    for (uint32_t i = 0; i < info->size; i++) {
+        const struct kvtel_value *map = &info->items[i];
+        if (map->kind != KVTEL_VALUE_MAP)
+            return false;
+        for (uint32_t k = 0; k < map->size; k++)
+            if (!is_name(&map->items[2 * k]) || map->items[2 * k + 1].kind >= KVTEL_VALUE_ARRAY ||
+                (map->items[2 * k + 1].kind == KVTEL_VALUE_STRING && !is_name(&map->items[2 * k + 1])))
+                return false;
+    }
+    return true;
+}
+
+static enum kvtel_status decode_typed(struct decoder *decoder, const struct kvtel_value *map)
+{
+    const struct kvtel_value *types = kvtel_value_get(map, "types"), *data = kvtel_value_get(map, "data");
+    const struct kvtel_value *info = kvtel_value_get(map, "info");
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i];
+        static const char *const known[] = { "types", "data", "info", "_metrics_descriptor" };
+        bool found = false;
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            found |= kvtel_value_is_text(key, known[k]);
+        if (!found)
+            refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
+    }
+    if ((data && data->kind != KVTEL_VALUE_MAP) || (types && types->kind != KVTEL_VALUE_MAP)) {
+        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "data", "or \"types\" is not a map");
+        data = NULL;
+    }
+    for (uint32_t i = 0; data && status == KVTEL_OK && i < data->size; i++)
+        status = decode_typed_metric(decoder, &data->items[2 * i], types);
+    decoder->content.has_info = info != NULL;
+    if (status != KVTEL_OK || !info || info->kind == KVTEL_VALUE_NIL)
+        return status;
+    if (!decoder->content.table->has_info || !is_info(info)) {
+        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "info", "is not a list of maps from label to value");
+        return KVTEL_OK;
+    }
+    return kvtel_value_copy(&decoder->content.info_arena, info, &decoder->content.info);
+}
+
+static enum kvtel_status decode_children(struct decoder *decoder, const struct kvtel_value *map)
+{
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i], *payload = key + 1;
+        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+            continue;
+        const struct kvtel_connector *connector = is_name(key) ? kvtel_connector_find(key->text) : NULL;
+        if (!connector || connector->shape == KVTEL_SHAPE_NONE) {
+            refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, is_name(key) ? key->text : "?",
+                   connector ? "is a connector without stats" : "is no connector that is known");
+            continue;
+        }
+        const struct kvtel_value *inner = payload->kind == KVTEL_VALUE_MAP ? kvtel_value_get(payload, "data") : NULL;
+        bool wrapped = inner && inner->kind == KVTEL_VALUE_MAP && !kvtel_value_get(payload, "types");
+        if (payload->kind != KVTEL_VALUE_MAP) {
+            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not a map");
+            continue;
+        }
+        struct kvtel_child *child = kvtel_content_find_child(&decoder->content, key->text);
+        if (!child)
+            child = kvtel_content_add_child(&decoder->content, key->text, connector, decoder->stats->diagnostics);
+        if (!child)
+            return KVTEL_E_NOMEM;
+        child->wrapped = wrapped;
+        enum kvtel_status status = kvtel_stats_decode_value(child->stats, wrapped ? inner : payload, NULL);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+static const struct kvtel_connector *table_of(const struct kvtel_connector *connector, const struct kvtel_value *payload)
+{
+    if (!connector->older || payload->size == 0 || kvtel_value_get(payload, "data") || kvtel_value_get(payload, "types") ||
+        kvtel_value_get(payload, "info"))
+        return connector;
+    return connector->older;
+}
+
+static enum kvtel_status decode_shape(struct decoder *decoder, const struct kvtel_value *payload)
+{
+    switch (decoder->content.table->shape) {
+    case KVTEL_SHAPE_COLUMNS:
+        return decode_fields(decoder, &decoder->content.groups[0], payload);
+    case KVTEL_SHAPE_ROWS:
+    case KVTEL_SHAPE_COUNTS:
+        return decode_operations(decoder, payload);
+    case KVTEL_SHAPE_TYPED:
+        return decode_typed(decoder, payload);
+    case KVTEL_SHAPE_MULTI:
+        return decode_children(decoder, payload);
+    case KVTEL_SHAPE_NONE:
+        break;
+    }
+    return KVTEL_E_NO_STATS;
+}
+
+enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error)
+{
+    if (payload->kind != KVTEL_VALUE_MAP)
+        return kvtel_fail(error, KVTEL_E_TYPE, 0, "the payload is not a map");
+    struct decoder decoder = { .stats = stats };
+    enum kvtel_status status = kvtel_content_init(&decoder.content, table_of(stats->connector, payload), false);
+    if (status == KVTEL_OK)
+        status = decode_shape(&decoder, payload);
+    if (status != KVTEL_OK) {
+        kvtel_content_free(&decoder.content);
+        return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    }
+    for (size_t g = 0; g < decoder.content.group_count; g++)
+        for (size_t c = 0; c < decoder.content.groups[g].column_count; c++)
+            if (kvtel_kind_is_samples(kvtel_column_kind(&decoder.content, &decoder.content.groups[g], c)))
+                decoder.content.samples += decoder.content.groups[g].columns[c].count;
+    kvtel_content_free(&stats->content);
+    stats->content = decoder.content;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes, size_t size,
+                                     struct kvtel_error *error)
+{
+    struct kvtel_value payload;
+    kvtel_arena_reset(&stats->arena);
+    enum kvtel_status status = kvtel_value_decode(format, bytes, size, &stats->arena, &payload, error);
+    if (status != KVTEL_OK)
+        return status;
+    return kvtel_stats_decode_value(stats, &payload, error);
+}
