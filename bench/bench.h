@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every benchmark shares: the clock, the median of rounds, one JSON line per figure. C and C++.
+ *
+ * run.py runs all benchmarks and puts a peer's figure beside ours of the same name. */
+#ifndef KVTEL_BENCH_H
+#define KVTEL_BENCH_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { BENCH_FEWEST_ROUNDS = 11, BENCH_MOST_ROUNDS = 101, BENCH_WARMUP_ROUNDS = 3 };
+#define BENCH_ENOUGH_NS 1e9
+
+static inline double bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static inline int bench_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Nanoseconds of the median round, after some that are not counted. A round should take 100 us or more. */
+static inline double bench_median_ns(void (*run_round)(void *context), void *context)
+{
+    double times[BENCH_MOST_ROUNDS], spent = 0;
+    size_t rounds = 0;
+    for (int i = 0; i < BENCH_WARMUP_ROUNDS; i++)
+        run_round(context);
+    while (rounds < BENCH_FEWEST_ROUNDS || (rounds < BENCH_MOST_ROUNDS && spent < BENCH_ENOUGH_NS)) {
+        double start = bench_now_ns();
+        run_round(context);
+        times[rounds] = bench_now_ns() - start;
+        spent += times[rounds++];
+    }
+    qsort(times, rounds, sizeof times[0], bench_compare);
+    return times[rounds / 2];
+}
+
+/* A unit that ends in "/s" is better when larger, any other when smaller. `bar` is what it has to reach; 0: nothing. */
+static inline void bench_report(const char *name, double value, const char *unit, double bar)
+{
+    printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"", name, value, unit);
+    if (bar > 0)
+        printf(", \"bar\": %.6g", bar);
+    printf("}\n");
+    fflush(stdout);
+}
+
+/* The same work by somebody else's code. */
+static inline void bench_report_peer(const char *name, const char *peer, double value, const char *unit)
+{
+    printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\"}\n", name, value, unit, peer);
+    fflush(stdout);
+}
+
+/* For programs that cannot go on. */
+static inline void bench_require(int condition, const char *what)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "benchmark failed: %s\n", what);
+    exit(1);
+}
+
+#endif

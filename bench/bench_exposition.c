@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How fast a scrape is written: a snapshot of a store, and its text. */
+#include "bench.h"
+#include "exposition_load.h"
+
+#include <kvtel/kvtel.h>
+
+struct scrape {
+    struct kvtel_store *store;
+    struct kvtel_snapshot *snapshot;
+    struct kvtel_buffer text;
+};
+
+static void encode(void *context)
+{
+    struct scrape *scrape = context;
+    scrape->text.size = 0;
+    bench_require(kvtel_exposition_text(scrape->snapshot, &scrape->text) == KVTEL_OK, "encode");
+}
+
+static void snapshot_and_encode(void *context)
+{
+    struct scrape *scrape = context;
+    kvtel_snapshot_reset(scrape->snapshot);
+    bench_require(kvtel_snapshot_add(scrape->snapshot, scrape->store) == KVTEL_OK, "snapshot");
+    encode(context);
+}
+
+/* One engine's values of the connector's i-th histogram or counter. */
+static void load_series(struct kvtel_lane *lane, uint32_t series, const struct kvtel_metric *metric, int i, int engine)
+{
+    if (metric->type == KVTEL_COUNTER) {
+        bench_require(kvtel_lane_increase(lane, series, load_count(i - LOAD_HISTOGRAMS, engine)), "increase");
+        return;
+    }
+    double values[LOAD_TRANSFERS];
+    for (int transfer = 0; transfer < LOAD_TRANSFERS; transfer++)
+        values[transfer] = load_sample(i, engine, transfer);
+    bench_require(kvtel_lane_observe(lane, series, values, LOAD_TRANSFERS) == LOAD_TRANSFERS, "observe");
+}
+
+static struct kvtel_store *loaded_store(void)
+{
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    const struct kvtel_connector *connector = kvtel_connector_find("NixlConnector");
+    struct kvtel_lane *lane;
+    bench_require(store && connector && kvtel_lane_open(store, &lane) == KVTEL_OK, "store");
+    const char *const labelnames[] = { "model_name", "engine" };
+    for (int i = 0; connector->metrics[i].name; i++) {
+        const struct kvtel_metric *metric = &connector->metrics[i];
+        const struct kvtel_family_spec spec = { metric->name,    metric->type, metric->help, labelnames, 2,
+                                                metric->buckets, metric->unit };
+        uint32_t family, series;
+        bench_require(kvtel_store_family(store, &spec, &family) == KVTEL_OK, metric->name);
+        for (int engine = 0; engine < LOAD_ENGINES; engine++) {
+            char number[16];
+            snprintf(number, sizeof number, "%d", engine);
+            const char *const labels[] = { LOAD_MODEL, number };
+            bench_require(kvtel_store_series(store, family, labels, 2, &series) == KVTEL_OK, "series");
+            load_series(lane, series, metric, i, engine);
+        }
+    }
+    kvtel_lane_close(lane);
+    return store;
+}
+
+static void check_lines(const struct kvtel_buffer *text)
+{
+    size_t series = 0;
+    for (size_t i = 0; i < text->size; i++)
+        series += text->bytes[i] == '\n' && i + 1 < text->size && text->bytes[i + 1] != '#';
+    bench_require(series + 1 >= LOAD_SERIES && series <= LOAD_SERIES + 16, "number of series");
+}
+
+int main(void)
+{
+    struct scrape scrape = { .store = loaded_store(), .snapshot = kvtel_snapshot_create() };
+    bench_require(scrape.snapshot != NULL, "snapshot");
+    double ns = bench_median_ns(snapshot_and_encode, &scrape);
+    check_lines(&scrape.text);
+    bench_report(LOAD_ROW_SCRAPE, ns / 1e6, "ms", 0);
+    bench_report(LOAD_ROW_SCRAPE_RATE, (double)scrape.text.size / ns, "GB/s", 0);
+    ns = bench_median_ns(encode, &scrape);
+    bench_report(LOAD_ROW_ENCODE, ns / 1e6, "ms", 0);
+    bench_report(LOAD_ROW_ENCODE_RATE, (double)scrape.text.size / ns, "GB/s", 2);
+    kvtel_buffer_free(&scrape.text);
+    kvtel_snapshot_destroy(scrape.snapshot);
+    kvtel_store_close(scrape.store);
+    return 0;
+}
