@@ -4,6 +4,8 @@
 #define KVTEL_VALUE_H
 
 #include <kvtel/base.h>
+
+#include "base/arena.h"
 #include <kvtel/exposition.h>
 
 /* Levels of nesting that decoding accepts. The deepest real payload (typed, under a MultiConnector, in a recording) has 7. */
@@ -29,15 +31,6 @@ struct kvtel_value {
         const struct kvtel_value *items;
     };
 };
-
-/* Where the values live: one allocation list, freed at once. Start from {0}. A reset keeps the memory. */
-struct kvtel_arena_block;
-struct kvtel_arena {
-    struct kvtel_arena_block *first, *current;
-};
-void *kvtel_arena_alloc(struct kvtel_arena *arena, size_t size); /* 8-byte aligned; NULL without memory */
-void kvtel_arena_reset(struct kvtel_arena *arena);
-void kvtel_arena_free(struct kvtel_arena *arena);
 
 /* Decodes exactly one object that fills `bytes`. `value` points into `arena`, never into `bytes`, and stays as it was on failure; the
  * arena may then have grown. `error` may be NULL. Memory is bounded by the input's size.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks of memory that are handed out in pieces and freed together. */
+#include <stdint.h>
 #include <stdlib.h>
 
-#include "value/value.h"
+#include "base/arena.h"
 
 enum { SMALLEST_BLOCK = 4096, ALIGNMENT = 8 };
 
