@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kvtel replay on every golden case, in both forms and through standard input, against what vLLM made of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.model import compare
+
+GOLDEN = Path(__file__).resolve().parents[1] / "data" / "golden"
+CASES = sorted(path.with_suffix("") for path in GOLDEN.glob("*.prom"))
+
+
+@pytest.mark.parametrize("by_stdin", [False, True], ids=["file", "stdin"])
+@pytest.mark.parametrize("form", ["jsonl", "mp"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_golden(case, form, by_stdin, replay):
+    got = replay(case.with_suffix("." + form), by_stdin)
+    wanted = [json.loads(line) for line in case.with_suffix(".aggregated.jsonl").read_text().splitlines()]
+    assert compare.exposition_differences(case.with_suffix(".prom").read_text(), got.text) == []
+    assert compare.log_differences(case.with_suffix(".log").read_text().splitlines(), got.lines) == []
+    assert compare.aggregated_differences(wanted, got.aggregated) == []
