@@ -23,7 +23,8 @@ static const uint64_t powers[][2] = {
 
 __extension__ typedef unsigned __int128 uint128;
 
-/* floor(log10(2^q)), floor(log10(3/4 * 2^q)), floor(log2(10^e)): products by rounded logarithms, exact far beyond a double's range. */
+/* floor(log10(2^q)), floor(log10(3/4 * 2^q)), floor(log2(10^e)): products by rounded logarithms, exact far beyond a double's
+ * range. */
 static int floor_log10_pow2(int q)
 {
     return (q * 1262611) >> 22;

@@ -66,7 +66,8 @@ static char *put_value(char *at, double value)
     return at;
 }
 
-/* Escapes what both help and label values escape, and quotes if asked to; what is no UTF-8 becomes U+FFFD. At most 3 bytes for one. */
+/* Escapes what both help and label values escape, and quotes if asked to; what is no UTF-8 becomes U+FFFD. At most 3 bytes for
+ * one. */
 static char *put_escaped(char *at, const char *text, bool quoted)
 {
     for (;;) {
