@@ -110,7 +110,7 @@ void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_
     if (length < 0)
         return;
     disarm(message);
-    diagnostics->warn(diagnostics->context, reason, message);
+    diagnostics->warn(diagnostics->context, reason, subject ? subject : "", message);
 }
 
 uint64_t kvtel_diagnostics_count(const struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason)
