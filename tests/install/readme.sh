@@ -21,6 +21,6 @@ set -- readme*.c
 for file; do
     echo "$file"
     "$CC" -std=c11 -Wall -Wextra -Werror -I"$source/include" "$file" -o "${file%.c}" \
-        "$build/libkvtel.a" $(pkg-config --libs jansson msgpack) -pthread -lm
+        "$build/libkvtel.a" $(pkg-config --libs jansson) -pthread -lm
     "./${file%.c}"
 done
