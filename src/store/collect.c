@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the lanes of a store. lane.h says how they are written. */
+#include "store/collect.h"
+#include "store/lane.h"
+
+#include <stdlib.h>
+
+enum {
+    GROUP_TRIES = 32, /* for all columns of a group at one moment */
+    FEED_TRIES = 200, /* for one of them */
+    SPAN = 64,        /* slots that are read at once, rather than one by one */
+    ROUND = 16,       /* bins more than asked for, on either side */
+};
+
+typedef uint64_t slot_copy[KVTEL_SLOT_WORDS];
+
+/* The feeds of a group that are read together, in one lane. */
+struct attempt {
+    const struct kvtel_view *view;
+    const struct kvtel_layout_group *group;
+    const struct kvtel_layout_feed *feeds;
+    uint32_t feed_count, lane;
+    struct kvtel_collected *series;
+    struct kvtel_arena *arena;
+    slot_copy before[1 + KVTEL_LAYOUT_COLUMNS], after[1 + KVTEL_LAYOUT_COLUMNS]; /* the group's, then one a feed */
+    uint64_t *rows, *bins, *again; /* bins of all feeds, one after the other; a second copy of one */
+};
+
+static bool scratch_reserve(struct kvtel_scratch *scratch, size_t words)
+{
+    if (words <= scratch->capacity)
+        return true;
+    uint64_t *larger = realloc(scratch->words, words * sizeof(*larger));
+    if (!larger)
+        return false;
+    scratch->words = larger;
+    scratch->capacity = words;
+    return true;
+}
+
+bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end)
+{
+    uint32_t old_end = series->first + series->bin_count;
+    if (from >= end || (series->bin_count > 0 && from >= series->first && end <= old_end))
+        return true;
+    uint32_t total = series->layout->bound_count + 1;
+    from = from > ROUND ? from - ROUND : 0;
+    end = total - end > ROUND ? end + ROUND : total;
+    if (series->bin_count > 0) {
+        from = from < series->first ? from : series->first;
+        end = end > old_end ? end : old_end;
+    }
+    uint64_t *bins = kvtel_arena_alloc(arena, (end - from) * sizeof(*bins));
+    if (!bins)
+        return false;
+    memset(bins, 0, (end - from) * sizeof(*bins));
+    if (series->bin_count > 0)
+        memcpy(bins + (series->first - from), series->bins, series->bin_count * sizeof(*bins));
+    series->bins = bins;
+    series->first = from;
+    series->bin_count = end - from;
+    return true;
+}
+
+static uint32_t feed_slot(const struct attempt *try, uint32_t i)
+{
+    return i == 0 ? try->group->slot : try->view->series[try->feeds[i - 1].series].slot;
+}
+
+/* Copies the slots of the group and its feeds, in one read where they are near each other. */
+static enum kvtel_status read_slots(const struct attempt *try, slot_copy *copies)
+{
+    uint64_t span[SPAN * KVTEL_SLOT_WORDS];
+    uint32_t lowest = UINT32_MAX, highest = 0;
+    for (uint32_t i = 0; i <= try->feed_count; i++) {
+        uint32_t slot = feed_slot(try, i);
+        lowest = slot < lowest ? slot : lowest;
+        highest = slot > highest ? slot : highest;
+    }
+    bool near = highest - lowest < SPAN;
+    enum kvtel_status status = KVTEL_OK;
+    if (near)
+        status = try->view->read(try->view->context, try->lane, (uint64_t)lowest * KVTEL_SLOT_WORDS,
+                                 (size_t)(highest - lowest + 1) * KVTEL_SLOT_WORDS, span);
+    for (uint32_t i = 0; i <= try->feed_count && status == KVTEL_OK; i++) {
+        uint32_t slot = feed_slot(try, i);
+        if (near)
+            memcpy(copies[i], span + (size_t)(slot - lowest) * KVTEL_SLOT_WORDS, sizeof(slot_copy));
+        else
+            status = try->view->read(try->view->context, try->lane, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, copies[i]);
+    }
+    return status;
+}
+
+static uint64_t pending_rows(const struct attempt *try, uint32_t i)
+{
+    return try->before[0][KVTEL_SLOT_HEAD] - try->before[1 + i][KVTEL_SLOT_SEQ] / 2 * KVTEL_BLOCK_ROWS;
+}
+
+/* Copies the bins of a histogram that its slot says to be in use. Bins of a fold under way are copied twice: two equal copies of counters
+ * that only grow are what stood there at one moment. */
+static enum kvtel_status read_bins(const struct attempt *try, uint32_t i, uint64_t *bins)
+{
+    const uint64_t *slot = try->before[1 + i];
+    const struct kvtel_layout_series *series = &try->view->series[try->feeds[i].series];
+    uint64_t first = slot[KVTEL_SLOT_FIRST], end = slot[KVTEL_SLOT_END];
+    uint64_t size = end > first ? end - first : 0;
+    enum kvtel_status status = KVTEL_OK;
+    if (size > 0)
+        status = try->view->read(try->view->context, try->lane, series->bins_at + first, size, bins);
+    if (size > 0 && status == KVTEL_OK && slot[KVTEL_SLOT_SEQ] & 1) {
+        status = try->view->read(try->view->context, try->lane, series->bins_at + first, size, try->again);
+        if (status == KVTEL_OK && memcmp(bins, try->again, size * sizeof(*bins)) != 0)
+            status = KVTEL_E_BUSY;
+    }
+    return status;
+}
+
+static bool same_slot(const struct attempt *try, uint32_t i)
+{
+    size_t words = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_SLOT_END + 1 : KVTEL_SLOT_VALUE + 2;
+    return memcmp(try->before[1 + i], try->after[1 + i], words * sizeof(uint64_t)) == 0;
+}
+
+/* Copies rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on meanwhile, `after` is what to try next;
+ * KVTEL_E_FORMAT: it did not, and the slots contradict each other. */
+static enum kvtel_status read_once(struct attempt *try)
+{
+    uint64_t most = 0;
+    bool possible = true;
+    for (uint32_t i = 0; i < try->feed_count; i++) {
+        const struct kvtel_bins *layout = try->series[try->feeds[i].series].layout;
+        uint64_t pending = pending_rows(try, i);
+        most = pending > most ? pending : most;
+        possible = possible && pending <= KVTEL_BLOCK_ROWS;
+        if (try->feeds[i].kind == KVTEL_COLUMN_OBSERVE)
+            possible = possible && layout && try->before[1 + i][KVTEL_SLOT_END] <= (uint64_t)layout->bound_count + 1;
+    }
+    enum kvtel_status status = KVTEL_OK;
+    if (possible && most > 0)
+        status = try->view->read(try->view->context, try->lane, try->group->block_at, most * try->group->columns, try->rows);
+    uint64_t *bins = try->bins;
+    bool moved = false;
+    for (uint32_t i = 0; possible && i < try->feed_count && (status == KVTEL_OK); i++) {
+        if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE)
+            continue;
+        status = read_bins(try, i, bins);
+        if (status == KVTEL_E_BUSY) {
+            moved = true;
+            status = KVTEL_OK;
+        }
+        bins += try->series[try->feeds[i].series].layout->bound_count + 1;
+    }
+    if (status == KVTEL_OK)
+        status = read_slots(try, try->after);
+    if (status != KVTEL_OK)
+        return status;
+    for (uint32_t i = 0; i < try->feed_count; i++)
+        moved = moved || !same_slot(try, i);
+    if (!possible && !moved)
+        return try->before[0][KVTEL_SLOT_HEAD] == try->after[0][KVTEL_SLOT_HEAD] ? KVTEL_E_FORMAT : KVTEL_E_BUSY;
+    return moved ? KVTEL_E_BUSY : KVTEL_OK;
+}
+
+static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, struct kvtel_collected *series, bool *memory)
+{
+    uint64_t first = try->before[1 + i][KVTEL_SLOT_FIRST], end = try->before[1 + i][KVTEL_SLOT_END], total = 0;
+    *memory = first >= end || kvtel_collected_widen(series, try->arena, (uint32_t)first, (uint32_t)end);
+    for (uint64_t bin = first; *memory && bin < end; bin++) {
+        series->bins[bin - series->first] += bins[bin - first];
+        total += bins[bin - first];
+    }
+    return total;
+}
+
+/* What was folded, and the pending rows; of the block that a fold is under way with, the first values are in the bins already. */
+static enum kvtel_status add_histogram(const struct attempt *try, uint32_t i, const uint64_t *bins)
+{
+    const uint64_t *slot = try->before[1 + i];
+    struct kvtel_collected *series = &try->series[try->feeds[i].series];
+    uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1, pending = pending_rows(try, i);
+    bool memory;
+    uint64_t in_bins = add_bins(try, i, bins, series, &memory) - slot[KVTEL_SLOT_COUNT + which];
+    if (!memory)
+        return KVTEL_E_NOMEM;
+    if (in_bins > (slot[KVTEL_SLOT_SEQ] & 1 ? pending : 0))
+        return KVTEL_E_FORMAT;
+    series->sum += kvtel_bits_double(slot[KVTEL_SLOT_SUM + which]);
+    series->count += slot[KVTEL_SLOT_COUNT + which];
+    for (uint64_t row = 0; row < pending; row++) {
+        double value = kvtel_bits_double(try->rows[row * try->group->columns + try->feeds[i].column]);
+        if (!kvtel_is_amount(value))
+            continue;
+        series->sum += value;
+        series->count++;
+        if (in_bins > 0) {
+            in_bins--;
+            continue;
+        }
+        uint32_t bin = kvtel_bins_find(series->layout, value);
+        if (!kvtel_collected_widen(series, try->arena, bin, bin + 1))
+            return KVTEL_E_NOMEM;
+        series->bins[bin - series->first]++;
+    }
+    return in_bins == 0 ? KVTEL_OK : KVTEL_E_FORMAT;
+}
+
+static void add_counter(const struct attempt *try, uint32_t i)
+{
+    const uint64_t *slot = try->before[1 + i];
+    double *total = &try->series[try->feeds[i].series].value;
+    *total += kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+    for (uint64_t row = 0; row < pending_rows(try, i); row++) {
+        double value = kvtel_bits_double(try->rows[row * try->group->columns + try->feeds[i].column]);
+        if (kvtel_is_amount(value))
+            *total += try->feeds[i].kind == KVTEL_COLUMN_ONE ? 1 : value;
+    }
+}
+
+static enum kvtel_status add_all(const struct attempt *try)
+{
+    const uint64_t *bins = try->bins;
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t i = 0; i < try->feed_count && status == KVTEL_OK; i++) {
+        if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE) {
+            add_counter(try, i);
+            continue;
+        }
+        status = add_histogram(try, i, bins);
+        bins += try->series[try->feeds[i].series].layout->bound_count + 1;
+    }
+    return status;
+}
+
+static enum kvtel_status read_and_add(struct attempt *try, unsigned tries)
+{
+    enum kvtel_status status = read_once(try);
+    while (status == KVTEL_E_BUSY && --tries > 0) {
+        memcpy(try->before, try->after, sizeof(try->before));
+        status = read_once(try);
+    }
+    return status == KVTEL_OK ? add_all(try) : status;
+}
+
+/* A writer that folds faster than one column can be copied: by now all that an earlier snapshot could have seen of it is folded. So
+ * bins are taken as they stand, without pending rows; the sum may lag behind by what was written during this call. */
+static enum kvtel_status add_moving(struct attempt *try)
+{
+    const uint64_t *slot = try->before[1];
+    struct kvtel_collected *series = &try->series[try->feeds[0].series];
+    if (try->feeds[0].kind != KVTEL_COLUMN_OBSERVE) {
+        series->value += kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+        return KVTEL_OK;
+    }
+    bool memory;
+    if (slot[KVTEL_SLOT_END] > (uint64_t)series->layout->bound_count + 1)
+        return KVTEL_E_FORMAT;
+    enum kvtel_status status = read_bins(try, 0, try->bins);
+    if (status != KVTEL_OK && status != KVTEL_E_BUSY)
+        return status;
+    series->count += add_bins(try, 0, try->bins, series, &memory);
+    series->sum += kvtel_bits_double(slot[KVTEL_SLOT_SUM + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+    return memory ? KVTEL_OK : KVTEL_E_NOMEM;
+}
+
+/* All columns of the group as of one row; where its writer is too fast for that, each column by itself. */
+static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slots)
+{
+    for (uint32_t i = 0; i <= try->feed_count; i++)
+        memcpy(try->before[i], slots + (size_t)feed_slot(try, i) * KVTEL_SLOT_WORDS, sizeof(slot_copy));
+    enum kvtel_status status = read_and_add(try, GROUP_TRIES);
+    if (status != KVTEL_E_BUSY)
+        return status;
+    const struct kvtel_layout_feed *feeds = try->feeds;
+    uint32_t count = try->feed_count;
+    try->feed_count = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        try->feeds = &feeds[i];
+        status = read_slots(try, try->before);
+        if (status == KVTEL_OK)
+            status = read_and_add(try, FEED_TRIES);
+        if (status == KVTEL_E_BUSY)
+            status = add_moving(try);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+/* Words of scratch that a group needs: rows, bins of all its histograms, and those of the largest again, which begin at *again. 0: a
+ * histogram has no layout. */
+static size_t group_words(const struct kvtel_view *view, const struct kvtel_layout_group *group,
+                          const struct kvtel_collected *series, size_t *again)
+{
+    size_t words = (size_t)KVTEL_BLOCK_ROWS * group->columns, most = 0;
+    for (uint32_t i = 0; i < group->feed_count; i++) {
+        const struct kvtel_layout_feed *feed = &view->feeds[group->feeds_at + i];
+        if (feed->kind != KVTEL_COLUMN_OBSERVE)
+            continue;
+        if (!series[feed->series].layout)
+            return 0;
+        size_t bins = (size_t)series[feed->series].layout->bound_count + 1;
+        words += bins;
+        most = bins > most ? bins : most;
+    }
+    *again = words;
+    return words + most;
+}
+
+/* The newest set wins. A copy is whole if a second one is the same. */
+static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t lane, uint32_t slot, const uint64_t *copy,
+                                       struct kvtel_collected *series)
+{
+    slot_copy before, after;
+    memcpy(before, copy, sizeof(before));
+    for (unsigned tries = 0; tries < FEED_TRIES; tries++) {
+        enum kvtel_status status = view->read(view->context, lane, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, after);
+        if (status != KVTEL_OK)
+            return status;
+        if (memcmp(before, after, sizeof(before)) == 0)
+            break;
+        memcpy(before, after, sizeof(before));
+    }
+    uint64_t which = before[KVTEL_SLOT_SEQ] & 1, stamp = before[KVTEL_SLOT_STAMP + which];
+    if (stamp > series->stamp) {
+        series->stamp = stamp;
+        series->value = kvtel_bits_double(before[KVTEL_SLOT_VALUE + which]);
+    }
+    return KVTEL_OK;
+}
+
+static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t lane, const uint64_t *slots,
+                                        struct kvtel_collected *series)
+{
+    for (uint32_t i = 0; i < view->series_count; i++) {
+        const struct kvtel_layout_series *record = &view->series[i];
+        const uint64_t *slot = slots + (size_t)record->slot * KVTEL_SLOT_WORDS;
+        uint32_t type = view->families[record->family].type;
+        enum kvtel_status status = KVTEL_OK;
+        if (type == KVTEL_COUNTER)
+            series[i].value += kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]);
+        else if (type == KVTEL_GAUGE)
+            status = collect_gauge(view, lane, record->slot, slot, &series[i]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, struct kvtel_arena *arena, uint64_t *words,
+                                      struct kvtel_collected *series)
+{
+    size_t slot_words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
+    enum kvtel_status status = view->read(view->context, lane, 0, slot_words, words);
+    if (status == KVTEL_OK)
+        status = collect_direct(view, lane, words, series);
+    for (uint32_t i = 0; i < view->group_count && status == KVTEL_OK; i++) {
+        const struct kvtel_layout_group *group = &view->groups[i];
+        size_t again;
+        if (group_words(view, group, series, &again) == 0)
+            continue;
+        struct attempt try = {
+            .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count
+        };
+        try.lane = lane;
+        try.series = series;
+        try.arena = arena;
+        try.rows = words + slot_words;
+        try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
+        try.again = try.rows + again;
+        status = collect_group(&try, words);
+    }
+    return status;
+}
+
+enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_arena *arena, struct kvtel_scratch *scratch,
+                                struct kvtel_collected *series)
+{
+    if (view->slot_count == 0)
+        return KVTEL_OK;
+    size_t most = 0, again;
+    for (uint32_t i = 0; i < view->group_count; i++) {
+        size_t words = group_words(view, &view->groups[i], series, &again);
+        most = words > most ? words : most;
+    }
+    if (!scratch_reserve(scratch, (size_t)view->slot_count * KVTEL_SLOT_WORDS + most))
+        return KVTEL_E_NOMEM;
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
+        status = collect_lane(view, lane, arena, scratch->words, series);
+    return status;
+}

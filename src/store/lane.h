@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing into a lane. Only its owner stores there, so plain loads and stores do; what pairs with a reader says so.
+ *
+ * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store whose writer was
+ * killed in between knows what was done: seq turns odd, values enter their bins in the order of the rows, and one store of the next
+ * even seq makes the new sum and count valid, which were written to the places that are not in use. So bins that hold n values more than
+ * count says tell that the first n values of the block are in. */
+#ifndef KVTEL_STORE_LANE_H
+#define KVTEL_STORE_LANE_H
+
+#include "store/store.h"
+
+static inline uint64_t kvtel_word_load(const kvtel_word *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+static inline void kvtel_word_store(kvtel_word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+static inline uint64_t kvtel_double_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+static inline double kvtel_bits_double(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+/* Whether a lane takes this value: not negative, not infinite, not NaN. */
+static inline bool kvtel_is_amount(double value)
+{
+    return value >= 0 && value <= __DBL_MAX__;
+}
+
+static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_t slot)
+{
+    return lane->words + (size_t)slot * KVTEL_SLOT_WORDS;
+}
+
+/* Moves the block, which is full, into the series that the group feeds. */
+void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
+
+/* Makes the row visible that was written at place `head` % KVTEL_BLOCK_ROWS of the block. */
+static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
+{
+    /* pairs with the acquire loads of a reader, which sees whole rows only */
+    kvtel_word_publish(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD, head + 1);
+    if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
+        kvtel_lane_fold(lane, group);
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store as its own process sees it. */
+#ifndef KVTEL_STORE_STORE_H
+#define KVTEL_STORE_STORE_H
+
+#include <kvtel/store.h>
+#include <pthread.h>
+
+#include "store/bins.h"
+#include "store/index.h"
+#include "store/layout.h"
+#include "store/memory.h"
+#include "store/view.h"
+
+enum { KVTEL_DEFAULT_MAX_SERIES = 10000, KVTEL_DEFAULT_MAX_LANES = 256 };
+
+/* What goes from a column of a group to a series, ready for the fold. */
+struct kvtel_local_feed {
+    const struct kvtel_bins *bins;
+    uint64_t bins_at;
+    uint32_t series;
+    uint32_t slot;
+    uint16_t column;
+    uint16_t kind;
+};
+
+/* Immutable once it can be reached from a series. */
+struct kvtel_group {
+    struct kvtel_group *next;
+    uint64_t block_at;
+    uint32_t slot;
+    uint32_t columns;
+    uint32_t feed_count;
+    struct kvtel_local_feed feeds[];
+};
+
+struct kvtel_family_local {
+    const struct kvtel_bins *bins;
+    uint32_t series_count;
+};
+
+/* What a lane's owner needs of a series. */
+struct kvtel_series_local {
+    struct kvtel_group *_Atomic group; /* NULL: written directly */
+    const struct kvtel_bins *bins;
+    uint64_t bins_at;
+    uint32_t slot;
+    uint32_t type;
+};
+
+struct kvtel_lane {
+    struct kvtel_store *store;
+    kvtel_word *words;
+    struct kvtel_lane *next; /* of the free ones */
+};
+
+struct kvtel_store {
+    /* Read without the lock. */
+    int fd; /* -1: in the heap */
+    struct kvtel_layout_header *header;
+    struct kvtel_series_local *series; /* as many as the table has room for; grows as the table does */
+    struct kvtel_lane **lanes;         /* header->lane_count of them */
+
+    pthread_mutex_t lock;
+    struct kvtel_extent tables[KVTEL_TABLES];
+    struct kvtel_extent slots, bulk; /* of every lane */
+    struct kvtel_extent locals;      /* of `series` */
+    struct kvtel_family_local families[KVTEL_LAYOUT_FAMILIES];
+    struct kvtel_index index; /* families and series by their text */
+    struct kvtel_bins *bins;
+    struct kvtel_group *groups;
+    struct kvtel_lane *free_lanes;
+};
+
+/* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. */
+enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
+
+static inline void *kvtel_store_table(const struct kvtel_store *store, enum kvtel_table table)
+{
+    return (char *)store->header + store->header->tables[table].at;
+}
+
+/* Address space of `series`. */
+static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
+{
+    uint64_t room = store->header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
+    return (room * sizeof(struct kvtel_series_local) + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
+}
+
+/* Makes or finds the series, without the group of its own that kvtel_store_series() gives a histogram. */
+enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
+                                          uint32_t *series);
+
+struct kvtel_group_feed {
+    uint32_t series;
+    uint16_t column;
+    enum kvtel_column_kind kind;
+};
+/* Makes a group of `columns` columns for these series, or finds the one with the same feeds.
+ * KVTEL_E_BUSY: one of the series belongs to another group. */
+enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count, uint32_t columns,
+                                    const struct kvtel_group **group);
+
+/* Memory for a lane: from `used` to `reserved` of both parts. */
+bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words, struct kvtel_extent slots,
+                             struct kvtel_extent bulk);
+
+struct kvtel_view kvtel_store_view(const struct kvtel_store *store);
+
+#endif
