@@ -16,10 +16,15 @@
 #include <kvtel/transfer_config.h>
 
 /* Says which table and entry is wrong. */
-#define CHECK(condition, table, entry)                                                                \
-    do {                                                                                              \
-        if (!(condition))                                                                             \
-            fail_msg("%s: %s: %s", (table)->names[0].name, (entry) ? (entry) : "(none)", #condition); \
+static const char *or_none(const char *entry)
+{
+    return entry ? entry : "(none)";
+}
+
+#define CHECK(condition, table, entry)                                                  \
+    do {                                                                                \
+        if (!(condition))                                                               \
+            fail_msg("%s: %s: %s", (table)->names[0].name, or_none(entry), #condition); \
     } while (0)
 
 static const struct kvtel_field *find_field(const struct kvtel_connector *table, const char *key)
