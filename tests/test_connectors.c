@@ -15,12 +15,12 @@
 #include <kvtel/connector.h>
 #include <kvtel/transfer_config.h>
 
-/* Says which table and entry is wrong. */
 static const char *or_none(const char *entry)
 {
     return entry ? entry : "(none)";
 }
 
+/* Says which table and entry is wrong. */
 #define CHECK(condition, table, entry)                                                  \
     do {                                                                                \
         if (!(condition))                                                               \
