@@ -125,8 +125,10 @@ enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct
     if (table->shape != KVTEL_SHAPE_COLUMNS)
         return KVTEL_OK;
     struct kvtel_group *group = kvtel_content_add_group(content, "", 0);
-    if (!group)
+    if (!group) {
+        kvtel_content_free(content);
         return KVTEL_E_NOMEM;
+    }
     for (size_t i = 0; i < group->column_count; i++) {
         struct kvtel_column *column = &group->columns[i];
         column->present = all_present;
