@@ -13,7 +13,8 @@ struct kvtel_arena_block {
     max_align_t data[];
 };
 
-/* A block with room for `size` bytes behind the current one: the next of the list if it is large enough, else a new one before it. */
+/* Makes the block behind the current one the current one. One that is too small for `size` is replaced, not kept beside a new one: else
+ * sizes that grow slowly would add a block with each reset. */
 static struct kvtel_arena_block *advance(struct kvtel_arena *arena, size_t size)
 {
     struct kvtel_arena_block **link = arena->current ? &arena->current->next : &arena->first;
@@ -24,11 +25,13 @@ static struct kvtel_arena_block *advance(struct kvtel_arena *arena, size_t size)
             capacity = arena->current->capacity * 2;
         if (capacity < size)
             capacity = size;
-        if (capacity > SIZE_MAX - sizeof(*block) || !(block = malloc(sizeof(*block) + capacity)))
+        struct kvtel_arena_block *larger = capacity <= SIZE_MAX - sizeof(*block) ? malloc(sizeof(*block) + capacity) : NULL;
+        if (!larger)
             return NULL;
-        block->capacity = capacity;
-        block->next = *link;
-        *link = block;
+        larger->capacity = capacity;
+        larger->next = block ? block->next : NULL;
+        free(block);
+        block = *link = larger;
     }
     block->used = 0;
     arena->current = block;

@@ -10,12 +10,12 @@ enum { SMALLEST_CAPACITY = 256 };
 
 enum kvtel_status kvtel_buffer_grow(struct kvtel_buffer *buffer, size_t more)
 {
-    if (more > SIZE_MAX - buffer->size)
+    if (more > PTRDIFF_MAX - buffer->size)
         return KVTEL_E_NOMEM;
     size_t needed = buffer->size + more;
     size_t capacity = buffer->capacity < SMALLEST_CAPACITY ? SMALLEST_CAPACITY : buffer->capacity;
     while (capacity < needed)
-        capacity = capacity <= SIZE_MAX / 2 ? capacity * 2 : needed;
+        capacity = capacity <= PTRDIFF_MAX / 2 ? capacity * 2 : needed;
     char *bytes = realloc(buffer->bytes, capacity);
     if (!bytes)
         return KVTEL_E_NOMEM;

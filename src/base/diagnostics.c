@@ -12,7 +12,7 @@ enum { SUBJECT_LIMIT = 1024, SUBJECT_SIZE = 96, SLOT_COUNT = 2 * SUBJECT_LIMIT, 
 struct subject {
     uint8_t reason;
     uint8_t size;
-    char text[SUBJECT_SIZE];
+    char text[SUBJECT_SIZE + 1];
 };
 
 struct kvtel_diagnostics {
@@ -67,8 +67,8 @@ static uint32_t hash(const struct subject *subject)
     return sum;
 }
 
-/* Whether the subject is new. False also when there is no room to remember it. */
-static bool remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, const char *text)
+/* The subject as it is remembered, when it is new. NULL also when there is no room to remember it. */
+static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, const char *text)
 {
     struct subject subject = { .reason = (uint8_t)reason, .size = (uint8_t)strnlen(text, SUBJECT_SIZE) };
     memcpy(subject.text, text, subject.size);
@@ -76,13 +76,13 @@ static bool remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal r
     for (; diagnostics->slots[at] != 0; at = (at + 1) % SLOT_COUNT) {
         const struct subject *known = &diagnostics->subjects[diagnostics->slots[at] - 1];
         if (known->reason == subject.reason && known->size == subject.size && memcmp(known->text, subject.text, subject.size) == 0)
-            return false;
+            return NULL;
     }
     if (diagnostics->subject_count == SUBJECT_LIMIT)
-        return false;
-    diagnostics->subjects[diagnostics->subject_count++] = subject;
-    diagnostics->slots[at] = (uint16_t)diagnostics->subject_count;
-    return true;
+        return NULL;
+    diagnostics->slots[at] = (uint16_t)(diagnostics->subject_count + 1);
+    diagnostics->subjects[diagnostics->subject_count] = subject;
+    return &diagnostics->subjects[diagnostics->subject_count++];
 }
 
 /* Messages quote keys of untrusted payloads: no line break or terminal escape of theirs reaches a log. */
@@ -100,7 +100,8 @@ void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_
     if (!diagnostics || (size_t)reason >= KVTEL_REFUSAL_COUNT)
         return;
     diagnostics->counts[reason] += n;
-    if (!diagnostics->warn || !remember(diagnostics, reason, subject ? subject : ""))
+    const struct subject *known = diagnostics->warn ? remember(diagnostics, reason, subject ? subject : "") : NULL;
+    if (!known)
         return;
     char message[MESSAGE_SIZE];
     va_list arguments;
@@ -110,7 +111,7 @@ void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_
     if (length < 0)
         return;
     disarm(message);
-    diagnostics->warn(diagnostics->context, reason, subject ? subject : "", message);
+    diagnostics->warn(diagnostics->context, reason, known->text, message);
 }
 
 uint64_t kvtel_diagnostics_count(const struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason)

@@ -22,12 +22,12 @@ struct parse {
 #define msgpack_unpack_object struct kvtel_value
 #define msgpack_unpack_user struct parse
 
-#define TAKE_INTEGER(name, type)                                                                                   \
-    static inline int take_##name(struct parse *parse, type integer, struct kvtel_value *value)                    \
-    {                                                                                                              \
-        (void)parse;                                                                                               \
-        *value = (struct kvtel_value){ .kind = KVTEL_VALUE_INTEGER, .integer = integer };                          \
-        return KVTEL_OK;                                                                                           \
+#define TAKE_INTEGER(name, type)                                                                \
+    static inline int take_##name(struct parse *parse, type integer, struct kvtel_value *value) \
+    {                                                                                           \
+        (void)parse;                                                                            \
+        *value = (struct kvtel_value){ .kind = KVTEL_VALUE_INTEGER, .integer = integer };       \
+        return KVTEL_OK;                                                                        \
     }
 TAKE_INTEGER(uint8, uint8_t)
 TAKE_INTEGER(uint16, uint16_t)
@@ -124,16 +124,11 @@ struct integer_code {
     uint64_t sign; /* the sign bit that extends to 64; 0: none */
 };
 static const struct integer_code integer_codes[256] = {
-    [0x00 ... 0x7F] = { 1, 56, 0 },
-    [0xCC] = { 2, 56, 0 },
-    [0xCD] = { 3, 48, 0 },
-    [0xCE] = { 5, 32, 0 },
-    [0xCF] = { 9, 0, 0 },
-    [0xD0] = { 2, 56, 0x80 },
-    [0xD1] = { 3, 48, 0x8000 },
-    [0xD2] = { 5, 32, 0x80000000 },
-    [0xD3] = { 9, 0, 0 },
-    [0xE0 ... 0xFF] = { 1, 56, 0x80 },
+    [0x00 ... 0x7F] = { 1, 56, 0 }, [0xCC] = { 2, 56, 0 },
+    [0xCD] = { 3, 48, 0 },          [0xCE] = { 5, 32, 0 },
+    [0xCF] = { 9, 0, 0 },           [0xD0] = { 2, 56, 0x80 },
+    [0xD1] = { 3, 48, 0x8000 },     [0xD2] = { 5, 32, 0x80000000 },
+    [0xD3] = { 9, 0, 0 },           [0xE0 ... 0xFF] = { 1, 56, 0x80 },
 };
 
 /* Takes integers without a branch on their encoding, which a processor can't foresee: lists of numbers are nearly all of a payload.
@@ -174,7 +169,7 @@ static inline void append_item(struct kvtel_value *array, struct kvtel_value ite
 
 /* The parser's own variables: `p` is the last byte of the item, `pe` the end of the input, `c->count` how many items are left, this one
  * included. */
-#define take_array_item(parse, array, item)                                                        \
+#define take_array_item(parse, array, item) \
     (append_item(array, item), p += take_numbers(array, p + 1, (size_t)(pe - p) - 1, &c->count), KVTEL_OK)
 
 static inline int take_map(struct parse *parse, unsigned size, struct kvtel_value *map)

@@ -33,7 +33,8 @@ static enum kvtel_status get(const struct kvtel_value *map, const char *key, enu
     return kvtel_fail(error, KVTEL_E_TYPE, 0, "%s is not %s", key, kind_name);
 }
 
-static enum kvtel_status read_settings(struct kvtel_transfer_config *config, const struct kvtel_value *extra, struct kvtel_error *error)
+static enum kvtel_status read_settings(struct kvtel_transfer_config *config, const struct kvtel_value *extra,
+                                       struct kvtel_error *error)
 {
     config->settings = calloc((size_t)extra->size + 1, sizeof(*config->settings));
     if (!config->settings)
@@ -54,7 +55,8 @@ static enum kvtel_status read_settings(struct kvtel_transfer_config *config, con
     return KVTEL_OK;
 }
 
-static enum kvtel_status read_tiers(struct kvtel_transfer_config *config, const struct kvtel_value *tiers, struct kvtel_error *error)
+static enum kvtel_status read_tiers(struct kvtel_transfer_config *config, const struct kvtel_value *tiers,
+                                    struct kvtel_error *error)
 {
     config->tiers = calloc((size_t)tiers->size + 1, sizeof(*config->tiers));
     if (!config->tiers)
@@ -89,8 +91,8 @@ static enum kvtel_status read_children(struct kvtel_transfer_config *config, con
     return KVTEL_OK;
 }
 
-static enum kvtel_status read_extra(struct kvtel_transfer_config *config, const struct kvtel_value *extra, struct kvtel_value_path *path,
-                                    struct kvtel_error *error)
+static enum kvtel_status read_extra(struct kvtel_transfer_config *config, const struct kvtel_value *extra,
+                                    struct kvtel_value_path *path, struct kvtel_error *error)
 {
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(config);
     const struct kvtel_value *tiers = kvtel_value_get(extra, "secondary_tiers");

@@ -38,11 +38,11 @@ static int packed(void *buffer, const char *bytes, size_t size)
 }
 
 /* A packer has no state but its target, so each value makes its own. */
-#define PACK(writer, type, ...)                                                                                  \
-    do {                                                                                                         \
-        msgpack_packer packer_ = { (writer)->buffer, packed };                                                   \
-        if (msgpack_pack_##type(&packer_, ##__VA_ARGS__) != 0)                                                   \
-            fail(writer, KVTEL_E_NOMEM);                                                                         \
+#define PACK(writer, type, ...)                                \
+    do {                                                       \
+        msgpack_packer packer_ = { (writer)->buffer, packed }; \
+        if (msgpack_pack_##type(&packer_, ##__VA_ARGS__) != 0) \
+            fail(writer, KVTEL_E_NOMEM);                       \
     } while (0)
 
 /* Makes the place for the next value: counts it in its container and separates it from the one before. */
