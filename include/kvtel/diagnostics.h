@@ -55,6 +55,9 @@ KVTEL_API void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics);
 KVTEL_API void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, uint64_t n,
                                         const char *subject, const char *format, ...) KVTEL_PRINTF(5, 6);
 
+/** Forgets what was said, not what was counted: each subject is warned about once more. NULL is fine. */
+KVTEL_API void kvtel_diagnostics_forget(struct kvtel_diagnostics *diagnostics);
+
 /** How often `reason` was counted. 0 for NULL. */
 KVTEL_API uint64_t kvtel_diagnostics_count(const struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason);
 

@@ -114,6 +114,14 @@ void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_
     diagnostics->warn(diagnostics->context, reason, known->text, message);
 }
 
+void kvtel_diagnostics_forget(struct kvtel_diagnostics *diagnostics)
+{
+    if (!diagnostics || diagnostics->subject_count == 0)
+        return;
+    memset(diagnostics->slots, 0, sizeof(diagnostics->slots));
+    diagnostics->subject_count = 0;
+}
+
 uint64_t kvtel_diagnostics_count(const struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason)
 {
     return diagnostics && (size_t)reason < KVTEL_REFUSAL_COUNT ? diagnostics->counts[reason] : 0;

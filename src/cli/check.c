@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel check: what is wrong with a recording, by line and column. */
+#include "cli/command.h"
+#include "cli/input.h"
+#include "recording/session.h"
+#include "stats/stats.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <kvtel/store.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] = "usage: kvtel check RECORDING...\n"
+                           "\n"
+                           "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does and says what is wrong in\n"
+                           "them, one line each: FILE:LINE:COLUMN: what, or for MessagePack FILE: byte OFFSET: what.\n"
+                           "\n"
+                           "examples:\n"
+                           "  kvtel check decode.jsonl\n"
+                           "  cat *.jsonl | kvtel check -\n"
+                           "\n"
+                           "exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage\n";
+
+struct check {
+    const struct input *input;
+    const struct kvtel_record *record; /* being looked at */
+    uint64_t objects, problems;
+};
+
+static void print_place(const struct check *check, const struct kvtel_error *error)
+{
+    if (error->line > 0)
+        printf("%s:%u:%u: %s\n", input_name(check->input), error->line, error->column, error->message);
+    else
+        printf("%s: byte %zu: %s\n", input_name(check->input), error->offset, error->message);
+}
+
+/* Column of the text as a JSON string, from 1; 1 when it does not stand there as it is. */
+static uint32_t column_of(const struct kvtel_record *record, const char *subject)
+{
+    size_t size = strlen(subject);
+    for (const char *at = record->text; (at = memmem(at, record->size - (size_t)(at - record->text), subject, size)); at++)
+        if (size > 0 && at > record->text && at[-1] == '"' && at + size < record->text + record->size && at[size] == '"')
+            return (uint32_t)(at - record->text);
+    return 1;
+}
+
+/* A kvtel_warn_fn: something of the record was refused. */
+static void print_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
+{
+    struct check *check = context;
+    struct kvtel_error error = { .offset = check->record->offset };
+    check->problems++;
+    snprintf(error.message, sizeof error.message, "%s (%s)", message, kvtel_refusal_label(reason));
+    if (check->record->text) {
+        error.line = check->record->line;
+        error.column = column_of(check->record, subject);
+    }
+    print_place(check, &error);
+}
+
+static void ignore_line(void *context, const char *line)
+{
+    (void)context;
+    (void)line;
+}
+
+static enum kvtel_status check_record(struct check *check, const struct kvtel_metric_types *types, struct kvtel_diagnostics *diagnostics,
+                                      struct kvtel_session **session, const struct kvtel_record *record)
+{
+    check->objects++;
+    check->record = record;
+    kvtel_diagnostics_forget(diagnostics); /* each object is told on its own */
+    if (record->kind == KVTEL_RECORD_HEADER) {
+        kvtel_session_destroy(*session);
+        *session = NULL;
+        return kvtel_session_create(record, types, KVTEL_LOG_DEFAULT, diagnostics, session);
+    }
+    const struct kvtel_stats *stats;
+    enum kvtel_status status = record->kind == KVTEL_RECORD_PAYLOADS ? kvtel_session_observe(*session, record, &stats) : KVTEL_OK;
+    /* What is accumulated for a log line is of no use here. */
+    return status == KVTEL_OK && record->kind == KVTEL_RECORD_LOG ? kvtel_session_log(*session, ignore_line, NULL) : status;
+}
+
+/* True when nothing is wrong. */
+static bool check_file(const char *path)
+{
+    struct input input;
+    if (!input_open(&input, path))
+        return false;
+    struct check check = { .input = &input };
+    struct kvtel_session *session = NULL;
+    struct kvtel_metric_types types = { 0 };
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(print_refusal, &check);
+    struct kvtel_recording *recording = kvtel_recording_open(input_read, &input);
+    enum kvtel_status status = store && diagnostics && recording ? kvtel_store_metric_types(store, &types) : KVTEL_E_NOMEM;
+    while (status == KVTEL_OK) {
+        struct kvtel_record record;
+        struct kvtel_error error = { 0 };
+        if (kvtel_recording_next(recording, &record, &error) != KVTEL_OK) {
+            check.objects++;
+            check.problems++;
+            print_place(&check, &error);
+            if (error.status == KVTEL_E_NOMEM || error.status == KVTEL_E_IO)
+                break;
+            continue;
+        }
+        if (record.kind == KVTEL_RECORD_END)
+            break;
+        status = check_record(&check, &types, diagnostics, &session, &record);
+    }
+    if (status != KVTEL_OK) {
+        command_fail("%s: %s", input_name(&input), kvtel_status_text(status));
+        check.problems++;
+    } else if (check.objects == 0) {
+        printf("%s:1:1: the recording is empty; its first object must be a header\n", input_name(&input));
+        check.problems++;
+    }
+    kvtel_session_destroy(session);
+    kvtel_recording_close(recording);
+    kvtel_diagnostics_destroy(diagnostics);
+    kvtel_store_close(store);
+    input_close(&input);
+    printf("%s: %" PRIu64 " object%s, %" PRIu64 " problem%s\n", input_name(&input), check.objects, check.objects == 1 ? "" : "s",
+           check.problems, check.problems == 1 ? "" : "s");
+    return check.problems == 0;
+}
+
+int command_check(int argc, char **argv)
+{
+    static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+    int option = getopt_long(argc, argv, "h", options, NULL);
+    if (option == 'h') {
+        fputs(help, stdout);
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    }
+    if (option != -1) {
+        fputs("Try 'kvtel check --help'.\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (optind == argc)
+        return command_usage("check", "name a recording, or '-' for standard input");
+    bool good = true;
+    for (int i = optind; i < argc; i++)
+        good &= check_file(argv[i]);
+    return command_close(stdout, "standard output") && good ? EXIT_GOOD : EXIT_FAILED;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands share. */
+#include "cli/command.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+int command_fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("kvtel: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return EXIT_FAILED;
+}
+
+int command_usage(const char *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "kvtel %s: ", command);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\nTry 'kvtel %s --help'.\n", command);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
+{
+    (void)context;
+    (void)subject;
+    fprintf(stderr, "kvtel: %s (reason %s; said once)\n", message, kvtel_refusal_label(reason));
+}
+
+bool command_close(FILE *file, const char *path)
+{
+    bool good = !ferror(file);
+    errno = 0;
+    if (file == stdout ? fflush(file) != 0 : fclose(file) != 0)
+        good = false;
+    if (!good)
+        command_fail("%s: writing failed: %s", path, errno ? strerror(errno) : "an earlier write did");
+    return good;
+}

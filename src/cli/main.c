@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel: finds the command and runs it. */
+#include "cli/command.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const struct command {
+    const char *name;
+    command_fn run;
+    const char *what;
+} commands[] = {
+    { "replay", command_replay, "take a recording of an engine through stats, metrics and the log" },
+    { "check", command_check, "say what is wrong with a recording, by line and column" },
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: kvtel COMMAND [ARGUMENT...]\n\nKV-cache transfer telemetry for LLM inference.\n\ncommands:\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+    fputs("\n'kvtel COMMAND --help' explains a command. 'kvtel --version' prints the version.\n"
+          "Exit codes: 0 good, 1 failed, 2 wrong usage.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a message */
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("kvtel, version %s\n", kvtel_version());
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (*name)
+        fprintf(stderr, "kvtel: there is no command \"%s\"\n\n", name);
+    print_usage(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One recording's way through stats, Prometheus metrics and the log. */
+#include "recording/session.h"
+
+#include "stats/stats.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct kvtel_session {
+    struct kvtel_transfer_config *config;
+    const struct kvtel_connector *connector; /* NULL: nobody knows it */
+    struct kvtel_diagnostics *diagnostics;
+    struct kvtel_prom *prom;
+    struct kvtel_logging *logging;
+    struct kvtel_stats *stats, *worker; /* NULL: the connector has none */
+    uint32_t *engines;
+    size_t engine_count;
+};
+
+/* vLLM's labels of an engine: the served model's name, the engine's number. */
+static enum kvtel_status create_prom(struct kvtel_session *session, const struct kvtel_record *header, const struct kvtel_metric_types *types)
+{
+    static const char *const labelnames[] = { "model_name", "engine" };
+    struct labels {
+        const char *values[2];
+        char number[16];
+    } *labels = calloc(header->engine_count + 1, sizeof *labels);
+    struct kvtel_engine_labels *engines = calloc(header->engine_count + 1, sizeof *engines);
+    enum kvtel_status status = KVTEL_E_NOMEM;
+    if (labels && engines) {
+        for (size_t i = 0; i < header->engine_count; i++) {
+            snprintf(labels[i].number, sizeof labels[i].number, "%" PRIu32, header->engines[i]);
+            labels[i].values[0] = header->model_name;
+            labels[i].values[1] = labels[i].number;
+            engines[i] = (struct kvtel_engine_labels){ .engine = header->engines[i], .values = labels[i].values };
+        }
+        const struct kvtel_prom_options options = {
+            .config = session->config,
+            .types = *types,
+            .labelnames = labelnames,
+            .label_count = 2,
+            .engines = engines,
+            .engine_count = header->engine_count,
+            .diagnostics = session->diagnostics,
+        };
+        status = kvtel_prom_create(&options, &session->prom);
+    }
+    free(labels);
+    free(engines);
+    return status;
+}
+
+enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const struct kvtel_metric_types *types, enum kvtel_log_style style,
+                                       struct kvtel_diagnostics *diagnostics, struct kvtel_session **session)
+{
+    struct kvtel_session *self = calloc(1, sizeof *self);
+    if (!self) {
+        kvtel_transfer_config_destroy(header->config);
+        return KVTEL_E_NOMEM;
+    }
+    self->config = header->config;
+    self->connector = kvtel_transfer_config_connector(header->config);
+    self->diagnostics = diagnostics;
+    self->engines = malloc((header->engine_count + 1) * sizeof *self->engines);
+    self->logging = kvtel_logging_create(self->config, style, diagnostics);
+    bool has_stats = self->connector && self->connector->shape != KVTEL_SHAPE_NONE;
+    if (has_stats) {
+        self->stats = kvtel_stats_create(self->connector, diagnostics);
+        self->worker = kvtel_stats_create(self->connector, diagnostics);
+    }
+    enum kvtel_status status = KVTEL_E_NOMEM;
+    if (self->engines && self->logging && (!has_stats || (self->stats && self->worker)))
+        status = create_prom(self, header, types);
+    if (status != KVTEL_OK) {
+        kvtel_session_destroy(self);
+        return status;
+    }
+    if (header->engine_count > 0)
+        memcpy(self->engines, header->engines, header->engine_count * sizeof *self->engines);
+    self->engine_count = header->engine_count;
+    *session = self;
+    return KVTEL_OK;
+}
+
+void kvtel_session_destroy(struct kvtel_session *session)
+{
+    if (!session)
+        return;
+    kvtel_prom_destroy(session->prom);
+    kvtel_logging_destroy(session->logging);
+    kvtel_stats_destroy(session->stats);
+    kvtel_stats_destroy(session->worker);
+    kvtel_transfer_config_destroy(session->config);
+    free(session->engines);
+    free(session);
+}
+
+const struct kvtel_connector *kvtel_session_connector(const struct kvtel_session *session)
+{
+    return session->connector;
+}
+
+const char *kvtel_session_connector_name(const struct kvtel_session *session)
+{
+    return kvtel_transfer_config_connector_name(session->config);
+}
+
+static bool is_declared(const struct kvtel_session *session, uint32_t engine)
+{
+    for (size_t i = 0; i < session->engine_count; i++)
+        if (session->engines[i] == engine)
+            return true;
+    return false;
+}
+
+/* The payloads of all workers in one stats object; `used` says how many could be. */
+static enum kvtel_status aggregate(struct kvtel_session *session, const struct kvtel_record *record, size_t *used)
+{
+    *used = 0;
+    for (size_t i = 0; i < record->payload_count; i++) {
+        struct kvtel_stats *into = *used == 0 ? session->stats : session->worker;
+        enum kvtel_status status = kvtel_stats_decode_value(into, &record->payloads[i], NULL);
+        if (status == KVTEL_OK && *used > 0)
+            status = kvtel_stats_aggregate(session->stats, session->worker);
+        if (status == KVTEL_E_NOMEM)
+            return status;
+        if (status == KVTEL_OK)
+            ++*used;
+        else
+            kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_WRONG_TYPE, 1, "payload", "a payload was refused: %s",
+                                     kvtel_status_text(status));
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record, const struct kvtel_stats **stats)
+{
+    *stats = NULL;
+    if (!session->stats) {
+        kvtel_diagnostics_refuse(session->diagnostics, session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
+                                 record->payload_count, kvtel_session_connector_name(session), "%.64s: %s",
+                                 kvtel_session_connector_name(session),
+                                 session->connector ? "this connector has no stats; its payloads are not used" : "nobody knows this connector");
+        return KVTEL_OK;
+    }
+    if (!is_declared(session, record->engine)) {
+        char engine[16];
+        snprintf(engine, sizeof engine, "%" PRIu32, record->engine);
+        kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_UNKNOWN_ENGINE, record->payload_count, engine,
+                                 "engine %s is not in the header's list of engines; its payloads are not used", engine);
+        return KVTEL_OK;
+    }
+    size_t used;
+    enum kvtel_status status = aggregate(session, record, &used);
+    if (status != KVTEL_OK || used == 0)
+        return status;
+    const struct kvtel_observation observation = {
+        .engine = record->engine,
+        .ranks = record->from_workers ? (uint32_t)used : 0,
+        .timestamp = record->timestamp,
+    };
+    status = kvtel_logging_observe(session->logging, session->stats, &observation);
+    if (status != KVTEL_OK)
+        return status;
+    kvtel_prom_observe(session->prom, session->stats, record->engine);
+    *stats = session->stats;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_session_log(struct kvtel_session *session, kvtel_log_fn sink, void *context)
+{
+    return kvtel_logging_log(session->logging, 0, sink, context);
+}
