@@ -28,7 +28,8 @@ struct kvtel_family_spec {
  * as it does. kvtel calls from one thread at a time. */
 struct kvtel_metric_types {
     void *context;
-    /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition. */
+    /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition; the
+     * connector goes on without this family. */
     enum kvtel_status (*family)(void *context, const struct kvtel_family_spec *spec, void **family);
     /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: past the cap. */
     enum kvtel_status (*child)(void *context, void *family, const char *const *values, size_t count, void **child);
@@ -78,7 +79,7 @@ struct kvtel_prom_metrics {
 };
 
 /** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show zeros.
- * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_MISMATCH, KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+ * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_LIMIT, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
                                                               const struct kvtel_prom_options *options,
                                                               struct kvtel_prom_metrics **metrics);

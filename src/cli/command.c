@@ -32,6 +32,8 @@ void command_warn(void *context, enum kvtel_refusal reason, const char *subject,
 {
     (void)context;
     (void)subject;
+    if (reason == KVTEL_REFUSED_MALFORMED)
+        return; /* was said with its place */
     fprintf(stderr, "kvtel: %s (reason %s; said once)\n", message, kvtel_refusal_label(reason));
 }
 

@@ -144,11 +144,13 @@ enum { CELL = 24, CELLS = 12 };
 
 static const char *const titles[CELLS] = { "engine", "flow", "transfers", "failed", "moved", "P50 ms", "P90 ms", "P99 ms", "max ms", "post P90", "while moving", "over time" };
 
+/* A column of width 0 is left out. */
 static void print_row(const char *const cells[CELLS], const int widths[CELLS])
 {
     fputs("   ", stdout);
     for (int c = 0; c < CELLS; c++)
-        printf(c < 2 ? " %-*s" : "  %*s", widths[c], cells[c]);
+        if (widths[c] > 0)
+            printf(c < 2 ? " %-*s" : "  %*s", widths[c], cells[c]);
     putchar('\n');
 }
 
@@ -187,10 +189,15 @@ static void print_table(const struct table *table)
 {
     int widths[CELLS];
     for (int c = 0; c < CELLS; c++) {
+        bool known = false;
         widths[c] = (int)strlen(titles[c]);
-        for (size_t r = 0; r < table->count; r++)
+        for (size_t r = 0; r < table->count; r++) {
+            known |= strcmp(table->rows[r][c], "-") != 0;
             if ((int)strlen(table->rows[r][c]) > widths[c])
                 widths[c] = (int)strlen(table->rows[r][c]);
+        }
+        if (!known)
+            widths[c] = 0; /* nothing of this connector measures it */
     }
     print_row(titles, widths);
     for (size_t r = 0; r < table->count; r++) {
@@ -340,11 +347,13 @@ bool replay_totals_print(const struct replay_totals *totals, const struct kvtel_
             return false;
         }
     }
+    bool any = false;
     for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++) {
         uint64_t count = kvtel_diagnostics_count(diagnostics, (enum kvtel_refusal)reason);
         if (count > 0)
-            printf("\nrefused (%s): %" PRIu64 ", %s\n", kvtel_refusal_label((enum kvtel_refusal)reason), count,
+            printf("%srefused (%s): %" PRIu64 ", %s\n", any ? "" : "\n", kvtel_refusal_label((enum kvtel_refusal)reason), count,
                    kvtel_refusal_meaning((enum kvtel_refusal)reason));
+        any |= count > 0;
     }
     return true;
 }

@@ -345,7 +345,13 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
         .unit = table->unit,
     };
     enum kvtel_status status = self->types.family(self->types.context, &spec, &metric->family);
-    return status == KVTEL_OK ? make_children(self, metric, options) : status;
+    if (status != KVTEL_E_MISMATCH)
+        return status == KVTEL_OK ? make_children(self, metric, options) : status;
+    /* The name is taken, by another configuration of the same connector say: all but this family goes on. */
+    self->metric_count--;
+    kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
+                             "%s: the name stands for a family with other labels or buckets already; it is not recorded here", table->name);
+    return KVTEL_OK;
 }
 
 enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
