@@ -203,7 +203,7 @@ static void observe_info(struct generic_metrics *self, const struct metric *metr
 static struct metric *find_metric(struct generic_metrics *self, const char *name)
 {
     for (size_t i = 0; i < self->metric_count; i++)
-        if (strcmp(self->metrics[i].table->name, name) == 0)
+        if (self->metrics[i].table->name == name || strcmp(self->metrics[i].table->name, name) == 0)
             return &self->metrics[i];
     return NULL;
 }
@@ -228,8 +228,17 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
     }
 }
 
-/* COLUMNS, ROWS, COUNTS. An older payload has a table of its own, whose fields feed the families of the same names. */
-static void observe_fields(struct generic_metrics *self, const struct kvtel_content *content, size_t engine)
+/* COLUMNS, ROWS, COUNTS. */
+static void observe_fields(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+{
+    if (content->table->shape == KVTEL_SHAPE_COLUMNS)
+        observe_columns(self, metric, content, engine);
+    else
+        observe_operations(self, metric, content, engine);
+}
+
+/* An older payload has a table of its own, whose fields feed the families of the same names. */
+static void observe_older(struct generic_metrics *self, const struct kvtel_content *content, size_t engine)
 {
     for (const struct kvtel_metric *table = content->table->metrics; table && table->name; table++) {
         const struct metric *metric = find_metric(self, table->name);
@@ -237,10 +246,7 @@ static void observe_fields(struct generic_metrics *self, const struct kvtel_cont
             continue;
         struct metric fed = *metric;
         fed.table = table;
-        if (content->table->shape == KVTEL_SHAPE_COLUMNS)
-            observe_columns(self, &fed, content, engine);
-        else
-            observe_operations(self, &fed, content, engine);
+        observe_fields(self, &fed, content, engine);
     }
 }
 
@@ -254,10 +260,13 @@ static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, con
         return KVTEL_E_ENGINE;
     if (stats->content.summarised)
         return KVTEL_E_SUMMARISED;
-    if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
+    if (stats->content.table != self->base.connector)
+        observe_older(self, &stats->content, row);
+    else if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
         observe_typed(self, &stats->content, row);
     else
-        observe_fields(self, &stats->content, row);
+        for (size_t i = 0; i < self->metric_count; i++)
+            observe_fields(self, &self->metrics[i], &stats->content, row);
     return KVTEL_OK;
 }
 
@@ -312,17 +321,6 @@ static enum kvtel_status make_children(struct generic_metrics *self, struct metr
     return KVTEL_OK;
 }
 
-/* prometheus_client strips a counter's _total and adds it back when it prints. */
-static const char *family_name(const struct kvtel_metric *metric, char *out, size_t size)
-{
-    size_t length = strlen(metric->name);
-    if (metric->type != KVTEL_COUNTER || length < 6 || length >= size || strcmp(metric->name + length - 6, "_total") != 0)
-        return metric->name;
-    memcpy(out, metric->name, length - 6);
-    out[length - 6] = '\0';
-    return out;
-}
-
 static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table, const struct kvtel_prom_options *options)
 {
     char name[256];
@@ -336,7 +334,7 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     for (size_t i = 0; i < metric->own_labels; i++)
         labels[options->label_count + i] = table->labels[i];
     const struct kvtel_family_spec spec = {
-        .name = family_name(table, name, sizeof name),
+        .name = kvtel_metric_family_name(table, name, sizeof name),
         .type = table->type,
         .help = table->help,
         .labelnames = labels,

@@ -47,9 +47,21 @@ size_t kvtel_table_field_count(const struct kvtel_connector *table)
 
 int kvtel_table_field(const struct kvtel_connector *table, const char *key)
 {
+    /* A table names its fields by the same literals everywhere, which the compiler mostly keeps once. */
     for (int i = 0; table->fields && table->fields[i].key; i++)
-        if (strcmp(table->fields[i].key, key) == 0)
+        if (table->fields[i].key == key)
             return i;
+    return kvtel_table_field_near(table, key, 0);
+}
+
+int kvtel_table_field_near(const struct kvtel_connector *table, const char *key, size_t near)
+{
+    size_t count = kvtel_table_field_count(table);
+    for (size_t i = 0; i < count; i++) {
+        size_t k = near + i < count ? near + i : (near + i) % count;
+        if (strcmp(table->fields[k].key, key) == 0)
+            return (int)k;
+    }
     return -1;
 }
 
@@ -59,14 +71,6 @@ const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *tabl
         if (strcmp(metric->name, name) == 0)
             return metric;
     return NULL;
-}
-
-size_t kvtel_metric_label_count(const struct kvtel_metric *metric)
-{
-    size_t count = 0;
-    while (count < KVTEL_METRIC_LABELS && metric->labels[count])
-        count++;
-    return count;
 }
 
 bool kvtel_kind_is_samples(enum kvtel_field_kind kind)

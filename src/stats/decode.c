@@ -208,7 +208,7 @@ static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_gro
         const struct kvtel_value *key = &map->items[2 * i];
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
-        int field = is_name(key) ? kvtel_table_field(table, key->text) : -1;
+        int field = is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0) {
             refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
             continue;
@@ -244,7 +244,7 @@ static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group 
     }
     for (uint32_t i = 0; i < row->size; i++) {
         const struct kvtel_value *key = &row->items[2 * i];
-        int field = is_name(key) ? kvtel_table_field(table, key->text) : -1;
+        int field = is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0)
             refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
         else

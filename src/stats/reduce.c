@@ -9,27 +9,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the caller gets, and where the keys live that are not a table's own. */
+struct owned_reduced {
+    struct kvtel_reduced base;
+    struct kvtel_arena keys;
+};
+
 struct reducer {
     const struct kvtel_content *content;
-    struct kvtel_reduced *reduced;
+    struct owned_reduced *owned;
     size_t capacity;
     double *scratch; /* for a column's doubles */
     size_t scratch_size;
 };
 
-/* Takes the key over; frees it on failure. */
-static enum kvtel_status add_entry(struct reducer *reducer, char *key, struct kvtel_reduced_entry entry)
+/* `key` lives as long as the result: a table's, or one from the arena. NULL: there was no memory for it. */
+static enum kvtel_status add_entry(struct reducer *reducer, const char *key, struct kvtel_reduced_entry entry)
 {
-    struct kvtel_reduced *reduced = reducer->reduced;
+    struct kvtel_reduced *reduced = &reducer->owned->base;
     if (!key)
         return KVTEL_E_NOMEM;
     if (reduced->count == reducer->capacity) {
         size_t capacity = reducer->capacity ? reducer->capacity * 2 : 16;
         struct kvtel_reduced_entry *entries = realloc(reduced->entries, capacity * sizeof *entries);
-        if (!entries) {
-            free(key);
+        if (!entries)
             return KVTEL_E_NOMEM;
-        }
         reduced->entries = entries;
         reducer->capacity = capacity;
     }
@@ -38,10 +42,13 @@ static enum kvtel_status add_entry(struct reducer *reducer, char *key, struct kv
     return KVTEL_OK;
 }
 
-static char *join(const char *a, const char *b)
+/* `b` itself where nothing stands before it: it is a table's literal then. */
+static const char *join(struct reducer *reducer, const char *a, const char *b)
 {
     size_t a_size = strlen(a), b_size = strlen(b);
-    char *text = malloc(a_size + b_size + 1);
+    if (a_size == 0)
+        return b;
+    char *text = kvtel_arena_alloc(&reducer->owned->keys, a_size + b_size + 1);
     if (!text)
         return NULL;
     memcpy(text, a, a_size);
@@ -249,7 +256,7 @@ static enum kvtel_status reduce_group(struct reducer *reducer, const struct kvte
         bool skip = false;
         enum kvtel_status status = empty && !line->always ? KVTEL_OK : reduce_line(reducer, group, line, &entry, &skip);
         if (status == KVTEL_OK && !skip)
-            status = add_entry(reducer, join(group->name, line->key), entry);
+            status = add_entry(reducer, join(reducer, group->name, line->key), entry);
         if (status != KVTEL_OK)
             return status;
     }
@@ -280,25 +287,24 @@ static enum kvtel_status reduce_operations(struct reducer *reducer)
 }
 
 /* "name", or "name:('a', 'b')" as Python prints a tuple, and what comes behind it. NULL without memory. */
-static char *typed_key(const struct kvtel_group *group, const struct kvtel_column *column, const char *behind)
+static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_column *column, const char *behind)
 {
-    struct kvtel_buffer key = { 0 };
-    const char *label = column->labels;
-    enum kvtel_status status = kvtel_buffer_append_text(&key, group->name);
-    if (status == KVTEL_OK && column->label_count > 0)
-        status = kvtel_buffer_append_text(&key, ":(");
+    struct kvtel_buffer tuple = { 0 };
+    const char *label = column->labels, *key = NULL;
+    enum kvtel_status status = kvtel_buffer_append_text(&tuple, column->label_count > 0 ? ":(" : "");
     for (uint32_t i = 0; i < column->label_count && status == KVTEL_OK; i++) {
         size_t size = strlen(label);
-        status = kvtel_python_repr(&key, label, size);
+        status = kvtel_python_repr(&tuple, label, size);
         if (status == KVTEL_OK)
-            status = kvtel_buffer_append_text(&key, i + 1 < column->label_count ? ", " : column->label_count == 1 ? ",)" : ")");
+            status = kvtel_buffer_append_text(&tuple, i + 1 < column->label_count ? ", " : column->label_count == 1 ? ",)" : ")");
         label += size + 1;
     }
     if (status == KVTEL_OK)
-        status = kvtel_buffer_append(&key, behind, strlen(behind) + 1);
-    if (status != KVTEL_OK)
-        kvtel_buffer_free(&key);
-    return key.bytes;
+        status = kvtel_buffer_append(&tuple, behind, strlen(behind) + 1);
+    if (status == KVTEL_OK)
+        key = join(reducer, group->name, tuple.bytes);
+    kvtel_buffer_free(&tuple);
+    return key;
 }
 
 static bool is_hidden(const struct kvtel_connector *table, const char *name)
@@ -315,12 +321,12 @@ static enum kvtel_status reduce_label_set(struct reducer *reducer, const struct 
     if (group->metric->type != KVTEL_HISTOGRAM) {
         if (column->count == 0)
             return KVTEL_OK;
-        return add_entry(reducer, typed_key(group, column, ""),
+        return add_entry(reducer, typed_key(reducer, group, column, ""),
                          kvtel_column_is_double(column, 0) ? double_entry(column->values[0].number) : integer_entry(column->values[0].integer));
     }
     add_to_total(&total, column);
-    enum kvtel_status status = add_entry(reducer, typed_key(group, column, "_count"), integer_entry((int64_t)kvtel_column_total_count(column)));
-    return status == KVTEL_OK ? add_entry(reducer, typed_key(group, column, "_sum"), total_entry(&total)) : status;
+    enum kvtel_status status = add_entry(reducer, typed_key(reducer, group, column, "_count"), integer_entry((int64_t)kvtel_column_total_count(column)));
+    return status == KVTEL_OK ? add_entry(reducer, typed_key(reducer, group, column, "_sum"), total_entry(&total)) : status;
 }
 
 static enum kvtel_status reduce_typed(struct reducer *reducer)
@@ -343,7 +349,7 @@ static enum kvtel_status reduce_children(struct reducer *reducer)
         enum kvtel_status status = kvtel_stats_reduce(child->stats, &inner);
         if (status != KVTEL_OK)
             return status;
-        status = add_entry(reducer, join(child->class_name, ""), (struct kvtel_reduced_entry){ .kind = KVTEL_REDUCED_DICT, .dict = inner });
+        status = add_entry(reducer, join(reducer, child->class_name, ""), (struct kvtel_reduced_entry){ .kind = KVTEL_REDUCED_DICT, .dict = inner });
         if (status != KVTEL_OK) {
             kvtel_reduced_destroy(inner);
             return status;
@@ -354,9 +360,9 @@ static enum kvtel_status reduce_children(struct reducer *reducer)
 
 enum kvtel_status kvtel_stats_reduce(const struct kvtel_stats *stats, struct kvtel_reduced **reduced)
 {
-    struct reducer reducer = { .content = &stats->content, .reduced = calloc(1, sizeof **reduced) };
+    struct reducer reducer = { .content = &stats->content, .owned = calloc(1, sizeof *reducer.owned) };
     enum kvtel_status status = KVTEL_E_NOMEM;
-    if (!reducer.reduced)
+    if (!reducer.owned)
         return status;
     switch (stats->content.table->shape) {
     case KVTEL_SHAPE_COLUMNS:
@@ -378,10 +384,10 @@ enum kvtel_status kvtel_stats_reduce(const struct kvtel_stats *stats, struct kvt
     }
     free(reducer.scratch);
     if (status != KVTEL_OK) {
-        kvtel_reduced_destroy(reducer.reduced);
+        kvtel_reduced_destroy(&reducer.owned->base);
         return status;
     }
-    *reduced = reducer.reduced;
+    *reduced = &reducer.owned->base;
     return KVTEL_OK;
 }
 
@@ -389,12 +395,12 @@ void kvtel_reduced_destroy(struct kvtel_reduced *reduced)
 {
     if (!reduced)
         return;
-    for (size_t i = 0; i < reduced->count; i++) {
-        free((char *)reduced->entries[i].key);
+    struct owned_reduced *owned = (struct owned_reduced *)reduced;
+    for (size_t i = 0; i < reduced->count; i++)
         kvtel_reduced_destroy((struct kvtel_reduced *)reduced->entries[i].dict);
-    }
     free(reduced->entries);
-    free(reduced);
+    kvtel_arena_free(&owned->keys);
+    free(owned);
 }
 
 const struct kvtel_reduced_entry *kvtel_reduced_find(const struct kvtel_reduced *reduced, const char *key)
