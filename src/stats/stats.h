@@ -75,6 +75,8 @@ void kvtel_group_truncate(struct kvtel_group *group, size_t column_count);
 size_t kvtel_table_field_count(const struct kvtel_connector *table);
 /* Index of a field of the table; -1 when it has none of this key. */
 int kvtel_table_field(const struct kvtel_connector *table, const char *key);
+/* The same for a key from outside, looked for from index `near` on: payloads keep the order of the table. */
+int kvtel_table_field_near(const struct kvtel_connector *table, const char *key, size_t near);
 const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name);
 /* The group of a name; NULL when there is none. */
 struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size);
