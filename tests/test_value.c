@@ -292,9 +292,16 @@ static void nul_bytes_in_json(void **state)
     struct kvtel_arena arena = { 0 };
     struct kvtel_value value;
     struct kvtel_error error;
-    assert_int_equal(decode_exact(KVTEL_JSON, "[1, \0]", 6, &arena, &value, &error), KVTEL_E_SYNTAX);
-    assert_int_equal(error.offset, 4);
-    assert_int_equal(decode_exact(KVTEL_JSON, "[1] \0", 5, &arena, &value, &error), KVTEL_E_TRAILING);
+    static const struct {
+        const char *text;
+        size_t size, offset;
+    } rows[] = {
+        { "\0", 1, 0 }, { "[1, \0]", 6, 4 }, { "[1\0, 2]", 7, 2 }, { "[1] \0", 5, 4 }, { "[\"a\0b\"]", 7, 3 }, { "[x, \0]", 6, 1 },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(decode_exact(KVTEL_JSON, rows[i].text, rows[i].size, &arena, &value, &error), KVTEL_E_SYNTAX);
+        assert_int_equal(error.offset, rows[i].offset);
+    }
     assert_int_equal(decode_exact(KVTEL_JSON, "{\"a\\u0000b\": 1}", 15, &arena, &value, &error), KVTEL_E_SYNTAX);
     kvtel_arena_free(&arena);
 }

@@ -96,18 +96,14 @@ static size_t refused_at(const json_error_t *failure)
     return back <= offset ? offset - back : offset;
 }
 
-static enum kvtel_status fail(const json_error_t *failure, const char *text, size_t size, struct kvtel_error *error)
+static enum kvtel_status fail(const json_error_t *failure, size_t size, struct kvtel_error *error)
 {
-    size_t position = (size_t)failure->position;
     switch (json_error_code(failure)) {
     case json_error_stack_overflow:
         return KVTEL_E_DEPTH; /* the caller finds the place */
     case json_error_end_of_input_expected:
         return kvtel_fail(error, KVTEL_E_TRAILING, refused_at(failure), "%s", failure->text);
     case json_error_premature_end_of_input:
-        /* jansson takes a NUL outside of text for the end */
-        if (position > 0 && text[position - 1] == '\0')
-            return kvtel_fail(error, KVTEL_E_SYNTAX, position - 1, "NUL byte");
         return kvtel_fail(error, KVTEL_E_TRUNCATED, size, "the JSON value is not complete");
     case json_error_out_of_memory:
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
@@ -159,26 +155,26 @@ enum kvtel_status kvtel_json_decode(const char *text, size_t size, struct kvtel_
         return kvtel_fail(error, KVTEL_E_LIMIT, 0, "a JSON value of 2 GiB or more");
     if (size == 0)
         text = "";
+    const char *nul = memchr(text, '\0', size); /* behind a number jansson would drop it, elsewhere take it for the end */
+    size_t length = nul ? (size_t)(nul - text) : size;
     json_error_t failure;
-    json_t *json = load(text, size, &failure);
+    json_t *json = load(text, length, &failure);
     if (!json && json_error_code(&failure) == json_error_numeric_overflow)
-        json = load_wide(text, size, &failure);
+        json = load_wide(text, length, &failure);
     struct kvtel_value decoded;
     enum kvtel_status status;
-    if (!json) {
-        status = fail(&failure, text, size, error);
-    } else {
-        status = convert(json, 0, arena, &decoded);
-        json_decref(json);
-        if (status == KVTEL_OK) {
-            *value = decoded;
-            return KVTEL_OK;
-        }
+    if (nul && (json || json_error_code(&failure) == json_error_premature_end_of_input))
+        status = kvtel_fail(error, KVTEL_E_SYNTAX, length, "NUL byte");
+    else if (!json)
+        status = fail(&failure, length, error);
+    else if ((status = convert(json, 0, arena, &decoded)) == KVTEL_OK)
+        *value = decoded;
+    else
         kvtel_fail(error, status, 0, "out of memory");
-    }
+    json_decref(json);
     if (status == KVTEL_E_DEPTH)
         kvtel_fail(error, status, kvtel_json_too_deep(text, size), "nested more than %d levels deep", KVTEL_VALUE_DEPTH);
-    if (error)
+    if (status != KVTEL_OK && error)
         kvtel_error_place(error, text, size);
     return status;
 }
