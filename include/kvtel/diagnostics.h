@@ -12,7 +12,7 @@ KVTEL_BEGIN_DECLS
 /** Every reason to refuse something: name, value of the `reason` label, what it means.
  * What one count stands for (a payload, a field, a row, a value) is part of the meaning. */
 #define KVTEL_REFUSAL_LIST(X)                                                                           \
-    X(KVTEL_REFUSED_MALFORMED, "malformed", "objects that are malformed, or no part of a recording")           \
+    X(KVTEL_REFUSED_MALFORMED, "malformed", "objects that are malformed, or no part of a recording")    \
     X(KVTEL_REFUSED_UNKNOWN_CONNECTOR, "unknown_connector", "payloads of a connector nobody knows")     \
     X(KVTEL_REFUSED_NO_STATS, "no_stats", "payloads of a connector that has no stats")                  \
     X(KVTEL_REFUSED_UNKNOWN_ENGINE, "unknown_engine", "payloads of an engine that was not declared")    \

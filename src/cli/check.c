@@ -11,16 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] = "usage: kvtel check RECORDING...\n"
-                           "\n"
-                           "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does and says what is wrong in\n"
-                           "them, one line each: FILE:LINE:COLUMN: what, or for MessagePack FILE: byte OFFSET: what.\n"
-                           "\n"
-                           "examples:\n"
-                           "  kvtel check decode.jsonl\n"
-                           "  cat *.jsonl | kvtel check -\n"
-                           "\n"
-                           "exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage\n";
+static const char help[] =
+    "usage: kvtel check RECORDING...\n"
+    "\n"
+    "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does and says what is wrong in\n"
+    "them, one line each: FILE:LINE:COLUMN: what, or for MessagePack FILE: byte OFFSET: what.\n"
+    "\n"
+    "examples:\n"
+    "  kvtel check decode.jsonl\n"
+    "  cat *.jsonl | kvtel check -\n"
+    "\n"
+    "exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage\n";
 
 struct check {
     const struct input *input;
@@ -66,8 +67,9 @@ static void ignore_line(void *context, const char *line)
     (void)line;
 }
 
-static enum kvtel_status check_record(struct check *check, const struct kvtel_metric_types *types, struct kvtel_diagnostics *diagnostics,
-                                      struct kvtel_session **session, const struct kvtel_record *record)
+static enum kvtel_status check_record(struct check *check, const struct kvtel_metric_types *types,
+                                      struct kvtel_diagnostics *diagnostics, struct kvtel_session **session,
+                                      const struct kvtel_record *record)
 {
     check->objects++;
     check->record = record;

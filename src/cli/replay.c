@@ -79,7 +79,8 @@ static void write_reduced(struct kvtel_writer *writer, const struct kvtel_reduce
     }
 }
 
-static void write_aggregated_values(struct kvtel_writer *writer, const struct kvtel_stats *stats, const struct kvtel_reduced *reduced)
+static void write_aggregated_values(struct kvtel_writer *writer, const struct kvtel_stats *stats,
+                                    const struct kvtel_reduced *reduced)
 {
     kvtel_writer_text(writer, "aggregated");
     if (stats)

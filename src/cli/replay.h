@@ -15,7 +15,8 @@ void replay_totals_destroy(struct replay_totals *totals);
 enum kvtel_status replay_totals_begin(struct replay_totals *totals, const char *file, const char *connector_name,
                                       const struct kvtel_connector *connector, const struct kvtel_record *header);
 /* A record's aggregated stats; NULL: nothing could be used. KVTEL_OK or KVTEL_E_NOMEM. */
-enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct kvtel_record *record, const struct kvtel_stats *stats);
+enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct kvtel_record *record,
+                                    const struct kvtel_stats *stats);
 /* Prints all recordings and what was refused on standard output. False, with a message, without memory. */
 bool replay_totals_print(const struct replay_totals *totals, const struct kvtel_diagnostics *diagnostics);
 

@@ -76,7 +76,8 @@ enum kvtel_status replay_totals_begin(struct replay_totals *totals, const char *
     return KVTEL_OK;
 }
 
-enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct kvtel_record *record, const struct kvtel_stats *stats)
+enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct kvtel_record *record,
+                                    const struct kvtel_stats *stats)
 {
     struct recording_totals *recording = &totals->recordings[totals->count - 1];
     struct engine_totals *engine = NULL;
@@ -142,7 +143,8 @@ static const char *count_text(char *out, size_t size, bool known, uint64_t count
 
 enum { CELL = 24, CELLS = 12 };
 
-static const char *const titles[CELLS] = { "engine", "flow", "transfers", "failed", "moved", "P50 ms", "P90 ms", "P99 ms", "max ms", "post P90", "while moving", "over time" };
+static const char *const titles[CELLS] = { "engine", "flow",   "transfers", "failed",   "moved",        "P50 ms",
+                                           "P90 ms", "P99 ms", "max ms",    "post P90", "while moving", "over time" };
 
 /* A column of width 0 is left out. */
 static void print_row(const char *const cells[CELLS], const int widths[CELLS])
@@ -238,7 +240,8 @@ static void print_others(const struct kvtel_summary *summary, uint32_t engine)
 }
 
 /* One connector (or a MultiConnector's child, by class) over all engines of a recording: a table, then what fits in none. */
-static enum kvtel_status print_connector(const struct recording_totals *recording, const struct kvtel_summary *summaries, const char *class_name)
+static enum kvtel_status print_connector(const struct recording_totals *recording, const struct kvtel_summary *summaries,
+                                         const char *class_name)
 {
     struct table table = { 0 };
     double interval = recording->last - recording->first;
@@ -297,7 +300,8 @@ static void print_title(const struct recording_totals *recording)
         ranks = recording->engines[e].ranks > ranks ? recording->engines[e].ranks : ranks;
     }
     printf("%s\n  %s, model %s, %zu engine%s, ", recording->file, recording->connector_name,
-           *recording->model_name ? recording->model_name : "(no name)", recording->engine_count, recording->engine_count == 1 ? "" : "s");
+           *recording->model_name ? recording->model_name : "(no name)", recording->engine_count,
+           recording->engine_count == 1 ? "" : "s");
     if (ranks > 0)
         printf("%" PRIu32 " ranks, ", ranks);
     printf("%" PRIu64 " payload%s", payloads, payloads == 1 ? "" : "s");
@@ -323,9 +327,9 @@ static enum kvtel_status print_recording(const struct recording_totals *recordin
     if (status == KVTEL_OK)
         print_title(recording);
     if (status == KVTEL_OK && !any)
-        printf("  %s\n", !recording->connector                                ? "nobody knows this connector: nothing of it can be used"
+        printf("  %s\n", !recording->connector ? "nobody knows this connector: nothing of it can be used"
                          : recording->connector->shape == KVTEL_SHAPE_NONE ? "this connector has no stats"
-                                                                             : "nothing was observed");
+                                                                           : "nothing was observed");
     else if (status == KVTEL_OK && recording->connector->shape == KVTEL_SHAPE_MULTI)
         status = print_children(recording, summaries);
     else if (status == KVTEL_OK)

@@ -40,7 +40,8 @@ static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const
         struct multi_child *child = find_child(self, from->class_name);
         if (!child)
             kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, from->class_name,
-                                     "MultiConnector: \"%.64s\" is no child of this configuration; it is not recorded", from->class_name);
+                                     "MultiConnector: \"%.64s\" is no child of this configuration; it is not recorded",
+                                     from->class_name);
         else if (child->metrics)
             child->metrics->vtable->observe(child->metrics, from->stats, engine);
     }
@@ -59,7 +60,8 @@ static void multi_destroy(struct kvtel_prom_metrics *metrics)
     free(self);
 }
 
-static enum kvtel_status add_child(struct multi_metrics *self, const struct kvtel_prom_options *options, const struct kvtel_transfer_config *config)
+static enum kvtel_status add_child(struct multi_metrics *self, const struct kvtel_prom_options *options,
+                                   const struct kvtel_transfer_config *config)
 {
     struct kvtel_prom_options child_options = *options;
     const char *class_name = kvtel_connector_class(kvtel_transfer_config_connector_name(config));

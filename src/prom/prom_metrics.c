@@ -30,7 +30,8 @@ struct generic_metrics {
 };
 
 /* The child of an engine and own label values that is not made up front; NULL when it was refused (and counted, for `lost` values). */
-static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine, const char *const *own, uint64_t lost)
+static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine, const char *const *own,
+                            uint64_t lost)
 {
     const char *values[LABELS_MAX];
     void *child = NULL;
@@ -42,8 +43,9 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
     enum kvtel_status status = self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
     if (status == KVTEL_OK)
         return child;
-    kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT, lost,
-                             metric->table->name, "%s: no further label set could be made: %s", metric->table->name, kvtel_status_text(status));
+    kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT,
+                             lost, metric->table->name, "%s: no further label set could be made: %s", metric->table->name,
+                             kvtel_status_text(status));
     return NULL;
 }
 
@@ -82,7 +84,8 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
     }
 }
 
-static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                            size_t engine)
 {
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++)
         feed_values(self, metric, up_front_child(metric, engine, metric->values[0] ? f : 0),
@@ -131,7 +134,8 @@ static void observe_rows(struct generic_metrics *self, const struct metric *metr
     free(values);
 }
 
-static void observe_operations(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+static void observe_operations(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                               size_t engine)
 {
     bool by_text = false;
     for (size_t i = 0; i < metric->own_labels; i++)
@@ -141,7 +145,8 @@ static void observe_operations(struct generic_metrics *self, const struct metric
             observe_rows(self, metric, content, &content->groups[g], engine, id);
 }
 
-static void observe_typed_group(struct generic_metrics *self, const struct metric *metric, const struct kvtel_group *group, size_t engine)
+static void observe_typed_group(struct generic_metrics *self, const struct metric *metric, const struct kvtel_group *group,
+                                size_t engine)
 {
     for (size_t c = 0; c < group->column_count; c++) {
         const struct kvtel_column *column = &group->columns[c];
@@ -155,10 +160,12 @@ static void observe_typed_group(struct generic_metrics *self, const struct metri
 }
 
 /* A family computed from others: fields[i], without labels, into the series of values[i]. */
-static void observe_derived(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+static void observe_derived(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                            size_t engine)
 {
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++) {
-        const struct kvtel_group *group = kvtel_content_find_group(content, metric->table->fields[f], strlen(metric->table->fields[f]));
+        const struct kvtel_group *group =
+            kvtel_content_find_group(content, metric->table->fields[f], strlen(metric->table->fields[f]));
         for (size_t c = 0; group && c < group->column_count; c++)
             if (group->columns[c].label_count == 0)
                 feed_values(self, metric, up_front_child(metric, engine, f), &group->columns[c]);
@@ -217,8 +224,8 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
             observe_typed_group(self, metric, group, engine);
         else
             kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 1, group->name,
-                                     "%s: \"%.64s\" is no metric of the connector as it is configured", self->base.connector->names[0].name,
-                                     group->name);
+                                     "%s: \"%.64s\" is no metric of the connector as it is configured",
+                                     self->base.connector->names[0].name, group->name);
     }
     for (size_t i = 0; i < self->metric_count; i++) {
         if (self->metrics[i].table->feed == KVTEL_FEED_INFO)
@@ -229,7 +236,8 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
 }
 
 /* COLUMNS, ROWS, COUNTS. */
-static void observe_fields(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content, size_t engine)
+static void observe_fields(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                           size_t engine)
 {
     if (content->table->shape == KVTEL_SHAPE_COLUMNS)
         observe_columns(self, metric, content, engine);
@@ -280,8 +288,9 @@ static void generic_destroy(struct kvtel_prom_metrics *metrics)
     free(self);
 }
 
-enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family, const struct kvtel_engine_labels *engines,
-                                                 size_t engine_count, size_t label_count, void **children)
+enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
+                                                 const struct kvtel_engine_labels *engines, size_t engine_count, size_t label_count,
+                                                 void **children)
 {
     void **made = malloc((engine_count + 1) * sizeof *made);
     enum kvtel_status status = made ? KVTEL_OK : KVTEL_E_NOMEM;
@@ -293,7 +302,8 @@ enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types
     return status;
 }
 
-static enum kvtel_status make_children(struct generic_metrics *self, struct metric *metric, const struct kvtel_prom_options *options)
+static enum kvtel_status make_children(struct generic_metrics *self, struct metric *metric,
+                                       const struct kvtel_prom_options *options)
 {
     size_t values = 0;
     while (values < KVTEL_METRIC_FIELDS && metric->table->values[values])
@@ -304,8 +314,8 @@ static enum kvtel_status make_children(struct generic_metrics *self, struct metr
     if (!metric->children)
         return KVTEL_E_NOMEM;
     if (values == 0)
-        return metric->up_front ? kvtel_create_metric_per_engine(&self->types, metric->family, options->engines, options->engine_count,
-                                                                 options->label_count, metric->children)
+        return metric->up_front ? kvtel_create_metric_per_engine(&self->types, metric->family, options->engines,
+                                                                 options->engine_count, options->label_count, metric->children)
                                 : KVTEL_OK;
     for (size_t e = 0; e < self->engines.count; e++)
         for (size_t v = 0; v < values; v++) {
@@ -313,15 +323,16 @@ static enum kvtel_status make_children(struct generic_metrics *self, struct metr
             for (size_t i = 0; i < options->label_count; i++)
                 labels[i] = options->engines[e].values[i];
             labels[options->label_count] = metric->table->values[v];
-            enum kvtel_status status =
-                self->types.child(self->types.context, metric->family, labels, options->label_count + 1, &metric->children[e * values + v]);
+            enum kvtel_status status = self->types.child(self->types.context, metric->family, labels, options->label_count + 1,
+                                                         &metric->children[e * values + v]);
             if (status != KVTEL_OK)
                 return status;
         }
     return KVTEL_OK;
 }
 
-static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table, const struct kvtel_prom_options *options)
+static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table,
+                                     const struct kvtel_prom_options *options)
 {
     char name[256];
     const char *labels[LABELS_MAX];
@@ -348,12 +359,13 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     /* The name is taken, by another configuration of the same connector say: all but this family goes on. */
     self->metric_count--;
     kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
-                             "%s: the name stands for a family with other labels or buckets already; it is not recorded here", table->name);
+                             "%s: the name stands for a family with other labels or buckets already; it is not recorded here",
+                             table->name);
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
-                                                    struct kvtel_prom_metrics **metrics)
+enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
+                                                    const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
 {
     static const struct kvtel_prom_metrics_vtable vtable = { generic_observe, generic_destroy };
     if (connector->shape == KVTEL_SHAPE_NONE)

@@ -11,7 +11,7 @@ struct kvtel_engine_table {
     struct kvtel_engine_row {
         uint32_t engine;
         char **values;
-    } *rows;
+    } * rows;
     size_t count, label_count;
 };
 enum kvtel_status kvtel_engine_table_init(struct kvtel_engine_table *table, const struct kvtel_prom_options *options);

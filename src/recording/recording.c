@@ -212,8 +212,8 @@ static void place(const struct kvtel_record *record, struct kvtel_error *error, 
     error->column = (uint32_t)at + 1;
 }
 
-static enum kvtel_status fail_at(const struct kvtel_record *record, struct kvtel_error *error, enum kvtel_status status, const char *key,
-                                 const char *message)
+static enum kvtel_status fail_at(const struct kvtel_record *record, struct kvtel_error *error, enum kvtel_status status,
+                                 const char *key, const char *message)
 {
     const struct kvtel_value_step path = { .key = key };
     kvtel_fail(error, status, 0, "%s", message);
@@ -221,8 +221,8 @@ static enum kvtel_status fail_at(const struct kvtel_record *record, struct kvtel
     return status;
 }
 
-static enum kvtel_status read_engines(struct kvtel_recording *recording, const struct kvtel_value *list, struct kvtel_record *record,
-                                      struct kvtel_error *error)
+static enum kvtel_status read_engines(struct kvtel_recording *recording, const struct kvtel_value *list,
+                                      struct kvtel_record *record, struct kvtel_error *error)
 {
     if (!list || list->kind != KVTEL_VALUE_ARRAY || list->size > ENGINE_LIMIT)
         return fail_at(record, error, KVTEL_E_TYPE, "engines", "\"engines\" must be a list of at most 65,536 engine numbers");
@@ -298,15 +298,16 @@ static enum kvtel_status read_payloads(const struct kvtel_value *map, struct kvt
     return KVTEL_OK;
 }
 
-static enum kvtel_status read_object(struct kvtel_recording *recording, const struct kvtel_value *value, struct kvtel_record *record,
-                                     struct kvtel_error *error)
+static enum kvtel_status read_object(struct kvtel_recording *recording, const struct kvtel_value *value,
+                                     struct kvtel_record *record, struct kvtel_error *error)
 {
     if (value->kind != KVTEL_VALUE_MAP)
         return fail_at(record, error, KVTEL_E_TYPE, NULL, "an object of a recording is a map");
     if (kvtel_value_get(value, "kvtel"))
         return read_header(recording, value, record, error);
     if (!recording->has_header)
-        return fail_at(record, error, KVTEL_E_UNKNOWN, NULL, "the first object must be a header: {\"kvtel\": 1, \"kv_transfer_config\": ...}");
+        return fail_at(record, error, KVTEL_E_UNKNOWN, NULL,
+                       "the first object must be a header: {\"kvtel\": 1, \"kv_transfer_config\": ...}");
     const struct kvtel_value *log = kvtel_value_get(value, "log");
     if (log && log->kind == KVTEL_VALUE_BOOL && log->integer) {
         record->kind = KVTEL_RECORD_LOG;
@@ -339,7 +340,8 @@ enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct
     if (status != KVTEL_OK)
         return status;
     kvtel_arena_reset(&recording->arena);
-    status = recording->format == KVTEL_JSON ? decode_json(recording, record, &value, error) : decode_msgpack(recording, record, &value, error);
+    status = recording->format == KVTEL_JSON ? decode_json(recording, record, &value, error)
+                                             : decode_msgpack(recording, record, &value, error);
     if (status != KVTEL_OK || record->size == 0)
         return status;
     return read_object(recording, &value, record, error);

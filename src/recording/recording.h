@@ -27,15 +27,15 @@ struct kvtel_record {
     enum kvtel_record_kind kind;
     size_t offset; /* of the object in the recording */
     size_t size;
-    uint32_t line; /* from 1; MessagePack: the object's number */
+    uint32_t line;    /* from 1; MessagePack: the object's number */
     const char *text; /* of the object; JSON Lines only */
     /* PAYLOADS */
     uint32_t engine;
     const struct kvtel_value *payloads;
     size_t payload_count;
-    bool from_workers;  /* "workers", not "payload" */
-    double timestamp;   /* 0: not given */
-    int64_t sequence;   /* -1: not given */
+    bool from_workers; /* "workers", not "payload" */
+    double timestamp;  /* 0: not given */
+    int64_t sequence;  /* -1: not given */
     /* HEADER */
     struct kvtel_transfer_config *config; /* owned by the caller */
     const char *model_name;

@@ -21,7 +21,8 @@ struct kvtel_session {
 };
 
 /* vLLM's labels of an engine: the served model's name, the engine's number. */
-static enum kvtel_status create_prom(struct kvtel_session *session, const struct kvtel_record *header, const struct kvtel_metric_types *types)
+static enum kvtel_status create_prom(struct kvtel_session *session, const struct kvtel_record *header,
+                                     const struct kvtel_metric_types *types)
 {
     static const char *const labelnames[] = { "model_name", "engine" };
     struct labels {
@@ -53,8 +54,9 @@ static enum kvtel_status create_prom(struct kvtel_session *session, const struct
     return status;
 }
 
-enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const struct kvtel_metric_types *types, enum kvtel_log_style style,
-                                       struct kvtel_diagnostics *diagnostics, struct kvtel_session **session)
+enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const struct kvtel_metric_types *types,
+                                       enum kvtel_log_style style, struct kvtel_diagnostics *diagnostics,
+                                       struct kvtel_session **session)
 {
     struct kvtel_session *self = calloc(1, sizeof *self);
     if (!self) {
@@ -136,14 +138,15 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record, const struct kvtel_stats **stats)
+enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record,
+                                        const struct kvtel_stats **stats)
 {
     *stats = NULL;
     if (!session->stats) {
-        kvtel_diagnostics_refuse(session->diagnostics, session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
-                                 record->payload_count, kvtel_session_connector_name(session), "%.64s: %s",
-                                 kvtel_session_connector_name(session),
-                                 session->connector ? "this connector has no stats; its payloads are not used" : "nobody knows this connector");
+        kvtel_diagnostics_refuse(
+            session->diagnostics, session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
+            record->payload_count, kvtel_session_connector_name(session), "%.64s: %s", kvtel_session_connector_name(session),
+            session->connector ? "this connector has no stats; its payloads are not used" : "nobody knows this connector");
         return KVTEL_OK;
     }
     if (!is_declared(session, record->engine)) {

@@ -11,8 +11,9 @@ struct kvtel_session;
 
 /* Takes header->config over, also on failure. `types` and `diagnostics` (may be NULL) outlive the session.
  * @return KVTEL_OK, or as kvtel_prom_create() */
-enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const struct kvtel_metric_types *types, enum kvtel_log_style style,
-                                       struct kvtel_diagnostics *diagnostics, struct kvtel_session **session);
+enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const struct kvtel_metric_types *types,
+                                       enum kvtel_log_style style, struct kvtel_diagnostics *diagnostics,
+                                       struct kvtel_session **session);
 void kvtel_session_destroy(struct kvtel_session *session);
 /* NULL when nobody knows the connector. */
 const struct kvtel_connector *kvtel_session_connector(const struct kvtel_session *session);
@@ -21,7 +22,8 @@ const char *kvtel_session_connector_name(const struct kvtel_session *session);
 /* Aggregates a record's payloads in order, and records the result. Payloads that cannot be used are counted in the diagnostics.
  * @param stats out, borrowed until the next call; NULL when there is nothing: a connector without stats, an engine not declared,
  * no usable payload. @return KVTEL_OK, KVTEL_E_NOMEM (nothing recorded) */
-enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record, const struct kvtel_stats **stats);
+enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record,
+                                        const struct kvtel_stats **stats);
 /* Ends a logging interval, as kvtel_logging_log(). */
 enum kvtel_status kvtel_session_log(struct kvtel_session *session, kvtel_log_fn sink, void *context);
 

@@ -201,7 +201,8 @@ static void add_numbers(struct kvtel_distribution *summary, const struct kvtel_c
 
 enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other)
 {
-    return other->summary ? kvtel_distribution_reserve_like(column->summary, other->summary) : reserve_numbers(column->summary, other);
+    return other->summary ? kvtel_distribution_reserve_like(column->summary, other->summary)
+                          : reserve_numbers(column->summary, other);
 }
 
 void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other)

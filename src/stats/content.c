@@ -208,7 +208,8 @@ struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, co
     uint64_t hash = hash_bytes(labels, size);
     for (size_t i = 0; i < group->column_count; i++) {
         struct kvtel_column *column = &group->columns[i];
-        if (column->hash == hash && column->label_count == count && labels_size(column) == size && memcmp(column->labels, labels, size) == 0)
+        if (column->hash == hash && column->label_count == count && labels_size(column) == size &&
+            memcmp(column->labels, labels, size) == 0)
             return column;
     }
     return NULL;
@@ -259,8 +260,8 @@ struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content
     return NULL;
 }
 
-struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name, const struct kvtel_connector *connector,
-                                            struct kvtel_diagnostics *diagnostics)
+struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
+                                            const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics)
 {
     struct kvtel_child *children = grow(content->children, content->child_count, &content->child_capacity, sizeof *children);
     if (!children)

@@ -116,7 +116,8 @@ static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_colum
 }
 
 /* Drops the rows that are bad in any of the columns, each counted once. */
-static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns, uint8_t **bad, const char *const *keys, size_t count)
+static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns, uint8_t **bad, const char *const *keys,
+                          size_t count)
 {
     uint8_t *drop = NULL;
     size_t first = 0;
@@ -167,7 +168,8 @@ static void align_columns(struct decoder *decoder, struct kvtel_group *group, un
     if (count == 0)
         return;
     if (shortest != longest)
-        refuse(decoder, KVTEL_REFUSED_UNEQUAL_COLUMNS, longest - shortest, keys[0], "and the columns beside it are not equally long");
+        refuse(decoder, KVTEL_REFUSED_UNEQUAL_COLUMNS, longest - shortest, keys[0],
+               "and the columns beside it are not equally long");
     for (size_t c = 0; c < count; c++)
         columns[c]->count = shortest;
     drop_bad_rows(decoder, columns, bad, keys, count);
@@ -252,12 +254,13 @@ static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group 
     }
     for (size_t i = 0; i < group->column_count; i++) {
         const struct kvtel_field *field = &table->fields[i];
-        enum kvtel_refusal reason = !found[i]                        ? KVTEL_REFUSED_UNEQUAL_COLUMNS
+        enum kvtel_refusal reason = !found[i]                         ? KVTEL_REFUSED_UNEQUAL_COLUMNS
                                     : field->kind != KVTEL_FIELD_TEXT ? judge(found[i], field->kind)
                                     : is_name(found[i])               ? KVTEL_REFUSAL_COUNT
                                                                       : KVTEL_REFUSED_WRONG_TYPE;
         if (reason != KVTEL_REFUSAL_COUNT) {
-            refuse(decoder, reason, 1, field->key, found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason)) : "is missing in a row");
+            refuse(decoder, reason, 1, field->key,
+                   found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason)) : "is missing in a row");
             return KVTEL_OK;
         }
     }
@@ -294,7 +297,8 @@ static enum kvtel_status decode_operations(struct decoder *decoder, const struct
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
         if (!is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
-            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, is_name(key) ? key->text : "?", rows ? "is not a list of rows" : "is not a map of counts");
+            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, is_name(key) ? key->text : "?",
+                   rows ? "is not a list of rows" : "is not a map of counts");
             continue;
         }
         struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
@@ -318,7 +322,8 @@ static enum kvtel_status decode_operations(struct decoder *decoder, const struct
 }
 
 /* A label tuple as one run of texts, each with its NUL, in the arena. `count` is -1 when it is none. */
-static enum kvtel_status decode_labels(struct decoder *decoder, const struct kvtel_value *key, const char **labels, size_t *size, int *count)
+static enum kvtel_status decode_labels(struct decoder *decoder, const struct kvtel_value *key, const char **labels, size_t *size,
+                                       int *count)
 {
     struct kvtel_value parsed;
     *count = -1;
@@ -365,9 +370,9 @@ static enum kvtel_status decode_label_set(struct decoder *decoder, struct kvtel_
     enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
                                  : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
                                                                         : KVTEL_FIELD_TOTAL;
-    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES          ? judge(value, kind)
+    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES        ? judge(value, kind)
                                 : value->kind == KVTEL_VALUE_ARRAY ? KVTEL_REFUSAL_COUNT
-                                                                     : KVTEL_REFUSED_WRONG_TYPE;
+                                                                   : KVTEL_REFUSED_WRONG_TYPE;
     if (reason != KVTEL_REFUSAL_COUNT) {
         refuse(decoder, reason, 1, group->name, reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason));
         return KVTEL_OK;
@@ -397,7 +402,8 @@ static const char *type_name(enum kvtel_metric_type type)
     return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
 }
 
-static enum kvtel_status decode_typed_metric(struct decoder *decoder, const struct kvtel_value *key, const struct kvtel_value *types)
+static enum kvtel_status decode_typed_metric(struct decoder *decoder, const struct kvtel_value *key,
+                                             const struct kvtel_value *types)
 {
     const struct kvtel_value *sets = key + 1;
     const struct kvtel_metric *metric = is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;

@@ -75,7 +75,8 @@ static void count_value(struct kvtel_distribution *distribution, double value)
 static void add_to_sum(struct kvtel_distribution *distribution, double value)
 {
     double sum = distribution->sum + value;
-    distribution->compensation += fabs(distribution->sum) >= fabs(value) ? (distribution->sum - sum) + value : (value - sum) + distribution->sum;
+    distribution->compensation +=
+        fabs(distribution->sum) >= fabs(value) ? (distribution->sum - sum) + value : (value - sum) + distribution->sum;
     distribution->sum = sum;
 }
 
@@ -127,7 +128,8 @@ double kvtel_distribution_quantile(const struct kvtel_distribution *distribution
         seen += distribution->bins[i];
         if (rank < seen) {
             /* The point of the bin whose relative distance to both bounds is equal. */
-            double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE), low = high / exp2(1.0 / BINS_AN_OCTAVE);
+            double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE),
+                   low = high / exp2(1.0 / BINS_AN_OCTAVE);
             double value = 2 * low * high / (low + high);
             return fmin(fmax(value, distribution->smallest), distribution->largest);
         }

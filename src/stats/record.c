@@ -53,7 +53,9 @@ static void apply(struct kvtel_content *content, const struct addition *item)
         union kvtel_number value = { .integer = item->integer };
         if (item->is_double)
             value.number = item->number;
-        const struct kvtel_column one = { .type = item->is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS, .count = 1, .values = &value };
+        const struct kvtel_column one = { .type = item->is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS,
+                                          .count = 1,
+                                          .values = &value };
         kvtel_column_add(column, &one);
         return;
     }
@@ -107,7 +109,8 @@ static void add_seconds(struct additions *additions, struct kvtel_group *group, 
     item->number = (double)value_ns / 1e9;
 }
 
-static void add_transfer(struct additions *additions, struct kvtel_group *group, const struct kvtel_flow *flow, const struct kvtel_transfer *transfer)
+static void add_transfer(struct additions *additions, struct kvtel_group *group, const struct kvtel_flow *flow,
+                         const struct kvtel_transfer *transfer)
 {
     add_seconds(additions, group, flow->time, transfer->duration_ns);
     add_seconds(additions, group, flow->post, transfer->post_ns);
@@ -127,7 +130,8 @@ static const struct kvtel_flow *find_flow(const struct kvtel_connector *table, c
 }
 
 /* A typed metric's column of these labels, made if it is new. What was made stays, empty, when a later step fails: it reads as nothing. */
-static struct kvtel_column *typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric, const char *const *labels, size_t label_count)
+static struct kvtel_column *typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric, const char *const *labels,
+                                         size_t label_count)
 {
     char packed[512];
     size_t size = 0;
@@ -145,10 +149,13 @@ static struct kvtel_column *typed_column(struct kvtel_stats *stats, const struct
         return NULL;
     group->metric = metric;
     struct kvtel_column *column = kvtel_group_find_labels(group, packed, size, (uint32_t)label_count);
-    return column || group->column_count >= KVTEL_STATS_NAME_LIMIT ? column : kvtel_group_add_labels(group, packed, size, (uint32_t)label_count);
+    return column || group->column_count >= KVTEL_STATS_NAME_LIMIT
+               ? column
+               : kvtel_group_add_labels(group, packed, size, (uint32_t)label_count);
 }
 
-static enum kvtel_status record_typed(struct kvtel_stats *stats, const char *key, const char *const *labels, size_t label_count, double value)
+static enum kvtel_status record_typed(struct kvtel_stats *stats, const char *key, const char *const *labels, size_t label_count,
+                                      double value)
 {
     const struct kvtel_metric *metric = kvtel_table_metric(stats->content.table, key);
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO)
@@ -180,8 +187,8 @@ static enum kvtel_status record_typed(struct kvtel_stats *stats, const char *key
     return status;
 }
 
-enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels, size_t label_count,
-                                           double value)
+enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels,
+                                           size_t label_count, double value)
 {
     if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
         return record_typed(stats, key, labels, label_count, value);
@@ -201,7 +208,8 @@ enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char
 }
 
 /* A typed flow has its parts in metrics; each is a call of its own, the size last, so that what counts a transfer comes whole. */
-static enum kvtel_status record_typed_transfer(struct kvtel_stats *stats, const struct kvtel_flow *flow, const struct kvtel_transfer *transfer)
+static enum kvtel_status record_typed_transfer(struct kvtel_stats *stats, const struct kvtel_flow *flow,
+                                               const struct kvtel_transfer *transfer)
 {
     const struct {
         const char *key;
@@ -223,7 +231,8 @@ static enum kvtel_status record_typed_transfer(struct kvtel_stats *stats, const 
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow_name, const struct kvtel_transfer *transfer)
+enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow_name,
+                                              const struct kvtel_transfer *transfer)
 {
     const struct kvtel_content *content = &stats->content;
     const struct kvtel_flow *flow = find_flow(content->table, flow_name);

@@ -113,7 +113,8 @@ static struct kvtel_reduced_entry total_entry(const struct total *total)
 {
     if (total->is_double)
         return double_entry(total->number);
-    return total->integer >= INT64_MIN && total->integer <= INT64_MAX ? integer_entry((int64_t)total->integer) : double_entry((double)total->integer);
+    return total->integer >= INT64_MIN && total->integer <= INT64_MAX ? integer_entry((int64_t)total->integer)
+                                                                      : double_entry((double)total->integer);
 }
 
 static double scale_of(const struct kvtel_reduction *line)
@@ -236,7 +237,8 @@ static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel
 
 static bool primary_is_empty(const struct kvtel_content *content, const struct kvtel_group *group)
 {
-    const struct kvtel_column *column = content->table->primary ? kvtel_group_column(content, group, content->table->primary) : NULL;
+    const struct kvtel_column *column =
+        content->table->primary ? kvtel_group_column(content, group, content->table->primary) : NULL;
     if (!content->table->primary)
         return false;
     if (!column || kvtel_column_total_count(column) == 0)
@@ -287,7 +289,8 @@ static enum kvtel_status reduce_operations(struct reducer *reducer)
 }
 
 /* "name", or "name:('a', 'b')" as Python prints a tuple, and what comes behind it. NULL without memory. */
-static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_column *column, const char *behind)
+static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_column *column,
+                             const char *behind)
 {
     struct kvtel_buffer tuple = { 0 };
     const char *label = column->labels, *key = NULL;
@@ -315,17 +318,20 @@ static bool is_hidden(const struct kvtel_connector *table, const char *name)
     return false;
 }
 
-static enum kvtel_status reduce_label_set(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_column *column)
+static enum kvtel_status reduce_label_set(struct reducer *reducer, const struct kvtel_group *group,
+                                          const struct kvtel_column *column)
 {
     struct total total = { 0 };
     if (group->metric->type != KVTEL_HISTOGRAM) {
         if (column->count == 0)
             return KVTEL_OK;
         return add_entry(reducer, typed_key(reducer, group, column, ""),
-                         kvtel_column_is_double(column, 0) ? double_entry(column->values[0].number) : integer_entry(column->values[0].integer));
+                         kvtel_column_is_double(column, 0) ? double_entry(column->values[0].number)
+                                                           : integer_entry(column->values[0].integer));
     }
     add_to_total(&total, column);
-    enum kvtel_status status = add_entry(reducer, typed_key(reducer, group, column, "_count"), integer_entry((int64_t)kvtel_column_total_count(column)));
+    enum kvtel_status status =
+        add_entry(reducer, typed_key(reducer, group, column, "_count"), integer_entry((int64_t)kvtel_column_total_count(column)));
     return status == KVTEL_OK ? add_entry(reducer, typed_key(reducer, group, column, "_sum"), total_entry(&total)) : status;
 }
 
@@ -349,7 +355,8 @@ static enum kvtel_status reduce_children(struct reducer *reducer)
         enum kvtel_status status = kvtel_stats_reduce(child->stats, &inner);
         if (status != KVTEL_OK)
             return status;
-        status = add_entry(reducer, join(reducer, child->class_name, ""), (struct kvtel_reduced_entry){ .kind = KVTEL_REDUCED_DICT, .dict = inner });
+        status = add_entry(reducer, join(reducer, child->class_name, ""),
+                           (struct kvtel_reduced_entry){ .kind = KVTEL_REDUCED_DICT, .dict = inner });
         if (status != KVTEL_OK) {
             kvtel_reduced_destroy(inner);
             return status;

@@ -66,7 +66,8 @@ void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
                 content->samples -= kvtel_column_keep_last(&group->columns[c]);
                 continue;
             }
-            if (!kvtel_kind_is_samples(kind) || group->columns[c].summary || kvtel_column_summarise(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
+            if (!kvtel_kind_is_samples(kind) || group->columns[c].summary ||
+                kvtel_column_summarise(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
                 continue;
             content->samples -= count;
             content->summarised = true;
@@ -202,7 +203,8 @@ static void merge_texts(struct kvtel_column *column, const struct kvtel_column *
         column->values[i].integer = (int64_t)ids[column->values[i].integer];
 }
 
-static void merge_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind, const size_t *ids)
+static void merge_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind,
+                         const size_t *ids)
 {
     column->present |= other->present;
     if (kind == KVTEL_FIELD_TEXT) {
@@ -251,8 +253,8 @@ static bool past_limit(const struct kvtel_stats *stats, size_t count, uint64_t l
 {
     if (count < KVTEL_STATS_NAME_LIMIT)
         return false;
-    kvtel_diagnostics_refuse(stats->diagnostics, KVTEL_REFUSED_SERIES_LIMIT, lost, subject, "%s: \"%.64s\" has too many different names",
-                             stats->connector->names[0].name, subject);
+    kvtel_diagnostics_refuse(stats->diagnostics, KVTEL_REFUSED_SERIES_LIMIT, lost, subject,
+                             "%s: \"%.64s\" has too many different names", stats->connector->names[0].name, subject);
     return true;
 }
 

@@ -88,15 +88,16 @@ struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const cha
 /* Id of a text, made if it is new. KVTEL_E_LIMIT past KVTEL_STATS_NAME_LIMIT. */
 enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id);
 struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name);
-struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name, const struct kvtel_connector *connector,
-                                            struct kvtel_diagnostics *diagnostics);
+struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
+                                            const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics);
 /* How the column of index `i` of a group is aggregated. */
 enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i);
 /* Whether a kind is a list (a typed gauge counts as one, of length 1), whose values count as samples. */
 bool kvtel_kind_is_samples(enum kvtel_field_kind kind);
 
 /* For readers of COLUMNS, and of a ROWS or COUNTS group: the column of a key, or NULL. */
-const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group, const char *key);
+const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group,
+                                              const char *key);
 
 /* decode.c: replaces the content by a decoded payload, as kvtel_stats_decode() does. */
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error);
