@@ -96,7 +96,8 @@ struct kvtel_prom;
 /** A connector without stats, or one that nobody knows, is no error: kvtel_prom_observe() then does nothing (and the unknown one is
  * warned about once). @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
 KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom);
-/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics; KVTEL_E_SUMMARISED: nothing recorded */
+/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics; KVTEL_E_SUMMARISED: nothing
+ * recorded */
 KVTEL_API enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel_stats *stats, uint32_t engine);
 KVTEL_API void kvtel_prom_destroy(struct kvtel_prom *prom);
 

@@ -10,8 +10,8 @@
 enum { KVTEL_UTF8_REPLACEMENT = 0xFFFD };
 
 /* Reads the code point at the start of `size` > 0 bytes. Returns how many bytes it takes. What is no UTF-8 gives
- * KVTEL_UTF8_REPLACEMENT for the longest part that could have begun a code point, as Python's errors="replace" does; a real U+FFFD is
- * told from it by `*valid` (may be NULL). */
+ * KVTEL_UTF8_REPLACEMENT for the longest part that could have begun a code point, as Python's errors="replace" does; a real U+FFFD
+ * is told from it by `*valid` (may be NULL). */
 size_t kvtel_utf8_next(const char *text, size_t size, uint32_t *code, bool *valid);
 
 #endif

@@ -53,9 +53,9 @@ void kvtel_recording_close(struct kvtel_recording *recording);
 enum kvtel_format kvtel_recording_format(const struct kvtel_recording *recording);
 
 /* The next object; all that it points to is valid until the next call.
- * On failure `error` (may be NULL) has the place in the recording, and the object is skipped: in JSON Lines the next call reads the next
- * line, in MessagePack it says KVTEL_RECORD_END unless the object was complete. Status: KVTEL_OK; what kvtel_value_decode() returns;
- * KVTEL_E_TYPE (not an object of a recording), KVTEL_E_FORMAT (another version), KVTEL_E_UNKNOWN (no header came first),
+ * On failure `error` (may be NULL) has the place in the recording, and the object is skipped: in JSON Lines the next call reads the
+ * next line, in MessagePack it says KVTEL_RECORD_END unless the object was complete. Status: KVTEL_OK; what kvtel_value_decode()
+ * returns; KVTEL_E_TYPE (not an object of a recording), KVTEL_E_FORMAT (another version), KVTEL_E_UNKNOWN (no header came first),
  * KVTEL_E_LIMIT (an object is too large), KVTEL_E_IO. */
 enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_error *error);
 

@@ -90,7 +90,8 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
     return true;
 }
 
-/* Appends a list. Rows that cannot be used are kept as 0 for now, so that columns stay aligned, and (*bad)[row] gets the reason + 1. */
+/* Appends a list. Rows that cannot be used are kept as 0 for now, so that columns stay aligned, and (*bad)[row] gets the reason
+ * + 1. */
 static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
                                      enum kvtel_field_kind kind, uint8_t **bad)
 {
@@ -147,7 +148,8 @@ static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns
 
 enum { COLUMNS_TOGETHER = 16 };
 
-/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM lacks it. */
+/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM lacks it.
+ */
 static void align_columns(struct decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
 {
     const struct kvtel_field *fields = decoder->content.table->fields;

@@ -129,7 +129,8 @@ static const struct kvtel_flow *find_flow(const struct kvtel_connector *table, c
     return NULL;
 }
 
-/* A typed metric's column of these labels, made if it is new. What was made stays, empty, when a later step fails: it reads as nothing. */
+/* A typed metric's column of these labels, made if it is new. What was made stays, empty, when a later step fails: it reads as
+ * nothing. */
 static struct kvtel_column *typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric, const char *const *labels,
                                          size_t label_count)
 {

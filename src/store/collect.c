@@ -97,8 +97,8 @@ static uint64_t pending_rows(const struct attempt *try, uint32_t i)
     return try->before[0][KVTEL_SLOT_HEAD] - try->before[1 + i][KVTEL_SLOT_SEQ] / 2 * KVTEL_BLOCK_ROWS;
 }
 
-/* Copies the bins of a histogram that its slot says to be in use. Bins of a fold under way are copied twice: two equal copies of counters
- * that only grow are what stood there at one moment. */
+/* Copies the bins of a histogram that its slot says to be in use. Bins of a fold under way are copied twice: two equal copies of
+ * counters that only grow are what stood there at one moment. */
 static enum kvtel_status read_bins(const struct attempt *try, uint32_t i, uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
@@ -122,8 +122,8 @@ static bool same_slot(const struct attempt *try, uint32_t i)
     return memcmp(try->before[1 + i], try->after[1 + i], words * sizeof(uint64_t)) == 0;
 }
 
-/* Copies rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on meanwhile, `after` is what to try next;
- * KVTEL_E_FORMAT: it did not, and the slots contradict each other. */
+/* Copies rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on meanwhile, `after` is what to try
+ * next; KVTEL_E_FORMAT: it did not, and the slots contradict each other. */
 static enum kvtel_status read_once(struct attempt *try)
 {
     uint64_t most = 0;
@@ -287,8 +287,8 @@ static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slot
     return KVTEL_OK;
 }
 
-/* Words of scratch that a group needs: rows, bins of all its histograms, and those of the largest again, which begin at *again. 0: a
- * histogram has no layout. */
+/* Words of scratch that a group needs: rows, bins of all its histograms, and those of the largest again, which begin at *again. 0:
+ * a histogram has no layout. */
 static size_t group_words(const struct kvtel_view *view, const struct kvtel_layout_group *group,
                           const struct kvtel_collected *series, size_t *again)
 {

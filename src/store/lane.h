@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing into a lane. Only its owner stores there, so plain loads and stores do; what pairs with a reader says so.
  *
- * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store whose writer was
- * killed in between knows what was done: seq turns odd, values enter their bins in the order of the rows, and one store of the next
- * even seq makes the new sum and count valid, which were written to the places that are not in use. So bins that hold n values more than
- * count says tell that the first n values of the block are in. */
+ * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store whose writer
+ * was killed in between knows what was done: seq turns odd, values enter their bins in the order of the rows, and one store of the
+ * next even seq makes the new sum and count valid, which were written to the places that are not in use. So bins that hold n values
+ * more than count says tell that the first n values of the block are in. */
 #ifndef KVTEL_STORE_LANE_H
 #define KVTEL_STORE_LANE_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md says the same for readers in other languages.
+/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md says the same for readers in other
+ * languages.
  *
  * A store is a header page, six tables that only grow, and lanes at a fixed stride. Records of a table never change once they are
  * published, which is one release store of the table's count. All of a lane is 8-byte words that only its owner writes. */
@@ -129,7 +130,8 @@ enum {
     /* of a group */
     KVTEL_SLOT_HEAD = 0, /* rows ever written; row r stands in place r % 256 of the block */
 
-    /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often it was set */
+    /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often it was set
+     */
     KVTEL_SLOT_SEQ = 0,
 
     /* counter: value[folds & 1] is what was folded, `direct` what was added otherwise; the counter is their sum */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store as a reader sees it: checked tables, and lanes that are being written. The same for memory of this process and for a file. */
+/* A store as a reader sees it: checked tables, and lanes that are being written. The same for memory of this process and for a
+ * file. */
 #ifndef KVTEL_STORE_VIEW_H
 #define KVTEL_STORE_VIEW_H
 
@@ -7,7 +8,8 @@
 
 #include "store/layout.h"
 
-/* Records refer to each other and to text within bounds, text holds as many NULs as it should, words of a lane are below its size. */
+/* Records refer to each other and to text within bounds, text holds as many NULs as it should, words of a lane are below its size.
+ */
 struct kvtel_view {
     const struct kvtel_layout_family *families;
     const double *bounds;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MessagePack: msgpack-c's parser, instantiated to build a struct kvtel_value. Its generic objects would be built and then read again,
- * which takes several times as long. */
+/* MessagePack: msgpack-c's parser, instantiated to build a struct kvtel_value. Its generic objects would be built and then read
+ * again, which takes several times as long. */
 #include "base/error.h"
 #include "value/codec.h"
 
@@ -11,8 +11,8 @@
 
 struct parse {
     struct kvtel_arena *arena;
-    /* How many more items containers may promise. Each takes a byte at least, so that all together are no more than the input is long:
-     * memory is bounded by the input, whatever lengths it claims. */
+    /* How many more items containers may promise. Each takes a byte at least, so that all together are no more than the input is
+     * long: memory is bounded by the input, whatever lengths it claims. */
     size_t promises;
 };
 
@@ -118,7 +118,8 @@ static inline int take_array(struct parse *parse, unsigned size, struct kvtel_va
     return start_container(parse, KVTEL_VALUE_ARRAY, size, array);
 }
 
-/* How an integer is encoded, by its first byte. length 0: not here. The bits are the `8 - shift / 8` bytes before the end, big-endian. */
+/* How an integer is encoded, by its first byte. length 0: not here. The bits are the `8 - shift / 8` bytes before the end,
+ * big-endian. */
 struct integer_code {
     uint8_t length, shift;
     uint64_t sign; /* the sign bit that extends to 64; 0: none */
@@ -167,8 +168,8 @@ static inline void append_item(struct kvtel_value *array, struct kvtel_value ite
     ((struct kvtel_value *)array->items)[array->size++] = item;
 }
 
-/* The parser's own variables: `p` is the last byte of the item, `pe` the end of the input, `c->count` how many items are left, this one
- * included. */
+/* The parser's own variables: `p` is the last byte of the item, `pe` the end of the input, `c->count` how many items are left, this
+ * one included. */
 #define take_array_item(parse, array, item) \
     (append_item(array, item), p += take_numbers(array, p + 1, (size_t)(pe - p) - 1, &c->count), KVTEL_OK)
 

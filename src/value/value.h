@@ -32,11 +32,11 @@ struct kvtel_value {
     };
 };
 
-/* Decodes exactly one object that fills `bytes`. `value` points into `arena`, never into `bytes`, and stays as it was on failure; the
- * arena may then have grown. `error` may be NULL. Memory is bounded by the input's size.
- * Status: KVTEL_OK, _SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (a MessagePack extension), _LIMIT (JSON of 2 GiB or more), _NOMEM.
- * An integer that does not fit int64_t is a DOUBLE in both formats; JSON's NaN and reals past a double's range are errors. Text of JSON
- * is UTF-8; that of MessagePack is what came. JSON keeps one pair where a key stands twice: the first's place, the last's value. */
+/* Decodes exactly one object that fills `bytes`. `value` points into `arena`, never into `bytes`, and stays as it was on failure;
+ * the arena may then have grown. `error` may be NULL. Memory is bounded by the input's size. Status: KVTEL_OK, _SYNTAX, _TRUNCATED,
+ * _TRAILING, _DEPTH, _TYPE (a MessagePack extension), _LIMIT (JSON of 2 GiB or more), _NOMEM. An integer that does not fit int64_t
+ * is a DOUBLE in both formats; JSON's NaN and reals past a double's range are errors. Text of JSON is UTF-8; that of MessagePack is
+ * what came. JSON keeps one pair where a key stands twice: the first's place, the last's value. */
 enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
                                      struct kvtel_value *value, struct kvtel_error *error);
 /* The same for MessagePack objects one after the other: decodes the first, `used` gets its length. */
@@ -91,8 +91,9 @@ void kvtel_writer_nil(struct kvtel_writer *writer);
 void kvtel_writer_bool(struct kvtel_writer *writer, bool on);
 /* A decoded object, whole. */
 void kvtel_writer_value(struct kvtel_writer *writer, const struct kvtel_value *value);
-/* The first failure, or KVTEL_OK. Unless all that was begun is complete, the buffer is again as it was before the unfinished object.
- * Status: KVTEL_OK, _NOMEM, _DEPTH, _ARGUMENT (not complete, a JSON key that is no text, text or a container past 2^32 - 1). */
+/* The first failure, or KVTEL_OK. Unless all that was begun is complete, the buffer is again as it was before the unfinished
+ * object. Status: KVTEL_OK, _NOMEM, _DEPTH, _ARGUMENT (not complete, a JSON key that is no text, text or a container past 2^32 -
+ * 1). */
 enum kvtel_status kvtel_writer_finish(struct kvtel_writer *writer);
 
 #endif
