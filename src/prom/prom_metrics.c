@@ -29,8 +29,7 @@ struct generic_metrics {
     size_t metric_count;
 };
 
-/* The child of an engine and own label values that is not made up front; NULL when it was refused (and counted, for `lost` values).
- */
+/* The child of an engine and own label values that is not made up front; NULL when it was refused (counted, for `lost` values). */
 static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine, const char *const *own,
                             uint64_t lost)
 {

@@ -148,8 +148,7 @@ static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns
 
 enum { COLUMNS_TOGETHER = 16 };
 
-/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM lacks it.
- */
+/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM. */
 static void align_columns(struct decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
 {
     const struct kvtel_field *fields = decoder->content.table->fields;

@@ -130,8 +130,8 @@ enum {
     /* of a group */
     KVTEL_SLOT_HEAD = 0, /* rows ever written; row r stands in place r % 256 of the block */
 
-    /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often it was set
-     */
+    /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often
+     * it was set */
     KVTEL_SLOT_SEQ = 0,
 
     /* counter: value[folds & 1] is what was folded, `direct` what was added otherwise; the counter is their sum */
