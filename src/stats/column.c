@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { KEPT_CAPACITY = 4096 };
+
 void kvtel_column_free(struct kvtel_column *column)
 {
     free(column->values);
@@ -13,6 +15,18 @@ void kvtel_column_free(struct kvtel_column *column)
         free(column->summary->bins);
     free(column->summary);
     free(column->labels);
+}
+
+void kvtel_column_clear(struct kvtel_column *column)
+{
+    if (column->summary || column->capacity > KEPT_CAPACITY) {
+        kvtel_column_free(column);
+        memset(column, 0, sizeof *column);
+    }
+    free(column->doubles);
+    column->doubles = NULL; /* it is as long as `capacity` only while the column is mixed */
+    column->count = 0;
+    column->type = KVTEL_COLUMN_INTEGERS;
 }
 
 enum kvtel_status kvtel_column_reserve(struct kvtel_column *column, size_t more, bool mixed)

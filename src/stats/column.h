@@ -26,6 +26,8 @@ struct kvtel_column {
 };
 
 void kvtel_column_free(struct kvtel_column *column);
+/* Forgets the values; keeps the memory of a short list. */
+void kvtel_column_clear(struct kvtel_column *column);
 
 /* Makes room for `more` values beside those that are there, of both kinds if `mixed`. Appending them then cannot fail. */
 enum kvtel_status kvtel_column_reserve(struct kvtel_column *column, size_t more, bool mixed);

@@ -121,6 +121,20 @@ void kvtel_content_truncate_children(struct kvtel_content *content, size_t child
     }
 }
 
+/* A column as it is before anything is observed: a list is empty, a lone number 0. */
+static enum kvtel_status reset_column(struct kvtel_column *column, enum kvtel_field_kind kind, bool present)
+{
+    kvtel_column_clear(column);
+    column->present = false;
+    if (present && kind == KVTEL_FIELD_TOTAL) {
+        if (kvtel_column_reserve(column, 1, false) != KVTEL_OK)
+            return KVTEL_E_NOMEM;
+        kvtel_column_append_integer(column, 0);
+    }
+    column->present = present;
+    return KVTEL_OK;
+}
+
 enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present)
 {
     memset(content, 0, sizeof *content);
@@ -129,23 +143,26 @@ enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct
     if (table->shape != KVTEL_SHAPE_COLUMNS)
         return KVTEL_OK;
     struct kvtel_group *group = kvtel_content_add_group(content, "", 0);
-    if (!group) {
+    enum kvtel_status status = group ? KVTEL_OK : KVTEL_E_NOMEM;
+    for (size_t i = 0; group && i < group->column_count && status == KVTEL_OK; i++)
+        status = reset_column(&group->columns[i], table->fields[i].kind, all_present);
+    if (status != KVTEL_OK)
         kvtel_content_free(content);
-        return KVTEL_E_NOMEM;
+    return status;
+}
+
+void kvtel_content_clear(struct kvtel_content *content, bool all_present)
+{
+    const struct kvtel_connector *table = content->table;
+    if (table->shape != KVTEL_SHAPE_COLUMNS) {
+        kvtel_content_free(content);
+        (void)kvtel_content_init(content, table, all_present); /* needs no memory without columns */
+        return;
     }
-    for (size_t i = 0; i < group->column_count; i++) {
-        struct kvtel_column *column = &group->columns[i];
-        column->present = all_present;
-        /* A lone number is there from the start, at 0; a list is empty. */
-        if (table->fields[i].kind == KVTEL_FIELD_TOTAL && all_present) {
-            if (kvtel_column_reserve(column, 1, false) != KVTEL_OK) {
-                kvtel_content_free(content);
-                return KVTEL_E_NOMEM;
-            }
-            kvtel_column_append_integer(column, 0);
-        }
-    }
-    return KVTEL_OK;
+    for (size_t i = 0; i < content->groups[0].column_count; i++)
+        (void)reset_column(&content->groups[0].columns[i], table->fields[i].kind, all_present);
+    content->samples = 0;
+    content->summarised = false;
 }
 
 void kvtel_content_free(struct kvtel_content *content)

@@ -534,12 +534,24 @@ static enum kvtel_status decode_shape(struct decoder *decoder, const struct kvte
     return KVTEL_E_NO_STATS;
 }
 
+/* An empty content to decode into: the one that was replaced last, if it fits. */
+static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvtel_connector *table, struct kvtel_content *content)
+{
+    bool fits = stats->spare.table == table;
+    if (fits)
+        *content = stats->spare;
+    else
+        kvtel_content_free(&stats->spare);
+    memset(&stats->spare, 0, sizeof stats->spare);
+    return fits ? KVTEL_OK : kvtel_content_init(content, table, false);
+}
+
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error)
 {
     if (payload->kind != KVTEL_VALUE_MAP)
         return kvtel_fail(error, KVTEL_E_TYPE, 0, "the payload is not a map");
     struct decoder decoder = { .stats = stats };
-    enum kvtel_status status = kvtel_content_init(&decoder.content, table_of(stats->connector, payload), false);
+    enum kvtel_status status = take_spare(stats, table_of(stats->connector, payload), &decoder.content);
     if (status == KVTEL_OK)
         status = decode_shape(&decoder, payload);
     if (status != KVTEL_OK) {
@@ -550,8 +562,9 @@ enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const stru
         for (size_t c = 0; c < decoder.content.groups[g].column_count; c++)
             if (kvtel_kind_is_samples(kvtel_column_kind(&decoder.content, &decoder.content.groups[g], c)))
                 decoder.content.samples += decoder.content.groups[g].columns[c].count;
-    kvtel_content_free(&stats->content);
+    stats->spare = stats->content;
     stats->content = decoder.content;
+    kvtel_content_clear(&stats->spare, false);
     return KVTEL_OK;
 }
 

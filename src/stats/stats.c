@@ -27,6 +27,7 @@ void kvtel_stats_destroy(struct kvtel_stats *stats)
     if (!stats)
         return;
     kvtel_content_free(&stats->content);
+    kvtel_content_free(&stats->spare);
     kvtel_arena_free(&stats->arena);
     free(stats);
 }
@@ -75,42 +76,15 @@ void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
     }
 }
 
-/* Takes the observations out: stats are then as new. Without memory nothing happens. */
-static enum kvtel_status take_content(struct kvtel_stats *stats, struct kvtel_content *content)
-{
-    struct kvtel_content fresh;
-    enum kvtel_status status = kvtel_content_init(&fresh, stats->connector, true);
-    if (status != KVTEL_OK)
-        return status;
-    *content = stats->content;
-    stats->content = fresh;
-    return KVTEL_OK;
-}
-
-/* Empties what is there without allocating, which a reset must not depend on. */
 void kvtel_stats_reset(struct kvtel_stats *stats)
 {
-    struct kvtel_content content;
-    if (take_content(stats, &content) == KVTEL_OK) {
-        kvtel_content_free(&content);
-        return;
+    struct kvtel_content fresh;
+    if (stats->content.table != stats->connector && kvtel_content_init(&fresh, stats->connector, true) == KVTEL_OK) {
+        kvtel_content_free(&stats->content);
+        stats->content = fresh;
+    } else {
+        kvtel_content_clear(&stats->content, true);
     }
-    kvtel_content_truncate_children(&stats->content, 0);
-    if (stats->content.table->shape != KVTEL_SHAPE_COLUMNS) {
-        kvtel_content_truncate(&stats->content, 0);
-        kvtel_arena_free(&stats->content.info_arena);
-        stats->content.info = (struct kvtel_value){ 0 };
-    }
-    for (size_t g = 0; g < stats->content.group_count; g++)
-        for (size_t c = 0; c < stats->content.groups[g].column_count; c++) {
-            struct kvtel_column *column = &stats->content.groups[g].columns[c];
-            bool lone = kvtel_column_kind(&stats->content, &stats->content.groups[g], c) == KVTEL_FIELD_TOTAL;
-            kvtel_column_free(column);
-            memset(column, 0, sizeof *column);
-            column->present = !lone; /* a lone 0 would need memory: the key is absent instead, which reads the same */
-        }
-    stats->content.samples = 0;
-    stats->content.summarised = false;
 }
 
 enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stats, struct kvtel_stats **delta)
@@ -121,11 +95,14 @@ enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stats, struct 
     clone->connector = stats->connector;
     clone->diagnostics = stats->diagnostics;
     clone->sample_limit = stats->sample_limit;
-    enum kvtel_status status = take_content(stats, &clone->content);
+    struct kvtel_content fresh;
+    enum kvtel_status status = kvtel_content_init(&fresh, stats->connector, true);
     if (status != KVTEL_OK) {
         free(clone);
         return status;
     }
+    clone->content = stats->content;
+    stats->content = fresh;
     *delta = clone;
     return KVTEL_OK;
 }
