@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # install.sh SOURCE BUILD WORK: installs BUILD below WORK, then builds and runs a small user of it in C and C++: found by
-# pkg-config and by CMake, shared and static, all of it and the recording part. Needs CC, CXX, CMAKE.
+# pkg-config and by CMake, shared and static, all of it and the recording part. Needs CC, CXX, CMAKE, CMAKE_GENERATOR.
 set -eu
 
 source=$1 build=$2 work=$3
