@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One telemetry ring of a NIXL agent: its layout, and reading it while the agent writes. docs/nixl-rings.md says why so. */
+#ifndef KVTEL_NIXL_RING_H
+#define KVTEL_NIXL_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The file: this header, then `capacity` events. Positions are slots, not running counts: read_pos is the oldest unread event,
+ * write_pos the slot that is written next, and one slot stays free. In the byte order of the machine. */
+struct kvtel_nixl_header {
+    uint64_t write_pos;       /* 0: stored by the agent alone */
+    uint64_t read_pos;        /* 8: stored by the consumer, and set to 0 by a starting agent */
+    int32_t version;          /* 16: 0 until the header is complete */
+    int32_t expected_version; /* 20 */
+    uint64_t capacity;        /* 24: a power of two */
+    uint64_t mask;            /* 32: capacity - 1 */
+};
+_Static_assert(sizeof(struct kvtel_nixl_header) == 40, "NIXL's ring");
+_Static_assert(offsetof(struct kvtel_nixl_header, read_pos) == 8, "NIXL's ring");
+_Static_assert(offsetof(struct kvtel_nixl_header, version) == 16, "NIXL's ring");
+_Static_assert(offsetof(struct kvtel_nixl_header, capacity) == 24, "NIXL's ring");
+_Static_assert(offsetof(struct kvtel_nixl_header, mask) == 32, "NIXL's ring");
+
+/* An event of versions 3 and 4. */
+struct kvtel_nixl_slot {
+    uint32_t type;
+    uint32_t padding; /* never initialised by the agent */
+    uint64_t value;
+};
+_Static_assert(sizeof(struct kvtel_nixl_slot) == 16, "NIXL's versions 3 and 4");
+_Static_assert(offsetof(struct kvtel_nixl_slot, value) == 8, "NIXL's versions 3 and 4");
+
+struct kvtel_nixl_slot_2 {
+    uint32_t category;
+    uint8_t type;
+    uint8_t padding[3];
+    uint64_t value;
+};
+_Static_assert(sizeof(struct kvtel_nixl_slot_2) == 16, "NIXL's version 2");
+_Static_assert(offsetof(struct kvtel_nixl_slot_2, type) == 4, "NIXL's version 2");
+
+struct kvtel_nixl_slot_1 {
+    uint64_t timestamp_us;
+    uint32_t category;
+    char name[32];
+    uint32_t padding;
+    uint64_t value;
+};
+_Static_assert(sizeof(struct kvtel_nixl_slot_1) == 56, "NIXL's version 1");
+_Static_assert(offsetof(struct kvtel_nixl_slot_1, name) == 12, "NIXL's version 1");
+_Static_assert(offsetof(struct kvtel_nixl_slot_1, value) == 48, "NIXL's version 1");
+
+/* Every type of event, by its number, and its name in version 1. */
+#define KVTEL_NIXL_EVENT_LIST(X)                                       \
+    X(KVTEL_NIXL_TX_BYTES, "agent_tx_bytes")                           \
+    X(KVTEL_NIXL_RX_BYTES, "agent_rx_bytes")                           \
+    X(KVTEL_NIXL_TX_REQUESTS, "agent_tx_requests_num")                 \
+    X(KVTEL_NIXL_RX_REQUESTS, "agent_rx_requests_num")                 \
+    X(KVTEL_NIXL_REGISTERED, "agent_memory_registered")                \
+    X(KVTEL_NIXL_DEREGISTERED, "agent_memory_deregistered")            \
+    X(KVTEL_NIXL_XFER_TIME, "agent_xfer_time")                         \
+    X(KVTEL_NIXL_POST_TIME, "agent_xfer_post_time")                    \
+    X(KVTEL_NIXL_ERR_NOT_POSTED, "agent_err_not_posted")               \
+    X(KVTEL_NIXL_ERR_INVALID_PARAM, "agent_err_invalid_param")         \
+    X(KVTEL_NIXL_ERR_BACKEND, "agent_err_backend")                     \
+    X(KVTEL_NIXL_ERR_NOT_FOUND, "agent_err_not_found")                 \
+    X(KVTEL_NIXL_ERR_MISMATCH, "agent_err_mismatch")                   \
+    X(KVTEL_NIXL_ERR_NOT_ALLOWED, "agent_err_not_allowed")             \
+    X(KVTEL_NIXL_ERR_REPOST_ACTIVE, "agent_err_repost_active")         \
+    X(KVTEL_NIXL_ERR_UNKNOWN, "agent_err_unknown")                     \
+    X(KVTEL_NIXL_ERR_NOT_SUPPORTED, "agent_err_not_supported")         \
+    X(KVTEL_NIXL_ERR_REMOTE_DISCONNECT, "agent_err_remote_disconnect") \
+    X(KVTEL_NIXL_ERR_CANCELED, "agent_err_canceled")                   \
+    X(KVTEL_NIXL_ERR_NO_TELEMETRY, "agent_err_no_telemetry")           \
+    X(KVTEL_NIXL_EVENTS_DROPPED, "agent_telemetry_events_dropped")
+
+enum kvtel_nixl_event_type {
+#define X(name, text) name,
+    KVTEL_NIXL_EVENT_LIST(X)
+#undef X
+        KVTEL_NIXL_EVENT_TYPES,
+    KVTEL_NIXL_UNRECOGNISED = KVTEL_NIXL_EVENT_TYPES
+};
+
+/* Its name in version 1; NULL outside the list. */
+const char *kvtel_nixl_event_name(enum kvtel_nixl_event_type type);
+
+struct kvtel_nixl_event {
+    enum kvtel_nixl_event_type type;
+    uint64_t value; /* bytes, microseconds, a count */
+};
+
+/* What becomes of a ring: name, value of the `state` label. Up to KVTEL_NIXL_BLOCKED its events are taken. */
+#define KVTEL_NIXL_STATE_LIST(X)                                                                              \
+    X(KVTEL_NIXL_READ, "read")                       /* kvtel consumes it */                                  \
+    X(KVTEL_NIXL_CONTENDED, "contended")             /* another reader does, kvtel follows */                 \
+    X(KVTEL_NIXL_READ_ONLY, "read_only")             /* kvtel can only follow */                              \
+    X(KVTEL_NIXL_BLOCKED, "blocked")                 /* full, and not kvtel's to empty: what comes is lost */ \
+    X(KVTEL_NIXL_UNFINISHED, "unfinished")           /* its agent is starting, or has failed to */            \
+    X(KVTEL_NIXL_UNSUPPORTED, "unsupported_version") /* left alone */                                         \
+    X(KVTEL_NIXL_NOT_A_RING, "not_a_ring")           /* left alone */                                         \
+    X(KVTEL_NIXL_UNREADABLE, "unreadable")                                                                    \
+    X(KVTEL_NIXL_OVER_LIMIT, "over_limit") /* more rings than are kept: left alone */
+
+enum kvtel_nixl_state {
+#define X(name, text) name,
+    KVTEL_NIXL_STATE_LIST(X)
+#undef X
+        KVTEL_NIXL_STATES
+};
+const char *kvtel_nixl_state_text(enum kvtel_nixl_state state);
+
+/* Hostile headers do not get past this. */
+#define KVTEL_NIXL_MAX_CAPACITY (UINT64_C(1) << 24)
+/* Another reader that has left events unread for so long is gone: kvtel consumes again. */
+#define KVTEL_NIXL_PATIENCE_NS UINT64_C(10000000000)
+
+/* Single owner. Read it, change it through the functions alone. */
+struct kvtel_nixl_ring {
+    int fd; /* -1: closed; the rest is kept for the next time */
+    bool writable;
+    bool locked, busy;  /* no other kvtel may consume it; another one does */
+    bool removed;       /* the file has no name any more */
+    int64_t changed_ns; /* wall clock: when the file was last seen changed by other means than the agent's mapping */
+    enum kvtel_nixl_state state;
+    const char *reason; /* static text; "" in KVTEL_NIXL_READ */
+
+    bool known; /* the header was good once: what follows is set */
+    uint64_t device, inode;
+    int32_t version;
+    uint64_t capacity;
+    uint64_t read_pos, write_pos; /* as last seen in the file, or stored by kvtel */
+    uint64_t next;                /* the event that kvtel takes next: read_pos while it consumes */
+    bool consuming, contended, full;
+    uint64_t moved_ns; /* contended: when the other reader was last seen to move */
+
+    uint64_t events, fulls, restarts, contentions; /* totals since kvtel_nixl_ring_init() */
+};
+
+void kvtel_nixl_ring_init(struct kvtel_nixl_ring *ring);
+/* Opens the file `name` of a folder: for reading and writing, else for reading. False: `state` and `reason` say why. */
+bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name);
+/* Takes over `fd`, which must be a regular file. What is known of the ring is kept when it is the same file. */
+bool kvtel_nixl_ring_attach(struct kvtel_nixl_ring *ring, int fd, bool writable);
+void kvtel_nixl_ring_close(struct kvtel_nixl_ring *ring);
+
+/* Reads the header, notices restarts, other readers and a full ring, and sets `state`. Returns how many events there are to take.
+ * `now_ns` is any clock that does not go back. */
+uint64_t kvtel_nixl_ring_look(struct kvtel_nixl_ring *ring, uint64_t now_ns);
+/* Takes up to `max` of the events that the last look found, and gives their slots back to the agent first: a process that ends
+ * in between has lost them, never counted them twice. 0: none left, or the ring has changed and needs another look. */
+size_t kvtel_nixl_ring_take(struct kvtel_nixl_ring *ring, struct kvtel_nixl_event *events, size_t max);
+
+#endif

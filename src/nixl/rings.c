@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the telemetry rings of a folder and keeps reading them.
+ *
+ * Rings stay behind when their agents end, and each start of an agent may add one. So a ring is warm (open, looked at every few
+ * milliseconds) only while it was in use of late; all others are cold: opened, read and closed once a second. A ring's file holds
+ * the position of its reader, so nothing is lost by that. */
+#include "nixl/rings.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nixl/metrics.h"
+
+enum { MAX_RINGS = 10000, MAX_WARM = 256, MAX_DEPTH = 4, BATCH = 256 };
+
+static const uint64_t SECOND = 1000000000;
+static const uint64_t WARM_NS = 300 * UINT64_C(1000000000);
+static const uint64_t SAY_NS = 10 * UINT64_C(1000000000);
+static const uint64_t DEFAULT_INTERVAL_NS = 20000000;
+static const uint64_t SCAN_SHARE = 100; /* of its time at most one part is spent on listing the folder */
+
+struct entry {
+    char *name;
+    struct kvtel_nixl_ring ring;
+    struct kvtel_nixl_agent agent;
+    double memory;      /* registered now */
+    uint64_t active_ns; /* last events, or where there were none: last change of the file */
+    uint64_t due_ns;    /* warm: of the next look */
+    bool warm, seen;
+    bool said;
+    enum kvtel_nixl_state said_state;
+    uint64_t said_ns;
+};
+
+struct kvtel_nixl_rings {
+    struct kvtel_nixl_rings_options options;
+    struct kvtel_nixl_metrics metrics;
+    char *folder;
+    struct entry **entries; /* by name */
+    size_t count, capacity;
+    struct entry *warm[MAX_WARM];
+    size_t warm_count;
+    size_t foreign, over_limit; /* files that the last scan found and left alone */
+    double memory;              /* registered now, of agents without series of their own */
+    uint64_t scan_ns;           /* of the next scan */
+    bool readable, said;        /* the folder */
+    bool states_changed;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options *options, struct kvtel_nixl_rings **rings)
+{
+    struct kvtel_nixl_rings *made = calloc(1, sizeof(*made));
+    char *folder = strdup(options->folder);
+    enum kvtel_status status = made && folder ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK)
+        status = kvtel_nixl_metrics_init(&made->metrics, options->store, options->agent_label);
+    if (status != KVTEL_OK) {
+        free(folder);
+        free(made);
+        return status;
+    }
+    made->options = *options;
+    made->folder = folder;
+    made->states_changed = true;
+    if (made->options.interval_ns == 0)
+        made->options.interval_ns = DEFAULT_INTERVAL_NS;
+    *rings = made;
+    return KVTEL_OK;
+}
+
+static void free_entry(struct entry *entry)
+{
+    kvtel_nixl_ring_close(&entry->ring);
+    free(entry->name);
+    free(entry);
+}
+
+void kvtel_nixl_rings_destroy(struct kvtel_nixl_rings *rings)
+{
+    if (!rings)
+        return;
+    for (size_t i = 0; i < rings->count; i++)
+        free_entry(rings->entries[i]);
+    kvtel_nixl_metrics_close(&rings->metrics);
+    free(rings->entries);
+    free(rings->folder);
+    free(rings);
+}
+
+size_t kvtel_nixl_rings_count(const struct kvtel_nixl_rings *rings)
+{
+    return rings->count;
+}
+
+struct kvtel_nixl_ring_info kvtel_nixl_rings_at(const struct kvtel_nixl_rings *rings, size_t i)
+{
+    return (struct kvtel_nixl_ring_info){ rings->entries[i]->name, &rings->entries[i]->ring };
+}
+
+/* Where the name is, or where it belongs. */
+static size_t place_of(const struct kvtel_nixl_rings *rings, const char *name)
+{
+    size_t low = 0, high = rings->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(rings->entries[middle]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool grow(struct kvtel_nixl_rings *rings)
+{
+    if (rings->count < rings->capacity)
+        return true;
+    size_t capacity = rings->capacity ? 2 * rings->capacity : 16;
+    struct entry **entries = realloc(rings->entries, capacity * sizeof(struct entry *));
+    if (!entries)
+        return false;
+    rings->entries = entries;
+    rings->capacity = capacity;
+    return true;
+}
+
+/* Takes the ring over when it succeeds. */
+static struct entry *insert(struct kvtel_nixl_rings *rings, size_t place, const char *name, const struct kvtel_nixl_ring *ring,
+                            uint64_t now_ns)
+{
+    struct entry *entry = grow(rings) ? calloc(1, sizeof(*entry)) : NULL;
+    char *copy = entry ? strdup(name) : NULL;
+    if (!copy) {
+        free(entry);
+        return NULL;
+    }
+    uint64_t wall_ns = clock_ns(CLOCK_REALTIME), changed_ns = (uint64_t)ring->changed_ns;
+    uint64_t age_ns = changed_ns < wall_ns ? wall_ns - changed_ns : 0;
+    entry->name = copy;
+    entry->ring = *ring;
+    entry->active_ns = age_ns < now_ns ? now_ns - age_ns : 0;
+    kvtel_nixl_metrics_agent(&rings->metrics, name, &entry->agent);
+    memmove(rings->entries + place + 1, rings->entries + place, (rings->count - place) * sizeof(struct entry *));
+    rings->entries[place] = entry;
+    rings->count++;
+    rings->states_changed = true;
+    return entry;
+}
+
+static void set_memory(struct kvtel_nixl_rings *rings, struct entry *entry, double memory)
+{
+    if (memory < 0) /* registered before kvtel came */
+        memory = 0;
+    if (memory == entry->memory)
+        return;
+    if (entry->agent.memory == rings->metrics.all.memory) {
+        rings->memory += memory - entry->memory;
+        kvtel_lane_set(rings->metrics.lane, entry->agent.memory, rings->memory);
+    } else {
+        kvtel_lane_set(rings->metrics.lane, entry->agent.memory, memory);
+    }
+    entry->memory = memory;
+}
+
+static void say(const struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t now_ns)
+{
+    const struct kvtel_nixl_ring *ring = &entry->ring;
+    if (!rings->options.say || (entry->said && (entry->said_state == ring->state || now_ns - entry->said_ns < SAY_NS)))
+        return;
+    entry->said = true;
+    entry->said_state = ring->state;
+    entry->said_ns = now_ns;
+    rings->options.say(rings->options.context, entry->name, ring->state, ring->reason);
+}
+
+/* After a look: counts what it found and what has changed since the ring was as `before`. */
+static void take_all(struct kvtel_nixl_rings *rings, struct entry *entry, const struct kvtel_nixl_ring *before, uint64_t now_ns)
+{
+    struct kvtel_nixl_event events[BATCH];
+    struct kvtel_nixl_ring *ring = &entry->ring;
+    if (ring->restarts != before->restarts)
+        set_memory(rings, entry, 0);
+    size_t count;
+    while ((count = kvtel_nixl_ring_take(ring, events, BATCH)) > 0) {
+        set_memory(rings, entry, entry->memory + kvtel_nixl_metrics_count(&rings->metrics, &entry->agent, events, count));
+        entry->active_ns = now_ns;
+    }
+    struct kvtel_lane *lane = rings->metrics.lane;
+    const uint32_t *totals = rings->metrics.totals;
+    kvtel_lane_increase(lane, totals[KVTEL_NIXL_TOTAL_FULL], (double)(ring->fulls - before->fulls));
+    kvtel_lane_increase(lane, totals[KVTEL_NIXL_TOTAL_RESTARTS], (double)(ring->restarts - before->restarts));
+    kvtel_lane_increase(lane, totals[KVTEL_NIXL_TOTAL_CONTENDED], (double)(ring->contentions - before->contentions));
+    rings->states_changed |= ring->state != before->state;
+    say(rings, entry, now_ns);
+}
+
+static void visit(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t now_ns)
+{
+    const struct kvtel_nixl_ring before = entry->ring;
+    kvtel_nixl_ring_look(&entry->ring, now_ns);
+    take_all(rings, entry, &before, now_ns);
+}
+
+static void cool(struct kvtel_nixl_rings *rings, struct entry *entry)
+{
+    for (size_t i = 0; entry->warm && i < rings->warm_count; i++) {
+        if (rings->warm[i] == entry)
+            rings->warm[i] = rings->warm[--rings->warm_count];
+    }
+    entry->warm = false;
+    kvtel_nixl_ring_close(&entry->ring);
+}
+
+/* Says when to look again; a ring that is out of use cools. */
+static void schedule(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t now_ns)
+{
+    uint64_t idle_ns = now_ns - entry->active_ns, interval_ns = rings->options.interval_ns;
+    bool in_use = entry->ring.fd >= 0 && entry->ring.state <= KVTEL_NIXL_UNFINISHED && idle_ns < WARM_NS;
+    if (!in_use || (!entry->warm && rings->warm_count == MAX_WARM)) {
+        cool(rings, entry);
+        return;
+    }
+    if (!entry->warm)
+        rings->warm[rings->warm_count++] = entry;
+    entry->warm = true;
+    if (idle_ns > SECOND)
+        interval_ns *= 5;
+    entry->due_ns = (now_ns / interval_ns + 1) * interval_ns; /* all rings at the same moments: one waking for all */
+}
+
+/* Opens and looks at a file of `folder`. */
+static void probe(struct kvtel_nixl_ring *ring, int folder, const char *file, uint64_t now_ns)
+{
+    if (kvtel_nixl_ring_open(ring, folder, file))
+        kvtel_nixl_ring_look(ring, now_ns);
+}
+
+/* A file that was not there before. What is no ring is not kept: in a folder like /tmp that is most. */
+static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char *file, size_t place, const char *name,
+                          uint64_t now_ns)
+{
+    struct kvtel_nixl_ring ring;
+    kvtel_nixl_ring_init(&ring);
+    const struct kvtel_nixl_ring before = ring;
+    probe(&ring, folder, file, now_ns);
+    bool foreign = ring.state == KVTEL_NIXL_NOT_A_RING, over_limit = !foreign && rings->count >= MAX_RINGS;
+    rings->foreign += foreign;
+    rings->over_limit += over_limit;
+    struct entry *entry = foreign || over_limit ? NULL : insert(rings, place, name, &ring, now_ns);
+    if (entry)
+        take_all(rings, entry, &before, now_ns);
+    else
+        kvtel_nixl_ring_close(&ring);
+    return entry;
+}
+
+/* A regular file: `file` in `folder`, `name` from the telemetry folder on. */
+static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *file, const char *name, uint64_t now_ns)
+{
+    size_t place = place_of(rings, name);
+    struct entry *entry = place < rings->count ? rings->entries[place] : NULL;
+    if (!entry || strcmp(entry->name, name) != 0) {
+        entry = meet(rings, folder, file, place, name, now_ns);
+        if (!entry)
+            return;
+    } else if (!entry->warm || entry->ring.removed) { /* warm and removed: another file has the name now */
+        if (entry->warm)
+            visit(rings, entry, now_ns);
+        const struct kvtel_nixl_ring before = entry->ring;
+        probe(&entry->ring, folder, file, now_ns);
+        take_all(rings, entry, &before, now_ns);
+    }
+    entry->seen = true;
+    schedule(rings, entry, now_ns);
+}
+
+/* Takes over `folder`. `path` has `length` bytes of its name, with a slash at the end unless it is the telemetry folder itself. */
+static void scan_folder(struct kvtel_nixl_rings *rings, int folder, char path[PATH_MAX], size_t length, int depth, uint64_t now_ns)
+{
+    DIR *list = fdopendir(folder);
+    if (!list) {
+        close(folder);
+        return;
+    }
+    const struct dirent *file;
+    while ((file = readdir(list))) {
+        size_t size = strlen(file->d_name);
+        if (strcmp(file->d_name, ".") == 0 || strcmp(file->d_name, "..") == 0 || length + size + 2 > PATH_MAX)
+            continue;
+        memcpy(path + length, file->d_name, size + 1);
+        struct stat found;
+        if (fstatat(folder, file->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (S_ISREG(found.st_mode)) {
+            scan_file(rings, folder, file->d_name, path, now_ns);
+        } else if (S_ISDIR(found.st_mode) && depth < MAX_DEPTH) {
+            int inner = openat(folder, file->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (inner < 0)
+                continue;
+            path[length + size] = '/';
+            scan_folder(rings, inner, path, length + size + 1, depth + 1, now_ns);
+        }
+    }
+    closedir(list);
+}
+
+/* Rings whose files are gone. */
+static void drop_unseen(struct kvtel_nixl_rings *rings, uint64_t now_ns)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < rings->count; i++) {
+        struct entry *entry = rings->entries[i];
+        if (entry->seen) {
+            rings->entries[kept++] = entry;
+            continue;
+        }
+        if (entry->warm)
+            visit(rings, entry, now_ns);
+        cool(rings, entry);
+        set_memory(rings, entry, 0);
+        free_entry(entry);
+        rings->states_changed = true;
+    }
+    rings->count = kept;
+}
+
+static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
+{
+    uint64_t started_ns = clock_ns(CLOCK_MONOTONIC);
+    size_t left_alone = rings->foreign + rings->over_limit;
+    int folder = open(rings->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = folder < 0 ? errno : 0;
+    bool gone = error == ENOENT || error == ENOTDIR;
+    if (folder >= 0 || gone) {
+        char path[PATH_MAX];
+        rings->foreign = rings->over_limit = 0;
+        for (size_t i = 0; i < rings->count; i++)
+            rings->entries[i]->seen = false;
+        if (folder >= 0)
+            scan_folder(rings, folder, path, 0, 1, now_ns);
+        drop_unseen(rings, now_ns);
+    }
+    rings->states_changed |= left_alone != rings->foreign + rings->over_limit || rings->readable != (folder >= 0);
+    if (rings->options.say && (!rings->said || rings->readable != (folder >= 0)))
+        rings->options.say(rings->options.context, "", error ? KVTEL_NIXL_UNREADABLE : KVTEL_NIXL_READ,
+                           error ? strerrordesc_np(error) : "");
+    rings->said = true;
+    rings->readable = folder >= 0;
+    uint64_t pause_ns = SCAN_SHARE * (clock_ns(CLOCK_MONOTONIC) - started_ns);
+    rings->scan_ns = now_ns + (pause_ns > SECOND ? pause_ns : SECOND);
+}
+
+static void publish_states(struct kvtel_nixl_rings *rings)
+{
+    double states[KVTEL_NIXL_STATES] = {
+        [KVTEL_NIXL_NOT_A_RING] = (double)rings->foreign, [KVTEL_NIXL_OVER_LIMIT] = (double)rings->over_limit
+    };
+    for (size_t i = 0; i < rings->count; i++)
+        states[rings->entries[i]->ring.state]++;
+    for (size_t i = 0; i < KVTEL_NIXL_STATES; i++)
+        kvtel_lane_set(rings->metrics.lane, rings->metrics.states[i], states[i]);
+    kvtel_lane_set(rings->metrics.lane, rings->metrics.readable, rings->readable);
+    rings->states_changed = false;
+}
+
+uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns)
+{
+    for (size_t i = rings->warm_count; i-- > 0;) { /* a ring that cools is replaced by one that was looked at */
+        struct entry *entry = rings->warm[i];
+        if (entry->due_ns > now_ns)
+            continue;
+        visit(rings, entry, now_ns);
+        schedule(rings, entry, now_ns);
+    }
+    if (now_ns >= rings->scan_ns)
+        scan(rings, now_ns);
+    if (rings->states_changed)
+        publish_states(rings);
+    uint64_t next_ns = rings->scan_ns;
+    for (size_t i = 0; i < rings->warm_count; i++)
+        next_ns = rings->warm[i]->due_ns < next_ns ? rings->warm[i]->due_ns : next_ns;
+    return next_ns > now_ns ? next_ns - now_ns : 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The telemetry rings of a folder, into a store. */
+#ifndef KVTEL_NIXL_RINGS_H
+#define KVTEL_NIXL_RINGS_H
+
+#include <kvtel/base.h>
+
+#include "nixl/ring.h"
+
+struct kvtel_store;
+
+/* Called when a ring's state has changed, at most once in ten seconds for each ring. `name` (as the file is called, any bytes) is
+ * "" for the folder itself. The texts are borrowed until it returns. */
+typedef void (*kvtel_nixl_say_fn)(void *context, const char *name, enum kvtel_nixl_state state, const char *reason);
+
+struct kvtel_nixl_rings_options {
+    const char *folder;        /* NIXL_TELEMETRY_DIR of the agents; need not exist yet */
+    struct kvtel_store *store; /* outlives the rings */
+    bool agent_label;          /* series for each agent */
+    uint64_t interval_ns;      /* between two looks at a ring that is in use; 0: 20 ms */
+    kvtel_nixl_say_fn say;     /* may be NULL */
+    void *context;
+};
+
+/* Single owner. */
+struct kvtel_nixl_rings;
+
+/* @param rings out, owned. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT, KVTEL_E_MISMATCH (a family of the store) */
+enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options *options, struct kvtel_nixl_rings **rings);
+/* NULL is fine. Takes nothing more from the rings. */
+void kvtel_nixl_rings_destroy(struct kvtel_nixl_rings *rings);
+
+/* Looks at the rings that are due, and once a second at the folder. Never blocks.
+ * @param now_ns CLOCK_MONOTONIC
+ * @return ns until it wants to be called again */
+uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns);
+
+struct kvtel_nixl_ring_info {
+    const char *name; /* borrowed until the next poll */
+    const struct kvtel_nixl_ring *ring;
+};
+size_t kvtel_nixl_rings_count(const struct kvtel_nixl_rings *rings);
+/* The i-th in the order of their names. Files that never were rings are not listed. */
+struct kvtel_nixl_ring_info kvtel_nixl_rings_at(const struct kvtel_nixl_rings *rings, size_t i);
+
+#endif
