@@ -30,8 +30,8 @@ static inline struct kvtel_nixl_slot *agent_slots(const struct agent *agent)
 /* Starts an agent, also in a file that is there already: the slots stay as they are. */
 static inline bool agent_start(struct agent *agent, const char *path, uint64_t capacity)
 {
+    *agent = (struct agent){ .size = sizeof(struct kvtel_nixl_header) + capacity * sizeof(struct kvtel_nixl_slot) };
     agent->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    agent->size = sizeof(struct kvtel_nixl_header) + capacity * sizeof(struct kvtel_nixl_slot);
     if (agent->fd < 0 || ftruncate(agent->fd, (off_t)agent->size) != 0)
         return false;
     agent->header = mmap(NULL, agent->size, PROT_READ | PROT_WRITE, MAP_SHARED, agent->fd, 0);
