@@ -199,14 +199,19 @@ static char *put_plain(char *at, const struct family_text *text, const struct kv
 /* How many values lie in the family's bins first .. end - 1. */
 static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t first, uint32_t end)
 {
-    uint64_t count = 0;
+    uint64_t count = 0, odd = 0;
     uint32_t from = first > series->first_bin ? first - series->first_bin : 0;
     uint32_t to = end > series->first_bin ? end - series->first_bin : 0;
     if (to > series->bin_count)
         to = series->bin_count;
-    for (uint32_t i = from; i < to; i++)
+    uint32_t i = from;
+    for (; i + 3 < to; i += 4) { /* most of the time goes here: two sums that do not wait for each other */
+        count += series->bins[i] + series->bins[i + 2];
+        odd += series->bins[i + 1] + series->bins[i + 3];
+    }
+    for (; i < to; i++)
         count += series->bins[i];
-    return count;
+    return count + odd;
 }
 
 /* The bucket lines. `before` and `behind` tell where in the first one the other labels stand. */
