@@ -238,6 +238,7 @@ static void decide(struct kvtel_nixl_ring *ring, uint64_t now_ns)
 uint64_t kvtel_nixl_ring_look(struct kvtel_nixl_ring *ring, uint64_t now_ns)
 {
     struct kvtel_nixl_header header;
+    ring->consuming = false;
     if (ring->fd < 0 || !read_good_header(ring, &header))
         return 0;
     bool expected = header.read_pos == ring->read_pos && !is_restart(ring, &header);
