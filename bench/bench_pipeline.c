@@ -8,7 +8,7 @@
 enum { PAYLOADS = 16, TRANSFERS_A_ROUND = 16000 };
 
 struct pipeline {
-    struct kvtel_prom *prom;
+    struct kvtel_prom *prom = NULL;
     struct kvtel_stats *incoming, *interval;
     char *payloads[PAYLOADS];
     size_t sizes[PAYLOADS];
@@ -78,7 +78,7 @@ int main(void)
     struct kvtel_prom_options options = {
         .config = config, .labelnames = labelnames, .label_count = 2, .engines = &engine, .engine_count = 1
     };
-    struct kvtel_prom *prom;
+    struct kvtel_prom *prom = NULL;
     bench_require(kvtel_store_metric_types(store, &options.types) == KVTEL_OK && kvtel_prom_create(&options, &prom) == KVTEL_OK,
                   "prom");
 

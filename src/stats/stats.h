@@ -69,8 +69,8 @@ struct kvtel_stats {
 /* content.c */
 enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present);
 void kvtel_content_free(struct kvtel_content *content);
-/* As kvtel_content_init() for the same table, but never fails: memory of short lists is kept. Where a lone 0 would need some, its key is
- * absent, which reads the same. */
+/* As kvtel_content_init() for the same table, but never fails: memory of short lists is kept. Where a lone 0 would need some, its
+ * key is absent, which reads the same. */
 void kvtel_content_clear(struct kvtel_content *content, bool all_present);
 /* Take back what was added last, down to a count: groups, children, a group's label sets. */
 void kvtel_content_truncate(struct kvtel_content *content, size_t group_count);
