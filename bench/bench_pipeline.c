@@ -8,7 +8,7 @@
 enum { PAYLOADS = 16, TRANSFERS_A_ROUND = 16000 };
 
 struct pipeline {
-    struct kvtel_prom *prom = NULL;
+    struct kvtel_prom *prom;
     struct kvtel_stats *incoming, *interval;
     char *payloads[PAYLOADS];
     size_t sizes[PAYLOADS];
