@@ -218,6 +218,9 @@ struct kvtel_transfer {
     uint64_t bytes;
     uint64_t descriptors; /**< contiguous pieces, or keys of a store */
     uint64_t failed;      /**< keys of a store that failed */
+    /** Points in time, in ns of one clock. Given with done_ns, they stand in for the durations that are 0: duration_ns is then from
+     * submitted to done, post_ns from submitted to posted. Only native recording (recorder.h) looks at them. */
+    uint64_t submitted_ns, posted_ns, first_byte_ns, done_ns;
 };
 
 KVTEL_END_DECLS

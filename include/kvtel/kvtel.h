@@ -11,6 +11,8 @@
 #include <kvtel/exposition.h>
 #include <kvtel/logging.h>
 #include <kvtel/prom.h>
+#include <kvtel/reader.h>
+#include <kvtel/recorder.h>
 #include <kvtel/snapshot.h>
 #include <kvtel/stats.h>
 #include <kvtel/store.h>

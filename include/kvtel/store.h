@@ -28,20 +28,35 @@ struct kvtel_store_options {
     uint32_t max_series;    /**< series of one family; 0: 10,000 */
     uint32_t max_lanes;     /**< 0: 256 */
     const char *dir;        /**< kvtel_store_open(): NULL: $KVTEL_STORE_DIR, else a per-user directory in shared memory */
-    uint32_t mode;          /**< permission bits of the file; 0: 0600 */
-    uint64_t lane_bytes;    /**< reserved for one lane; 0: chosen from the series */
+    uint32_t mode;          /**< permission bits of the file; 0: 0600. Who may read it may also enter a directory made for it */
+    /** Address space of one lane, and with it how much of everything there can be: a histogram series takes up to 18 KiB of it. Memory
+     * is taken as series are made. 0: 64 MiB in a file, 1 GiB in the heap */
+    uint64_t lane_bytes;
+    /** Told once of each way in which something cannot be recorded, in a complete sentence; from any thread. NULL: nobody is. */
+    void (*warn)(void *context, const char *message);
+    void *warn_context;
 };
 #define KVTEL_STORE_OPTIONS(...) (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
 
 /** A store in the heap. @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory */
 KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);
-/** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more. */
+/** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed: the exporter
+ * takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed) it is a store in the heap,
+ * which nobody else sees: kvtel_store_path() tells. Linux only.
+ * @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory, which all of recorder.h takes */
+KVTEL_API struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *options);
+/** The file's path, or NULL for a store in the heap. Borrowed until close. */
+KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
+/** The directory that kvtel_store_open() uses: `dir`, else $KVTEL_STORE_DIR, else kvtel-UID in shared memory.
+ * @param path out; @return its length without the NUL, or 0 when it does not fit */
+KVTEL_API size_t kvtel_store_default_dir(const char *dir, char *path, size_t size);
+/** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more, and recorders are destroyed before. */
 KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 
 /** Makes a family, or finds the one of this name. Any thread.
  * @param family out, valid for the life of the store
  * @return KVTEL_OK; KVTEL_E_MISMATCH (same name, other type, labels or buckets), KVTEL_E_ARGUMENT (not a metric or label name,
- * buckets not ascending or not finite), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+ * buckets not ascending, not finite or below 0), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
 /** Makes or finds the series of these label values (UTF-8; what is not is replaced when exposed). Any thread.
  * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap: counted in the store's dropped series),
@@ -50,6 +65,22 @@ KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32
                                                uint32_t *series);
 /** How often a new series was refused because its family was at its cap. Any thread. */
 KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
+
+/** Who writes a store, and what it says of itself. */
+struct kvtel_store_info {
+    char model_name[512]; /**< cut to fit */
+    char connector[128];  /**< cut to fit */
+    uint32_t engine, rank;
+    uint64_t pid;                                        /**< in the writer's own namespace */
+    uint64_t process_start;                              /**< clock ticks from the machine's start; 0: not known */
+    uint64_t created_realtime_ns, created_monotonic_ns;  /**< of CLOCK_REALTIME and CLOCK_MONOTONIC */
+    uint64_t families, series, lanes;                    /**< lanes that were ever opened at once */
+    uint64_t series_dropped;                             /**< label sets refused by a family's cap */
+    uint64_t records_dropped;                            /**< records that found no lane, or came from a child of a fork */
+    uint64_t values_refused;                             /**< values below 0, infinite or NaN, where none can be */
+};
+/** Any thread. */
+KVTEL_API void kvtel_store_info(const struct kvtel_store *store, struct kvtel_store_info *info);
 
 /** Takes a free lane. Its totals stay when it is closed, and the next owner adds to them. Any thread.
  * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM */

@@ -63,7 +63,7 @@ static double key_value(uint64_t key)
     return value;
 }
 
-/* Both kinds of bounds into one ascending list, equal ones once; `bounds` ends with infinity. */
+/* Both kinds of bounds into one ascending list, equal ones once. */
 static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *explicit_bins, uint32_t *exponential_bins)
 {
     uint32_t count = 0, i = 0, j = 0;
@@ -77,7 +77,6 @@ static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *e
             exponential_bins[j++] = count;
         bounds[count++] = next;
     }
-    bounds[count] = __builtin_inf();
     return count;
 }
 
@@ -86,7 +85,7 @@ static void fill_grid(const struct kvtel_bins *bins, uint16_t *grid)
 {
     uint32_t bin = 0;
     grid[0] = 0;
-    for (uint64_t key = bins->lowest_key + 1; key <= bins->highest_key; key++) {
+    for (uint64_t key = bins->lowest_key + 1; key < bins->lowest_key + bins->cells; key++) {
         while (bins->bounds[bin] < key_value(key))
             bin++;
         grid[key - bins->lowest_key] = (uint16_t)bin;
@@ -97,14 +96,15 @@ static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t ex
 {
     uint64_t lowest_key = grid_key(exponential_bound(first)) - 1;
     uint64_t highest_key = grid_key(exponential_bound(first + (int32_t)count - 1));
-    size_t bounds_size = (explicit_count + count + 1) * sizeof(double);
+    size_t bounds_size = (explicit_count + count + 1) * (sizeof(double) + sizeof(uint64_t));
     size_t explicit_size = explicit_count * (sizeof(double) + sizeof(uint32_t));
     size_t grid_size = (highest_key - lowest_key + 1) * sizeof(uint16_t);
     struct kvtel_bins *bins = malloc(sizeof(*bins) + bounds_size + explicit_size + count * sizeof(uint32_t) + grid_size);
     if (!bins)
         return NULL;
     double *bounds = (double *)(bins + 1);
-    double *copy = bounds + explicit_count + count + 1;
+    uint64_t *keys = (uint64_t *)(bounds + explicit_count + count);
+    double *copy = (double *)(keys + explicit_count + count + 1);
     uint32_t *explicit_bins = (uint32_t *)(copy + explicit_count);
     uint32_t *exponential_bins = explicit_bins + explicit_count;
     uint16_t *grid = (uint16_t *)(exponential_bins + count);
@@ -112,6 +112,7 @@ static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t ex
         memcpy(copy, explicit_bounds, explicit_count * sizeof(double));
     *bins = (struct kvtel_bins){
         .bounds = bounds,
+        .keys = keys,
         .explicit_bounds = copy,
         .explicit_bins = explicit_bins,
         .explicit_count = explicit_count,
@@ -119,10 +120,14 @@ static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t ex
         .exponential_count = count,
         .exponential_first = first,
         .lowest_key = lowest_key,
-        .highest_key = highest_key,
+        .cells = highest_key - lowest_key + 1,
+        .lowest = key_value(lowest_key),
+        .highest = key_value(highest_key),
         .grid = grid,
     };
     bins->bound_count = merge(bins, bounds, explicit_bins, exponential_bins);
+    memcpy(keys, bounds, bins->bound_count * sizeof(*keys));
+    keys[bins->bound_count] = UINT64_MAX;
     fill_grid(bins, grid);
     return bins;
 }

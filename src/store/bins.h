@@ -10,7 +10,8 @@
 struct kvtel_bins {
     struct kvtel_bins *next; /* of the list that owns it */
     uint32_t bound_count;
-    const double *bounds; /* bound_count of them, then infinity */
+    const double *bounds; /* none negative */
+    const uint64_t *keys; /* their bits, then all ones */
     const double *explicit_bounds;
     const uint32_t *explicit_bins; /* see snapshot.h */
     uint32_t explicit_count;
@@ -18,7 +19,8 @@ struct kvtel_bins {
     uint32_t exponential_count;
     int32_t exponential_first;
     /* The grid: the top bits of a double select a cell, which knows the lowest bin that a value in it can have. */
-    uint64_t lowest_key, highest_key;
+    uint64_t lowest_key, cells;
+    double lowest, highest; /* the first values of the first and of the last cell */
     const uint16_t *grid;
 };
 
@@ -26,24 +28,28 @@ enum { KVTEL_GRID_BITS = 7, KVTEL_GRID_SHIFT = 52 - KVTEL_GRID_BITS };
 
 /* Exponential bounds of a unit. */
 void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count);
-/* The bins of these bounds, made or found in `list`. `explicit_bounds` ascend and are finite. NULL without memory. */
+/* The bins of these bounds, made or found in `list`. `explicit_bounds` ascend, are finite and not negative. NULL without memory. */
 const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *explicit_bounds, uint32_t explicit_count,
                                         int32_t exponential_first, uint32_t exponential_count);
 void kvtel_bins_free(struct kvtel_bins *list);
 
-/* The bin of a value that is not negative and not NaN. */
-static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, double value)
+/* The bin of a value's bits in its cell. Bits of doubles that are not negative order as the doubles do. */
+static inline uint32_t kvtel_bins_in_cell(const uint64_t *keys, const uint16_t *grid, uint64_t cell, uint64_t bits)
 {
-    uint64_t key;
-    memcpy(&key, &value, sizeof(key));
-    key >>= KVTEL_GRID_SHIFT;
-    key = key < bins->lowest_key ? bins->lowest_key : key;
-    key = key > bins->highest_key ? bins->highest_key : key;
-    uint32_t bin = bins->grid[key - bins->lowest_key];
-    bin += value > bins->bounds[bin]; /* a cell is narrower than an exponential bin */
-    while (__builtin_expect(value > bins->bounds[bin], 0))
+    uint64_t bin = grid[cell];
+    bin += keys[bin] < bits; /* a cell is narrower than an exponential bin */
+    while (__builtin_expect(keys[bin] < bits, 0))
         bin++;
-    return bin;
+    return (uint32_t)bin;
+}
+
+/* The bin of a value's bits; the value is not negative, not -0 and not NaN. (A NaN ends up in the last bin.) */
+static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, uint64_t bits)
+{
+    uint64_t key = bits >> KVTEL_GRID_SHIFT, cell = key - bins->lowest_key;
+    if (__builtin_expect(cell >= bins->cells, 0))
+        cell = key < bins->lowest_key ? 0 : bins->cells - 1;
+    return kvtel_bins_in_cell(bins->keys, bins->grid, cell, bits);
 }
 
 #endif

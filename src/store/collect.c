@@ -197,7 +197,7 @@ static enum kvtel_status add_histogram(const struct attempt *try, uint32_t i, co
             in_bins--;
             continue;
         }
-        uint32_t bin = kvtel_bins_find(series->layout, value);
+        uint32_t bin = kvtel_bins_find(series->layout, kvtel_double_bits(value + 0.0));
         if (!kvtel_collected_widen(series, try->arena, bin, bin + 1))
             return KVTEL_E_NOMEM;
         series->bins[bin - series->first]++;

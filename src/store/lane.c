@@ -4,18 +4,11 @@
 
 #include <stdlib.h>
 #include <time.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static const double absent = __builtin_nan("");
-
-/* Orders the store before it ahead of the stores after it, for a reader on another core. */
-static inline void fence_release(void)
-{
-#ifdef __SANITIZE_THREAD__
-    atomic_signal_fence(memory_order_release); /* all of a lane is atomic, there is no race to find */
-#else
-    atomic_thread_fence(memory_order_release);
-#endif
-}
 
 static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane **made)
 {
@@ -42,6 +35,8 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
 enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane)
 {
     enum kvtel_status status = KVTEL_OK;
+    if (!kvtel_store_is_own(store))
+        return KVTEL_E_BUSY;
     pthread_mutex_lock(&store->lock);
     if (store->free_lanes) {
         *lane = store->free_lanes;
@@ -55,9 +50,10 @@ enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane *
 
 void kvtel_lane_close(struct kvtel_lane *lane)
 {
-    if (!lane)
+    if (!lane || !kvtel_store_is_own(lane->store))
         return;
     struct kvtel_store *store = lane->store;
+    atomic_store_explicit(&store->lanes_refused, 0, memory_order_relaxed);
     pthread_mutex_lock(&store->lock);
     lane->next = store->free_lanes;
     store->free_lanes = lane;
@@ -68,7 +64,7 @@ void kvtel_lane_close(struct kvtel_lane *lane)
 static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint32_t series, enum kvtel_metric_type type)
 {
     const struct kvtel_store *store = lane->store;
-    if (series >= atomic_load_explicit(&store->header->series_count, memory_order_acquire))
+    if (!kvtel_store_is_own(store) || series >= atomic_load_explicit(&store->header->series_count, memory_order_acquire))
         return NULL;
     const struct kvtel_series_local *local = &store->series[series];
     return local->type == (uint32_t)type ? local : NULL;
@@ -123,9 +119,9 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
     for (size_t i = 0; i < count; i++) {
         if (!kvtel_is_amount(values[i]))
             continue;
-        kvtel_word *row = lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
+        kvtel_word *row = kvtel_lane_row(lane, group, head);
         for (uint32_t c = 0; c < group->columns; c++)
-            kvtel_word_store(row + c, kvtel_double_bits(c == column ? values[i] : absent));
+            kvtel_word_store(row + c, kvtel_double_bits(c == column ? values[i] + 0.0 : absent));
         kvtel_lane_publish_row(lane, group, head++);
         taken++;
     }
@@ -134,48 +130,126 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
     return taken;
 }
 
-static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const kvtel_word *column, uint32_t columns)
+/* A word of a block, whose owner reads it as what it stored there. */
+typedef double __attribute__((may_alias)) column_value;
+
+/* The values of a column, which its owner may read as it likes. Those that are absent are left out. */
+static uint32_t copy_present(const column_value *column, size_t stride, double *values)
+{
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) {
+        double value = column[row * stride];
+        if (value == value)
+            values[count++] = value;
+    }
+    return count;
+}
+
+static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 2;
     double total = kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_VALUE + ((seq / 2 - 1) & 1)));
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) {
-        double value = kvtel_bits_double(kvtel_word_load(column + (size_t)row * columns));
-        if (value == value)
-            total += feed->kind == KVTEL_COLUMN_ONE ? 1 : value;
-    }
+    double values[KVTEL_BLOCK_ROWS];
+    uint32_t count = copy_present(column, stride, values);
+    for (uint32_t i = 0; i < count; i++)
+        total += feed->kind == KVTEL_COLUMN_ONE ? 1 : values[i];
     kvtel_word_store(slot + KVTEL_SLOT_VALUE + (seq / 2 & 1), kvtel_double_bits(total));
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
 }
 
-static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const kvtel_word *column, uint32_t columns)
+/* Finds the bins of `count` values, an even number, that stand `stride` words apart, and returns their sum: NaN if one of them is.
+ */
+#ifdef __SSE2__
+static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count, int16_t *found)
+{
+    const uint64_t *keys = bins->keys;
+    const uint16_t *grid = bins->grid;
+    const __m128d lowest = _mm_set1_pd(bins->lowest), highest = _mm_set1_pd(bins->highest);
+    const __m128i lowest_key = _mm_set1_epi64x((long long)bins->lowest_key);
+    __m128d sums = _mm_setzero_pd();
+    for (uint32_t i = 0; i < count; i += 2, values += 2 * stride) {
+        __m128d pair = _mm_set_pd(values[stride], values[0]);
+        sums = _mm_add_pd(sums, pair);
+        pair = _mm_min_pd(_mm_max_pd(pair, lowest), highest);
+        __m128i cells = _mm_sub_epi64(_mm_srli_epi64(_mm_castpd_si128(pair), KVTEL_GRID_SHIFT), lowest_key);
+        uint64_t even = (uint64_t)_mm_cvtsi128_si64(cells), odd = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(cells, cells));
+        found[i] = (int16_t)kvtel_bins_in_cell(keys, grid, even, kvtel_double_bits(values[0]));
+        found[i + 1] = (int16_t)kvtel_bins_in_cell(keys, grid, odd, kvtel_double_bits(values[stride]));
+    }
+    return _mm_cvtsd_f64(sums) + _mm_cvtsd_f64(_mm_unpackhi_pd(sums, sums));
+}
+#else
+static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count, int16_t *found)
+{
+    double even = 0, odd = 0; /* so that one addition need not wait for the one before */
+    for (uint32_t i = 0; i < count; i += 2, values += 2 * stride) {
+        even += values[0];
+        odd += values[stride];
+        found[i] = (int16_t)kvtel_bins_find(bins, kvtel_double_bits(values[0]));
+        found[i + 1] = (int16_t)kvtel_bins_find(bins, kvtel_double_bits(values[stride]));
+    }
+    return even + odd;
+}
+#endif
+
+static void widen(kvtel_word *slot, const int16_t *found, uint32_t count)
+{
+    int16_t lowest = INT16_MAX, highest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        lowest = found[i] < lowest ? found[i] : lowest;
+        highest = found[i] > highest ? found[i] : highest;
+    }
+    uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST), end = kvtel_word_load(slot + KVTEL_SLOT_END);
+    if (count > 0 && (end == 0 || (uint64_t)lowest < first))
+        kvtel_word_store(slot + KVTEL_SLOT_FIRST, (uint64_t)lowest);
+    if (count > 0 && (uint64_t)highest >= end)
+        kvtel_word_store(slot + KVTEL_SLOT_END, (uint64_t)highest + 1);
+}
+
+static inline void add_one(kvtel_word *bins, int16_t bin)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+    /* one instruction, which the compiler does not make of a load and a store of an atomic */
+    __asm__ volatile("addq $1, (%0,%1,8)" : : "r"(bins), "r"((uint64_t)bin) : "memory", "cc");
+#else
+    kvtel_word_store(&bins[bin], kvtel_word_load(&bins[bin]) + 1);
+#endif
+}
+
+/* Adds 1 to each bin, in order. */
+static void add_ones(kvtel_word *bins, const int16_t *found, uint32_t count)
+{
+    uint32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        add_one(bins, found[i]);
+        add_one(bins, found[i + 1]);
+        add_one(bins, found[i + 2]);
+        add_one(bins, found[i + 3]);
+    }
+    for (; i < count; i++)
+        add_one(bins, found[i]);
+}
+
+static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ);
     uint64_t now = seq / 2 & 1, next = now ^ 1;
-    double sum = kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_SUM + now));
-    uint32_t lowest = UINT32_MAX, highest = 0, count = 0;
-    uint16_t found[KVTEL_BLOCK_ROWS];
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) {
-        double value = kvtel_bits_double(kvtel_word_load(column + (size_t)row * columns));
-        if (value != value)
-            continue;
-        uint32_t bin = kvtel_bins_find(feed->bins, value);
-        sum += value;
-        lowest = bin < lowest ? bin : lowest;
-        highest = bin > highest ? bin : highest;
-        found[count++] = (uint16_t)bin;
+    uint32_t count = KVTEL_BLOCK_ROWS;
+    int16_t found[KVTEL_BLOCK_ROWS];
+    double sum = find_bins(feed->bins, column, stride, KVTEL_BLOCK_ROWS, found);
+    if (sum != sum) { /* some are absent: fewer than there is room for */
+        double values[KVTEL_BLOCK_ROWS];
+        count = copy_present(column, stride, values);
+        values[count] = 0; /* makes a pair of the last one, and nothing of the sum */
+        sum = find_bins(feed->bins, values, 1, count + count % 2, found);
     }
-    uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST), end = kvtel_word_load(slot + KVTEL_SLOT_END);
-    if (count > 0 && (end == 0 || lowest < first))
-        kvtel_word_store(slot + KVTEL_SLOT_FIRST, lowest);
-    if (count > 0 && highest >= end)
-        kvtel_word_store(slot + KVTEL_SLOT_END, highest + 1);
+    widen(slot, found, count);
+    sum += kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_SUM + now));
     kvtel_word_store(slot + KVTEL_SLOT_SEQ, seq + 1);
-    fence_release();
-    kvtel_word *bins = lane->words + feed->bins_at;
-    for (uint32_t i = 0; i < count; i++)
-        kvtel_word_store(bins + found[i], kvtel_word_load(bins + found[i]) + 1);
+    kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
+    add_ones(lane->words + feed->bins_at, found, count);
     kvtel_word_store(slot + KVTEL_SLOT_SUM + next, kvtel_double_bits(sum));
     kvtel_word_store(slot + KVTEL_SLOT_COUNT + next, kvtel_word_load(slot + KVTEL_SLOT_COUNT + now) + count);
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq + 2);
@@ -183,7 +257,8 @@ static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_fee
 
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
 {
-    const kvtel_word *block = lane->words + group->block_at;
+    /* Only its owner ever writes there, so it reads as it likes. */
+    const column_value *block = (const column_value *)(uintptr_t)(lane->words + group->block_at);
     for (uint32_t i = 0; i < group->feed_count; i++) {
         const struct kvtel_local_feed *feed = &group->feeds[i];
         if (feed->kind == KVTEL_COLUMN_OBSERVE)

@@ -22,6 +22,15 @@ static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
 }
+/* TSan knows no fences; all of a lane is atomic, so that there is no race to find. */
+static inline void kvtel_lane_fence(memory_order order)
+{
+#ifdef __SANITIZE_THREAD__
+    atomic_signal_fence(order);
+#else
+    atomic_thread_fence(order);
+#endif
+}
 static inline uint64_t kvtel_double_bits(double value)
 {
     uint64_t bits;
@@ -34,7 +43,7 @@ static inline double kvtel_bits_double(uint64_t bits)
     memcpy(&value, &bits, sizeof(value));
     return value;
 }
-/* Whether a lane takes this value: not negative, not infinite, not NaN. */
+/* Whether a lane takes this value: not negative, not infinite, not NaN. It takes it as value + 0.0, which makes 0 of -0. */
 static inline bool kvtel_is_amount(double value)
 {
     return value >= 0 && value <= __DBL_MAX__;
@@ -45,10 +54,16 @@ static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_
     return lane->words + (size_t)slot * KVTEL_SLOT_WORDS;
 }
 
+/* Where row `head` of the group is written. */
+static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
+{
+    return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
+}
+
 /* Moves the block, which is full, into the series that the group feeds. */
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
 
-/* Makes the row visible that was written at place `head` % KVTEL_BLOCK_ROWS of the block. */
+/* Makes the row visible that was written at kvtel_lane_row(). */
 static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
 {
     /* pairs with the acquire loads of a reader, which sees whole rows only */

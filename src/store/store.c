@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a store, its families, series and groups. */
 #include "store/store.h"
+#include "store/thread.h"
 
-#include <math.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +21,36 @@ static uint64_t clock_ns(clockid_t clock)
 static uint64_t whole_pages(uint64_t size)
 {
     return (size + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
+}
+
+/* The start of a small file as text. Its length; 0 when it cannot be read. */
+static size_t read_text(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, text, size - 1) : -1;
+    if (fd >= 0)
+        (void)close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    return length > 0 ? (size_t)length : 0;
+}
+
+/* Field 22; the second is the program's name in parentheses, which may hold anything. */
+static uint64_t process_start(void)
+{
+    char text[1024];
+    const char *field = read_text("/proc/self/stat", text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
+    for (int i = 2; field && i < 22; i++) {
+        field = strchr(field, ' ');
+        field = field ? field + 1 : NULL;
+    }
+    return field ? strtoull(field, NULL, 10) : 0;
+}
+
+static uint64_t boot_hash(void)
+{
+    char text[64];
+    size_t size = read_text("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+    return size > 0 ? kvtel_index_hash_more(kvtel_index_hash(0), text, size) : 0;
 }
 
 /* A lane's stride decides how much of everything there can be: a histogram series takes about 17 KiB of a lane. */
@@ -56,14 +89,15 @@ static void fill_header(struct kvtel_layout_header *header, const struct kvtel_s
     header->created_realtime_ns = clock_ns(CLOCK_REALTIME);
     header->created_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
     header->pid = (uint64_t)getpid();
+    header->process_start = process_start();
+    header->boot_hash = boot_hash();
     if (options->model_name)
         strncpy(header->model_name, options->model_name, sizeof(header->model_name) - 1);
     if (options->connector)
         strncpy(header->connector, options->connector, sizeof(header->connector) - 1);
 }
 
-/* A caller that was built against an older header gave fewer options: the rest is 0. */
-static struct kvtel_store_options known_options(const struct kvtel_store_options *given)
+struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given)
 {
     struct kvtel_store_options options = { 0 };
     if (given && given->size > 0)
@@ -71,27 +105,59 @@ static struct kvtel_store_options known_options(const struct kvtel_store_options
     return options;
 }
 
-enum kvtel_status kvtel_store_make(const struct kvtel_store_options *given, int fd, struct kvtel_store **made)
+/* A page that a child of a fork sees as 0. In the heap a child has a copy of everything, which it may go on with. */
+static uint64_t *make_token(bool file)
 {
-    const struct kvtel_store_options options = known_options(given);
+    uint64_t *page = mmap(NULL, KVTEL_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return NULL;
+    if (file)
+        (void)madvise(page, KVTEL_LAYOUT_PAGE, MADV_WIPEONFORK);
+    if (getrandom(page, sizeof(*page), GRND_NONBLOCK) != sizeof(*page))
+        *page = clock_ns(CLOCK_MONOTONIC) ^ (uint64_t)(uintptr_t)page << 16;
+    *page |= 1;
+    return page;
+}
+
+static void free_memory(struct kvtel_store *store, const struct kvtel_layout_header *header)
+{
+    uint64_t room = header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
+    kvtel_memory_unmap(store->series, whole_pages(room * sizeof(struct kvtel_series_local)));
+    kvtel_memory_unmap((void *)(uintptr_t)store->token, KVTEL_LAYOUT_PAGE);
+    kvtel_memory_unmap(store->header, header->lanes_at);
+    free(store->lanes);
+    free(store->path);
+    free(store);
+}
+
+static bool make_memory(struct kvtel_store *store, const struct kvtel_layout_header *header)
+{
+    uint64_t room = header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
+    store->lanes = calloc(header->max_lanes, sizeof(struct kvtel_lane *));
+    store->series = kvtel_memory_map(-1, 0, whole_pages(room * sizeof(struct kvtel_series_local)));
+    store->token = make_token(store->fd >= 0);
+    store->header = kvtel_memory_map(store->fd, 0, header->lanes_at);
+    return store->lanes && store->series && store->token && store->header &&
+           kvtel_memory_extend(store->fd, store->header, 0, 0, KVTEL_LAYOUT_PAGE);
+}
+
+enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **made)
+{
     struct kvtel_layout_header header = { 0 };
-    fill_header(&header, &options, fd >= 0);
+    fill_header(&header, options, fd >= 0);
     struct kvtel_store *store = calloc(1, sizeof(*store));
     if (!store)
         return KVTEL_E_NOMEM;
     store->fd = fd;
-    uint64_t room = header.tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
-    store->lanes = calloc(header.max_lanes, sizeof(struct kvtel_lane *));
-    store->series = kvtel_memory_map(-1, 0, whole_pages(room * sizeof(struct kvtel_series_local)));
-    store->header = kvtel_memory_map(fd, 0, header.lanes_at);
-    if (!store->lanes || !store->series || !store->header || pthread_mutex_init(&store->lock, NULL) != 0 ||
-        !kvtel_memory_extend(fd, store->header, 0, 0, KVTEL_LAYOUT_PAGE)) {
-        if (store->header)
-            kvtel_memory_unmap(store->header, header.lanes_at);
-        if (store->series)
-            kvtel_memory_unmap(store->series, whole_pages(room * sizeof(struct kvtel_series_local)));
-        free(store->lanes);
-        free(store);
+    store->warn = options->warn;
+    store->warn_context = options->warn_context;
+    bool done = make_memory(store, &header) && pthread_mutex_init(&store->lock, NULL) == 0;
+    if (done && pthread_key_create(&store->thread_lane, kvtel_thread_lane_end) != 0) {
+        pthread_mutex_destroy(&store->lock);
+        done = false;
+    }
+    if (!done) {
+        free_memory(store, &header);
         return KVTEL_E_NOMEM;
     }
     memcpy(store->header, &header, sizeof(header));
@@ -100,11 +166,50 @@ enum kvtel_status kvtel_store_make(const struct kvtel_store_options *given, int 
     return KVTEL_OK;
 }
 
-struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options)
+struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *given)
 {
+    const struct kvtel_store_options options = kvtel_store_known_options(given);
     struct kvtel_store *store = NULL;
-    (void)kvtel_store_make(options, -1, &store);
+    (void)kvtel_store_make(&options, -1, &store);
     return store;
+}
+
+void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warning, const char *message)
+{
+    uint32_t bit = 1u << warning;
+    if (store->warn && !(atomic_fetch_or_explicit(&store->warned, bit, memory_order_relaxed) & bit))
+        store->warn(store->warn_context, message);
+}
+
+const char *kvtel_store_path(const struct kvtel_store *store)
+{
+    return store->path;
+}
+
+void kvtel_store_info(const struct kvtel_store *store, struct kvtel_store_info *info)
+{
+    kvtel_header_info(store->header, info);
+}
+
+uint64_t kvtel_store_series_dropped(const struct kvtel_store *store)
+{
+    return atomic_load_explicit(&store->header->series_dropped, memory_order_relaxed);
+}
+
+void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info)
+{
+    *info = (struct kvtel_store_info){ .engine = header->engine, .rank = header->rank, .pid = header->pid };
+    memcpy(info->model_name, header->model_name, sizeof(info->model_name) - 1);
+    memcpy(info->connector, header->connector, sizeof(info->connector) - 1);
+    info->process_start = header->process_start;
+    info->created_realtime_ns = header->created_realtime_ns;
+    info->created_monotonic_ns = header->created_monotonic_ns;
+    info->families = atomic_load_explicit(&header->family_count, memory_order_relaxed);
+    info->series = atomic_load_explicit(&header->series_count, memory_order_relaxed);
+    info->lanes = atomic_load_explicit(&header->lane_count, memory_order_relaxed);
+    info->series_dropped = atomic_load_explicit(&header->series_dropped, memory_order_relaxed);
+    info->records_dropped = atomic_load_explicit(&header->records_dropped, memory_order_relaxed);
+    info->values_refused = atomic_load_explicit(&header->values_refused, memory_order_relaxed);
 }
 
 void kvtel_store_close(struct kvtel_store *store)
@@ -122,12 +227,11 @@ void kvtel_store_close(struct kvtel_store *store)
     }
     kvtel_bins_free(store->bins);
     free(store->index.entries);
-    free(store->lanes);
-    uint64_t room = store->header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
-    kvtel_memory_unmap(store->series, whole_pages(room * sizeof(struct kvtel_series_local)));
-    kvtel_memory_unmap(store->header, store->header->lanes_at);
     if (store->fd >= 0)
         (void)close(store->fd);
+    pthread_key_delete(store->thread_lane);
     pthread_mutex_destroy(&store->lock);
-    free(store);
+    const struct kvtel_layout_header header = { .lanes_at = store->header->lanes_at,
+                                                .tables[KVTEL_SERIES] = store->header->tables[KVTEL_SERIES] };
+    free_memory(store, &header);
 }

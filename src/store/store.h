@@ -57,6 +57,15 @@ struct kvtel_lane {
 struct kvtel_store {
     /* Read without the lock. */
     int fd; /* -1: in the heap */
+    /* Tells this store from any other that was or will be: random. Reads 0 in a child of a fork, which must not write into its
+     * parent's file: the page is wiped there. */
+    const uint64_t *token;
+    char *path; /* of the file */
+    void (*warn)(void *context, const char *message);
+    void *warn_context;
+    _Atomic uint32_t warned;        /* a bit for each enum kvtel_store_warning that was given */
+    _Atomic uint32_t lanes_refused; /* threads asked in vain since the last time that a lane was to be had */
+    pthread_key_t thread_lane;
     struct kvtel_layout_header *header;
     struct kvtel_series_local *series; /* as many as the table has room for; grows as the table does */
     struct kvtel_lane **lanes;         /* header->lane_count of them */
@@ -72,8 +81,22 @@ struct kvtel_store {
     struct kvtel_lane *free_lanes;
 };
 
+/* A caller that was built against an older header gives fewer options: the rest is 0. NULL: all are. */
+struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given);
+void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info);
+
 /* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
+
+enum kvtel_store_warning { KVTEL_WARN_HEAP, KVTEL_WARN_LANES, KVTEL_WARN_SERIES };
+/* Says it once. */
+void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warning, const char *message);
+
+/* Whether this process may write into the store. */
+static inline bool kvtel_store_is_own(const struct kvtel_store *store)
+{
+    return __builtin_expect(*store->token != 0, 1);
+}
 
 static inline void *kvtel_store_table(const struct kvtel_store *store, enum kvtel_table table)
 {
@@ -90,6 +113,12 @@ static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
 /* Makes or finds the series, without the group of its own that kvtel_store_series() gives a histogram. */
 enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                           uint32_t *series);
+
+/* A group of its own for a histogram that belongs to none yet. */
+enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series);
+
+/* Whether Prometheus takes this as a name of a metric (`colons`) or of a label. */
+bool kvtel_is_name(const char *name, bool colons);
 
 struct kvtel_group_feed {
     uint32_t series;

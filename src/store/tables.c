@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables of a store: families, series, groups. They are appended under the store's lock and published by one release store each. */
-#include "store/store.h"
+/* The tables of a store: families, series, groups. They are appended under the store's lock and published by one release store
+ * each. */
+#include "store/lane.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-uint64_t kvtel_store_series_dropped(const struct kvtel_store *store)
-{
-    return atomic_load_explicit(&store->header->series_dropped, memory_order_relaxed);
-}
 
 /* Memory for `bytes` more of a table. */
 static enum kvtel_status reserve(struct kvtel_store *store, enum kvtel_table table, size_t bytes)
@@ -85,7 +81,7 @@ static uint64_t whole_lines(uint64_t words)
     return (words + 7) / 8 * 8;
 }
 
-static bool is_name(const char *name, bool colons)
+bool kvtel_is_name(const char *name, bool colons)
 {
     if (!name || !*name)
         return false;
@@ -136,15 +132,15 @@ static uint64_t put_texts(struct kvtel_store *store, const char *const *texts, s
 static enum kvtel_status check_spec(const struct kvtel_family_spec *spec, size_t *bound_count)
 {
     *bound_count = spec->type == KVTEL_HISTOGRAM && spec->buckets ? spec->buckets->count : 0;
-    if (!is_name(spec->name, true) || (unsigned)spec->type > KVTEL_HISTOGRAM || (unsigned)spec->unit > KVTEL_UNIT_RATIO)
+    if (!kvtel_is_name(spec->name, true) || (unsigned)spec->type > KVTEL_HISTOGRAM || (unsigned)spec->unit > KVTEL_UNIT_RATIO)
         return KVTEL_E_ARGUMENT;
     for (size_t i = 0; i < spec->label_count; i++) {
-        if (!is_name(spec->labelnames[i], false))
+        if (!kvtel_is_name(spec->labelnames[i], false))
             return KVTEL_E_ARGUMENT;
     }
     for (size_t i = 0; i < *bound_count; i++) {
         double bound = spec->buckets->bounds[i];
-        if (!isfinite(bound) || (i > 0 && bound <= spec->buckets->bounds[i - 1]))
+        if (!kvtel_is_amount(bound) || signbit(bound) || (i > 0 && bound <= spec->buckets->bounds[i - 1]))
             return KVTEL_E_ARGUMENT;
     }
     return spec->label_count > KVTEL_LAYOUT_LABELS || *bound_count > KVTEL_LAYOUT_BOUNDS ? KVTEL_E_LIMIT : KVTEL_OK;
@@ -221,7 +217,7 @@ static enum kvtel_status append_family(struct kvtel_store *store, const struct k
 enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family)
 {
     size_t bound_count;
-    enum kvtel_status status = check_spec(spec, &bound_count);
+    enum kvtel_status status = kvtel_store_is_own(store) ? check_spec(spec, &bound_count) : KVTEL_E_BUSY;
     if (status != KVTEL_OK)
         return status;
     uint32_t hash = texts_hash(family_bit, &spec->name, 1);
@@ -292,6 +288,8 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
 enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                           uint32_t *series)
 {
+    if (!kvtel_store_is_own(store))
+        return KVTEL_E_BUSY;
     if (family >= atomic_load_explicit(&store->header->family_count, memory_order_acquire))
         return KVTEL_E_ARGUMENT;
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
@@ -313,18 +311,23 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     return status;
 }
 
+enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series)
+{
+    const struct kvtel_group *group;
+    const struct kvtel_group_feed feed = { .series = series, .kind = KVTEL_COLUMN_OBSERVE };
+    if (!store->series[series].bins)
+        return KVTEL_OK;
+    enum kvtel_status status = kvtel_store_group(store, &feed, 1, 1, &group);
+    return status == KVTEL_E_BUSY ? KVTEL_OK : status;
+}
+
 enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                      uint32_t *series)
 {
     uint32_t id;
     enum kvtel_status status = kvtel_store_bare_series(store, family, values, count, &id);
-    if (status == KVTEL_OK && store->series[id].bins) {
-        const struct kvtel_group *group;
-        const struct kvtel_group_feed feed = { .series = id, .kind = KVTEL_COLUMN_OBSERVE };
-        status = kvtel_store_group(store, &feed, 1, 1, &group);
-        if (status == KVTEL_E_BUSY) /* a recorder's group takes its values */
-            status = KVTEL_OK;
-    }
+    if (status == KVTEL_OK)
+        status = kvtel_store_own_group(store, id);
     if (status == KVTEL_OK)
         *series = id;
     return status;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Reading a store's file from another process, live or left behind.
+ *
+ * A reader never maps the file, never blocks or slows its writer, and takes every byte for hostile: a file that is cut short, of another
+ * version or byte order, or no store at all is an error with a reason. Linux only.
+ */
+#ifndef KVTEL_READER_H
+#define KVTEL_READER_H
+
+#include <kvtel/snapshot.h>
+
+KVTEL_BEGIN_DECLS
+
+/** Opaque. Single owner. */
+struct kvtel_store_reader;
+
+enum kvtel_store_state {
+    KVTEL_STORE_LIVE, /**< its writer, or a child that the writer forked, is running */
+    KVTEL_STORE_ENDED /**< nobody will write to it any more: what is read from now on is final */
+};
+
+/** Opens a store's file.
+ * @param error  may be NULL; its offset is a place in the file
+ * @param reader out, owned: kvtel_store_reader_close()
+ * @return KVTEL_OK; KVTEL_E_IO (cannot be opened or read), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (no store, or of another version or byte
+ * order), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_reader **reader, struct kvtel_error *error);
+/** NULL is fine. */
+KVTEL_API void kvtel_store_reader_close(struct kvtel_store_reader *reader);
+
+/** Whether the writer still lives, from its lock. Ask before the last snapshot of a store, not after it. */
+KVTEL_API enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader *reader);
+/** What the store says of itself, as of the latest snapshot. */
+KVTEL_API void kvtel_store_reader_info(const struct kvtel_store_reader *reader, struct kvtel_store_info *info);
+
+/** Adds the store as it is now to a snapshot, as kvtel_snapshot_add() does. The snapshot is unchanged on failure.
+ * @param error may be NULL
+ * @return KVTEL_OK, KVTEL_E_MISMATCH (a family of this name with another definition was left out, the rest is added), KVTEL_E_TRUNCATED,
+ * KVTEL_E_FORMAT (records that no writer leaves behind), KVTEL_E_IO, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
+                                                      struct kvtel_error *error);
+
+KVTEL_END_DECLS
+#endif

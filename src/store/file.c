@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stores in files: where they are, how they come into being, how one can tell that their writer lives. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+size_t kvtel_store_default_dir(const char *dir, char *path, size_t size)
+{
+    const char *configured = dir ? dir : getenv("KVTEL_STORE_DIR");
+    int length = configured && *configured ? snprintf(path, size, "%s", configured)
+                                           : snprintf(path, size, "/dev/shm/kvtel-%lu", (unsigned long)geteuid());
+    return length > 0 && (size_t)length < size ? (size_t)length : 0;
+}
+
+/* Who may read the file may also look for it. 0 or an errno. */
+static int make_dir(const char *path, mode_t file_mode, bool shared_place)
+{
+    mode_t mode = 0700 | (file_mode & 0040 ? 0050 : 0) | (file_mode & 0004 ? 0005 : 0);
+    if (mkdir(path, mode) == 0)
+        return chmod(path, mode) == 0 ? 0 : errno;
+    struct stat status;
+    if (errno != EEXIST || lstat(path, &status) != 0)
+        return errno;
+    /* In shared memory anybody could have made it, to have us write into what is theirs. */
+    bool is_ours = S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 0022);
+    return !shared_place || is_ours ? 0 : EPERM;
+}
+
+/* Held as long as this open file is: the kernel frees it however the process ends, and containers that share the directory see it.
+ */
+static bool lock_file(int fd)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* 0 or an errno. */
+static int open_in(const char *dir, const struct kvtel_store_options *options, struct kvtel_store **made)
+{
+    char temporary[PATH_SIZE], path[PATH_SIZE];
+    uint64_t random = 0;
+    mode_t mode = options->mode ? options->mode & 0666 : 0600;
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        random = (uint64_t)(uintptr_t)&random;
+    int length = snprintf(temporary, sizeof(temporary), "%s/.%ld-%016llx.new", dir, (long)getpid(), (unsigned long long)random);
+    int path_length = snprintf(path, sizeof(path), "%s/%ld-%016llx.kvtel", dir, (long)getpid(), (unsigned long long)random);
+    if (length < 0 || (size_t)length >= sizeof(temporary) || path_length < 0 || (size_t)path_length >= sizeof(path))
+        return ENAMETOOLONG;
+    int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    errno = ENOSPC;
+    char *kept = fchmod(fd, mode) == 0 && lock_file(fd) ? strdup(path) : NULL;
+    if (!kept || kvtel_store_make(options, fd, made) != KVTEL_OK) {
+        int error = errno;
+        free(kept);
+        (void)unlink(temporary);
+        (void)close(fd);
+        return error;
+    }
+    (*made)->path = kept;
+    if (rename(temporary, path) == 0)
+        return 0;
+    int error = errno;
+    (void)unlink(temporary);
+    kvtel_store_close(*made);
+    return error;
+}
+
+struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *given)
+{
+    const struct kvtel_store_options options = kvtel_store_known_options(given);
+    char dir[PATH_SIZE] = "", message[PATH_SIZE + 256];
+    const char *configured = getenv("KVTEL_STORE_DIR");
+    bool shared_place = !options.dir && !(configured && *configured);
+    struct kvtel_store *store = NULL;
+    int error = kvtel_store_default_dir(options.dir, dir, sizeof(dir)) > 0 ? 0 : ENAMETOOLONG;
+    if (error == 0)
+        error = make_dir(dir, options.mode ? options.mode & 0666 : 0600, shared_place);
+    if (error == 0)
+        error = open_in(dir, &options, &store);
+    if (error == 0)
+        return store;
+    if (kvtel_store_make(&options, -1, &store) != KVTEL_OK)
+        return NULL;
+    (void)snprintf(message, sizeof(message), "no store can be made in %s (%s): what is recorded stays inside this process", dir,
+                   strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
+    kvtel_store_warn(store, KVTEL_WARN_HEAP, message);
+    return store;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a store's file. Tables are copied and checked once, as they grow; lanes are copied in pieces for each snapshot. */
+#include <kvtel/reader.h>
+
+#include "base/error.h"
+#include "store/lane.h"
+#include "store/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    RECORDS_MAX = 1 << 20,
+    STRINGS_MAX = 64 << 20,
+    LANE_SLOTS_MAX = 1 << 22, /* of all lanes together */
+    EXPONENTIAL_MAX = 4096,
+    EXPONENT_MAX = 1000 << KVTEL_LAYOUT_SCHEMA, /* so that every bound is a normal number */
+};
+
+struct kvtel_store_reader {
+    int fd;
+    struct kvtel_layout_header header;
+    char *tables[KVTEL_TABLES];
+    uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
+    uint32_t family_count, series_count, group_count, lane_count; /* checked */
+    uint32_t slot_count;
+};
+
+/* Exactly `size` bytes. */
+static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
+{
+    char *place = bytes;
+    while (size > 0) {
+        ssize_t got = pread(fd, place, size, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 ? KVTEL_E_TRUNCATED : KVTEL_E_IO;
+        place += got;
+        size -= (size_t)got;
+        at += (uint64_t)got;
+    }
+    return KVTEL_OK;
+}
+
+static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status status, uint64_t at)
+{
+    return kvtel_fail(error, status, (size_t)at, status == KVTEL_E_TRUNCATED ? "the file is cut short" : "reading failed");
+}
+
+static enum kvtel_status check_header(const struct kvtel_layout_header *header, struct kvtel_error *error)
+{
+    if (memcmp(header->magic, KVTEL_LAYOUT_MAGIC, sizeof(header->magic)) != 0)
+        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a store");
+    if (header->byte_order != KVTEL_LAYOUT_ORDER)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, byte_order),
+                          "a store of a machine with another byte order");
+    if (header->version != KVTEL_LAYOUT_VERSION || header->header_size != sizeof(*header))
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, version),
+                          "a store of layout version %u, this program knows version %u", (unsigned)header->version,
+                          (unsigned)KVTEL_LAYOUT_VERSION);
+    if (header->schema != KVTEL_LAYOUT_SCHEMA || header->block_rows != KVTEL_BLOCK_ROWS || header->max_lanes > KVTEL_LAYOUT_LANES)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, schema),
+                          "sizes that this version does not have");
+    for (size_t i = 0; i < KVTEL_TABLES; i++) {
+        const struct kvtel_layout_table *table = &header->tables[i];
+        if (table->at < sizeof(*header) || table->at > header->lanes_at || table->size > header->lanes_at - table->at ||
+            table->at % 8 != 0)
+            return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, tables) + i * sizeof(*table),
+                              "a table outside its place");
+    }
+    if (header->lanes_at > 1u << 30 || header->lanes_at % 8 != 0 || header->lane_stride > 1ull << 40 ||
+        header->lane_stride % 8 != 0 || header->slots_size > header->lane_stride || header->slots_size % 8 != 0)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lanes_at), "lanes outside their place");
+    return KVTEL_OK;
+}
+
+/* O_NONBLOCK: a pipe must not make the reader wait. */
+enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_reader **made, struct kvtel_error *error)
+{
+    struct kvtel_store_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
+    enum kvtel_status result = KVTEL_OK;
+    if (reader->fd < 0)
+        result = kvtel_fail(error, KVTEL_E_IO, 0, "cannot be opened: %s", strerrordesc_np(errno));
+    else if (fstat(reader->fd, &status) != 0 || !S_ISREG(status.st_mode))
+        result = kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a file");
+    if (result == KVTEL_OK) {
+        result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
+        result = result == KVTEL_OK ? check_header(&reader->header, error) : fail_read(error, result, 0);
+    }
+    if (result != KVTEL_OK) {
+        kvtel_store_reader_close(reader);
+        return result;
+    }
+    *made = reader;
+    return KVTEL_OK;
+}
+
+void kvtel_store_reader_close(struct kvtel_store_reader *reader)
+{
+    if (!reader)
+        return;
+    if (reader->fd >= 0)
+        (void)close(reader->fd);
+    for (size_t i = 0; i < KVTEL_TABLES; i++)
+        free(reader->tables[i]);
+    free(reader);
+}
+
+enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader *reader)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(reader->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK ? KVTEL_STORE_ENDED : KVTEL_STORE_LIVE;
+}
+
+void kvtel_store_reader_info(const struct kvtel_store_reader *reader, struct kvtel_store_info *info)
+{
+    kvtel_header_info(&reader->header, info);
+}
+
+/* Copies a table up to `size` bytes. */
+static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvtel_table table, uint64_t size,
+                                    struct kvtel_error *error)
+{
+    const struct kvtel_layout_table *place = &reader->header.tables[table];
+    uint64_t had = reader->sizes[table];
+    if (size <= had)
+        return KVTEL_OK;
+    if (size > place->size || size > STRINGS_MAX)
+        return kvtel_fail(error, KVTEL_E_FORMAT, place->at, "a table larger than its place");
+    char *larger = realloc(reader->tables[table], size);
+    if (!larger)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    reader->tables[table] = larger;
+    enum kvtel_status status = read_at(reader->fd, larger + had, size - had, place->at + had);
+    if (status != KVTEL_OK)
+        return fail_read(error, status, place->at + had);
+    reader->sizes[table] = size;
+    return KVTEL_OK;
+}
+
+/* Copies text, and checks that it is `count` texts with a NUL behind each. */
+static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count,
+                                   struct kvtel_error *error)
+{
+    uint64_t place = reader->header.tables[KVTEL_STRINGS].at;
+    if (at > STRINGS_MAX || size > STRINGS_MAX)
+        return kvtel_fail(error, KVTEL_E_FORMAT, place, "text outside its place");
+    enum kvtel_status status = copy_table(reader, KVTEL_STRINGS, at + size, error);
+    if (status != KVTEL_OK || size == 0)
+        return status != KVTEL_OK || count == 0 ? status : kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts are missing");
+    const char *text = reader->tables[KVTEL_STRINGS] + at;
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < size; i++)
+        found += text[i] == '\0';
+    if (found != count || text[size - 1] != '\0')
+        return kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts that do not end where they should");
+    return KVTEL_OK;
+}
+
+static bool are_names(const char *text, uint32_t label_count)
+{
+    if (!kvtel_is_name(text, true))
+        return false;
+    text += strlen(text) + 1; /* help */
+    for (uint32_t i = 0; i < label_count; i++) {
+        text += strlen(text) + 1;
+        if (!kvtel_is_name(text, false))
+            return false;
+    }
+    return true;
+}
+
+static bool are_bounds(const char *table, const struct kvtel_layout_family *family)
+{
+    const double *bounds = (const double *)(const void *)table + family->bounds_at;
+    for (uint32_t i = 0; i < family->bound_count; i++) {
+        if (!kvtel_is_amount(bounds[i]) || signbit(bounds[i]) || (i > 0 && bounds[i] <= bounds[i - 1]))
+            return false;
+    }
+    return true;
+}
+
+static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
+{
+    const struct kvtel_layout_family *family = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES] + i;
+    uint64_t at = reader->header.tables[KVTEL_FAMILIES].at + i * sizeof(*family);
+    bool histogram = family->type == KVTEL_HISTOGRAM;
+    if (family->type > KVTEL_HISTOGRAM || family->unit > KVTEL_UNIT_RATIO || family->label_count > KVTEL_LAYOUT_LABELS ||
+        family->bound_count > (histogram ? KVTEL_LAYOUT_BOUNDS : 0) || family->exponential_count > EXPONENTIAL_MAX ||
+        (family->exponential_count > 0) != histogram || family->exponential_first < -EXPONENT_MAX ||
+        family->exponential_first > EXPONENT_MAX - EXPONENTIAL_MAX || family->bounds_at > RECORDS_MAX)
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family that cannot be");
+    enum kvtel_status status = copy_text(reader, family->text_at, family->text_size, 2 + family->label_count, error);
+    if (status == KVTEL_OK && histogram)
+        status = copy_table(reader, KVTEL_BOUNDS, ((uint64_t)family->bounds_at + family->bound_count) * sizeof(double), error);
+    if (status != KVTEL_OK)
+        return status;
+    if (!are_names(reader->tables[KVTEL_STRINGS] + family->text_at, family->label_count))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a name that is none");
+    if (histogram && !are_bounds(reader->tables[KVTEL_BOUNDS], family))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "bounds that do not ascend");
+    return KVTEL_OK;
+}
+
+/* Whether `words` words of the second part of a lane begin at `word`. */
+static bool is_in_lane(const struct kvtel_store_reader *reader, uint64_t word, uint64_t words)
+{
+    uint64_t first = reader->header.slots_size / sizeof(uint64_t), end = reader->header.lane_stride / sizeof(uint64_t);
+    return word >= first && word <= end && words <= end - word;
+}
+
+static bool take_slot(struct kvtel_store_reader *reader, uint32_t slot)
+{
+    if (slot >= reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
+        return false;
+    if (slot >= reader->slot_count)
+        reader->slot_count = slot + 1;
+    return true;
+}
+
+static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
+{
+    const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES] + i;
+    const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
+    uint64_t at = reader->header.tables[KVTEL_SERIES].at + i * sizeof(*series);
+    if (series->family >= reader->family_count || !take_slot(reader, series->slot))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a series that cannot be");
+    const struct kvtel_layout_family *family = &families[series->family];
+    if (family->type == KVTEL_HISTOGRAM &&
+        !is_in_lane(reader, series->bins_at, (uint64_t)family->bound_count + family->exponential_count + 1))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "bins outside their place");
+    return copy_text(reader, series->text_at, series->text_size, family->label_count, error);
+}
+
+static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
+{
+    const struct kvtel_layout_group *group = (const struct kvtel_layout_group *)(void *)reader->tables[KVTEL_GROUPS] + i;
+    const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES];
+    const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
+    uint64_t at = reader->header.tables[KVTEL_GROUPS].at + i * sizeof(*group);
+    if (group->columns > KVTEL_LAYOUT_COLUMNS || group->feed_count > KVTEL_LAYOUT_COLUMNS || group->feeds_at > RECORDS_MAX ||
+        !take_slot(reader, group->slot) || !is_in_lane(reader, group->block_at, (uint64_t)group->columns * KVTEL_BLOCK_ROWS))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that cannot be");
+    enum kvtel_status status =
+        copy_table(reader, KVTEL_FEEDS, ((uint64_t)group->feeds_at + group->feed_count) * sizeof(struct kvtel_layout_feed), error);
+    if (status != KVTEL_OK)
+        return status;
+    const struct kvtel_layout_feed *feeds = (const struct kvtel_layout_feed *)(void *)reader->tables[KVTEL_FEEDS] + group->feeds_at;
+    for (uint32_t k = 0; k < group->feed_count; k++) {
+        bool known =
+            feeds[k].series < reader->series_count && feeds[k].column < group->columns && feeds[k].kind <= KVTEL_COLUMN_ONE;
+        uint32_t type = known ? families[series[feeds[k].series].family].type : KVTEL_GAUGE;
+        if (!known || type != (feeds[k].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_HISTOGRAM : KVTEL_COUNTER))
+            return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that feeds what it cannot");
+    }
+    return KVTEL_OK;
+}
+
+/* Copies and checks what was appended to a table of records since the last time. */
+static enum kvtel_status follow(struct kvtel_store_reader *reader, enum kvtel_table table, size_t record, uint64_t count,
+                                uint32_t *checked,
+                                enum kvtel_status (*check)(struct kvtel_store_reader *, uint32_t, struct kvtel_error *),
+                                struct kvtel_error *error)
+{
+    if (count < *checked || count > RECORDS_MAX)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, family_count), "a count that cannot be");
+    enum kvtel_status status = copy_table(reader, table, count * record, error);
+    while (status == KVTEL_OK && *checked < count) {
+        status = check(reader, *checked, error);
+        *checked += status == KVTEL_OK;
+    }
+    return status;
+}
+
+static enum kvtel_status read_counts(struct kvtel_store_reader *reader, struct kvtel_layout_header *counts,
+                                     struct kvtel_error *error)
+{
+    enum { FROM = offsetof(struct kvtel_layout_header, family_count) };
+    enum kvtel_status status = read_at(reader->fd, (char *)counts + FROM, sizeof(*counts) - FROM, FROM);
+    kvtel_lane_fence(memory_order_acquire); /* pairs with the release stores of the counts */
+    return status == KVTEL_OK ? status : fail_read(error, status, FROM);
+}
+
+/* Brings the copies of the tables up to date. What refers to others is counted before them. */
+static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel_error *error)
+{
+    struct kvtel_layout_header groups, series, families;
+    enum kvtel_status status = read_counts(reader, &groups, error);
+    if (status == KVTEL_OK)
+        status = read_counts(reader, &series, error);
+    if (status == KVTEL_OK)
+        status = read_counts(reader, &families, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count, &reader->family_count,
+                        check_family, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_SERIES, sizeof(struct kvtel_layout_series), series.series_count, &reader->series_count,
+                        check_series, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_GROUPS, sizeof(struct kvtel_layout_group), groups.group_count, &reader->group_count,
+                        check_group, error);
+    if (status != KVTEL_OK)
+        return status;
+    if (groups.lane_count > reader->header.max_lanes || groups.lane_count * reader->slot_count > LANE_SLOTS_MAX)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lane_count), "more lanes than there can be");
+    reader->lane_count = (uint32_t)groups.lane_count;
+    reader->header.family_count = reader->family_count;
+    reader->header.series_count = reader->series_count;
+    reader->header.group_count = reader->group_count;
+    reader->header.lane_count = reader->lane_count;
+    reader->header.series_dropped = families.series_dropped;
+    reader->header.records_dropped = families.records_dropped;
+    reader->header.values_refused = families.values_refused;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status read_lane(const void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
+{
+    const struct kvtel_store_reader *reader = context;
+    uint64_t at = reader->header.lanes_at + lane * reader->header.lane_stride + word * sizeof(uint64_t);
+    enum kvtel_status status = read_at(reader->fd, copy, count * sizeof(uint64_t), at);
+    kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those of this one */
+    return status;
+}
+
+enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
+                                            struct kvtel_error *error)
+{
+    enum kvtel_status status = refresh(reader, error);
+    if (status != KVTEL_OK)
+        return status;
+    const struct kvtel_view view = {
+        .families = (const void *)reader->tables[KVTEL_FAMILIES],
+        .bounds = (const void *)reader->tables[KVTEL_BOUNDS],
+        .series = (const void *)reader->tables[KVTEL_SERIES],
+        .groups = (const void *)reader->tables[KVTEL_GROUPS],
+        .feeds = (const void *)reader->tables[KVTEL_FEEDS],
+        .strings = reader->tables[KVTEL_STRINGS],
+        .family_count = reader->family_count,
+        .series_count = reader->series_count,
+        .group_count = reader->group_count,
+        .lane_count = reader->lane_count,
+        .slot_count = reader->slot_count,
+        .read = read_lane,
+        .context = reader,
+    };
+    status = kvtel_snapshot_add_view(snapshot, &view);
+    if (status == KVTEL_E_MISMATCH)
+        return kvtel_fail(error, status, 0, "a family of this name has another definition elsewhere");
+    if (status == KVTEL_E_FORMAT)
+        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
+    return status == KVTEL_OK || status == KVTEL_E_NOMEM ? status : fail_read(error, status, reader->header.lanes_at);
+}

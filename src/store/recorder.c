@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a recorder and its handles from a connector's table. */
+#include "store/recorder.h"
+#include "base/metric.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const no_labels[KVTEL_METRIC_LABELS];
+
+/* The store's families for the metrics that the configuration asks for. */
+static void make_families(struct kvtel_recorder *recorder, const struct kvtel_transfer_config *config)
+{
+    const struct kvtel_metric *metric = recorder->connector->metrics;
+    for (; metric && metric->name; metric++) {
+        char name[256];
+        const char *labels[2 + KVTEL_METRIC_LABELS] = { "model_name", "engine" };
+        memcpy(labels + 2, metric->labels, sizeof(metric->labels));
+        const struct kvtel_family_spec spec = {
+            .name = kvtel_metric_family_name(metric, name, sizeof(name)),
+            .type = metric->type,
+            .help = metric->help,
+            .labelnames = labels,
+            .label_count = 2 + kvtel_metric_label_count(metric),
+            .buckets = metric->buckets,
+            .unit = metric->unit,
+        };
+        struct kvtel_family_handle *handle = &recorder->families[recorder->family_count];
+        if (metric->when && !metric->when(config))
+            continue;
+        handle->metric = metric;
+        if (kvtel_store_family(recorder->store, &spec, &handle->family) == KVTEL_OK)
+            recorder->family_count++;
+        else
+            kvtel_store_warn(recorder->store, KVTEL_WARN_SERIES,
+                             "no further family or series could be made: what it would show is lost");
+    }
+}
+
+/* A series without a group. `own`: values of the metric's own labels. */
+static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const char *const *own, size_t own_count,
+                        uint32_t *series)
+{
+    const char *values[2 + KVTEL_METRIC_LABELS] = { recorder->store->header->model_name, recorder->engine };
+    for (size_t i = 0; i < own_count; i++)
+        values[2 + i] = own[i];
+    if (kvtel_store_bare_series(recorder->store, family, values, 2 + own_count, series) == KVTEL_OK)
+        return true;
+    kvtel_store_warn(recorder->store, KVTEL_WARN_SERIES, "no further family or series could be made: what it would show is lost");
+    return false;
+}
+
+/* Label values that a table itself gives: none, or values[i] of its only label. */
+static const char *const *table_labels(const struct kvtel_metric *metric, size_t i)
+{
+    return metric->values[0] ? &metric->values[i] : no_labels;
+}
+
+static bool is_typed(const struct kvtel_recorder *recorder)
+{
+    return recorder->connector->shape == KVTEL_SHAPE_TYPED;
+}
+
+/* What is there before anything was recorded, so that an idle engine shows zeros: the same series that vLLM makes up front. */
+static void make_idle_series(struct kvtel_recorder *recorder)
+{
+    for (size_t i = 0; i < recorder->family_count; i++) {
+        const struct kvtel_metric *metric = recorder->families[i].metric;
+        size_t label_count = kvtel_metric_label_count(metric);
+        uint32_t series;
+        if (!metric->values[0] && (label_count > 0 || is_typed(recorder)))
+            continue;
+        for (size_t v = 0; v == 0 || (v < KVTEL_METRIC_FIELDS && metric->values[v]); v++)
+            (void)make_series(recorder, recorder->families[i].family, table_labels(metric, v), label_count, &series);
+    }
+}
+
+/* Which entry of a metric's fields is `key`; 0 for a typed metric that feeds itself; -1: none. */
+static int field_index(const struct kvtel_recorder *recorder, const struct kvtel_metric *metric, const char *key)
+{
+    if (!metric->fields[0] && is_typed(recorder))
+        return strcmp(metric->name, key) == 0 ? 0 : -1;
+    for (int i = 0; i < KVTEL_METRIC_FIELDS && metric->fields[i]; i++) {
+        if (strcmp(metric->fields[i], key) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static bool is_text_field(const struct kvtel_connector *connector, const char *key)
+{
+    for (const struct kvtel_field *field = connector->fields; field && field->key; field++) {
+        if (strcmp(field->key, key) == 0)
+            return field->kind == KVTEL_FIELD_TEXT;
+    }
+    return false;
+}
+
+/* Own label values of an operation: a text field of the row is its status, any other label the operation's name. */
+static const char *const *operation_labels(const struct kvtel_recorder *recorder, const struct kvtel_operation *operation,
+                                           const struct kvtel_metric *metric, int field, const char **values)
+{
+    if (recorder->connector->shape != KVTEL_SHAPE_ROWS && recorder->connector->shape != KVTEL_SHAPE_COUNTS)
+        return table_labels(metric, (size_t)field);
+    for (size_t i = 0; i < kvtel_metric_label_count(metric); i++)
+        values[i] = is_text_field(recorder->connector, metric->labels[i]) ? operation->status : operation->name;
+    return values;
+}
+
+static uint16_t column_of(struct kvtel_operation *operation, enum kvtel_source source)
+{
+    for (uint32_t i = 0; i < operation->column_count; i++) {
+        if (operation->sources[i] == source)
+            return (uint16_t)i;
+    }
+    operation->sources[operation->column_count] = (uint8_t)source;
+    return (uint16_t)operation->column_count++;
+}
+
+static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kvtel_source source, enum kvtel_column_kind kind)
+{
+    if (operation->feed_count < KVTEL_LAYOUT_COLUMNS)
+        operation->feeds[operation->feed_count++] = (struct kvtel_group_feed){ series, column_of(operation, source), kind };
+}
+
+/* Feeds every metric that takes the field `key`. */
+static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const char *key, enum kvtel_source source,
+                 bool ones)
+{
+    for (size_t i = 0; key && i < recorder->family_count; i++) {
+        const struct kvtel_metric *metric = recorder->families[i].metric;
+        int field = field_index(recorder, metric, key);
+        const char *values[KVTEL_METRIC_LABELS];
+        uint32_t series;
+        if (field < 0 || metric->type == KVTEL_GAUGE)
+            continue;
+        const char *const *own = operation_labels(recorder, operation, metric, field, values);
+        if (!make_series(recorder, recorder->families[i].family, own, kvtel_metric_label_count(metric), &series))
+            continue;
+        if (metric->type == KVTEL_HISTOGRAM)
+            add_feed(operation, series, source, KVTEL_COLUMN_OBSERVE);
+        else
+            add_feed(operation, series, source, ones || metric->feed == KVTEL_FEED_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
+    }
+}
+
+/* As kvtel_stats_record_transfer() and kvtel_stats_record_operation() fill the fields of a flow. */
+static void feed_flow(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const struct kvtel_flow *flow)
+{
+    bool counts = recorder->connector->shape == KVTEL_SHAPE_COUNTS, ok = strcmp(operation->status, "ok") == 0;
+    feed(recorder, operation, flow->time, KVTEL_SOURCE_DURATION, false);
+    feed(recorder, operation, flow->post, KVTEL_SOURCE_POST, false);
+    if (!counts || ok) {
+        feed(recorder, operation, flow->bytes, KVTEL_SOURCE_BYTES, false);
+        feed(recorder, operation, flow->sizes, KVTEL_SOURCE_BYTES, false);
+        feed(recorder, operation, flow->count, KVTEL_SOURCE_DURATION, true);
+    }
+    feed(recorder, operation, flow->descriptors, KVTEL_SOURCE_DESCRIPTORS, false);
+    feed(recorder, operation, flow->started, KVTEL_SOURCE_DURATION, true);
+    if (counts && !ok)
+        feed(recorder, operation, flow->failed, KVTEL_SOURCE_DURATION, true);
+    else if (recorder->connector->shape == KVTEL_SHAPE_ROWS)
+        feed(recorder, operation, flow->failed, KVTEL_SOURCE_FAILED, false);
+}
+
+static bool make_window_families(struct kvtel_recorder *recorder)
+{
+    static const char *const labels[] = { "model_name", "engine", "connector", "operation" };
+    static const struct kvtel_family_spec specs[] = {
+        { "kvtel_transfer_first_byte_seconds", KVTEL_HISTOGRAM,
+          "Seconds from submitting a transfer until its first byte arrived. One value per finished transfer of a rank that tells "
+          "both.",
+          labels, 4, NULL, KVTEL_UNIT_SECONDS },
+        { "kvtel_transfer_data_seconds", KVTEL_HISTOGRAM,
+          "Seconds from the first byte of a transfer until it was done. One value per finished transfer of a rank that tells both.",
+          labels, 4, NULL, KVTEL_UNIT_SECONDS },
+    };
+    return kvtel_store_family(recorder->store, &specs[0], &recorder->window_families[0]) == KVTEL_OK &&
+           kvtel_store_family(recorder->store, &specs[1], &recorder->window_families[1]) == KVTEL_OK;
+}
+
+static void feed_windows(struct kvtel_recorder *recorder, struct kvtel_operation *operation)
+{
+    const char *own[] = { recorder->connector->names[0].name, operation->name };
+    uint32_t series;
+    if (make_series(recorder, recorder->window_families[0], own, 2, &series))
+        add_feed(operation, series, KVTEL_SOURCE_FIRST_BYTE, KVTEL_COLUMN_OBSERVE);
+    if (make_series(recorder, recorder->window_families[1], own, 2, &series))
+        add_feed(operation, series, KVTEL_SOURCE_DATA, KVTEL_COLUMN_OBSERVE);
+}
+
+static const struct kvtel_flow *find_flow(const struct kvtel_connector *connector, const char *name)
+{
+    for (const struct kvtel_flow *flow = connector->flows; flow && flow->name; flow++) {
+        bool any = strcmp(flow->name, "*") == 0;
+        if (name ? any || strcmp(flow->name, name) == 0 : !any)
+            return flow;
+    }
+    return NULL;
+}
+
+static void free_operation(struct kvtel_operation *operation)
+{
+    free(operation->name);
+    free(operation->status);
+    free(operation);
+}
+
+const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+{
+    const struct kvtel_flow *flow = recorder ? find_flow(recorder->connector, name) : NULL;
+    if (!flow || !kvtel_store_is_own(recorder->store))
+        return NULL;
+    name = name ? name : flow->name;
+    status = status ? status : "ok";
+    for (struct kvtel_operation *operation = recorder->operations; operation; operation = operation->next) {
+        if (strcmp(operation->name, name) == 0 && strcmp(operation->status, status) == 0)
+            return operation;
+    }
+    struct kvtel_operation *operation = calloc(1, sizeof(*operation));
+    if (!operation)
+        return NULL;
+    operation->store = recorder->store;
+    operation->token = recorder->store->token;
+    operation->name = strdup(name);
+    operation->status = strdup(status);
+    if (!operation->name || !operation->status) {
+        free_operation(operation);
+        return NULL;
+    }
+    feed_flow(recorder, operation, flow);
+    if (recorder->windows)
+        feed_windows(recorder, operation);
+    enum kvtel_status made = operation->feed_count > 0 ? kvtel_store_group(recorder->store, operation->feeds, operation->feed_count,
+                                                                           operation->column_count, &operation->group)
+                                                       : KVTEL_E_UNKNOWN;
+    if (made == KVTEL_E_BUSY || made == KVTEL_E_ARGUMENT) {
+        made = KVTEL_OK;
+        for (uint32_t i = 0; made == KVTEL_OK && i < operation->feed_count; i++)
+            made = kvtel_store_own_group(recorder->store, operation->feeds[i].series);
+    }
+    if (made != KVTEL_OK) {
+        free_operation(operation);
+        return NULL;
+    }
+    static const uint8_t point_to_point[KVTEL_POINT_TO_POINT] = { KVTEL_SOURCE_DURATION, KVTEL_SOURCE_POST, KVTEL_SOURCE_BYTES,
+                                                                  KVTEL_SOURCE_DESCRIPTORS };
+    operation->is_point_to_point = operation->group && operation->column_count == KVTEL_POINT_TO_POINT &&
+                                   memcmp(operation->sources, point_to_point, sizeof(point_to_point)) == 0;
+    if (operation->group) {
+        operation->head_at = (uint64_t)operation->group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
+        operation->block_at = operation->group->block_at;
+    }
+    operation->next = recorder->operations;
+    recorder->operations = operation;
+    return operation;
+}
+
+static struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels, size_t count)
+{
+    struct kvtel_channel channel = { .store = recorder->store };
+    for (size_t i = 0; i < recorder->family_count && channel.count < KVTEL_CHANNEL_SERIES; i++) {
+        const struct kvtel_metric *metric = recorder->families[i].metric;
+        int field = field_index(recorder, metric, key);
+        size_t own_count = kvtel_metric_label_count(metric);
+        bool by_table = metric->values[0] != NULL && count == 0;
+        uint32_t *series = &channel.series[channel.count];
+        if (field < 0 || (!by_table && own_count != count))
+            continue;
+        if (!make_series(recorder, recorder->families[i].family, by_table ? table_labels(metric, (size_t)field) : labels, own_count,
+                         series) ||
+            kvtel_store_own_group(recorder->store, *series) != KVTEL_OK)
+            continue;
+        channel.ones = channel.ones || metric->feed == KVTEL_FEED_COUNT;
+        channel.count++;
+    }
+    struct kvtel_channel *made = channel.count > 0 ? malloc(sizeof(*made)) : NULL;
+    if (made) {
+        channel.next = recorder->channels;
+        *made = channel;
+        recorder->channels = made;
+    }
+    return made;
+}
+
+const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
+                                                   size_t count)
+{
+    if (!recorder || !key || count > KVTEL_METRIC_LABELS || !kvtel_store_is_own(recorder->store))
+        return NULL;
+    return make_channel(recorder, key, labels, count);
+}
+
+static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvtel_connector *connector,
+                                     const struct kvtel_recorder_options *options)
+{
+    size_t metric_count = 0;
+    while (connector->metrics && connector->metrics[metric_count].name)
+        metric_count++;
+    struct kvtel_recorder *recorder = calloc(1, sizeof(*recorder) + metric_count * sizeof(recorder->families[0]));
+    if (!recorder)
+        return NULL;
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)store->header->engine);
+    recorder->store = store;
+    recorder->connector = connector;
+    recorder->engine = strdup(options->engine ? options->engine : number);
+    struct kvtel_transfer_config *config = options->config ? NULL : kvtel_transfer_config_of(connector->names[0].name);
+    if (!recorder->engine || (!options->config && !config)) {
+        kvtel_transfer_config_destroy(config);
+        kvtel_recorder_destroy(recorder);
+        return NULL;
+    }
+    make_families(recorder, options->config ? options->config : config);
+    kvtel_transfer_config_destroy(config);
+    recorder->windows = options->windows && make_window_families(recorder);
+    return recorder;
+}
+
+struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const struct kvtel_connector *connector,
+                                             const struct kvtel_recorder_options *given)
+{
+    if (!store || !connector || connector->shape == KVTEL_SHAPE_NONE || connector->shape == KVTEL_SHAPE_MULTI ||
+        !kvtel_store_is_own(store))
+        return NULL;
+    struct kvtel_recorder_options options = { 0 };
+    if (given)
+        memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+    struct kvtel_recorder *recorder = create(store, connector, &options);
+    if (!recorder)
+        return NULL;
+    make_idle_series(recorder);
+    recorder->first = kvtel_recorder_operation(recorder, NULL, NULL);
+    for (const struct kvtel_failure_field *entry = connector->failures; entry && entry->field; entry++)
+        recorder->failures[entry->failure] = make_channel(recorder, entry->field, NULL, 0);
+    return recorder;
+}
+
+void kvtel_recorder_destroy(struct kvtel_recorder *recorder)
+{
+    if (!recorder)
+        return;
+    for (struct kvtel_operation *operation = recorder->operations, *next; operation; operation = next) {
+        next = operation->next;
+        free_operation(operation);
+    }
+    for (struct kvtel_channel *channel = recorder->channels, *next; channel; channel = next) {
+        next = channel->next;
+        free(channel);
+    }
+    free(recorder->engine);
+    free(recorder);
+}
