@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exporter's HTTP front with routes that answer what a test asks for. Ends with its standard input.
+ * http_server [KEY=VALUE...]: listen (repeatable), systemd, config, and the limits by their names in http.h. Prints each address.
+ */
+#include "base/buffer.h"
+#include "cli/serve/gzip.h"
+#include "cli/serve/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST_SOCKETS = 8, MOST_BODY = 64 << 10 };
+
+/* ?size=N: so many bytes of text. */
+static void serve_text(void *context, const struct http_request *request, struct http_response *response)
+{
+    size_t size = 0;
+    (void)context;
+    sscanf(request->query, "size=%zu", &size);
+    response->content_type = KVTEL_CONTENT_TYPE_TEXT;
+    kvtel_buffer_append_text(&response->body, "up 1\n");
+    while (response->body.size < size &&
+           kvtel_buffer_append_text(&response->body, "requests_total{code=\"200\"} 1027\n") == KVTEL_OK)
+        ;
+}
+
+/* ?ms=N: after so long. */
+static void serve_slowly(void *context, const struct http_request *request, struct http_response *response)
+{
+    long ms = 0;
+    (void)context;
+    sscanf(request->query, "ms=%ld", &ms);
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+    response->content_type = "text/plain";
+    kvtel_buffer_append_text(&response->body, "late\n");
+}
+
+/* What was posted, unpacked when it was gzip. */
+static void serve_echo(void *context, const struct http_request *request, struct http_response *response)
+{
+    (void)context;
+    const char *encoding = http_request_header(request, "Content-Encoding");
+    response->content_type = "application/octet-stream";
+    enum kvtel_status status = encoding && strcmp(encoding, "gzip") == 0
+                                   ? gzip_expand(request->body, request->body_size, MOST_BODY, &response->body)
+                                   : kvtel_buffer_append(&response->body, request->body, request->body_size);
+    if (status == KVTEL_OK)
+        return;
+    response->status = status == KVTEL_E_LIMIT ? 413 : 400;
+    kvtel_buffer_append_text(&response->body, kvtel_status_text(status));
+}
+
+static void write_log(void *context, enum web_log_level level, const char *message)
+{
+    static const char *const names[] = { "debug", "info", "warn", "error" };
+    (void)context;
+    fprintf(stderr, "%s: %s\n", names[level], message);
+}
+
+static int fail(const struct kvtel_error *error)
+{
+    fprintf(stderr, "http_server: %s\n", error->message);
+    return 1;
+}
+
+/* Whether `argument` is "name=value". */
+static const char *value_of(const char *argument, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(argument, name, length) == 0 && argument[length] == '=' ? argument + length + 1 : NULL;
+}
+
+static bool read_limit(const char *argument, struct http_limits *limits, struct http_route *routes, size_t count)
+{
+    unsigned header_bytes = 0, max_requests = 0;
+    const struct {
+        const char *name;
+        unsigned *value;
+    } names[] = { { "connections", &limits->connections }, { "connections_per_address", &limits->connections_per_address },
+                  { "header_bytes", &header_bytes },       { "header_ms", &limits->header_ms },
+                  { "body_ms", &limits->body_ms },         { "response_ms", &limits->response_ms },
+                  { "idle_ms", &limits->idle_ms },         { "max_requests", &max_requests } };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (value_of(argument, names[i].name)) {
+            *names[i].value = (unsigned)atoi(value_of(argument, names[i].name));
+            limits->header_bytes = header_bytes ? header_bytes : limits->header_bytes;
+            for (size_t j = 0; max_requests && j < count; j++)
+                routes[j].max_requests = max_requests;
+            return true;
+        }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct http_route routes[] = {
+        { .path = "/metrics", .methods = HTTP_GET, .handler = serve_text },
+        { .path = "/slow", .methods = HTTP_GET, .handler = serve_slowly },
+        { .path = "/echo", .methods = HTTP_GET | HTTP_POST, .handler = serve_echo, .max_body = MOST_BODY },
+    };
+    struct listen_socket own[MOST_SOCKETS], *sockets = own, *handed = NULL;
+    struct http_options options = { .routes = routes, .route_count = 3, .log = { .write = write_log } };
+    struct kvtel_error error = { 0 };
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (int i = 1; i < argc; i++) {
+        const char *address = value_of(argv[i], "listen");
+        if (value_of(argv[i], "config")) {
+            options.web_config = value_of(argv[i], "config");
+        } else if (address && options.socket_count < MOST_SOCKETS) {
+            if (listen_open(address, &sockets[options.socket_count], &error) != KVTEL_OK)
+                return fail(&error);
+            options.socket_count++;
+        } else if (strcmp(argv[i], "systemd") == 0) {
+            if (listen_systemd(&handed, &options.socket_count, &error) != KVTEL_OK)
+                return fail(&error);
+            sockets = handed;
+        } else if (!read_limit(argv[i], &options.limits, routes, options.route_count)) {
+            fprintf(stderr, "http_server: %s is unknown\n", argv[i]);
+            return 2;
+        }
+    }
+    options.sockets = sockets;
+    struct http *http = http_start(&options, &error);
+    if (!http)
+        return fail(&error);
+    for (size_t i = 0; i < options.socket_count; i++)
+        printf("%s\n", sockets[i].address);
+    for (char byte; read(STDIN_FILENO, &byte, 1) > 0;)
+        printf("%u connections\n", http_connections(http));
+    http_stop(http);
+    free(handed);
+    return 0;
+}
