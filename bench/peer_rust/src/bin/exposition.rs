@@ -7,7 +7,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Hi
 use prometheus_client::registry::Registry;
 
 const ENGINES: u32 = 1000;
-const TRANSFERS: u32 = 64;
+const TRANSFERS: u32 = 640;
 const MODEL: &str = "meta-llama/Llama-3.1-70B-Instruct";
 const HELP: &str = "Text about as long as a real help text is, with its unit and window, and what it counts";
 
