@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text format, from families made by hand. */
+/* The text format, from families made by hand and from a store. */
 #include "base/buffer.h"
 #include "exposition/text.h"
 
@@ -267,12 +267,60 @@ static void test_no_memory(void **state)
     }
 }
 
+/* A store's snapshot, whole; without memory the buffer stays as it was, whichever family it was that found none. */
+static void test_snapshot(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_lane *lane;
+    uint32_t family, series;
+    assert_non_null(store);
+    assert_non_null(snapshot);
+    assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
+    const double explicit_bounds[] = { 0.005, 1 };
+    const struct kvtel_family_spec specs[] = {
+        { "c_events", KVTEL_COUNTER, "Events.", STRINGS("z", "a"), 2, NULL, KVTEL_UNIT_COUNT },
+        { "h_seconds", KVTEL_HISTOGRAM, "H.", NULL, 0, &(const struct kvtel_buckets){ explicit_bounds, 2 }, KVTEL_UNIT_SECONDS },
+    };
+    assert_int_equal(kvtel_store_family(store, &specs[0], &family), KVTEL_OK);
+    assert_int_equal(kvtel_store_series(store, family, STRINGS("1", "2"), 2, &series), KVTEL_OK);
+    assert_true(kvtel_lane_increase(lane, series, 2097152));
+    assert_int_equal(kvtel_store_family(store, &specs[1], &family), KVTEL_OK);
+    assert_int_equal(kvtel_store_series(store, family, NULL, 0, &series), KVTEL_OK);
+    assert_int_equal(kvtel_lane_observe(lane, series, (const double[]){ 0.005, 0.25, 64 }, 3), 3);
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+
+    const char *expected =
+        "before\n"
+        "# HELP c_events_total Events.\n# TYPE c_events_total counter\n"
+        "c_events_total{a=\"2\",z=\"1\"} 2.097152e+06\n"
+        "# HELP h_seconds H.\n# TYPE h_seconds histogram\n"
+        "h_seconds_bucket{le=\"0.005\"} 1.0\nh_seconds_bucket{le=\"1.0\"} 2.0\nh_seconds_bucket{le=\"+Inf\"} 3.0\n"
+        "h_seconds_count 3.0\nh_seconds_sum 64.255\n";
+    enum kvtel_status status = KVTEL_E_NOMEM;
+    for (size_t n = 1; status != KVTEL_OK; n++) {
+        struct kvtel_buffer buffer = { 0 };
+        assert_int_equal(kvtel_buffer_append_text(&buffer, "before\n"), KVTEL_OK);
+        allocations = 0;
+        failing = n;
+        status = kvtel_exposition_text(snapshot, &buffer);
+        failing = 0;
+        assert_int_equal(buffer.size, status == KVTEL_OK ? strlen(expected) : 7);
+        assert_memory_equal(buffer.bytes, expected, buffer.size);
+        kvtel_buffer_free(&buffer);
+    }
+    kvtel_lane_close(lane);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counter),          cmocka_unit_test(test_gauge),        cmocka_unit_test(test_histogram_labels),
         cmocka_unit_test(test_histogram_ranges), cmocka_unit_test(test_label_values), cmocka_unit_test(test_long_label_values),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
