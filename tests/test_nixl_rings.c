@@ -306,7 +306,7 @@ static void rings_cool_and_warm(void **state)
     run(f, SECOND);
     assert_true(value_of(f, "nixl_requests", "rx") == 1);
     assert_true(kvtel_nixl_rings_at(f->rings, 0).ring->fd >= 0);
-    assert_in_range(kvtel_nixl_rings_poll(f->rings, f->now_ns), 1, SECOND / 10);
+    assert_in_range(kvtel_nixl_rings_poll(f->rings, f->now_ns), 1, SECOND / 4);
     assert_true(value_of(f, "kvtel_nixl_ring_restarts", NULL) == 0);
     agent_end(&agent);
 }

@@ -23,8 +23,8 @@ enum { MAX_RINGS = 10000, MAX_WARM = 256, MAX_DEPTH = 4, BATCH = 256 };
 static const uint64_t SECOND = 1000000000;
 static const uint64_t WARM_NS = 300 * UINT64_C(1000000000);
 static const uint64_t SAY_NS = 10 * UINT64_C(1000000000);
-static const uint64_t DEFAULT_INTERVAL_NS = 20000000;
-static const uint64_t SCAN_SHARE = 100; /* of its time at most one part is spent on listing the folder */
+static const uint64_t DEFAULT_INTERVAL_NS = 50000000; /* half of what NIXL waits between two writes to its ring */
+static const uint64_t SCAN_SHARE = 100;               /* of its time at most one part is spent on listing the folder */
 
 struct entry {
     char *name;
@@ -34,6 +34,7 @@ struct entry {
     uint64_t active_ns; /* last events, or where there were none: last change of the file */
     uint64_t due_ns;    /* warm: of the next look */
     bool warm, seen;
+    bool filling; /* a quarter of its room or more was used at the last look */
     bool said;
     enum kvtel_nixl_state said_state;
     uint64_t said_ns;
@@ -194,11 +195,14 @@ static void take_all(struct kvtel_nixl_rings *rings, struct entry *entry, const 
     struct kvtel_nixl_ring *ring = &entry->ring;
     if (ring->restarts != before->restarts)
         set_memory(rings, entry, 0);
+    uint64_t taken = 0;
     size_t count;
     while ((count = kvtel_nixl_ring_take(ring, events, BATCH)) > 0) {
+        taken += count;
         set_memory(rings, entry, entry->memory + kvtel_nixl_metrics_count(&rings->metrics, &entry->agent, events, count));
         entry->active_ns = now_ns;
     }
+    entry->filling = taken > ring->capacity / 4;
     struct kvtel_lane *lane = rings->metrics.lane;
     const uint32_t *totals = rings->metrics.totals;
     kvtel_lane_increase(lane, totals[KVTEL_NIXL_TOTAL_FULL], (double)(ring->fulls - before->fulls));
@@ -237,8 +241,10 @@ static void schedule(struct kvtel_nixl_rings *rings, struct entry *entry, uint64
     if (!entry->warm)
         rings->warm[rings->warm_count++] = entry;
     entry->warm = true;
-    if (idle_ns > SECOND)
-        interval_ns *= 5;
+    if (entry->filling)
+        interval_ns = interval_ns / 10 + 1;
+    else if (idle_ns > SECOND)
+        interval_ns *= 4;
     entry->due_ns = (now_ns / interval_ns + 1) * interval_ns; /* all rings at the same moments: one waking for all */
 }
 

@@ -17,8 +17,9 @@ struct kvtel_nixl_rings_options {
     const char *folder;        /* NIXL_TELEMETRY_DIR of the agents; need not exist yet */
     struct kvtel_store *store; /* outlives the rings */
     bool agent_label;          /* series for each agent */
-    uint64_t interval_ns;      /* between two looks at a ring that is in use; 0: 20 ms */
-    kvtel_nixl_say_fn say;     /* may be NULL */
+    /* Between two looks at a ring in use; 0: 50 ms. Longer while nothing is found, shorter while a ring fills. */
+    uint64_t interval_ns;
+    kvtel_nixl_say_fn say; /* may be NULL */
     void *context;
 };
 
