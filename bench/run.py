@@ -45,12 +45,16 @@ def python_peers():
 
 
 def built_programs(build):
-    """Ours first, then the peers that CMake built."""
-    programs = [path for path in sorted((build / "bench").glob("*")) if path.is_file() and os.access(path, os.X_OK)]
-    ours = [[path] for path in programs if path.name.startswith("bench_")]
-    if not ours:
-        sys.exit(f"bench: no bench_* in {build / 'bench'}: build first")
-    return ours + [[path] for path in programs if path.name.startswith("peer_")]
+    """Ours first, then the peers that CMake could build."""
+    ours = [build / "bench" / source.stem for source in sorted(HERE.glob("bench_*.c"))]
+    missing = [path.name for path in ours if not path.is_file()]
+    if missing:
+        sys.exit(f"bench: not built in {build}: {', '.join(missing)}")
+    peers = [build / "bench" / source.stem for source in sorted(HERE.glob("peer_*.cpp"))]
+    absent = [path.name for path in peers if not path.is_file()]
+    if absent:
+        note(f"not built (prometheus-cpp is not installed?): {', '.join(absent)}")
+    return [[path] for path in ours + peers if path.is_file()]
 
 
 def figures_of(command):
