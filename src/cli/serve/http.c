@@ -433,6 +433,7 @@ static enum kvtel_status prepare(struct http *http, const struct http_options *o
 {
     http->routes = options->routes;
     http->route_count = options->route_count;
+    http->rate = (struct rate_limit)RATE_LIMIT_INIT;
     http->watch = web_watch_open(options->web_config, &options->log, error);
     if (!http->watch)
         return error->status;

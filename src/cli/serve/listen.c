@@ -28,7 +28,7 @@ static enum kvtel_status split(const char *address, struct parts *parts, struct 
     const char *colon = strrchr(address, ':');
     if (strncmp(address, "vsock://", 8) == 0 || strncmp(address, "unix:", 5) == 0)
         return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": only TCP is supported; write host:port", address);
-    if (!colon)
+    if (!colon || address[strlen(address) - 1] == ']')
         return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": no port; write host:port, or :port for all addresses",
                           address);
     const char *host = address, *end = colon;

@@ -15,12 +15,13 @@ static struct web_config *config_of(struct yaml_reader *reader)
     return reader->target;
 }
 
-/* Makes room for one more element of `size` bytes; NULL with the error set. The array doubles at powers of two. */
+/* Makes room for one more element of `size` bytes; NULL with the error set. The array doubles at powers of two. No sum overflows:
+ * there are fewer elements than bytes in a file. */
 static void *grow(struct yaml_reader *reader, void *array, size_t count, size_t size)
 {
     if (count & (count - 1))
         return array;
-    void *grown = reallocarray(array, count ? count * 2 : 1, size);
+    void *grown = realloc(array, (count ? count * 2 : 1) * size);
     if (!grown)
         kvtel_fail(reader->error, KVTEL_E_NOMEM, 0, "out of memory");
     return grown;

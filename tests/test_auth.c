@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Basic authentication. Starts threads with pthread_create. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <gnutls/gnutls.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "cli/serve/auth.h"
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+/* Hashes by libxcrypt's crypt() as Python calls it, salt abcdefghijklmnopqrstuu. */
+static const char users[] = "basic_auth_users:\n"
+                            "  alice: $2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
+                            "  a: $2a$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
+                            "  x: $2x$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
+                            "  'y': $2y$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
+                            "  first: $2$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
+                            "  long: $2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i\n"
+                            "  \"\\xE4\": $2b$04$abcdefghijklmnopqrstuukt5gEdxhyYU8q7nPVxOXoWsXfLuYbs6\n"
+                            "  slow: $2b$14$abcdefghijklmnopqrstuuu3YKPHzv.du08CUZBfOZF3yKt5yjPLm\n"
+                            "  empty: $2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq\n";
+
+#define LONGEST "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+struct fixture {
+    struct auth *auth;
+    struct web_config *config;
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fixture->auth = auth_create();
+    assert_non_null(fixture->auth);
+    assert_int_equal(web_config_parse(users, sizeof users - 1, &fixture->config, NULL), KVTEL_OK);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    auth_destroy(fixture->auth);
+    web_config_destroy(fixture->config);
+    free(fixture);
+    return 0;
+}
+
+/* "user:password" as a header; the caller frees it. */
+static char *header(const char *plain, size_t size)
+{
+    gnutls_datum_t in = { (unsigned char *)plain, (unsigned)size }, out = { 0 };
+    assert_int_equal(gnutls_base64_encode2(&in, &out), 0);
+    char *text = malloc(out.size + 7);
+    assert_non_null(text);
+    snprintf(text, out.size + 7, "Basic %.*s", (int)out.size, (char *)out.data);
+    gnutls_free(out.data);
+    return text;
+}
+
+static enum auth_result check(struct fixture *fixture, const char *plain, size_t size)
+{
+    char *text = header(plain, size);
+    enum auth_result result = auth_check(fixture->auth, fixture->config, text);
+    free(text);
+    return result;
+}
+
+static const struct {
+    const char *plain;
+    size_t size; /* 0: strlen */
+    enum auth_result result;
+} credentials[] = {
+    { "alice:open sesame", 0, AUTH_GOOD },
+    { "a:open sesame", 0, AUTH_GOOD },
+    { "x:open sesame", 0, AUTH_GOOD },
+    { "y:open sesame", 0, AUTH_GOOD },
+    { "first:open sesame", 0, AUTH_GOOD },
+    { "\xc3\xa4:p\xc3\xa4ss:w\xc3\xb6rd", 0, AUTH_GOOD },
+    { "empty:", 0, AUTH_GOOD },
+    { "long:" LONGEST, 0, AUTH_GOOD },
+    { "long:" LONGEST "more", 0, AUTH_GOOD }, /* bcrypt ends at 72 bytes */
+    { "alice:open sesam", 0, AUTH_BAD },
+    { "alice:", 0, AUTH_BAD },
+    { "Alice:open sesame", 0, AUTH_BAD },
+    { "alice\0:open sesame", 18, AUTH_BAD },
+    { "alice:open sesame\0", 18, AUTH_BAD },
+    { "alice:open sesame\0x", 19, AUTH_BAD },
+    { "empty:\0", 7, AUTH_BAD },
+    { "mallory:open sesame", 0, AUTH_BAD },
+    { ":", 0, AUTH_BAD },
+    { "alice", 0, AUTH_BAD },
+};
+
+static void passwords(void **state)
+{
+    for (int round = 0; round < 2; round++) /* computed, then remembered */
+        for (size_t i = 0; i < COUNT(credentials); i++) {
+            size_t size = credentials[i].size ? credentials[i].size : strlen(credentials[i].plain);
+            if (check(*state, credentials[i].plain, size) != credentials[i].result)
+                fail_msg("%s", credentials[i].plain);
+        }
+}
+
+static void malformed_headers(void **state)
+{
+    static const char *const headers[] = { NULL,
+                                           "",
+                                           "Basic",
+                                           "Basic ",
+                                           "Basic =",
+                                           "Basic YWxpY2U",
+                                           "Bearer YWxpY2U6b3BlbiBzZXNhbWU=",
+                                           "BasicYWxpY2U6b3BlbiBzZXNhbWU=",
+                                           "Basic YWxpY2U6b3BlbiBzZXNhbWU",
+                                           "Basic \xff\xff\xff\xff" };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < COUNT(headers); i++)
+        assert_int_equal(auth_check(fixture->auth, fixture->config, headers[i]), AUTH_BAD);
+    assert_int_equal(auth_check(fixture->auth, fixture->config, "bAsIc YWxpY2U6b3BlbiBzZXNhbWU="), AUTH_GOOD);
+    struct web_config *open = NULL;
+    assert_int_equal(web_config_parse("", 0, &open, NULL), KVTEL_OK);
+    assert_int_equal(auth_check(fixture->auth, open, NULL), AUTH_GOOD);
+    web_config_destroy(open);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* A result that is remembered costs no bcrypt, and guesses do not push it out. */
+static void remembered(void **state)
+{
+    char guess[32];
+    double began = seconds();
+    assert_int_equal(check(*state, "slow:slow", 9), AUTH_GOOD);
+    double first = seconds() - began;
+    for (int i = 0; i < 150; i++) {
+        snprintf(guess, sizeof guess, "alice:guess %d", i);
+        assert_int_equal(check(*state, guess, strlen(guess)), AUTH_BAD);
+    }
+    began = seconds();
+    assert_int_equal(check(*state, "slow:slow", 9), AUTH_GOOD);
+    assert_true(seconds() - began < first / 10);
+}
+
+/* Another hash for the same user makes the old password bad at once. */
+static void changed_hash(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char text[] = "basic_auth_users: {alice: $2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq}";
+    assert_int_equal(check(fixture, "alice:open sesame", 17), AUTH_GOOD);
+    web_config_destroy(fixture->config);
+    fixture->config = NULL;
+    assert_int_equal(web_config_parse(text, sizeof text - 1, &fixture->config, NULL), KVTEL_OK);
+    assert_int_equal(check(fixture, "alice:open sesame", 17), AUTH_BAD);
+    assert_int_equal(check(fixture, "alice:", 6), AUTH_GOOD);
+    assert_int_equal(check(fixture, "a:open sesame", 13), AUTH_BAD);
+}
+
+struct waiter {
+    struct fixture *fixture;
+    atomic_int started, done;
+    enum auth_result result;
+};
+
+static void *wait_for_bcrypt(void *argument)
+{
+    struct waiter *waiter = argument;
+    atomic_store(&waiter->started, 1);
+    waiter->result = check(waiter->fixture, "slow:slow", 9);
+    atomic_store(&waiter->done, 1);
+    return NULL;
+}
+
+/* While one client's bcrypt runs, a remembered one does not wait. Of several with the same password one computes. */
+static void slow_does_not_block_known(void **state)
+{
+    struct waiter waiters[4];
+    pthread_t threads[COUNT(waiters)];
+    assert_int_equal(check(*state, "alice:open sesame", 17), AUTH_GOOD);
+    double began = seconds();
+    for (size_t i = 0; i < COUNT(waiters); i++) {
+        waiters[i].fixture = *state;
+        atomic_init(&waiters[i].started, 0);
+        atomic_init(&waiters[i].done, 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_bcrypt, &waiters[i]), 0);
+    }
+    while (!atomic_load(&waiters[0].started))
+        ;
+    int passed = 0;
+    while (!atomic_load(&waiters[0].done)) {
+        assert_int_equal(check(*state, "alice:open sesame", 17), AUTH_GOOD);
+        passed++;
+    }
+    double one = seconds() - began;
+    for (size_t i = 0; i < COUNT(waiters); i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(waiters[i].result, AUTH_GOOD);
+    }
+    assert_true(passed > 10);
+    assert_true(seconds() - began < 3 * one);
+}
+
+static void stopped(void **state)
+{
+    struct fixture *fixture = *state;
+    auth_stop(fixture->auth);
+    assert_int_equal(check(fixture, "alice:open sesame", 17), AUTH_BUSY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(passwords, setup, teardown),
+        cmocka_unit_test_setup_teardown(malformed_headers, setup, teardown),
+        cmocka_unit_test_setup_teardown(remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(changed_hash, setup, teardown),
+        cmocka_unit_test_setup_teardown(slow_does_not_block_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopped, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

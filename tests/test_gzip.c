@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip: what Accept-Encoding asks for, there and back, and what does not unpack. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "cli/serve/gzip.h"
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static const struct {
+    const char *header;
+    bool accepted;
+} headers[] = {
+    { NULL, false },
+    { "", false },
+    { "gzip", true },
+    { "GZip", true },
+    { "x-gzip", true },
+    { "deflate, gzip;q=1.0, *;q=0.5", true },
+    { "gzip;q=0", false },
+    { "gzip; q=0.000", false },
+    { "gzip;q=0.001", true },
+    { "gzip;q=0.5, identity;q=0.6", false },
+    { "gzip;q=0.5, identity;q=0.5", true },
+    { "identity", false },
+    { "*", true },
+    { "*;q=0", false },
+    { "*;q=0, gzip", true },
+    { "gzip;q=0, *", false },
+    { "br, zstd", false },
+    { "gzipped", false },
+    { "gzip;q=2", false },
+    { "gzip;q=1.5", false },
+    { "gzip;q=0.1234", false },
+    { "gzip;q=", false },
+    { "gzip;level=9", false },
+    { " ,, \tgzip \t; q=1 ,", true },
+};
+
+static void negotiation(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(headers); i++)
+        if (gzip_is_accepted(headers[i].header) != headers[i].accepted)
+            fail_msg("\"%s\"", headers[i].header ? headers[i].header : "none");
+}
+
+static void there_and_back(void **state)
+{
+    struct kvtel_buffer plain = { 0 }, packed = { 0 }, back = { 0 };
+    (void)state;
+    for (int i = 0; i < 50000; i++)
+        assert_int_equal(kvtel_buffer_printf(&plain, "requests_total{code=\"%d\"} %d\n", i % 600, i), KVTEL_OK);
+    assert_int_equal(gzip_compress(plain.bytes, plain.size, &packed), KVTEL_OK);
+    assert_true(packed.size < plain.size / 4);
+    assert_int_equal(gzip_expand(packed.bytes, packed.size, plain.size, &back), KVTEL_OK);
+    assert_int_equal(back.size, plain.size);
+    assert_memory_equal(back.bytes, plain.bytes, plain.size);
+
+    /* One byte less is too little room, and nothing is left behind. */
+    assert_int_equal(gzip_expand(packed.bytes, packed.size, plain.size - 1, &back), KVTEL_E_LIMIT);
+    assert_int_equal(back.size, plain.size);
+    back.size = 0;
+    assert_int_equal(gzip_expand(packed.bytes, packed.size - 1, plain.size, &back), KVTEL_E_TRUNCATED);
+    assert_int_equal(gzip_expand(packed.bytes, 0, plain.size, &back), KVTEL_E_TRUNCATED);
+    assert_int_equal(gzip_expand(plain.bytes, plain.size, plain.size, &back), KVTEL_E_SYNTAX);
+    packed.bytes[packed.size - 5] ^= 1; /* in the checksum */
+    assert_int_equal(gzip_expand(packed.bytes, packed.size, plain.size, &back), KVTEL_E_SYNTAX);
+    assert_int_equal(back.size, 0);
+    kvtel_buffer_free(&plain);
+    kvtel_buffer_free(&packed);
+    kvtel_buffer_free(&back);
+}
+
+static void members(void **state)
+{
+    struct kvtel_buffer packed = { 0 }, back = { 0 };
+    (void)state;
+    assert_int_equal(gzip_compress("one ", 4, &packed), KVTEL_OK);
+    assert_int_equal(gzip_compress("", 0, &packed), KVTEL_OK);
+    assert_int_equal(gzip_compress("two", 3, &packed), KVTEL_OK);
+    assert_int_equal(gzip_expand(packed.bytes, packed.size, 100, &back), KVTEL_OK);
+    assert_int_equal(back.size, 7);
+    assert_memory_equal(back.bytes, "one two", 7);
+    kvtel_buffer_free(&packed);
+    kvtel_buffer_free(&back);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(negotiation),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(members),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
