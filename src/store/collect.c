@@ -173,36 +173,47 @@ static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *
     return total;
 }
 
-/* What was folded, and the pending rows; of the block that a fold is under way with, the first values are in the bins already. */
+/* Adds the pending rows; of the block that a fold is under way with, the first `in_bins` values are in the bins already. */
+static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint64_t in_bins, struct kvtel_collected *series)
+{
+    uint64_t found[KVTEL_BLOCK_ROWS], count = 0, lowest = UINT64_MAX, highest = 0;
+    uint64_t pending = pending_rows(try, i);
+    const uint64_t *column = try->rows + try->feeds[i].column;
+    for (uint64_t row = 0; row < pending; row++, column += try->group->columns) {
+        double value = kvtel_bits_double(*column);
+        if (!kvtel_is_amount(value))
+            continue;
+        uint64_t bin = kvtel_bins_find(series->layout, kvtel_double_bits(value + 0.0));
+        series->sum += value;
+        lowest = bin < lowest ? bin : lowest;
+        highest = bin > highest ? bin : highest;
+        found[count++] = bin;
+    }
+    if (in_bins > count)
+        return KVTEL_E_FORMAT;
+    if (count > 0 && !kvtel_collected_widen(series, try->arena, (uint32_t)lowest, (uint32_t)highest + 1))
+        return KVTEL_E_NOMEM;
+    series->count += count;
+    for (uint64_t k = in_bins; k < count; k++)
+        series->bins[found[k] - series->first]++;
+    return KVTEL_OK;
+}
+
+/* What was folded, and the pending rows. */
 static enum kvtel_status add_histogram(const struct attempt *try, uint32_t i, const uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
     struct kvtel_collected *series = &try->series[try->feeds[i].series];
-    uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1, pending = pending_rows(try, i);
+    uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1;
     bool memory;
     uint64_t in_bins = add_bins(try, i, bins, series, &memory) - slot[KVTEL_SLOT_COUNT + which];
     if (!memory)
         return KVTEL_E_NOMEM;
-    if (in_bins > (slot[KVTEL_SLOT_SEQ] & 1 ? pending : 0))
+    if (in_bins > 0 && !(slot[KVTEL_SLOT_SEQ] & 1))
         return KVTEL_E_FORMAT;
     series->sum += kvtel_bits_double(slot[KVTEL_SLOT_SUM + which]);
     series->count += slot[KVTEL_SLOT_COUNT + which];
-    for (uint64_t row = 0; row < pending; row++) {
-        double value = kvtel_bits_double(try->rows[row * try->group->columns + try->feeds[i].column]);
-        if (!kvtel_is_amount(value))
-            continue;
-        series->sum += value;
-        series->count++;
-        if (in_bins > 0) {
-            in_bins--;
-            continue;
-        }
-        uint32_t bin = kvtel_bins_find(series->layout, kvtel_double_bits(value + 0.0));
-        if (!kvtel_collected_widen(series, try->arena, bin, bin + 1))
-            return KVTEL_E_NOMEM;
-        series->bins[bin - series->first]++;
-    }
-    return in_bins == 0 ? KVTEL_OK : KVTEL_E_FORMAT;
+    return add_pending(try, i, in_bins, series);
 }
 
 static void add_counter(const struct attempt *try, uint32_t i)

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recording, folding, snapshots and scrapes of stores. */
+#include "record_load.h"
+
+#include <kvtel/reader.h>
+#include <kvtel/recorder.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+enum { STORES = 1000, LANES = 8, FOLDS = 4000, BLOCK = 256 };
+
+static const struct kvtel_transfer *transfers(void)
+{
+    static struct kvtel_transfer made[RECORD_VALUES];
+    struct record_value values[RECORD_VALUES];
+    record_fill(values);
+    for (int i = 0; i < RECORD_VALUES; i++) {
+        made[i].duration_ns = (uint64_t)(values[i].seconds * 1e9 + 0.5);
+        made[i].post_ns = (uint64_t)(values[i].post_seconds * 1e9 + 0.5);
+        made[i].bytes = (uint64_t)values[i].bytes;
+        made[i].descriptors = (uint64_t)values[i].descriptors;
+    }
+    return made;
+}
+
+struct load {
+    struct kvtel_recorder *recorder;
+    const struct kvtel_transfer *transfers;
+};
+
+static void record_window(void *context)
+{
+    const struct load *load = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_transfer(load->recorder, &load->transfers[i % RECORD_VALUES]);
+}
+
+/* The slowest call of each block is the one that folds. Interrupts are not its fault: the slowest of a thousand blocks is left out. */
+static double fold_us(const struct load *load)
+{
+    double *times = calloc(FOLDS, sizeof *times);
+    bench_require(times != NULL, "memory");
+    for (int i = 0; i < FOLDS * BLOCK; i++) {
+        double start = bench_now_ns();
+        (void)kvtel_record_transfer(load->recorder, &load->transfers[i % RECORD_VALUES]);
+        double ns = bench_now_ns() - start;
+        times[i / BLOCK] = ns > times[i / BLOCK] ? ns : times[i / BLOCK];
+    }
+    qsort(times, FOLDS, sizeof *times, bench_compare);
+    double slowest = times[FOLDS - 1 - FOLDS / 1000];
+    free(times);
+    return slowest / 1e3;
+}
+
+static struct kvtel_store *open_store(const char *dir, uint32_t engine)
+{
+    struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir));
+    bench_require(store && kvtel_store_path(store), "a store in shared memory");
+    return store;
+}
+
+/* Eight lanes with one folded block each and some rows that wait. */
+static void fill_lanes(struct kvtel_store *store, struct kvtel_recorder *recorder, const struct kvtel_transfer *made)
+{
+    const struct kvtel_operation *operation = kvtel_recorder_operation(recorder, NULL, NULL);
+    for (int lane_at = 0; lane_at < LANES; lane_at++) {
+        struct kvtel_lane *lane;
+        bench_require(kvtel_lane_open(store, &lane) == KVTEL_OK, "a lane");
+        for (int i = 0; i < BLOCK + BLOCK / 2; i++)
+            bench_require(kvtel_lane_record(lane, operation, &made[i % RECORD_VALUES]), "recording");
+    }
+}
+
+struct scrape {
+    struct kvtel_snapshot *snapshot;
+    struct kvtel_store_reader *readers[STORES];
+    int count;
+};
+
+static void scrape_all(void *context)
+{
+    struct scrape *scrape = context;
+    kvtel_snapshot_reset(scrape->snapshot);
+    for (int i = 0; i < scrape->count; i++)
+        bench_require(kvtel_snapshot_add_reader(scrape->snapshot, scrape->readers[i], NULL) == KVTEL_OK, "reading a store");
+}
+
+static void make_stores(struct scrape *scrape, const char *dir, const struct kvtel_transfer *made)
+{
+    struct rlimit files = { STORES + 100, STORES + 100 };
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    for (int i = 0; i < STORES; i++) {
+        struct kvtel_store *store = open_store(dir, (uint32_t)i);
+        struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
+        fill_lanes(store, recorder, made);
+        bench_require(kvtel_store_reader_open(kvtel_store_path(store), &scrape->readers[i], NULL) == KVTEL_OK, "opening a store");
+        (void)unlink(kvtel_store_path(store));
+        kvtel_recorder_destroy(recorder);
+        kvtel_store_close(store);
+    }
+    scrape->count = STORES;
+}
+
+static double kib_of(const struct kvtel_store *store)
+{
+    struct stat status;
+    bench_require(stat(kvtel_store_path(store), &status) == 0, "a file's size");
+    return (double)status.st_blocks / 2;
+}
+
+/* What one more lane takes of the file, and that recording takes no more. */
+static double lane_kib(const char *dir, const struct kvtel_transfer *made)
+{
+    struct kvtel_store *store = open_store(dir, 0);
+    struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
+    struct load load = { recorder, made };
+    double before = kib_of(store);
+    (void)kvtel_record_transfer(recorder, &made[0]);
+    double lane = kib_of(store) - before;
+    for (int i = 0; i < 50; i++)
+        record_window(&load);
+    bench_require(kib_of(store) - before == lane, "a lane of constant size");
+    (void)unlink(kvtel_store_path(store));
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(store);
+    return lane;
+}
+
+static volatile uint64_t clock_sink;
+
+static void read_clock(void *context)
+{
+    (void)context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        clock_sink = kvtel_now_ns();
+}
+
+static void read_ticks(void *context)
+{
+    (void)context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        clock_sink = kvtel_ticks_now();
+}
+
+static void bench_recording(const char *dir, const struct kvtel_transfer *made)
+{
+    struct kvtel_store *store = open_store(dir, 0);
+    struct load load = { kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL), made };
+    double one = record_median_ns(record_window, &load, 1);
+    double two = record_median_ns(record_window, &load, 2);
+    bench_report(RECORD_ROW_ONE, one, "ns", 10);
+    if (two > 0)
+        bench_report(RECORD_ROW_TWO, two, "ns", one > 10 ? one : 10);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    for (int threads = 4; threads <= RECORD_THREADS && threads <= processors; threads *= 2) {
+        char row[64];
+        snprintf(row, sizeof row, "record a NIXL transfer, %d threads", threads);
+        double ns = record_median_ns(record_window, &load, threads);
+        if (ns > 0)
+            bench_report(row, ns, "ns", one > 10 ? one : 10);
+    }
+    bench_report("slowest call, which folds 256 transfers (99.9 %)", fold_us(&load), "us", 5);
+    (void)unlink(kvtel_store_path(store));
+    kvtel_recorder_destroy(load.recorder);
+    kvtel_store_close(store);
+}
+
+int main(void)
+{
+    char dir[] = "/dev/shm/kvtel-bench-XXXXXX";
+    bench_require(mkdtemp(dir) != NULL, "a directory in shared memory");
+    const struct kvtel_transfer *made = transfers();
+    bench_recording(dir, made);
+    bench_report("read CLOCK_MONOTONIC", bench_median_ns(read_clock, NULL) / RECORD_WINDOW, "ns", 0);
+    bench_report("read the tick counter", bench_median_ns(read_ticks, NULL) / RECORD_WINDOW, "ns", 0);
+    bench_report("memory of a lane for NIXL", lane_kib(dir, made), "KiB", 256);
+
+    struct scrape *scrape = calloc(1, sizeof *scrape);
+    bench_require(scrape && (scrape->snapshot = kvtel_snapshot_create()), "memory");
+    make_stores(scrape, dir, made);
+    scrape->count = 1;
+    bench_report("snapshot of a store of 8 lanes", bench_median_ns(scrape_all, scrape) / 1e3, "us", 0);
+    scrape->count = STORES;
+    bench_report("scrape of 1,000 stores of 8 lanes", bench_median_ns(scrape_all, scrape) / 1e6, "ms", 50);
+    for (int i = 0; i < STORES; i++)
+        kvtel_store_reader_close(scrape->readers[i]);
+    kvtel_snapshot_destroy(scrape->snapshot);
+    free(scrape);
+    (void)rmdir(dir);
+    return 0;
+}
