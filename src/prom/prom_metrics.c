@@ -99,6 +99,15 @@ static int label_field(const struct kvtel_connector *table, const char *label)
     return field >= 0 && table->fields[field].kind == KVTEL_FIELD_TEXT ? field : -1;
 }
 
+/* Whether no row before this one has its text. */
+static bool is_first(const struct kvtel_column *texts, size_t row)
+{
+    for (size_t i = 0; i < row; i++)
+        if (texts->values[i].integer == texts->values[row].integer)
+            return false;
+    return true;
+}
+
 /* Rows of one operation that share the text `id` (SIZE_MAX: all rows, there is no text label) into one child. */
 static void observe_rows(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
                          const struct kvtel_group *group, size_t engine, size_t id)
@@ -122,7 +131,8 @@ static void observe_rows(struct generic_metrics *self, const struct metric *metr
         if (texts->values[i].integer == (int64_t)id)
             values[picked.count++].number = kvtel_column_number(source, i);
     const struct kvtel_column *rows = texts ? &picked : source;
-    if (rows->count > 0) {
+    /* A count that an operation lacks is 0, and its series is there. */
+    if (rows->count > 0 || content->table->shape == KVTEL_SHAPE_COUNTS) {
         void *child = NULL;
         for (size_t v = 0; v < metric->up_front; v++)
             if (strcmp(metric->values[v], group->name) == 0)
@@ -134,15 +144,21 @@ static void observe_rows(struct generic_metrics *self, const struct metric *metr
     free(values);
 }
 
+/* Series are made in the order in which rows first show their texts. */
 static void observe_operations(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
                                size_t engine)
 {
-    bool by_text = false;
-    for (size_t i = 0; i < metric->own_labels; i++)
-        by_text |= label_field(content->table, metric->table->labels[i]) >= 0;
-    for (size_t g = 0; g < content->group_count; g++)
-        for (size_t id = 0; id < (by_text ? content->text_count : 1); id++)
-            observe_rows(self, metric, content, &content->groups[g], engine, id);
+    int text = -1;
+    for (size_t i = 0; i < metric->own_labels && text < 0; i++)
+        text = label_field(content->table, metric->table->labels[i]);
+    for (size_t g = 0; g < content->group_count; g++) {
+        const struct kvtel_group *group = &content->groups[g];
+        if (text < 0)
+            observe_rows(self, metric, content, group, engine, SIZE_MAX);
+        for (size_t row = 0; text >= 0 && row < group->columns[text].count; row++)
+            if (is_first(&group->columns[text], row))
+                observe_rows(self, metric, content, group, engine, (size_t)group->columns[text].values[row].integer);
+    }
 }
 
 static void observe_typed_group(struct generic_metrics *self, const struct metric *metric, const struct kvtel_group *group,

@@ -6,6 +6,7 @@
 #include "stats/arithmetic.h"
 #include "stats/stats.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,6 +195,14 @@ static uint64_t count_matches(const struct kvtel_content *content, const struct 
     return count;
 }
 
+/* Python's round() leaves an integer one. */
+static struct kvtel_reduced_entry last_entry(const struct kvtel_column *column, const struct kvtel_reduction *line)
+{
+    double value = kvtel_column_number(column, column->count - 1) * scale_of(line);
+    bool integer = !kvtel_column_is_double(column, column->count - 1) && value == trunc(value) && fabs(value) < 0x1p63;
+    return integer ? integer_entry((int64_t)value) : double_entry(kvtel_number_round(value, line->digits));
+}
+
 /* One line of the table for one group. `skip`: there is no line. */
 static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_reduction *line,
                                      struct kvtel_reduced_entry *entry, bool *skip)
@@ -225,8 +234,7 @@ static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel
     case KVTEL_REDUCE_LAST:
         *skip = !column[0] || column[0]->count == 0;
         if (!*skip)
-            *entry = double_entry(
-                kvtel_number_round(kvtel_column_number(column[0], column[0]->count - 1) * scale_of(line), line->digits));
+            *entry = last_entry(column[0], line);
         return KVTEL_OK;
     case KVTEL_REDUCE_MATCHES:
         *entry = integer_entry((int64_t)count_matches(reducer->content, column[0], line->match));

@@ -181,7 +181,7 @@ static void merge_texts(struct kvtel_column *column, const struct kvtel_column *
 }
 
 static void merge_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind,
-                         const size_t *ids)
+                         const size_t *ids, bool fresh)
 {
     column->present |= other->present;
     if (kind == KVTEL_FIELD_TEXT) {
@@ -193,8 +193,8 @@ static void merge_column(struct kvtel_column *column, const struct kvtel_column 
     } else if (kind == KVTEL_FIELD_TOTAL) {
         kvtel_column_add(column, other);
     } else {
-        /* vLLM appends only the newer's last reading of a level. */
-        size_t from = kind == KVTEL_FIELD_LEVEL && column->count > 0 ? other->count - 1 : 0;
+        /* vLLM appends only the newer's last reading of a level, but takes a child whole that was not there. */
+        size_t from = kind == KVTEL_FIELD_LEVEL && !fresh ? other->count - 1 : 0;
         kvtel_column_append_column(column, other, from, other->count - from);
     }
 }
@@ -265,7 +265,7 @@ static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct k
     return KVTEL_OK;
 }
 
-static void merge_group(struct kvtel_content *content, const struct kvtel_group *from)
+static void merge_group(struct kvtel_content *content, const struct kvtel_group *from, bool fresh)
 {
     struct kvtel_group *group = kvtel_content_find_group(content, from->name, strlen(from->name));
     if (!group)
@@ -279,7 +279,7 @@ static void merge_group(struct kvtel_content *content, const struct kvtel_group 
         if (content->table->shape == KVTEL_SHAPE_TYPED && kind == KVTEL_FIELD_LEVEL)
             merge_gauge(column, &from->columns[c]);
         else
-            merge_column(column, &from->columns[c], kind, content->pending.text_ids);
+            merge_column(column, &from->columns[c], kind, content->pending.text_ids, fresh);
         if (kvtel_kind_is_samples(kind))
             content->samples += column->count - before;
     }
@@ -346,13 +346,13 @@ static void roll_back(struct kvtel_content *content)
     end_pending(content);
 }
 
-/* The second pass. */
-static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from)
+/* The second pass. `fresh`: made by the first. */
+static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from, bool fresh)
 {
     struct kvtel_content *content = &stats->content;
     const struct kvtel_content *other = &from->content;
     for (size_t g = 0; g < other->group_count && content->table == other->table; g++)
-        merge_group(content, &other->groups[g]);
+        merge_group(content, &other->groups[g], fresh);
     content->has_info |= other->has_info;
     content->summarised |= other->summarised;
     if (content->pending.info.kind != KVTEL_VALUE_NIL) {
@@ -361,8 +361,10 @@ static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from)
         content->info = content->pending.info;
         memset(&content->pending.info_arena, 0, sizeof content->pending.info_arena);
     }
-    for (size_t i = 0; i < other->child_count; i++)
-        merge(kvtel_content_find_child(content, other->children[i].class_name)->stats, other->children[i].stats);
+    for (size_t i = 0; i < other->child_count; i++) {
+        struct kvtel_child *child = kvtel_content_find_child(content, other->children[i].class_name);
+        merge(child->stats, other->children[i].stats, (size_t)(child - content->children) >= content->pending.child_count);
+    }
     end_pending(content);
     kvtel_stats_enforce_limit(stats);
 }
@@ -373,7 +375,7 @@ enum kvtel_status kvtel_stats_aggregate(struct kvtel_stats *stats, const struct 
         return KVTEL_E_ARGUMENT;
     enum kvtel_status status = reserve(stats, other);
     if (status == KVTEL_OK)
-        merge(stats, other);
+        merge(stats, other, false);
     else
         roll_back(&stats->content);
     return status;

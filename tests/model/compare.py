@@ -80,9 +80,7 @@ def aggregated_differences(want, got, tidy=lambda payload: payload):
     differences = []
     for i, (a, b) in enumerate(zip(want, got), 1):
         a, b = dict(a, aggregated=tidy(a["aggregated"])), dict(b, aggregated=tidy(b["aggregated"]))
-        differences += [
-            f"aggregated payload {i}, {key}: {b.get(key)!r}, not {a[key]!r}" for key in a if not same(a[key], b.get(key))
-        ]
+        differences += first_difference(f"payload {i}", a, b)
     return differences
 
 
@@ -103,11 +101,17 @@ def without_nothing(payload):
     return {key: value for key, value in kept.items() if value not in ([], {}, None, 0)}
 
 
-def same(want, got):
+def first_difference(where, want, got):
+    """Where two decoded objects differ first, as a list of one text; empty when they do not."""
     if isinstance(want, dict) and isinstance(got, dict):
-        return want.keys() == got.keys() and all(same(want[key], got[key]) for key in want)
-    if isinstance(want, list) and isinstance(got, list):
-        return len(want) == len(got) and all(map(same, want, got))
-    if isinstance(want, float) and isinstance(got, float):
-        return near(want, got, 1e-12)
-    return type(want) is type(got) and want == got
+        if want.keys() != got.keys():
+            return [f"{where}: has {sorted(got.keys() - want.keys())}, lacks {sorted(want.keys() - got.keys())}"]
+        pairs = [(f"{where}, {key}", want[key], got[key]) for key in want]
+    elif isinstance(want, list) and isinstance(got, list):
+        if len(want) != len(got):
+            return [f"{where}: {len(got)} items, not {len(want)}"]
+        pairs = [(f"{where}, {i}", a, b) for i, (a, b) in enumerate(zip(want, got))]
+    else:
+        equal = near(want, got, 1e-12) if isinstance(want, float) and isinstance(got, float) else want == got
+        return [] if equal and type(want) is type(got) else [f"{where}: {got!r}, not {want!r}"]
+    return next(filter(None, (first_difference(*pair) for pair in pairs)), [])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One class per connector: its fields, when its stats are empty, what its log line says."""
 
+import copy
 import math
 from statistics import fmean
 
@@ -247,7 +248,7 @@ class Multi(Stats):
 
     def aggregate(self, other):
         for name, stats in other.data.items():
-            self.data[name] = self.data[name].aggregate(stats) if name in self.data else stats
+            self.data[name] = self.data[name].aggregate(stats) if name in self.data else copy.deepcopy(stats)
         return self
 
     def is_empty(self):

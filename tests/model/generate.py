@@ -127,7 +127,7 @@ def offloading(draw, extra):
             return [(tier, result) for tier in tiers for result in draw.some(["success", "failure"])] or [("1:example", "success")]
         return [(tier,) for tier in tiers] if metrics[name][1] else [()]
 
-    return typed(draw, metrics, labels_of) | {"info": draw.choice((None, None, None, [cpu_info(draw)], []))}
+    return typed(draw, metrics, labels_of) | {"info": draw.choice((None, None, None, [cpu_info(draw)]))}
 
 
 def cpu_info(draw):

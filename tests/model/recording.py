@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: reading and writing both forms, and what vLLM would make of one."""
 
+import copy
 import json
 import struct
 from collections import Counter
@@ -87,8 +88,7 @@ class Logging:
 
     def observe(self, stats):
         if stats is not None:
-            self.stats = stats_of(self.name, {}) if self.stats is None else self.stats
-            self.stats = stats if self.stats.is_empty() and type(self.stats) is not type(stats) else self.stats.aggregate(stats)
+            self.stats = copy.deepcopy(stats) if self.stats is None else self.stats.aggregate(stats)
 
     def log(self):
         line, self.stats = self.line(), None
@@ -127,7 +127,7 @@ class Outcome:
             first.aggregate(stats)
         self.refused += first.refused
         self.aggregated.append(
-            {"engine": engine, "aggregated": first.encode(), "is_empty": first.is_empty(), "reduce": first.reduce()}
+            {"engine": engine, "aggregated": copy.deepcopy(first.encode()), "is_empty": first.is_empty(), "reduce": first.reduce()}
         )
         self.logging.observe(first)
         self.prom.observe(first, engine)
