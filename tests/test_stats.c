@@ -180,8 +180,8 @@ static void test_aggregate(void **state)
           "{\"num_transfer_task\": 1}", "{\"num_transfer_task\": 9.223372036854776e+18}" },
         { "of levels the newer's last is appended", "HiSparseConnector", "{\"host_cache_usage_perc\": [0.1, 0.2]}",
           "{\"host_cache_usage_perc\": [0.3, 0.4]}", "{\"host_cache_usage_perc\": [0.1, 0.2, 0.4]}" },
-        { "levels into nothing", "HiSparseConnector", "{\"host_cache_usage_perc\": []}", "{\"host_cache_usage_perc\": [0.3, 0.4]}",
-          "{\"host_cache_usage_perc\": [0.3, 0.4]}" },
+        { "of levels the last, into nothing too", "HiSparseConnector", "{}", "{\"host_cache_usage_perc\": [0.3, 0.4]}",
+          "{\"host_cache_usage_perc\": [0.4]}" },
         { "rows by operation", "MooncakeStoreConnector",
           "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}]}",
           "{\"put\": [], \"get\": [{\"duration_seconds\": 0.5, \"num_keys\": 2, \"num_bytes\": 2, \"status\": \"error\", "
