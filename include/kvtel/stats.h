@@ -61,12 +61,13 @@ KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stat
 /** Adds one failure. @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector does not count this class), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvtel_failure failure);
 /** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok" completes).
- * @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector has no operations), KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector has no operations, or its flow does not name all fields of a row),
+ * KVTEL_E_LIMIT (10,000 operations or statuses), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status,
                                                          const struct kvtel_transfer *transfer);
 /** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by `key`.
- * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED); @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT,
- * KVTEL_E_NOMEM */
+ * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED), 512 bytes in all
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT, KVTEL_E_LIMIT (10,000 label sets of a metric), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels,
                                                      size_t label_count, double value);
 

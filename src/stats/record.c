@@ -12,6 +12,7 @@ struct addition {
     int64_t integer;
     double number;
     enum kvtel_field_kind kind;
+    bool replaces; /* a typed gauge: the value that is there goes */
 };
 
 enum { ADDITIONS = 16 };
@@ -58,6 +59,10 @@ static void apply(struct kvtel_content *content, const struct addition *item)
                                           .values = &value };
         kvtel_column_add(column, &one);
         return;
+    }
+    if (item->replaces) {
+        content->samples -= column->count;
+        column->count = 0;
     }
     content->samples++;
     if (item->is_double)
@@ -129,17 +134,16 @@ static const struct kvtel_flow *find_flow(const struct kvtel_connector *table, c
     return NULL;
 }
 
-/* A typed metric's column of these labels, made if it is new. What was made stays, empty, when a later step fails: it reads as
- * nothing. */
-static struct kvtel_column *typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric, const char *const *labels,
-                                         size_t label_count)
+/* A typed metric's column of these labels, made if it is new. */
+static enum kvtel_status typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric, const char *const *labels,
+                                      size_t label_count, struct kvtel_column **column)
 {
     char packed[512];
     size_t size = 0;
     for (size_t i = 0; i < label_count; i++) {
         size_t length = strlen(labels[i]) + 1;
         if (length > sizeof packed - size)
-            return NULL;
+            return KVTEL_E_ARGUMENT;
         memcpy(packed + size, labels[i], length);
         size += length;
     }
@@ -147,44 +151,68 @@ static struct kvtel_column *typed_column(struct kvtel_stats *stats, const struct
     if (!group)
         group = kvtel_content_add_group(&stats->content, metric->name, strlen(metric->name));
     if (!group)
-        return NULL;
+        return KVTEL_E_NOMEM;
     group->metric = metric;
-    struct kvtel_column *column = kvtel_group_find_labels(group, packed, size, (uint32_t)label_count);
-    return column || group->column_count >= KVTEL_STATS_NAME_LIMIT
-               ? column
-               : kvtel_group_add_labels(group, packed, size, (uint32_t)label_count);
+    *column = kvtel_group_find_labels(group, packed, size, (uint32_t)label_count);
+    if (!*column && group->column_count >= KVTEL_STATS_NAME_LIMIT)
+        return KVTEL_E_LIMIT;
+    if (!*column)
+        *column = kvtel_group_add_labels(group, packed, size, (uint32_t)label_count);
+    return *column ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
-static enum kvtel_status record_typed(struct kvtel_stats *stats, const char *key, const char *const *labels, size_t label_count,
-                                      double value)
+/* Whole numbers of what is counted are integers, as in a payload. */
+static bool is_integral(enum kvtel_unit unit, double value)
 {
-    const struct kvtel_metric *metric = kvtel_table_metric(stats->content.table, key);
+    return (unit == KVTEL_UNIT_COUNT || unit == KVTEL_UNIT_BYTES) && value == floor(value) && fabs(value) < 0x1p53;
+}
+
+struct typed_part {
+    const char *key; /* NULL: nothing */
+    double value;
+};
+
+static enum kvtel_status add_typed(struct additions *additions, const struct typed_part *part, const char *const *labels,
+                                   size_t label_count)
+{
+    const struct kvtel_metric *metric = kvtel_table_metric(additions->stats->content.table, part->key);
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO)
         return KVTEL_E_UNKNOWN;
+    double value = part->value;
     if (label_count != kvtel_metric_label_count(metric) || !isfinite(value) || (value < 0 && metric->type != KVTEL_GAUGE))
         return KVTEL_E_ARGUMENT;
-    struct additions additions = { .stats = stats, .count = 1 };
-    struct addition *item = &additions.items[0];
-    bool integral = value == floor(value) && fabs(value) < 0x1p53;
-    size_t groups = stats->content.group_count;
-    struct kvtel_column *column = typed_column(stats, metric, labels, label_count);
-    if (column && metric->type == KVTEL_GAUGE && column->count > 0) {
-        stats->content.samples -= column->count;
-        column->count = 0; /* there is room for one: this cannot fail any more */
-    }
-    *item = (struct addition){ .column = column,
-                               .is_double = !integral,
+    bool integral = is_integral(metric->unit, value);
+    struct addition *item = &additions->items[additions->count];
+    *item = (struct addition){ .is_double = !integral,
                                .integer = integral ? (int64_t)value : 0,
                                .number = value,
                                .kind = metric->type == KVTEL_COUNTER ? KVTEL_FIELD_TOTAL : KVTEL_FIELD_SAMPLES };
-    enum kvtel_status status = column ? apply_all(&additions) : KVTEL_E_NOMEM;
-    if (status != KVTEL_OK) {
-        struct kvtel_group *group = kvtel_content_find_group(&stats->content, metric->name, strlen(metric->name));
-        if (stats->content.group_count > groups)
-            kvtel_content_truncate(&stats->content, groups);
-        else if (group && column && kvtel_column_total_count(column) == 0)
-            kvtel_group_truncate(group, (size_t)(column - group->columns));
-    }
+    enum kvtel_status status = typed_column(additions->stats, metric, labels, label_count, &item->column);
+    item->replaces = metric->type == KVTEL_GAUGE;
+    additions->count += status == KVTEL_OK;
+    return status;
+}
+
+/* Parts of one observation, each in a metric of its own: all are recorded or none. */
+static enum kvtel_status record_typed(struct kvtel_stats *stats, const struct typed_part *parts, size_t count,
+                                      const char *const *labels, size_t label_count)
+{
+    struct kvtel_content *content = &stats->content;
+    struct additions additions = { .stats = stats };
+    size_t groups = content->group_count;
+    for (size_t g = 0; g < groups; g++)
+        content->groups[g].mark = content->groups[g].column_count;
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0; i < count && status == KVTEL_OK; i++)
+        if (parts[i].key)
+            status = add_typed(&additions, &parts[i], labels, label_count);
+    if (status == KVTEL_OK)
+        status = apply_all(&additions);
+    if (status == KVTEL_OK)
+        return KVTEL_OK;
+    kvtel_content_truncate(content, groups);
+    for (size_t g = 0; g < groups; g++)
+        kvtel_group_truncate(&content->groups[g], content->groups[g].mark);
     return status;
 }
 
@@ -192,7 +220,7 @@ enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char
                                            size_t label_count, double value)
 {
     if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
-        return record_typed(stats, key, labels, label_count, value);
+        return record_typed(stats, &(struct typed_part){ key, value }, 1, labels, label_count);
     if (stats->content.table->shape != KVTEL_SHAPE_COLUMNS)
         return KVTEL_E_UNKNOWN;
     struct additions additions = { .stats = stats };
@@ -201,21 +229,17 @@ enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char
         return KVTEL_E_UNKNOWN;
     if (label_count > 0 || !isfinite(value) || (value < 0 && item->kind != KVTEL_FIELD_LEVEL))
         return KVTEL_E_ARGUMENT;
-    bool integral = item->kind != KVTEL_FIELD_SAMPLES && value == floor(value) && fabs(value) < 0x1p53;
+    bool integral = is_integral(stats->content.table->fields[kvtel_table_field(stats->content.table, key)].unit, value);
     item->is_double = !integral;
     item->integer = integral ? (int64_t)value : 0;
     item->number = value;
     return apply_all(&additions);
 }
 
-/* A typed flow has its parts in metrics; each is a call of its own, the size last, so that what counts a transfer comes whole. */
 static enum kvtel_status record_typed_transfer(struct kvtel_stats *stats, const struct kvtel_flow *flow,
                                                const struct kvtel_transfer *transfer)
 {
-    const struct {
-        const char *key;
-        double value;
-    } parts[] = {
+    const struct typed_part parts[] = {
         { flow->time, (double)transfer->duration_ns / 1e9 },
         { flow->post, (double)transfer->post_ns / 1e9 },
         { flow->bytes, (double)transfer->bytes },
@@ -224,12 +248,7 @@ static enum kvtel_status record_typed_transfer(struct kvtel_stats *stats, const 
         { flow->started, 1 },
         { flow->sizes, (double)transfer->bytes },
     };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        enum kvtel_status status = parts[i].key ? record_typed(stats, parts[i].key, NULL, 0, parts[i].value) : KVTEL_OK;
-        if (status != KVTEL_OK)
-            return status;
-    }
-    return KVTEL_OK;
+    return record_typed(stats, parts, sizeof parts / sizeof *parts, NULL, 0);
 }
 
 enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow_name,
@@ -255,7 +274,7 @@ enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvt
         if (entry->failure != failure)
             continue;
         if (table->shape == KVTEL_SHAPE_TYPED)
-            return record_typed(stats, entry->field, NULL, 0, 1);
+            return record_typed(stats, &(struct typed_part){ entry->field, 1 }, 1, NULL, 0);
         if (table->shape != KVTEL_SHAPE_COLUMNS)
             return KVTEL_E_UNKNOWN;
         struct additions additions = { .stats = stats };
@@ -292,13 +311,16 @@ enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const 
         add_transfer(&additions, group, flow, transfer);
         add_integer(&additions, group, flow->failed, transfer->failed);
         add_integer(&additions, group, flow->status, id);
+        if (additions.count != group->column_count)
+            status = KVTEL_E_UNKNOWN; /* a row has all its fields, and the flow does not say what is in some */
     } else {
         add_integer(&additions, group, flow->started, 1);
         add_integer(&additions, group, flow->count, ok);
         add_integer(&additions, group, flow->failed, !ok);
         add_integer(&additions, group, flow->bytes, ok ? transfer->bytes : 0);
     }
-    status = apply_all(&additions);
+    if (status == KVTEL_OK)
+        status = apply_all(&additions);
     if (status != KVTEL_OK)
         kvtel_content_truncate(content, groups);
     return status;
