@@ -117,7 +117,7 @@ static const struct kvtel_snapshot_series *series_of(const struct fixture *f, co
         if (!value || strcmp(found->series[i].values[found->label_count - 1], value) == 0)
             return &found->series[i];
     }
-    fail_msg("no series %s of %s", value, family);
+    fail_msg("no series %s of %s", value ? value : "(none)", family);
     return NULL;
 }
 

@@ -55,7 +55,7 @@ enum kvtel_status yaml_read_text(struct yaml_reader *reader, const char *key, co
 
 enum kvtel_status yaml_read_copy(struct yaml_reader *reader, const char *key, const yaml_node_t *node, char **text)
 {
-    const char *value;
+    const char *value = NULL;
     enum kvtel_status status = yaml_read_text(reader, key, node, &value);
     if (status != KVTEL_OK)
         return status;
