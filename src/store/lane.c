@@ -193,18 +193,45 @@ static double find_bins(const struct kvtel_bins *bins, const column_value *value
 }
 #endif
 
+struct range {
+    int16_t lowest, highest;
+};
+
+static struct range range_of(const int16_t *found, uint32_t count)
+{
+    struct range range = { INT16_MAX, 0 };
+    uint32_t i = 0;
+#ifdef __SSE2__
+    __m128i lowest = _mm_set1_epi16(INT16_MAX), highest = _mm_setzero_si128();
+    for (; i + 8 <= count; i += 8) {
+        __m128i eight = _mm_loadu_si128((const __m128i *)(const void *)&found[i]);
+        lowest = _mm_min_epi16(lowest, eight);
+        highest = _mm_max_epi16(highest, eight);
+    }
+    int16_t lows[8], highs[8];
+    _mm_storeu_si128((__m128i *)(void *)lows, lowest);
+    _mm_storeu_si128((__m128i *)(void *)highs, highest);
+    for (int k = 0; k < 8; k++) {
+        range.lowest = lows[k] < range.lowest ? lows[k] : range.lowest;
+        range.highest = highs[k] > range.highest ? highs[k] : range.highest;
+    }
+#endif
+    for (; i < count; i++) {
+        range.lowest = found[i] < range.lowest ? found[i] : range.lowest;
+        range.highest = found[i] > range.highest ? found[i] : range.highest;
+    }
+    return range;
+}
+
+/* Says which bins are in use, before they are. */
 static void widen(kvtel_word *slot, const int16_t *found, uint32_t count)
 {
-    int16_t lowest = INT16_MAX, highest = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        lowest = found[i] < lowest ? found[i] : lowest;
-        highest = found[i] > highest ? found[i] : highest;
-    }
+    const struct range range = range_of(found, count);
     uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST), end = kvtel_word_load(slot + KVTEL_SLOT_END);
-    if (count > 0 && (end == 0 || (uint64_t)lowest < first))
-        kvtel_word_store(slot + KVTEL_SLOT_FIRST, (uint64_t)lowest);
-    if (count > 0 && (uint64_t)highest >= end)
-        kvtel_word_store(slot + KVTEL_SLOT_END, (uint64_t)highest + 1);
+    if (count > 0 && (end == 0 || (uint64_t)range.lowest < first))
+        kvtel_word_store(slot + KVTEL_SLOT_FIRST, (uint64_t)range.lowest);
+    if (count > 0 && (uint64_t)range.highest >= end)
+        kvtel_word_store(slot + KVTEL_SLOT_END, (uint64_t)range.highest + 1);
 }
 
 static inline void add_one(kvtel_word *bins, int16_t bin)
