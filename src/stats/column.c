@@ -7,13 +7,19 @@
 
 enum { KEPT_CAPACITY = 4096 };
 
+static void free_summary(struct kvtel_distribution *summary)
+{
+    if (summary)
+        free(summary->bins);
+    free(summary);
+}
+
 void kvtel_column_free(struct kvtel_column *column)
 {
     free(column->values);
     free(column->doubles);
-    if (column->summary)
-        free(column->summary->bins);
-    free(column->summary);
+    free_summary(column->summary);
+    free_summary(column->prepared);
     free(column->labels);
 }
 
@@ -213,21 +219,7 @@ static void add_numbers(struct kvtel_distribution *summary, const struct kvtel_c
     }
 }
 
-enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other)
-{
-    return other->summary ? kvtel_distribution_reserve_like(column->summary, other->summary)
-                          : reserve_numbers(column->summary, other);
-}
-
-void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other)
-{
-    if (other->summary)
-        kvtel_distribution_merge(column->summary, other->summary);
-    else
-        add_numbers(column->summary, other);
-}
-
-enum kvtel_status kvtel_column_summarise(struct kvtel_column *column, bool texts)
+enum kvtel_status kvtel_column_prepare_summary(struct kvtel_column *column, bool texts)
 {
     struct kvtel_distribution *summary = calloc(1, sizeof *summary);
     if (!summary)
@@ -241,12 +233,40 @@ enum kvtel_status kvtel_column_summarise(struct kvtel_column *column, bool texts
         add_numbers(summary, column);
     for (size_t i = 0; texts && i < column->count; i++)
         kvtel_distribution_add_text(summary, (size_t)column->values[i].integer, 1);
+    column->prepared = summary;
+    return KVTEL_OK;
+}
+
+void kvtel_column_adopt_summary(struct kvtel_column *column)
+{
+    if (!column->prepared)
+        return;
     free(column->values);
     free(column->doubles);
     column->values = NULL;
     column->doubles = NULL;
     column->type = KVTEL_COLUMN_INTEGERS;
     column->count = column->capacity = 0;
-    column->summary = summary;
-    return KVTEL_OK;
+    column->summary = column->prepared;
+    column->prepared = NULL;
+}
+
+void kvtel_column_drop_prepared(struct kvtel_column *column)
+{
+    free_summary(column->prepared);
+    column->prepared = NULL;
+}
+
+enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other)
+{
+    struct kvtel_distribution *summary = column->prepared ? column->prepared : column->summary;
+    return other->summary ? kvtel_distribution_reserve_like(summary, other->summary) : reserve_numbers(summary, other);
+}
+
+void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other)
+{
+    if (other->summary)
+        kvtel_distribution_merge(column->summary, other->summary);
+    else
+        add_numbers(column->summary, other);
 }

@@ -17,11 +17,12 @@ struct kvtel_column {
     enum kvtel_column_type type;
     bool present; /* the payload has this key */
     size_t count, capacity;
-    union kvtel_number *values;         /* a text's value is its id, an integer */
-    uint8_t *doubles;                   /* MIXED: whether values[i] is a double; `capacity` of them */
-    struct kvtel_distribution *summary; /* not NULL: what came is in here and `values` is empty */
-    uint64_t hash;                      /* of the label values, where the shape has them */
-    char *labels;                       /* KVTEL_SHAPE_TYPED: label_count texts, each with its NUL */
+    union kvtel_number *values;          /* a text's value is its id, an integer */
+    uint8_t *doubles;                    /* MIXED: whether values[i] is a double; `capacity` of them */
+    struct kvtel_distribution *summary;  /* not NULL: what came is in here and `values` is empty */
+    struct kvtel_distribution *prepared; /* a summary of `values` that is not yet in force */
+    uint64_t hash;                       /* of the label values, where the shape has them */
+    char *labels;                        /* KVTEL_SHAPE_TYPED: label_count texts, each with its NUL */
     uint32_t label_count;
 };
 
@@ -51,12 +52,15 @@ size_t kvtel_column_keep_last(struct kvtel_column *column);
 /* Removes the rows whose bit is set. */
 void kvtel_column_drop_rows(struct kvtel_column *column, const uint8_t *drop);
 
-/* A column has values or a summary, never both. Room for another column's values in the summary, then adding them. */
-enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other);
-void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other);
 /* How many values came, summarised or not. */
 size_t kvtel_column_total_count(const struct kvtel_column *column);
-/* Moves the values into the summary; unchanged without memory. `texts`: they are ids of texts. */
-enum kvtel_status kvtel_column_summarise(struct kvtel_column *column, bool texts);
+/* Makes a summary of the values beside them; unchanged without memory. `texts`: they are ids of texts. */
+enum kvtel_status kvtel_column_prepare_summary(struct kvtel_column *column, bool texts);
+/* Puts the prepared summary in the values' place, or lets it go. Nothing to do when there is none. */
+void kvtel_column_adopt_summary(struct kvtel_column *column);
+void kvtel_column_drop_prepared(struct kvtel_column *column);
+/* Room for another column's values in the summary (the prepared one, if there is one), and adding them to it once adopted. */
+enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other);
+void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other);
 
 #endif

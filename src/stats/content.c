@@ -37,6 +37,62 @@ static void *grow(void *array, size_t count, size_t *capacity, size_t item_size)
     return items;
 }
 
+/* Few names are looked at one by one, many through an index of their hashes. It is begun with room for all of them at once, so that
+ * it never holds a part. */
+enum { FEW = 16 };
+_Static_assert(KVTEL_INDEX_FIRST / 2 > FEW, "the first index holds the names that come with it");
+
+/* Puts the name of position `at` behind those before it, whose hashes `hash_at` tells. False without memory. */
+static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names, size_t at)
+{
+    if (at < FEW)
+        return true;
+    for (size_t i = index->count; i <= at; i++) {
+        if (!kvtel_index_reserve(index))
+            return false;
+        kvtel_index_put(index, kvtel_index_hash_end(hash_at(names, i)), (uint32_t)i);
+    }
+    return true;
+}
+
+/* The index of the first `count` names, after others behind them were taken back. */
+static void index_first(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names, size_t count)
+{
+    if (count >= index->count)
+        return;
+    kvtel_index_clear(index);
+    for (size_t i = 0; count > FEW && i < count; i++)
+        kvtel_index_put(index, kvtel_index_hash_end(hash_at(names, i)), (uint32_t)i);
+}
+
+/* Goes through the positions that may hold a name: start with *probe = 0; false at the end. */
+static bool next_candidate(const struct kvtel_index *index, size_t count, uint64_t hash, size_t *probe, size_t *at)
+{
+    if (index->count == 0) {
+        *at = (*probe)++;
+        return *at < count;
+    }
+    uint32_t found = kvtel_index_next(index, kvtel_index_hash_end(hash), probe);
+    *at = found;
+    return found != KVTEL_INDEX_NONE;
+}
+
+static uint64_t group_hash(const void *content, size_t i)
+{
+    return ((const struct kvtel_content *)content)->groups[i].hash;
+}
+
+static uint64_t labels_hash(const void *group, size_t i)
+{
+    return ((const struct kvtel_group *)group)->columns[i].hash;
+}
+
+static uint64_t text_hash(const void *content, size_t i)
+{
+    const char *text = ((const struct kvtel_content *)content)->texts[i];
+    return hash_bytes(text, strlen(text));
+}
+
 size_t kvtel_table_field_count(const struct kvtel_connector *table)
 {
     size_t count = 0;
@@ -93,6 +149,7 @@ static void free_group(struct kvtel_group *group)
         kvtel_column_free(&group->columns[i]);
     free(group->columns);
     free(group->name);
+    free(group->index.entries);
     memset(group, 0, sizeof *group);
 }
 
@@ -100,6 +157,7 @@ void kvtel_content_truncate(struct kvtel_content *content, size_t group_count)
 {
     while (content->group_count > group_count)
         free_group(&content->groups[--content->group_count]);
+    index_first(&content->group_index, group_hash, content, group_count);
 }
 
 void kvtel_group_truncate(struct kvtel_group *group, size_t column_count)
@@ -109,6 +167,7 @@ void kvtel_group_truncate(struct kvtel_group *group, size_t column_count)
         kvtel_column_free(column);
         memset(column, 0, sizeof *column);
     }
+    index_first(&group->index, labels_hash, group, column_count);
 }
 
 void kvtel_content_truncate_children(struct kvtel_content *content, size_t child_count)
@@ -174,6 +233,8 @@ void kvtel_content_free(struct kvtel_content *content)
     free(content->groups);
     free(content->children);
     free(content->texts);
+    free(content->group_index.entries);
+    free(content->text_index.entries);
     kvtel_arena_free(&content->info_arena);
     memset(content, 0, sizeof *content);
 }
@@ -181,7 +242,7 @@ void kvtel_content_free(struct kvtel_content *content)
 struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size)
 {
     uint64_t hash = hash_bytes(name, size);
-    for (size_t i = 0; i < content->group_count; i++) {
+    for (size_t probe = 0, i; next_candidate(&content->group_index, content->group_count, hash, &probe, &i);) {
         struct kvtel_group *group = &content->groups[i];
         if (group->hash == hash && strlen(group->name) == size && memcmp(group->name, name, size) == 0)
             return group;
@@ -200,13 +261,12 @@ struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const
     group->name = copy_text(name, size);
     if (fields > 0)
         group->columns = calloc(fields, sizeof *group->columns);
-    if (!group->name || (fields > 0 && !group->columns)) {
-        free(group->name);
-        free(group->columns);
-        memset(group, 0, sizeof *group);
+    group->hash = hash_bytes(name, size);
+    if (!group->name || (fields > 0 && !group->columns) ||
+        !index_name(&content->group_index, group_hash, content, content->group_count)) {
+        free_group(group);
         return NULL;
     }
-    group->hash = hash_bytes(name, size);
     group->column_count = group->column_capacity = fields;
     content->group_count++;
     return group;
@@ -223,7 +283,7 @@ static size_t labels_size(const struct kvtel_column *column)
 struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
 {
     uint64_t hash = hash_bytes(labels, size);
-    for (size_t i = 0; i < group->column_count; i++) {
+    for (size_t probe = 0, i; next_candidate(&group->index, group->column_count, hash, &probe, &i);) {
         struct kvtel_column *column = &group->columns[i];
         if (column->hash == hash && column->label_count == count && labels_size(column) == size &&
             memcmp(column->labels, labels, size) == 0)
@@ -240,33 +300,55 @@ struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const cha
     group->columns = columns;
     struct kvtel_column *column = &columns[group->column_count];
     column->labels = copy_text(labels, size);
-    if (!column->labels)
-        return NULL;
     column->hash = hash_bytes(labels, size);
+    if (!column->labels || !index_name(&group->index, labels_hash, group, group->column_count)) {
+        free(column->labels);
+        column->labels = NULL;
+        return NULL;
+    }
     column->label_count = count;
     column->present = true;
     group->column_count++;
     return column;
 }
 
-enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id)
+static bool find_text(const struct kvtel_content *content, const char *text, size_t size, size_t *id)
 {
-    for (size_t i = 0; i < content->text_count; i++)
+    uint64_t hash = hash_bytes(text, size);
+    for (size_t probe = 0, i; next_candidate(&content->text_index, content->text_count, hash, &probe, &i);)
         if (strlen(content->texts[i]) == size && memcmp(content->texts[i], text, size) == 0) {
             *id = i;
-            return KVTEL_OK;
+            return true;
         }
-    if (content->text_count >= KVTEL_STATS_NAME_LIMIT)
-        return KVTEL_E_LIMIT;
+    return false;
+}
+
+static enum kvtel_status add_text(struct kvtel_content *content, const char *text, size_t size, size_t *id)
+{
     char **texts = grow(content->texts, content->text_count, &content->text_capacity, sizeof *texts);
     if (!texts)
         return KVTEL_E_NOMEM;
     content->texts = texts;
-    texts[content->text_count] = copy_text(text, size);
-    if (!texts[content->text_count])
+    char *copy = texts[content->text_count] = copy_text(text, size);
+    if (!copy || !index_name(&content->text_index, text_hash, content, content->text_count)) {
+        free(copy);
         return KVTEL_E_NOMEM;
+    }
     *id = content->text_count++;
     return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id)
+{
+    if (find_text(content, text, size, id))
+        return KVTEL_OK;
+    return content->text_count < KVTEL_STATS_NAME_LIMIT ? add_text(content, text, size, id) : KVTEL_E_LIMIT;
+}
+
+enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t *id)
+{
+    static const char other[] = "other";
+    return find_text(content, other, sizeof other - 1, id) ? KVTEL_OK : add_text(content, other, sizeof other - 1, id);
 }
 
 struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name)

@@ -576,5 +576,8 @@ enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_forma
     enum kvtel_status status = kvtel_value_decode(format, bytes, size, &stats->arena, &payload, error);
     if (status != KVTEL_OK)
         return status;
-    return kvtel_stats_decode_value(stats, &payload, error);
+    status = kvtel_stats_decode_value(stats, &payload, error);
+    if (status != KVTEL_OK && error && format == KVTEL_JSON)
+        kvtel_error_place(error, bytes, size);
+    return status;
 }

@@ -68,8 +68,9 @@ void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
                 continue;
             }
             if (!kvtel_kind_is_samples(kind) || group->columns[c].summary ||
-                kvtel_column_summarise(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
+                kvtel_column_prepare_summary(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
                 continue;
+            kvtel_column_adopt_summary(&group->columns[c]);
             content->samples -= count;
             content->summarised = true;
         }
@@ -138,30 +139,43 @@ bool kvtel_stats_is_empty(const struct kvtel_stats *stats)
 /* Aggregation in two passes, so that it is done as a whole or not at all: the first makes what is missing and room for the values
  * and may fail, the second moves values and cannot. */
 
-static enum kvtel_status reserve_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind)
+static enum kvtel_status reserve_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind,
+                                        size_t text_count)
 {
     bool texts = kind == KVTEL_FIELD_TEXT;
     if (other->summary && !column->summary) {
-        enum kvtel_status status = kvtel_column_summarise(column, texts);
+        enum kvtel_status status = kvtel_column_prepare_summary(column, texts);
         if (status != KVTEL_OK)
             return status;
     }
-    if (column->summary)
-        return texts ? KVTEL_OK : kvtel_column_reserve_summary(column, other); /* texts: once all ids are known */
+    struct kvtel_distribution *summary = column->prepared ? column->prepared : column->summary;
+    if (summary)
+        return texts ? kvtel_distribution_reserve_texts(summary, text_count) : kvtel_column_reserve_summary(column, other);
     if (kind == KVTEL_FIELD_TOTAL)
         return kvtel_column_reserve(column, 1, false); /* the sum replaces the number: never mixed */
     return kvtel_column_reserve(column, other->count, kvtel_column_mixes(column, other));
 }
 
-/* Texts get the ids of this content. */
-static enum kvtel_status map_texts(struct kvtel_content *content, const struct kvtel_content *other)
+/* Texts get the ids of this content. Past the limit a new one reads "other", and is counted. */
+static enum kvtel_status map_texts(struct kvtel_stats *stats, const struct kvtel_content *other)
 {
+    struct kvtel_content *content = &stats->content;
     if (other->text_count == 0)
         return KVTEL_OK;
-    content->pending.text_ids = malloc(other->text_count * sizeof *content->pending.text_ids);
-    enum kvtel_status status = content->pending.text_ids ? KVTEL_OK : KVTEL_E_NOMEM;
-    for (size_t i = 0; i < other->text_count && status == KVTEL_OK; i++)
-        status = kvtel_content_text(content, other->texts[i], strlen(other->texts[i]), &content->pending.text_ids[i]);
+    size_t *ids = content->pending.text_ids = malloc(other->text_count * sizeof *ids);
+    enum kvtel_status status = ids ? KVTEL_OK : KVTEL_E_NOMEM;
+    uint64_t lost = 0;
+    for (size_t i = 0; i < other->text_count && status == KVTEL_OK; i++) {
+        status = kvtel_content_text(content, other->texts[i], strlen(other->texts[i]), &ids[i]);
+        if (status != KVTEL_E_LIMIT)
+            continue;
+        status = kvtel_content_other_text(content, &ids[i]);
+        lost++;
+    }
+    if (lost > 0 && status == KVTEL_OK)
+        kvtel_diagnostics_refuse(stats->diagnostics, KVTEL_REFUSED_SERIES_LIMIT, lost, "texts",
+                                 "%s: too many different texts in rows, further ones read \"other\"",
+                                 stats->connector->names[0].name);
     return status;
 }
 
@@ -184,6 +198,7 @@ static void merge_column(struct kvtel_column *column, const struct kvtel_column 
                          const size_t *ids, bool fresh)
 {
     column->present |= other->present;
+    kvtel_column_adopt_summary(column);
     if (kind == KVTEL_FIELD_TEXT) {
         merge_texts(column, other, ids);
     } else if (column->summary) {
@@ -256,9 +271,7 @@ static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct k
         if (!column)
             return KVTEL_E_NOMEM;
         enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
-        enum kvtel_status status = reserve_column(column, source, kind);
-        if (status == KVTEL_OK && kind == KVTEL_FIELD_TEXT && column->summary)
-            status = kvtel_distribution_reserve_texts(column->summary, content->text_count);
+        enum kvtel_status status = reserve_column(column, source, kind, content->text_count);
         if (status != KVTEL_OK)
             return status;
     }
@@ -303,7 +316,7 @@ static enum kvtel_status reserve(struct kvtel_stats *stats, const struct kvtel_s
             return other->group_count == 0 && other->info.kind == KVTEL_VALUE_NIL ? KVTEL_OK : KVTEL_E_MISMATCH;
         content->table = other->table;
     }
-    enum kvtel_status status = map_texts(content, other);
+    enum kvtel_status status = map_texts(stats, other);
     for (size_t g = 0; g < other->group_count && status == KVTEL_OK; g++)
         status = reserve_group(stats, &other->groups[g]);
     if (status == KVTEL_OK && other->info.kind != KVTEL_VALUE_NIL)
@@ -338,8 +351,11 @@ static void roll_back(struct kvtel_content *content)
         return;
     kvtel_content_truncate(content, content->pending.group_count);
     kvtel_content_truncate_children(content, content->pending.child_count);
-    for (size_t g = 0; g < content->group_count; g++)
+    for (size_t g = 0; g < content->group_count; g++) {
         kvtel_group_truncate(&content->groups[g], content->groups[g].mark);
+        for (size_t c = 0; c < content->groups[g].column_count; c++)
+            kvtel_column_drop_prepared(&content->groups[g].columns[c]);
+    }
     for (size_t i = 0; i < content->child_count; i++)
         roll_back(&content->children[i].stats->content);
     content->table = content->pending.table;

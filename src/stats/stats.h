@@ -13,6 +13,7 @@
 
 #include "base/metric.h"
 #include "stats/column.h"
+#include "store/index.h"
 #include <kvtel/stats.h>
 
 /* More groups, label sets or texts than this in one stats object are refused: nothing real comes near. */
@@ -24,7 +25,8 @@ struct kvtel_group {
     const struct kvtel_metric *metric; /* TYPED */
     struct kvtel_column *columns;
     size_t column_count, column_capacity;
-    size_t mark; /* columns before the aggregation in progress */
+    size_t mark;              /* columns before the aggregation in progress */
+    struct kvtel_index index; /* of many label sets, by hash; of few it is empty */
 };
 
 struct kvtel_child {
@@ -38,6 +40,7 @@ struct kvtel_content {
     const struct kvtel_connector *table; /* the connector, or its `older`, whose shape this is */
     struct kvtel_group *groups;
     size_t group_count, group_capacity;
+    struct kvtel_index group_index, text_index; /* of many names, by hash; of few they are empty */
     struct kvtel_child *children;
     size_t child_count, child_capacity;
     char **texts; /* of TEXT fields, by id */
@@ -91,6 +94,8 @@ struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, co
 struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
 /* Id of a text, made if it is new. KVTEL_E_LIMIT past KVTEL_STATS_NAME_LIMIT. */
 enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id);
+/* Id of the text "other", for which there is room past the limit. KVTEL_OK or KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t *id);
 struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name);
 struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
                                             const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics);
