@@ -30,6 +30,7 @@ def test_differential(connector, spoiled, replay, tmp_path):
 def differences_of(outcome, got, spoiled):
     return (
         compare.exposition_differences(outcome.text, got.text)
+        + compare.count_differences(outcome, got.text)
         + compare.log_differences(outcome.lines, got.lines)
         + compare.aggregated_differences(
             outcome.aggregated, got.aggregated, compare.without_nothing if spoiled else compare.unwrapped

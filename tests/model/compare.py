@@ -26,6 +26,21 @@ def skeleton(text):
     return [line if line.startswith("#") else line.rsplit(" ", 1)[0] for line in lines]
 
 
+def own_counts(text):
+    """What kvtel counts about itself: payloads read, and what was refused, by reason."""
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("kvtel_")]
+    refused = {LABEL.search(name)[2]: int(float(value)) for name, value in lines if name.startswith("kvtel_refused_total{")}
+    [payloads] = [int(float(value)) for name, value in lines if name == "kvtel_payloads_total"]
+    return payloads, {reason: count for reason, count in refused.items() if count}
+
+
+def count_differences(outcome, text):
+    payloads, refused = own_counts(text)
+    wanted = {reason: count for reason, count in outcome.refused.items() if count}
+    differences = [f"{payloads} payloads, not {outcome.payloads}"] if payloads != outcome.payloads else []
+    return differences + ([f"refused {refused}, not {wanted}"] if refused != wanted else [])
+
+
 def is_summed(name):
     """Sums of doubles; every other sample is a count or a reading and must be equal."""
     return name.endswith("_sum") or "_time" in name and name.endswith("_total")

@@ -82,7 +82,7 @@ def transfer_lines(data, timeless):
 
 
 class MooncakeStore(Rows):
-    numeric = ("duration_seconds", "num_keys", "num_bytes", "num_failed_keys")
+    fields = ("duration_seconds", "num_keys", "num_bytes", "status", "num_failed_keys")
     texts = ("status",)
 
     def reduce(self):
@@ -135,7 +135,7 @@ class Offloading(Typed):
 class OldOffloading(Rows):
     """Payloads of the OffloadingConnector before they were typed: {transfer type: [{op_size, op_time}]}."""
 
-    numeric = ("op_size", "op_time")
+    fields = ("op_size", "op_time")
 
     def reduce(self):
         reduced = {}
@@ -240,7 +240,7 @@ class Multi(Stats):
                 child = child["data"]
             if name not in CLASSES:
                 self.refuse("unknown_connector")
-            elif CLASSES[name] is None:
+            elif not has_stats(name):
                 self.refuse("no_stats")
             elif self.of_type(child, dict):
                 self.data[name] = stats_of(name, child)
@@ -293,8 +293,12 @@ def class_name(configured):
     return "NixlPullConnector" if configured == "NixlConnector" else configured
 
 
+def has_stats(name):
+    return CLASSES.get(name) is not None
+
+
 def stats_of(name, payload):
-    """Stats of a class from a payload; None where the class has none."""
+    """Stats of a class that has some, from a payload."""
     if name == "OffloadingConnector" and payload and not payload.keys() & {"types", "data", "info"}:
         return OldOffloading(payload)
-    return CLASSES[name](payload) if CLASSES.get(name) else None
+    return CLASSES[name](payload)

@@ -250,6 +250,8 @@ def recording(seed, connector, spoiled=False):
                 payloads = [spoil.payload(draw, class_name(connector), payload) for payload in payloads]
             item = {"engine": draw.choice(engines)}
             item |= {"payload": payloads[0]} if len(payloads) == 1 and draw.chance(0.8) else {"workers": payloads}
+            if spoiled:
+                spoil.item(draw, item)
             if draw.chance(0.5):
                 seconds += draw.random()
                 item["ts"] = seconds

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Prometheus families of every connector, made and fed through the real prometheus_client."""
 
+import collections
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from .connectors import OldOffloading, class_name
@@ -26,8 +28,8 @@ RESIDENCY_SECONDS = (
 class Metrics:
     """The families of one connector. A subclass makes them and says what observing its stats does to them."""
 
-    def __init__(self, registry, engines, transfer_config, cache_metrics):
-        self.registry, self.engines = registry, engines
+    def __init__(self, registry, refused, engines, transfer_config, cache_metrics):
+        self.registry, self.refused, self.engines = registry, refused, engines
         self.extra = transfer_config.get("kv_connector_extra_config") or {}
         self.families = {}
         self.make(cache_metrics)
@@ -163,6 +165,9 @@ class TypedMetrics(Metrics):
 
     def observe(self, stats, engine):
         for name, series in stats.data["data"].items():
+            if name.removeprefix("vllm:") not in self.families:  # known, but not as the connector is configured
+                self.refused["unknown_metric"] += 1
+                continue
             for labels, value in series.items():
                 feed(self.at(name.removeprefix("vllm:"), engine, *labels), value if isinstance(value, list) else [value])
 
@@ -250,12 +255,14 @@ class MultiMetrics(Metrics):
         for config in self.extra.get("connectors", []):
             name = class_name(config["kv_connector"])
             if name not in self.children:
-                self.children[name] = metrics_of(self.registry, self.engines, config, cache_metrics)
+                self.children[name] = metrics_of(self.registry, self.refused, self.engines, config, cache_metrics)
 
     def observe(self, stats, engine):
         for name, child in stats.data.items():
-            if self.children.get(name):
+            if name in self.children:
                 self.children[name].observe(child, engine)
+            else:
+                self.refused["unknown_connector"] += 1
 
 
 CLASSES = {
@@ -273,23 +280,23 @@ CLASSES = {
 }
 
 
-def metrics_of(registry, engines, transfer_config, cache_metrics):
+def metrics_of(registry, refused, engines, transfer_config, cache_metrics):
     cls = CLASSES.get(class_name(transfer_config["kv_connector"]))
-    return cls(registry, engines, transfer_config, cache_metrics) if cls else None
+    return cls(registry, refused, engines, transfer_config, cache_metrics) if cls else None
 
 
 class Prom:
     """vLLM's KVConnectorProm: the configured connector's metrics, or none."""
 
     def __init__(self, header):
-        self.registry = CollectorRegistry()
+        self.registry, self.refused = CollectorRegistry(), collections.Counter()
         self.engines = {engine: (header["model_name"], str(engine)) for engine in header["engines"]}
         self.metrics = metrics_of(
-            self.registry, self.engines, header["kv_transfer_config"], header.get("kv_cache_metrics", False)
+            self.registry, self.refused, self.engines, header["kv_transfer_config"], header.get("kv_cache_metrics", False)
         )
 
     def observe(self, stats, engine):
-        if self.metrics and stats is not None and engine in self.engines:
+        if self.metrics:
             self.metrics.observe(stats, engine)
 
     def text(self):

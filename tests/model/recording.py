@@ -8,7 +8,7 @@ from collections import Counter
 
 import msgspec
 
-from .connectors import class_name, stats_of
+from .connectors import class_name, has_stats, stats_of
 from .prom import Prom
 
 
@@ -87,8 +87,7 @@ class Logging:
         self.stats = None
 
     def observe(self, stats):
-        if stats is not None:
-            self.stats = copy.deepcopy(stats) if self.stats is None else self.stats.aggregate(stats)
+        self.stats = copy.deepcopy(stats) if self.stats is None else self.stats.aggregate(stats)
 
     def log(self):
         line, self.stats = self.line(), None
@@ -101,13 +100,13 @@ class Logging:
 
 
 class Outcome:
-    """What became of a recording: log lines, aggregated payloads, exposition, counts of what was refused."""
+    """What became of a recording: log lines, aggregated payloads, exposition; how many payloads, and counts of what was refused."""
 
     def __init__(self, objects):
         header, *rest = objects
-        self.name = class_name(header["kv_transfer_config"]["kv_connector"])
+        self.name, self.engines = class_name(header["kv_transfer_config"]["kv_connector"]), header["engines"]
         self.logging, self.prom = Logging(self.name), Prom(header)
-        self.lines, self.aggregated, self.refused = [], [], Counter()
+        self.lines, self.aggregated, self.payloads, self.refused = [], [], 0, Counter()
         for item in rest:
             if "log" in item:
                 self.lines.append(self.logging.log())
@@ -115,19 +114,37 @@ class Outcome:
                 self.observe(item["engine"], item["workers"] if "workers" in item else [item["payload"]])
         self.lines = [line for line in self.lines if line]
         self.text = self.prom.text()
+        self.refused += self.prom.refused
 
     def observe(self, engine, payloads):
-        first, *others = [stats_of(self.name, payload) for payload in payloads]
-        if first is None:
-            self.refused["no_stats"] += len(payloads)
+        self.payloads += len(payloads)
+        stats = self.aggregate(engine, payloads)
+        if stats is None:
             self.aggregated.append({"engine": engine, "aggregated": None, "is_empty": None, "reduce": None})
             return
-        for stats in others:
-            first.refused += stats.refused
-            first.aggregate(stats)
-        self.refused += first.refused
         self.aggregated.append(
-            {"engine": engine, "aggregated": copy.deepcopy(first.encode()), "is_empty": first.is_empty(), "reduce": first.reduce()}
+            {
+                "engine": engine,
+                "aggregated": copy.deepcopy(stats.encode()),
+                "is_empty": stats.is_empty(),
+                "reduce": stats.reduce(),
+            }
         )
-        self.logging.observe(first)
-        self.prom.observe(first, engine)
+        self.logging.observe(stats)
+        self.prom.observe(stats, engine)
+
+    def aggregate(self, engine, payloads):
+        """The payloads of all workers in one, or None when there is nothing to be had of them."""
+        reason = "no_stats" if not has_stats(self.name) else "unknown_engine" if engine not in self.engines else None
+        if reason:
+            self.refused[reason] += len(payloads)
+            return None
+        aggregated = None
+        for payload in payloads:
+            if not isinstance(payload, dict):
+                self.refused["wrong_type"] += 1
+                continue
+            stats = stats_of(self.name, payload)
+            self.refused += stats.refused
+            aggregated = stats if aggregated is None else aggregated.aggregate(stats)
+        return aggregated

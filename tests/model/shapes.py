@@ -106,9 +106,9 @@ class Columns(Stats):
 
 
 class Rows(Stats):
-    """{operation: [{field: value}]}"""
+    """{operation: [{field: value}]}; fields in `texts` are text, all others numbers."""
 
-    numeric = ()
+    fields = ()
     texts = ()
 
     def blank(self):
@@ -123,15 +123,15 @@ class Rows(Stats):
         if not self.of_type(row, dict):
             return None
         for key in row:
-            if key not in self.numeric + self.texts:
+            if key not in self.fields:
                 self.refuse("unknown_key")
-        for key in self.numeric + self.texts:
+        for key in self.fields:
             if key not in row:
                 self.refuse("unequal_columns")
                 return None
-            if not (self.number(row[key]) if key in self.numeric else self.of_type(row[key], str)):
+            if not (self.of_type(row[key], str) if key in self.texts else self.number(row[key])):
                 return None
-        return {key: row[key] for key in row if key in self.numeric + self.texts}
+        return {key: row[key] for key in self.fields}
 
     def aggregate(self, other):
         for operation, rows in other.data.items():
@@ -189,7 +189,7 @@ class Typed(Stats):
             if key not in self.data:
                 self.refuse("unknown_key")
         if not self.of_type(types, dict) or not self.of_type(data, dict):
-            return
+            data = {}
         for name, series in data.items():
             if name not in self.metrics:
                 self.refuse("unknown_metric")
@@ -209,7 +209,7 @@ class Typed(Stats):
         for key, value in series.items():
             labels = labels_of(key)
             if labels is None or len(labels) != label_count:
-                self.refuse("label_count")
+                self.refuse("label_count", len(value) if isinstance(value, list) else 1)
             elif kind == "histogram":
                 if self.of_type(value, list):
                     kept[labels] = self.numbers(value)

@@ -40,6 +40,16 @@ def spoil(draw, name, payload):
         spoil_typed(draw, payload)
 
 
+def item(draw, item):
+    """Payloads that are none, an engine that the recording does not declare."""
+    if draw.chance(0.1):
+        item["engine"] = 77
+    if draw.chance(0.1):
+        payloads = item.get("workers") or [item["payload"]]
+        payloads[draw.randrange(len(payloads))] = pick(draw, NO_MAPS)
+        item.update({"workers": payloads} if "workers" in item else {"payload": payloads[0]})
+
+
 def pick(draw, values):
     return copy.deepcopy(draw.choice(values))
 
@@ -92,7 +102,7 @@ def spoil_rows(draw, cls, payload):
         key = draw.choice(list(rows[at]))
         if way == "missing":
             del rows[at][key]
-        elif key in cls.numeric:
+        elif key not in cls.texts:
             rows[at][key] = pick(draw, NO_NUMBERS)
 
 
@@ -113,13 +123,20 @@ def spoil_counts(draw, payload):
 
 
 def spoil_typed(draw, payload):
-    way = draw.choice(("unknown_key", "unknown_metric", "info", "type", "untyped", "series", "labels", "labels", "value", "value"))
+    if not all(isinstance(payload[key], dict) for key in ("types", "data")):
+        return
+    ways = ("unknown_key", "unknown_metric", "info", "type", "untyped", "series", "labels", "labels", "value", "value", "container")
+    way = draw.choice(ways)
     if way == "unknown_key":
         payload["surprise"] = draw.choice((1, {}, []))
     elif way == "unknown_metric":
-        payload["types"]["vllm:surprise"], payload["data"]["vllm:surprise"] = "counter", {"[]": 1}
+        name = draw.choice(("vllm:surprise", "vllm:kv_offload_stores_skipped"))  # the second: unless it is configured
+        payload["types"][name], payload["data"][name] = "counter", {"[]": 1}
     elif way == "info" and "info" in payload:
         payload["info"] = draw.choice(("text", 3, {"cpu_num_chunks": 1}, [1], [{"cpu_num_chunks": 1}, None]))
+    elif way == "container":
+        payload[draw.choice(("types", "data"))] = pick(draw, NO_MAPS)
+        return
     if not payload["data"]:
         return
     name = draw.choice(list(payload["data"]))
