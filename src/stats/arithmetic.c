@@ -36,7 +36,8 @@ double kvtel_sum_pairwise(const double *values, size_t count)
 }
 
 /* Shewchuk, "Adaptive precision floating-point arithmetic" (1997), grow-expansion: the partials do not overlap, so 64 of 53 bits
- * hold the whole range of doubles and their sum is the exact one. */
+ * hold the whole range of doubles and their sum is the exact one. Past that range the sum is infinite, and there are no partials.
+ */
 double kvtel_sum_exact(const double *values, size_t count)
 {
     double part[64];
@@ -48,6 +49,8 @@ double kvtel_sum_exact(const double *values, size_t count)
             double big = fabs(x) < fabs(part[k]) ? part[k] : x;
             double small = fabs(x) < fabs(part[k]) ? x : part[k];
             double high = big + small;
+            if (!isfinite(high))
+                return kvtel_sum_plain(values, count);
             double low = small - (high - big);
             if (low != 0)
                 part[kept++] = low;

@@ -114,7 +114,9 @@ void kvtel_distribution_merge(struct kvtel_distribution *distribution, const str
 
 double kvtel_distribution_sum(const struct kvtel_distribution *distribution)
 {
-    return (double)distribution->integers + (distribution->sum + distribution->compensation);
+    /* Past the largest double there is nothing to make up for. */
+    double doubles = isfinite(distribution->sum) ? distribution->sum + distribution->compensation : distribution->sum;
+    return (double)distribution->integers + doubles;
 }
 
 double kvtel_distribution_quantile(const struct kvtel_distribution *distribution, double q)
@@ -127,10 +129,9 @@ double kvtel_distribution_quantile(const struct kvtel_distribution *distribution
     for (size_t i = 0; i < distribution->bin_count; i++) {
         seen += distribution->bins[i];
         if (rank < seen) {
-            /* The point of the bin whose relative distance to both bounds is equal. */
-            double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE),
-                   low = high / exp2(1.0 / BINS_AN_OCTAVE);
-            double value = 2 * low * high / (low + high);
+            /* The point of the bin whose relative distance to both bounds is equal: 2 * low * high / (low + high). */
+            double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE);
+            double value = high * (2 / (1 + exp2(1.0 / BINS_AN_OCTAVE)));
             return fmin(fmax(value, distribution->smallest), distribution->largest);
         }
     }
