@@ -108,7 +108,7 @@ static enum kvtel_status quantiles_of(const struct source *source, const struct 
     return KVTEL_OK;
 }
 
-static enum kvtel_status add_failures(struct kvtel_failure_counts *failures, const char *label, uint64_t count)
+enum kvtel_status kvtel_summary_add_failures(struct kvtel_failure_counts *failures, const char *label, uint64_t count)
 {
     if (count == 0)
         return KVTEL_OK;
@@ -146,7 +146,7 @@ static enum kvtel_status count_statuses(const struct source *source, const struc
         if (strcmp(source->content->texts[i], "ok") == 0)
             continue;
         flow->failed += counts[i];
-        status = add_failures(&flow->failures, source->content->texts[i], counts[i]);
+        status = kvtel_summary_add_failures(&flow->failures, source->content->texts[i], counts[i]);
     }
     free(counts);
     return status;
@@ -237,7 +237,7 @@ static enum kvtel_status summarise_flows(const struct source *source, struct kvt
     return status;
 }
 
-static bool counts_class(const struct kvtel_connector *table, const char *field)
+bool kvtel_summary_counts_class(const struct kvtel_connector *table, const char *field)
 {
     for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field; failure++) {
         if (strcmp(failure->field, field) == 0)
@@ -256,16 +256,17 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
         uint64_t count = 0;
         total_of(source, group, failure->field, &count);
         summary->failed += count;
-        status = add_failures(&summary->failures, kvtel_failure_label(failure->failure), count);
+        status = kvtel_summary_add_failures(&summary->failures, kvtel_failure_label(failure->failure), count);
     }
     for (size_t i = 0; i < summary->flow_count && status == KVTEL_OK; i++) {
         const struct kvtel_flow_summary *flow = &summary->flows[i];
         const struct kvtel_flow *described = &table->flows[strcmp(table->flows[0].name, "*") == 0 ? 0 : i];
-        if (described->failed && counts_class(table, described->failed))
+        if (described->failed && kvtel_summary_counts_class(table, described->failed))
             continue;
         summary->failed += flow->failed;
         for (size_t k = 0; k < flow->failures.count && status == KVTEL_OK; k++)
-            status = add_failures(&summary->failures, flow->failures.entries[k].label, flow->failures.entries[k].count);
+            status =
+                kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label, flow->failures.entries[k].count);
     }
     return status;
 }
@@ -275,8 +276,7 @@ static bool is_key(const char *key, const char *wanted)
     return key && strcmp(key, wanted) == 0;
 }
 
-/* Whether a key is already said: in a flow, as a failure, or hidden. */
-static bool is_told(const struct kvtel_connector *table, const char *key)
+bool kvtel_summary_tells(const struct kvtel_connector *table, const char *key)
 {
     for (const struct kvtel_flow *flow = table->flows; flow && flow->name; flow++) {
         if (is_key(flow->time, key) || is_key(flow->post, key) || is_key(flow->bytes, key) || is_key(flow->sizes, key) ||
@@ -287,20 +287,20 @@ static bool is_told(const struct kvtel_connector *table, const char *key)
         if (strcmp(*hidden, key) == 0)
             return true;
     }
-    return counts_class(table, key);
+    return kvtel_summary_counts_class(table, key);
 }
 
 static void add_others(const struct source *source, const struct kvtel_group *group, struct kvtel_summary *summary)
 {
     bool typed = source->table->shape == KVTEL_SHAPE_TYPED;
-    if (typed && is_told(source->table, group->name))
+    if (typed && kvtel_summary_tells(source->table, group->name))
         return;
     for (size_t i = 0; i < group->column_count; i++) {
         const struct kvtel_column *column = &group->columns[i];
         enum kvtel_field_kind kind = kvtel_column_kind(source->content, group, i);
         const char *name = typed ? group->name : source->table->fields[i].key;
         if (kind == KVTEL_FIELD_SAMPLES || kind == KVTEL_FIELD_TEXT || kvtel_column_total_count(column) == 0 ||
-            (!typed && is_told(source->table, name)))
+            (!typed && kvtel_summary_tells(source->table, name)))
             continue;
         summary->others[summary->other_count++] = (struct kvtel_other_value){
             .name = name,

@@ -65,12 +65,21 @@ struct kvtel_summary {
 enum kvtel_status kvtel_summary_init(struct kvtel_summary *summary, const struct kvtel_stats *stats);
 void kvtel_summary_close(struct kvtel_summary *summary);
 
+/* Adds to the count of a class, which is made if it is new. 0 adds nothing. @return KVTEL_OK, KVTEL_E_NOMEM */
+enum kvtel_status kvtel_summary_add_failures(struct kvtel_failure_counts *failures, const char *label, uint64_t count);
+/* Whether a field of the table is one of its classes of failures. */
+bool kvtel_summary_counts_class(const struct kvtel_connector *table, const char *field);
+/* Whether a key is already said: in a flow, as a failure, or hidden. */
+bool kvtel_summary_tells(const struct kvtel_connector *table, const char *key);
+
 /* Whose numbers a line holds. */
 struct kvtel_summary_context {
     const char *connector;
     uint32_t engine;
-    uint32_t ranks;  /* 0: not known */
-    double interval; /* seconds of wall clock; 0: not known, no wall-clock rate is given */
+    uint32_t ranks;          /* 0: not known */
+    double interval;         /* seconds of wall clock; 0: not known, no wall-clock rate is given */
+    const char *engine_name; /* in place of the number; "": there is none. NULL: the number */
+    const char *model_name;  /* NULL: not said */
 };
 /* Appends one line without newline; children are left out. @return KVTEL_OK, KVTEL_E_NOMEM */
 enum kvtel_status kvtel_summary_line(const struct kvtel_summary *summary, const struct kvtel_summary_context *context,

@@ -120,7 +120,16 @@ enum kvtel_status kvtel_summary_line(const struct kvtel_summary *summary, const 
     struct line line = { .buffer = buffer };
     PUT(&line, "KV transfers: connector=");
     put_name(&line, context->connector);
-    PUT(&line, " engine=%u", (unsigned)context->engine);
+    if (context->model_name) {
+        PUT(&line, " model=");
+        put_name(&line, context->model_name);
+    }
+    if (!context->engine_name)
+        PUT(&line, " engine=%u", (unsigned)context->engine);
+    else if (*context->engine_name) {
+        PUT(&line, " engine=");
+        put_name(&line, context->engine_name);
+    }
     if (context->ranks > 0)
         PUT(&line, " ranks=%u", (unsigned)context->ranks);
     if (context->interval > 0)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The body of /api/v1/summary: what the page shows. docs/api-summary.md says what each member is. */
+#ifndef KVTEL_SERVE_SUMMARY_JSON_H
+#define KVTEL_SERVE_SUMMARY_JSON_H
+
+#include <kvtel/diagnostics.h>
+#include <kvtel/exposition.h>
+#include <kvtel/snapshot.h>
+
+/* Where numbers come from. Texts are borrowed. */
+struct summary_source {
+    const char *kind, *name, *state;
+    const char *reason; /* why it is in this state; NULL or "": there is nothing to say */
+    char connector[128];
+    uint32_t engine, rank;
+    uint64_t pid;
+    double age_seconds;
+};
+
+struct summary_options {
+    double uptime_seconds;
+    const struct summary_source *sources;
+    size_t source_count; /* given here */
+    size_t all_sources;  /* that there are */
+    uint64_t refused[KVTEL_REFUSAL_COUNT];
+};
+
+/* More connectors and engines than these are counted, not told. */
+enum { SUMMARY_ENTRIES = 256 };
+
+/* Appends the body. @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is as before */
+enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, const struct summary_options *options,
+                                     struct kvtel_buffer *buffer);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Differences of two snapshots by a connector's table. */
+#include "logging/interval.h"
+
+#include <string.h>
+
+#include "base/metric.h"
+
+static int label_at(const struct kvtel_snapshot_family *family, const char *name)
+{
+    for (size_t i = 0; i < family->label_count; i++) {
+        if (strcmp(family->labelnames[i], name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static const char *label_of(const struct kvtel_snapshot_series *series, int label)
+{
+    return label < 0 ? "" : series->values[label];
+}
+
+static bool is_text_field(const struct kvtel_connector *table, const char *key)
+{
+    for (const struct kvtel_field *field = table->fields; field && field->key; field++) {
+        if (strcmp(field->key, key) == 0)
+            return field->kind == KVTEL_FIELD_TEXT;
+    }
+    return false;
+}
+
+static bool by_operations(const struct kvtel_connector *table)
+{
+    return table->shape == KVTEL_SHAPE_ROWS || table->shape == KVTEL_SHAPE_COUNTS;
+}
+
+/* Index of an engine, added when it is new. Series of all families come in about the same order: `near` is where to look first. */
+static bool find_engine(struct kvtel_interval *interval, const char *model_name, const char *engine, size_t near, uint32_t *found)
+{
+    for (size_t i = 0; i < interval->engine_count; i++) {
+        size_t at = (near + i) % interval->engine_count;
+        if (strcmp(interval->engines[at].engine, engine) == 0 && strcmp(interval->engines[at].model_name, model_name) == 0) {
+            *found = (uint32_t)at;
+            return true;
+        }
+    }
+    if (interval->engine_count == interval->engine_capacity) {
+        size_t capacity = interval->engine_capacity > 0 ? interval->engine_capacity * 2 : 16;
+        struct kvtel_interval_engine *engines = kvtel_arena_alloc(interval->arena, capacity * sizeof(*engines));
+        if (!engines)
+            return false;
+        if (interval->engine_count > 0)
+            memcpy(engines, interval->engines, interval->engine_count * sizeof(*engines));
+        interval->engines = engines;
+        interval->engine_capacity = capacity;
+    }
+    interval->engines[interval->engine_count] = (struct kvtel_interval_engine){ model_name, engine };
+    *found = (uint32_t)interval->engine_count++;
+    return true;
+}
+
+static bool same_values(const struct kvtel_snapshot_series *a, const struct kvtel_snapshot_series *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(a->values[i], b->values[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The same series in the earlier family, from `near` on. */
+static const struct kvtel_snapshot_series *find_before(const struct kvtel_snapshot_family *earlier,
+                                                       const struct kvtel_snapshot_series *series, size_t near)
+{
+    for (size_t i = 0; earlier && i < earlier->series_count; i++) {
+        const struct kvtel_snapshot_series *found = &earlier->series[(near + i) % earlier->series_count];
+        if (same_values(found, series, earlier->label_count))
+            return found;
+    }
+    return NULL;
+}
+
+static bool same_definition(const struct kvtel_snapshot_family *a, const struct kvtel_snapshot_family *b)
+{
+    return a->type == b->type && a->label_count == b->label_count && a->bound_count == b->bound_count &&
+           (a->bound_count == 0 || memcmp(a->bounds, b->bounds, a->bound_count * sizeof(*a->bounds)) == 0);
+}
+
+static enum kvtel_status init_family(struct kvtel_interval *interval, const struct kvtel_snapshot_family *earlier,
+                                     struct kvtel_interval_family *family)
+{
+    const struct kvtel_snapshot_family *later = family->later;
+    int model_name = label_at(later, "model_name"), engine = label_at(later, "engine");
+    family->operation = family->status = -1;
+    family->label_count = kvtel_metric_label_count(family->metric);
+    for (size_t i = 0; i < family->label_count; i++) {
+        family->labels[i] = label_at(later, family->metric->labels[i]);
+        if (by_operations(interval->table) && is_text_field(interval->table, family->metric->labels[i]))
+            family->status = family->labels[i];
+        else if (by_operations(interval->table))
+            family->operation = family->labels[i];
+    }
+    family->before = kvtel_arena_alloc(interval->arena, (later->series_count + 1) * sizeof(*family->before));
+    family->engines = kvtel_arena_alloc(interval->arena, (later->series_count + 1) * sizeof(*family->engines));
+    if (!family->before || !family->engines)
+        return KVTEL_E_NOMEM;
+    if (earlier && !same_definition(earlier, later))
+        earlier = NULL;
+    size_t near = 0, near_engine = 0;
+    for (size_t i = 0; i < later->series_count; i++) {
+        const struct kvtel_snapshot_series *series = &later->series[i];
+        family->before[i] = find_before(earlier, series, near);
+        if (family->before[i])
+            near = (size_t)(family->before[i] - earlier->series) + 1;
+        if (!find_engine(interval, label_of(series, model_name), label_of(series, engine), near_engine, &family->engines[i]))
+            return KVTEL_E_NOMEM;
+        near_engine = family->engines[i] + 1;
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const struct kvtel_connector *table,
+                                      const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
+                                      struct kvtel_arena *arena)
+{
+    size_t metrics = 0;
+    while (table->metrics && table->metrics[metrics].name)
+        metrics++;
+    *interval = (struct kvtel_interval){ .table = table, .arena = arena };
+    interval->families = kvtel_arena_alloc(arena, (metrics + 1) * sizeof(*interval->families));
+    if (!interval->families)
+        return KVTEL_E_NOMEM;
+    for (size_t i = 0; i < metrics; i++) {
+        char name[256];
+        const char *family_name = kvtel_metric_family_name(&table->metrics[i], name, sizeof(name));
+        const struct kvtel_snapshot_family *family = kvtel_snapshot_find(later, family_name);
+        if (!family || family->type != table->metrics[i].type)
+            continue;
+        interval->families[interval->family_count] =
+            (struct kvtel_interval_family){ .metric = &table->metrics[i], .later = family };
+        enum kvtel_status status = init_family(interval, earlier ? kvtel_snapshot_find(earlier, family_name) : NULL,
+                                               &interval->families[interval->family_count]);
+        if (status != KVTEL_OK)
+            return status;
+        interval->family_count++;
+    }
+    return KVTEL_OK;
+}
+
+static bool is_selected(const struct kvtel_interval_family *family, size_t i, const struct kvtel_selection *selection)
+{
+    const struct kvtel_snapshot_series *series = &family->later->series[i];
+    if (selection->engine != KVTEL_ALL_ENGINES && family->engines[i] != selection->engine)
+        return false;
+    if (selection->operation && strcmp(label_of(series, family->operation), selection->operation) != 0)
+        return false;
+    if (selection->status && family->status >= 0 && strcmp(label_of(series, family->status), selection->status) != 0)
+        return false;
+    if (selection->value && strcmp(label_of(series, family->labels[0]), selection->value) != 0)
+        return false;
+    for (size_t k = 0; selection->like && k < family->label_count; k++) {
+        if (strcmp(label_of(series, family->labels[k]), label_of(selection->like, family->labels[k])) != 0)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t count_in(const struct kvtel_snapshot_series *series, uint32_t bin)
+{
+    return series && bin >= series->first_bin && bin - series->first_bin < series->bin_count ? series->bins[bin - series->first_bin]
+                                                                                             : 0;
+}
+
+static uint64_t grown(uint64_t later, uint64_t earlier)
+{
+    return later > earlier ? later - earlier : 0;
+}
+
+/* Adds what one histogram grew by, in bins that are wide enough for all series of the selection. */
+static void add_bins(uint64_t *bins, uint32_t first_bin, const struct kvtel_snapshot_series *series,
+                     const struct kvtel_snapshot_series *before)
+{
+    for (uint32_t i = 0; i < series->bin_count; i++)
+        bins[series->first_bin + i - first_bin] += grown(series->bins[i], count_in(before, series->first_bin + i));
+}
+
+static enum kvtel_status measure_bins(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+                                      const struct kvtel_selection *selection, struct kvtel_interval_bins *into)
+{
+    uint32_t first = UINT32_MAX, end = 0;
+    for (size_t i = 0; i < family->later->series_count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[i];
+        if (series->bin_count == 0 || !is_selected(family, i, selection))
+            continue;
+        first = series->first_bin < first ? series->first_bin : first;
+        end = series->first_bin + series->bin_count > end ? series->first_bin + series->bin_count : end;
+    }
+    into->family = family->later;
+    if (end == 0)
+        return KVTEL_OK;
+    uint64_t *bins = kvtel_arena_alloc(interval->arena, (end - first) * sizeof(*bins));
+    if (!bins)
+        return KVTEL_E_NOMEM;
+    memset(bins, 0, (end - first) * sizeof(*bins));
+    for (size_t i = 0; i < family->later->series_count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[i], *before = family->before[i];
+        if (!is_selected(family, i, selection))
+            continue;
+        add_bins(bins, first, series, before);
+        into->count += grown(series->count, before ? before->count : 0);
+        double sum = series->sum - (before ? before->sum : 0);
+        into->sum += sum > 0 ? sum : 0;
+    }
+    into->bins = bins;
+    into->first_bin = first;
+    into->bin_count = end - first;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+                                                const struct kvtel_selection *selection, struct kvtel_measure *measure)
+{
+    *measure = (struct kvtel_measure){ .is_known = true, .is_gauge = family->later->type == KVTEL_GAUGE };
+    if (family->later->type == KVTEL_HISTOGRAM) {
+        enum kvtel_status status = measure_bins(interval, family, selection, &measure->bins);
+        measure->sum = measure->bins.sum;
+        return status;
+    }
+    for (size_t i = 0; i < family->later->series_count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[i], *before = family->before[i];
+        if (!is_selected(family, i, selection))
+            continue;
+        if (measure->is_gauge) {
+            if (series->stamp > measure->stamp) {
+                measure->sum = series->value;
+                measure->stamp = series->stamp;
+            }
+            continue;
+        }
+        double sum = series->value - (before ? before->value : 0);
+        measure->sum += sum > 0 ? sum : 0;
+    }
+    return KVTEL_OK;
+}
+
+/* Whether a metric's values are the key's alone; `value`: in the series of which label value, NULL: in all. */
+static bool holds_alone(const struct kvtel_connector *table, const struct kvtel_metric *metric, const char *key, const char **value)
+{
+    *value = NULL;
+    if (metric->feed != KVTEL_FEED_VALUES)
+        return false;
+    if (!metric->fields[0])
+        return table->shape == KVTEL_SHAPE_TYPED && strcmp(metric->name, key) == 0;
+    if (!metric->values[0])
+        return strcmp(metric->fields[0], key) == 0 && !metric->fields[1];
+    for (size_t i = 0; i < KVTEL_METRIC_FIELDS && metric->fields[i]; i++) {
+        *value = metric->values[i];
+        if (strcmp(metric->fields[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum kvtel_status kvtel_interval_measure(const struct kvtel_interval *interval, const char *key,
+                                         const struct kvtel_selection *selection, struct kvtel_measure *measure)
+{
+    *measure = (struct kvtel_measure){ 0 };
+    for (size_t i = 0; key && i < interval->family_count; i++) {
+        struct kvtel_selection narrowed = *selection;
+        if (holds_alone(interval->table, interval->families[i].metric, key, &narrowed.value))
+            return kvtel_interval_measure_family(interval, &interval->families[i], &narrowed, measure);
+    }
+    return KVTEL_OK;
+}
+
+const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_interval *interval, const char *const *keys,
+                                                             size_t count)
+{
+    for (size_t i = 0; i < interval->family_count; i++) {
+        const struct kvtel_metric *metric = interval->families[i].metric;
+        size_t fields = 0, same = 0;
+        for (; fields < KVTEL_METRIC_FIELDS && metric->fields[fields]; fields++) {
+            for (size_t k = 0; k < count; k++)
+                same += strcmp(metric->fields[fields], keys[k]) == 0;
+        }
+        if (!metric->values[0] && metric->feed == KVTEL_FEED_VALUES && fields == count && same == count)
+            return &interval->families[i];
+    }
+    return NULL;
+}
+
+static enum kvtel_status list_texts(const struct kvtel_interval *interval, const struct kvtel_interval_family *family, int label,
+                                    const struct kvtel_selection *selection, struct kvtel_interval_texts *list)
+{
+    list->count = 0;
+    list->texts = kvtel_arena_alloc(interval->arena, (family->later->series_count + 1) * sizeof(*list->texts));
+    if (!list->texts)
+        return KVTEL_E_NOMEM;
+    for (size_t i = 0; i < family->later->series_count; i++) {
+        if (!is_selected(family, i, selection))
+            continue;
+        const char *text = label_of(&family->later->series[i], label);
+        size_t k = 0;
+        while (k < list->count && strcmp(list->texts[k], text) != 0)
+            k++;
+        list->texts[k] = text;
+        list->count += k == list->count;
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_interval_operations(const struct kvtel_interval *interval, uint32_t engine,
+                                            struct kvtel_interval_texts *operations)
+{
+    *operations = (struct kvtel_interval_texts){ 0 };
+    for (size_t i = 0; i < interval->family_count; i++) {
+        const struct kvtel_interval_family *family = &interval->families[i];
+        if (family->operation >= 0)
+            return list_texts(interval, family, family->operation, &(struct kvtel_selection){ .engine = engine }, operations);
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_interval_statuses(const struct kvtel_interval *interval, const char *key, uint32_t engine,
+                                          const char *operation, struct kvtel_interval_texts *statuses)
+{
+    *statuses = (struct kvtel_interval_texts){ 0 };
+    for (size_t i = 0; key && i < interval->family_count; i++) {
+        const struct kvtel_interval_family *family = &interval->families[i];
+        const char *value;
+        if (family->status >= 0 && holds_alone(interval->table, family->metric, key, &value))
+            return list_texts(interval, family, family->status,
+                              &(struct kvtel_selection){ .engine = engine, .operation = operation }, statuses);
+    }
+    return KVTEL_OK;
+}
+
+double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q)
+{
+    const struct kvtel_snapshot_series series = {
+        .count = bins->count, .sum = bins->sum, .bins = bins->bins, .first_bin = bins->first_bin, .bin_count = bins->bin_count
+    };
+    if (!bins->family || bins->count == 0 || bins->bin_count == 0)
+        return 0;
+    return kvtel_snapshot_quantile(bins->family, &series, q);
+}
