@@ -17,7 +17,7 @@
 enum {
     RECORDS_MAX = 1 << 20,
     STRINGS_MAX = 64 << 20,
-    LANE_SLOTS_MAX = 1 << 22, /* of all lanes together */
+    LANE_SLOTS_MAX = 1 << 20, /* of all lanes together */
     EXPONENTIAL_MAX = 4096,
     EXPONENT_MAX = 1000 << KVTEL_LAYOUT_SCHEMA, /* so that every bound is a normal number */
 };
@@ -182,7 +182,7 @@ static bool are_names(const char *text, uint32_t label_count)
 
 static bool are_bounds(const char *table, const struct kvtel_layout_family *family)
 {
-    const double *bounds = (const double *)(const void *)table + family->bounds_at;
+    const double *bounds = family->bound_count > 0 ? (const double *)(const void *)table + family->bounds_at : NULL;
     for (uint32_t i = 0; i < family->bound_count; i++) {
         if (!kvtel_is_amount(bounds[i]) || signbit(bounds[i]) || (i > 0 && bounds[i] <= bounds[i - 1]))
             return false;
@@ -248,8 +248,9 @@ static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t
     const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES];
     const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
     uint64_t at = reader->header.tables[KVTEL_GROUPS].at + i * sizeof(*group);
-    if (group->columns > KVTEL_LAYOUT_COLUMNS || group->feed_count > KVTEL_LAYOUT_COLUMNS || group->feeds_at > RECORDS_MAX ||
-        !take_slot(reader, group->slot) || !is_in_lane(reader, group->block_at, (uint64_t)group->columns * KVTEL_BLOCK_ROWS))
+    if (group->columns > KVTEL_LAYOUT_COLUMNS || group->feed_count == 0 || group->feed_count > KVTEL_LAYOUT_COLUMNS ||
+        group->feeds_at > RECORDS_MAX || !take_slot(reader, group->slot) ||
+        !is_in_lane(reader, group->block_at, (uint64_t)group->columns * KVTEL_BLOCK_ROWS))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that cannot be");
     enum kvtel_status status =
         copy_table(reader, KVTEL_FEEDS, ((uint64_t)group->feeds_at + group->feed_count) * sizeof(struct kvtel_layout_feed), error);

@@ -110,8 +110,9 @@ static const struct kvtel_bins *layout_of(struct kvtel_snapshot *snapshot, const
                                           const struct kvtel_layout_family *family)
 {
     struct kvtel_bins *first = snapshot->layouts;
-    const struct kvtel_bins *layout = kvtel_bins_get(&snapshot->layouts, view->bounds + family->bounds_at, family->bound_count,
-                                                     family->exponential_first, family->exponential_count);
+    const struct kvtel_bins *layout =
+        kvtel_bins_get(&snapshot->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL, family->bound_count,
+                       family->exponential_first, family->exponential_count);
     snapshot->layout_count += snapshot->layouts != first;
     return layout;
 }
