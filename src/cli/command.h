@@ -12,6 +12,7 @@ enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* argv[0] is the command's name. @return an exit code */
 typedef int (*command_fn)(int argc, char **argv);
 
+int command_serve(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);
 

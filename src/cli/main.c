@@ -10,6 +10,7 @@ static const struct command {
     command_fn run;
     const char *what;
 } commands[] = {
+    { "serve", command_serve, "export what connectors record, for Prometheus, with a live page" },
     { "replay", command_replay, "take a recording of an engine through stats, metrics and the log" },
     { "check", command_check, "say what is wrong with a recording, by line and column" },
 };

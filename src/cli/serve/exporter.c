@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is exported, from all sources. */
+#include "cli/serve/exporter.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "cli/serve/summary_json.h"
+#include "exposition/text.h"
+#include "logging/snapshot_summary.h"
+#include "store/totals.h"
+
+#include <kvtel/recorder.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECOND_NS = 1000000000, SOURCES_SHOWN = 256 };
+
+static void say_ring(void *context, const char *name, enum kvtel_nixl_state state, const char *reason)
+{
+    struct exporter *exporter = context;
+    const char *const pairs[] = { "ring", name, "state", kvtel_nixl_state_text(state), "reason", reason ? reason : "", NULL };
+    serve_log_write(exporter->log, reason && *reason ? WEB_LOG_WARN : WEB_LOG_INFO, "telemetry ring", pairs);
+}
+
+static void say_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
+{
+    struct exporter *exporter = context;
+    const char *const pairs[] = { "reason", kvtel_refusal_label(reason), "subject", subject, NULL };
+    serve_log_write(exporter->log, WEB_LOG_WARN, message, pairs);
+}
+
+static void say_store(void *context, const char *message)
+{
+    serve_log_write(((struct exporter *)context)->log, WEB_LOG_WARN, message, NULL);
+}
+
+/* Where rings and the receiver count: a store like those of other writers, so that it outlives this process. */
+static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error *error)
+{
+    const struct kvtel_store_options options = {
+        .size = sizeof options,
+        .connector = "kvtel serve",
+        .dir = exporter->options.store_dir,
+        .warn = say_store,
+        .warn_context = exporter,
+    };
+    exporter->own = exporter->options.store_dir ? kvtel_store_open(&options) : kvtel_store_create(&options);
+    enum kvtel_status status = exporter->own ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK && exporter->options.nixl_dir) {
+        const struct kvtel_nixl_rings_options rings = {
+            .folder = exporter->options.nixl_dir,
+            .store = exporter->own,
+            .agent_label = exporter->options.nixl_agent_label,
+            .say = say_ring,
+            .context = exporter,
+        };
+        status = kvtel_nixl_rings_create(&rings, &exporter->rings);
+    }
+    if (status == KVTEL_OK && exporter->options.stats_receiver) {
+        exporter->diagnostics = kvtel_diagnostics_create(say_refusal, exporter);
+        exporter->receiver = exporter->diagnostics ? receiver_create(exporter->own, exporter->diagnostics) : NULL;
+        status = exporter->receiver ? KVTEL_OK : KVTEL_E_NOMEM;
+    }
+    return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+}
+
+enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
+                                struct kvtel_error *error)
+{
+    *exporter = (struct exporter){ .options = *options, .log = log, .started_ns = kvtel_now_ns() };
+    exporter->stores = (struct store_dir){ .lock = -1, .inotify = -1 };
+    pthread_mutex_init(&exporter->lock, NULL);
+    exporter->snapshot = kvtel_snapshot_create();
+    exporter->logged = kvtel_snapshot_create();
+    enum kvtel_status status = KVTEL_OK;
+    if (!exporter->snapshot || !exporter->logged || !metric_set_init(&exporter->self))
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status == KVTEL_OK && options->store_dir)
+        status = store_dir_open(&exporter->stores, options->store_dir, log, error);
+    if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
+        status = open_own(exporter, error);
+    if (status != KVTEL_OK)
+        exporter_close(exporter);
+    else
+        (void)exporter_poll(exporter, kvtel_now_ns());
+    return status;
+}
+
+void exporter_close(struct exporter *exporter)
+{
+    receiver_destroy(exporter->receiver);
+    kvtel_diagnostics_destroy(exporter->diagnostics);
+    kvtel_nixl_rings_destroy(exporter->rings);
+    kvtel_store_close(exporter->own);
+    store_dir_close(&exporter->stores);
+    metric_set_close(&exporter->self);
+    kvtel_snapshot_destroy(exporter->snapshot);
+    kvtel_snapshot_destroy(exporter->logged);
+    pthread_mutex_destroy(&exporter->lock);
+}
+
+int exporter_event_fd(const struct exporter *exporter)
+{
+    return exporter->stores.inotify;
+}
+
+uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
+{
+    uint64_t wait = SECOND_NS;
+    pthread_mutex_lock(&exporter->lock);
+    if (exporter->options.store_dir)
+        store_dir_poll(&exporter->stores, now_ns);
+    if (exporter->rings) {
+        uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
+        wait = rings < wait ? rings : wait;
+    }
+    pthread_mutex_unlock(&exporter->lock);
+    return wait;
+}
+
+/* All sources at this moment. The lock is held. */
+static enum kvtel_status collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+{
+    enum kvtel_status status = KVTEL_OK;
+    kvtel_snapshot_reset(snapshot);
+    if (exporter->rings)
+        (void)kvtel_nixl_rings_poll(exporter->rings, kvtel_now_ns());
+    if (exporter->options.store_dir)
+        status = store_dir_collect(&exporter->stores, snapshot);
+    /* In a directory the own store is one of those. */
+    if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
+        status = kvtel_snapshot_add(snapshot, exporter->own);
+    return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+}
+
+static void set_source_metrics(struct exporter *exporter)
+{
+    static const char *const help = "Stores in the directory, by state.";
+    double states[STORE_STATES] = { 0 };
+    for (size_t i = 0; i < exporter->stores.count; i++)
+        states[exporter->stores.entries[i].state]++;
+    for (int state = 0; state < STORE_STATES && exporter->options.store_dir; state++)
+        metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state), states[state]);
+    if (exporter->options.store_dir)
+        metric_set_counter(&exporter->self, "kvtel_stores_retired",
+                           "Stores whose writer ended and whose numbers went into the totals.", NULL, NULL,
+                           (double)exporter->stores.retired);
+    uint64_t dropped[3] = { 0 };
+    for (size_t i = 0; i < exporter->stores.count; i++) {
+        struct kvtel_store_info info;
+        if (exporter->stores.entries[i].state == STORE_REFUSED)
+            continue;
+        kvtel_store_reader_info(exporter->stores.entries[i].reader, &info);
+        dropped[0] += info.series_dropped;
+        dropped[1] += info.records_dropped;
+        dropped[2] += info.values_refused;
+    }
+    if (exporter->options.store_dir) {
+        metric_set_gauge(&exporter->self, "kvtel_store_series_dropped",
+                         "Label sets refused by a family's cap, in the stores that are there.", NULL, NULL, (double)dropped[0]);
+        metric_set_gauge(&exporter->self, "kvtel_store_records_dropped",
+                         "Records that found no lane, in the stores that are there.", NULL, NULL, (double)dropped[1]);
+        metric_set_gauge(&exporter->self, "kvtel_store_values_refused",
+                         "Values below zero, infinite or NaN that writers refused, in the stores that are there.", NULL, NULL,
+                         (double)dropped[2]);
+    }
+}
+
+static void set_receiver_metrics(struct exporter *exporter)
+{
+    struct receiver_counts counts = receiver_counts(exporter->receiver);
+    metric_set_counter(&exporter->self, "kvtel_payloads_accepted", "Payloads taken from posted recordings.", NULL, NULL,
+                       (double)counts.accepted);
+    metric_set_counter(&exporter->self, "kvtel_payloads_repeated",
+                       "Payloads whose sequence number was known already; not counted again.", NULL, NULL, (double)counts.repeated);
+    metric_set_counter(&exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL, NULL,
+                       (double)counts.rejected);
+    for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
+        metric_set_counter(&exporter->self, "kvtel_refused",
+                           "What could not be used of posted payloads and was left out, as each reason counts it.", "reason",
+                           kvtel_refusal_label((enum kvtel_refusal)reason),
+                           (double)receiver_refused(exporter->receiver, (enum kvtel_refusal)reason));
+}
+
+static void set_own_metrics(struct exporter *exporter)
+{
+    metric_set_gauge(&exporter->self, "kvtel_build_info", "1; the label says which version of kvtel this is.", "version",
+                     kvtel_version(), 1);
+    set_source_metrics(exporter);
+    if (exporter->receiver)
+        set_receiver_metrics(exporter);
+    metric_set_counter(&exporter->self, "kvtel_scrapes", "Scrapes answered, this one not counted.", NULL, NULL,
+                       (double)exporter->scrapes);
+    metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
+                       (double)exporter->failed_scrapes);
+    metric_set_gauge(&exporter->self, "kvtel_scrape_duration_seconds",
+                     "Time to collect all sources and write the page, of the last scrape.", NULL, NULL, exporter->scrape_seconds);
+    metric_set_process(&exporter->self);
+}
+
+/* A family under the name that --metrics.prefix gives it. */
+static enum kvtel_status write_family(const struct exporter *exporter, const struct kvtel_snapshot_family *family,
+                                      struct kvtel_buffer *text)
+{
+    char name[256];
+    struct kvtel_snapshot_family shown = *family;
+    if (strcmp(family->name, KVTEL_TOTALS_FAMILY) == 0)
+        return KVTEL_OK;
+    if (strncmp(family->name, "vllm:", 5) == 0) {
+        int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
+        if (length > 0 && (size_t)length < sizeof name)
+            shown.name = name;
+    }
+    return kvtel_exposition_text_family(&shown, text);
+}
+
+static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_buffer *text)
+{
+    enum kvtel_status status = collect(exporter, exporter->snapshot);
+    if (status == KVTEL_OK && exporter->options.own_metrics) {
+        set_own_metrics(exporter);
+        status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
+    }
+    for (size_t i = 0; i < kvtel_snapshot_family_count(exporter->snapshot) && status == KVTEL_OK; i++)
+        status = write_family(exporter, kvtel_snapshot_family(exporter->snapshot, i), text);
+    return status;
+}
+
+void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
+{
+    struct exporter *exporter = context;
+    (void)request; /* one format so far */
+    pthread_mutex_lock(&exporter->lock);
+    uint64_t began = kvtel_now_ns();
+    enum kvtel_status status = write_metrics(exporter, &response->body);
+    exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
+    exporter->scrapes += status == KVTEL_OK;
+    exporter->failed_scrapes += status != KVTEL_OK;
+    pthread_mutex_unlock(&exporter->lock);
+    response->content_type = KVTEL_CONTENT_TYPE_TEXT;
+    if (status == KVTEL_OK)
+        return;
+    response->status = 500;
+    response->content_type = "text/plain; charset=utf-8";
+    response->body.size = 0;
+    (void)kvtel_buffer_printf(&response->body, "the metrics could not be collected: %s\n", kvtel_status_text(status));
+}
+
+static void store_source(const struct store_entry *entry, uint64_t now_ns, struct summary_source *source)
+{
+    struct kvtel_store_info info = { 0 };
+    if (entry->reader)
+        kvtel_store_reader_info(entry->reader, &info);
+    *source = (struct summary_source){
+        .kind = "store",
+        .name = entry->name,
+        .state = store_state_name(entry->state),
+        .reason = entry->reason,
+        .engine = info.engine,
+        .rank = info.rank,
+        .pid = info.pid,
+        .age_seconds = info.created_monotonic_ns > 0 && info.created_monotonic_ns < now_ns
+                           ? (double)(now_ns - info.created_monotonic_ns) / SECOND_NS
+                           : 0,
+    };
+    snprintf(source->connector, sizeof source->connector, "%s", info.connector);
+}
+
+/* Stores, then rings, as many as are shown. */
+static size_t list_sources(struct exporter *exporter, struct summary_source *sources, size_t limit)
+{
+    size_t count = 0;
+    uint64_t now_ns = kvtel_now_ns();
+    for (size_t i = 0; i < exporter->stores.count && count < limit; i++)
+        store_source(&exporter->stores.entries[i], now_ns, &sources[count++]);
+    for (size_t i = 0; exporter->rings && i < kvtel_nixl_rings_count(exporter->rings) && count < limit; i++) {
+        struct kvtel_nixl_ring_info info = kvtel_nixl_rings_at(exporter->rings, i);
+        sources[count++] = (struct summary_source){
+            .kind = "ring",
+            .name = info.name,
+            .state = kvtel_nixl_state_text(info.ring->state),
+            .reason = info.ring->reason,
+            .connector = "NIXL telemetry",
+        };
+    }
+    return count;
+}
+
+void exporter_summary(void *context, const struct http_request *request, struct http_response *response)
+{
+    struct exporter *exporter = context;
+    (void)request;
+    struct summary_source *sources = calloc(SOURCES_SHOWN, sizeof *sources);
+    pthread_mutex_lock(&exporter->lock);
+    enum kvtel_status status = sources ? collect(exporter, exporter->snapshot) : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK) {
+        struct summary_options options = {
+            .uptime_seconds = (double)(kvtel_now_ns() - exporter->started_ns) / SECOND_NS,
+            .sources = sources,
+            .source_count = list_sources(exporter, sources, SOURCES_SHOWN),
+            .all_sources = exporter->stores.count + (exporter->rings ? kvtel_nixl_rings_count(exporter->rings) : 0),
+        };
+        for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
+            options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);
+        status = summary_json_write(exporter->snapshot, &options, &response->body);
+    }
+    pthread_mutex_unlock(&exporter->lock);
+    free(sources);
+    response->content_type = "application/json";
+    if (status != KVTEL_OK)
+        response->status = 500;
+}
+
+void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context)
+{
+    pthread_mutex_lock(&exporter->lock);
+    if (collect(exporter, exporter->snapshot) == KVTEL_OK &&
+        kvtel_snapshot_log(exporter->logged, exporter->snapshot, style, seconds, sink, context) == KVTEL_OK) {
+        struct kvtel_snapshot *now = exporter->snapshot;
+        exporter->snapshot = exporter->logged;
+        exporter->logged = now;
+    }
+    pthread_mutex_unlock(&exporter->lock);
+}

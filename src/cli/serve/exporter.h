@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is exported, from all sources, and the HTTP handlers that show it. */
+#ifndef KVTEL_SERVE_EXPORTER_H
+#define KVTEL_SERVE_EXPORTER_H
+
+#include "cli/serve/http.h"
+#include "cli/serve/log.h"
+#include "cli/serve/metric_set.h"
+#include "cli/serve/receiver.h"
+#include "cli/serve/store_dir.h"
+#include "nixl/rings.h"
+
+#include <kvtel/logging.h>
+
+struct exporter_options {
+    const char *store_dir; /* NULL: no stores */
+    const char *nixl_dir;  /* NULL: no rings */
+    bool nixl_agent_label;
+    bool stats_receiver;
+    const char *prefix; /* in place of "vllm:" */
+    bool own_metrics;
+};
+
+struct exporter {
+    struct exporter_options options;
+    struct serve_log *log;
+    pthread_mutex_t lock; /* of all that follows */
+    struct store_dir stores;
+    struct kvtel_store *own; /* what rings and the receiver count; a file among the stores where there is a directory */
+    struct kvtel_nixl_rings *rings;
+    struct kvtel_diagnostics *diagnostics; /* of the receiver */
+    struct receiver *receiver;
+    struct metric_set self;
+    struct kvtel_snapshot *snapshot; /* of the collection that runs */
+    struct kvtel_snapshot *logged;   /* as of the last log line */
+    uint64_t scrapes, failed_scrapes;
+    double scrape_seconds;
+    uint64_t started_ns;
+};
+
+/* `error` says why not. Opens the sources. */
+enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
+                                struct kvtel_error *error);
+void exporter_close(struct exporter *exporter);
+/* File descriptor to wait on beside the clock; -1: none. */
+int exporter_event_fd(const struct exporter *exporter);
+/* Looks after the sources. @return ns until it wants to be called again */
+uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns);
+
+/* HTTP handlers; the context is the exporter. */
+void exporter_metrics(void *context, const struct http_request *request, struct http_response *response);
+void exporter_summary(void *context, const struct http_request *request, struct http_response *response);
+
+/* Gives the lines of the interval since the last call to `sink`. */
+void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context);
+
+#endif

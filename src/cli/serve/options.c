@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flags of kvtel serve. */
+#include "cli/serve/options.h"
+
+#include "cli/command.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: kvtel serve [OPTION...]\n"
+    "\n"
+    "Exports what connectors on this machine record, for Prometheus to scrape, with a live page at /.\n"
+    "\n"
+    "sources\n"
+    "  --store.dir=DIR              stores of native recorders and of the vLLM plugin; default: $KVTEL_STORE_DIR, else a\n"
+    "                               directory of this user in shared memory\n"
+    "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR)\n"
+    "  --nixl.agent-label           a label with the agent's name; agents of vLLM get a new name at each start\n"
+    "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
+    "\n"
+    "web\n"
+    "  --web.listen-address=ADDR    HOST:PORT or :PORT, repeatable; default 127.0.0.1:9466\n"
+    "  --web.systemd-socket         take the sockets that systemd hands over\n"
+    "  --web.config.file=FILE       TLS, client certificates, users, rate limit: the exporter toolkit's YAML\n"
+    "  --web.telemetry-path=PATH    default /metrics\n"
+    "  --web.max-requests=N         scrapes at one time; default 40, 0: no limit\n"
+    "  --web.disable-exporter-metrics  leave out kvtel_* and process_*\n"
+    "  --metrics.prefix=PREFIX      in place of \"vllm:\", where Prometheus scrapes vLLM's own page too\n"
+    "\n"
+    "log\n"
+    "  --log.interval=SECONDS       a line per connector and engine; default 10, 0: none\n"
+    "  --log.style=STYLE            default, or vllm\n"
+    "  --log.level=LEVEL            debug, info (default), warn, error\n"
+    "  --log.format=FORMAT          logfmt (default) or json\n"
+    "  --help, --version\n"
+    "\n"
+    "examples\n"
+    "  kvtel serve\n"
+    "  kvtel serve --web.listen-address=:9466 --web.config.file=web.yml\n"
+    "  NIXL_TELEMETRY_ENABLE=y NIXL_TELEMETRY_DIR=/dev/shm/nixl vllm serve ... &\n"
+    "  kvtel serve --nixl.telemetry-dir=/dev/shm/nixl\n"
+    "\n"
+    "exit codes: 0 ended by a signal, 1 failed, 2 wrong usage\n";
+
+enum option_id {
+    STORE_DIR = 256,
+    NIXL_DIR,
+    NIXL_AGENT,
+    RECEIVER,
+    LISTEN,
+    SYSTEMD,
+    WEB_CONFIG,
+    TELEMETRY_PATH,
+    MAX_REQUESTS,
+    NO_OWN_METRICS,
+    PREFIX,
+    LOG_INTERVAL,
+    LOG_STYLE,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    VERSION,
+    HELP
+};
+
+static const struct option table[] = {
+    { "store.dir", required_argument, NULL, STORE_DIR },
+    { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
+    { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
+    { "web.enable-stats-receiver", no_argument, NULL, RECEIVER },
+    { "web.listen-address", required_argument, NULL, LISTEN },
+    { "web.systemd-socket", no_argument, NULL, SYSTEMD },
+    { "web.config.file", required_argument, NULL, WEB_CONFIG },
+    { "web.telemetry-path", required_argument, NULL, TELEMETRY_PATH },
+    { "web.max-requests", required_argument, NULL, MAX_REQUESTS },
+    { "web.disable-exporter-metrics", no_argument, NULL, NO_OWN_METRICS },
+    { "metrics.prefix", required_argument, NULL, PREFIX },
+    { "log.interval", required_argument, NULL, LOG_INTERVAL },
+    { "log.style", required_argument, NULL, LOG_STYLE },
+    { "log.level", required_argument, NULL, LOG_LEVEL },
+    { "log.format", required_argument, NULL, LOG_FORMAT },
+    { "version", no_argument, NULL, VERSION },
+    { "help", no_argument, NULL, HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+/* "10", "2.5", "10s", "500ms", "1m". False: none of that, or negative. */
+static bool parse_seconds(const char *text, double *seconds)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = { { "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "m", 60 }, { "h", 3600 } };
+    char *end;
+    double value = strtod(text, &end);
+    for (size_t i = 0; end != text && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0 && value >= 0 && isfinite(value) && value * units[i].seconds < 1e6) {
+            *seconds = value * units[i].seconds;
+            return true;
+        }
+    return false;
+}
+
+/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do, or nothing. */
+static bool is_prefix(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' || *c == ':' ||
+              (c > text && *c >= '0' && *c <= '9')))
+            return false;
+    return strlen(text) < 64;
+}
+
+static int parse_max_requests(struct serve_options *options)
+{
+    char *end;
+    long value = strtol(optarg, &end, 10);
+    if (end == optarg || *end || value < 0 || value > 1000000)
+        return command_usage("serve", "--web.max-requests is a number from 0, not \"%s\"", optarg);
+    options->max_requests = (unsigned)value;
+    return -1;
+}
+
+static int parse_log_option(struct serve_options *options, int option)
+{
+    if (option == LOG_INTERVAL)
+        return parse_seconds(optarg, &options->log_interval)
+                   ? -1
+                   : command_usage("serve", "--log.interval is a number of seconds like 10s, or 0, not \"%s\"", optarg);
+    if (option == LOG_LEVEL)
+        return serve_log_level(optarg, &options->log_level)
+                   ? -1
+                   : command_usage("serve", "--log.level is debug, info, warn or error, not \"%s\"", optarg);
+    if (option == LOG_STYLE) {
+        if (strcmp(optarg, "default") != 0 && strcmp(optarg, "vllm") != 0)
+            return command_usage("serve", "--log.style is default or vllm, not \"%s\"", optarg);
+        options->log_style = strcmp(optarg, "vllm") == 0 ? KVTEL_LOG_VLLM : KVTEL_LOG_DEFAULT;
+        return -1;
+    }
+    if (strcmp(optarg, "logfmt") != 0 && strcmp(optarg, "json") != 0)
+        return command_usage("serve", "--log.format is logfmt or json, not \"%s\"", optarg);
+    options->log_json = strcmp(optarg, "json") == 0;
+    return -1;
+}
+
+static int parse_web_option(struct serve_options *options, int option)
+{
+    if (option == LISTEN) {
+        if (options->address_count == LISTEN_ADDRESSES)
+            return command_usage("serve", "at most %d addresses", LISTEN_ADDRESSES);
+        options->addresses[options->address_count++] = optarg;
+    } else if (option == TELEMETRY_PATH) {
+        if (optarg[0] != '/' || strcmp(optarg, "/") == 0)
+            return command_usage("serve", "--web.telemetry-path begins with / and is not the page itself, not \"%s\"", optarg);
+        options->telemetry_path = optarg;
+    } else if (option == PREFIX) {
+        if (!is_prefix(optarg))
+            return command_usage(
+                "serve", "--metrics.prefix has letters, digits, _ and : and does not begin with a digit, not \"%s\"", optarg);
+        options->exporter.prefix = optarg;
+    } else {
+        return parse_max_requests(options);
+    }
+    return -1;
+}
+
+static int take_option(struct serve_options *options, int option)
+{
+    switch (option) {
+    case STORE_DIR:
+        options->exporter.store_dir = optarg;
+        return *optarg ? -1 : command_usage("serve", "--store.dir is empty");
+    case NIXL_DIR:
+        options->exporter.nixl_dir = optarg;
+        return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");
+    case NIXL_AGENT:
+        options->exporter.nixl_agent_label = true;
+        return -1;
+    case RECEIVER:
+        options->exporter.stats_receiver = true;
+        return -1;
+    case SYSTEMD:
+        options->systemd_socket = true;
+        return -1;
+    case WEB_CONFIG:
+        options->web_config = optarg;
+        return -1;
+    case NO_OWN_METRICS:
+        options->exporter.own_metrics = false;
+        return -1;
+    case VERSION:
+        printf("kvtel, version %s\n", kvtel_version());
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    case HELP:
+    case 'h':
+        fputs(help, stdout);
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    case LISTEN:
+    case TELEMETRY_PATH:
+    case PREFIX:
+    case MAX_REQUESTS:
+        return parse_web_option(options, option);
+    case LOG_INTERVAL:
+    case LOG_LEVEL:
+    case LOG_STYLE:
+    case LOG_FORMAT:
+        return parse_log_option(options, option);
+    default:
+        fputs("Try 'kvtel serve --help'.\n", stderr);
+        return EXIT_USAGE;
+    }
+}
+
+int serve_options_parse(struct serve_options *options, int argc, char **argv)
+{
+    *options = (struct serve_options){
+        .exporter = { .prefix = "vllm:", .own_metrics = true },
+        .telemetry_path = "/metrics",
+        .max_requests = 40,
+        .log_interval = 10,
+        .log_level = WEB_LOG_INFO,
+    };
+    for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
+        int code = take_option(options, option);
+        if (code >= 0)
+            return code;
+    }
+    if (optind < argc)
+        return command_usage("serve", "it takes no argument, only options; what is \"%s\" for?", argv[optind]);
+    if (options->systemd_socket && options->address_count > 0)
+        return command_usage("serve", "--web.systemd-socket and --web.listen-address exclude each other");
+    if (options->address_count == 0)
+        options->addresses[options->address_count++] = "127.0.0.1:9466";
+    if (kvtel_store_default_dir(options->exporter.store_dir, options->store_dir, sizeof options->store_dir) == 0)
+        return command_usage("serve", "the name of the store directory is too long");
+    options->exporter.store_dir = options->store_dir;
+    return -1;
+}

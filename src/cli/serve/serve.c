@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel serve: opens sources and sockets, then looks after the sources until a signal ends it. */
+#include "cli/command.h"
+#include "cli/serve/options.h"
+
+#include <errno.h>
+#include <kvtel/recorder.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ROUTES = 16 };
+static const uint64_t SECOND_NS = 1000000000u;
+
+struct serve {
+    struct serve_options options;
+    struct serve_log log;
+    struct exporter exporter;
+    struct http *http;
+    struct http_route routes[ROUTES];
+    size_t route_count;
+    int signals;
+};
+
+static void add_route(struct serve *serve, const char *path, unsigned methods, http_handler handler, void *context)
+{
+    serve->routes[serve->route_count++] =
+        (struct http_route){ .path = path, .methods = methods, .handler = handler, .context = context };
+}
+
+static void answer_text(struct http_response *response, const char *text)
+{
+    response->content_type = "text/plain; charset=utf-8";
+    response->body.bytes = strdup(text);
+    response->body.size = response->body.bytes ? strlen(text) : 0;
+}
+
+static void answer_healthy(void *context, const struct http_request *request, struct http_response *response)
+{
+    (void)context;
+    (void)request;
+    answer_text(response, "kvtel is healthy.\n");
+}
+
+static void answer_ready(void *context, const struct http_request *request, struct http_response *response)
+{
+    (void)context;
+    (void)request;
+    answer_text(response, "kvtel is ready.\n");
+}
+
+static void make_routes(struct serve *serve)
+{
+    add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
+    serve->routes[0].max_requests = serve->options.max_requests;
+    add_route(serve, "/-/healthy", HTTP_GET, answer_healthy, NULL);
+    add_route(serve, "/-/ready", HTTP_GET, answer_ready, NULL);
+    add_route(serve, "/api/v1/summary", HTTP_GET, exporter_summary, &serve->exporter);
+    if (serve->exporter.receiver) {
+        add_route(serve, "/api/v1/stats", HTTP_POST, receiver_handle, serve->exporter.receiver);
+        serve->routes[serve->route_count - 1].max_body = RECEIVER_BODY_LIMIT;
+        serve->routes[serve->route_count - 1].max_requests = 8;
+    }
+}
+
+static bool open_sockets(struct serve *serve, struct listen_socket **sockets, size_t *count)
+{
+    struct kvtel_error error = { 0 };
+    *sockets = NULL;
+    *count = 0;
+    if (serve->options.systemd_socket) {
+        if (listen_systemd(sockets, count, &error) == KVTEL_OK)
+            return true;
+        command_fail("%s", error.message);
+        return false;
+    }
+    *sockets = calloc(serve->options.address_count, sizeof **sockets);
+    if (!*sockets) {
+        command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
+        return false;
+    }
+    for (; *count < serve->options.address_count; ++*count) {
+        if (listen_open(serve->options.addresses[*count], &(*sockets)[*count], &error) == KVTEL_OK)
+            continue;
+        command_fail("%s", error.message);
+        listen_close(*sockets, *count);
+        free(*sockets);
+        return false;
+    }
+    return true;
+}
+
+static bool start_http(struct serve *serve)
+{
+    struct kvtel_error error = { 0 };
+    struct listen_socket *sockets;
+    size_t count;
+    if (!open_sockets(serve, &sockets, &count))
+        return false;
+    const struct http_options options = {
+        .sockets = sockets,
+        .socket_count = count,
+        .web_config = serve->options.web_config,
+        .routes = serve->routes,
+        .route_count = serve->route_count,
+        .log = serve_log_for_web(&serve->log),
+    };
+    serve->http = http_start(&options, &error);
+    for (size_t i = 0; i < count && serve->http; i++) {
+        const char *const pairs[] = { "address", sockets[i].address, "web_config",
+                                      serve->options.web_config ? serve->options.web_config : "", NULL };
+        serve_log_write(&serve->log, WEB_LOG_INFO, "listening", pairs);
+    }
+    free(sockets);
+    if (!serve->http)
+        command_fail("%s", error.message);
+    return serve->http != NULL;
+}
+
+/* Tells systemd, where it asked to be told (sd_notify(3): a datagram to a socket in the file system or in the abstract namespace).
+ */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t size = path ? strlen(path) : 0;
+    if (size == 0 || size >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@'))
+        return;
+    memcpy(address.sun_path, path, size);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+    close(fd);
+}
+
+static void log_line(void *context, const char *line)
+{
+    serve_log_write(context, WEB_LOG_INFO, line, NULL);
+}
+
+/* Waits for the sources, the clock and a signal. Returns the signal. */
+static int run(struct serve *serve)
+{
+    uint64_t interval_ns = (uint64_t)(serve->options.log_interval * 1e9), logged_ns = kvtel_now_ns();
+    for (;;) {
+        uint64_t now_ns = kvtel_now_ns(), wait_ns = exporter_poll(&serve->exporter, now_ns);
+        if (interval_ns > 0 && now_ns - logged_ns >= interval_ns) {
+            exporter_log_interval(&serve->exporter, serve->options.log_style, (double)(now_ns - logged_ns) / (double)SECOND_NS,
+                                  log_line, &serve->log);
+            logged_ns = now_ns;
+        }
+        if (interval_ns > 0 && logged_ns + interval_ns - now_ns < wait_ns)
+            wait_ns = logged_ns + interval_ns - now_ns;
+        struct pollfd events[] = { { .fd = serve->signals, .events = POLLIN },
+                                   { .fd = exporter_event_fd(&serve->exporter), .events = POLLIN } };
+        const struct timespec wait = { .tv_sec = (time_t)(wait_ns / SECOND_NS), .tv_nsec = (long)(wait_ns % SECOND_NS) };
+        struct signalfd_siginfo info;
+        if (ppoll(events, 2, &wait, NULL) > 0 && (events[0].revents & POLLIN) &&
+            read(serve->signals, &info, sizeof info) == sizeof info) {
+            exporter_log_interval(&serve->exporter, serve->options.log_style,
+                                  (double)(kvtel_now_ns() - logged_ns) / (double)SECOND_NS, log_line, &serve->log);
+            return (int)info.ssi_signo;
+        }
+    }
+}
+
+/* Before any thread: each inherits the mask, and only signalfd sees the signals. */
+static bool block_signals(struct serve *serve)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    serve->signals = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    if (serve->signals < 0)
+        command_fail("signals cannot be waited for: %s", strerror(errno));
+    return serve->signals >= 0;
+}
+
+static int serve_all(struct serve *serve)
+{
+    struct kvtel_error error = { 0 };
+    enum kvtel_status status = exporter_open(&serve->exporter, &serve->options.exporter, &serve->log, &error);
+    if (status != KVTEL_OK)
+        return command_fail("%s", error.message);
+    make_routes(serve);
+    int code = EXIT_FAILED;
+    if (start_http(serve)) {
+        const char *const pairs[] = { "version", kvtel_version(), "store_dir", serve->options.store_dir, NULL };
+        serve_log_write(&serve->log, WEB_LOG_INFO, "kvtel serve is ready", pairs);
+        notify("READY=1");
+        int signal = run(serve);
+        notify("STOPPING=1");
+        serve_log_printf(&serve->log, WEB_LOG_INFO, "ended by %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+        http_stop(serve->http);
+        code = EXIT_GOOD;
+    }
+    exporter_close(&serve->exporter);
+    return code;
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct serve *serve = calloc(1, sizeof *serve);
+    if (!serve)
+        return command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
+    int code = serve_options_parse(&serve->options, argc, argv);
+    if (code < 0) {
+        serve_log_init(&serve->log);
+        serve->log.level = serve->options.log_level;
+        serve->log.json = serve->options.log_json;
+        code = block_signals(serve) ? serve_all(serve) : EXIT_FAILED;
+        if (serve->signals > 0)
+            close(serve->signals);
+        serve_log_close(&serve->log);
+    }
+    free(serve);
+    return code;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directory of stores. */
+#include "cli/serve/store_dir.h"
+
+#include "base/error.h"
+#include "store/totals.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TOTALS_NAME "totals.kvtel-retired"
+#define LOCK_NAME ".exporter.lock"
+#define STORE_SUFFIX ".kvtel"
+
+enum { PATH_SIZE = 4096 };
+static const uint64_t RETRY_NS = 10000000000u;
+
+const char *store_state_name(enum store_state state)
+{
+    static const char *const names[] = { "live", "ended", "refused" };
+    return names[state];
+}
+
+static bool path_of(const struct store_dir *dir, const char *name, char out[PATH_SIZE])
+{
+    int length = snprintf(out, PATH_SIZE, "%s/%s", dir->path, name);
+    return length > 0 && length < PATH_SIZE;
+}
+
+static bool is_store_name(const char *name)
+{
+    size_t size = strlen(name), suffix = strlen(STORE_SUFFIX);
+    return size > suffix && name[0] != '.' && strcmp(name + size - suffix, STORE_SUFFIX) == 0;
+}
+
+/* Held as long as the file is open, so that it is free however an exporter ended. */
+static enum kvtel_status take_lock(struct store_dir *dir, struct kvtel_error *error)
+{
+    char path[PATH_SIZE];
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    if (!path_of(dir, LOCK_NAME, path))
+        return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
+    dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (dir->lock < 0)
+        return kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
+    if (fcntl(dir->lock, F_OFD_SETLK, &lock) != 0)
+        return kvtel_fail(error, KVTEL_E_BUSY, 0,
+                          "%.100s is in use by another exporter; end it, or give this one another --store.dir", dir->path);
+    return KVTEL_OK;
+}
+
+/* Names of stores that are in the totals; each is a series. NULL when there are none. */
+static const struct kvtel_snapshot_family *included_family(struct store_dir *dir)
+{
+    kvtel_snapshot_reset(dir->scratch);
+    if (!dir->totals || kvtel_snapshot_add_reader(dir->scratch, dir->totals, NULL) != KVTEL_OK)
+        return NULL;
+    return kvtel_snapshot_find(dir->scratch, KVTEL_TOTALS_FAMILY);
+}
+
+static enum kvtel_status open_totals(struct store_dir *dir, struct kvtel_error *error)
+{
+    char path[PATH_SIZE];
+    struct kvtel_store_reader *reader;
+    if (!path_of(dir, TOTALS_NAME, path))
+        return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        return KVTEL_OK;
+    enum kvtel_status status = kvtel_store_reader_open(path, &reader, error);
+    if (status != KVTEL_OK)
+        return status;
+    kvtel_store_reader_close(dir->totals);
+    dir->totals = reader;
+    return KVTEL_OK;
+}
+
+/* An exporter that was killed after writing totals left files behind that are counted in them. */
+static void remove_included(struct store_dir *dir)
+{
+    char path[PATH_SIZE];
+    const struct kvtel_snapshot_family *included = included_family(dir);
+    for (size_t i = 0; included && i < included->series_count; i++)
+        if (is_store_name(included->series[i].values[0]) && !strchr(included->series[i].values[0], '/') &&
+            path_of(dir, included->series[i].values[0], path))
+            (void)unlink(path);
+}
+
+enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error)
+{
+    *dir = (struct store_dir){ .path = strdup(path), .log = log, .lock = -1, .inotify = -1, .scratch = kvtel_snapshot_create() };
+    if (!dir->path || !dir->scratch) {
+        store_dir_close(dir);
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    }
+    enum kvtel_status status = KVTEL_OK;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        status = kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
+    if (status == KVTEL_OK)
+        status = take_lock(dir, error);
+    if (status == KVTEL_OK)
+        status = open_totals(dir, error);
+    if (status != KVTEL_OK) {
+        store_dir_close(dir);
+        return status;
+    }
+    remove_included(dir);
+    dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (dir->inotify >= 0 && inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE) < 0) {
+        close(dir->inotify);
+        dir->inotify = -1;
+    }
+    return KVTEL_OK;
+}
+
+static void free_entry(struct store_entry *entry)
+{
+    kvtel_store_reader_close(entry->reader);
+    free(entry->name);
+}
+
+void store_dir_close(struct store_dir *dir)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        free_entry(&dir->entries[i]);
+    free(dir->entries);
+    kvtel_store_reader_close(dir->totals);
+    kvtel_snapshot_destroy(dir->scratch);
+    if (dir->inotify >= 0)
+        close(dir->inotify);
+    if (dir->lock >= 0)
+        close(dir->lock);
+    free(dir->path);
+    *dir = (struct store_dir){ .lock = -1, .inotify = -1 };
+}
+
+static void refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
+{
+    entry->state = STORE_REFUSED;
+    snprintf(entry->reason, sizeof entry->reason, "%s", error->message);
+    const char *const pairs[] = { "store", entry->name, "reason", entry->reason, NULL };
+    serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);
+}
+
+/* Place of a name among the entries, which are sorted. */
+static size_t find_entry(const struct store_dir *dir, const char *name, bool *found)
+{
+    size_t low = 0, high = dir->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(dir->entries[middle].name, name);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = false;
+    return low;
+}
+
+static void add_entry(struct store_dir *dir, size_t at, const char *name)
+{
+    char path[PATH_SIZE];
+    struct kvtel_error error = { 0 };
+    if (dir->count == dir->capacity) {
+        size_t capacity = dir->capacity ? dir->capacity * 2 : 16;
+        struct store_entry *entries = realloc(dir->entries, capacity * sizeof *entries);
+        if (!entries)
+            return; /* the next scan tries again */
+        dir->entries = entries;
+        dir->capacity = capacity;
+    }
+    struct store_entry entry = { .name = strdup(name), .seen = true };
+    if (!entry.name || !path_of(dir, name, path)) {
+        free(entry.name);
+        return;
+    }
+    memmove(dir->entries + at + 1, dir->entries + at, (dir->count - at) * sizeof *dir->entries);
+    dir->count++;
+    if (kvtel_store_reader_open(path, &entry.reader, &error) != KVTEL_OK)
+        refuse(dir, &entry, &error);
+    else
+        serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", name);
+    dir->entries[at] = entry;
+}
+
+static void remove_entry(struct store_dir *dir, size_t at)
+{
+    free_entry(&dir->entries[at]);
+    memmove(dir->entries + at, dir->entries + at + 1, (dir->count - at - 1) * sizeof *dir->entries);
+    dir->count--;
+}
+
+/* What is in the directory against what is known of it. */
+static void scan(struct store_dir *dir)
+{
+    DIR *directory = opendir(dir->path);
+    if (!directory)
+        return;
+    for (size_t i = 0; i < dir->count; i++)
+        dir->entries[i].seen = false;
+    for (struct dirent *file; (file = readdir(directory));) {
+        bool found;
+        if (!is_store_name(file->d_name))
+            continue;
+        size_t at = find_entry(dir, file->d_name, &found);
+        if (found)
+            dir->entries[at].seen = true;
+        else
+            add_entry(dir, at, file->d_name);
+    }
+    closedir(directory);
+    /* A file that someone removed counts on: it is there as long as it is open, until its writer ends and it is retired. */
+    for (size_t i = dir->count; i-- > 0;)
+        if (!dir->entries[i].seen && dir->entries[i].state == STORE_REFUSED)
+            remove_entry(dir, i);
+}
+
+/* Final numbers of all stores that have ended, on top of the totals so far. False: nothing was changed; try later. */
+static bool write_totals(struct store_dir *dir, const char **names, size_t *name_count)
+{
+    struct kvtel_error error = { 0 };
+    kvtel_snapshot_reset(dir->scratch);
+    *name_count = 0;
+    enum kvtel_status status = dir->totals ? kvtel_snapshot_add_reader(dir->scratch, dir->totals, &error) : KVTEL_OK;
+    for (size_t i = 0; i < dir->count && status == KVTEL_OK; i++) {
+        struct store_entry *entry = &dir->entries[i];
+        if (entry->state != STORE_ENDED)
+            continue;
+        status = kvtel_snapshot_add_reader(dir->scratch, entry->reader, &error);
+        if (status == KVTEL_E_MISMATCH) {
+            serve_log_printf(dir->log, WEB_LOG_WARN,
+                             "store %s has a family whose name stands for another definition; it is left out", entry->name);
+            status = KVTEL_OK;
+        }
+        if (status == KVTEL_OK) {
+            names[(*name_count)++] = entry->name;
+        } else if (status != KVTEL_E_NOMEM) {
+            refuse(dir, entry, &error);
+            status = KVTEL_OK;
+        }
+    }
+    if (status == KVTEL_OK && *name_count > 0)
+        status = kvtel_totals_write(dir->path, TOTALS_NAME, dir->scratch, names, *name_count, &error);
+    if (status == KVTEL_OK && *name_count > 0)
+        status = open_totals(dir, &error);
+    if (status == KVTEL_OK)
+        return true;
+    const char *const pairs[] = { "dir", dir->path, "reason", error.message, NULL };
+    serve_log_write(dir->log, WEB_LOG_ERROR, "ended stores stay as they are and count from their files; retrying in 10 s", pairs);
+    return false;
+}
+
+/* Adds ended stores to the totals, then removes their files. */
+static void retire(struct store_dir *dir, uint64_t now_ns)
+{
+    char path[PATH_SIZE];
+    size_t ended = 0, name_count;
+    for (size_t i = 0; i < dir->count; i++) {
+        struct store_entry *entry = &dir->entries[i];
+        if (entry->state == STORE_LIVE && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
+            entry->state = STORE_ENDED;
+        ended += entry->state == STORE_ENDED;
+    }
+    if (ended == 0 || now_ns < dir->retry_after)
+        return;
+    const char **names = malloc(ended * sizeof *names);
+    if (!names || !write_totals(dir, names, &name_count)) {
+        dir->retry_after = now_ns + RETRY_NS;
+        free(names);
+        return;
+    }
+    for (size_t i = 0; i < name_count; i++)
+        if (path_of(dir, names[i], path))
+            (void)unlink(path);
+    free(names);
+    for (size_t i = dir->count; i-- > 0;) {
+        if (dir->entries[i].state != STORE_ENDED)
+            continue;
+        serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s has ended; its numbers are in the totals", dir->entries[i].name);
+        remove_entry(dir, i);
+        dir->retired++;
+    }
+}
+
+void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
+{
+    char events[4096];
+    bool changed = dir->inotify < 0;
+    while (dir->inotify >= 0 && read(dir->inotify, events, sizeof events) > 0)
+        changed = true;
+    if (changed || dir->count == 0)
+        scan(dir);
+    retire(dir, now_ns);
+}
+
+enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot)
+{
+    enum kvtel_status status = dir->totals ? kvtel_snapshot_add_reader(snapshot, dir->totals, NULL) : KVTEL_OK;
+    for (size_t i = 0; i < dir->count && status != KVTEL_E_NOMEM; i++) {
+        struct kvtel_error error = { 0 };
+        struct store_entry *entry = &dir->entries[i];
+        if (entry->state == STORE_REFUSED)
+            continue;
+        status = kvtel_snapshot_add_reader(snapshot, entry->reader, &error);
+        if (status != KVTEL_OK && status != KVTEL_E_MISMATCH && status != KVTEL_E_NOMEM)
+            refuse(dir, entry, &error);
+    }
+    return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
+}

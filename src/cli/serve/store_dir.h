@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directory of stores: those of running writers, and the totals of those that have ended, which are kept in one file.
+ *
+ * A writer's store counts from when it appears. When its writer has ended its final numbers are added to the totals: the new totals
+ * are written beside the old ones, with the names of the stores that are in them, and take their place by rename; only then are the
+ * stores' files removed. So whenever the exporter is killed, each store is counted once: by its file, or by its name in the totals.
+ */
+#ifndef KVTEL_SERVE_STORE_DIR_H
+#define KVTEL_SERVE_STORE_DIR_H
+
+#include "cli/serve/log.h"
+
+#include <kvtel/reader.h>
+
+enum store_state { STORE_LIVE, STORE_ENDED, STORE_REFUSED, STORE_STATES };
+/* "live", "ended", "refused". */
+const char *store_state_name(enum store_state state);
+
+struct store_entry {
+    char *name; /* of the file */
+    enum store_state state;
+    struct kvtel_store_reader *reader; /* NULL when it was never read */
+    char reason[192];                  /* why it is refused */
+    bool seen;                         /* in the scan that runs */
+};
+
+struct store_dir {
+    char *path;
+    struct serve_log *log;
+    int lock;                          /* held while an exporter uses the directory */
+    int inotify;                       /* readable when something appears, moves or vanishes; -1: no such thing, look each time */
+    struct kvtel_store_reader *totals; /* NULL: there are none */
+    struct kvtel_snapshot *scratch;
+    struct store_entry *entries; /* by name */
+    size_t count, capacity;
+    uint64_t retired;     /* stores added to the totals since the start */
+    uint64_t retry_after; /* CLOCK_MONOTONIC ns: when retiring failed, the next try */
+};
+
+/* Makes the directory if it is not there, and takes it.
+ * @return KVTEL_OK; KVTEL_E_BUSY: another exporter has it; KVTEL_E_IO, KVTEL_E_FORMAT, KVTEL_E_NOMEM: `error` says why */
+enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error);
+void store_dir_close(struct store_dir *dir);
+/* Looks for stores that came and went, and retires those whose writer has ended. Call it when `inotify` is readable and once a
+ * second. */
+void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
+/* Adds all of it to a snapshot. A store that cannot be read is refused from then on, the rest is added. KVTEL_OK or KVTEL_E_NOMEM.
+ */
+enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
+
+#endif
