@@ -501,6 +501,7 @@ static enum kvtel_status decode_children(struct decoder *decoder, const struct k
         if (!child)
             return KVTEL_E_NOMEM;
         child->wrapped = wrapped;
+        child->stats->sample_limit = decoder->stats->sample_limit;
         enum kvtel_status status = kvtel_stats_decode_value(child->stats, wrapped ? inner : payload, NULL);
         if (status != KVTEL_OK)
             return status;

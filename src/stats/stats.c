@@ -53,9 +53,20 @@ bool kvtel_stats_is_summarised(const struct kvtel_stats *stats)
     return summarised;
 }
 
+/* Of a level the last reading is enough. */
+static void shorten_levels(struct kvtel_content *content)
+{
+    for (size_t g = 0; g < content->group_count; g++)
+        for (size_t c = 0; c < content->groups[g].column_count; c++)
+            if (kvtel_column_kind(content, &content->groups[g], c) == KVTEL_FIELD_LEVEL)
+                content->samples -= kvtel_column_keep_last(&content->groups[g].columns[c]);
+}
+
 void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
 {
     struct kvtel_content *content = &stats->content;
+    if (content->samples > stats->sample_limit)
+        shorten_levels(content);
     if (content->samples <= stats->sample_limit)
         return;
     for (size_t g = 0; g < content->group_count; g++) {
@@ -63,11 +74,7 @@ void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
         for (size_t c = 0; c < group->column_count; c++) {
             enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
             size_t count = group->columns[c].count;
-            if (kind == KVTEL_FIELD_LEVEL) {
-                content->samples -= kvtel_column_keep_last(&group->columns[c]);
-                continue;
-            }
-            if (!kvtel_kind_is_samples(kind) || group->columns[c].summary ||
+            if (kind == KVTEL_FIELD_LEVEL || !kvtel_kind_is_samples(kind) || count == 0 ||
                 kvtel_column_prepare_summary(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
                 continue;
             kvtel_column_adopt_summary(&group->columns[c]);
