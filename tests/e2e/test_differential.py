@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kvtel replay against the model, on random recordings: good ones, and ones with fields and rows that must be refused.
 
-KVTEL_DIFFERENTIAL_SEEDS (default 20) recordings per connector, from seed KVTEL_DIFFERENTIAL_FIRST_SEED (default 0) on."""
+KVTEL_DIFFERENTIAL_SEEDS (default 80) recordings per connector, from seed KVTEL_DIFFERENTIAL_FIRST_SEED (default 0) on."""
 
 import os
 
@@ -10,7 +10,7 @@ import pytest
 from tests.model import compare, generate
 
 FIRST_SEED = int(os.environ.get("KVTEL_DIFFERENTIAL_FIRST_SEED", 0))
-SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("KVTEL_DIFFERENTIAL_SEEDS", 20)))
+SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("KVTEL_DIFFERENTIAL_SEEDS", 80)))
 
 
 @pytest.mark.parametrize("spoiled", [False, True], ids=["good", "spoiled"])

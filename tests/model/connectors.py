@@ -65,8 +65,8 @@ class Mooncake(Columns):
 
 
 def transfer_lines(data, timeless):
-    """What NIXL and Mooncake say of successful transfers; integer 0 throughout when there was none. `timeless` is the throughput of bytes that
-    took no time at all."""
+    """What NIXL and Mooncake say of successful transfers; integer 0 throughout when there was none. `timeless` is the throughput of
+    bytes that took no time at all."""
     xfer, post = np.asarray(data["transfer_duration"]), np.asarray(data.get("post_duration", []))
     megabytes = np.asarray(data["bytes_transferred"]) / MB
     total, seconds = float(np.sum(megabytes)), float(np.sum(xfer))

@@ -20,7 +20,7 @@ MODELS = ("m", "meta-llama/Llama-3-70B", 'quo"te\\back\nline', "é😀")
 SECONDS_EDGES = (*prom.POST_SECONDS, *prom.SYNC_SECONDS, *prom.STORE_SECONDS, 0.0, 1e-6, 1e-9, 9.0, 3600.0)
 COUNT_EDGES = (0, 1, *map(int, prom.XFER_BYTES), *prom.DESCRIPTORS, *map(int, prom.OFFLOAD_BYTES), 2**32 - 1)
 OPERATIONS = ("save_exists", "save_put", "load_get", "lookup_exists", "save_put", "load_get", 'odd "name"', "opé")
-OUTCOMES = ("stored", "dropped_cpu_full", "skipped_in_flight", "dropped_not_hashed", "it's", 'a "b"', "both ' and \"", "back\\slash", "é")
+OUTCOMES = ("stored", "dropped_cpu_full", "skipped_in_flight", "it's", 'a "b"', "both ' and \"", "back\\slash", "é")
 
 
 class Draw(random.Random):
@@ -261,7 +261,7 @@ def recording(seed, connector, spoiled=False):
 
 
 def write_case(objects, stem):
-    """The recording in both forms, and what the model makes of it, as a golden case. @return the recordings' paths and the outcome"""
+    """Writes both forms and what the model makes of them, as a golden case. Returns the recordings' paths and the outcome."""
     paths, outcome = write(objects, stem), Outcome(objects)
     stem.with_suffix(".aggregated.jsonl").write_text("".join(json.dumps(line) + "\n" for line in outcome.aggregated))
     stem.with_suffix(".log").write_text("".join(line + "\n" for line in outcome.lines))

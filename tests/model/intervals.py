@@ -6,8 +6,8 @@ from .recording import Logging
 
 
 def with_log_marks(objects, lines):
-    """Recordings, one for each engine that logged (vLLM logs engine by engine, without saying which), of those payloads that make up
-    `lines`, intervals marked: a list of (objects, the engine's lines). Raises ValueError when no runs of payloads give the lines."""
+    """Recordings, one for each engine that logged (vLLM logs engine by engine, without saying which), of the payloads that make
+    up `lines`, intervals marked: a list of (objects, the engine's lines). Raises ValueError when no runs of payloads give them."""
     header, *rest = objects
     streams = {engine: [item for item in rest if item["engine"] == engine] for engine in header["engines"]}
     runs = find_runs(class_name(header["kv_transfer_config"]["kv_connector"]), streams, lines, {})
@@ -22,8 +22,8 @@ def with_log_marks(objects, lines):
 
 
 def find_runs(name, streams, lines, at):
-    """For each line the (engine, start, end) of payloads that give it, or None. A run starts where its engine's last one ended (`at`) if
-    that will do, or later: logs were saved without the lines of the warm-up, and one lost a line on the way."""
+    """For each line the (engine, start, end) of payloads that give it, or None. A run starts where its engine's last one ended
+    (`at`) if that will do, or later: logs were saved without the lines of the warm-up, and one lost a line on the way."""
     if not lines:
         return []
     for engine, items in streams.items():

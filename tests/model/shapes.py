@@ -219,8 +219,11 @@ class Typed(Stats):
 
     def encode(self):
         """With the label values as JSON text, which is what JSON recordings hold."""
-        data = {name: {json.dumps(list(labels)): value for labels, value in series.items()} for name, series in self.data["data"].items()}
-        return self.data | {"data": data}
+
+        def as_text(series):
+            return {json.dumps(list(labels)): value for labels, value in series.items()}
+
+        return self.data | {"data": {name: as_text(series) for name, series in self.data["data"].items()}}
 
     def aggregate(self, other):
         mine, theirs = self.data["data"], other.data["data"]
