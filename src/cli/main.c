@@ -11,8 +11,10 @@ static const struct command {
     const char *what;
 } commands[] = {
     { "serve", command_serve, "export what connectors record, for Prometheus, with a live page" },
+    { "dump", command_dump, "print what the file of a store holds" },
     { "replay", command_replay, "take a recording of an engine through stats, metrics and the log" },
     { "check", command_check, "say what is wrong with a recording, by line and column" },
+    { "demo", command_demo, "run a small engine that moves KV blocks, records them and checks what is exported" },
 };
 
 static void print_usage(FILE *out)

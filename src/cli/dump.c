@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel dump: what a store holds. */
+#include "cli/command.h"
+
+#include "base/buffer.h"
+#include "base/number.h"
+#include "base/utf8.h"
+#include "value/value.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <kvtel/reader.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+static const char help[] =
+    "usage: kvtel dump [--json] STORE...\n"
+    "\n"
+    "Prints what the file of a store holds: who writes it, and every series with its value. A live store is read as it is at this\n"
+    "moment, without disturbing its writer.\n"
+    "\n"
+    "  --json   one JSON object a line for each store, histograms with all their bins\n"
+    "\n"
+    "examples:\n"
+    "  kvtel dump /dev/shm/kvtel-1000/*.kvtel\n"
+    "  kvtel dump --json STORE | jq '.families[].name'\n"
+    "\n"
+    "exit codes: 0 good, 1 a store could not be read, 2 wrong usage\n";
+
+static const double quantiles[] = { 0.5, 0.9, 0.99 };
+
+struct store {
+    const char *path;
+    enum kvtel_store_state state;
+    struct kvtel_store_info info;
+    const struct kvtel_snapshot *snapshot;
+};
+
+static const char *state_text(enum kvtel_store_state state)
+{
+    return state == KVTEL_STORE_LIVE ? "live" : "ended";
+}
+
+static const char *type_text(enum kvtel_metric_type type)
+{
+    static const char *const texts[] = { [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram" };
+    return texts[type];
+}
+
+/* Text of a store is anybody's: what could steer a terminal is shown as its code. */
+static void print_text(const char *text)
+{
+    for (size_t size = strlen(text); size > 0;) {
+        uint32_t code;
+        bool valid;
+        size_t length = kvtel_utf8_next(text, size, &code, &valid);
+        if (valid && code >= ' ' && (code < 0x7f || code >= 0xa0) && code != '"' && code != '\\')
+            fwrite(text, 1, length, stdout);
+        else
+            for (size_t i = 0; i < length; i++)
+                printf("\\x%02x", (unsigned char)text[i]);
+        text += length;
+        size -= length;
+    }
+}
+
+static void print_number(const char *before, double number)
+{
+    char text[KVTEL_NUMBER_SIZE];
+    kvtel_number_repr(number, text);
+    printf("%s%s", before, text);
+}
+
+static void print_series(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
+{
+    printf("%s{", family->name);
+    for (size_t i = 0; i < family->label_count; i++) {
+        printf("%s%s=\"", i > 0 ? "," : "", family->labelnames[i]);
+        print_text(series->values[i]);
+        putchar('"');
+    }
+    putchar('}');
+    if (family->type != KVTEL_HISTOGRAM) {
+        print_number(" ", series->value);
+    } else {
+        printf(" count %" PRIu64, series->count);
+        print_number(" sum ", series->sum);
+        for (size_t i = 0; series->count > 0 && i < sizeof quantiles / sizeof *quantiles; i++)
+            printf(" P%g %.4g", quantiles[i] * 100, kvtel_snapshot_quantile(family, series, quantiles[i]));
+    }
+    putchar('\n');
+}
+
+static void print_store(const struct store *store)
+{
+    const struct kvtel_store_info *info = &store->info;
+    char since[64] = "";
+    time_t seconds = (time_t)(info->created_realtime_ns / 1000000000u);
+    struct tm utc;
+    if (gmtime_r(&seconds, &utc))
+        strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S UTC", &utc);
+    printf("%s: %s, pid %" PRIu64 ", model \"", store->path, state_text(store->state), info->pid);
+    print_text(info->model_name);
+    printf("\", connector \"");
+    print_text(info->connector);
+    printf("\", engine %u, rank %u, since %s\n", info->engine, info->rank, since);
+    printf("%" PRIu64 " families, %" PRIu64 " series, %" PRIu64 " lanes; refused: %" PRIu64 " label sets, %" PRIu64
+           " records, %" PRIu64 " values\n",
+           info->families, info->series, info->lanes, info->series_dropped, info->records_dropped, info->values_refused);
+    for (size_t f = 0; f < kvtel_snapshot_family_count(store->snapshot); f++) {
+        const struct kvtel_snapshot_family *family = kvtel_snapshot_family(store->snapshot, f);
+        for (size_t i = 0; i < family->series_count; i++)
+            print_series(family, &family->series[i]);
+    }
+}
+
+static void write_count(struct kvtel_writer *writer, const char *key, uint64_t count)
+{
+    kvtel_writer_text(writer, key);
+    kvtel_writer_integer(writer, count <= INT64_MAX ? (int64_t)count : INT64_MAX);
+}
+
+/* [bin, count] of those that are not 0. */
+static void write_bins(struct kvtel_writer *writer, const struct kvtel_snapshot_series *series)
+{
+    size_t used = 0;
+    for (uint32_t i = 0; i < series->bin_count; i++)
+        used += series->bins[i] > 0;
+    kvtel_writer_array(writer, used);
+    for (uint32_t i = 0; i < series->bin_count; i++) {
+        if (series->bins[i] == 0)
+            continue;
+        kvtel_writer_array(writer, 2);
+        kvtel_writer_integer(writer, series->first_bin + i);
+        kvtel_writer_integer(writer, (int64_t)series->bins[i]);
+    }
+}
+
+static void write_series(struct kvtel_writer *writer, const struct kvtel_snapshot_family *family,
+                         const struct kvtel_snapshot_series *series)
+{
+    bool histogram = family->type == KVTEL_HISTOGRAM;
+    kvtel_writer_map(writer, histogram ? 4 : 2);
+    kvtel_writer_text(writer, "labels");
+    kvtel_writer_map(writer, family->label_count);
+    for (size_t i = 0; i < family->label_count; i++) {
+        kvtel_writer_text(writer, family->labelnames[i]);
+        kvtel_writer_text(writer, series->values[i]);
+    }
+    if (!histogram) {
+        kvtel_writer_text(writer, "value");
+        kvtel_writer_number(writer, series->value);
+        return;
+    }
+    write_count(writer, "count", series->count);
+    kvtel_writer_text(writer, "sum");
+    kvtel_writer_number(writer, series->sum);
+    kvtel_writer_text(writer, "bins");
+    write_bins(writer, series);
+}
+
+static void write_family(struct kvtel_writer *writer, const struct kvtel_snapshot_family *family)
+{
+    bool histogram = family->type == KVTEL_HISTOGRAM;
+    kvtel_writer_map(writer, histogram ? 5 : 4);
+    kvtel_writer_text(writer, "name");
+    kvtel_writer_text(writer, family->name);
+    kvtel_writer_text(writer, "type");
+    kvtel_writer_text(writer, type_text(family->type));
+    kvtel_writer_text(writer, "help");
+    kvtel_writer_text(writer, family->help);
+    if (histogram) {
+        kvtel_writer_text(writer, "bounds");
+        kvtel_writer_array(writer, family->bound_count);
+        for (size_t i = 0; i < family->bound_count; i++)
+            kvtel_writer_number(writer, family->bounds[i]);
+    }
+    kvtel_writer_text(writer, "series");
+    kvtel_writer_array(writer, family->series_count);
+    for (size_t i = 0; i < family->series_count; i++)
+        write_series(writer, family, &family->series[i]);
+}
+
+static bool write_store(const struct store *store)
+{
+    const struct kvtel_store_info *info = &store->info;
+    struct kvtel_buffer buffer = { 0 };
+    struct kvtel_writer writer;
+    kvtel_writer_init(&writer, KVTEL_JSON, &buffer);
+    kvtel_writer_map(&writer, 13);
+    kvtel_writer_text(&writer, "path");
+    kvtel_writer_text(&writer, store->path);
+    kvtel_writer_text(&writer, "state");
+    kvtel_writer_text(&writer, state_text(store->state));
+    kvtel_writer_text(&writer, "model_name");
+    kvtel_writer_text(&writer, info->model_name);
+    kvtel_writer_text(&writer, "connector");
+    kvtel_writer_text(&writer, info->connector);
+    write_count(&writer, "engine", info->engine);
+    write_count(&writer, "rank", info->rank);
+    write_count(&writer, "pid", info->pid);
+    write_count(&writer, "created_realtime_ns", info->created_realtime_ns);
+    write_count(&writer, "lanes", info->lanes);
+    write_count(&writer, "series_dropped", info->series_dropped);
+    write_count(&writer, "records_dropped", info->records_dropped);
+    write_count(&writer, "values_refused", info->values_refused);
+    kvtel_writer_text(&writer, "families");
+    kvtel_writer_array(&writer, kvtel_snapshot_family_count(store->snapshot));
+    for (size_t f = 0; f < kvtel_snapshot_family_count(store->snapshot); f++)
+        write_family(&writer, kvtel_snapshot_family(store->snapshot, f));
+    enum kvtel_status status = kvtel_writer_finish(&writer);
+    if (status == KVTEL_OK)
+        printf("%.*s\n", (int)buffer.size, buffer.bytes);
+    else
+        command_fail("%s: %s", store->path, kvtel_status_text(status));
+    kvtel_buffer_free(&buffer);
+    return status == KVTEL_OK;
+}
+
+static bool dump(const char *path, bool json, struct kvtel_snapshot *snapshot)
+{
+    struct kvtel_store_reader *reader = NULL;
+    struct kvtel_error error = { 0 };
+    struct store store = { .path = path, .snapshot = snapshot };
+    kvtel_snapshot_reset(snapshot);
+    enum kvtel_status status = kvtel_store_reader_open(path, &reader, &error);
+    if (status == KVTEL_OK) {
+        store.state = kvtel_store_reader_state(reader);
+        status = kvtel_snapshot_add_reader(snapshot, reader, &error);
+        kvtel_store_reader_info(reader, &store.info);
+    }
+    kvtel_store_reader_close(reader);
+    if (status != KVTEL_OK) {
+        command_fail("%s: byte %zu: %s", path, error.offset, error.message);
+        return false;
+    }
+    if (json)
+        return write_store(&store);
+    print_store(&store);
+    return true;
+}
+
+int command_dump(int argc, char **argv)
+{
+    static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+                                             { "json", no_argument, NULL, 'j' },
+                                             { NULL, 0, NULL, 0 } };
+    bool json = false;
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+        }
+        if (option != 'j') {
+            fputs("Try 'kvtel dump --help'.\n", stderr);
+            return EXIT_USAGE;
+        }
+        json = true;
+    }
+    if (optind == argc)
+        return command_usage("dump", "name the file of a store");
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    if (!snapshot)
+        return command_fail("out of memory");
+    bool good = true;
+    for (int i = optind; i < argc; i++)
+        good &= dump(argv[i], json, snapshot);
+    kvtel_snapshot_destroy(snapshot);
+    return command_close(stdout, "standard output") && good ? EXIT_GOOD : EXIT_FAILED;
+}
