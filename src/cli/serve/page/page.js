@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page: asks for the summary, keeps its history, and shows both.
+
+import { EVERY_SECONDS, History, octaves, quantiles } from "./history.js";
+import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
+
+const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
+const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9;
+
+const at = (id) => document.getElementById(id);
+const history = new History();
+const rows = new Map(); // entry key: {body, cells by flow}
+let summary = null, chosen = null, windowSeconds = 300;
+let timer = 0, failures = 0, lastAnswer = null;
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+// Figures
+
+const charts = at("charts");
+paintAll();
+const figures = {
+  transfers: makeFigure(charts, "transfers", "Transfers per second", "line", number.count),
+  bytes: makeFigure(charts, "bytes", "Bytes per second", "line", number.rate),
+  time: makeFigure(charts, "time", "Transfer time", "quantiles", number.seconds),
+  post: makeFigure(charts, "post", "Post time", "quantiles", number.seconds),
+  sizes: makeFigure(charts, "sizes", "Transfer sizes", "histogram", number.whole),
+  failed: makeFigure(charts, "failed", "Failures by class", "bars", number.whole),
+};
+
+function quantileLines(rings) {
+  return ["P50", "P90", "P99"].map((label, q) => ({ label, hue: "q" + (q + 1), values: rings[q] }));
+}
+
+function flowLines(entry, key) {
+  return [...entry.flows.values()]
+    .map((flow, i) => ({ label: flow.name, hue: HUES[i % HUES.length], values: flow[key], measured: flow.measures[key] }))
+    .filter(({ measured }) => measured).slice(0, HUES.length);
+}
+
+// Of which flow times are shown: the chosen one, else the first that measures some.
+function timedFlow(entry) {
+  const flows = [...entry.flows.values()].filter(({ measures }) => measures.time || measures.post);
+  const select = at("flow"), names = flows.map(({ name }) => name);
+  if (names.join("\n") !== [...select.options].map(({ value }) => value).join("\n"))
+    select.replaceChildren(...names.map((name) => new Option(name, name)));
+  at("flow-box").hidden = flows.length < 2;
+  return flows.find(({ name }) => name === select.value) || flows[0];
+}
+
+function showDetail(entry) {
+  at("detail").hidden = !entry;
+  if (!entry) return;
+  setText(at("detail-title"), [entry.connector, entry.engine !== "" && "engine " + entry.engine, entry.model].filter(Boolean).join(" · "));
+  const flow = timedFlow(entry), since = history.now - windowSeconds;
+  showLines(figures.transfers, history, windowSeconds, flowLines(entry, "transfers"));
+  showLines(figures.bytes, history, windowSeconds, flowLines(entry, "bytes"));
+  setText(figures.time.root.querySelector("h3"), "Transfer time" + (flow && entry.flows.size > 1 ? ": " + flow.name : ""));
+  for (const key of ["time", "post"])
+    showLines(figures[key], history, windowSeconds, flow && flow.measures[key] ? quantileLines(flow[key]) : []);
+  const sized = [...entry.flows.values()].map((one, i) => ({ one, i })).filter(({ one }) => one.measures.size);
+  showHistogram(figures.sizes, sized.slice(0, HUES.length).map(({ one, i }) => (
+    { label: one.name, hue: HUES[i % HUES.length], octaves: octaves(one.since(since).size, one.was.size) })));
+  const classes = [...entry.failures].slice(0, HUES.length);
+  showLines(figures.failed, history, windowSeconds, classes.map(([label, { values }], i) => ({ label, hue: HUES[(i + 5) % HUES.length], values })));
+  if (classes.length === 0) showNone(figures.failed, "none so far");
+  else setText(figures.failed.now, classes.map(([label, { total }]) => label + " " + number.whole(total)).join(" · ") + " since the start");
+}
+
+// The table of engines
+
+function trendPath(values) {
+  let path = "", pen = "M", top = 0;
+  history.inWindow(TREND_SECONDS, (slot) => { top = Math.max(top, values[slot] || 0); });
+  history.inWindow(TREND_SECONDS, (slot, ago) => {
+    if (Number.isNaN(values[slot])) { pen = "M"; return; }
+    path += pen + (120 - ago).toFixed(1) + " " + (17 - (top > 0 ? values[slot] / top : 0) * 15).toFixed(1);
+    pen = "L";
+  });
+  return path;
+}
+
+function makeRow(name) {
+  const line = element("tr"), cells = {};
+  cells.name = element("td", "flow", name);
+  cells.trend = element("td", "trend");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 120 18");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("aria-hidden", "true");
+  cells.path = svg.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+  cells.trend.append(svg);
+  for (const key of ["transfers", "bytes", "p50", "p90", "p99", "post"]) cells[key] = element("td");
+  line.append(cells.name, cells.trend, cells.transfers, cells.bytes, cells.p50, cells.p90, cells.p99, cells.post);
+  return { line, cells };
+}
+
+function makeBody(entry) {
+  const body = element("tbody"), head = element("th"), button = element("button"), failed = element("td", "failures");
+  head.scope = "rowgroup";
+  button.type = "button";
+  const place = [entry.engine !== "" && "engine " + entry.engine, entry.model].filter(Boolean).join(" · ");
+  button.append(element("strong", "", entry.connector), " ", element("span", "", place));
+  button.addEventListener("click", () => choose(entry.key, true));
+  head.append(button);
+  const flows = new Map([...entry.flows.keys()].map((name) => [name, makeRow(name)]));
+  if (flows.size === 0) flows.set("", makeRow("–"));
+  for (const { line } of flows.values()) body.append(line);
+  head.rowSpan = failed.rowSpan = flows.size;
+  body.firstChild.prepend(head);
+  body.firstChild.append(failed);
+  return { body, button, failed, flows, text: (entry.connector + " " + place).toLowerCase() };
+}
+
+function failureText(entry) {
+  if (!entry.failed) return "0";
+  const classes = [...entry.failures].map(([label, { total }]) => label + " " + number.whole(total)).join(", ");
+  return number.whole(entry.failed) + (classes ? " (" + classes + ")" : "");
+}
+
+function fillBody(entry, row) {
+  const since = history.now - windowSeconds;
+  for (const flow of entry.flows.values()) {
+    const { cells } = row.flows.get(flow.name), [p50, p90, p99] = quantiles(flow.since(since).time, flow.was.time);
+    setText(cells.transfers, flow.measures.transfers ? number.count(history.mean(flow.transfers, RATE_SECONDS)) : "");
+    setText(cells.bytes, flow.measures.bytes ? number.rate(history.mean(flow.bytes, RATE_SECONDS)) : "");
+    [["p50", p50], ["p90", p90], ["p99", p99]].forEach(([key, value]) => setText(cells[key], flow.measures.time ? number.seconds(value) : ""));
+    setText(cells.post, flow.measures.post ? number.seconds(quantiles(flow.since(since).post, flow.was.post)[1]) : "");
+    cells.path.setAttribute("d", trendPath(flow.measures.transfers ? flow.transfers : flow.bytes));
+  }
+  let grew = 0;
+  for (const { values } of entry.failures.values()) grew += history.sum(values, windowSeconds);
+  setText(row.failed, failureText(entry));
+  row.failed.className = "failures" + (grew > 0 ? " grew" : entry.failed ? " some" : "");
+}
+
+function showEngines() {
+  const table = at("engines"), filter = at("filter").value.trim().toLowerCase();
+  for (const [key, row] of rows)
+    if (!history.entries.has(key)) { row.body.remove(); rows.delete(key); }
+  for (const [key, entry] of history.entries) {
+    let row = rows.get(key);
+    if (!row || (row.flows.size !== entry.flows.size && entry.flows.size > 0)) {
+      const made = makeBody(entry);
+      if (row) row.body.replaceWith(made.body);
+      else table.append(made.body);
+      rows.set(key, row = made);
+    }
+    row.body.hidden = filter !== "" && !row.text.includes(filter);
+    row.body.classList.toggle("chosen", key === chosen);
+    row.button.setAttribute("aria-pressed", String(key === chosen));
+    if (!row.body.hidden) fillBody(entry, row);
+  }
+  at("filter-box").hidden = history.entries.size < FILTER_FROM;
+  const missing = summary.connectors_total - summary.connectors.length;
+  at("more").hidden = missing <= 0;
+  setText(at("more"), number.whole(missing) + " more are not shown here; the metrics have them.");
+}
+
+function choose(key, byHand) {
+  chosen = key;
+  if (byHand) {
+    window.history.replaceState(null, "", "#" + encodeURIComponent(key));
+    show();
+  }
+}
+
+// The one that the address names, else the busiest.
+function chooseFirst() {
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  if (history.entries.has(chosen)) return;
+  const total = (entry) => [...entry.flows.values()].reduce((sum, { was }) => sum + (was.transfers || 0), 0);
+  const busiest = [...history.entries.values()].sort((a, b) => total(b) - total(a))[0];
+  choose(history.entries.has(wanted) ? wanted : busiest ? busiest.key : null, false);
+}
+
+// Sources and refusals
+
+function fillRows(body, lists) {
+  while (body.rows.length > lists.length) body.deleteRow(-1);
+  lists.forEach((cells, i) => {
+    const line = body.rows[i] || body.insertRow();
+    cells.forEach(([text, className], k) => {
+      const cell = line.cells[k] || line.insertCell();
+      if (cell.className !== (className || "")) cell.className = className || "";
+      setText(cell, text);
+    });
+  });
+}
+
+function showSources() {
+  const order = { refused: 0, live: 1, ended: 2 };
+  const list = [...summary.sources].sort((a, b) => (order[a.state] ?? 1) - (order[b.state] ?? 1));
+  at("sources").hidden = list.length === 0;
+  fillRows(at("source-rows"), list.map((source) => {
+    const isStore = source.kind === "store", kept = ["live", "ended", "refused"].includes(source.state) ? source.state : source.reason ? "refused" : "live";
+    return [[source.state, "text state-" + kept], [source.kind, "text"], [source.name, "name"], [source.connector, "text"],
+      [isStore ? String(source.engine) : ""], [isStore ? String(source.rank) : ""], [source.pid ? String(source.pid) : ""],
+      [source.age_seconds > 0 ? number.age(source.age_seconds) : ""], [source.reason || "", "text reason"]];
+  }));
+  const missing = summary.sources_total - list.length;
+  at("more-sources").hidden = missing <= 0;
+  setText(at("more-sources"), number.whole(missing) + " more are not shown.");
+}
+
+function showRefused() {
+  const list = Object.entries(summary.refused);
+  at("refused").hidden = list.length === 0;
+  fillRows(at("refused-rows"), list.map(([reason, count]) => [[reason.replaceAll("_", " "), "text"], [number.whole(count)]]));
+}
+
+function show() {
+  if (!summary) return;
+  const isEmpty = summary.connectors.length === 0;
+  chooseFirst();
+  at("empty").hidden = !isEmpty;
+  at("overview").hidden = isEmpty;
+  showEngines();
+  showDetail(history.entries.get(chosen));
+  showSources();
+  showRefused();
+  const sources = number.whole(summary.sources_total) + (summary.sources_total === 1 ? " source" : " sources");
+  setText(at("about"), "version " + summary.version + " · up " + number.age(summary.uptime_seconds) + " · " + sources);
+}
+
+// Asking
+
+function setState(state, text) {
+  at("state").dataset.state = state;
+  setText(at("state"), text);
+  at("lost").hidden = state !== "lost";
+  document.body.classList.toggle("lost", state === "lost");
+}
+
+function lose(reason) {
+  const wait = Math.min(LONGEST_WAIT_SECONDS, EVERY_SECONDS * 2 ** failures);
+  failures++;
+  setState("lost", "connection lost");
+  const since = lastAnswer ? " What is shown is of " + lastAnswer.toLocaleTimeString() + "." : "";
+  setText(at("lost-text"), "The exporter does not answer (" + reason + ")." + since + " It is asked again every few seconds.");
+  return wait;
+}
+
+async function ask() {
+  clearTimeout(timer);
+  let wait = EVERY_SECONDS;
+  try {
+    const response = await fetch("api/v1/summary", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
+    if (!response.ok) throw new Error("status " + response.status);
+    summary = await response.json();
+    history.take(summary);
+    failures = 0;
+    lastAnswer = new Date();
+    setState("live", "live");
+    show();
+  } catch (error) {
+    wait = lose(error.name === "TimeoutError" ? "no answer in time" : error instanceof TypeError ? "no connection" : error.message);
+  }
+  clearTimeout(timer);
+  timer = setTimeout(ask, wait * 1000);
+}
+
+at("retry").addEventListener("click", ask);
+at("filter").addEventListener("input", show);
+at("flow").addEventListener("change", show);
+at("window").addEventListener("change", (event) => { windowSeconds = Number(event.target.value); show(); });
+window.addEventListener("hashchange", () => { chosen = null; show(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { paintAll(); show(); });
+setText(at("post-address"), location.origin);
+ask();
