@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `kvtel serve` as a child, and the smallest HTTP client that can ask it. */
+#include "cli/demo/exporter_process.h"
+
+#include "base/buffer.h"
+#include "cli/command.h"
+#include "cli/serve/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kvtel/recorder.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { START_MS = 10000, STOP_MS = 5000, STEP_MS = 20, ANSWER_SECONDS = 5, ANSWER_LIMIT = 256 << 20 };
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = STEP_MS * 1000000 }, NULL);
+}
+
+/* A connection to the exporter, or -1. */
+static int open_connection(const struct demo_exporter *exporter)
+{
+    char host[96];
+    const char *colon = strrchr(exporter->address, ':');
+    bool bracketed = exporter->address[0] == '[';
+    snprintf(host, sizeof host, "%.*s", (int)(colon - exporter->address) - (bracketed ? 2 : 0), exporter->address + bracketed);
+    const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found;
+    if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
+        return -1;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval limit = { .tv_sec = ANSWER_SECONDS };
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    }
+    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+/* All that comes until the exporter closes. NULL, or what went wrong. */
+static const char *receive_answer(int fd, struct kvtel_buffer *answer)
+{
+    for (;;) {
+        if (answer->size > ANSWER_LIMIT || kvtel_buffer_reserve(answer, 1 << 16) != KVTEL_OK)
+            return "its answer is too long";
+        ssize_t got = recv(fd, answer->bytes + answer->size, 1 << 16, 0);
+        if (got < 0 && errno != EINTR)
+            return strerror(errno);
+        if (got == 0)
+            return NULL;
+        answer->size += got > 0 ? (size_t)got : 0;
+    }
+}
+
+/* Appends the body of a complete answer 200 of known length. NULL, or what is wrong. */
+static const char *take_body(const struct kvtel_buffer *answer, struct kvtel_buffer *body)
+{
+    static const char end_of_header[] = "\r\n\r\n", length_header[] = "\r\nContent-Length:";
+    const char *end = answer->bytes ? memmem(answer->bytes, answer->size, end_of_header, 4) : NULL;
+    if (!end || answer->size < 12 || memcmp(answer->bytes, "HTTP/1.1 ", 9) != 0)
+        return "that is no HTTP answer";
+    if (memcmp(answer->bytes + 9, "200", 3) != 0)
+        return "its status is not 200";
+    size_t header = (size_t)(end - answer->bytes) + 4;
+    const char *length = memmem(answer->bytes, header, length_header, sizeof length_header - 1);
+    if (!length || strtoull(length + sizeof length_header - 1, NULL, 10) != answer->size - header)
+        return "its answer is not complete";
+    return kvtel_buffer_append(body, answer->bytes + header, answer->size - header) == KVTEL_OK ? NULL : "there is no memory";
+}
+
+/* NULL, or what went wrong. */
+static const char *get(const struct demo_exporter *exporter, const char *path, struct kvtel_buffer *body)
+{
+    char request[256];
+    struct kvtel_buffer answer = { 0 };
+    int size =
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, exporter->address);
+    int fd = open_connection(exporter);
+    const char *wrong = NULL;
+    if (fd < 0 || send(fd, request, (size_t)size, MSG_NOSIGNAL) != size)
+        wrong = strerror(errno);
+    if (!wrong)
+        wrong = receive_answer(fd, &answer);
+    if (!wrong)
+        wrong = take_body(&answer, body);
+    if (fd >= 0)
+        close(fd);
+    kvtel_buffer_free(&answer);
+    return wrong;
+}
+
+bool demo_exporter_metrics(const struct demo_exporter *exporter, struct kvtel_buffer *text)
+{
+    const char *wrong = get(exporter, "/metrics", text);
+    if (wrong)
+        command_fail("http://%s/metrics: %s", exporter->address, wrong);
+    return !wrong;
+}
+
+/* In the child. */
+static _Noreturn void become_exporter(const struct demo_exporter *exporter, const char *store_dir)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setpgid(0, 0); /* Ctrl-C is for the demo, which needs the exporter a little longer */
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC), log = open(exporter->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (null >= 0 && log >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(log, STDOUT_FILENO);
+        dup2(log, STDERR_FILENO);
+        execl("/proc/self/exe", "kvtel", "serve", "--store.dir", store_dir, "--web.listen-address", exporter->address,
+              (char *)NULL);
+    }
+    _exit(EXIT_FAILED);
+}
+
+/* What it wrote until it gave up. */
+static void print_log(const struct demo_exporter *exporter)
+{
+    char line[1024];
+    FILE *log = fopen(exporter->log, "re");
+    while (log && fgets(line, sizeof line, log))
+        fprintf(stderr, "  %s", line);
+    if (log)
+        fclose(log);
+}
+
+/* Whether it has ended; then it is reaped. */
+static bool has_ended(struct demo_exporter *exporter, int *how)
+{
+    if (waitpid(exporter->pid, how, WNOHANG) != exporter->pid)
+        return false;
+    exporter->pid = 0;
+    return true;
+}
+
+int demo_exporter_start(struct demo_exporter *exporter, const char *address, const char *store_dir, const char *dir)
+{
+    struct listen_socket probe;
+    struct kvtel_error error = { 0 };
+    enum kvtel_status status = listen_open(address, &probe, &error); /* checks it, and finds a free port where it says 0 */
+    if (status != KVTEL_OK)
+        return status == KVTEL_E_ARGUMENT ? command_usage("demo", "--web.listen-address: %s", error.message)
+                                          : command_fail("%s", error.message);
+    listen_close(&probe, 1);
+    snprintf(exporter->address, sizeof exporter->address, "%s", probe.address);
+    snprintf(exporter->log, sizeof exporter->log, "%s/exporter.log", dir);
+    exporter->pid = fork();
+    if (exporter->pid == 0)
+        become_exporter(exporter, store_dir);
+    if (exporter->pid < 0) {
+        exporter->pid = 0;
+        return command_fail("the exporter cannot be started: %s", strerror(errno));
+    }
+    const char *wrong = "it ended at once";
+    int how;
+    for (int waited_ms = 0; waited_ms < START_MS && !has_ended(exporter, &how); waited_ms += STEP_MS) {
+        struct kvtel_buffer ignored = { 0 };
+        wrong = get(exporter, "/-/ready", &ignored);
+        kvtel_buffer_free(&ignored);
+        if (!wrong)
+            return EXIT_GOOD;
+        nap();
+    }
+    command_fail("the exporter does not answer on http://%s: %s. It says:", exporter->address,
+                 exporter->pid ? wrong : "it has ended");
+    print_log(exporter);
+    return EXIT_FAILED;
+}
+
+bool demo_exporter_stop(struct demo_exporter *exporter)
+{
+    int how = 0;
+    if (exporter->pid == 0)
+        return true;
+    kill(exporter->pid, SIGTERM);
+    for (int waited_ms = 0; waited_ms < STOP_MS; waited_ms += STEP_MS) {
+        if (has_ended(exporter, &how)) {
+            if (WIFEXITED(how) && WEXITSTATUS(how) == EXIT_GOOD)
+                return true;
+            command_fail("the exporter did not end well. It says:");
+            print_log(exporter);
+            return false;
+        }
+        nap();
+    }
+    kill(exporter->pid, SIGKILL);
+    waitpid(exporter->pid, &how, 0);
+    exporter->pid = 0;
+    command_fail("the exporter did not end within five seconds");
+    return false;
+}
