@@ -5,6 +5,7 @@
 #include "base/number.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,14 @@ struct generic_metrics {
     size_t metric_count;
 };
 
+static void refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric, enum kvtel_status status,
+                         uint64_t lost)
+{
+    kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT,
+                             lost, metric->name, "%s: no further label set could be made: %s", metric->name,
+                             kvtel_status_text(status));
+}
+
 /* The child of an engine and own label values that is not made up front; NULL when it was refused (counted, for `lost` values). */
 static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine, const char *const *own,
                             uint64_t lost)
@@ -43,22 +52,15 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
     enum kvtel_status status = self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
     if (status == KVTEL_OK)
         return child;
-    kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT,
-                             lost, metric->table->name, "%s: no further label set could be made: %s", metric->table->name,
-                             kvtel_status_text(status));
+    refuse_child(self, metric->table, status, lost);
     return NULL;
 }
 
-static void *up_front_child(const struct metric *metric, size_t engine, size_t value)
-{
-    return metric->children[engine * metric->up_front + value];
-}
-
-/* Values [from, from + count) of a column into a child, as the metric's feed says. */
+/* A column into a child, as the metric's feed says. */
 static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child, const struct kvtel_column *column)
 {
     double chunk[CHUNK], sum = 0;
-    if (!column || column->count == 0 || !child)
+    if (!column || column->count == 0)
         return;
     switch (metric->table->type) {
     case KVTEL_GAUGE:
@@ -67,6 +69,11 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
     case KVTEL_COUNTER:
         for (size_t i = 0; i < column->count; i++)
             sum += kvtel_column_number(column, i);
+        if (!isfinite(sum)) {
+            kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_NOT_FINITE, column->count, metric->table->name,
+                                     "%s: the sum of its values is no finite number", metric->table->name);
+            return;
+        }
         self->types.increase(self->types.context, child, metric->table->feed == KVTEL_FEED_COUNT ? (double)column->count : sum);
         return;
     case KVTEL_HISTOGRAM:
@@ -84,12 +91,23 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
     }
 }
 
+/* The same for a child that was made up front, unless its family was at its cap already. */
+static void feed_up_front(struct generic_metrics *self, const struct metric *metric, size_t engine, size_t value,
+                          const struct kvtel_column *column)
+{
+    void *child = metric->children[engine * metric->up_front + value];
+    if (child)
+        feed_values(self, metric, child, column);
+    else if (column)
+        refuse_child(self, metric->table, KVTEL_E_LIMIT, column->count);
+}
+
 static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
                             size_t engine)
 {
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++)
-        feed_values(self, metric, up_front_child(metric, engine, metric->values[0] ? f : 0),
-                    kvtel_group_column(content, &content->groups[0], metric->table->fields[f]));
+        feed_up_front(self, metric, engine, metric->values[0] ? f : 0,
+                      kvtel_group_column(content, &content->groups[0], metric->table->fields[f]));
 }
 
 /* Which text field of the table fills a label; -1: the operation's name does. */
@@ -99,66 +117,83 @@ static int label_field(const struct kvtel_connector *table, const char *label)
     return field >= 0 && table->fields[field].kind == KVTEL_FIELD_TEXT ? field : -1;
 }
 
-/* Whether no row before this one has its text. */
-static bool is_first(const struct kvtel_column *texts, size_t row)
+/* Rows of one operation into the child of its name and, where a label says a text, of that text. */
+static void feed_operation(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                           const struct kvtel_group *group, size_t engine, size_t text_id, const struct kvtel_column *rows)
 {
-    for (size_t i = 0; i < row; i++)
-        if (texts->values[i].integer == texts->values[row].integer)
-            return false;
-    return true;
-}
-
-/* Rows of one operation that share the text `id` (SIZE_MAX: all rows, there is no text label) into one child. */
-static void observe_rows(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                         const struct kvtel_group *group, size_t engine, size_t id)
-{
-    union kvtel_number *values = NULL;
     const char *own[KVTEL_METRIC_LABELS];
-    const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]), *texts = NULL;
-    for (size_t i = 0; i < metric->own_labels; i++) {
-        int field = label_field(content->table, metric->table->labels[i]);
-        texts = field >= 0 ? &group->columns[field] : texts;
-        own[i] = field >= 0 ? content->texts[id] : group->name;
+    for (size_t v = 0; v < metric->up_front; v++) {
+        if (strcmp(metric->values[v], group->name) == 0) {
+            feed_up_front(self, metric, engine, v, rows);
+            return;
+        }
     }
-    struct kvtel_column picked = { .type = KVTEL_COLUMN_DOUBLES };
-    if (!source || (texts && !(values = malloc((source->count + 1) * sizeof *values)))) {
-        kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_NO_MEMORY, source ? source->count : 0, metric->table->name,
-                                 "%s: no memory to record rows", metric->table->name);
-        return;
-    }
-    picked.values = values;
-    for (size_t i = 0; texts && i < source->count; i++)
-        if (texts->values[i].integer == (int64_t)id)
-            values[picked.count++].number = kvtel_column_number(source, i);
-    const struct kvtel_column *rows = texts ? &picked : source;
-    /* A count that an operation lacks is 0, and its series is there. */
-    if (rows->count > 0 || content->table->shape == KVTEL_SHAPE_COUNTS) {
-        void *child = NULL;
-        for (size_t v = 0; v < metric->up_front; v++)
-            if (strcmp(metric->values[v], group->name) == 0)
-                child = up_front_child(metric, engine, v);
-        if (!child)
-            child = labelled_child(self, metric, engine, own, rows->count);
+    for (size_t i = 0; i < metric->own_labels; i++)
+        own[i] = label_field(content->table, metric->table->labels[i]) >= 0 ? content->texts[text_id] : group->name;
+    void *child = labelled_child(self, metric, engine, own, rows->count);
+    if (child)
         feed_values(self, metric, child, rows);
-    }
-    free(values);
 }
 
-/* Series are made in the order in which rows first show their texts. */
+/* Rows by their text, in the order in which they first show it. `ranks`: a 0 for each text of the content, and so left.
+ * False without memory. */
+static bool feed_by_text(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
+                         const struct kvtel_group *group, size_t engine, int text, size_t *ranks)
+{
+    const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]);
+    const struct kvtel_column *texts = &group->columns[text];
+    size_t rows = texts->count, runs = 0;
+    struct run {
+        size_t text_id, begin, end;
+    } *run = malloc((rows + 1) * sizeof *run);
+    union kvtel_number *values = malloc((rows + 1) * sizeof *values);
+    for (size_t i = 0; run && values && i < rows; i++) {
+        size_t id = (size_t)texts->values[i].integer;
+        if (ranks[id] == 0) {
+            run[runs] = (struct run){ .text_id = id };
+            ranks[id] = ++runs;
+        }
+        run[ranks[id] - 1].end++; /* how many, for now */
+    }
+    for (size_t r = 0, at = 0; r < runs; r++) {
+        run[r].begin = at;
+        at += run[r].end;
+        run[r].end = run[r].begin;
+    }
+    for (size_t i = 0; run && values && i < rows; i++)
+        values[run[ranks[texts->values[i].integer] - 1].end++].number = kvtel_column_number(source, i);
+    for (size_t r = 0; r < runs; r++) {
+        const struct kvtel_column picked = { .type = KVTEL_COLUMN_DOUBLES,
+                                             .count = run[r].end - run[r].begin,
+                                             .values = values + run[r].begin };
+        feed_operation(self, metric, content, group, engine, run[r].text_id, &picked);
+        ranks[run[r].text_id] = 0;
+    }
+    bool done = run && values;
+    free(run);
+    free(values);
+    return done;
+}
+
 static void observe_operations(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
                                size_t engine)
 {
     int text = -1;
     for (size_t i = 0; i < metric->own_labels && text < 0; i++)
         text = label_field(content->table, metric->table->labels[i]);
+    size_t *ranks = text >= 0 ? calloc(content->text_count + 1, sizeof *ranks) : NULL;
     for (size_t g = 0; g < content->group_count; g++) {
         const struct kvtel_group *group = &content->groups[g];
-        if (text < 0)
-            observe_rows(self, metric, content, group, engine, SIZE_MAX);
-        for (size_t row = 0; text >= 0 && row < group->columns[text].count; row++)
-            if (is_first(&group->columns[text], row))
-                observe_rows(self, metric, content, group, engine, (size_t)group->columns[text].values[row].integer);
+        const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]);
+        if (!source)
+            continue;
+        /* A count that an operation lacks is 0, and its series is there. */
+        if (text < 0 && (source->count > 0 || content->table->shape == KVTEL_SHAPE_COUNTS))
+            feed_operation(self, metric, content, group, engine, 0, source);
+        else if (text >= 0 && !(ranks && feed_by_text(self, metric, content, group, engine, text, ranks)))
+            refuse_child(self, metric->table, KVTEL_E_NOMEM, source->count);
     }
+    free(ranks);
 }
 
 static void observe_typed_group(struct generic_metrics *self, const struct metric *metric, const struct kvtel_group *group,
@@ -171,7 +206,9 @@ static void observe_typed_group(struct generic_metrics *self, const struct metri
             own[i] = label;
             label += strlen(label) + 1;
         }
-        feed_values(self, metric, labelled_child(self, metric, engine, own, column->count), column);
+        void *child = labelled_child(self, metric, engine, own, column->count);
+        if (child)
+            feed_values(self, metric, child, column);
     }
 }
 
@@ -184,7 +221,7 @@ static void observe_derived(struct generic_metrics *self, const struct metric *m
             kvtel_content_find_group(content, metric->table->fields[f], strlen(metric->table->fields[f]));
         for (size_t c = 0; group && c < group->column_count; c++)
             if (group->columns[c].label_count == 0)
-                feed_values(self, metric, up_front_child(metric, engine, f), &group->columns[c]);
+                feed_up_front(self, metric, engine, f, &group->columns[c]);
     }
 }
 
@@ -312,38 +349,53 @@ enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types
     enum kvtel_status status = made ? KVTEL_OK : KVTEL_E_NOMEM;
     for (size_t e = 0; e < engine_count && status == KVTEL_OK; e++)
         status = types->child(types->context, family, engines[e].values, label_count, &made[e]);
-    if (status == KVTEL_OK)
+    if (status == KVTEL_OK && engine_count > 0)
         memcpy(children, made, engine_count * sizeof *made);
     free(made);
     return status;
+}
+
+/* One engine's child up front; past the cap of the family there is none, and what comes for it is refused. */
+static enum kvtel_status make_up_front(struct generic_metrics *self, struct metric *metric, size_t engine, size_t value)
+{
+    const char *labels[LABELS_MAX];
+    size_t count = self->engines.label_count;
+    for (size_t i = 0; i < count; i++)
+        labels[i] = self->engines.rows[engine].values[i];
+    if (metric->values[0])
+        labels[count++] = metric->values[value];
+    enum kvtel_status status =
+        self->types.child(self->types.context, metric->family, labels, count, &metric->children[engine * metric->up_front + value]);
+    if (status != KVTEL_E_LIMIT)
+        return status;
+    refuse_child(self, metric->table, status, 0);
+    return KVTEL_OK;
 }
 
 static enum kvtel_status make_children(struct generic_metrics *self, struct metric *metric,
                                        const struct kvtel_prom_options *options)
 {
     size_t values = 0;
-    while (values < KVTEL_METRIC_FIELDS && metric->table->values[values])
+    while (values < KVTEL_METRIC_FIELDS && metric->values[values])
         values++;
     bool typed = self->base.connector->shape == KVTEL_SHAPE_TYPED;
     metric->up_front = values > 0 ? values : !typed && metric->own_labels == 0;
     metric->children = calloc(self->engines.count * metric->up_front + 1, sizeof *metric->children);
     if (!metric->children)
         return KVTEL_E_NOMEM;
-    if (values == 0)
-        return metric->up_front ? kvtel_create_metric_per_engine(&self->types, metric->family, options->engines,
-                                                                 options->engine_count, options->label_count, metric->children)
-                                : KVTEL_OK;
-    for (size_t e = 0; e < self->engines.count; e++)
-        for (size_t v = 0; v < values; v++) {
-            const char *labels[LABELS_MAX];
-            for (size_t i = 0; i < options->label_count; i++)
-                labels[i] = options->engines[e].values[i];
-            labels[options->label_count] = metric->table->values[v];
-            enum kvtel_status status = self->types.child(self->types.context, metric->family, labels, options->label_count + 1,
-                                                         &metric->children[e * values + v]);
+    if (metric->up_front == 1 && values == 0) {
+        enum kvtel_status status = kvtel_create_metric_per_engine(&self->types, metric->family, options->engines,
+                                                                  options->engine_count, options->label_count, metric->children);
+        if (status != KVTEL_E_LIMIT)
+            return status;
+    }
+    for (size_t e = 0; e < self->engines.count; e++) {
+        for (size_t v = 0; v < metric->up_front; v++) {
+            enum kvtel_status status = make_up_front(self, metric, e, v);
             if (status != KVTEL_OK)
                 return status;
         }
+    }
     return KVTEL_OK;
 }
 
