@@ -369,7 +369,7 @@ static void test_no_lane_left(void **state)
         pthread_join(thread, NULL);
     }
     struct kvtel_store_info info;
-    kvtel_store_info(store, &info);
+    kvtel_store_describe(store, &info);
     assert_int_equal(info.records_dropped, 20);
     assert_int_equal(warnings, 1);
     kvtel_recorder_destroy(recorder);

@@ -140,7 +140,7 @@ static void run(struct kvtel_store *store)
         pthread_join(following, NULL);
 
     struct kvtel_store_info info;
-    kvtel_store_info(store, &info);
+    kvtel_store_describe(store, &info);
     assert_true(info.lanes <= AT_ONCE + 1); /* given back and used again */
     assert_int_equal(info.records_dropped, 0);
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
@@ -196,7 +196,7 @@ static void test_several_stores(void **state)
     for (int i = 0; i < STORES; i++) {
         struct kvtel_store_info info;
         struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-        kvtel_store_info(stores[i], &info);
+        kvtel_store_describe(stores[i], &info);
         assert_int_equal(info.lanes, 1);
         assert_int_equal(kvtel_snapshot_add(snapshot, stores[i]), KVTEL_OK);
         assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred")->series[0].count, ROUNDS);

@@ -29,8 +29,8 @@ struct kvtel_store_options {
     uint32_t max_lanes;     /**< 0: 256 */
     const char *dir;        /**< kvtel_store_open(): NULL: $KVTEL_STORE_DIR, else a per-user directory in shared memory */
     uint32_t mode;          /**< permission bits of the file; 0: 0600. Who may read it may also enter a directory made for it */
-    /** Address space of one lane, and with it how much of everything there can be: a histogram series takes up to 18 KiB of it. Memory
-     * is taken as series are made. 0: 64 MiB in a file, 1 GiB in the heap */
+    /** Address space of one lane, and with it how much of everything there can be: a histogram series takes up to 18 KiB of it.
+     * Memory is taken as series are made. 0: 64 MiB in a file, 1 GiB in the heap */
     uint64_t lane_bytes;
     /** Told once of each way in which something cannot be recorded, in a complete sentence; from any thread. NULL: nobody is. */
     void (*warn)(void *context, const char *message);
@@ -40,9 +40,9 @@ struct kvtel_store_options {
 
 /** A store in the heap. @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory */
 KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);
-/** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed: the exporter
- * takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed) it is a store in the heap,
- * which nobody else sees: kvtel_store_path() tells. Linux only.
+/** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed: the
+ * exporter takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed) it is a store in
+ * the heap, which nobody else sees: kvtel_store_path() tells. Linux only.
  * @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory, which all of recorder.h takes */
 KVTEL_API struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *options);
 /** The file's path, or NULL for a store in the heap. Borrowed until close. */
@@ -50,7 +50,8 @@ KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
 /** The directory that kvtel_store_open() uses: `dir`, else $KVTEL_STORE_DIR, else kvtel-UID in shared memory.
  * @param path out; @return its length without the NUL, or 0 when it does not fit */
 KVTEL_API size_t kvtel_store_default_dir(const char *dir, char *path, size_t size);
-/** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more, and recorders are destroyed before. */
+/** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more, and recorders are destroyed
+ * before. */
 KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 
 /** Makes a family, or finds the one of this name. Any thread.
@@ -71,16 +72,16 @@ struct kvtel_store_info {
     char model_name[512]; /**< cut to fit */
     char connector[128];  /**< cut to fit */
     uint32_t engine, rank;
-    uint64_t pid;                                        /**< in the writer's own namespace */
-    uint64_t process_start;                              /**< clock ticks from the machine's start; 0: not known */
-    uint64_t created_realtime_ns, created_monotonic_ns;  /**< of CLOCK_REALTIME and CLOCK_MONOTONIC */
-    uint64_t families, series, lanes;                    /**< lanes that were ever opened at once */
-    uint64_t series_dropped;                             /**< label sets refused by a family's cap */
-    uint64_t records_dropped;                            /**< records that found no lane, or came from a child of a fork */
-    uint64_t values_refused;                             /**< values below 0, infinite or NaN, where none can be */
+    uint64_t pid;                                       /**< in the writer's own namespace */
+    uint64_t process_start;                             /**< clock ticks from the machine's start; 0: not known */
+    uint64_t created_realtime_ns, created_monotonic_ns; /**< of CLOCK_REALTIME and CLOCK_MONOTONIC */
+    uint64_t families, series, lanes;                   /**< lanes that were ever opened at once */
+    uint64_t series_dropped;                            /**< label sets refused by a family's cap */
+    uint64_t records_dropped;                           /**< records that found no lane, or came from a child of a fork */
+    uint64_t values_refused;                            /**< values below 0, infinite or NaN, where none can be */
 };
 /** Any thread. */
-KVTEL_API void kvtel_store_info(const struct kvtel_store *store, struct kvtel_store_info *info);
+KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);
 
 /** Takes a free lane. Its totals stay when it is closed, and the next owner adds to them. Any thread.
  * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM */

@@ -395,6 +395,11 @@ double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const
     if (bin == family->bound_count)
         return bin > 0 ? family->bounds[bin - 1] : NAN;
     double high = family->bounds[bin], low = bin > 0 ? family->bounds[bin - 1] : 0;
+    if ((family->unit == KVTEL_UNIT_COUNT || family->unit == KVTEL_UNIT_BYTES) && high < 0x1p53) {
+        double whole = (double)(int64_t)high;
+        if (whole > low && whole - 1 <= low)
+            return whole; /* the only whole number in the bin */
+    }
     /* as far from either end, relative to it */
     return low > 0 ? 2 * low * high / (low + high) : high;
 }

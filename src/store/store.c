@@ -186,7 +186,7 @@ const char *kvtel_store_path(const struct kvtel_store *store)
     return store->path;
 }
 
-void kvtel_store_info(const struct kvtel_store *store, struct kvtel_store_info *info)
+void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info)
 {
     kvtel_header_info(store->header, info);
 }

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The same from C++: blocks copied by several threads, each transfer recorded by the thread that made it. */
+#include <kvtel/recorder.h>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace
+{
+
+constexpr std::size_t block_bytes = 64 * 1024, blocks = 16;
+constexpr int transfers = 200, threads = 2;
+
+struct closer {
+    void operator()(kvtel_store *store) const
+    {
+        kvtel_store_close(store);
+    }
+    void operator()(kvtel_recorder *recorder) const
+    {
+        kvtel_recorder_destroy(recorder);
+    }
+};
+
+/* Copies a request's blocks one by one, as they lie scattered in both caches. */
+kvtel_transfer copy_blocks(std::vector<char> &to, const std::vector<char> &from)
+{
+    kvtel_transfer transfer = {};
+    const std::uint64_t start = kvtel_now_ns();
+    for (std::size_t block = 0; block < blocks; block++)
+        std::memcpy(&to[block * block_bytes], &from[(blocks - 1 - block) * block_bytes], block_bytes);
+    transfer.duration_ns = kvtel_now_ns() - start;
+    transfer.bytes = blocks * block_bytes;
+    transfer.descriptors = blocks;
+    return transfer;
+}
+
+void decode(const kvtel_recorder *recorder)
+{
+    std::vector<char> to(blocks * block_bytes), from(blocks * block_bytes, 7);
+    for (int i = 0; i < transfers; i++) {
+        const kvtel_transfer transfer = copy_blocks(to, from);
+        kvtel_record_transfer(recorder, &transfer);
+    }
+}
+
+} // namespace
+
+int main()
+{
+    kvtel_store_options options = {};
+    options.size = sizeof options;
+    options.model_name = "llama-70b";
+    options.connector = "MooncakeConnector";
+    const std::unique_ptr<kvtel_store, closer> store(kvtel_store_open(&options));
+    const std::unique_ptr<kvtel_recorder, closer> recorder(
+        kvtel_recorder_create(store.get(), kvtel_connector_find("MooncakeConnector"), nullptr));
+
+    std::vector<std::thread> running;
+    for (int i = 0; i < threads; i++)
+        running.emplace_back(decode, recorder.get());
+    for (auto &thread : running)
+        thread.join();
+    const char *path = store ? kvtel_store_path(store.get()) : nullptr;
+    std::puts(path ? path : "nothing was recorded in a file");
+}
