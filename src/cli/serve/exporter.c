@@ -65,28 +65,6 @@ static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error 
     return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
 }
 
-enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
-                                struct kvtel_error *error)
-{
-    *exporter = (struct exporter){ .options = *options, .log = log, .started_ns = kvtel_now_ns() };
-    exporter->stores = (struct store_dir){ .lock = -1, .inotify = -1 };
-    pthread_mutex_init(&exporter->lock, NULL);
-    exporter->snapshot = kvtel_snapshot_create();
-    exporter->logged = kvtel_snapshot_create();
-    enum kvtel_status status = KVTEL_OK;
-    if (!exporter->snapshot || !exporter->logged || !metric_set_init(&exporter->self))
-        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
-    if (status == KVTEL_OK && options->store_dir)
-        status = store_dir_open(&exporter->stores, options->store_dir, log, error);
-    if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
-        status = open_own(exporter, error);
-    if (status != KVTEL_OK)
-        exporter_close(exporter);
-    else
-        (void)exporter_poll(exporter, kvtel_now_ns());
-    return status;
-}
-
 void exporter_close(struct exporter *exporter)
 {
     receiver_destroy(exporter->receiver);
@@ -132,6 +110,30 @@ static enum kvtel_status collect(struct exporter *exporter, struct kvtel_snapsho
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
         status = kvtel_snapshot_add(snapshot, exporter->own);
     return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+}
+
+enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
+                                struct kvtel_error *error)
+{
+    *exporter = (struct exporter){ .options = *options, .log = log, .started_ns = kvtel_now_ns() };
+    exporter->stores = (struct store_dir){ .lock = -1, .inotify = -1 };
+    pthread_mutex_init(&exporter->lock, NULL);
+    exporter->snapshot = kvtel_snapshot_create();
+    exporter->logged = kvtel_snapshot_create();
+    enum kvtel_status status = KVTEL_OK;
+    if (!exporter->snapshot || !exporter->logged || !metric_set_init(&exporter->self))
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status == KVTEL_OK && options->store_dir)
+        status = store_dir_open(&exporter->stores, options->store_dir, log, error);
+    if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
+        status = open_own(exporter, error);
+    if (status != KVTEL_OK) {
+        exporter_close(exporter);
+        return status;
+    }
+    (void)exporter_poll(exporter, kvtel_now_ns());
+    (void)collect(exporter, exporter->logged); /* what was before is no news of the first interval */
+    return KVTEL_OK;
 }
 
 static void set_source_metrics(struct exporter *exporter)

@@ -48,6 +48,12 @@ static enum kvtel_status take_lock(struct store_dir *dir, struct kvtel_error *er
     if (!path_of(dir, LOCK_NAME, path))
         return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
     dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (dir->lock < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        dir->read_only = true;
+        serve_log_printf(dir->log, WEB_LOG_WARN, "%s may only be read: ended stores stay where they are and count from their files",
+                         dir->path);
+        return KVTEL_OK;
+    }
     if (dir->lock < 0)
         return kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
     if (fcntl(dir->lock, F_OFD_SETLK, &lock) != 0)
@@ -110,7 +116,8 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct
         store_dir_close(dir);
         return status;
     }
-    remove_included(dir);
+    if (!dir->read_only)
+        remove_included(dir);
     dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (dir->inotify >= 0 && inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE) < 0) {
         close(dir->inotify);
@@ -272,7 +279,7 @@ static void retire(struct store_dir *dir, uint64_t now_ns)
             entry->state = STORE_ENDED;
         ended += entry->state == STORE_ENDED;
     }
-    if (ended == 0 || now_ns < dir->retry_after)
+    if (ended == 0 || now_ns < dir->retry_after || dir->read_only)
         return;
     const char **names = malloc(ended * sizeof *names);
     if (!names || !write_totals(dir, names, &name_count)) {

@@ -33,11 +33,12 @@ struct store_dir {
     struct kvtel_snapshot *scratch;
     struct store_entry *entries; /* by name */
     size_t count, capacity;
+    bool read_only;       /* not ours to write in: ended stores count from their files */
     uint64_t retired;     /* stores added to the totals since the start */
     uint64_t retry_after; /* CLOCK_MONOTONIC ns: when retiring failed, the next try */
 };
 
-/* Makes the directory if it is not there, and takes it.
+/* Makes the directory if it is not there, and takes it; one that may only be read is read.
  * @return KVTEL_OK; KVTEL_E_BUSY: another exporter has it; KVTEL_E_IO, KVTEL_E_FORMAT, KVTEL_E_NOMEM: `error` says why */
 enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error);
 void store_dir_close(struct store_dir *dir);

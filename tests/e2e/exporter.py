@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kvtel serve and processes that record, for tests."""
+
+import os
+import re
+import signal
+import struct
+import subprocess
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KVTEL = os.environ.get("KVTEL", ROOT / "build" / "kvtel")
+WRITER = os.environ.get("KVTEL_STORE_WRITER", ROOT / "build" / "tests" / "store_writer")
+
+
+class Exporter:
+    """A running kvtel serve on a free port. `log` has its lines so far."""
+
+    def __init__(self, directory, *arguments, **popen):
+        command = [KVTEL, "serve", f"--store.dir={directory}", "--web.listen-address=127.0.0.1:0", *arguments]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **popen)
+        self.log, self.ready = [], threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        assert self.ready.wait(20) and self.process.poll() is None, "".join(self.log)
+        address = next(m for line in self.log if (m := re.search(r'address"?[=:] ?"?127\.0\.0\.1:(\d+)', line)))
+        self.port = int(address[1])
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.log.append(line)
+            if "is ready" in line:
+                self.ready.set()
+        self.ready.set()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self, number=signal.SIGTERM):
+        """Ends it; returns how long that took."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.wait(20)
+        self.reader.join(5)
+        return time.monotonic() - began
+
+    def url(self, path="/metrics"):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def text(self, path="/metrics", data=None, headers=None):
+        request = urllib.request.Request(self.url(path), data=data, headers=headers or {})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read().decode()
+
+    def samples(self):
+        return samples(self.text())
+
+
+def samples(text):
+    """{name{labels}: value} of a page."""
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            found[name] = float(value)
+    return found
+
+
+class Writer:
+    """A process that records NIXL transfers into a store of its own."""
+
+    def __init__(self, directory, book, count, engine=0, rank=0, threads=1):
+        arguments = [WRITER, directory, book, str(count), str(engine), str(rank), str(threads)]
+        self.book, self.threads = Path(book), threads
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert line.startswith("ready "), line
+        self.path = Path(line.split(" ", 1)[1].strip())
+
+    def done(self):
+        assert self.process.stdout.readline() == "done\n"
+        return self
+
+    def booked(self):
+        """Transfers that it had finished to record, of each thread."""
+        return struct.unpack(f"<{self.threads}Q", self.book.read_bytes()[: 8 * self.threads])
+
+    def end(self):
+        self.process.stdin.close()
+        assert self.process.wait(20) == 0
+        self.process.stdout.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(20)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def wait_for(condition, seconds=10, what="the condition"):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
+        time.sleep(0.02)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores in a directory, their writers' ends, and the exporter's own: nothing counted is lost or counted twice."""
+
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from exporter import KVTEL, Exporter, Writer, samples, wait_for
+
+COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
+BYTES = 'vllm:nixl_bytes_transferred_sum{engine="%d",model_name="m"}'
+BYTES_EACH = 262144
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir()
+    return directory
+
+
+def store_files(directory):
+    return sorted(path.name for path in directory.glob("*.kvtel"))
+
+
+def test_ranks_of_an_engine_add_up_and_a_store_is_seen_at_once(stores, tmp_path):
+    with Exporter(stores) as exporter:
+        writers = [Writer(stores, tmp_path / f"book{i}", 1000 + i, engine=i // 2, rank=i % 2).done() for i in range(4)]
+        wait_for(lambda: exporter.samples().get(COUNT % 1) == 2005, 2, "four stores")
+        found = exporter.samples()
+        assert found[COUNT % 0] == 2001
+        assert found[BYTES % 0] == 2001 * BYTES_EACH
+        assert found['kvtel_stores{state="live"}'] == 4
+        for writer in writers:
+            writer.end()
+
+
+def test_an_ended_store_goes_into_the_totals_and_its_file_away(stores, tmp_path):
+    with Exporter(stores) as exporter:
+        for i in range(5):
+            writer = Writer(stores, tmp_path / "book", 777).done()
+            (writer.kill if i % 2 else writer.end)()
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        found = exporter.samples()
+        assert found[COUNT % 0] == 5 * 777
+        assert found["kvtel_stores_retired_total"] == 5
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 5 * 777
+
+
+def test_stores_left_while_no_exporter_ran(stores, tmp_path):
+    for _ in range(3):
+        Writer(stores, tmp_path / "book", 500).done().kill()
+    assert len(store_files(stores)) == 3
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 1500
+
+
+def test_killed_after_the_totals_were_written_before_the_file_was_removed(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 500).done()
+    writer.kill()
+    kept = tmp_path / "kept"
+    shutil.copy(writer.path, kept)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+    shutil.copy(kept, writer.path)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 500
+        assert store_files(stores) == []
+
+
+def test_killed_while_the_totals_were_written(stores, tmp_path):
+    Writer(stores, tmp_path / "book", 500).done().kill()
+    with Exporter(stores):
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+    totals = next(stores.glob("totals.*"))
+    (stores / f".{totals.name}.new").write_bytes(totals.read_bytes()[:5000])
+    Writer(stores, tmp_path / "book", 250).done().kill()
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 750
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 750
+
+
+def test_a_removed_file_of_a_live_writer_still_counts(stores, tmp_path):
+    with Exporter(stores) as exporter:
+        writer = Writer(stores, tmp_path / "book", 600).done()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 600, 2, "the store")
+        writer.path.unlink()
+        time.sleep(0.2)
+        assert exporter.samples()[COUNT % 0] == 600
+        writer.end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 600
+
+
+def test_a_second_exporter_says_so(stores):
+    with Exporter(stores):
+        done = subprocess.run([KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"], capture_output=True, text=True, timeout=10)
+        assert done.returncode == 1
+        assert "in use by another exporter" in done.stderr
+    with Exporter(stores):
+        pass
+
+
+def test_what_is_no_store_is_refused_and_the_rest_goes_on(stores, tmp_path):
+    (stores / "junk.kvtel").write_bytes(b"not a store" * 1000)
+    (stores / "empty.kvtel").write_bytes(b"")
+    writer = Writer(stores, tmp_path / "book", 100).done()
+    cut = stores / "1-cut.kvtel"
+    cut.write_bytes(writer.path.read_bytes()[:6000])
+    with Exporter(stores) as exporter:
+        found = exporter.samples()
+        assert found[COUNT % 0] == 100
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 3, 3, "three refused")
+        assert any("junk.kvtel" in line and "not a store" in line for line in exporter.log)
+        writer.end()
+
+
+def test_counters_rise_through_kills_of_all_sides(stores, tmp_path):
+    """Writers and exporters are killed in random order; what a page says never falls, and in the end it is what was recorded."""
+    draw = random.Random(5)
+    expected_low, expected_high, last = 0, 0, 0
+    exporter = Exporter(stores)
+    deadline = time.monotonic() + 20
+    rounds = 0
+    while time.monotonic() < deadline or rounds < 5:
+        rounds += 1
+        writers = [Writer(stores, tmp_path / f"book{rounds}-{i}", 0, threads=2) for i in range(draw.randint(1, 3))]
+        time.sleep(draw.uniform(0, 0.1))
+        if draw.random() < 0.5:
+            exporter.end(signal.SIGKILL)
+            exporter = Exporter(stores)
+        now = exporter.samples().get(COUNT % 0, 0)
+        assert now >= last
+        last = now
+        for writer in writers:
+            writer.kill()
+            booked = writer.booked()
+            expected_low += sum(booked)
+            expected_high += sum(booked) + len(booked)
+        if draw.random() < 0.5:
+            exporter.end(signal.SIGKILL)
+            exporter = Exporter(stores)
+    wait_for(lambda: store_files(stores) == [], 10, "no store file left")
+    found = exporter.samples()
+    assert expected_low <= found[COUNT % 0] <= expected_high
+    assert found[BYTES % 0] == found[COUNT % 0] * BYTES_EACH
+    exporter.end()
+
+
+def test_a_thousand_stores(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 300, threads=2).done()
+    sparse = tmp_path / "sparse"
+    subprocess.run(["cp", "--sparse=always", writer.path, sparse], check=True)
+    writer.end()
+    for i in range(999):
+        subprocess.run(["cp", "--sparse=always", sparse, stores / f"9{i:04d}-0.kvtel"], check=True)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 1000 * 600
+        wait_for(lambda: store_files(stores) == [], 30, "all stores retired")
+        assert exporter.samples()[COUNT % 0] == 1000 * 600
+
+
+def test_the_log_line_tells_what_happened_since_the_last(stores, tmp_path):
+    Writer(stores, tmp_path / "book", 5000).done().end()
+    with Exporter(stores, "--log.interval=1s") as exporter:
+        writer = Writer(stores, tmp_path / "book", 40).done()
+        wait_for(lambda: any("KV transfers:" in line for line in exporter.log), 5, "a log line")
+        line = next(line for line in exporter.log if "KV transfers:" in line)
+        assert "ok=40 " in line and "connector=NixlConnector" in line
+        writer.end()
+    assert sum("ok=" in line for line in exporter.log) == 1
+
+
+def test_vllm_style_lines(stores, tmp_path):
+    with Exporter(stores, "--log.interval=1s", "--log.style=vllm", "--log.format=json") as exporter:
+        writer = Writer(stores, tmp_path / "book", 40).done()
+        wait_for(lambda: any("KV Transfer metrics" in line for line in exporter.log), 5, "a log line")
+        line = next(line for line in exporter.log if "KV Transfer metrics" in line)
+        assert "Num successful transfers=40, Avg xfer time (ms)=3.0, " in line
+        assert re.search(r"P90 xfer time \(ms\)=(2\.9[789]|3\.0)", line)
+        writer.end()
+
+
+def test_another_prefix(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 10).done()
+    with Exporter(stores, "--metrics.prefix=kv_", "--web.disable-exporter-metrics") as exporter:
+        found = samples(exporter.text())
+        assert found[(COUNT % 0).replace("vllm:", "kv_")] == 10
+        assert all(name.startswith("kv_nixl_") for name in found)
+    writer.end()
