@@ -2,6 +2,7 @@
 /* kvtel serve: opens sources and sockets, then looks after the sources until a signal ends it. */
 #include "cli/command.h"
 #include "cli/serve/options.h"
+#include "cli/serve/page.h"
 
 #include <errno.h>
 #include <kvtel/recorder.h>
@@ -54,6 +55,24 @@ static void answer_ready(void *context, const struct http_request *request, stru
     answer_text(response, "kvtel is ready.\n");
 }
 
+static void answer_page_file(void *context, const struct http_request *request, struct http_response *response)
+{
+    const struct page_file *file = context;
+    (void)request;
+    response->content_type = file->content_type;
+    response->headers[0].name = "Content-Security-Policy";
+    response->headers[0].value = PAGE_CSP;
+    response->headers[1].name = "X-Content-Type-Options";
+    response->headers[1].value = "nosniff";
+    response->body.bytes = malloc(file->size);
+    if (!response->body.bytes) {
+        response->status = 503;
+        return;
+    }
+    memcpy(response->body.bytes, file->bytes, file->size);
+    response->body.size = file->size;
+}
+
 static void make_routes(struct serve *serve)
 {
     add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
@@ -66,6 +85,8 @@ static void make_routes(struct serve *serve)
         serve->routes[serve->route_count - 1].max_body = RECEIVER_BODY_LIMIT;
         serve->routes[serve->route_count - 1].max_requests = 8;
     }
+    for (size_t i = 0; i < page_file_count && serve->route_count < ROUTES; i++)
+        add_route(serve, page_files[i].path, HTTP_GET, answer_page_file, (void *)(uintptr_t)&page_files[i]);
 }
 
 static bool open_sockets(struct serve *serve, struct listen_socket **sockets, size_t *count)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exporter as its users meet it: a real Prometheus scrapes it, curl posts recordings to it, systemd starts and ends it."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from conftest import ROOT
+from exporter import KVTEL, Exporter, Writer, samples, wait_for
+
+DATA = ROOT / "tests" / "data"
+GOLDEN = sorted(path for path in (DATA / "golden").glob("*.jsonl") if not path.name.endswith(".aggregated.jsonl"))
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir()
+    return directory
+
+
+def connector_samples(text):
+    return {name: value for name, value in samples(text).items() if not name.startswith(("kvtel_", "process_"))}
+
+
+@pytest.mark.parametrize("recording", GOLDEN, ids=lambda path: path.stem)
+def test_a_posted_recording_equals_its_replay(stores, replay, recording):
+    if recording.stem == "no_stats_connector":
+        pytest.skip("this connector has no stats: see test_what_is_refused_whole")
+    expected = connector_samples(replay(recording).text)
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        exporter.text("/api/v1/stats", recording.read_bytes())
+        assert connector_samples(exporter.text()) == expected
+
+
+@pytest.mark.parametrize("form", ["mp", "jsonl"])
+def test_posted_by_curl_compressed_in_both_forms(stores, replay, tmp_path, form):
+    recording = DATA / "golden" / f"nixl_ranks.{form}"
+    body = tmp_path / "body.gz"
+    body.write_bytes(gzip.compress(recording.read_bytes()))
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        command = ["curl", "-sS", "-H", "Content-Encoding: gzip", "--data-binary", f"@{body}", exporter.url("/api/v1/stats")]
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=20).stdout)
+        assert answer["status"] == "success" and answer["accepted"] > 0
+        assert connector_samples(exporter.text()) == connector_samples(replay(recording).text)
+
+
+def header(**more):
+    return {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0], **more}
+
+
+def payload(seq=None, **columns):
+    body = {"engine": 0, "payload": {"transfer_duration": [0.1], "post_duration": [0.01], "bytes_transferred": [1], "num_descriptors": [1]}}
+    body["payload"].update(columns)
+    return body | ({"seq": seq} if seq is not None else {})
+
+
+def lines(*objects):
+    return "\n".join(json.dumps(o) if isinstance(o, dict) else o for o in objects).encode()
+
+
+def post(exporter, body):
+    try:
+        return 200, json.loads(exporter.text("/api/v1/stats", body))
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="0",model_name="m"}'
+
+
+def test_a_repeated_payload_is_acknowledged_and_not_counted_again(stores):
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        first = lines(header(source="a"), payload(1), payload(2))
+        assert post(exporter, first) == (200, {"status": "success", "accepted": 2, "repeated": 0})
+        assert post(exporter, first) == (200, {"status": "success", "accepted": 0, "repeated": 2})
+        assert post(exporter, lines(header(source="a"), payload(2), payload(3)))[1] == {"status": "success", "accepted": 1, "repeated": 1}
+        assert post(exporter, lines(header(source="b"), payload(1)))[1]["accepted"] == 1
+        found = exporter.samples()
+        assert found[COUNT] == 4
+        assert found["kvtel_payloads_accepted_total"] == 4 and found["kvtel_payloads_repeated_total"] == 3
+
+
+def test_what_is_refused_whole(stores):
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        code, answer = post(exporter, lines(header(), payload(), '{"engine": 0, "payload": {"transfer_duration": [}}'))
+        assert code == 400 and answer["error"]["line"] == 3 and answer["error"]["column"] > 40
+        for body in [b"", b"\xff\xff", lines(payload()), lines(header(kvtel=2)), b"\x81" * 100, lines(header(), '{"engine": 0}'),
+                     lines(header(kv_transfer_config={"kv_connector": "Nobody"}), payload()),
+                     lines(header(kv_transfer_config={"kv_connector": "ExampleConnector"}), payload())]:
+            code, answer = post(exporter, body)
+            assert code == 400 and answer["error"]["reason"], body
+        found = exporter.samples()
+        assert found.get(COUNT, 0) == 0 and found["kvtel_posts_rejected_total"] == 9
+
+
+def test_what_is_refused_in_part(stores):
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert post(exporter, lines(header(), payload(bogus=1, num_failed_transfers=[1, "x"]), payload(transfer_duration=[-1])))[0] == 200
+        found = exporter.samples()
+        assert found[COUNT] == 1
+        assert found['kvtel_refused_total{reason="unknown_key"}'] == 1
+        assert found['kvtel_refused_total{reason="wrong_type"}'] == 1
+        assert found['kvtel_refused_total{reason="negative"}'] == 1
+
+
+def test_the_receiver_is_off_unless_asked_for(stores):
+    with Exporter(stores) as exporter, pytest.raises(urllib.error.HTTPError) as error:
+        exporter.text("/api/v1/stats", lines(header()))
+    assert error.value.code == 404
+
+
+def test_pages_and_readiness(stores):
+    with Exporter(stores) as exporter:
+        assert "healthy" in exporter.text("/-/healthy") and "ready" in exporter.text("/-/ready")
+        assert json.loads(exporter.text("/api/v1/summary"))["version"]
+        with urllib.request.urlopen(exporter.url("/")) as page:
+            assert "default-src" in page.headers["Content-Security-Policy"]
+            assert "<html" in page.read().decode()
+        families = list(text_string_to_metric_families(exporter.text()))
+        assert {"process_cpu_seconds", "process_resident_memory_bytes", "kvtel_build_info"} <= {family.name for family in families}
+        checked = subprocess.run(["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=20)
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_sigterm_ends_it_within_a_second_with_a_last_line(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 30).done()
+    exporter = Exporter(stores, "--log.interval=1h")
+    assert exporter.samples()[COUNT] == 30
+    second = Writer(stores, tmp_path / "book2", 7).done()
+    wait_for(lambda: exporter.samples()[COUNT] == 37, 3, "the second store")
+    assert exporter.end() < 1
+    assert exporter.process.returncode == 0
+    assert any("ok=7 " in line for line in exporter.log) and "SIGTERM" in exporter.log[-1]
+    writer.end()
+    second.end()
+
+
+def test_it_tells_systemd_that_it_is_ready(stores, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(10)
+        with Exporter(stores, env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}):
+            assert listener.recv(100) == b"READY=1"
+        assert listener.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["--bogus"], 2, "--help"),
+        (["extra"], 2, "takes no argument"),
+        (["--log.level=loud"], 2, "debug, info, warn or error"),
+        (["--log.interval=-1"], 2, "--log.interval"),
+        (["--web.telemetry-path=metrics"], 2, "begins with /"),
+        (["--metrics.prefix=9x"], 2, "--metrics.prefix"),
+        (["--web.max-requests=x"], 2, "number from 0"),
+        (["--web.listen-address=9466"], 1, "9466"),
+        (["--web.config.file=/nonexistent.yml"], 1, "nonexistent"),
+        (["--web.systemd-socket"], 1, "systemd"),
+        (["--store.dir=/proc/nonexistent/x"], 1, "/proc/nonexistent"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong(tmp_path, arguments, code, message):
+    command = [KVTEL, "serve", f"--store.dir={tmp_path}", "--web.listen-address=127.0.0.1:0", *arguments]
+    if "--web.systemd-socket" in arguments:
+        command.remove("--web.listen-address=127.0.0.1:0")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+
+
+def certificate(tmp_path):
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-keyout",
+               "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
+
+def bcrypt_of(password):
+    code = "import crypt,sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 6)))"
+    return subprocess.run(["/usr/bin/python3", "-W", "ignore", "-c", code, password], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Prometheus:
+    """A real one that scrapes `target` every second, over TLS with a user."""
+
+    def __init__(self, directory, target, password):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (directory / "prometheus.yml").write_text(
+            f"""
+scrape_configs:
+  - job_name: kvtel
+    scrape_interval: 1s
+    scrape_timeout: 1s
+    scheme: https
+    basic_auth: {{ username: prometheus, password: {password} }}
+    tls_config: {{ ca_file: {directory}/cert.pem, server_name: localhost }}
+    static_configs: [{{ targets: ["{target}"] }}]
+"""
+        )
+        command = ["prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/tsdb",
+                   f"--web.listen-address=127.0.0.1:{self.port}"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def query(self, expression):
+        """Value by label set, without the name, the job and the instance."""
+        url = f"http://127.0.0.1:{self.port}/api/v1/query?query={urllib.request.quote(expression)}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                found = json.load(answer)["data"]["result"]
+        except OSError:
+            return {}
+        dropped = {"__name__", "job", "instance"}
+        return {tuple(sorted((k, v) for k, v in r["metric"].items() if k not in dropped)): float(r["value"][1]) for r in found}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
+    certificate(tmp_path)
+    web = tmp_path / "web.yml"
+    web.write_text(f"tls_server_config: {{ cert_file: cert.pem, key_file: key.pem }}\nbasic_auth_users: {{ prometheus: '{bcrypt_of('secret')}' }}\n")
+    subprocess.run(["promtool", "check", "web-config", web], check=True, capture_output=True)
+    writers = [Writer(stores, tmp_path / f"book{i}", 1000 * (i + 1), engine=i).done() for i in range(2)]
+    with Exporter(stores, f"--web.config.file={web}") as exporter:
+        denied = subprocess.run(["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", exporter.url().replace("http:", "https:")],
+                                capture_output=True, text=True, timeout=20)
+        assert denied.stdout == "401"
+        with Prometheus(tmp_path, f"127.0.0.1:{exporter.port}", "secret") as prometheus:
+            wait_for(lambda: prometheus.query("up") == {(): 1.0}, 40, "a scrape")
+            for engine in range(2):
+                labels = (("engine", str(engine)), ("model_name", "m"))
+                wait_for(lambda: labels in prometheus.query("vllm:nixl_xfer_time_seconds_count"), 10, "the series")
+                assert prometheus.query("vllm:nixl_xfer_time_seconds_count")[labels] == 1000 * (engine + 1)
+                assert prometheus.query("vllm:nixl_bytes_transferred_sum")[labels] == 262144000 * (engine + 1)
+            quantile = prometheus.query("histogram_quantile(0.5, sum by (le) (vllm:nixl_xfer_time_seconds_bucket))")
+            assert 0 < quantile[()] <= 0.005
+    for writer in writers:
+        writer.end()
+
+
+def test_nixl_rings_beside_stores(stores, tmp_path):
+    """What vLLM's own page said of the same transfers (tests/data/engines/nixl-pd), from the ring that NIXL wrote."""
+    rings = tmp_path / "rings"
+    rings.mkdir()
+    (rings / "agent").write_bytes((DATA / "engines" / "nixl-pd" / "decode.ring").read_bytes())
+    theirs = samples((DATA / "engines" / "nixl-pd" / "decode.prom").read_text())
+    with Exporter(stores, f"--nixl.telemetry-dir={rings}") as exporter:
+        wait_for(lambda: "nixl_xfer_time_seconds_count" in exporter.text(), 5, "the ring")
+        ours = exporter.samples()
+        count = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_count"))
+        total = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_sum"))
+        assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_count\b", k)) == count
+        assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_sum\b", k)) == pytest.approx(total, rel=1e-9)
