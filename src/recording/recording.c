@@ -129,8 +129,6 @@ static enum kvtel_status next_line(struct kvtel_recording *recording, const char
         enum kvtel_status status = fill(recording);
         if (status != KVTEL_OK) {
             recording->line++;
-            if (status == KVTEL_E_LIMIT)
-                skip_line(recording);
             return status;
         }
     }
@@ -142,9 +140,15 @@ static enum kvtel_status decode_json(struct kvtel_recording *recording, struct k
     enum kvtel_status status = next_line(recording, &record->text, &record->size);
     record->offset = recording->offset;
     record->line = recording->line;
-    if (status != KVTEL_OK)
-        return kvtel_fail(error, status, recording->offset, "%s",
-                          status == KVTEL_E_LIMIT ? "a line is longer than 256 MiB" : kvtel_status_text(status));
+    if (status == KVTEL_E_LIMIT)
+        skip_line(recording);
+    if (status != KVTEL_OK) {
+        kvtel_fail(error, status, record->offset, "%s",
+                   status == KVTEL_E_LIMIT ? "a line is longer than 256 MiB" : kvtel_status_text(status));
+        if (error)
+            error->line = record->line, error->column = 1;
+        return status;
+    }
     if (record->size == 0)
         return KVTEL_OK;
     status = kvtel_value_decode(KVTEL_JSON, record->text, record->size, &recording->arena, value, error);
@@ -161,6 +165,7 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
                                         struct kvtel_error *error)
 {
     size_t used = 0;
+    struct kvtel_error cause; /* of a try that more bytes may mend */
     enum kvtel_status status = KVTEL_OK;
     record->offset = recording->offset;
     record->line = ++recording->line;
@@ -169,7 +174,7 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
         if (recording->end > recording->begin) {
             kvtel_arena_reset(&recording->arena);
             status = kvtel_value_decode_next(recording->bytes + recording->begin, recording->end - recording->begin, &used,
-                                             &recording->arena, value, error);
+                                             &recording->arena, value, &cause);
             if (status != KVTEL_E_TRUNCATED || recording->at_end)
                 break;
         } else if (recording->at_end) {
@@ -189,8 +194,10 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
     }
     if (status != KVTEL_OK) {
         recording->broken = true; /* where the next object begins is not known */
-        if (error)
+        if (error) {
+            *error = cause;
             error->offset += record->offset;
+        }
         return status;
     }
     record->size = used;

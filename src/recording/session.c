@@ -124,6 +124,7 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
     *used = 0;
     for (size_t i = 0; i < record->payload_count; i++) {
         struct kvtel_stats *into = *used == 0 ? session->stats : session->worker;
+        kvtel_arena_reset(&into->arena); /* else it grows from payload to payload */
         enum kvtel_status status = kvtel_stats_decode_value(into, &record->payloads[i], NULL);
         if (status == KVTEL_OK && *used > 0)
             status = kvtel_stats_aggregate(session->stats, session->worker);
