@@ -29,12 +29,30 @@ static bool read_length(const char *text, size_t size, uint64_t *length)
     return size > 0;
 }
 
+/* libmicrohttpd joins a continued line to the header's name: "Content-Length:" and " 5" come as "Content-Length5". */
+static bool begins_with_framing(const char *key, size_t size)
+{
+    static const char *const names[] = { MHD_HTTP_HEADER_CONTENT_LENGTH, MHD_HTTP_HEADER_TRANSFER_ENCODING };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (size > strlen(names[i]) && strncasecmp(key, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool has_control(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f)
+            return true;
+    return false;
+}
+
 static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size, const char *value,
                                       size_t value_size)
 {
     struct framing *framing = context;
     (void)kind;
-    if (!is_token(key, key_size) || !value || memchr(value, '\0', value_size))
+    if (!is_token(key, key_size) || begins_with_framing(key, key_size) || !value || has_control(value, value_size))
         framing->malformed = true;
     else if (is_header(key, key_size, MHD_HTTP_HEADER_CONTENT_LENGTH))
         framing->malformed |= framing->lengths++ > 0 || !read_length(value, value_size, &framing->length);
@@ -51,7 +69,8 @@ struct framing framing_of(struct MHD_Connection *connection, const char *version
 {
     struct framing framing = { 0 };
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look_at_header, &framing);
-    bool has_chunks = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
-    framing.malformed |= framing.encodings > 0 && (framing.lengths > 0 || !has_chunks);
+    bool old = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+    framing.malformed |= framing.encodings > 0 && (framing.lengths > 0 || old);
+    framing.malformed |= framing.hosts == 0 && !old;
     return framing;
 }

@@ -423,8 +423,8 @@ static struct MHD_Daemon *start_daemon(struct http *http, const struct http_limi
                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
                             MHD_OPTION_CONNECTION_LIMIT, limits->connections + SPARE_CONNECTIONS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->header_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-                            MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                            MHD_OPTION_ARRAY, http->tls ? tls : &tls[1], MHD_OPTION_END);
+                            MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES, MHD_OPTION_ARRAY, http->tls ? tls : &tls[1],
+                            MHD_OPTION_END);
 }
 
 /* Everything but to begin. The sockets stay the caller's. */

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exporter's HTTP front as a process of its own (tests/http_server.c), raw requests to it, and certificates for it."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("KVTEL_HTTP_SERVER", ROOT / "build" / "tests" / "http_server")
+
+
+class Front:
+    """A running server. `addresses` as it printed them; `log` what it said, once it was closed."""
+
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), **popen):
+        command = [BINARY, *(f"listen={address}" for address in listen), *arguments]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1, **popen
+        )
+        lines = [self.process.stdout.readline().strip() for _ in range(max(len(listen), 1))]
+        if not all(lines):
+            self.close(expected=1)
+            raise RuntimeError(self.log)
+        self.addresses = [(host.strip("[]"), int(port)) for host, _, port in (line.rpartition(":") for line in lines)]
+        self.host, self.port = self.addresses[0]
+        self.log = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.process.returncode is None:
+            self.close(expected=0 if kind is None else None)
+
+    def close(self, expected=0):
+        """Ends it; returns how long that took."""
+        began = time.monotonic()
+        _, self.log = self.process.communicate(timeout=60)
+        assert expected is None or self.process.returncode == expected, self.log
+        return time.monotonic() - began
+
+    def connections(self):
+        self.process.stdin.write("?")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline().split()[0])
+
+    def connect(self, timeout=10):
+        return socket.create_connection((self.host, self.port), timeout=timeout)
+
+    def raw(self, request, timeout=10):
+        """What comes back until the connection ends, or for `timeout` seconds; and whether it ended."""
+        with self.connect(timeout) as client:
+            return exchange(client, request)
+
+    def url(self, path="/metrics", scheme="http"):
+        return f"{scheme}://localhost:{self.port}{path}"
+
+    def get(self, path="/metrics", headers="", method="GET"):
+        """One request on a connection of its own: status, headers in lower case, body."""
+        answer, ended = self.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n".encode())
+        assert ended
+        return parse(answer)
+
+
+def exchange(client, request):
+    answer = b""
+    try:
+        client.sendall(request)
+    except OSError:
+        pass  # refused before it was all sent: the answer may be there
+    try:
+        while piece := client.recv(65536):
+            answer += piece
+    except TimeoutError:
+        return answer, False
+    except OSError:
+        pass
+    return answer, True
+
+
+def parse(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        headers[name.lower()] = headers[name.lower()] + ", " + value if name.lower() in headers else value
+    return int(status.split()[1]), headers, body
+
+
+def statuses(answer):
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
+
+
+def run(*command, **options):
+    return subprocess.run([str(word) for word in command], capture_output=True, timeout=60, **options)
+
+
+class Certificates:
+    """A CA with a server's and clients' certificates, made by openssl in a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority("ca")
+        self.authority("other")
+        self.leaf("server", "ca", "DNS:localhost,IP:127.0.0.1", "serverAuth")
+        self.leaf("client", "ca", "DNS:scraper.example.org,IP:192.0.2.1,email:ops@example.org,URI:spiffe://example/scraper", "clientAuth")
+        self.leaf("stranger", "other", "DNS:scraper.example.org", "clientAuth")
+
+    def authority(self, name):
+        self.make_key(name)
+        self.openssl("req", "-x509", "-key", f"{name}.key", "-out", f"{name}.pem", "-days", 2, "-subj", f"/CN={name}")
+
+    def leaf(self, name, authority, names, usage, algorithm="ec"):
+        self.make_key(name, algorithm)
+        self.openssl("req", "-new", "-key", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (self.folder / f"{name}.ext").write_text(f"subjectAltName={names}\nextendedKeyUsage={usage}\n")
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
+                     "-CAcreateserial", "-out", f"{name}.pem", "-days", 2, "-extfile", f"{name}.ext")  # fmt: skip
+
+    def make_key(self, name, algorithm="ec"):
+        how = ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"] if algorithm == "ec" else ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+        self.openssl("genpkey", "-algorithm", *how, "-out", f"{name}.key")
+
+    def openssl(self, *arguments):
+        done = run("openssl", *arguments, cwd=self.folder)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def serial(self, name):
+        return run("openssl", "x509", "-in", self.folder / f"{name}.pem", "-noout", "-serial").stdout.decode().strip()

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP front against curl and raw sockets: routes, bodies, framing, slow clients, limits, sockets."""
+
+import gzip
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from http_front import BINARY, Front, exchange, parse, run, statuses
+
+HOST = b"Host: x\r\n"
+GET = b"GET /metrics HTTP/1.1\r\n" + HOST + b"\r\n"
+POST = b"POST /echo HTTP/1.1\r\n" + HOST
+
+
+@pytest.fixture(scope="module")
+def front():
+    with Front() as running:
+        yield running
+
+
+# -- Routes --
+
+
+def test_get_and_head(front):
+    status, headers, body = front.get("/metrics?size=2000")
+    assert status == 200 and body.startswith(b"up 1\n") and len(body) >= 2000
+    assert headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert headers["vary"] == "Accept-Encoding"
+    status, head, body = front.get("/metrics?size=2000", method="HEAD")
+    assert status == 200 and body == b""
+    assert {**head, "date": 0} == {**headers, "date": 0}
+
+
+def test_kept_open_and_pipelined(front):
+    with front.connect(1) as client:
+        answer, ended = exchange(client, GET * 3)
+        assert statuses(answer) == [200] * 3 and not ended
+        answer, ended = exchange(client, GET)
+        assert statuses(answer) == [200] and not ended
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//metrics", "/metrics/", "/./metrics", "/x/../metrics", "/..", "/%6detrics", "/metrics%2f", "/%2e/metrics", "/metrics%00",
+     "/metrics;x", "/metrics\\", "\\metrics", "/METRICS", "/metrics#x", "http://x/metrics", "HTTP://x:1/metrics", "metrics", "*", "?",
+     "/metrics /metrics", "/met\trics", "/\xff", "/"],
+)  # fmt: skip
+def test_only_exact_paths(front, target):
+    answer, _ = front.raw(b"GET " + target.encode("latin-1") + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    assert parse(answer)[0] in (400, 404)
+
+
+@pytest.mark.parametrize("path,method,allowed", [("/metrics", "POST", "GET, HEAD"), ("/metrics", "TRACE", "GET, HEAD"),
+                                                 ("/metrics", "get", "GET, HEAD"), ("/echo", "PUT", "GET, HEAD, POST"),
+                                                 ("/metrics", "OPTIONS", "GET, HEAD"), ("/echo", "DELETE", "GET, HEAD, POST")])  # fmt: skip
+def test_wrong_method(front, path, method, allowed):
+    status, headers, _ = front.get(path, method=method)
+    assert (status, headers["allow"]) == (405, allowed)
+
+
+def test_errors_are_plain_text(front):
+    status, headers, body = front.get("/nothing")
+    assert (status, body) == (404, b"404 page not found\n")
+    assert headers["content-type"] == "text/plain; charset=utf-8" and headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("accepts,packed", [("gzip", True), ("gzip;q=0", False), ("identity", False), ("*", True), ("", False),
+                                            ("gzip;q=0.5, identity;q=1", False), ("br, gzip;q=0.1", True)])  # fmt: skip
+def test_gzip_when_asked_for(front, accepts, packed):
+    plain = front.get("/metrics?size=5000")[2]
+    status, headers, body = front.get("/metrics?size=5000", f"Accept-Encoding: {accepts}\r\n")
+    assert status == 200 and headers["vary"] == "Accept-Encoding"
+    assert headers.get("content-encoding") == ("gzip" if packed else None)
+    assert (gzip.decompress(body) if packed else body) == plain
+    assert int(headers["content-length"]) == len(body)
+
+
+def test_curl_unpacks(front):
+    done = run("curl", "-sf", "--compressed", front.url("/metrics?size=100000"))
+    assert done.returncode == 0 and len(done.stdout) >= 100000
+
+
+# -- Bodies --
+
+
+def test_bodies(front):
+    body = os.urandom(60000)
+    assert run("curl", "-sf", "--data-binary", "@-", front.url("/echo"), input=body).stdout == body
+    assert run("curl", "-sf", "-H", "Transfer-Encoding: chunked", "--data-binary", "@-", front.url("/echo"), input=body).stdout == body
+    packed = gzip.compress(bytes(60000))
+    sent = run("curl", "-sf", "-H", "Content-Encoding: gzip", "--data-binary", "@-", front.url("/echo"), input=packed)
+    assert sent.stdout == bytes(60000)
+    assert front.raw(POST + b"Connection: close\r\n\r\n")[0].startswith(b"HTTP/1.1 200")
+    bomb = gzip.compress(bytes(10_000_000))
+    code = run("curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "-H", "Content-Encoding: gzip", "--data-binary", "@-",
+               front.url("/echo"), input=bomb)  # fmt: skip
+    assert code.stdout == b"413"
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 900_000, 5_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_too_large(front, size, chunked):
+    """Says 413 and takes no more of it. A client that sends on and on is cut off, at the latest after a megabyte."""
+    command = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "--data-binary", "@-", front.url("/echo")]
+    code = run(*command, *(["-H", "Transfer-Encoding: chunked"] if chunked else []), input=bytes(size)).stdout
+    assert code == b"413" if size < 1_000_000 or not chunked else code in (b"000", b"100")
+
+
+def test_body_that_waits_is_refused_before_it_is_sent(front):
+    request = POST + b"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n"
+    answer, ended = front.raw(request)
+    assert statuses(answer) == [413] and ended
+    answer, _ = front.raw(POST + b"Content-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\nhello")
+    assert statuses(answer) == [100, 200]
+
+
+def test_refused_body_does_not_become_a_request(front):
+    """404 and 405 take the body along; what is in it is never answered."""
+    for line in (b"POST /nothing", b"POST /metrics", b"GET /metrics"):
+        answer, _ = front.raw(line + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(GET) + GET, timeout=0.5)
+        assert len(statuses(answer)) == 1 and statuses(answer)[0] in (400, 404, 405)
+
+
+# -- Framing --
+
+MALFORMED = {
+    "length and encoding": b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "encoding and length": b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
+    "the same length twice": b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+    "list of lengths": b"Content-Length: 0, 0\r\n\r\n",
+    "plus": b"Content-Length: +5\r\n\r\nhello",
+    "minus": b"Content-Length: -1\r\n\r\n",
+    "hexadecimal": b"Content-Length: 0x5\r\n\r\nhello",
+    "no length": b"Content-Length: \r\n\r\n",
+    "space before colon": b"Content-Length : 5\r\n\r\nhello",
+    "encoding, space before colon": b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "unknown encoding": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "two encodings": b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "encoding twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "control character": b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "continued encoding": b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "continued length": b"Content-Length: 5\r\n 0\r\n\r\nhello",
+    "length in a continued line": b"X: a\r\n Content-Length: 5\r\n\r\nhello",
+    "carriage return alone": b"X: b\rContent-Length: 5\r\n\r\nhello",
+    "two hosts": b"Host: y\r\n\r\n",
+    "two users": b"Authorization: Basic YTpi\r\nAuthorization: Basic YTpj\r\n\r\n",
+    "no colon": b"Foo\r\n\r\n",
+    "chunk size": b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    "negative chunk": b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+    "hexadecimal chunk": b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "chunk without an end": b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("headers", MALFORMED.values(), ids=MALFORMED.keys())
+def test_ambiguous_framing(front, headers):
+    """Answered 400, the connection closed, and nothing behind it taken for a request."""
+    answer, ended = front.raw(POST + headers + GET)
+    assert ended and set(statuses(answer)) == {400}
+
+
+@pytest.mark.parametrize("request_,status", [
+    (b"GET /metrics HTTP/1.1\r\n\r\n", 400),
+    (b"GET /metrics\r\n\r\n", 400),
+    (b"GET /metrics HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    (b"GET /metrics HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70000 + b"\r\n\r\n", 431),
+    (b"GET /metrics HTTP/1.1\r\n" + HOST + b"A: b\r\n" * 20000 + b"\r\n", 431),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 413),
+    (POST + b"Content-Length: 99999999999999999999999\r\n\r\n", 413),
+    (POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+])  # fmt: skip
+def test_refused_requests(front, request_, status):
+    answer, ended = front.raw(request_)
+    assert ended and statuses(answer)[0] == status
+
+
+def test_noise(front):
+    for _ in range(50):
+        front.raw(os.urandom(2000), timeout=0.05)
+    assert front.get()[0] == 200
+
+
+# -- Slow clients --
+
+
+def cut_off_after(client, piece, every=0.05, most=8):
+    """Sends (or, without a piece, reads a byte) again and again; when the other side ended it."""
+    began = time.monotonic()
+    client.settimeout(every)
+    while time.monotonic() - began < most:
+        try:
+            if piece:
+                client.sendall(piece)
+            if client.recv(1) == b"":
+                break
+            time.sleep(every)
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - began
+
+
+def test_slow_clients_are_cut_off():
+    with Front("header_ms=1500", "body_ms=1500", "response_ms=1500", "idle_ms=1500") as front:
+        def cut(opening, piece):
+            with front.connect() as client:
+                client.sendall(opening)
+                spans.append(cut_off_after(client, piece))
+
+        spans = []
+        ways = [(b"", None), (b"G", b"E"), (b"GET /metrics HTTP/1.1\r\n", b"X: y\r\n"), (b"GET /metrics HTTP/1.1\r\n" + HOST + b"X", b"x"),
+                (POST + b"Content-Length: 60000\r\n\r\n", b"x"), (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+                (GET, b"\r\n")]  # fmt: skip
+        threads = [threading.Thread(target=cut, args=way) for way in ways]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(spans) == len(ways) and max(spans) < 4, spans
+        assert wait_until(lambda: front.connections() == 0)
+
+
+def test_slow_readers_are_cut_off():
+    with Front("response_ms=1500") as front, front.connect() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /metrics?size=50000000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        began = time.monotonic()
+        client.recv(1)
+        while front.connections() > 0 and time.monotonic() - began < 8:
+            client.recv(1)
+            time.sleep(0.1)
+        assert 1.4 < time.monotonic() - began < 4
+        with pytest.raises(ConnectionResetError):  # nothing is left in the kernel either
+            while client.recv(1 << 20):
+                pass
+
+
+def wait_until(condition, most=5):
+    end = time.monotonic() + most
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_scrapes_do_not_wait_for_slow_clients(front):
+    """150 clients that send or read next to nothing, and 100 scrapes at once beside them."""
+    slow = []
+    for i in range(50):
+        slow += [front.connect(), front.connect(), front.connect()]
+        slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nX")
+        slow[-2].sendall(POST + b"Content-Length: 100\r\n\r\nx")
+        slow[-3].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow[-3].sendall(b"GET /metrics?size=1000000 HTTP/1.1\r\n" + HOST + b"\r\n")
+    spans, failures = [], []
+
+    def scrape():
+        began = time.monotonic()
+        status, _, body = front.get("/metrics?size=20000")
+        spans.append(time.monotonic() - began)
+        if status != 200 or len(body) < 20000:
+            failures.append(status)
+
+    threads = [threading.Thread(target=scrape) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for client in slow:
+        client.close()
+    assert not failures and len(spans) == 100
+    assert sorted(spans)[50] < 2 and max(spans) < 8
+    assert wait_until(lambda: front.connections() == 0)
+
+
+def test_200_clients_at_once(front):
+    barrier = threading.Barrier(200)
+    results = []
+
+    def client():
+        with front.connect(30) as connection:
+            barrier.wait()
+            for _ in range(5):
+                connection.sendall(GET)
+                answer = b""
+                while not answer.endswith(b"up 1\n"):
+                    answer += connection.recv(65536)
+                results.append(parse(answer)[0])
+
+    threads = [threading.Thread(target=client) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [200] * 1000
+
+
+def test_slow_handler_holds_nobody_up(front):
+    late = threading.Thread(target=front.get, args=("/slow?ms=1500",))
+    late.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    assert front.get()[0] == 200
+    assert time.monotonic() - began < 1
+    late.join()
+
+
+# -- Limits --
+
+
+def test_concurrent_requests():
+    with Front("max_requests=2") as front:
+        busy = [threading.Thread(target=front.get, args=("/slow?ms=1500",)) for _ in range(2)]
+        for thread in busy:
+            thread.start()
+        time.sleep(0.5)
+        status, _, body = front.get("/slow")
+        assert (status, body) == (503, b"Limit of concurrent requests reached (2), try again later.\n")
+        assert front.get("/metrics")[0] == 200  # each route counts its own
+        for thread in busy:
+            thread.join()
+        assert front.get("/slow")[0] == 200
+
+
+def test_idle_connections_give_way():
+    with Front("connections=10", "connections_per_address=10") as front:
+        idle = [front.connect() for _ in range(10)]
+        for client in idle:
+            client.sendall(GET)
+            client.recv(65536)
+        for _ in range(5):
+            assert front.get()[0] == 200
+        assert front.connections() <= 10
+        # The one that has waited longest went first.
+        assert idle[0].recv(10) == b""
+        idle[9].sendall(GET)
+        assert statuses(idle[9].recv(65536)) == [200]
+
+
+def test_half_requests_give_way():
+    """A full house of clients that never finish a request: a scrape waits two seconds at most."""
+    with Front("connections=10") as front:
+        loris = [front.connect() for _ in range(10)]
+        for client in loris:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nX")
+        began = time.monotonic()
+        assert front.get()[0] == 200
+        assert time.monotonic() - began < 5
+
+
+def test_connections_of_one_address():
+    with Front("connections_per_address=3") as front:
+        busy = [front.connect() for _ in range(3)]
+        for client in busy:
+            client.sendall(b"GET /slow?ms=2000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        time.sleep(0.5)
+        with front.connect() as one_more:
+            assert exchange(one_more, GET) == (b"", True)
+        for client in busy:
+            assert statuses(client.recv(65536)) == [200]
+        assert front.get()[0] == 200
+
+
+# -- Life --
+
+
+def test_ends_at_once():
+    with Front() as front:
+        idle = [front.connect() for _ in range(20)]
+        for client in idle[:10]:
+            client.sendall(GET)
+        late = threading.Thread(target=front.raw, args=(b"GET /slow?ms=300 HTTP/1.1\r\n" + HOST + b"\r\n",))
+        late.start()
+        time.sleep(0.1)
+        assert front.close() < 1
+        late.join()
+
+
+def test_several_addresses():
+    listen = ["127.0.0.1:0", "127.0.0.2:0"]
+    if has_ipv6():
+        listen.append("[::1]:0")
+    with Front(listen=listen) as front:
+        for address in front.addresses:
+            with socket.create_connection(address) as client:
+                assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [200]
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_all_addresses_are_both_families():
+    with Front(listen=[":0"]) as front:
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, front.port)) as client:
+                assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [200]
+
+
+def test_address_in_use(front):
+    done = run(BINARY, f"listen=127.0.0.1:{front.port}", input=b"")
+    assert done.returncode == 1 and b"another program listens there" in done.stderr
+
+
+def test_socket_activation():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        shell = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" systemd'
+        process = subprocess.Popen(["sh", "-c", shell, BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                   pass_fds=[3], preexec_fn=lambda: os.dup2(listener.fileno(), 3))  # fmt: skip
+        address = process.stdout.readline().strip()
+        assert address == "127.0.0.1:%d" % listener.getsockname()[1]
+        assert run("curl", "-sf", f"http://{address}/metrics").stdout == b"up 1\n"
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+    done = run(BINARY, "systemd", input=b"")
+    assert done.returncode == 1 and b"systemd handed over no sockets" in done.stderr
