@@ -29,7 +29,7 @@ def rust_peers(build):
     if not shutil.which("cargo"):
         note("cargo is not installed: no peers in Rust")
         return []
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", HERE / "peer_rust/Cargo.toml"]
+    command = ["cargo", "build", "--release", "--quiet", "--manifest-path", HERE / "peer_rust/Cargo.toml"]
     if subprocess.run([*command, "--target-dir", build / "peer_rust"]).returncode != 0:
         note("cargo could not build bench/peer_rust: no peers in Rust")
         return []
@@ -54,14 +54,19 @@ def built_programs(build):
     absent = [path.name for path in peers if not path.is_file()]
     if absent:
         note(f"not built (prometheus-cpp is not installed?): {', '.join(absent)}")
-    return [[path] for path in ours + peers if path.is_file()]
+    scripts = [[sys.executable, script, build] for script in sorted(HERE.glob("bench_*.py"))]
+    return [[path] for path in ours + peers if path.is_file()] + scripts
+
+
+def program_of(command):
+    return pathlib.Path(command[1] if command[0] == sys.executable else command[0]).name
 
 
 def figures_of(command):
-    note(f"running {pathlib.Path(command[-1]).name}")
+    note(f"running {program_of(command)}")
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        sys.exit(f"bench: {command[-1]} failed with status {done.returncode}")
+        sys.exit(f"bench: {program_of(command)} failed with status {done.returncode}")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

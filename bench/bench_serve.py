@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kvtel serve as a whole process: what a scrape costs and what it costs to stand idle. Peer where Debian's is installed: node_exporter.
+
+Usage: bench_serve.py BUILD"""
+
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+TICK = os.sysconf("SC_CLK_TCK")
+IDLE_SECONDS = 30
+
+
+def report(name, value, unit, bar=None, peer=None):
+    print(json.dumps({"name": name, "value": value, "unit": unit} | ({"bar": bar} if bar else {}) | ({"peer": peer} if peer else {})), flush=True)
+
+
+class Process:
+    """A server that says its address, or is given one."""
+
+    def __init__(self, command, port=None):
+        self.process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.port = port
+        for line in self.process.stderr:
+            if not self.port and (found := re.search(r"address=127\.0\.0\.1:(\d+)", line)):
+                self.port = int(found[1])
+            if "is ready" in line or "Listening on" in line or "listening" in line and port:
+                break
+        # What it says later must not fill the pipe.
+        self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+
+    def cpu_ticks(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    def resident_mb(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000
+
+    def get(self, path="/metrics", data=None):
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data), timeout=60) as answer:
+            return answer.read()
+
+    def scrapes(self, count):
+        """Median seconds of a scrape, and CPU seconds of one."""
+        self.get()
+        before, times = self.cpu_ticks(), []
+        for _ in range(count):
+            began = time.perf_counter()
+            self.get()
+            times.append(time.perf_counter() - began)
+        return statistics.median(times), (self.cpu_ticks() - before) / TICK / count
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.drain.wait(20)
+
+
+def serve(kvtel, directory, *arguments):
+    return Process([kvtel, "serve", f"--store.dir={directory}", "--web.listen-address=127.0.0.1:0", *arguments])
+
+
+def recording(engines):
+    lines = [{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": list(range(engines))}]
+    for engine in range(engines):
+        columns = {
+            "transfer_duration": [0.001 * (1 + (engine * 7 + i) % 50) for i in range(64)],
+            "post_duration": [0.0001 * (1 + i % 20) for i in range(64)],
+            "bytes_transferred": [65536 * (1 + i % 30) for i in range(64)],
+            "num_descriptors": [1 + i % 40 for i in range(64)],
+        }
+        lines.append({"engine": engine, "payload": columns})
+    return "\n".join(map(json.dumps, lines)).encode()
+
+
+def make_stores(kvtel, directory, count):
+    """Copies of a store of one engine, each held by a writer's lock. Returns the open files."""
+    with tempfile.TemporaryDirectory() as made:
+        server = serve(kvtel, made, "--web.enable-stats-receiver")
+        server.get("/api/v1/stats", recording(1))
+        server.end()
+        store = next(pathlib.Path(made).glob("*.kvtel"))
+        held = []
+        for i in range(count):
+            copy = pathlib.Path(directory) / f".{i:05d}.new"
+            subprocess.run(["cp", "--sparse=always", store, copy], check=True)
+            file = open(copy, "r+b")
+            fcntl.fcntl(file, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_SETLK
+            copy.rename(pathlib.Path(directory) / f"{i:05d}-0.kvtel")
+            held.append(file)
+        return held
+
+
+def main():
+    kvtel = pathlib.Path(sys.argv[1]).resolve() / "kvtel"
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        server = serve(kvtel, directory, "--web.enable-stats-receiver")
+        server.get("/api/v1/stats", recording(1000))
+        latency, cpu = server.scrapes(30)
+        report("kvtel serve: scrape of 67,000 series over HTTP", latency * 1e3, "ms")
+        report("kvtel serve: CPU of a scrape of 67,000 series", cpu * 1e3, "ms")
+        server.end()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        held = make_stores(kvtel, directory, 1000)
+        server = serve(kvtel, directory)
+        latency, cpu = server.scrapes(30)
+        report("kvtel serve: scrape of 1,000 stores over HTTP", latency * 1e3, "ms")
+        report("kvtel serve: CPU of a scrape of 1,000 stores", cpu * 1e3, "ms")
+        server.end()
+        del held
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        held = make_stores(kvtel, directory, 10)
+        server = serve(kvtel, directory)
+        server.get()
+        before = server.cpu_ticks()
+        time.sleep(IDLE_SECONDS)
+        report("kvtel serve: idle with ten stores, of a core", 100 * (server.cpu_ticks() - before) / TICK / IDLE_SECONDS, "%", 0.1)
+        report("kvtel serve: resident memory with ten stores", server.resident_mb(), "MB", 20)
+        server.end()
+        del held
+    if node_exporter := shutil.which("prometheus-node-exporter"):
+        server = Process([node_exporter, "--web.listen-address=127.0.0.1:19100"], 19100)
+        time.sleep(1)
+        for _ in range(5):
+            server.get()
+        report("kvtel serve: resident memory with ten stores", server.resident_mb(), "MB", peer="node_exporter")
+        server.end()
+
+
+if __name__ == "__main__":
+    main()
