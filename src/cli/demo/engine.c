@@ -146,9 +146,10 @@ static bool hear(struct demo_engine *engine, struct demo_process *process)
         return true;
     if (got != (ssize_t)sizeof reply)
         return false;
-    if (reply.kind == DEMO_READY)
-        return demo_process_ready(process, &reply);
-    order_done(engine, process, reply.request);
+    if (reply.kind == DEMO_ORDER_DONE)
+        order_done(engine, process, reply.request);
+    else if (!demo_process_ready(process, &reply))
+        engine->failed = true;
     return true;
 }
 

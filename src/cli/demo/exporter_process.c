@@ -51,42 +51,52 @@ static int open_connection(const struct demo_exporter *exporter)
     return fd;
 }
 
-/* All that comes until the exporter closes. NULL, or what went wrong. */
-static const char *receive_answer(int fd, struct kvtel_buffer *answer)
-{
-    for (;;) {
-        if (answer->size > ANSWER_LIMIT || kvtel_buffer_reserve(answer, 1 << 16) != KVTEL_OK)
-            return "its answer is too long";
-        ssize_t got = recv(fd, answer->bytes + answer->size, 1 << 16, 0);
-        if (got < 0 && errno != EINTR)
-            return strerror(errno);
-        if (got == 0)
-            return NULL;
-        answer->size += got > 0 ? (size_t)got : 0;
-    }
-}
-
-/* Appends the body of a complete answer 200 of known length. NULL, or what is wrong. */
-static const char *take_body(const struct kvtel_buffer *answer, struct kvtel_buffer *body)
+/* Size of an answer 200 as its header says, 0 while the header is not complete. `wrong`: what is wrong with it. */
+static size_t answer_size(const struct kvtel_buffer *answer, size_t *header_size, const char **wrong)
 {
     static const char end_of_header[] = "\r\n\r\n", length_header[] = "\r\nContent-Length:";
-    const char *end = answer->bytes ? memmem(answer->bytes, answer->size, end_of_header, 4) : NULL;
-    if (!end || answer->size < 12 || memcmp(answer->bytes, "HTTP/1.1 ", 9) != 0)
-        return "that is no HTTP answer";
-    if (memcmp(answer->bytes + 9, "200", 3) != 0)
-        return "its status is not 200";
-    size_t header = (size_t)(end - answer->bytes) + 4;
-    const char *length = memmem(answer->bytes, header, length_header, sizeof length_header - 1);
-    if (!length || strtoull(length + sizeof length_header - 1, NULL, 10) != answer->size - header)
-        return "its answer is not complete";
-    return kvtel_buffer_append(body, answer->bytes + header, answer->size - header) == KVTEL_OK ? NULL : "there is no memory";
+    const char *end = answer->size > 0 ? memmem(answer->bytes, answer->size, end_of_header, 4) : NULL;
+    if (!end)
+        return 0;
+    *header_size = (size_t)(end - answer->bytes) + 4;
+    const char *length = memmem(answer->bytes, *header_size, length_header, sizeof length_header - 1);
+    if (memcmp(answer->bytes, "HTTP/1.1 200", 12) != 0)
+        *wrong = "its status is not 200";
+    else if (!length)
+        *wrong = "its answer has no length";
+    return *wrong ? 0 : *header_size + strtoull(length + sizeof length_header - 1, NULL, 10);
+}
+
+/* Appends the body of the answer. NULL, or what went wrong. */
+static const char *receive_answer(int fd, struct kvtel_buffer *body)
+{
+    struct kvtel_buffer answer = { 0 };
+    const char *wrong = NULL;
+    size_t header_size = 0, size = 0;
+    while (!wrong && (size == 0 || answer.size < size)) {
+        if (answer.size > ANSWER_LIMIT || kvtel_buffer_reserve(&answer, 1 << 16) != KVTEL_OK) {
+            wrong = "its answer is too long";
+            break;
+        }
+        ssize_t got = recv(fd, answer.bytes + answer.size, 1 << 16, 0);
+        if (got < 0 && errno != EINTR)
+            wrong = strerror(errno);
+        else if (got == 0)
+            wrong = "its answer is not complete";
+        answer.size += got > 0 ? (size_t)got : 0;
+        if (!wrong && size == 0)
+            size = answer_size(&answer, &header_size, &wrong);
+    }
+    if (!wrong && kvtel_buffer_append(body, answer.bytes + header_size, size - header_size) != KVTEL_OK)
+        wrong = kvtel_status_text(KVTEL_E_NOMEM);
+    kvtel_buffer_free(&answer);
+    return wrong;
 }
 
 /* NULL, or what went wrong. */
 static const char *get(const struct demo_exporter *exporter, const char *path, struct kvtel_buffer *body)
 {
     char request[256];
-    struct kvtel_buffer answer = { 0 };
     int size =
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, exporter->address);
     int fd = open_connection(exporter);
@@ -94,12 +104,9 @@ static const char *get(const struct demo_exporter *exporter, const char *path, s
     if (fd < 0 || send(fd, request, (size_t)size, MSG_NOSIGNAL) != size)
         wrong = strerror(errno);
     if (!wrong)
-        wrong = receive_answer(fd, &answer);
-    if (!wrong)
-        wrong = take_body(&answer, body);
+        wrong = receive_answer(fd, body);
     if (fd >= 0)
         close(fd);
-    kvtel_buffer_free(&answer);
     return wrong;
 }
 

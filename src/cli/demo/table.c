@@ -138,7 +138,7 @@ static void print_flow(struct demo_table *table, struct screen *screen, uint32_t
     if (times == 0 && failed == 0)
         return;
     snprintf(name, sizeof name, "%" PRIu32 " %s", engine, demo_engine_name(engine));
-    print_line(screen, "  %-10s %-9s %9.0f %6.0f %9.1f %9.1f %8.3f %8s %8s %7.0f", name, flows[flow].name, times, per_second,
+    print_line(screen, " %-9s %-8s %7.0f %5.0f %7.1f %7.1f %7.3f %7s %7s %6.0f", name, flows[flow].name, times, per_second,
                moved / 0x1p20, rate / 0x1p20, times > 0 ? 1e3 * total(table, flows[flow].seconds, engine) / times : 0,
                quantile(table, flow, engine, 0.5, p50, sizeof p50), quantile(table, flow, engine, 0.99, p99, sizeof p99), failed);
 }
@@ -150,8 +150,8 @@ static void show_table(struct demo_table *table, const struct demo_engine *engin
         printf("\033[%uA", table->lines);
     print_line(&screen, "%5.1f s  %" PRIu64 " requests arrived, %" PRIu64 " done%s", elapsed, engine->arrived, engine->done,
                engine->again > 0 ? "; a worker was killed and replaced" : "");
-    print_line(&screen, "  %-10s %-9s %9s %6s %9s %9s %8s %8s %8s %7s", "engine", "flow", "times", "per s", "MiB", "MiB/s",
-               "mean ms", "P50 ms", "P99 ms", "failed");
+    print_line(&screen, " %-9s %-8s %7s %5s %7s %7s %7s %7s %7s %6s", "engine", "flow", "times", "per s", "MiB", "MiB/s", "mean ms",
+               "P50 ms", "P99 ms", "failed");
     for (uint32_t number = 0; number <= engine->options.counts[DEMO_DECODE]; number++)
         for (enum demo_flow flow = 0; flow < DEMO_FLOWS; flow++)
             print_flow(table, &screen, number, flow, elapsed - table->shown_at);

@@ -150,7 +150,7 @@ _Noreturn void demo_worker_run(const struct demo_worker *worker)
     /* Ctrl-C is for the engine, which then says when to stop; and when the engine is gone for good, so is the worker. */
     signal(SIGINT, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    snprintf(name, sizeof name, "%.6s %u", names[worker->role], worker->index);
+    snprintf(name, sizeof name, "%s %u", names[worker->role], worker->index);
     snprintf(connector, sizeof connector, "kvtel demo, %s", name);
     prctl(PR_SET_NAME, name);
     bool good = hands != NULL;
