@@ -12,16 +12,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RECORD_ROW_ONE "record a NIXL transfer, 1 thread"
-#define RECORD_ROW_TWO "record a NIXL transfer, 2 threads"
-
 enum {
-    RECORD_VALUES = 64, /* so few that a benchmark measures recording and not its own memory */
-    RECORD_WINDOW = 200000,
-    RECORD_WINDOWS = 41,
-    RECORD_TRIES = 400,
+    RECORD_VALUES = 64,    /* so few that a benchmark measures recording and not its own memory */
+    RECORD_WINDOW = 50000, /* short enough that a busy machine leaves some alone */
+    RECORD_WINDOWS = 201,
+    RECORD_TRIES = 4000,
     RECORD_THREADS = 16
 };
+
+/* The row's name. */
+static inline const char *record_row(int threads)
+{
+    static char row[64];
+    snprintf(row, sizeof row, "record a NIXL transfer, %d thread%s", threads, threads > 1 ? "s" : "");
+    return row;
+}
+
+static inline int record_processors(void)
+{
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
 
 struct record_value {
     double seconds, post_seconds, bytes, descriptors;
@@ -56,7 +66,7 @@ struct record_run {
     void *context;
     int threads;
     pthread_barrier_t barrier;
-    double ns[RECORD_THREADS]; /* per transfer, in this window */
+    double start[RECORD_THREADS], end[RECORD_THREADS]; /* of this window */
     int waited[RECORD_THREADS];
     int thread_at;
     double windows[RECORD_WINDOWS];
@@ -73,6 +83,22 @@ static inline uint64_t record_wait_ns(int file)
     return second ? strtoull(second, NULL, 10) : 0;
 }
 
+/* The slowest thread's time; 0 when they did not really run at once: one waited for a processor, or was late or early. */
+static inline double record_window_ns(const struct record_run *run)
+{
+    double first = run->start[0], last = run->end[0], from = run->start[0], to = run->end[0], slowest = 0;
+    for (int i = 0; i < run->threads; i++) {
+        if (run->waited[i])
+            return 0;
+        first = run->start[i] < first ? run->start[i] : first;
+        last = run->end[i] > last ? run->end[i] : last;
+        from = run->start[i] > from ? run->start[i] : from;
+        to = run->end[i] < to ? run->end[i] : to;
+        slowest = run->end[i] - run->start[i] > slowest ? run->end[i] - run->start[i] : slowest;
+    }
+    return to - from > 0.8 * (last - first) ? slowest : 0;
+}
+
 static inline void *record_thread(void *argument)
 {
     struct record_run *run = (struct record_run *)argument;
@@ -81,19 +107,14 @@ static inline void *record_thread(void *argument)
     for (int i = 0; i < RECORD_TRIES && !run->stop; i++) {
         pthread_barrier_wait(&run->barrier);
         uint64_t waited = record_wait_ns(file);
-        double start = bench_now_ns();
+        run->start[me] = bench_now_ns();
         run->window(run->context);
-        run->ns[me] = (bench_now_ns() - start) / RECORD_WINDOW;
+        run->end[me] = bench_now_ns();
         run->waited[me] = record_wait_ns(file) != waited;
         if (pthread_barrier_wait(&run->barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
-            double slowest = 0;
-            int counts = 1;
-            for (int k = 0; k < run->threads; k++) {
-                slowest = run->ns[k] > slowest ? run->ns[k] : slowest;
-                counts = counts && !run->waited[k];
-            }
-            if (counts)
-                run->windows[run->window_count++] = slowest;
+            double ns = record_window_ns(run);
+            if (ns > 0)
+                run->windows[run->window_count++] = ns / RECORD_WINDOW;
             run->stop = run->window_count == RECORD_WINDOWS;
         }
         pthread_barrier_wait(&run->barrier);
@@ -103,8 +124,8 @@ static inline void *record_thread(void *argument)
     return NULL;
 }
 
-/* Nanoseconds per transfer and thread: the median of the windows in which no thread waited for a processor, of each the slowest
- * thread. 0: there were none. */
+/* Nanoseconds per transfer and thread: the median of the windows in which all ran at once and none waited for a processor. 0: there
+ * were none. */
 static inline double record_median_ns(void (*window)(void *context), void *context, int threads)
 {
     struct record_run *run = (struct record_run *)calloc(1, sizeof *run);
