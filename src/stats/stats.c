@@ -356,6 +356,8 @@ static void roll_back(struct kvtel_content *content)
 {
     if (!content->pending.table)
         return;
+    for (size_t i = 0; i < content->child_count; i++)
+        roll_back(&content->children[i].stats->content);
     kvtel_content_truncate(content, content->pending.group_count);
     kvtel_content_truncate_children(content, content->pending.child_count);
     for (size_t g = 0; g < content->group_count; g++) {
@@ -363,8 +365,6 @@ static void roll_back(struct kvtel_content *content)
         for (size_t c = 0; c < content->groups[g].column_count; c++)
             kvtel_column_drop_prepared(&content->groups[g].columns[c]);
     }
-    for (size_t i = 0; i < content->child_count; i++)
-        roll_back(&content->children[i].stats->content);
     content->table = content->pending.table;
     end_pending(content);
 }
