@@ -40,7 +40,7 @@ static const char help[] =
     "\n"
     "examples:\n"
     "  kvtel demo\n"
-    "  kvtel demo --duration=600 --web.listen-address=127.0.0.1:9400    and a browser on http://127.0.0.1:9400/\n"
+    "  kvtel demo --duration=600 --web.listen-address=127.0.0.1:9466    and a browser on http://127.0.0.1:9466/\n"
     "  kvtel demo --failure-rate=0.1 --workers=8 --speed=4\n"
     "  kvtel demo --trace=mooncake_trace.jsonl --speed=10\n"
     "\n"
@@ -246,9 +246,11 @@ static bool print_blocks(const struct demo_engine *engine)
         bad += atomic_load_explicit(&engine->processes[i].ledger->bad, memory_order_relaxed);
         on_purpose += atomic_load_explicit(&engine->processes[i].ledger->bad_on_purpose, memory_order_relaxed);
     }
-    printf("\n%" PRIu64 " requests done, %" PRIu64 " of them begun again after a worker was killed. %" PRIu64
-           " blocks arrived and were checked, %" PRIu64 " were wrong (%" PRIu64 " on purpose).\n",
-           engine->done, engine->again, checked, bad, on_purpose);
+    printf("\n%" PRIu64 " requests done", engine->done);
+    if (demo_engine_killed(engine))
+        printf(", %" PRIu64 " of them begun again after a worker was killed", engine->again);
+    printf(". %" PRIu64 " blocks arrived and were checked, %" PRIu64 " were wrong (%" PRIu64 " on purpose).\n", checked, bad,
+           on_purpose);
     if (bad != on_purpose)
         command_fail("%" PRIu64 " blocks arrived that were not what was sent", bad - on_purpose);
     return bad == on_purpose;

@@ -63,6 +63,11 @@ bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, con
 bool demo_engine_stop(struct demo_engine *engine);
 /* Forgets the workers' books and stores. */
 void demo_engine_close(struct demo_engine *engine);
+/* Whether a worker was killed and replaced. */
+static inline bool demo_engine_killed(const struct demo_engine *engine)
+{
+    return engine->process_count > engine->options.counts[DEMO_PREFILL] + engine->options.counts[DEMO_DECODE];
+}
 /* Seconds since the first request could arrive. */
 double demo_engine_seconds(const struct demo_engine *engine);
 /* The name of an engine by its number: all prefill workers are one, each decode worker is one. */

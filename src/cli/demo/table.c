@@ -146,10 +146,14 @@ static void print_flow(struct demo_table *table, struct screen *screen, uint32_t
 static void show_table(struct demo_table *table, const struct demo_engine *engine, double elapsed)
 {
     struct screen screen = look_at_screen();
+    if (engine->over) { /* what stays on the screen are the rates of the whole run */
+        memset(table->before, 0, sizeof table->before);
+        table->shown_at = 0;
+    }
     if (table->lines > 0)
         printf("\033[%uA", table->lines);
     print_line(&screen, "%5.1f s  %" PRIu64 " requests arrived, %" PRIu64 " done%s", elapsed, engine->arrived, engine->done,
-               engine->again > 0 ? "; a worker was killed and replaced" : "");
+               demo_engine_killed(engine) ? "; a worker was killed and replaced" : "");
     print_line(&screen, " %-9s %-8s %7s %5s %7s %7s %7s %7s %7s %6s", "engine", "flow", "times", "per s", "MiB", "MiB/s", "mean ms",
                "P50 ms", "P99 ms", "failed");
     for (uint32_t number = 0; number <= engine->options.counts[DEMO_DECODE]; number++)
