@@ -28,11 +28,10 @@ def test_differential(connector, spoiled, replay, tmp_path):
 
 
 def differences_of(outcome, got, spoiled):
+    tidy = compare.without_nothing if spoiled else compare.as_it_is
     return (
         compare.exposition_differences(outcome.text, got.text)
         + compare.count_differences(outcome, got.text)
         + compare.log_differences(outcome.lines, got.lines)
-        + compare.aggregated_differences(
-            outcome.aggregated, got.aggregated, compare.without_nothing if spoiled else compare.unwrapped
-        )
+        + compare.aggregated_differences(outcome.aggregated, got.aggregated, tidy)
     )

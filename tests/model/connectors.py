@@ -232,12 +232,13 @@ class Multi(Stats):
     """{class name: payload}, where older versions say {class name: {"data": payload}}."""
 
     def blank(self):
+        self.wrapped = set()  # children that came as older versions send them, and are written so again
         return {}
 
     def decode(self, payload):
         for name, child in payload.items():
-            if isinstance(child, dict) and list(child) == ["data"]:
-                child = child["data"]
+            wrapped = isinstance(child, dict) and list(child) == ["data"]
+            child = child["data"] if wrapped else child
             if name not in CLASSES:
                 self.refuse("unknown_connector")
             elif not has_stats(name):
@@ -245,8 +246,10 @@ class Multi(Stats):
             elif self.of_type(child, dict):
                 self.data[name] = stats_of(name, child)
                 self.refused += self.data[name].refused
+                self.wrapped |= {name} if wrapped else set()
 
     def aggregate(self, other):
+        self.wrapped |= other.wrapped - self.data.keys()
         for name, stats in other.data.items():
             self.data[name] = self.data[name].aggregate(stats) if name in self.data else copy.deepcopy(stats)
         return self
@@ -258,7 +261,8 @@ class Multi(Stats):
         return {name: stats.reduce() for name, stats in self.data.items()}
 
     def encode(self):
-        return {name: stats.encode() for name, stats in self.data.items()}
+        children = {name: stats.encode() for name, stats in self.data.items()}
+        return {name: {"data": child} if name in self.wrapped else child for name, child in children.items()}
 
 
 CLASSES = {
