@@ -224,7 +224,7 @@ def test_slow_clients_are_cut_off():
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(spans) == len(ways) and max(spans) < 4, spans
+        assert len(spans) == len(ways) and max(spans) < 6, spans
         assert wait_until(lambda: front.connections() == 0)
 
 
@@ -237,7 +237,7 @@ def test_slow_readers_are_cut_off():
         while front.connections() > 0 and time.monotonic() - began < 8:
             client.recv(1)
             time.sleep(0.1)
-        assert 1.4 < time.monotonic() - began < 4
+        assert 1.4 < time.monotonic() - began < 6
         with pytest.raises(ConnectionResetError):  # nothing is left in the kernel either
             while client.recv(1 << 20):
                 pass
@@ -278,7 +278,7 @@ def test_scrapes_do_not_wait_for_slow_clients(front):
     for client in slow:
         client.close()
     assert not failures and len(spans) == 100
-    assert sorted(spans)[50] < 2 and max(spans) < 8
+    assert sorted(spans)[50] < 4 and max(spans) < 9
     assert wait_until(lambda: front.connections() == 0)
 
 
@@ -305,12 +305,12 @@ def test_200_clients_at_once(front):
 
 
 def test_slow_handler_holds_nobody_up(front):
-    late = threading.Thread(target=front.get, args=("/slow?ms=1500",))
+    late = threading.Thread(target=front.get, args=("/slow?ms=3000",))
     late.start()
     time.sleep(0.1)
     began = time.monotonic()
     assert front.get()[0] == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2
     late.join()
 
 
@@ -354,7 +354,7 @@ def test_half_requests_give_way():
             client.sendall(b"GET /metrics HTTP/1.1\r\nX")
         began = time.monotonic()
         assert front.get()[0] == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 8
 
 
 def test_connections_of_one_address():
@@ -381,7 +381,7 @@ def test_ends_at_once():
         late = threading.Thread(target=front.raw, args=(b"GET /slow?ms=300 HTTP/1.1\r\n" + HOST + b"\r\n",))
         late.start()
         time.sleep(0.1)
-        assert front.close() < 1
+        assert front.close() < 2
         late.join()
 
 

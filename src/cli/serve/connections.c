@@ -93,9 +93,10 @@ static void cut(struct connections *connections, struct connection *connection)
     } else if (!connection->entered) {
         forget(connections, connection); /* it never came to be; its socket is closed, and the number may be another's */
     } else {
-        /* What a client did not read goes with the connection, instead of waiting in the kernel. */
+        /* What a client does not read goes with the connection, instead of waiting in the kernel. */
         struct linger none = { .l_onoff = 1 };
-        setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        if (connection->phase == CONNECTION_RESPONSE)
+            setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
         shutdown(connection->fd, SHUT_RDWR);
         begin(connections, connection, CONNECTION_CUT);
     }
