@@ -2,6 +2,7 @@
 /* Differences of two snapshots by a connector's table. */
 #include "logging/interval.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/metric.h"
@@ -335,12 +336,25 @@ enum kvtel_status kvtel_interval_statuses(const struct kvtel_interval *interval,
     return KVTEL_OK;
 }
 
-double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q)
+/* The middle of the bin that holds the value of a rank, from 0. */
+static double value_at(const struct kvtel_interval_bins *bins, uint64_t rank)
 {
-    const struct kvtel_snapshot_series series = {
-        .count = bins->count, .sum = bins->sum, .bins = bins->bins, .first_bin = bins->first_bin, .bin_count = bins->bin_count
-    };
-    if (!bins->family || bins->count == 0 || bins->bin_count == 0)
+    uint32_t i = 0;
+    for (uint64_t below = bins->bins[0]; below <= rank && i + 1 < bins->bin_count; below += bins->bins[i])
+        i++;
+    const uint64_t one = 1;
+    const struct kvtel_snapshot_series series = { .count = 1, .bins = &one, .first_bin = bins->first_bin + i, .bin_count = 1 };
+    return kvtel_snapshot_quantile(bins->family, &series, 1);
+}
+
+double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q, enum kvtel_arithmetic arithmetic)
+{
+    if (bins->count == 0 || bins->bin_count == 0)
         return 0;
-    return kvtel_snapshot_quantile(bins->family, &series, q);
+    double position = q * (double)(bins->count - 1);
+    if (arithmetic == KVTEL_EXACT)
+        position = fmax(ceil(q * (double)bins->count) - 1, 0);
+    uint64_t rank = (uint64_t)position;
+    double low = value_at(bins, rank), part = position - (double)rank;
+    return part > 0 ? low + part * (value_at(bins, rank + 1) - low) : low;
 }

@@ -86,7 +86,8 @@ enum kvtel_status kvtel_interval_operations(const struct kvtel_interval *interva
 /* The statuses that an operation's `key` has. */
 enum kvtel_status kvtel_interval_statuses(const struct kvtel_interval *interval, const char *key, uint32_t engine,
                                           const char *operation, struct kvtel_interval_texts *statuses);
-/* Relative error as kvtel_snapshot_quantile(). `q` 1 is the greatest value. 0 when there is none. */
-double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q);
+/* Of the values as they were, within 1 % inside the exponential range of their unit: linear between neighbours, or, as KVTEL_EXACT
+ * has it, the nearest rank. `q` is 0 .. 1. 0 when there is none. */
+double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q, enum kvtel_arithmetic arithmetic);
 
 #endif

@@ -139,7 +139,8 @@ static void put_reduction(struct line *line, const struct kvtel_reduction *reduc
         number = first.bins.count > 0 ? kvtel_number_round(first.sum / (double)first.bins.count * scale, reduction->digits) : 0;
         break;
     case KVTEL_REDUCE_P90:
-        number = kvtel_number_round(kvtel_interval_quantile(&first.bins, 0.9) * scale, reduction->digits);
+        number = kvtel_interval_quantile(&first.bins, 0.9, line->interval->table->arithmetic);
+        number = kvtel_number_round(number * scale, reduction->digits);
         break;
     case KVTEL_REDUCE_RATE:
         second = measure(line, reduction->fields[1], NULL);

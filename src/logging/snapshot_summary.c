@@ -37,10 +37,10 @@ static struct kvtel_quantiles quantiles_of(const struct kvtel_interval_bins *bin
         return (struct kvtel_quantiles){ 0 };
     return (struct kvtel_quantiles){
         .known = true,
-        .p50 = kvtel_interval_quantile(bins, 0.5),
-        .p90 = kvtel_interval_quantile(bins, 0.9),
-        .p99 = kvtel_interval_quantile(bins, 0.99),
-        .max = kvtel_interval_quantile(bins, 1),
+        .p50 = kvtel_interval_quantile(bins, 0.5, KVTEL_NUMPY),
+        .p90 = kvtel_interval_quantile(bins, 0.9, KVTEL_NUMPY),
+        .p99 = kvtel_interval_quantile(bins, 0.99, KVTEL_NUMPY),
+        .max = kvtel_interval_quantile(bins, 1, KVTEL_NUMPY),
     };
 }
 

@@ -42,7 +42,7 @@ function color(name) {
 }
 
 function ago(value) {
-  return value === 0 ? "now" : value >= 60 ? "−" + Math.round(value / 6) / 10 + " min" : "−" + Math.round(value) + " s";
+  return value === 0 ? "now" : value >= 60 && value % 60 === 0 ? "−" + value / 60 + " min" : "−" + Math.round(value) + " s";
 }
 
 function element(name, properties, ...children) {
@@ -59,17 +59,26 @@ function lone(context) {
   return left || right ? 0 : 1.6;
 }
 
+// Steps of 1, 2 or 5, also where the unit is a power of 1024.
+function byteTicks(axis) {
+  const unit = 1024 ** Math.max(0, Math.floor(Math.log2(axis.max / 2 || 1) / 10)), target = axis.max / unit / 4;
+  const power = 10 ** Math.floor(Math.log10(target)), step = unit * power * [1, 2, 5, 10].find((n) => n * power >= target);
+  axis.ticks = [];
+  for (let i = 0; step > 0 && i * step <= axis.max; i++) axis.ticks.push({ value: i * step });
+}
+
+function decadeTicks(axis) {
+  axis.ticks = axis.ticks.filter(({ value }) => /^[125](\.0+)?e/.test(value.toExponential(6)));
+}
+
 function axes(kind, format) {
-  const tick = (value) => format(value);
-  const logTick = (value) => (/^[125]/.test(Number(value).toExponential()) ? format(value) : "");
-  return {
-    x: kind === "histogram"
-      ? { type: "category", grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 10 } }
-      : { type: "linear", reverse: true, min: 0, max: 300, grid: { display: false }, ticks: { callback: ago, maxRotation: 0, maxTicksLimit: 6 }, stacked: kind === "bars" },
-    y: kind === "quantiles"
-      ? { type: "logarithmic", ticks: { callback: logTick, maxTicksLimit: 8 } }
-      : { type: "linear", beginAtZero: true, suggestedMax: kind === "line" ? undefined : 1, ticks: { callback: tick, maxTicksLimit: 5, precision: kind === "line" ? undefined : 0 }, stacked: kind === "bars" },
-  };
+  const callback = (value) => format(value).replace(/\.0+$/, "");
+  const y = kind === "quantiles" ? { type: "logarithmic", ticks: { callback, autoSkip: false }, afterBuildTicks: decadeTicks }
+    : kind === "line" ? { beginAtZero: true, ticks: { callback, maxTicksLimit: 5 }, afterBuildTicks: format === number.rate ? byteTicks : undefined }
+      : { beginAtZero: true, suggestedMax: 4, ticks: { callback, maxTicksLimit: 5, precision: 0 }, stacked: kind === "bars" };
+  const x = kind === "histogram" ? { type: "category", grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 10 } }
+    : { type: "linear", reverse: true, offset: false, min: 0, grid: { display: false }, ticks: { callback: ago, maxRotation: 0 }, stacked: kind === "bars" };
+  return { x, y };
 }
 
 // kind: line, quantiles (logarithmic), bars (stacked over time), histogram (labels along x).
@@ -149,7 +158,9 @@ function adopt(figure, list) {
   figure.chart.options.plugins.legend.display = list.length > 1;
 }
 
+// With a text in its place there is no chart.
 export function showNone(figure, text) {
+  figure.root.hidden = false;
   figure.none.textContent = text;
   figure.none.hidden = text === "";
   figure.plot.hidden = figure.details.hidden = text !== "";
@@ -158,17 +169,20 @@ export function showNone(figure, text) {
 
 function finish(figure, words) {
   figure.now.textContent = words;
-  figure.canvas.setAttribute("aria-label", figure.title + ", now " + words + ". The same numbers are in the table below.");
+  figure.canvas.setAttribute("aria-label", figure.title + ": " + words + ". The same numbers are in the table below.");
   figure.chart.update("none");
   if (figure.details.open) fillTable(figure);
 }
 
-// `list`: [{label, hue, values}], values being rings of the history.
+// `list`: [{label, hue, values, now}], values being rings of the history; now, if given, is told beside the title. What is not measured
+// has no figure.
 export function showLines(figure, history, seconds, list) {
-  showNone(figure, list.length === 0 ? "not measured" : "");
+  showNone(figure, "");
+  figure.root.hidden = list.length === 0;
   if (list.length === 0) return;
   adopt(figure, list);
   figure.chart.options.scales.x.max = seconds;
+  figure.chart.options.scales.x.ticks.stepSize = seconds / 5;
   list.forEach(({ values }, d) => {
     const { data } = figure.chart.data.datasets[d];
     let count = 0;
@@ -180,13 +194,15 @@ export function showLines(figure, history, seconds, list) {
     });
     data.length = count;
   });
-  finish(figure, list.map(({ label, values }) => (list.length > 1 ? label + " " : "") + figure.format(history.mean(values, 10))).join(" · "));
+  finish(figure, list.map(({ label, values, now }) => (
+    (list.length > 1 ? label + " " : "") + figure.format(now ?? history.mean(values, 10)))).join(" · "));
 }
 
 // `list`: [{label, hue, octaves}]
 export function showHistogram(figure, list) {
   const all = list.flatMap(({ octaves }) => octaves);
-  showNone(figure, list.length === 0 ? "not measured" : all.length === 0 ? "no transfers in this window" : "");
+  showNone(figure, all.length === 0 ? "no transfers in this window" : "");
+  figure.root.hidden = list.length === 0;
   if (all.length === 0) return;
   adopt(figure, list);
   const first = Math.min(...all.map(({ to }) => to)), last = Math.max(...all.map(({ to }) => to));

@@ -37,8 +37,25 @@ const figures = {
   failed: makeFigure(charts, "failed", "Failures by class", "bars", number.whole),
 };
 
-function quantileLines(rings) {
-  return ["P50", "P90", "P99"].map((label, q) => ({ label, hue: "q" + (q + 1), values: rings[q] }));
+// Names of classes and reasons, for people.
+function words(name) {
+  return name.replaceAll("_", " ");
+}
+
+// "engine 0 · model"; the model only where there are several.
+function place(entry) {
+  return [entry.engine !== "" && "engine " + entry.engine, models().length > 1 && entry.model].filter(Boolean).join(" · ");
+}
+
+function models() {
+  return [...new Set([...history.entries.values()].map(({ model }) => model))].filter(Boolean);
+}
+
+// Beside the title stand the quantiles of the whole window.
+function quantileLines(flow, key) {
+  if (!flow || !flow.measures[key]) return [];
+  const now = quantiles(flow.since(history.now - windowSeconds)[key], flow.was[key]);
+  return ["P50", "P90", "P99"].map((label, q) => ({ label, hue: "q" + (q + 1), values: flow[key][q], now: now[q] }));
 }
 
 function flowLines(entry, key) {
@@ -60,20 +77,19 @@ function timedFlow(entry) {
 function showDetail(entry) {
   at("detail").hidden = !entry;
   if (!entry) return;
-  setText(at("detail-title"), [entry.connector, entry.engine !== "" && "engine " + entry.engine, entry.model].filter(Boolean).join(" · "));
+  setText(at("detail-title"), [entry.connector, place(entry)].filter(Boolean).join(" · "));
   const flow = timedFlow(entry), since = history.now - windowSeconds;
   showLines(figures.transfers, history, windowSeconds, flowLines(entry, "transfers"));
   showLines(figures.bytes, history, windowSeconds, flowLines(entry, "bytes"));
   setText(figures.time.root.querySelector("h3"), "Transfer time" + (flow && entry.flows.size > 1 ? ": " + flow.name : ""));
-  for (const key of ["time", "post"])
-    showLines(figures[key], history, windowSeconds, flow && flow.measures[key] ? quantileLines(flow[key]) : []);
+  for (const key of ["time", "post"]) showLines(figures[key], history, windowSeconds, quantileLines(flow, key));
   const sized = [...entry.flows.values()].map((one, i) => ({ one, i })).filter(({ one }) => one.measures.size);
   showHistogram(figures.sizes, sized.slice(0, HUES.length).map(({ one, i }) => (
     { label: one.name, hue: HUES[i % HUES.length], octaves: octaves(one.since(since).size, one.was.size) })));
   const classes = [...entry.failures].slice(0, HUES.length);
-  showLines(figures.failed, history, windowSeconds, classes.map(([label, { values }], i) => ({ label, hue: HUES[(i + 5) % HUES.length], values })));
+  showLines(figures.failed, history, windowSeconds, classes.map(([label, { values }], i) => ({ label: words(label), hue: HUES[(i + 5) % HUES.length], values })));
   if (classes.length === 0) showNone(figures.failed, "none so far");
-  else setText(figures.failed.now, classes.map(([label, { total }]) => label + " " + number.whole(total)).join(" · ") + " since the start");
+  else setText(figures.failed.now, classes.map(([label, { total }]) => words(label) + " " + number.whole(total)).join(" · ") + " since the start");
 }
 
 // The table of engines
@@ -108,8 +124,8 @@ function makeBody(entry) {
   const body = element("tbody"), head = element("th"), button = element("button"), failed = element("td", "failures");
   head.scope = "rowgroup";
   button.type = "button";
-  const place = [entry.engine !== "" && "engine " + entry.engine, entry.model].filter(Boolean).join(" · ");
-  button.append(element("strong", "", entry.connector), " ", element("span", "", place));
+  const where = place(entry);
+  button.append(element("strong", "", entry.connector), " ", element("span", "", where));
   button.addEventListener("click", () => choose(entry.key, true));
   head.append(button);
   const flows = new Map([...entry.flows.keys()].map((name) => [name, makeRow(name)]));
@@ -118,12 +134,12 @@ function makeBody(entry) {
   head.rowSpan = failed.rowSpan = flows.size;
   body.firstChild.prepend(head);
   body.firstChild.append(failed);
-  return { body, button, failed, flows, text: (entry.connector + " " + place).toLowerCase() };
+  return { body, button, failed, flows, where, text: (entry.connector + " " + where).toLowerCase() };
 }
 
 function failureText(entry) {
   if (!entry.failed) return "0";
-  const classes = [...entry.failures].map(([label, { total }]) => label + " " + number.whole(total)).join(", ");
+  const classes = [...entry.failures].map(([label, { total }]) => words(label) + " " + number.whole(total)).join(", ");
   return number.whole(entry.failed) + (classes ? " (" + classes + ")" : "");
 }
 
@@ -149,7 +165,7 @@ function showEngines() {
     if (!history.entries.has(key)) { row.body.remove(); rows.delete(key); }
   for (const [key, entry] of history.entries) {
     let row = rows.get(key);
-    if (!row || (row.flows.size !== entry.flows.size && entry.flows.size > 0)) {
+    if (!row || row.where !== place(entry) || (row.flows.size !== entry.flows.size && entry.flows.size > 0)) {
       const made = makeBody(entry);
       if (row) row.body.replaceWith(made.body);
       else table.append(made.body);
@@ -160,6 +176,7 @@ function showEngines() {
     row.button.setAttribute("aria-pressed", String(key === chosen));
     if (!row.body.hidden) fillBody(entry, row);
   }
+  setText(at("model"), models().length === 1 ? models()[0] : "");
   at("filter-box").hidden = history.entries.size < FILTER_FROM;
   const missing = summary.connectors_total - summary.connectors.length;
   at("more").hidden = missing <= 0;
@@ -202,9 +219,9 @@ function showSources() {
   const list = [...summary.sources].sort((a, b) => (order[a.state] ?? 1) - (order[b.state] ?? 1));
   at("sources").hidden = list.length === 0;
   fillRows(at("source-rows"), list.map((source) => {
-    const isStore = source.kind === "store", kept = ["live", "ended", "refused"].includes(source.state) ? source.state : source.reason ? "refused" : "live";
+    const isKnown = source.pid > 0, kept = ["live", "ended", "refused"].includes(source.state) ? source.state : source.reason ? "refused" : "live";
     return [[source.state, "text state-" + kept], [source.kind, "text"], [source.name, "name"], [source.connector, "text"],
-      [isStore ? String(source.engine) : ""], [isStore ? String(source.rank) : ""], [source.pid ? String(source.pid) : ""],
+      [isKnown ? String(source.engine) : ""], [isKnown ? String(source.rank) : ""], [isKnown ? String(source.pid) : ""],
       [source.age_seconds > 0 ? number.age(source.age_seconds) : ""], [source.reason || "", "text reason"]];
   }));
   const missing = summary.sources_total - list.length;
@@ -215,7 +232,7 @@ function showSources() {
 function showRefused() {
   const list = Object.entries(summary.refused);
   at("refused").hidden = list.length === 0;
-  fillRows(at("refused-rows"), list.map(([reason, count]) => [[reason.replaceAll("_", " "), "text"], [number.whole(count)]]));
+  fillRows(at("refused-rows"), list.map(([reason, count]) => [[words(reason), "text"], [number.whole(count)]]));
 }
 
 function show() {

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page in headless Chromium: with a summary that is made up here, and with what a real exporter says."""
+
+import http.server
+import json
+import math
+import os
+import re
+import tempfile
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+from exporter import KVTEL, Exporter
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import JavascriptException, StaleElementReferenceException  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+SERVE = Path(__file__).resolve().parents[2] / "src/cli/serve"
+CHART = Path("/usr/share/javascript/chart.js/chart.min.js")
+DRIVER = Path("/usr/bin/chromedriver")
+GOLDEN = Path(__file__).resolve().parents[1] / "data/golden"
+SHOTS = os.environ.get("KVTEL_SCREENSHOTS")  # a folder to keep pictures in
+TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
+pytestmark = pytest.mark.skipif(not DRIVER.exists() or not CHART.exists(), reason="chromium-driver and libjs-chart.js are not installed")
+
+
+def policy():
+    """What page.h says."""
+    text = (SERVE / "page.h").read_text()
+    return "".join(re.findall(r'"([^"]*)"', text[text.index("#define PAGE_CSP"):]))
+
+
+def bins(values, per_octave=64):
+    """A histogram as the summary has it."""
+    counted = {}
+    for value, count in values:
+        bound = math.ceil(math.log2(value) * per_octave - 1e-9)
+        counted[bound] = counted.get(bound, 0) + count
+    return {
+        "count": sum(count for _, count in values),
+        "sum": sum(value * count for value, count in values),
+        "bins": [[2 ** (bound / per_octave), count] for bound, count in sorted(counted.items())],
+    }
+
+
+def spread(middle, total, width):
+    """`total` values about a middle, with a long tail."""
+    steps = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3]
+    weights = [2, 4, 10, 18, 24, 18, 12, 7, 4, 1]
+    return [(middle * 2 ** (step * width), int(total * weight / 100)) for step, weight in zip(steps, weights)]
+
+
+def flow(name, transfers, size, seconds, post=None):
+    """A flow that did `transfers` so far."""
+    told = {"name": name, "transfers": transfers, "bytes": float(transfers * size), "seconds": transfers * seconds, "failures": {},
+            "time": bins(spread(seconds, transfers, 0.8)), "size": bins(spread(size, transfers, 1.2))}
+    if post:
+        told["post"] = bins(spread(post, transfers, 0.5))
+    return told
+
+
+def source(name, state, **more):
+    return {"kind": "store", "name": name, "connector": "", "engine": 0, "rank": 0, "pid": 0, "state": state, "reason": None, "age_seconds": 0.0,
+            **more}
+
+
+class Fake:
+    """The page's files and a summary that grows with `tick`, as an exporter would serve them."""
+
+    def __init__(self):
+        self.kind, self.tick, self.step, self.start = "empty", 0, 2.0, 1.8e9
+        self.server = None
+        self.port = 0
+
+    def summary(self):
+        self.tick += 1
+        seconds = self.tick * self.step
+        made = {"version": "0.1.0", "time": self.start + seconds, "uptime_seconds": 5400.0 + seconds, "sources": [], "sources_total": 0,
+                "refused": {}, "connectors": [], "connectors_total": 0}
+        if self.kind == "empty":
+            return made
+        wave = [int(seconds * rate + 22 * rate * math.sin(seconds / 31 + k)) + 100 * rate for k, rate in enumerate((90, 60, 14, 22))]
+        made["connectors"] = [
+            self.entry("NixlConnector", "0", [flow("transfer", wave[0], 1 << 20, 3.1e-3, 3.2e-4)],
+                       {"transfer_or_handshake": 2 + int(seconds / 60), "expired": 1}),
+            self.entry("NixlConnector", "1", [flow("transfer", wave[1], 1 << 20, 4.2e-3, 3.9e-4)], {}),
+            self.entry("OffloadingConnector", "0", [flow("load", wave[2], 6 << 20, 1.1e-3), flow("store", wave[3], 6 << 20, 1.6e-3)],
+                       {"allocation": int(seconds / 25)}),
+        ]
+        made["connectors_total"] = 3
+        made["sources"] = [
+            source("prefill-0.kvtel", "live", connector="NixlConnector", rank=0, pid=4711, age_seconds=5300 + seconds),
+            source("prefill-1.kvtel", "live", connector="NixlConnector", rank=1, pid=4712, age_seconds=5300 + seconds),
+            source("decode-0.kvtel", "live", connector="NixlConnector", engine=1, pid=4801, age_seconds=5290 + seconds),
+            source("decode-1.kvtel", "ended", connector="NixlConnector", engine=1, rank=1, pid=4802, age_seconds=5290 + seconds),
+            source("old.kvtel", "refused", reason="not a store of this version"),
+        ]
+        made["sources_total"] = 5
+        made["refused"] = {"unknown_metric": 12, "malformed": 1}
+        return made
+
+    @staticmethod
+    def entry(connector, engine, flows, failures):
+        return {"connector": connector, "model_name": "meta-llama/Llama-3.1-70B-Instruct", "engine": engine, "flows": flows,
+                "failed": sum(failures.values()), "failures": failures}
+
+    def answer(self, path):
+        if path == "/api/v1/summary":
+            return "application/json", json.dumps(self.summary()).encode()
+        file = CHART if path == "/chart.js" else SERVE / "page" / ("index.html" if path == "/" else path[1:])
+        return (TYPES[file.suffix], file.read_bytes()) if file.is_file() else (None, b"")
+
+    def open(self):
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                kind, body = fake.answer(self.path.split("?")[0])
+                self.send_response(200 if kind else 404)
+                self.send_header("Content-Type", kind or "text/plain")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Security-Policy", policy())
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{self.port}/"
+
+    def close(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+
+@pytest.fixture
+def fake():
+    made = Fake()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def driver():
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                         "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--js-flags=--expose-gc",
+                         f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        made = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+        yield made
+        made.quit()
+
+
+def look(driver, url, width=1280, height=1100, scheme="light"):
+    driver.get("about:blank")
+    driver.get_log("browser")
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    driver.get(url)
+
+
+def until(driver, script, seconds=20):
+    return WebDriverWait(driver, seconds, 0.1, ignored_exceptions=(JavascriptException, StaleElementReferenceException)).until(
+        lambda one: one.execute_script("return " + script))
+
+
+def shot(driver, name):
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        driver.save_screenshot(f"{SHOTS}/{name}.png")
+
+
+def complaints(driver):
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def hurry(driver, factor):
+    """From the next page on, timers run `factor` times as fast. Returns what takes it back."""
+    script = f"{{ const wait = setTimeout; window.setTimeout = (what, ms, ...more) => wait(what, ms / {factor}, ...more); }}"
+    made = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    return lambda: driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+
+
+@pytest.fixture
+def hurried(driver):
+    undo = hurry(driver, 100)
+    yield driver
+    undo()
+
+
+def points(driver, chart):
+    """Numbers that a chart's datasets hold."""
+    script = """const chart = Chart.getChart(arguments[0]); if (!chart) return [];
+        return chart.data.datasets.map((set) => set.data.map((point) => point && typeof point === "object" ? point.y : point)
+            .filter((y) => Number.isFinite(y) && y > 0).length);"""
+    return driver.execute_script(script, "chart-" + chart)
+
+
+def visible(driver, part):
+    return driver.execute_script("return document.getElementById(arguments[0]).checkVisibility()", part)
+
+
+def busy(driver, fake, ticks, **how):
+    fake.kind, fake.tick = "busy", 0
+    look(driver, fake.open(), **how)
+    WebDriverWait(driver, 60, 0.05).until(lambda _: fake.tick >= ticks)
+
+
+@pytest.mark.parametrize("scheme,width,height", [("light", 1280, 1100), ("dark", 1280, 1100), ("light", 390, 844), ("dark", 390, 844)])
+def test_busy(hurried, fake, scheme, width, height):
+    driver = hurried
+    busy(driver, fake, 100, scheme=scheme, width=width, height=height)
+    for chart, count in (("transfers", 1), ("bytes", 1), ("time", 3), ("post", 3), ("sizes", 1), ("failed", 2)):
+        shown = points(driver, chart)
+        assert len(shown) == count and shown[0] > 2, (chart, shown)
+    assert not visible(driver, "empty") and not visible(driver, "lost")
+    assert driver.execute_script("return document.getElementById('state').textContent") == "live"
+    # the page itself never scrolls sideways
+    assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert driver.execute_script("return [...document.querySelectorAll('canvas')].every((one) => one.getAttribute('aria-label'))")
+    shot(driver, f"busy-{scheme}-{width}")
+    assert complaints(driver) == []
+
+
+def test_empty(driver, fake):
+    look(driver, fake.open(), height=700)
+    until(driver, "document.getElementById('empty').checkVisibility()")
+    assert not visible(driver, "overview") and not visible(driver, "detail") and not visible(driver, "sources")
+    assert fake.start and f"127.0.0.1:{fake.port}/api/v1/stats" in driver.execute_script("return document.getElementById('empty').innerText")
+    shot(driver, "empty")
+    fake.kind = "busy"  # it goes on without a reload
+    until(driver, "document.getElementById('overview').checkVisibility() && !document.getElementById('empty').checkVisibility()")
+    assert complaints(driver) == []
+
+
+def test_lost_and_found(hurried, fake):
+    driver = hurried
+    busy(driver, fake, 80)
+    fake.close()
+    until(driver, "document.getElementById('lost').checkVisibility()")
+    assert "does not answer" in driver.execute_script("return document.getElementById('lost').innerText")
+    assert driver.execute_script("return document.getElementById('state').dataset.state") == "lost"
+    shot(driver, "lost")
+    fake.open()
+    driver.execute_script("document.getElementById('retry').click()")
+    until(driver, "document.getElementById('state').dataset.state === 'live'")
+    assert not visible(driver, "lost")
+
+
+def test_restarted_exporter_begins_anew(hurried, fake):
+    driver = hurried
+    busy(driver, fake, 100)
+    fake.tick, fake.start = 0, fake.start + 1000
+    WebDriverWait(driver, 30, 0.05).until(lambda _: fake.tick >= 5)
+    until(driver, "Chart.getChart('chart-transfers').data.datasets[0].data.length < 50")
+    assert complaints(driver) == []
+
+
+def test_keyboard_and_tables(hurried, fake):
+    driver = hurried
+    busy(driver, fake, 40)
+    script = "const one = document.querySelectorAll('#engines button')[2]; one.focus(); one.click(); return document.activeElement === one"
+    assert driver.execute_script(script)
+    until(driver, "document.getElementById('detail-title').textContent.startsWith('OffloadingConnector')")
+    assert len(points(driver, "transfers")) == 2 and visible(driver, "flow-box")
+    driver.execute_script("const one = document.getElementById('flow'); one.value = 'store'; one.dispatchEvent(new Event('change'))")
+    until(driver, "document.querySelector('#time h3').textContent.endsWith('store')")
+    driver.execute_script("document.querySelectorAll('#charts details').forEach((one) => { one.open = true })")
+    until(driver, "document.querySelectorAll('#transfers table tr').length > 5")
+    assert driver.execute_script("return decodeURIComponent(location.hash)").startswith('#["OffloadingConnector"')
+    driver.refresh()  # the address knows which one was chosen
+    until(driver, "document.getElementById('detail-title').textContent.startsWith('OffloadingConnector')")
+    shot(driver, "offloading")
+    assert complaints(driver) == []
+
+
+def test_memory_is_bounded(driver, fake):
+    undo = hurry(driver, 2000)
+    try:
+        busy(driver, fake, 500)
+        heaps = []
+        for ticks in (600, 1100, 1600, 2100, 2600):
+            WebDriverWait(driver, 240, 0.05).until(lambda _: fake.tick >= ticks)
+            heaps.append(driver.execute_script("gc(); gc(); return performance.memory.usedJSHeapSize") / 2**20)
+        nodes = driver.execute_script("return document.getElementsByTagName('*').length")
+    finally:
+        undo()
+    print("MiB after 600, 1100, ... polls:", [round(heap, 2) for heap in heaps], "nodes:", nodes)
+    assert heaps[-1] < heaps[0] + 1
+    assert nodes < 700
+    assert complaints(driver) == []
+
+
+@pytest.mark.skipif(not Path(KVTEL).exists(), reason="kvtel is not built")
+def test_real_exporter(driver, tmp_path):
+    with Exporter(tmp_path / "stores", "--web.enable-stats-receiver") as exporter:
+        with urllib.request.urlopen(exporter.url("/"), timeout=20) as answer:
+            assert answer.headers["Content-Security-Policy"] == policy()
+        look(driver, exporter.url("/"))
+        until(driver, "document.getElementById('empty').checkVisibility()")
+        for _ in range(3):
+            for name in ("nixl_basic", "offloading_cpu", "mooncake_store", "umbp", "hisparse"):
+                exporter.text("/api/v1/stats", data=(GOLDEN / f"{name}.jsonl").read_bytes())
+            told = json.loads(exporter.text("/api/v1/summary"))
+            until(driver, f"document.querySelectorAll('#engines tbody').length === {len(told['connectors'])}")
+            asked = driver.execute_script("return performance.getEntriesByType('resource').length")
+            until(driver, f"performance.getEntriesByType('resource').length > {asked}")
+        assert {entry["connector"] for entry in told["connectors"]} == {
+            "NixlConnector", "OffloadingConnector", "MooncakeStoreConnector", "UMBPStoreConnector", "HiSparseConnector"}
+        key = json.dumps(["NixlConnector", told["connectors"][0]["model_name"], "0"], separators=(",", ":"))
+        driver.execute_script("location.hash = encodeURIComponent(arguments[0])", key)
+        for chart in ("transfers", "bytes", "time", "post", "sizes"):
+            until(driver, f"Chart.getChart('chart-{chart}').data.datasets.length > 0")
+            assert max(points(driver, chart)) > 0, chart
+        assert visible(driver, "sources") and not visible(driver, "lost")
+        shot(driver, "real")
+        assert complaints(driver) == []
+    until(driver, "document.getElementById('lost').checkVisibility()")

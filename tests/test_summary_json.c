@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The body of /api/v1/summary, read back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <kvtel/recorder.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/serve/summary_json.h"
+#include "value/value.h"
+
+/* A member by the path of keys and indices; fails where it is not. */
+static const struct kvtel_value *at(const struct kvtel_value *value, const char *path)
+{
+    char copy[256], *rest = NULL;
+    snprintf(copy, sizeof(copy), "%s", path);
+    for (char *step = strtok_r(copy, "/", &rest); step; step = strtok_r(NULL, "/", &rest)) {
+        unsigned index;
+        if (value->kind == KVTEL_VALUE_ARRAY) {
+            assert_int_equal(sscanf(step, "%u", &index), 1);
+            assert_true(index < value->size);
+            value = &value->items[index];
+            continue;
+        }
+        value = kvtel_value_get(value, step);
+        if (!value)
+            fail_msg("nothing at %s", path);
+    }
+    return value;
+}
+
+static double number_at(const struct kvtel_value *value, const char *path)
+{
+    double number;
+    if (!kvtel_value_number(at(value, path), &number))
+        fail_msg("no number at %s", path);
+    return number;
+}
+
+static void check_text(const struct kvtel_value *value, const char *path, const char *expected)
+{
+    assert_int_equal(at(value, path)->kind, KVTEL_VALUE_STRING);
+    assert_string_equal(at(value, path)->text, expected);
+}
+
+static const struct kvtel_value *write_and_read(const struct kvtel_snapshot *snapshot, const struct summary_options *options,
+                                                struct kvtel_arena *arena)
+{
+    struct kvtel_buffer body = { 0 };
+    struct kvtel_value *value = kvtel_arena_alloc(arena, sizeof(*value));
+    assert_int_equal(summary_json_write(snapshot, options, &body), KVTEL_OK);
+    assert_int_equal(kvtel_value_decode(KVTEL_JSON, body.bytes, body.size, arena, value, NULL), KVTEL_OK);
+    kvtel_buffer_free(&body);
+    return value;
+}
+
+static void test_empty(void **state)
+{
+    (void)state;
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ .uptime_seconds = 1.5 }, &arena);
+    check_text(told, "version", kvtel_version());
+    assert_true(number_at(told, "time") > 1.7e9);
+    assert_true(number_at(told, "uptime_seconds") == 1.5);
+    assert_int_equal(at(told, "sources")->size, 0);
+    assert_int_equal(at(told, "refused")->size, 0);
+    assert_int_equal(at(told, "connectors")->size, 0);
+    assert_true(number_at(told, "connectors_total") == 0);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+}
+
+static void test_sources_and_refusals(void **state)
+{
+    (void)state;
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    const struct summary_source sources[] = {
+        { .kind = "store",
+          .name = "a.kvtel",
+          .state = "live",
+          .connector = "NixlConnector",
+          .engine = 2,
+          .rank = 3,
+          .pid = 99,
+          .age_seconds = 12.25 },
+        { .kind = "ring", .name = "quo\"te", .state = "ignored", .reason = "a reason", .connector = "NIXL telemetry" },
+    };
+    struct summary_options options = { .sources = sources, .source_count = 2, .all_sources = 7 };
+    options.refused[KVTEL_REFUSED_MALFORMED] = 4;
+    const struct kvtel_value *told = write_and_read(snapshot, &options, &arena);
+    check_text(told, "sources/0/connector", "NixlConnector");
+    assert_int_equal(at(told, "sources/0/reason")->kind, KVTEL_VALUE_NIL);
+    assert_true(number_at(told, "sources/0/engine") == 2 && number_at(told, "sources/0/rank") == 3);
+    assert_true(number_at(told, "sources/0/pid") == 99 && number_at(told, "sources/0/age_seconds") == 12.25);
+    check_text(told, "sources/1/name", "quo\"te");
+    check_text(told, "sources/1/reason", "a reason");
+    assert_true(number_at(told, "sources_total") == 7);
+    assert_int_equal(at(told, "refused")->size, 1);
+    assert_true(number_at(told, "refused/malformed") == 4);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+}
+
+static void test_flows(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.model_name = "m", .engine = 5));
+    struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    for (int i = 0; i < 10; i++)
+        assert_true(
+            kvtel_record_transfer(recorder, &(struct kvtel_transfer){ .duration_ns = 3000000, .post_ns = 1, .bytes = 1 << 20 }));
+    assert_true(
+        kvtel_record_transfer(recorder, &(struct kvtel_transfer){ .duration_ns = UINT64_C(10000000000000), .bytes = 1 << 20 }));
+    assert_true(kvtel_record_failure(recorder, KVTEL_FAILED_EXPIRED));
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+    const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ 0 }, &arena);
+    check_text(told, "connectors/0/connector", "NixlConnector");
+    check_text(told, "connectors/0/model_name", "m");
+    check_text(told, "connectors/0/engine", "5");
+    check_text(told, "connectors/0/flows/0/name", "transfer");
+    assert_true(number_at(told, "connectors/0/flows/0/transfers") == 11);
+    assert_true(number_at(told, "connectors/0/flows/0/bytes") == 11 * 0x1p20);
+    assert_true(fabs(number_at(told, "connectors/0/flows/0/seconds") - 10000.03) < 1e-6);
+    assert_null(kvtel_value_get(at(told, "connectors/0/flows/0"), "failed")); /* failures of this connector have no flow */
+    assert_true(number_at(told, "connectors/0/flows/0/time/count") == 11);
+    assert_int_equal(at(told, "connectors/0/flows/0/time/bins")->size, 2);
+    double bound = number_at(told, "connectors/0/flows/0/time/bins/0/0");
+    assert_true(bound >= 0.003 && bound <= 0.003 * exp2(1.0 / 64));
+    assert_true(number_at(told, "connectors/0/flows/0/time/bins/0/1") == 10);
+    assert_int_equal(at(told, "connectors/0/flows/0/time/bins/1/0")->kind, KVTEL_VALUE_NIL); /* past the last bound */
+    assert_true(number_at(told, "connectors/0/flows/0/size/bins/0/0") == 0x1p20);
+    assert_true(number_at(told, "connectors/0/flows/0/size/bins/0/1") == 11);
+    assert_true(number_at(told, "connectors/0/failed") == 1);
+    assert_true(number_at(told, "connectors/0/failures/expired") == 1);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(store);
+}
+
+static void test_cap(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.model_name = "m"));
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    for (int i = 0; i < SUMMARY_ENTRIES + 44; i++) {
+        char engine[16];
+        snprintf(engine, sizeof(engine), "%d", i);
+        struct kvtel_recorder *recorder =
+            kvtel_recorder_create(store, kvtel_connector_find("UMBPStoreConnector"), KVTEL_RECORDER_OPTIONS(.engine = engine));
+        assert_true(
+            kvtel_record_operation(kvtel_recorder_operation(recorder, "save", NULL), &(struct kvtel_transfer){ .bytes = 1 }));
+        kvtel_recorder_destroy(recorder);
+    }
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+    const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ 0 }, &arena);
+    assert_int_equal(at(told, "connectors")->size, SUMMARY_ENTRIES);
+    assert_true(number_at(told, "connectors_total") == SUMMARY_ENTRIES + 44);
+    assert_true(number_at(told, "connectors/255/flows/0/transfers") == 1);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_sources_and_refusals),
+        cmocka_unit_test(test_flows),
+        cmocka_unit_test(test_cap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
