@@ -97,6 +97,7 @@ bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value)
     uint64_t stamp = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     kvtel_word *slot = kvtel_lane_slot(lane, local->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 1;
+    kvtel_lane_fence(memory_order_release); /* a reader that sees these words sees that the last ones are published */
     kvtel_word_store(slot + KVTEL_SLOT_VALUE + (seq & 1), kvtel_double_bits(value));
     kvtel_word_store(slot + KVTEL_SLOT_STAMP + (seq & 1), stamp);
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
@@ -158,25 +159,37 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
 }
 
-/* Finds the bins of `count` values, an even number, that stand `stride` words apart, and returns their sum: NaN if one of them is.
+/* Finds the bins of `count` values, a multiple of 4, that stand `stride` words apart, and returns their sum: NaN if one of them is.
  */
 #ifdef __SSE2__
+struct finder {
+    const uint64_t *keys;
+    const uint16_t *grid;
+    __m128d lowest, highest;
+    __m128i lowest_key;
+};
+
+static inline __m128d find_two(const struct finder *finder, const column_value *values, size_t stride, int16_t *found)
+{
+    const __m128d pair = _mm_set_pd(values[stride], values[0]);
+    const __m128d near = _mm_min_pd(_mm_max_pd(pair, finder->lowest), finder->highest);
+    const __m128i cells = _mm_sub_epi64(_mm_srli_epi64(_mm_castpd_si128(near), KVTEL_GRID_SHIFT), finder->lowest_key);
+    uint64_t first = (uint64_t)_mm_cvtsi128_si64(cells), second = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(cells, cells));
+    found[0] = (int16_t)kvtel_bins_in_cell(finder->keys, finder->grid, first, kvtel_double_bits(values[0]));
+    found[1] = (int16_t)kvtel_bins_in_cell(finder->keys, finder->grid, second, kvtel_double_bits(values[stride]));
+    return pair;
+}
+
 static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count, int16_t *found)
 {
-    const uint64_t *keys = bins->keys;
-    const uint16_t *grid = bins->grid;
-    const __m128d lowest = _mm_set1_pd(bins->lowest), highest = _mm_set1_pd(bins->highest);
-    const __m128i lowest_key = _mm_set1_epi64x((long long)bins->lowest_key);
-    __m128d sums = _mm_setzero_pd();
-    for (uint32_t i = 0; i < count; i += 2, values += 2 * stride) {
-        __m128d pair = _mm_set_pd(values[stride], values[0]);
-        sums = _mm_add_pd(sums, pair);
-        pair = _mm_min_pd(_mm_max_pd(pair, lowest), highest);
-        __m128i cells = _mm_sub_epi64(_mm_srli_epi64(_mm_castpd_si128(pair), KVTEL_GRID_SHIFT), lowest_key);
-        uint64_t even = (uint64_t)_mm_cvtsi128_si64(cells), odd = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(cells, cells));
-        found[i] = (int16_t)kvtel_bins_in_cell(keys, grid, even, kvtel_double_bits(values[0]));
-        found[i + 1] = (int16_t)kvtel_bins_in_cell(keys, grid, odd, kvtel_double_bits(values[stride]));
+    const struct finder finder = { bins->keys, bins->grid, _mm_set1_pd(bins->lowest), _mm_set1_pd(bins->highest),
+                                   _mm_set1_epi64x((long long)bins->lowest_key) };
+    __m128d sums = _mm_setzero_pd(), more = _mm_setzero_pd(); /* so that one addition need not wait for the one before */
+    for (uint32_t i = 0; i < count; i += 4, values += 4 * stride) {
+        sums = _mm_add_pd(sums, find_two(&finder, values, stride, &found[i]));
+        more = _mm_add_pd(more, find_two(&finder, values + 2 * stride, stride, &found[i + 2]));
     }
+    sums = _mm_add_pd(sums, more);
     return _mm_cvtsd_f64(sums) + _mm_cvtsd_f64(_mm_unpackhi_pd(sums, sums));
 }
 #else
@@ -236,7 +249,7 @@ static void widen(kvtel_word *slot, const int16_t *found, uint32_t count)
 
 static inline void add_one(kvtel_word *bins, int16_t bin)
 {
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#ifdef KVTEL_LANE_X86
     /* one instruction, which the compiler does not make of a load and a store of an atomic */
     __asm__ volatile("addq $1, (%0,%1,8)" : : "r"(bins), "r"((uint64_t)bin) : "memory", "cc");
 #else
@@ -269,8 +282,9 @@ static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_fee
     if (sum != sum) { /* some are absent: fewer than there is room for */
         double values[KVTEL_BLOCK_ROWS];
         count = copy_present(column, stride, values);
-        values[count] = 0; /* makes a pair of the last one, and nothing of the sum */
-        sum = find_bins(feed->bins, values, 1, count + count % 2, found);
+        uint32_t whole = (count + 3) / 4 * 4;
+        memset(&values[count], 0, (whole - count) * sizeof(values[0])); /* adds nothing to the sum */
+        sum = find_bins(feed->bins, values, 1, whole, found);
     }
     widen(slot, found, count);
     sum += kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_SUM + now));
@@ -293,4 +307,5 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
         else
             fold_counter(lane, feed, block + feed->column, group->columns);
     }
+    kvtel_lane_fence(memory_order_release); /* a reader that sees rows of the next block sees that this one is folded */
 }

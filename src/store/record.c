@@ -4,6 +4,10 @@
 #include "store/recorder.h"
 #include "store/thread.h"
 
+#ifdef KVTEL_LANE_X86
+#include <emmintrin.h>
+#endif
+
 static const double absent = __builtin_nan("");
 
 /* Signed, because that is one instruction: what is past 2^63 was never measured. */
@@ -79,18 +83,47 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
     return true;
 }
 
-/* What is rare is left to functions called last, so that the frequent way saves no registers. */
-static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+/* Writes the row of a point-to-point transfer. False: a number is too large for this way. */
+#ifdef KVTEL_LANE_X86
+static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
 {
-    if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0, 0))
-        return record_columns(lane, operation, transfer);
-    kvtel_word *head_word = lane->words + operation->head_at;
-    uint64_t head = kvtel_word_load(head_word);
-    kvtel_word *row = lane->words + operation->block_at + head % KVTEL_BLOCK_ROWS * KVTEL_POINT_TO_POINT;
+    /* Below 2^52 the bits of a number are the mantissa of 2^52 + number. */
+    const __m128i magic_bits = _mm_set1_epi64x(0x4330000000000000);
+    const __m128d magic = _mm_castsi128_pd(magic_bits);
+    const __m128i *numbers = (const __m128i *)(const void *)transfer;
+    __m128i times = _mm_loadu_si128(&numbers[0]), sizes = _mm_loadu_si128(&numbers[1]);
+    __m128i high = _mm_srli_epi64(_mm_or_si128(times, sizes), 52);
+    if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi32(high, _mm_setzero_si128())) != 0xffff, 0))
+        return false;
+    __m128d ns = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(times, magic_bits)), magic);
+    __m128d pieces = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(sizes, magic_bits)), magic);
+    double *place = (double *)(uintptr_t)row;
+    _mm_storeu_pd(&place[0], _mm_div_pd(ns, _mm_set1_pd(1e9)));
+    _mm_storeu_pd(&place[2], pieces);
+    return true;
+}
+_Static_assert(offsetof(struct kvtel_transfer, duration_ns) == 0 && offsetof(struct kvtel_transfer, post_ns) == 8 &&
+                   offsetof(struct kvtel_transfer, bytes) == 16 && offsetof(struct kvtel_transfer, descriptors) == 24,
+               "read as two pairs");
+#else
+static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
+{
     kvtel_word_store(&row[0], kvtel_double_bits(to_double(transfer->duration_ns) / 1e9));
     kvtel_word_store(&row[1], kvtel_double_bits(to_double(transfer->post_ns) / 1e9));
     kvtel_word_store(&row[2], kvtel_double_bits(to_double(transfer->bytes)));
     kvtel_word_store(&row[3], kvtel_double_bits(to_double(transfer->descriptors)));
+    return true;
+}
+#endif
+
+/* What is rare is left to functions called last, so that the frequent way saves no registers. */
+static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+{
+    kvtel_word *head_word = lane->words + operation->head_at;
+    uint64_t head = kvtel_word_load(head_word);
+    kvtel_word *row = lane->words + operation->block_at + head % KVTEL_BLOCK_ROWS * KVTEL_POINT_TO_POINT;
+    if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0 || !write_row(row, transfer), 0))
+        return record_columns(lane, operation, transfer);
     kvtel_word_publish(head_word, head + 1); /* as kvtel_lane_publish_row() */
     if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
         return fold(lane, operation->group);
@@ -103,17 +136,23 @@ static __attribute__((noinline)) bool record_first(const struct kvtel_operation 
     return lane && record(lane, operation, transfer);
 }
 
-bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+static inline bool record_own(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
     if (!operation)
         return false;
-    struct kvtel_lane *lane = kvtel_thread_lane_last(operation->token);
-    return __builtin_expect(lane != NULL, 1) ? record(lane, operation, transfer) : record_first(operation, transfer);
+    if (kvtel_thread_lane_is_of(operation->token))
+        return record(kvtel_thread_lane.lane, operation, transfer);
+    return record_first(operation, transfer);
+}
+
+bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+{
+    return record_own(operation, transfer);
 }
 
 bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer)
 {
-    return recorder && kvtel_record_operation(recorder->first, transfer);
+    return recorder && record_own(recorder->first, transfer);
 }
 
 bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)

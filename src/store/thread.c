@@ -5,12 +5,12 @@
 /* Where none was to be had, only every so many-th call asks again. */
 enum { REFUSED_CALLS = 1024 };
 
-_Thread_local struct kvtel_thread_lane kvtel_thread_lane __attribute__((tls_model("initial-exec")));
+_Thread_local struct kvtel_thread_lane kvtel_thread_lane __attribute__((tls_model("initial-exec"))) = { .token = KVTEL_NO_TOKEN };
 
 void kvtel_thread_lane_end(void *lane)
 {
     struct kvtel_lane *ended = lane;
-    kvtel_thread_lane = (struct kvtel_thread_lane){ 0 };
+    kvtel_thread_lane = (struct kvtel_thread_lane){ .token = KVTEL_NO_TOKEN };
     if (kvtel_store_is_own(ended->store))
         kvtel_lane_close(ended);
 }

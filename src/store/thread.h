@@ -5,28 +5,29 @@
 
 #include "store/store.h"
 
-/* The lane that the thread used last. */
+/* The lane that the thread used last. `token` is that of its store: odd. A thread that has none yet has one that no store has, and
+ * not that of a store in the child of a fork, which is 0. */
+enum { KVTEL_NO_TOKEN = 2 };
 struct kvtel_thread_lane {
-    uint64_t token; /* of its store */
+    uint64_t token;
     struct kvtel_lane *lane;
 };
 extern _Thread_local struct kvtel_thread_lane kvtel_thread_lane __attribute__((tls_model("initial-exec")));
 
 /* For pthread_key_create(). */
 void kvtel_thread_lane_end(void *lane);
+/* NULL: there is none to be had, which is counted and said once. */
 struct kvtel_lane *kvtel_thread_lane_find(struct kvtel_store *store);
 
-/* The lane in the store of this token if it is the one that the thread used last, else NULL. */
-static inline struct kvtel_lane *kvtel_thread_lane_last(const uint64_t *token)
+/* Whether kvtel_thread_lane.lane is the thread's lane in the store of this token. */
+static inline bool kvtel_thread_lane_is_of(const uint64_t *token)
 {
-    return __builtin_expect(kvtel_thread_lane.token == *token, 1) ? kvtel_thread_lane.lane : NULL;
+    return __builtin_expect(kvtel_thread_lane.token == *token, 1);
 }
 
-/* NULL: there is none to be had, which is counted and said once. */
 static inline struct kvtel_lane *kvtel_thread_lane_of(struct kvtel_store *store)
 {
-    struct kvtel_lane *lane = kvtel_thread_lane_last(store->token);
-    return __builtin_expect(lane != NULL, 1) ? lane : kvtel_thread_lane_find(store);
+    return kvtel_thread_lane_is_of(store->token) ? kvtel_thread_lane.lane : kvtel_thread_lane_find(store);
 }
 
 #endif
