@@ -138,7 +138,7 @@ static enum kvtel_status make_priorities(struct web_tls *tls, struct kvtel_error
         else if (strcmp(suites[i].exchange, exchange) == 0 && (!config->cipher_suites || config->cipher_suites & bit))
             named |= bit;
     }
-    int min = config->min_version, max = config->max_version, older = max < WEB_TLS12 ? max : WEB_TLS12;
+    int min = (int)config->min_version, max = (int)config->max_version, older = max < WEB_TLS12 ? max : WEB_TLS12;
     if (!named && max < WEB_TLS13)
         return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "none of cipher_suites goes with the key of the certificate (%s)", exchange);
     char text[PRIORITY_BYTES];
