@@ -44,6 +44,6 @@ bool command_close(FILE *file, const char *path)
     if (file == stdout ? fflush(file) != 0 : fclose(file) != 0)
         good = false;
     if (!good)
-        command_fail("%s: writing failed: %s", path, errno ? strerror(errno) : "an earlier write did");
+        command_fail("%s: writing failed: %s", path, errno ? strerror(errno) : "not all of it was written");
     return good;
 }

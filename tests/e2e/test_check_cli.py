@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kvtel check: nothing in good recordings, and file, line and column of each defect in others."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+GOOD = sorted([*(DATA / "golden").glob("*.jsonl"), *(DATA / "golden").glob("*.mp"), *(DATA / "engines").glob("*/*.jsonl")])
+GOOD = [path for path in GOOD if not path.name.endswith(".aggregated.jsonl") and path.stem != "no_stats_connector"]
+
+HEADER = '{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0, 3]}'
+
+# A line each behind a good header, and what is said of it; the mark ^ stands before the column that is named.
+DEFECTS = {
+    "malformed": ('{"engine": 0, "payload": {^]}}', "string or '}' expected near ']'"),
+    "cut off": ('{"engine": 0, "payload": {"a"^', "the JSON value is not complete"),
+    "no object": ("^[1, 2]", "an object of a recording is a map"),
+    "no engine": ('^{"payload": {}}', '"engine" is not a whole number from 0'),
+    "engine no number": ('{^"engine": "0", "payload": {}}', '"engine" is not a whole number from 0'),
+    "payload and workers": ('^{"engine": 0, "payload": {}, "workers": []}', 'an object has "payload" or "workers", one of the two'),
+    "workers no list": ('{"engine": 0, ^"workers": {}}', '"workers" is not a list of payloads'),
+    "time no number": ('{"engine": 0, "payload": {}, ^"ts": "noon"}', '"ts" is not a number of seconds'),
+    "unknown engine": (
+        '^{"engine": 1, "payload": {}}',
+        "engine 1 is not in the header's list of engines; its payloads are not used (unknown_engine)",
+    ),
+    "unknown field": (
+        '{"engine": 0, "payload": {"transfer_duration": [1], ^"no_such_field": [1]}}',
+        'NixlConnector: "no_such_field" is no field of this connector (unknown_key)',
+    ),
+    "negative": (
+        '{"engine": 0, "payload": {^"num_failed_transfers": [-1]}}',
+        'NixlConnector: "num_failed_transfers" holds a number below zero (negative)',
+    ),
+    "text among numbers": (
+        '{"engine": 0, "payload": {^"num_failed_transfers": ["x"]}}',
+        'NixlConnector: "num_failed_transfers" holds something that is no number (wrong_type)',
+    ),
+    "unequal columns": (
+        '{"engine": 0, "payload": {^"transfer_duration": [1, 2], "bytes_transferred": [1]}}',
+        'NixlConnector: "transfer_duration" and the columns beside it are not equally long (unequal_columns)',
+    ),
+    "payload no map": ('{"engine": 0, ^"payload": [1]}', "a payload was refused: value of the wrong type (wrong_type)"),
+    "another version": (
+        '{^"kvtel": 2, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',
+        "the recording is of another version than 1",
+    ),
+    "no engines": (
+        '^{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',
+        '"engines" must be a list of at most 65,536 engine numbers',
+    ),
+}
+
+
+@pytest.fixture
+def check(kvtel):
+    def run(*arguments, stdin=None):
+        done = subprocess.run([kvtel, "check", *arguments], input=stdin, capture_output=True, timeout=60)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    return run
+
+
+def test_good_recordings(check):
+    code, out, errors = check(*GOOD)
+    assert (code, errors) == (0, "")
+    assert len(out.splitlines()) == len(GOOD)
+    assert all(line.endswith(", 0 problems") for line in out.splitlines())
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_defect(name, check, tmp_path):
+    marked, message = DEFECTS[name]
+    line = marked.replace("^", "")
+    path = tmp_path / "recording.jsonl"
+    path.write_text(f'{HEADER}\n\n{line}\n{{"log": true}}\n')
+    code, out, _ = check(path)
+    assert code == 1
+    assert out.splitlines() == [f"{path}:3:{marked.index('^') + 1}: {message}", f"{path}: 3 objects, 1 problem"]
+
+
+def test_unknown_connector(check, tmp_path):
+    path = tmp_path / "recording.jsonl"
+    path.write_text('{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NoSuchConnector"}, "engines": [0]}\n')
+    code, out, _ = check(path)
+    assert code == 1
+    assert out.startswith(f"{path}:1:53: ") and "NoSuchConnector" in out.splitlines()[0]
+
+
+def test_each_line_is_told_of(check):
+    payload = '{"engine": 0, "payload": {"no_such_field": [1]}}\n'
+    code, out, _ = check("-", stdin=f"{HEADER}\n{payload}{payload}".encode())
+    assert code == 1
+    assert [line.split(" ")[1] for line in out.splitlines()[:2]] == ["input:2:27:", "input:3:27:"]
+    assert out.splitlines()[2] == "standard input: 3 objects, 2 problems"
+
+
+def test_msgpack_has_bytes(check, tmp_path):
+    good = (DATA / "golden" / "nixl_basic.mp").read_bytes()
+    path = tmp_path / "cut.mp"
+    path.write_bytes(good[:-3])
+    code, out, _ = check(path)
+    assert code == 1
+    assert out.startswith(f"{path}: byte {len(good) - 3}: ")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"], ids=["empty", "blank"])
+def test_empty(content, check):
+    code, out, _ = check("-", stdin=content)
+    assert code == 1
+    assert out.splitlines()[0] == "standard input:1:1: the recording is empty; its first object must be a header"
+
+
+def test_usage(check, tmp_path):
+    assert check("--help")[:2] == (0, check("-h")[1])
+    assert check("--help")[1].startswith("usage: kvtel check RECORDING...\n")
+    assert check()[0] == 2
+    assert check("--nonsense", "x")[0] == 2
+    code, out, errors = check(tmp_path / "none")
+    assert (code, out) == (1, "")
+    assert errors == f"kvtel: {tmp_path / 'none'}: No such file or directory\n"
+    assert check(tmp_path)[0] == 1
+
+
+def test_all_files_are_looked_at(check, tmp_path):
+    bad, good = tmp_path / "bad.jsonl", tmp_path / "good.jsonl"
+    bad.write_text("x\n")
+    good.write_text(HEADER)
+    code, out, _ = check(bad, good)
+    assert code == 1
+    assert out.splitlines()[-1] == f"{good}: 1 object, 0 problems"
+
+
+def test_full_disk(kvtel):
+    with open("/dev/full", "w") as full:
+        command = [kvtel, "check", DATA / "golden" / "nixl_basic.jsonl"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.decode() == "kvtel: standard output: writing failed: No space left on device\n"
