@@ -111,7 +111,7 @@ static void test_interval_of_nixl(void **state)
     struct kvtel_snapshot *later = snapshot_of(store);
 
     struct kvtel_snapshot_summary made;
-    assert_int_equal(kvtel_snapshot_summary_init(&made, earlier, later), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_summary_init(&made, earlier, later, 100), KVTEL_OK);
     assert_int_equal(made.count, 1);
     const struct kvtel_engine_summary *entry = find(&made, "NixlConnector", "3");
     const struct kvtel_flow_summary *flow = flow_of(entry, "transfer");
@@ -137,7 +137,7 @@ static void test_interval_of_nixl(void **state)
     kvtel_snapshot_summary_close(&made);
 
     struct kvtel_snapshot *none = snapshot_of(NULL);
-    assert_int_equal(kvtel_snapshot_summary_init(&made, none, later), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_summary_init(&made, none, later, 100), KVTEL_OK);
     assert_int_equal(flow_of(&made.entries[0], "transfer")->transfers, 101);
     check_near(flow_of(&made.entries[0], "transfer")->time.max, 5, 0.01);
     kvtel_snapshot_summary_close(&made);
@@ -167,7 +167,7 @@ static void test_engines_and_operations(void **state)
         assert_int_equal(kvtel_snapshot_add(later, stores[i]), KVTEL_OK);
     }
     struct kvtel_snapshot_summary made;
-    assert_int_equal(kvtel_snapshot_summary_init(&made, none, later), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_summary_init(&made, none, later, 100), KVTEL_OK);
     assert_int_equal(made.count, 2);
     const struct kvtel_engine_summary *entry = find(&made, "MooncakeStoreConnector", "1");
     assert_int_equal(entry->summary.flow_count, 2);
@@ -219,7 +219,7 @@ static void test_nixl_telemetry(void **state)
         kvtel_nixl_metrics_count(&metrics, &agents[i], events, sizeof(events) / sizeof(events[0]));
     struct kvtel_snapshot *later = snapshot_of(store);
     struct kvtel_snapshot_summary made;
-    assert_int_equal(kvtel_snapshot_summary_init(&made, earlier, later), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_summary_init(&made, earlier, later, 100), KVTEL_OK);
     const struct kvtel_engine_summary *entry = find(&made, "NIXL telemetry", "");
     assert_int_equal(made.count, 1);
     assert_int_equal(flow_of(entry, "transfer")->transfers, 4);

@@ -120,6 +120,32 @@ static enum kvtel_status init_family(struct kvtel_interval *interval, const stru
     return KVTEL_OK;
 }
 
+/* Sorts a family's series by engine, which all are known now. */
+static enum kvtel_status group_by_engine(const struct kvtel_interval *interval, struct kvtel_interval_family *family)
+{
+    size_t count = family->later->series_count;
+    family->members = kvtel_arena_alloc(interval->arena, (count + 1) * sizeof(*family->members));
+    family->starts = kvtel_arena_alloc(interval->arena, (interval->engine_count + 2) * sizeof(*family->starts));
+    if (!family->members || !family->starts)
+        return KVTEL_E_NOMEM;
+    memset(family->starts, 0, (interval->engine_count + 2) * sizeof(*family->starts));
+    for (size_t i = 0; i < count; i++)
+        family->starts[family->engines[i] + 2]++;
+    for (size_t i = 2; i < interval->engine_count + 2; i++)
+        family->starts[i] += family->starts[i - 1];
+    for (size_t i = 0; i < count; i++) /* starts[e + 1] is where the next one of engine e goes, and in the end where e + 1 begins */
+        family->members[family->starts[family->engines[i] + 1]++] = (uint32_t)i;
+    return KVTEL_OK;
+}
+
+const uint32_t *kvtel_interval_series(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+                                      uint32_t engine, size_t *count)
+{
+    bool all = engine == KVTEL_ALL_ENGINES;
+    *count = all ? family->later->series_count : family->starts[engine + 1] - family->starts[engine];
+    return family->members + (all || interval->engine_count == 0 ? 0 : family->starts[engine]);
+}
+
 enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const struct kvtel_connector *table,
                                       const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
                                       struct kvtel_arena *arena)
@@ -145,14 +171,16 @@ enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const str
             return status;
         interval->family_count++;
     }
-    return KVTEL_OK;
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0; i < interval->family_count && status == KVTEL_OK; i++)
+        status = group_by_engine(interval, &interval->families[i]);
+    return status;
 }
 
+/* Of the series of the right engine. */
 static bool is_selected(const struct kvtel_interval_family *family, size_t i, const struct kvtel_selection *selection)
 {
     const struct kvtel_snapshot_series *series = &family->later->series[i];
-    if (selection->engine != KVTEL_ALL_ENGINES && family->engines[i] != selection->engine)
-        return false;
     if (selection->operation && strcmp(label_of(series, family->operation), selection->operation) != 0)
         return false;
     if (selection->status && family->status >= 0 && strcmp(label_of(series, family->status), selection->status) != 0)
@@ -188,10 +216,12 @@ static void add_bins(uint64_t *bins, uint32_t first_bin, const struct kvtel_snap
 static enum kvtel_status measure_bins(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
                                       const struct kvtel_selection *selection, struct kvtel_interval_bins *into)
 {
+    size_t count;
+    const uint32_t *members = kvtel_interval_series(interval, family, selection->engine, &count);
     uint32_t first = UINT32_MAX, end = 0;
-    for (size_t i = 0; i < family->later->series_count; i++) {
-        const struct kvtel_snapshot_series *series = &family->later->series[i];
-        if (series->bin_count == 0 || !is_selected(family, i, selection))
+    for (size_t i = 0; i < count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]];
+        if (series->bin_count == 0 || !is_selected(family, members[i], selection))
             continue;
         first = series->first_bin < first ? series->first_bin : first;
         end = series->first_bin + series->bin_count > end ? series->first_bin + series->bin_count : end;
@@ -203,9 +233,9 @@ static enum kvtel_status measure_bins(const struct kvtel_interval *interval, con
     if (!bins)
         return KVTEL_E_NOMEM;
     memset(bins, 0, (end - first) * sizeof(*bins));
-    for (size_t i = 0; i < family->later->series_count; i++) {
-        const struct kvtel_snapshot_series *series = &family->later->series[i], *before = family->before[i];
-        if (!is_selected(family, i, selection))
+    for (size_t i = 0; i < count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]], *before = family->before[members[i]];
+        if (!is_selected(family, members[i], selection))
             continue;
         add_bins(bins, first, series, before);
         into->count += grown(series->count, before ? before->count : 0);
@@ -227,9 +257,11 @@ enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *int
         measure->sum = measure->bins.sum;
         return status;
     }
-    for (size_t i = 0; i < family->later->series_count; i++) {
-        const struct kvtel_snapshot_series *series = &family->later->series[i], *before = family->before[i];
-        if (!is_selected(family, i, selection))
+    size_t count;
+    const uint32_t *members = kvtel_interval_series(interval, family, selection->engine, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]], *before = family->before[members[i]];
+        if (!is_selected(family, members[i], selection))
             continue;
         if (measure->is_gauge) {
             if (series->stamp > measure->stamp) {
@@ -293,14 +325,16 @@ const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_
 static enum kvtel_status list_texts(const struct kvtel_interval *interval, const struct kvtel_interval_family *family, int label,
                                     const struct kvtel_selection *selection, struct kvtel_interval_texts *list)
 {
+    size_t count;
+    const uint32_t *members = kvtel_interval_series(interval, family, selection->engine, &count);
     list->count = 0;
-    list->texts = kvtel_arena_alloc(interval->arena, (family->later->series_count + 1) * sizeof(*list->texts));
+    list->texts = kvtel_arena_alloc(interval->arena, (count + 1) * sizeof(*list->texts));
     if (!list->texts)
         return KVTEL_E_NOMEM;
-    for (size_t i = 0; i < family->later->series_count; i++) {
-        if (!is_selected(family, i, selection))
+    for (size_t i = 0; i < count; i++) {
+        if (!is_selected(family, members[i], selection))
             continue;
-        const char *text = label_of(&family->later->series[i], label);
+        const char *text = label_of(&family->later->series[members[i]], label);
         size_t k = 0;
         while (k < list->count && strcmp(list->texts[k], text) != 0)
             k++;

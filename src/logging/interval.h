@@ -31,6 +31,8 @@ struct kvtel_interval_family {
     const struct kvtel_snapshot_family *later;
     const struct kvtel_snapshot_series **before; /* of each series of `later`: the same one in the earlier snapshot, or NULL */
     uint32_t *engines;                           /* of each series of `later`: whose it is */
+    uint32_t *members;                           /* its series by engine: those of engine i from members[starts[i]] on */
+    uint32_t *starts;                            /* engine_count + 1 */
     int operation, status;                       /* which label says it; -1: none does */
     int labels[KVTEL_METRIC_LABELS];             /* where the metric's own labels stand; -1: nowhere */
     size_t label_count;
@@ -56,6 +58,10 @@ enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const str
                                       struct kvtel_arena *arena);
 
 enum { KVTEL_ALL_ENGINES = UINT32_MAX };
+
+/* The indices of an engine's series in a family. */
+const uint32_t *kvtel_interval_series(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+                                      uint32_t engine, size_t *count);
 
 /* Which series are added up. */
 struct kvtel_selection {

@@ -310,7 +310,7 @@ static enum kvtel_status gather_default(const struct kvtel_snapshot *earlier, co
                                         struct kvtel_buffer *lines)
 {
     struct kvtel_snapshot_summary made;
-    enum kvtel_status status = kvtel_snapshot_summary_init(&made, earlier, later);
+    enum kvtel_status status = kvtel_snapshot_summary_init(&made, earlier, later, SIZE_MAX);
     if (status != KVTEL_OK)
         return status;
     bool many_models = false;

@@ -226,10 +226,11 @@ static enum kvtel_status add_nixl_errors(const struct source *source, struct kvt
         const struct kvtel_interval_family *family = &source->interval->families[i];
         if (strcmp(family->metric->labels[0] ? family->metric->labels[0] : "", "status") != 0)
             continue;
-        for (size_t k = 0; k < family->later->series_count && status == KVTEL_OK; k++) {
-            const char *value = family->later->series[k].values[family->labels[0]];
-            double before = family->before[k] ? family->before[k]->value : 0;
-            status = add_failures(summary, value, whole(family->later->series[k].value - before));
+        size_t count;
+        const uint32_t *members = kvtel_interval_series(source->interval, family, source->engine, &count);
+        for (size_t k = 0; k < count && status == KVTEL_OK; k++) {
+            const struct kvtel_snapshot_series *series = &family->later->series[members[k]], *before = family->before[members[k]];
+            status = add_failures(summary, series->values[family->labels[0]], whole(series->value - (before ? before->value : 0)));
         }
     }
     return status;
@@ -293,12 +294,12 @@ static enum kvtel_status add_others(const struct source *source, const struct kv
     const char *key = other_key(source->interval->table, family->metric);
     if (!key || family->later->type == KVTEL_HISTOGRAM || kvtel_summary_tells(source->interval->table, key))
         return KVTEL_OK;
-    for (size_t i = 0; i < family->later->series_count; i++) {
-        if (family->engines[i] != source->engine)
-            continue;
-        const struct kvtel_snapshot_series *series = &family->later->series[i];
+    size_t count;
+    const uint32_t *members = kvtel_interval_series(source->interval, family, source->engine, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]], *before = family->before[members[i]];
         bool is_gauge = family->later->type == KVTEL_GAUGE;
-        double value = series->value - (!is_gauge && family->before[i] ? family->before[i]->value : 0);
+        double value = series->value - (!is_gauge && before ? before->value : 0);
         if (is_gauge ? series->stamp == 0 : value <= 0)
             continue;
         const char *labels = copy_labels(source->interval, family, series);
@@ -321,8 +322,9 @@ static enum kvtel_status summarise_others(const struct source *source, struct kv
     size_t capacity = 1;
     enum kvtel_status status = KVTEL_OK;
     for (size_t i = 0; i < source->interval->family_count; i++) {
-        for (size_t k = 0; k < source->interval->families[i].later->series_count; k++)
-            capacity += source->interval->families[i].engines[k] == source->engine;
+        size_t count;
+        (void)kvtel_interval_series(source->interval, &source->interval->families[i], source->engine, &count);
+        capacity += count;
     }
     summary->others = calloc(capacity, sizeof(*summary->others));
     if (!summary->others)
@@ -355,29 +357,31 @@ static enum kvtel_status summarise_engine(const struct kvtel_interval *interval,
 }
 
 static enum kvtel_status add_table(struct kvtel_snapshot_summary *made, const struct kvtel_connector *table,
-                                   const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later)
+                                   const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later, size_t limit)
 {
     struct kvtel_interval interval;
     enum kvtel_status status = kvtel_interval_init(&interval, table, earlier, later, &made->arena);
     if (status != KVTEL_OK || interval.engine_count == 0)
         return status;
-    struct kvtel_engine_summary *entries = realloc(made->entries, (made->count + interval.engine_count) * sizeof(*entries));
+    made->all += interval.engine_count;
+    size_t count = made->all < limit ? made->all : limit;
+    struct kvtel_engine_summary *entries = realloc(made->entries, (count + 1) * sizeof(*entries));
     if (!entries)
         return KVTEL_E_NOMEM;
     made->entries = entries;
-    for (uint32_t i = 0; i < interval.engine_count && status == KVTEL_OK; i++)
+    for (uint32_t i = 0; made->count < count && status == KVTEL_OK; i++)
         status = summarise_engine(&interval, i, &entries[made->count++]);
     return status;
 }
 
 enum kvtel_status kvtel_snapshot_summary_init(struct kvtel_snapshot_summary *made, const struct kvtel_snapshot *earlier,
-                                              const struct kvtel_snapshot *later)
+                                              const struct kvtel_snapshot *later, size_t limit)
 {
     struct kvtel_snapshot_summary summary = { 0 };
     enum kvtel_status status = KVTEL_OK;
     const struct kvtel_connector *table;
     for (size_t i = 0; status == KVTEL_OK && (table = kvtel_snapshot_table(i)); i++)
-        status = add_table(&summary, table, earlier, later);
+        status = add_table(&summary, table, earlier, later, limit);
     if (status == KVTEL_OK)
         *made = summary;
     else

@@ -25,6 +25,7 @@ struct kvtel_engine_summary {
 struct kvtel_snapshot_summary {
     struct kvtel_engine_summary *entries; /* connectors in the order of their tables, NIXL's rings last */
     size_t count;
+    size_t all; /* that there are; more than `count` where a limit was reached */
     struct kvtel_arena arena;
 };
 
@@ -33,10 +34,11 @@ extern const struct kvtel_connector kvtel_nixl_telemetry;
 /* The i-th of all tables that metrics can come from; NULL past the end. */
 const struct kvtel_connector *kvtel_snapshot_table(size_t i);
 
-/* @param earlier NULL: since the start. @param made out, to be closed with kvtel_snapshot_summary_close(); untouched on failure.
+/* @param earlier NULL: since the start. @param limit how many entries are made. @param made out, to be closed with
+ * kvtel_snapshot_summary_close(); untouched on failure.
  * @return KVTEL_OK, KVTEL_E_NOMEM */
 enum kvtel_status kvtel_snapshot_summary_init(struct kvtel_snapshot_summary *made, const struct kvtel_snapshot *earlier,
-                                              const struct kvtel_snapshot *later);
+                                              const struct kvtel_snapshot *later, size_t limit);
 void kvtel_snapshot_summary_close(struct kvtel_snapshot_summary *made);
 
 /* Gives the lines of the interval to `sink`: in the default style one for each connector and engine in which something happened, in

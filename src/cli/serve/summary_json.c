@@ -147,10 +147,9 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
                                      struct kvtel_buffer *buffer)
 {
     struct kvtel_snapshot_summary made;
-    enum kvtel_status status = kvtel_snapshot_summary_init(&made, NULL, snapshot);
+    enum kvtel_status status = kvtel_snapshot_summary_init(&made, NULL, snapshot, SUMMARY_ENTRIES);
     if (status != KVTEL_OK)
         return status;
-    size_t shown = made.count < SUMMARY_ENTRIES ? made.count : SUMMARY_ENTRIES;
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, buffer);
     kvtel_writer_map(&writer, 8);
@@ -164,10 +163,10 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     put_count(&writer, "sources_total", options->all_sources);
     put_refused(&writer, options->refused);
     kvtel_writer_text(&writer, "connectors");
-    kvtel_writer_array(&writer, shown);
-    for (size_t i = 0; i < shown; i++)
+    kvtel_writer_array(&writer, made.count);
+    for (size_t i = 0; i < made.count; i++)
         put_entry(&writer, &made.entries[i]);
-    put_count(&writer, "connectors_total", made.count);
+    put_count(&writer, "connectors_total", made.all);
     status = kvtel_writer_finish(&writer);
     kvtel_snapshot_summary_close(&made);
     return status;
