@@ -122,6 +122,20 @@ def test_what_is_no_store_is_refused_and_the_rest_goes_on(stores, tmp_path):
         writer.end()
 
 
+def test_a_file_that_is_still_being_copied_is_taken_when_it_is_whole(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 100).done()
+    content = writer.path.read_bytes()
+    writer.end()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        with open(stores / "1-copied.kvtel", "wb") as copy:
+            copy.write(content[:500])
+            copy.flush()
+            wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 1, 3, "a refused store")
+            copy.write(content[500:])
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 200, 5, "the whole copy")
+
+
 def test_counters_rise_through_kills_of_all_sides(stores, tmp_path):
     """Writers and exporters are killed in random order; what a page says never falls, and in the end it is what was recorded."""
     draw = random.Random(5)

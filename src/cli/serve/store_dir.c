@@ -119,7 +119,8 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct
     if (!dir->read_only)
         remove_included(dir);
     dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (dir->inotify >= 0 && inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE) < 0) {
+    if (dir->inotify >= 0 &&
+        inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE) < 0) {
         close(dir->inotify);
         dir->inotify = -1;
     }
@@ -175,10 +176,39 @@ static size_t find_entry(const struct store_dir *dir, const char *name, bool *fo
     return low;
 }
 
-static void add_entry(struct store_dir *dir, size_t at, const char *name)
+/* Opens the entry's file; refuses it when it is none that can be read. */
+static void open_entry(struct store_dir *dir, struct store_entry *entry)
 {
     char path[PATH_SIZE];
     struct kvtel_error error = { 0 };
+    struct stat status;
+    if (!path_of(dir, entry->name, path))
+        return;
+    if (stat(path, &status) == 0)
+        entry->changed = status.st_mtim;
+    if (kvtel_store_reader_open(path, &entry->reader, &error) != KVTEL_OK) {
+        refuse(dir, entry, &error);
+        return;
+    }
+    entry->state = STORE_LIVE;
+    serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", entry->name);
+}
+
+/* A file that was being copied when it was first seen is whole later. */
+static void reconsider(struct store_dir *dir, struct store_entry *entry)
+{
+    char path[PATH_SIZE];
+    struct stat status;
+    if (entry->state != STORE_REFUSED || !path_of(dir, entry->name, path) || stat(path, &status) != 0 ||
+        (status.st_mtim.tv_sec == entry->changed.tv_sec && status.st_mtim.tv_nsec == entry->changed.tv_nsec))
+        return;
+    kvtel_store_reader_close(entry->reader);
+    entry->reader = NULL;
+    open_entry(dir, entry);
+}
+
+static void add_entry(struct store_dir *dir, size_t at, const char *name)
+{
     if (dir->count == dir->capacity) {
         size_t capacity = dir->capacity ? dir->capacity * 2 : 16;
         struct store_entry *entries = realloc(dir->entries, capacity * sizeof *entries);
@@ -188,16 +218,11 @@ static void add_entry(struct store_dir *dir, size_t at, const char *name)
         dir->capacity = capacity;
     }
     struct store_entry entry = { .name = strdup(name), .seen = true };
-    if (!entry.name || !path_of(dir, name, path)) {
-        free(entry.name);
+    if (!entry.name)
         return;
-    }
     memmove(dir->entries + at + 1, dir->entries + at, (dir->count - at) * sizeof *dir->entries);
     dir->count++;
-    if (kvtel_store_reader_open(path, &entry.reader, &error) != KVTEL_OK)
-        refuse(dir, &entry, &error);
-    else
-        serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", name);
+    open_entry(dir, &entry);
     dir->entries[at] = entry;
 }
 
@@ -221,10 +246,12 @@ static void scan(struct store_dir *dir)
         if (!is_store_name(file->d_name))
             continue;
         size_t at = find_entry(dir, file->d_name, &found);
-        if (found)
+        if (found) {
             dir->entries[at].seen = true;
-        else
+            reconsider(dir, &dir->entries[at]);
+        } else {
             add_entry(dir, at, file->d_name);
+        }
     }
     closedir(directory);
     /* A file that someone removed counts on: it is there as long as it is open, until its writer ends and it is retired. */

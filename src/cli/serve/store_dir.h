@@ -21,6 +21,7 @@ struct store_entry {
     enum store_state state;
     struct kvtel_store_reader *reader; /* NULL when it was never read */
     char reason[192];                  /* why it is refused */
+    struct timespec changed;           /* the file, when it was refused: looked at again when that differs */
     bool seen;                         /* in the scan that runs */
 };
 
