@@ -16,6 +16,7 @@
 #include "logging/snapshot_summary.h"
 #include "nixl/metrics.h"
 #include "recording/session.h"
+#include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
 static struct kvtel_store *create_store(uint32_t engine)
 {
@@ -325,13 +326,52 @@ static void test_vllm_lines(void **state)
         replay(names[i]);
 }
 
+static void count_line(void *context, const char *line)
+{
+    (void)line;
+    ++*(unsigned *)context;
+}
+
+/* Without memory there is no line, and nothing is lost but that. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    static const char *const connectors[] = { "NixlConnector", "OffloadingConnector", "MooncakeStoreConnector" };
+    struct kvtel_store *store = create_store(0);
+    struct kvtel_snapshot *none = snapshot_of(NULL);
+    for (size_t i = 0; i < 3; i++) {
+        const struct kvtel_transfer transfer = { .duration_ns = 1000, .bytes = 1000 };
+        struct kvtel_recorder *recorder = create_recorder(store, connectors[i]);
+        assert_true(kvtel_record_operation(kvtel_recorder_operation(recorder, i == 2 ? "load_get" : NULL, i == 2 ? "error" : NULL),
+                                           &transfer));
+        (void)kvtel_record_failure(recorder, KVTEL_FAILED_TRANSFER);
+        (void)kvtel_record_failure(recorder, KVTEL_FAILED_ALLOCATION);
+        kvtel_recorder_destroy(recorder);
+    }
+    struct kvtel_snapshot *later = snapshot_of(store);
+    for (int style = KVTEL_LOG_DEFAULT; style <= KVTEL_LOG_VLLM; style++) {
+        size_t failures = 0;
+        for (bool failed = true; failed; failures++) {
+            unsigned lines = 0;
+            fail_allocation(failures + 1);
+            enum kvtel_status status = kvtel_snapshot_log(none, later, (enum kvtel_log_style)style, 10, count_line, &lines);
+            failed = allocation_did_fail();
+            assert_int_equal(status, failed ? KVTEL_E_NOMEM : KVTEL_OK);
+            assert_int_equal(lines, failed ? 0 : 3);
+        }
+        assert_true(failures > 5);
+    }
+    kvtel_snapshot_destroy(none);
+    kvtel_snapshot_destroy(later);
+    kvtel_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interval_of_nixl),
-        cmocka_unit_test(test_engines_and_operations),
-        cmocka_unit_test(test_nixl_telemetry),
-        cmocka_unit_test(test_vllm_lines),
+        cmocka_unit_test(test_interval_of_nixl), cmocka_unit_test(test_engines_and_operations),
+        cmocka_unit_test(test_nixl_telemetry),   cmocka_unit_test(test_vllm_lines),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
