@@ -82,8 +82,8 @@ static void scrape_all(void *context)
 {
     struct scrape *scrape = context;
     kvtel_snapshot_reset(scrape->snapshot);
-    for (int i = 0; i < scrape->count; i++)
-        bench_require(kvtel_snapshot_add_reader(scrape->snapshot, scrape->readers[i], NULL) == KVTEL_OK, "reading a store");
+    enum kvtel_status status = kvtel_snapshot_add_readers(scrape->snapshot, scrape->readers, (size_t)scrape->count, NULL);
+    bench_require(status == KVTEL_OK, "reading the stores");
 }
 
 static void make_stores(struct scrape *scrape, const char *dir, const struct kvtel_transfer *made)

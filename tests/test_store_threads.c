@@ -206,9 +206,68 @@ static void test_several_stores(void **state)
     }
 }
 
+enum { FILES = 100 };
+
+static struct kvtel_store_reader *readers[FILES];
+
+static void check_files(struct kvtel_snapshot *snapshot, size_t good)
+{
+    const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred");
+    uint64_t count = 0;
+    assert_int_equal(family->series_count, 10);
+    for (size_t i = 0; i < family->series_count; i++) {
+        uint64_t total = 0;
+        for (uint32_t bin = 0; bin < family->series[i].bin_count; bin++)
+            total += family->series[i].bins[bin];
+        assert_int_equal(total, family->series[i].count);
+        assert_true(family->series[i].sum == 4096.0 * (double)total);
+        count += total;
+    }
+    assert_int_equal(count, good * TRANSFERS);
+}
+
+/* Many files at once: the same as one by one, also when one of them is damaged. */
+static void test_many_readers(void **state)
+{
+    (void)state;
+    char dir[] = "/dev/shm/kvtel-test-XXXXXX", damaged[256];
+    struct kvtel_error errors[FILES];
+    assert_non_null(mkdtemp(dir));
+    for (uint32_t i = 0; i < FILES; i++) {
+        struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = dir, .engine = i % 10));
+        struct load load = { .store = store,
+                             .recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL) };
+        (void)record(&load);
+        assert_int_equal(kvtel_store_reader_open(kvtel_store_path(store), &readers[i], NULL), KVTEL_OK);
+        if (i == 33)
+            assert_true((size_t)snprintf(damaged, sizeof(damaged), "%s", kvtel_store_path(store)) < sizeof(damaged));
+        else
+            (void)unlink(kvtel_store_path(store));
+        kvtel_recorder_destroy(load.recorder);
+        kvtel_store_close(store);
+    }
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    for (int round = 0; round < 3; round++) {
+        kvtel_snapshot_reset(snapshot);
+        assert_int_equal(kvtel_snapshot_add_readers(snapshot, readers, FILES, errors), KVTEL_OK);
+        check_files(snapshot, FILES);
+    }
+    assert_int_equal(truncate(damaged, 100000), 0);
+    kvtel_snapshot_reset(snapshot);
+    assert_int_equal(kvtel_snapshot_add_readers(snapshot, readers, FILES, errors), KVTEL_E_TRUNCATED);
+    check_files(snapshot, FILES - 1);
+    for (size_t i = 0; i < FILES; i++) {
+        assert_int_equal(errors[i].status, i == 33 ? KVTEL_E_TRUNCATED : KVTEL_OK);
+        kvtel_store_reader_close(readers[i]);
+    }
+    kvtel_snapshot_destroy(snapshot);
+    (void)unlink(damaged);
+    (void)rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_heap), cmocka_unit_test(test_file),
-                                        cmocka_unit_test(test_several_stores) };
+                                        cmocka_unit_test(test_several_stores), cmocka_unit_test(test_many_readers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

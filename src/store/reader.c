@@ -3,6 +3,7 @@
 #include <kvtel/reader.h>
 
 #include "base/error.h"
+#include "store/reader.h"
 #include "store/lane.h"
 #include "store/snapshot.h"
 
@@ -297,9 +298,10 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
 {
     struct kvtel_layout_header groups, series, families;
     enum kvtel_status status = read_counts(reader, &groups, error);
-    if (status == KVTEL_OK)
-        status = read_counts(reader, &series, error);
-    if (status == KVTEL_OK)
+    if (status == KVTEL_OK && groups.group_count == reader->group_count && groups.series_count == reader->series_count &&
+        groups.family_count == reader->family_count)
+        series = families = groups; /* the usual case: nothing was appended */
+    else if (status == KVTEL_OK && (status = read_counts(reader, &series, error)) == KVTEL_OK)
         status = read_counts(reader, &families, error);
     if (status == KVTEL_OK)
         status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count, &reader->family_count,
@@ -334,13 +336,12 @@ static enum kvtel_status read_lane(const void *context, uint32_t lane, uint64_t 
     return status;
 }
 
-enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
-                                            struct kvtel_error *error)
+enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error)
 {
     enum kvtel_status status = refresh(reader, error);
     if (status != KVTEL_OK)
         return status;
-    const struct kvtel_view view = {
+    *view = (struct kvtel_view){
         .families = (const void *)reader->tables[KVTEL_FAMILIES],
         .bounds = (const void *)reader->tables[KVTEL_BOUNDS],
         .series = (const void *)reader->tables[KVTEL_SERIES],
@@ -355,10 +356,22 @@ enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, str
         .read = read_lane,
         .context = reader,
     };
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
+                                            struct kvtel_error *error)
+{
+    struct kvtel_view view;
+    enum kvtel_status status = kvtel_store_reader_view(reader, &view, error);
+    if (status != KVTEL_OK)
+        return status;
     status = kvtel_snapshot_add_view(snapshot, &view);
     if (status == KVTEL_E_MISMATCH)
         return kvtel_fail(error, status, 0, "a family of this name has another definition elsewhere");
     if (status == KVTEL_E_FORMAT)
         return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
-    return status == KVTEL_OK || status == KVTEL_E_NOMEM ? status : fail_read(error, status, reader->header.lanes_at);
+    if (status == KVTEL_E_NOMEM)
+        return kvtel_fail(error, status, 0, "out of memory");
+    return status == KVTEL_OK ? status : fail_read(error, status, reader->header.lanes_at);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: what stores hold, merged by family and label set. */
 #include "store/snapshot.h"
-#include "store/collect.h"
 #include "store/store.h"
 
 #include <math.h>
@@ -36,7 +35,7 @@ struct kvtel_snapshot {
     size_t layout_count;
     uint64_t adds;
     struct kvtel_arena arena;
-    struct kvtel_scratch scratch;
+    struct kvtel_worker workers[KVTEL_WORKERS];
 };
 
 struct kvtel_snapshot *kvtel_snapshot_create(void)
@@ -56,8 +55,16 @@ void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
     free(snapshot->series_index.entries);
     kvtel_bins_free(snapshot->layouts);
     kvtel_arena_free(&snapshot->arena);
-    free(snapshot->scratch.words);
+    for (size_t i = 0; i < KVTEL_WORKERS; i++) {
+        kvtel_arena_free(&snapshot->workers[i].arena);
+        free(snapshot->workers[i].scratch.words);
+    }
     free(snapshot);
+}
+
+struct kvtel_worker *kvtel_snapshot_worker(struct kvtel_snapshot *snapshot, size_t i)
+{
+    return &snapshot->workers[i];
 }
 
 void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
@@ -67,6 +74,8 @@ void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
     kvtel_index_clear(&snapshot->family_index);
     kvtel_index_clear(&snapshot->series_index);
     kvtel_arena_reset(&snapshot->arena);
+    for (size_t i = 0; i < KVTEL_WORKERS; i++)
+        kvtel_arena_reset(&snapshot->workers[i].arena);
     if (snapshot->layout_count > LAYOUTS_KEPT) {
         kvtel_bins_free(snapshot->layouts);
         snapshot->layouts = NULL;
@@ -228,9 +237,11 @@ static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t fa
 }
 
 /* Finds or makes the places of all series; those of families that do not match get KVTEL_INDEX_NONE and no layout. */
-static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, const struct kvtel_view *view, uint32_t *places,
-                                 struct kvtel_collected *collected, bool *mismatch)
+static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
 {
+    const struct kvtel_view *view = addition->view;
+    uint32_t *places = addition->places;
+    struct kvtel_collected *collected = addition->collected;
     uint32_t *families = kvtel_arena_alloc(&snapshot->arena, (view->family_count + 1) * sizeof(*families));
     if (!families)
         return KVTEL_E_NOMEM;
@@ -238,7 +249,7 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, const struct k
         enum kvtel_status status = map_family(snapshot, view, &view->families[i], &families[i]);
         if (status == KVTEL_E_MISMATCH) {
             families[i] = KVTEL_INDEX_NONE;
-            *mismatch = true;
+            addition->mismatch = true;
         } else if (status != KVTEL_OK) {
             return status;
         }
@@ -262,10 +273,11 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, const struct k
 }
 
 /* Makes room in what is shown for the bins to come. What it says stays the same. */
-static enum kvtel_status widen_shown(struct kvtel_snapshot *snapshot, const struct kvtel_view *view, const uint32_t *places,
-                                     const struct kvtel_collected *collected)
+static enum kvtel_status widen_shown(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
 {
-    for (uint32_t i = 0; i < view->series_count; i++) {
+    const uint32_t *places = addition->places;
+    const struct kvtel_collected *collected = addition->collected;
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
         if (places[i] == KVTEL_INDEX_NONE || collected[i].bin_count == 0)
             continue;
         struct kvtel_snapshot_series *shown = series_at(snapshot, places[i]);
@@ -303,21 +315,6 @@ static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collec
         bins[i] += collected->bins[i];
 }
 
-/* Takes back what an add that failed has appended. */
-static void take_back(struct kvtel_snapshot *snapshot)
-{
-    snapshot->family_count = snapshot->shown_families;
-    snapshot->place_count = snapshot->shown_places;
-    kvtel_index_clear(&snapshot->family_index);
-    kvtel_index_clear(&snapshot->series_index);
-    for (size_t i = 0; i < snapshot->family_count; i++) {
-        snapshot->families[i].series_count = snapshot->families[i].shown.series_count;
-        kvtel_index_put(&snapshot->family_index, snapshot->families[i].hash, (uint32_t)i);
-    }
-    for (size_t i = 0; i < snapshot->place_count; i++)
-        kvtel_index_put(&snapshot->series_index, snapshot->places[i].hash, (uint32_t)i);
-}
-
 /* The pointers that callers get may have moved. */
 static void show(struct kvtel_snapshot *snapshot)
 {
@@ -329,30 +326,59 @@ static void show(struct kvtel_snapshot *snapshot)
     }
 }
 
-enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
 {
-    uint32_t *places = kvtel_arena_alloc(&snapshot->arena, ((size_t)view->series_count + 1) * sizeof(*places));
-    struct kvtel_collected *collected = kvtel_arena_alloc(&snapshot->arena, ((size_t)view->series_count + 1) * sizeof(*collected));
-    bool mismatch = false;
-    snapshot->adds++;
-    enum kvtel_status status = places && collected ? map_all(snapshot, view, places, collected, &mismatch) : KVTEL_E_NOMEM;
-    if (status == KVTEL_OK)
-        status = kvtel_collect(view, &snapshot->arena, &snapshot->scratch, collected);
-    if (status == KVTEL_OK)
-        status = widen_shown(snapshot, view, places, collected);
-    if (status != KVTEL_OK) {
-        take_back(snapshot);
-        show(snapshot);
-        return status;
+    snapshot->family_count = snapshot->shown_families;
+    snapshot->place_count = snapshot->shown_places;
+    kvtel_index_clear(&snapshot->family_index);
+    kvtel_index_clear(&snapshot->series_index);
+    for (size_t i = 0; i < snapshot->family_count; i++) {
+        snapshot->families[i].series_count = snapshot->families[i].shown.series_count;
+        kvtel_index_put(&snapshot->family_index, snapshot->families[i].hash, (uint32_t)i);
     }
-    for (uint32_t i = 0; i < view->series_count; i++) {
+    for (size_t i = 0; i < snapshot->place_count; i++)
+        kvtel_index_put(&snapshot->series_index, snapshot->places[i].hash, (uint32_t)i);
+    show(snapshot);
+}
+
+enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
+{
+    size_t count = (size_t)addition->view->series_count + 1;
+    addition->places = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->places));
+    addition->collected = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->collected));
+    addition->mismatch = false;
+    snapshot->adds++;
+    return addition->places && addition->collected ? map_all(snapshot, addition) : KVTEL_E_NOMEM;
+}
+
+enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+{
+    const uint32_t *places = addition->places;
+    enum kvtel_status status = widen_shown(snapshot, addition);
+    if (status != KVTEL_OK)
+        return status;
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
         if (places[i] == KVTEL_INDEX_NONE)
             continue;
         enum kvtel_metric_type type = snapshot->families[snapshot->places[places[i]].family].shown.type;
-        merge(series_at(snapshot, places[i]), &collected[i], type);
+        merge(series_at(snapshot, places[i]), &addition->collected[i], type);
     }
     show(snapshot);
-    return mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
+    return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+{
+    struct kvtel_addition addition = { .view = view };
+    struct kvtel_worker *worker = kvtel_snapshot_worker(snapshot, 0);
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    if (status == KVTEL_OK)
+        status = kvtel_collect(view, &worker->arena, &worker->scratch, addition.collected);
+    if (status == KVTEL_OK)
+        status = kvtel_snapshot_finish(snapshot, &addition);
+    if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
+        kvtel_snapshot_take_back(snapshot);
+    return status;
 }
 
 enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)

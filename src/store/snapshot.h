@@ -1,13 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adding a view of any kind to a snapshot. */
+/* Adding a view of any kind to a snapshot, at once or in three steps of which the second, kvtel_collect(), may run in another
+ * thread. */
 #ifndef KVTEL_STORE_SNAPSHOT_H
 #define KVTEL_STORE_SNAPSHOT_H
 
 #include <kvtel/snapshot.h>
 
-#include "store/view.h"
+#include "store/collect.h"
 
 /* As kvtel_snapshot_add(); also KVTEL_E_FORMAT and what view->read returns, with the snapshot unchanged. */
 enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
+
+/* What is added. Valid until the snapshot is reset. */
+struct kvtel_addition {
+    const struct kvtel_view *view;
+    uint32_t *places;                  /* of the view's series in the snapshot */
+    struct kvtel_collected *collected; /* for kvtel_collect() */
+    bool mismatch;
+};
+/* Finds or makes the places of all series. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_FORMAT. */
+enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
+/* Merges what was collected. KVTEL_OK, KVTEL_E_MISMATCH, KVTEL_E_NOMEM (nothing of it is merged). */
+enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition);
+/* Forgets what was begun since the last one that was finished. */
+void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot);
+
+/* Memory of a thread that collects; the snapshot's, kept from one round to the next. */
+enum { KVTEL_WORKERS = 8 };
+struct kvtel_worker {
+    struct kvtel_arena arena;
+    struct kvtel_scratch scratch;
+};
+struct kvtel_worker *kvtel_snapshot_worker(struct kvtel_snapshot *snapshot, size_t i);
 
 #endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A reader's view of its file. */
+#ifndef KVTEL_STORE_READER_H
+#define KVTEL_STORE_READER_H
+
+#include <kvtel/reader.h>
+
+#include "store/view.h"
+
+/* Brings the reader's copies of the tables up to date. The view is valid until the next call. */
+enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error);
+
+#endif
