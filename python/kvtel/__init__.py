@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""KV-cache transfer telemetry for LLM inference.
+
+Stats, Logging, PromMetrics and Prom are vLLM's KVConnectorStats, KVConnectorLogging, KVConnectorPromMetrics and KVConnectorProm in native
+code. Store and Recorder record transfers natively. kvtel.vllm is the plugin for vLLM, kvtel.prometheus a collector for
+prometheus_client. Warnings and log lines go to the logger "kvtel".
+
+Objects are single-owner unless they say otherwise; long work is done without the GIL.
+"""
+
+from ._errors import (
+    ArgumentError,
+    BusyError,
+    DecodeError,
+    Error,
+    LimitError,
+    MismatchError,
+    NoStatsError,
+    StoreError,
+    SummarisedError,
+    UnknownConnectorError,
+    UnknownEngineError,
+    UnknownNameError,
+    WrongTypeError,
+)
+from ._kvtel import (
+    Channel,
+    Logging,
+    Operation,
+    Prom,
+    PromMetrics,
+    Recorder,
+    Stats,
+    Store,
+    __version__,
+    connectors,
+    default_dir,
+    now_ns,
+)
+
+__all__ = [
+    "ArgumentError",
+    "BusyError",
+    "Channel",
+    "DecodeError",
+    "Error",
+    "LimitError",
+    "Logging",
+    "MismatchError",
+    "NoStatsError",
+    "Operation",
+    "Prom",
+    "PromMetrics",
+    "Recorder",
+    "Stats",
+    "Store",
+    "StoreError",
+    "SummarisedError",
+    "UnknownConnectorError",
+    "UnknownEngineError",
+    "UnknownNameError",
+    "WrongTypeError",
+    "__version__",
+    "connectors",
+    "default_dir",
+    "now_ns",
+]

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Store on prometheus_client's page."""
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.utils import floatToGoString
+
+_FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+
+
+class StoreCollector:
+    """What a Store holds, for CollectorRegistry.register(). `_created` series are not exported.
+
+    vLLM clears its registry of collectors whose `_name` says that they are its own: this one does.
+    """
+
+    _name = "vllm:kvtel"
+
+    def __init__(self, store):
+        self._store = store
+
+    def collect(self):
+        for name, kind, documentation, labelnames, series in self._store.collect():
+            family = _FAMILIES[kind](name, documentation, labels=labelnames)
+            for labels, value in series:
+                if kind == "histogram":
+                    buckets, total = value
+                    family.add_metric(labels, [(floatToGoString(bound), count) for bound, count in buckets], total)
+                else:
+                    family.add_metric(labels, value)
+            yield family

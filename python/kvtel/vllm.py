@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plugin for vLLM.
+
+StatLogger is an entry point of the group vllm.stat_logger_plugins: an API server of vLLM that finds kvtel installed makes one for each
+engine and gives it every scheduler's stats. They are recorded into one store in a file for each process, which `kvtel serve` exports.
+
+KVTEL_REPLACE=1 puts kvtel's classes in the place of vLLM's own KVConnectorLogging and KVConnectorProm: the same log lines and the same
+numbers on vLLM's own page.
+"""
+
+import functools
+import json
+import logging
+import os
+
+from . import _kvtel
+from ._errors import UnknownEngineError
+from ._support import config_of
+
+try:
+    from vllm.v1.metrics.loggers import StatLoggerBase
+except ImportError:  # a test, or a tool that looks at the plugin without an engine
+    StatLoggerBase = object
+
+_logger = logging.getLogger("kvtel.vllm")
+
+LABELNAMES = ("model_name", "engine")
+
+
+@functools.lru_cache(maxsize=None)
+def _store_of(pid, model_name, connector):
+    """The store of this process: a child of a fork makes its own."""
+    return _kvtel.Store.open(model_name=model_name, connector=connector)
+
+
+class StatLogger(StatLoggerBase):
+    """Records the KV connector stats of one engine (in data parallel: of any) into the process' store.
+
+    Nothing is raised into the engine: what goes wrong is counted in `errors` ({exception's name: count}) and said once.
+    """
+
+    def __init__(self, vllm_config, engine_index=0):
+        self.errors = {}
+        self._warned_of = 0
+        self._vllm_config = vllm_config
+        self.store = None
+        self._proms = {}
+        self._observe = _ignore
+        try:
+            self._start(engine_index)
+        except Exception as error:
+            self._failed(error)
+
+    def _start(self, engine_index):
+        config = getattr(self._vllm_config, "kv_transfer_config", None)
+        if config_of(config)[0] is None:
+            return  # no connector: nothing will come
+        model = self._vllm_config.model_config
+        self._model_name = getattr(model, "served_model_name", None) or model.model
+        if not isinstance(self._model_name, str):
+            self._model_name = self._model_name[0]
+        self.store = _store_of(os.getpid(), self._model_name, config.kv_connector)
+        self._engine_index = engine_index
+        self._observe = self._prom_of(engine_index).observe
+
+    def _prom_of(self, engine):
+        if engine not in self._proms:
+            labels = {engine: (self._model_name, str(engine))}
+            self._proms[engine] = _kvtel.Prom(self._vllm_config, LABELNAMES, labels, self.store)
+        return self._proms[engine]
+
+    def record(self, scheduler_stats=None, iteration_stats=None, mm_cache_stats=None, engine_idx=0):
+        if scheduler_stats is None:
+            return
+        try:
+            stats = scheduler_stats.kv_connector_stats
+            if stats:
+                self._observe(stats, engine_idx)
+        except UnknownEngineError:
+            self._record_other(stats, engine_idx)
+        except Exception as error:
+            self._failed(error)
+
+    def _record_other(self, stats, engine):
+        """An engine that this logger was not made for."""
+        try:
+            self._prom_of(engine).observe(stats, engine)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error):
+        name = type(error).__name__
+        self.errors[name] = self.errors.get(name, 0) + 1
+        if self.errors[name] == 1:
+            _logger.warning("KV connector stats were not recorded (said once for each kind of error): %s: %s", name, error)
+
+    def log(self):
+        """Each interval of vLLM's log: says what the store could not do, once."""
+        try:
+            warnings = self.store.warnings if self.store else []
+            for warning in warnings[self._warned_of :]:
+                _logger.warning("%s", warning)
+            self._warned_of = len(warnings)
+        except Exception as error:
+            self._failed(error)
+
+    def log_engine_initialized(self):
+        if self.store:
+            _logger.info("KV connector stats go to %s", self.store.path or "a store inside this process: nobody can read it")
+
+
+def _ignore(stats, engine_idx):
+    """Where no connector is configured."""
+
+
+class Logging:
+    """What stands in for vLLM's KVConnectorLogging: kvtel.Logging, or vLLM's own for a connector that kvtel does not know."""
+
+    original = None
+
+    def __new__(cls, kv_transfer_config):
+        return _kvtel.Logging(kv_transfer_config) if _is_known(kv_transfer_config) else cls.original(kv_transfer_config)
+
+
+class Prom:
+    """What stands in for vLLM's KVConnectorProm: kvtel.Prom on vLLM's own page, or vLLM's own for a connector that kvtel does not know.
+
+    With several API servers vLLM's page is made of files that prometheus_client's metrics write (PROMETHEUS_MULTIPROC_DIR): these are
+    then fed.
+    """
+
+    original = None
+
+    def __new__(cls, vllm_config, labelnames, per_engine_labelvalues):
+        if not _is_known(vllm_config):
+            return cls.original(vllm_config, labelnames, per_engine_labelvalues)
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            return _fed_metrics(vllm_config, labelnames, per_engine_labelvalues)
+        return _collected(vllm_config, labelnames, per_engine_labelvalues)
+
+
+def _is_known(config):
+    """Whether kvtel knows the connector, and a MultiConnector's children. Where none is configured vLLM's own class says so."""
+    text, _ = config_of(config)
+    return text is not None and _names_of(json.loads(text)) <= set(_kvtel.connectors())
+
+
+def _names_of(config):
+    names = {config.get("kv_connector")}
+    for child in (config.get("kv_connector_extra_config") or {}).get("connectors") or []:
+        names |= _names_of(child)
+    return names
+
+
+def _fed_metrics(vllm_config, labelnames, per_engine_labelvalues):
+    from prometheus_client import Counter, Gauge, Histogram
+
+    types = {cls: cls for cls in (Counter, Gauge, Histogram)}
+    return _kvtel.PromMetrics(vllm_config, types, labelnames, per_engine_labelvalues)
+
+
+def _collected(vllm_config, labelnames, per_engine_labelvalues):
+    from prometheus_client import REGISTRY
+
+    from .prometheus import StoreCollector
+
+    prom = _kvtel.Prom(vllm_config, labelnames, per_engine_labelvalues)
+    REGISTRY.register(StoreCollector(prom.store))
+    return prom
+
+
+def replace(metrics, loggers):
+    """Puts kvtel's classes in the place of those of vLLM's two modules: where they are made, and where they are used."""
+    for standin, name in ((Logging, "KVConnectorLogging"), (Prom, "KVConnectorProm")):
+        standin.original = getattr(metrics, name)
+        setattr(metrics, name, standin)
+        if hasattr(loggers, name):
+            setattr(loggers, name, standin)
+    for user in vars(loggers).values():  # PrometheusStatLogger names its class in an attribute
+        if isinstance(user, type) and vars(user).get("_kv_connector_cls") is Prom.original:
+            user._kv_connector_cls = Prom
+
+
+def _replace_if_asked():
+    if os.environ.get("KVTEL_REPLACE") != "1":
+        return
+    try:
+        from vllm.distributed.kv_transfer.kv_connector.v1 import metrics
+        from vllm.v1.metrics import loggers
+
+        replace(metrics, loggers)
+    except Exception as error:
+        _logger.warning("KVTEL_REPLACE=1: vLLM's classes stay: %s: %s", type(error).__name__, error)
+
+
+_replace_if_asked()

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel._kvtel: the extension module. */
+#include "common.h"
+
+static PyObject *connectors(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    PyObject *names = PyList_New(0);
+    for (size_t i = 0; names && kvtel_connector_at(i); i++)
+        for (const struct kvtel_connector_name *name = kvtel_connector_at(i)->names; names && name->name; name++) {
+            PyObject *text = PyUnicode_FromString(name->name);
+            if (!text || PyList_Append(names, text) < 0) {
+                Py_DECREF(names);
+                names = NULL;
+            }
+            Py_XDECREF(text);
+        }
+    return names;
+}
+
+static PyObject *now_ns(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(kvtel_now_ns());
+}
+
+static PyObject *default_dir(PyObject *module, PyObject *unused)
+{
+    char path[4096];
+    (void)module;
+    (void)unused;
+    size_t size = kvtel_store_default_dir(NULL, path, sizeof path);
+    return size > 0 ? PyUnicode_DecodeFSDefaultAndSize(path, (Py_ssize_t)size) : kvtel_python_raise(KVTEL_E_LIMIT, NULL, NULL);
+}
+
+static int execute(PyObject *module)
+{
+    if (PyModule_AddStringConstant(module, "__version__", kvtel_version()) < 0)
+        return -1;
+    static int (*const add[])(PyObject *) = { kvtel_python_add_stats, kvtel_python_add_logging, kvtel_python_add_store,
+                                              kvtel_python_add_recorder, kvtel_python_add_prom };
+    for (size_t i = 0; i < sizeof add / sizeof *add; i++)
+        if (add[i](module) < 0)
+            return -1;
+    return 0;
+}
+
+PyMODINIT_FUNC PyInit__kvtel(void)
+{
+    static PyMethodDef methods[] = {
+        { "connectors", connectors, METH_NOARGS, "Names of all connectors that are known." },
+        { "now_ns", now_ns, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds." },
+        { "default_dir", default_dir, METH_NOARGS,
+          "The directory in which Store.open() makes its file: $KVTEL_STORE_DIR, else kvtel-UID in shared memory." },
+        { NULL, NULL, 0, NULL },
+    };
+    static PyModuleDef_Slot slots[] = { { Py_mod_exec, (void *)execute }, { 0, NULL } };
+    static PyModuleDef definition = {
+        .m_base = PyModuleDef_HEAD_INIT,
+        .m_name = "kvtel._kvtel",
+        .m_doc = "Native part of kvtel.",
+        .m_methods = methods,
+        .m_slots = slots,
+    };
+    return PyModuleDef_Init(&definition);
+}

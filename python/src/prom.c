@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel.PromMetrics and kvtel.Prom: vLLM's KVConnectorPromMetrics and KVConnectorProm. */
+#include "metric_types.h"
+#include "stats.h"
+#include "store.h"
+
+#include <stdlib.h>
+
+/* Both classes. One of `prom` and `metrics` is there; neither where no connector is configured. */
+struct prom {
+    PyObject_HEAD struct kvtel_transfer_config *config;
+    struct kvtel_prom *prom;
+    struct kvtel_prom_metrics *metrics;
+    struct kvtel_stats *payload; /* NULL: there is nothing to record */
+    PyObject *store;             /* NULL: the metrics are Python objects */
+    struct kvtel_metric_types vtable;
+    struct kvtel_python_types types;
+    struct kvtel_python_keys keys;
+    struct kvtel_python_warnings warnings;
+    bool busy; /* in a call whose metrics, being Python objects, let other Python run */
+};
+
+static void prom_free(PyObject *object)
+{
+    struct prom *self = (struct prom *)object;
+    kvtel_prom_destroy(self->prom);
+    kvtel_prom_metrics_destroy(self->metrics);
+    kvtel_stats_destroy(self->payload);
+    kvtel_transfer_config_destroy(self->config);
+    if (self->store)
+        kvtel_lane_close(self->vtable.context);
+    Py_XDECREF(self->store);
+    kvtel_python_types_close(&self->types);
+    kvtel_python_warnings_close(&self->warnings);
+    kvtel_python_keys_close(&self->keys);
+    kvtel_python_delete(object);
+}
+
+/* --- Making --- */
+
+/* Metrics in a store: the one given, or a new one in the heap. */
+static int use_store(struct prom *self, PyObject *given)
+{
+    if (given == Py_None) {
+        PyObject *class = kvtel_python_class("Store");
+        given = class ? PyObject_CallFunction(class, NULL) : NULL;
+        Py_XDECREF(class);
+    } else {
+        Py_INCREF(given);
+    }
+    if (!given)
+        return -1;
+    enum kvtel_status status = kvtel_store_metric_types(((struct kvtel_python_store *)given)->store, &self->vtable);
+    if (status != KVTEL_OK) {
+        Py_DECREF(given);
+        kvtel_python_raise(status, NULL, "the store has no lane left, or is another process'");
+        return -1;
+    }
+    self->store = given;
+    return 0;
+}
+
+struct engines {
+    struct kvtel_engine_labels *labels;
+    struct kvtel_python_texts *values;
+    size_t count;
+};
+
+static void engines_free(struct engines *engines)
+{
+    for (size_t i = 0; i < engines->count; i++)
+        kvtel_python_texts_free(&engines->values[i]);
+    PyMem_Free(engines->labels);
+    PyMem_Free(engines->values);
+}
+
+/* {engine: label values}. */
+static int engines_init(struct engines *engines, PyObject *per_engine, size_t label_count)
+{
+    Py_ssize_t at = 0, size = PyDict_Size(per_engine);
+    PyObject *key, *values;
+    *engines = (struct engines){ 0 };
+    if (size < 0)
+        return -1;
+    engines->labels = PyMem_Calloc((size_t)size + 1, sizeof *engines->labels);
+    engines->values = PyMem_Calloc((size_t)size + 1, sizeof *engines->values);
+    if (!engines->labels || !engines->values) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    while (engines->count < (size_t)size && PyDict_Next(per_engine, &at, &key, &values)) {
+        struct kvtel_engine_labels *labels = &engines->labels[engines->count];
+        if (!kvtel_python_engine(key, &labels->engine) || kvtel_python_texts(values, &engines->values[engines->count]) < 0)
+            return -1;
+        labels->values = engines->values[engines->count].texts;
+        if (engines->values[engines->count++].count != label_count) {
+            kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "an engine has not as many label values as there are labelnames");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int create(struct prom *self, bool is_base, const struct kvtel_python_texts *names, const struct engines *engines)
+{
+    const struct kvtel_prom_options options = {
+        .config = self->config,
+        .types = self->vtable,
+        .labelnames = names->texts,
+        .label_count = names->count,
+        .engines = engines->labels,
+        .engine_count = engines->count,
+        .diagnostics = self->warnings.diagnostics,
+    };
+    enum kvtel_status status =
+        is_base ? kvtel_connector_build_prom_metrics(&options, &self->metrics) : kvtel_prom_create(&options, &self->prom);
+    if (PyErr_Occurred())
+        return -1;
+    const struct kvtel_connector *connector = kvtel_transfer_config_connector(self->config);
+    if (status == KVTEL_OK && connector && connector->shape != KVTEL_SHAPE_NONE) {
+        self->payload = kvtel_stats_create(connector, self->warnings.diagnostics);
+        status = self->payload ? KVTEL_OK : KVTEL_E_NOMEM;
+    }
+    if (status == KVTEL_OK)
+        return 0;
+    if (status == KVTEL_E_UNKNOWN)
+        kvtel_python_raise_connector(NULL);
+    else
+        kvtel_python_raise(status, NULL, NULL);
+    return -1;
+}
+
+static PyObject *make(PyTypeObject *type, PyObject *config, PyObject *metric_types, PyObject *labelnames, PyObject *per_engine,
+                      bool is_base)
+{
+    struct prom *self = kvtel_python_new(type);
+    struct kvtel_python_texts names = { 0 };
+    struct engines engines = { 0 };
+    if (!self)
+        return NULL;
+    int is_store = metric_types == Py_None ? 1 : kvtel_python_is(metric_types, "Store");
+    int result =
+        is_store < 0 || kvtel_python_warnings_init(&self->warnings) < 0 || kvtel_python_config(config, &self->config) < 0 ||
+                (is_store ? use_store(self, metric_types) : kvtel_python_types_init(&self->types, metric_types, &self->vtable)) < 0
+            ? -1
+            : 0;
+    if (result == 0 && self->config) {
+        result = kvtel_python_texts(labelnames, &names);
+        if (result == 0)
+            result = engines_init(&engines, per_engine, names.count);
+        if (result == 0)
+            result = create(self, is_base, &names, &engines);
+        kvtel_python_texts_free(&names);
+        engines_free(&engines);
+    } else if (result == 0 && is_base) {
+        kvtel_python_raise(KVTEL_E_NO_STATS, NULL, "no connector is configured");
+        result = -1;
+    }
+    kvtel_python_warnings_flush(&self->warnings);
+    if (result < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *prom_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "vllm_config", "labelnames", "per_engine_labelvalues", "store", NULL };
+    PyObject *config, *labelnames, *per_engine, *store = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|O:Prom", names, &config, &labelnames, &per_engine, &store))
+        return NULL;
+    return make(type, config, store, labelnames, per_engine, false);
+}
+
+static PyObject *metrics_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "vllm_config", "metric_types", "labelnames", "per_engine_labelvalues", NULL };
+    PyObject *config, *metric_types, *labelnames, *per_engine;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOO:PromMetrics", names, &config, &metric_types, &labelnames,
+                                     &per_engine))
+        return NULL;
+    return make(type, config, metric_types, labelnames, per_engine, true);
+}
+
+/* --- Observing --- */
+
+/* 0 or -1. Decoded payloads and a Stats alike. */
+static int observe(struct prom *self, PyObject *data, uint32_t engine)
+{
+    if (!self->payload)
+        return 0;
+    const struct kvtel_stats *stats = self->payload;
+    int is_stats = PyDict_Check(data) || PyBytes_Check(data) ? 0 : kvtel_python_is(data, "Stats");
+    if (is_stats < 0)
+        return -1;
+    if (is_stats)
+        stats = kvtel_python_stats_of(data);
+    else if (kvtel_python_decode(self->payload, &self->keys, data) < 0)
+        return -1;
+    enum kvtel_status status =
+        self->prom ? kvtel_prom_observe(self->prom, stats, engine) : kvtel_prom_metrics_observe(self->metrics, stats, engine);
+    if (!self->store && PyErr_Occurred())
+        return -1;
+    if (status == KVTEL_OK)
+        return 0;
+    kvtel_python_raise(status, NULL, NULL);
+    return -1;
+}
+
+static PyObject *prom_observe(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "transfer_stats_data", "engine_idx", NULL };
+    struct prom *self = (struct prom *)object;
+    uint32_t engine = 0;
+    PyObject *data;
+    Py_ssize_t given = keywords ? 0 : PyTuple_Size(arguments);
+    if (given == 1 || given == 2) { /* the usual call */
+        data = PyTuple_GetItem(arguments, 0);
+        if (given == 2 && !kvtel_python_engine(PyTuple_GetItem(arguments, 1), &engine))
+            return NULL;
+    } else if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O&:observe", names, &data, kvtel_python_engine, &engine)) {
+        return NULL;
+    }
+    if (self->busy)
+        return kvtel_python_raise(KVTEL_E_BUSY, NULL, "another observe() of this object is not over");
+    self->busy = true;
+    int result = observe(self, data, engine);
+    self->busy = false;
+    kvtel_python_warnings_flush(&self->warnings);
+    if (result < 0)
+        return NULL;
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
+static PyObject *create_metric_per_engine(PyObject *self, PyObject *arguments)
+{
+    PyObject *metric, *per_engine, *key, *values;
+    Py_ssize_t at = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "OO:create_metric_per_engine", &metric, &per_engine) || PyDict_Size(per_engine) < 0)
+        return NULL;
+    PyObject *labels = PyObject_GetAttrString(metric, "labels"), *children = labels ? PyDict_New() : NULL;
+    while (children && PyDict_Next(per_engine, &at, &key, &values)) {
+        PyObject *tuple = PySequence_Tuple(values);
+        PyObject *child = tuple ? PyObject_Call(labels, tuple, NULL) : NULL;
+        if (!child || PyDict_SetItem(children, key, child) < 0) {
+            Py_DECREF(children);
+            children = NULL;
+        }
+        Py_XDECREF(child);
+        Py_XDECREF(tuple);
+    }
+    Py_XDECREF(labels);
+    return children;
+}
+
+static PyObject *get_store(PyObject *object, void *unused)
+{
+    PyObject *store = ((struct prom *)object)->store;
+    (void)unused;
+    store = store ? store : Py_None;
+    Py_INCREF(store);
+    return store;
+}
+
+static PyObject *get_refused(PyObject *self, void *unused)
+{
+    (void)unused;
+    return kvtel_python_refused(&((struct prom *)self)->warnings);
+}
+
+#define OBSERVE_DOC                                                                                                           \
+    "observe($self, transfer_stats_data, engine_idx=0)\n--\n\n"                                                                      \
+    "Records one payload: a dict, MessagePack as bytes, or a Stats.\n\n"                                                      \
+    "Raises UnknownEngineError (not in per_engine_labelvalues), DecodeError, WrongTypeError, MismatchError. What cannot be\n" \
+    "used of a payload is counted in `refused` and warned about once; the rest is recorded."
+
+int kvtel_python_add_prom(PyObject *module)
+{
+    static PyMethodDef methods[] = {
+        { "observe", KVTEL_PYTHON_KEYWORDS(prom_observe), OBSERVE_DOC },
+        { "create_metric_per_engine", create_metric_per_engine, METH_VARARGS,
+          "create_metric_per_engine($self, metric, per_engine_labelvalues)\n--\n\n{engine: metric.labels(*values)} for each engine." },
+        { NULL, NULL, 0, NULL },
+    };
+    static PyGetSetDef members[] = {
+        { "store", get_store, NULL, "The Store that the metrics live in; None where they are Python objects.", NULL },
+        { "refused", get_refused, NULL, "What could not be used: {reason: count}.", NULL },
+        { NULL, NULL, NULL, NULL, NULL },
+    };
+    static PyType_Slot metrics_slots[] = {
+        { Py_tp_doc,
+          "PromMetrics(vllm_config, metric_types, labelnames, per_engine_labelvalues)\n--\n\n"
+          "vLLM's KVConnectorPromMetrics: the Prometheus families of a connector, every engine's series up front.\n\n"
+          "vllm_config: as for Logging. metric_types: {Gauge: ..., Counter: ..., Histogram: ...} as vLLM passes it (the metrics\n"
+          "are then Python objects), a Store, or None (a new Store in the heap). per_engine_labelvalues: {engine: [values]}.\n\n"
+          "Raises UnknownConnectorError, NoStatsError, LimitError, ArgumentError, and what metric_types' classes raise." },
+        { Py_tp_new, (void *)metrics_new },
+        { Py_tp_init, (void *)kvtel_python_init },
+        { Py_tp_dealloc, (void *)prom_free },
+        { Py_tp_methods, methods },
+        { Py_tp_getset, members },
+        { 0, NULL },
+    };
+    static PyType_Slot prom_slots[] = {
+        { Py_tp_doc, "Prom(vllm_config, labelnames, per_engine_labelvalues, store=None)\n--\n\n"
+                     "vLLM's KVConnectorProm: the configured connector's metrics, or none.\n\n"
+                     "vllm_config: as for Logging. store: the Store that the metrics live in; None is a new one in the heap.\n"
+                     "A connector that nobody knows, or that has no stats, is no error: observe() then does nothing.\n\n"
+                     "Raises LimitError, ArgumentError, DecodeError." },
+        { Py_tp_new, (void *)prom_new },
+        { Py_tp_init, (void *)kvtel_python_init },
+        { Py_tp_dealloc, (void *)prom_free },
+        { Py_tp_methods, methods },
+        { Py_tp_getset, members },
+        { 0, NULL },
+    };
+    static PyType_Spec metrics_spec = { "kvtel._kvtel.PromMetrics", sizeof(struct prom), 0,
+                                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, metrics_slots };
+    static PyType_Spec prom_spec = { "kvtel._kvtel.Prom", sizeof(struct prom), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                                     prom_slots };
+    return kvtel_python_add_type(module, &metrics_spec) < 0 ? -1 : kvtel_python_add_type(module, &prom_spec);
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel.Recorder, Operation and Channel: native recording for connectors that are written in Python. */
+#include "store.h"
+
+#include <string.h>
+
+struct recorder {
+    PyObject_HEAD PyObject *store;
+    struct kvtel_recorder *recorder;
+};
+
+/* An operation or a channel: a handle, and the recorder that owns it. */
+struct handle {
+    PyObject_HEAD PyObject *recorder;
+    const struct kvtel_operation *operation;
+    const struct kvtel_channel *channel;
+};
+
+static void recorder_free(PyObject *object)
+{
+    struct recorder *self = (struct recorder *)object;
+    kvtel_recorder_destroy(self->recorder);
+    Py_XDECREF(self->store);
+    kvtel_python_delete(object);
+}
+
+static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "store", "connector", "engine", "windows", NULL };
+    struct kvtel_recorder_options options = { .size = sizeof options };
+    struct kvtel_transfer_config *config = NULL;
+    PyObject *store, *connector;
+    int windows = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zp:Recorder", names, &store, &connector, &options.engine, &windows))
+        return NULL;
+    int is_store = kvtel_python_is(store, "Store");
+    if (is_store == 0)
+        PyErr_SetString(PyExc_TypeError, "store is not a kvtel.Store");
+    if (is_store <= 0 || kvtel_python_config(connector, &config) < 0)
+        return NULL;
+    const struct kvtel_connector *table = config ? kvtel_transfer_config_connector(config) : NULL;
+    options.config = config;
+    options.windows = windows;
+    struct recorder *self = table && table->shape != KVTEL_SHAPE_NONE ? kvtel_python_new(type) : NULL;
+    if (self) {
+        Py_INCREF(store);
+        self->store = store;
+        self->recorder = kvtel_recorder_create(((struct kvtel_python_store *)store)->store, table, &options);
+    } else if (!PyErr_Occurred()) {
+        kvtel_python_raise_connector(table);
+    }
+    kvtel_transfer_config_destroy(config);
+    return (PyObject *)self;
+}
+
+static PyObject *make_handle(struct recorder *self, const char *class_name, const struct kvtel_operation *operation,
+                             const struct kvtel_channel *channel)
+{
+    PyObject *class = kvtel_python_class(class_name);
+    struct handle *handle = class ? kvtel_python_new((PyTypeObject *)class) : NULL;
+    Py_XDECREF(class);
+    if (!handle)
+        return NULL;
+    Py_INCREF(self);
+    handle->recorder = (PyObject *)self;
+    handle->operation = operation;
+    handle->channel = channel;
+    return (PyObject *)handle;
+}
+
+static void handle_free(PyObject *self)
+{
+    Py_XDECREF(((struct handle *)self)->recorder);
+    kvtel_python_delete(self);
+}
+
+static PyObject *recorder_operation(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "name", "status", NULL };
+    struct recorder *self = (struct recorder *)object;
+    const char *name = NULL, *status = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|zz:operation", names, &name, &status))
+        return NULL;
+    const struct kvtel_operation *operation = kvtel_recorder_operation(self->recorder, name, status);
+    if (!operation && self->recorder)
+        return kvtel_python_raise(KVTEL_E_UNKNOWN, NULL, "the connector has no such operation, or there is no room for it");
+    return make_handle(self, "Operation", operation, NULL);
+}
+
+static PyObject *recorder_channel(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "key", "labels", NULL };
+    struct recorder *self = (struct recorder *)object;
+    const char *key;
+    PyObject *sequence = NULL;
+    struct kvtel_python_texts labels = { 0 };
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|O:channel", names, &key, &sequence) ||
+        (sequence && kvtel_python_texts(sequence, &labels) < 0))
+        return NULL;
+    const struct kvtel_channel *channel = kvtel_recorder_channel(self->recorder, key, labels.texts, labels.count);
+    kvtel_python_texts_free(&labels);
+    if (!channel && self->recorder)
+        return kvtel_python_raise(KVTEL_E_UNKNOWN, NULL,
+                                  "the connector has no such key with these labels, or there is no room for it");
+    return make_handle(self, "Channel", NULL, channel);
+}
+
+static PyObject *recorder_record_failure(PyObject *object, PyObject *label)
+{
+    enum kvtel_failure failure;
+    if (kvtel_python_failure(label, &failure) < 0)
+        return NULL;
+    return PyBool_FromLong(kvtel_record_failure(((struct recorder *)object)->recorder, failure));
+}
+
+static PyObject *record(const struct kvtel_operation *operation, PyObject *arguments, PyObject *keywords)
+{
+    struct kvtel_transfer transfer;
+    if (kvtel_python_transfer(arguments, keywords, NULL, NULL, &transfer) < 0)
+        return NULL;
+    return PyBool_FromLong(kvtel_record_operation(operation, &transfer));
+}
+
+static PyObject *recorder_record_transfer(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    return record(kvtel_recorder_operation(((struct recorder *)object)->recorder, NULL, NULL), arguments, keywords);
+}
+
+static PyObject *operation_record(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    return record(((struct handle *)self)->operation, arguments, keywords);
+}
+
+static PyObject *channel_record(PyObject *self, PyObject *value)
+{
+    double number = PyFloat_AsDouble(value);
+    if (number == -1.0 && PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(kvtel_record_value(((struct handle *)self)->channel, number));
+}
+
+/* --- Many transfers from buffers. The limited API of 3.9 has no access to buffers, so their bytes are copied. --- */
+
+struct column {
+    PyObject *bytes; /* NULL: every row has the same value */
+    const char *data;
+    size_t count;
+    char format; /* of the struct module: 'd', or an integer of 8 bytes, 'q' with a sign and 'Q' without */
+    uint64_t same;
+};
+
+static int column_format(PyObject *object, char *format)
+{
+    int result = -1;
+    *format = 'Q';
+    if (PyBytes_Check(object))
+        return 0;
+    PyObject *view = PyMemoryView_FromObject(object);
+    PyObject *text = view ? PyObject_GetAttrString(view, "format") : NULL, *holder = NULL;
+    const char *given = text ? kvtel_python_text(text, &holder) : NULL;
+    if (given) {
+        given += *given == '@' || *given == '=' || *given == '<';
+        *format = *given == 'l' || *given == 'n' ? 'q' : *given == 'L' || *given == 'N' || *given == 'B' ? 'Q' : *given;
+        result = given[0] != '\0' && given[1] == '\0' && strchr("dqQ", *format) ? 0 : -1;
+        if (result < 0)
+            kvtel_python_raise(KVTEL_E_TYPE, NULL, "a buffer holds neither float64 nor integers of 8 bytes");
+    }
+    Py_XDECREF(holder);
+    Py_XDECREF(text);
+    Py_XDECREF(view);
+    return result;
+}
+
+static int column_init(struct column *column, PyObject *object)
+{
+    Py_ssize_t size;
+    char *data;
+    *column = (struct column){ 0 };
+    if (!object || object == Py_None)
+        return 0;
+    if (PyLong_Check(object)) {
+        column->same = PyLong_AsUnsignedLongLong(object);
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (column_format(object, &column->format) < 0)
+        return -1;
+    column->bytes = PyBytes_FromObject(object);
+    if (!column->bytes || PyBytes_AsStringAndSize(column->bytes, &data, &size) < 0)
+        return -1;
+    column->data = data;
+    column->count = (size_t)size / 8;
+    if (size % 8 == 0)
+        return 0;
+    kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "a buffer ends in the middle of a value");
+    return -1;
+}
+
+/* A row's value; false: it is negative, NaN or too large. */
+static bool column_get(const struct column *column, size_t row, uint64_t *out)
+{
+    double real;
+    if (!column->bytes) {
+        *out = column->same;
+        return true;
+    }
+    if (column->format != 'd') {
+        memcpy(out, column->data + 8 * row, sizeof *out);
+        return column->format == 'Q' || (int64_t)*out >= 0;
+    }
+    memcpy(&real, column->data + 8 * row, sizeof real);
+    if (!(real >= 0 && real < 18446744073709551616.0))
+        return false;
+    *out = (uint64_t)(real + 0.5);
+    return true;
+}
+
+enum { COLUMNS = 4 };
+
+static size_t record_rows(const struct kvtel_operation *operation, const struct column columns[COLUMNS], size_t count)
+{
+    size_t recorded = 0;
+    for (size_t row = 0; row < count; row++) {
+        struct kvtel_transfer transfer = { 0 };
+        if (column_get(&columns[0], row, &transfer.duration_ns) && column_get(&columns[1], row, &transfer.post_ns) &&
+            column_get(&columns[2], row, &transfer.bytes) && column_get(&columns[3], row, &transfer.descriptors))
+            recorded += kvtel_record_operation(operation, &transfer);
+    }
+    return recorded;
+}
+
+static PyObject *record_many(const struct kvtel_operation *operation, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "duration_ns", "post_ns", "bytes", "descriptors", NULL };
+    PyObject *given[COLUMNS] = { NULL };
+    struct column columns[COLUMNS] = { { 0 } };
+    size_t count = 0, recorded = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|OOO:record_transfers", names, &given[0], &given[1], &given[2],
+                                     &given[3]))
+        return NULL;
+    bool good = true, sized = false;
+    for (size_t i = 0; i < COLUMNS && good; i++) {
+        good = column_init(&columns[i], given[i]) == 0;
+        if (!good || !columns[i].bytes)
+            continue;
+        if (sized && columns[i].count != count) {
+            kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "buffers are not equally long");
+            good = false;
+        }
+        sized = true;
+        count = columns[i].count;
+    }
+    if (good && !sized) {
+        kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "no argument is a buffer");
+        good = false;
+    }
+    if (good) {
+        Py_BEGIN_ALLOW_THREADS recorded = record_rows(operation, columns, count);
+        Py_END_ALLOW_THREADS
+    }
+    for (size_t i = 0; i < COLUMNS; i++)
+        Py_XDECREF(columns[i].bytes);
+    return good ? PyLong_FromSize_t(recorded) : NULL;
+}
+
+static PyObject *recorder_record_transfers(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    return record_many(kvtel_recorder_operation(((struct recorder *)object)->recorder, NULL, NULL), arguments, keywords);
+}
+
+static PyObject *operation_record_many(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    return record_many(((struct handle *)self)->operation, arguments, keywords);
+}
+
+static PyObject *get_store(PyObject *object, void *unused)
+{
+    PyObject *store = ((struct recorder *)object)->store;
+    (void)unused;
+    Py_INCREF(store);
+    return store;
+}
+
+#define TRANSFER_ARGUMENTS \
+    "*, duration_ns=0, post_ns=0, bytes=0, descriptors=0, failed=0, submitted_ns=0, posted_ns=0, first_byte_ns=0, done_ns=0"
+#define MANY_DOC                                                                                                                 \
+    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                          \
+    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"      \
+    "memoryview; bytes are taken as uint64), an int that all rows share, or None. Times are nanoseconds. Rows with a negative\n" \
+    "or NaN value are left out. Returns how many were recorded.\n\nRaises ArgumentError (lengths), WrongTypeError (item type)."
+
+static int add_handles(PyObject *module)
+{
+    static PyMethodDef operation_methods[] = {
+        { "record", KVTEL_PYTHON_KEYWORDS(operation_record),
+          "record($self, " TRANSFER_ARGUMENTS ")\n--\n\nRecords a finished transfer or call. Returns whether it was recorded." },
+        { "record_many", KVTEL_PYTHON_KEYWORDS(operation_record_many), "record_many" MANY_DOC },
+        { NULL, NULL, 0, NULL },
+    };
+    static PyMethodDef channel_methods[] = {
+        { "record", channel_record, METH_O,
+          "record($self, value)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns whether it was recorded." },
+        { NULL, NULL, 0, NULL },
+    };
+    static PyType_Slot operation_slots[] = {
+        { Py_tp_doc, "The handle of a kind of transfer, made by Recorder.operation()." },
+        { Py_tp_dealloc, (void *)handle_free },
+        { Py_tp_methods, operation_methods },
+        { 0, NULL },
+    };
+    static PyType_Slot channel_slots[] = {
+        { Py_tp_doc, "The handle of a field or typed metric, made by Recorder.channel()." },
+        { Py_tp_dealloc, (void *)handle_free },
+        { Py_tp_methods, channel_methods },
+        { 0, NULL },
+    };
+    static PyType_Spec operation = { "kvtel._kvtel.Operation", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT, operation_slots };
+    static PyType_Spec channel = { "kvtel._kvtel.Channel", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT, channel_slots };
+    return kvtel_python_add_type(module, &operation) < 0 ? -1 : kvtel_python_add_type(module, &channel);
+}
+
+int kvtel_python_add_recorder(PyObject *module)
+{
+    static PyMethodDef methods[] = {
+        { "record_transfer", KVTEL_PYTHON_KEYWORDS(recorder_record_transfer),
+          "record_transfer($self, " TRANSFER_ARGUMENTS ")\n--\n\n"
+          "Records a finished transfer of the connector's first flow: nanoseconds, bytes, contiguous pieces. Points in time\n"
+          "(submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for durations that are 0. Returns whether it was recorded." },
+        { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },
+        { "record_failure", recorder_record_failure, METH_O,
+          "record_failure($self, failure)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"
+          "Returns whether it was recorded; False: the connector does not count it. Raises UnknownNameError for no such class." },
+        { "operation", KVTEL_PYTHON_KEYWORDS(recorder_operation),
+          "operation($self, name=None, status=None)\n--\n\nThe handle of a flow ('load', 'store'), or of an operation of a store with its "
+          "status.\n\n"
+          "Raises UnknownNameError." },
+        { "channel", KVTEL_PYTHON_KEYWORDS(recorder_channel),
+          "channel($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name and label values.\n\n"
+          "Raises UnknownNameError." },
+        { NULL, NULL, 0, NULL },
+    };
+    static PyGetSetDef members[] = {
+        { "store", get_store, NULL, "The Store that is recorded into.", NULL },
+        { NULL, NULL, NULL, NULL, NULL },
+    };
+    static PyType_Slot slots[] = {
+        { Py_tp_doc,
+          "Recorder(store, connector, engine=None, windows=False)\n--\n\n"
+          "A connector's families in a Store, for one engine. Any thread records.\n\n"
+          "connector: a name, or a configuration as for Logging. engine: value of the engine label; None is the store's engine.\n"
+          "windows: also histograms of the time to the first byte and from there on, from points in time.\n\n"
+          "Raises UnknownConnectorError, NoStatsError. Recording raises only for arguments of wrong types." },
+        { Py_tp_new, (void *)recorder_new },
+        { Py_tp_init, (void *)kvtel_python_init },
+        { Py_tp_dealloc, (void *)recorder_free },
+        { Py_tp_methods, methods },
+        { Py_tp_getset, members },
+        { 0, NULL },
+    };
+    static PyType_Spec spec = { "kvtel._kvtel.Recorder", sizeof(struct recorder), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                                slots };
+    return add_handles(module) < 0 ? -1 : kvtel_python_add_type(module, &spec);
+}

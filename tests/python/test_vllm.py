@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plugin for vLLM, with a stand-in for vLLM's modules where vLLM is not installed: a StatLoggerBase with the methods of vLLM's, and
+the two classes that KVTEL_REPLACE=1 replaces."""
+
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+import types
+from pathlib import Path
+from types import SimpleNamespace
+
+import kvtel
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from tests.model import compare
+from tests.model.prom import Prom as ModelProm
+
+from conftest import LABELNAMES, with_tuples
+
+disable_created_metrics()
+
+
+class StandInBase:
+    """Stands in for vllm.v1.metrics.loggers.StatLoggerBase: vLLM is not installed."""
+
+    def __init__(self, vllm_config, engine_index=0):
+        raise NotImplementedError
+
+    def record(self, scheduler_stats, iteration_stats, mm_cache_stats=None, engine_idx=0):
+        raise NotImplementedError
+
+    def log(self):
+        raise NotImplementedError
+
+    def log_engine_initialized(self):
+        raise NotImplementedError
+
+
+class OwnLogging:
+    """Stands in for vLLM's KVConnectorLogging."""
+
+    def __init__(self, kv_transfer_config):
+        self.config = kv_transfer_config
+
+
+class OwnProm:
+    """Stands in for vLLM's KVConnectorProm."""
+
+    def __init__(self, vllm_config, labelnames, per_engine_labelvalues):
+        self.config = vllm_config
+
+
+def module(name, **members):
+    made = types.ModuleType(name)
+    made.__dict__.update(members)
+    return made
+
+
+@pytest.fixture
+def vllm(monkeypatch, tmp_path):
+    """vLLM's modules, stand-ins, and a fresh kvtel.vllm that found them. `load(replace)` gives the plugin as vLLM loads it."""
+    if importlib.util.find_spec("vllm"):
+        pytest.skip("vLLM itself is installed: its own engines test the plugin")
+
+    class PrometheusStatLogger:
+        _kv_connector_cls = OwnProm
+
+    metrics = module("vllm.distributed.kv_transfer.kv_connector.v1.metrics", KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm)
+    loggers = module("vllm.v1.metrics.loggers", StatLoggerBase=StandInBase, KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm,
+                     PrometheusStatLogger=PrometheusStatLogger)
+    for found in (metrics, loggers):
+        parts = found.__name__.split(".")
+        for length in range(1, len(parts)):
+            parent = ".".join(parts[:length])
+            monkeypatch.setitem(sys.modules, parent, sys.modules.get(parent) or module(parent, __path__=[]))
+        monkeypatch.setitem(sys.modules, found.__name__, found)
+        setattr(sys.modules[".".join(parts[:-1])], parts[-1], found)
+    monkeypatch.setenv("KVTEL_STORE_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "kvtel.vllm", None)
+
+    def load(replace=False):
+        monkeypatch.setenv("KVTEL_REPLACE", "1" if replace else "0")
+        sys.modules.pop("kvtel.vllm", None)
+        (point,) = importlib.metadata.entry_points(group="vllm.stat_logger_plugins", name="kvtel")
+        return point.load()
+
+    return SimpleNamespace(load=load, metrics=metrics, loggers=loggers, dir=tmp_path)
+
+
+def config_of(connector="NixlConnector", **extra):
+    transfer = connector and SimpleNamespace(kv_connector=connector, kv_connector_extra_config=extra)
+    return SimpleNamespace(kv_transfer_config=transfer, model_config=SimpleNamespace(served_model_name="m"))
+
+
+def stats_of(payload):
+    return SimpleNamespace(kv_connector_stats=payload)
+
+
+def aggregated(case, record):
+    """What vLLM's frontend gets: the payloads of an engine's workers as one."""
+    first, *others = (with_tuples(payload) for payload in case.payloads(record))
+    if not others:
+        return first
+    stats = kvtel.Stats(case.connector, first)
+    for other in others:
+        stats.aggregate(kvtel.Stats(case.connector, other))
+    return stats.to_dict()
+
+
+def test_golden_cases_reach_the_store(vllm, case):
+    plugin = vllm.load()
+    loggers = {engine: plugin(case.vllm_config, engine) for engine in case.labels}
+    assert all(isinstance(logger, StandInBase) for logger in loggers.values())
+    for record in case.records:
+        engine = record.get("engine", 0)
+        if "log" in record or engine not in loggers:
+            continue
+        loggers[engine].record(stats_of(aggregated(case, record)), None, engine_idx=engine)
+    (store,) = {logger.store for logger in loggers.values()}
+    got, wanted = compare.samples(store.text()), compare.samples(case.text(".prom"))
+    assert compare.value_differences(wanted, got) == [] and wanted.keys() == got.keys()
+    assert all(logger.errors == {} for logger in loggers.values())
+
+
+def test_one_store_for_all_engines_of_a_process(vllm, nixl):
+    plugin = vllm.load()
+    loggers = [plugin(config_of(), engine) for engine in range(3)]
+    for engine, logger in enumerate(loggers):
+        logger.log_engine_initialized()
+        logger.record(stats_of(nixl), None, None, engine)
+        logger.record(stats_of(None), None, None, engine)
+        logger.record(None, None, None, engine)
+        logger.log()
+    assert len(list(vllm.dir.glob("*.kvtel"))) == 1
+    found = compare.samples(loggers[0].store.text())
+    assert [found["vllm:nixl_bytes_transferred_count", (("engine", str(engine)), ("model_name", "m"))] for engine in range(3)] == [2] * 3
+
+
+def test_an_engine_it_was_not_made_for(vllm, nixl):
+    logger = vllm.load()(config_of(), 0)
+    logger.record(stats_of(nixl), None, engine_idx=5)
+    logger.record(stats_of(nixl), None, engine_idx=5)
+    found = compare.samples(logger.store.text())
+    assert found["vllm:nixl_bytes_transferred_count", (("engine", "5"), ("model_name", "m"))] == 4 and logger.errors == {}
+
+
+def test_a_child_of_a_fork_has_a_store_of_its_own(vllm, nixl):
+    plugin = vllm.load()
+    parent = plugin(config_of(), 0)
+    child = os.fork()
+    if child == 0:
+        logger = plugin(config_of(), 1)
+        logger.record(stats_of(nixl), None, engine_idx=1)
+        os._exit(0 if logger.store.path != parent.store.path and logger.errors == {} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(list(vllm.dir.glob("*.kvtel"))) == 2
+
+
+def test_nothing_is_raised_and_all_is_said_once(vllm, nixl, caplog):
+    logger = vllm.load()(config_of(), 0)
+    for _ in range(3):
+        logger.record(stats_of(b"\xc1"), None)
+        logger.record(stats_of([1]), None)
+        logger.record(object(), None)
+        logger.record(stats_of(nixl), None, engine_idx="zero")
+    assert logger.errors == {"DecodeError": 3, "WrongTypeError": 3, "AttributeError": 3, "TypeError": 3}
+    assert len(caplog.records) == 4
+    logger.record(stats_of(nixl), None)
+    assert "vllm:nixl_bytes_transferred_count" in logger.store.text()
+
+
+@pytest.mark.parametrize("config", [config_of(None), SimpleNamespace(), config_of("ExampleConnector"), config_of("NobodysConnector")])
+def test_nothing_to_record(vllm, nixl, config):
+    logger = vllm.load()(config, 0)
+    logger.record(stats_of(nixl), None)
+    logger.log()
+    logger.log_engine_initialized()
+    assert logger.errors == {}
+
+
+def test_a_configuration_that_is_none(vllm, nixl):
+    logger = vllm.load()(SimpleNamespace(kv_transfer_config=SimpleNamespace(kv_connector="NixlConnector")), 0)
+    logger.record(stats_of(nixl), None)
+    assert logger.errors == {"AttributeError": 1}  # it has no model
+
+
+def test_where_no_file_can_be(vllm, nixl, caplog, monkeypatch):
+    (vllm.dir / "file").touch()
+    monkeypatch.setenv("KVTEL_STORE_DIR", str(vllm.dir / "file" / "below"))
+    logger = vllm.load()(config_of(), 0)
+    logger.record(stats_of(nixl), None)
+    logger.log()
+    logger.log()
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1 and logger.errors == {}
+
+
+# KVTEL_REPLACE=1
+
+
+def test_replacing(vllm):
+    vllm.load()
+    assert vllm.metrics.KVConnectorLogging is OwnLogging and vllm.loggers.PrometheusStatLogger._kv_connector_cls is OwnProm
+    vllm.load(replace=True)
+    for found in (vllm.metrics, vllm.loggers):
+        assert isinstance(found.KVConnectorLogging(SimpleNamespace(kv_connector="NixlConnector")), kvtel.Logging)
+        assert isinstance(found.KVConnectorLogging(SimpleNamespace(kv_connector="NobodysConnector")), OwnLogging)
+        assert isinstance(found.KVConnectorLogging(None), OwnLogging)
+    assert vllm.loggers.PrometheusStatLogger._kv_connector_cls is vllm.metrics.KVConnectorProm is vllm.loggers.KVConnectorProm
+    unknown_child = config_of("MultiConnector", connectors=[{"kv_connector": "NixlConnector"}, {"kv_connector": "NobodysConnector"}])
+    assert isinstance(vllm.loggers.KVConnectorProm(unknown_child, LABELNAMES, {}), OwnProm)
+
+
+def test_the_page_and_the_log_stay_as_they_are(vllm, case, monkeypatch):
+    """vLLM's page, made by prometheus_client from real metrics, and its log lines, against the stand-ins': to the letter."""
+    registry = CollectorRegistry()
+    monkeypatch.setattr("prometheus_client.REGISTRY", registry)
+    vllm.load(replace=True)
+    prom = vllm.loggers.PrometheusStatLogger._kv_connector_cls(case.vllm_config, LABELNAMES, case.labels)
+    log = vllm.loggers.KVConnectorLogging(case.vllm_config.kv_transfer_config)
+    if isinstance(prom, OwnProm):
+        return
+    lines = []
+    for record in case.records:
+        if "log" in record:
+            log.log(lambda text, *arguments: lines.append(text % arguments))
+            continue
+        payload = aggregated(case, record)
+        log.observe(payload)
+        prom.observe(payload, record.get("engine", 0))
+    got = generate_latest(registry).decode()
+    assert compare.exposition_differences(case.text(".prom"), got) == []
+    assert compare.log_differences(case.text(".log").splitlines(), lines) == []
+
+
+@pytest.mark.parametrize("with_files", [False, True], ids=["one process", "PROMETHEUS_MULTIPROC_DIR"])
+def test_the_page_beside_prometheus_client(vllm, nixl, monkeypatch, with_files):
+    """The same payloads into prometheus_client's own metrics: the pages are equal byte for byte but for HELP."""
+    registry = CollectorRegistry()
+    monkeypatch.setattr("prometheus_client.REGISTRY", registry)
+    if with_files:
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(vllm.dir))
+        for cls in (Counter, Gauge, Histogram):
+            monkeypatch.setattr(f"prometheus_client.{cls.__name__}", in_registry(cls, registry))
+    vllm.load(replace=True)
+    config = config_of()
+    model = ModelProm({"model_name": "m", "engines": [0, 1], "kv_transfer_config": {"kv_connector": "NixlConnector"}})
+    prom = vllm.loggers.KVConnectorProm(config, LABELNAMES, {engine: ["m", str(engine)] for engine in range(2)})
+    assert isinstance(prom, kvtel.PromMetrics if with_files else kvtel.Prom)
+    for i in range(20):
+        payload = nixl | {"transfer_duration": [0.25 * i, 0.5], "bytes_transferred": [2**i, 4096]}
+        prom.observe(msgspec.msgpack.decode(msgspec.msgpack.encode(payload)), i % 2)
+        model.observe(SimpleNamespace(data=payload), i % 2)
+    lines = generate_latest(registry).decode().splitlines(keepends=True)
+    assert "".join(line for line in lines if not line.startswith("# HELP")) == model.text()
+
+
+def in_registry(cls, registry):
+    return type(cls.__name__, (cls,), {"__init__": lambda self, *arguments, **options: cls.__init__(self, *arguments, registry=registry, **options)})
+
+
+def test_vllm_clears_its_registry_of_the_collector(vllm, monkeypatch):
+    registry = CollectorRegistry()
+    monkeypatch.setattr("prometheus_client.REGISTRY", registry)
+    vllm.load(replace=True)
+    for _ in range(2):
+        vllm.loggers.KVConnectorProm(config_of(), LABELNAMES, {0: ["m", "0"]})
+        for collector in list(registry._collector_to_names):
+            if "vllm" in getattr(collector, "_name", ""):
+                registry.unregister(collector)
+
+
+def test_replacing_what_is_not_there(vllm, caplog):
+    del vllm.metrics.KVConnectorProm
+    vllm.load(replace=True)
+    assert "KVTEL_REPLACE=1" in caplog.text and vllm.loggers.KVConnectorProm is OwnProm
+
+
+def test_the_plugin_is_made_without_vllm_too(monkeypatch):
+    if importlib.util.find_spec("vllm"):
+        pytest.skip("vLLM itself is installed")
+    monkeypatch.setitem(sys.modules, "kvtel.vllm", None)
+    sys.modules.pop("kvtel.vllm")
+    assert issubclass(importlib.import_module("kvtel.vllm").StatLogger, object)
+    assert Path(sys.modules["kvtel.vllm"].__file__).name == "vllm.py"
