@@ -460,13 +460,50 @@ static void test_nul_in_names(void **state)
     kvtel_diagnostics_destroy(diagnostics);
 }
 
+/* Only MessagePack can repeat a key: the last one counts, whatever kinds of numbers and lengths came before. */
+static void test_repeated_keys(void **state)
+{
+    (void)state;
+    struct kvtel_buffer payload = { 0 };
+    struct kvtel_writer writer;
+    struct kvtel_stats *stats = make_stats("NixlConnector", NULL);
+    kvtel_writer_init(&writer, KVTEL_MSGPACK, &payload);
+    kvtel_writer_map(&writer, 3);
+    for (size_t i = 0; i < 3; i++) {
+        size_t integers = i == 2 ? 200 : 1;
+        kvtel_writer_text(&writer, "transfer_duration");
+        kvtel_writer_array(&writer, integers + (i != 1));
+        for (size_t k = 0; k < integers; k++)
+            kvtel_writer_integer(&writer, 1);
+        if (i != 1)
+            kvtel_writer_number(&writer, 0.5);
+    }
+    assert_int_equal(kvtel_writer_finish(&writer), KVTEL_OK);
+    assert_int_equal(kvtel_stats_decode(stats, KVTEL_MSGPACK, payload.bytes, payload.size, NULL), KVTEL_OK);
+    kvtel_buffer_free(&payload);
+    char *bytes = json_of(stats);
+    assert_int_equal(strlen(bytes), strlen("{\"transfer_duration\": [") + 200 * strlen("1, ") + strlen("0.5]}"));
+    free(bytes);
+    kvtel_stats_destroy(stats);
+
+    static const char rows[] = "\x82\xA1p\x81\xA6"
+                               "failed"
+                               "\x01\xA1p\x81\xA9"
+                               "submitted"
+                               "\x02";
+    stats = make_stats("UMBPStoreConnector", NULL);
+    assert_int_equal(kvtel_stats_decode(stats, KVTEL_MSGPACK, rows, sizeof(rows) - 1, NULL), KVTEL_OK);
+    check_payload(stats, "{\"p\": {\"submitted\": 2}}");
+    kvtel_stats_destroy(stats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused_parts),          cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_ten_thousand_levels),    cmocka_unit_test(test_said_once_counted_always),
         cmocka_unit_test(test_operations_without_end), cmocka_unit_test(test_texts_without_end),
-        cmocka_unit_test(test_nul_in_names),
+        cmocka_unit_test(test_nul_in_names),           cmocka_unit_test(test_repeated_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

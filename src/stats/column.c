@@ -50,7 +50,8 @@ enum kvtel_status kvtel_column_reserve(struct kvtel_column *column, size_t more,
         column->values = values;
     }
     if (mixed || column->type == KVTEL_COLUMN_MIXED) {
-        if (!column->doubles || capacity > column->capacity) {
+        /* What an earlier mixed list left behind may be shorter than `capacity`. */
+        if (column->type != KVTEL_COLUMN_MIXED || capacity > column->capacity) {
             uint8_t *doubles = realloc(column->doubles, capacity ? capacity : 1);
             if (!doubles)
                 return KVTEL_E_NOMEM; /* the longer `values` is harmless: `capacity` still tells the shorter */

@@ -307,6 +307,10 @@ static enum kvtel_status decode_operations(struct decoder *decoder, const struct
             refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, "operations", "has too many different names");
             continue;
         }
+        for (size_t c = 0; group && c < group->column_count; c++) {
+            kvtel_column_clear(&group->columns[c]); /* an operation that stands twice: the last one counts */
+            group->columns[c].present = false;
+        }
         if (!group)
             group = kvtel_content_add_group(&decoder->content, key->text, key->size);
         if (!group)
@@ -419,7 +423,9 @@ static enum kvtel_status decode_typed_metric(struct decoder *decoder, const stru
         return KVTEL_OK;
     }
     struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
-    if (!group)
+    if (group)
+        kvtel_group_truncate(group, 0); /* a metric that stands twice: the last one counts */
+    else
         group = kvtel_content_add_group(&decoder->content, key->text, key->size);
     if (!group)
         return KVTEL_E_NOMEM;
