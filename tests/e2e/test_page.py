@@ -304,6 +304,11 @@ def test_memory_is_bounded(driver, fake):
     assert complaints(driver) == []
 
 
+def choose(driver, connector, told):
+    key = json.dumps([connector, told["connectors"][0]["model_name"], "0"], separators=(",", ":"))
+    driver.execute_script("location.hash = encodeURIComponent(arguments[0])", key)
+
+
 @pytest.mark.skipif(not Path(KVTEL).exists(), reason="kvtel is not built")
 def test_real_exporter(driver, tmp_path):
     with Exporter(tmp_path / "stores", "--web.enable-stats-receiver") as exporter:
@@ -320,11 +325,13 @@ def test_real_exporter(driver, tmp_path):
             until(driver, f"performance.getEntriesByType('resource').length > {asked}")
         assert {entry["connector"] for entry in told["connectors"]} == {
             "NixlConnector", "OffloadingConnector", "MooncakeStoreConnector", "UMBPStoreConnector", "HiSparseConnector"}
-        key = json.dumps(["NixlConnector", told["connectors"][0]["model_name"], "0"], separators=(",", ":"))
-        driver.execute_script("location.hash = encodeURIComponent(arguments[0])", key)
+        choose(driver, "NixlConnector", told)
         for chart in ("transfers", "bytes", "time", "post", "sizes"):
             until(driver, f"Chart.getChart('chart-{chart}').data.datasets.length > 0")
             assert max(points(driver, chart)) > 0, chart
+        # failures without a class are shown too
+        choose(driver, "UMBPStoreConnector", told)
+        until(driver, "Chart.getChart('chart-failed').data.datasets.map(({ label }) => label).join() === 'other'")
         assert visible(driver, "sources") and not visible(driver, "lost")
         shot(driver, "real")
         assert complaints(driver) == []

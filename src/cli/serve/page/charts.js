@@ -213,9 +213,9 @@ export function showHistogram(figure, list) {
   list.forEach(({ octaves }, d) => {
     const { data } = figure.chart.data.datasets[d];
     data.length = labels.length;
-    data.fill(0);
+    data.fill(null); // a bar of 0 would be seen, as the least height of a bar is
     for (const { to, count } of octaves) {
-      data[Math.round(Math.log2(to / first))] = count;
+      if (count > 0) data[Math.round(Math.log2(to / first))] = count;
       total += count;
     }
   });
@@ -244,7 +244,7 @@ function fillTable(figure) {
   const length = datasets[0] ? datasets[0].data.length : 0;
   for (let i = isHistogram ? 0 : Math.max(0, length - TABLE_ROWS); i < length; i++) {
     const head = isHistogram ? labels[i] : ago(datasets[0].data[i].x);
-    rows.push(row("td", [head, ...datasets.map(({ data }) => figure.format(isHistogram ? data[i] : data[i].y))]));
+    rows.push(row("td", [head, ...datasets.map(({ data }) => figure.format(isHistogram ? data[i] || 0 : data[i].y))]));
   }
   figure.table.replaceChildren(...rows);
 }

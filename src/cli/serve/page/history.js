@@ -118,7 +118,9 @@ class Entry {
       this.flows.get(flow.name).take(flow, slot, seconds, time);
     }
     this.failed = raw.failed;
-    for (const [name, total] of Object.entries(raw.failures)) {
+    const classes = Object.entries(raw.failures), rest = classes.reduce((sum, [, total]) => sum - total, raw.failed);
+    if (rest > 0) classes.push(["other", rest]);
+    for (const [name, total] of classes) {
       const isNew = !this.failures.has(name);
       if (isNew) this.failures.set(name, { values: ring(), total: this.seen ? 0 : total });
       const failure = this.failures.get(name);
