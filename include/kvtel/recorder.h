@@ -3,8 +3,8 @@
  * Recording by a connector's author: handles once, then one call per transfer.
  *
  * A call costs nanoseconds: no allocation, lock, atomic read-modify-write, system call or clock read. It never fails the transfer:
- * what cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes into a lane of its own, which it gets
- * at its first call and gives back when it ends.
+ * what cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes into a lane of its own, which it
+ * gets at its first call and gives back when it ends.
  *
  * After fork() recording through the parent's recorders is off in the child; the child makes a store of its own.
  */
@@ -24,17 +24,19 @@ struct kvtel_channel;
 
 /** Zero is the default of every option. Borrowed until the call returns. */
 struct kvtel_recorder_options {
-    size_t size;                                /**< sizeof(struct kvtel_recorder_options); KVTEL_RECORDER_OPTIONS() sets it */
-    const char *engine;                         /**< value of the engine label; NULL: the store's engine as a number */
+    size_t size;        /**< sizeof(struct kvtel_recorder_options); KVTEL_RECORDER_OPTIONS() sets it; 0: the same */
+    const char *engine; /**< value of the engine label; NULL: the store's engine as a number */
     const struct kvtel_transfer_config *config; /**< chooses among the connector's metrics; NULL: nothing is configured */
-    /** Also kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, from the transfers that give their points in time. */
+    /** Also kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, from the transfers that give their points in time.
+     */
     bool windows;
 };
 #define KVTEL_RECORDER_OPTIONS(...) \
     (&(const struct kvtel_recorder_options){ .size = sizeof(struct kvtel_recorder_options), __VA_ARGS__ })
 
 /** Makes the connector's families and series. What the store has no room for is left out and counted.
- * @param store     outlives the recorder. @param connector NULL, or one without stats of its own (a MultiConnector): nothing to record
+ * @param store     outlives the recorder. @param connector NULL, or one without stats of its own (a MultiConnector): nothing to
+ * record
  * @param options   may be NULL
  * @return owned: kvtel_recorder_destroy(). NULL when nothing can be recorded; every function here takes NULL and does nothing */
 KVTEL_API struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const struct kvtel_connector *connector,
@@ -46,12 +48,13 @@ KVTEL_API void kvtel_recorder_destroy(struct kvtel_recorder *recorder);
  * @param name   NULL: the connector's first flow, which kvtel_record_transfer() records
  * @param status value of the status label, e.g. "ok"; NULL: "ok"
  * @return borrowed until kvtel_recorder_destroy(), the same for the same name and status; NULL: no such flow, or no memory */
-KVTEL_API const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status);
+KVTEL_API const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name,
+                                                                 const char *status);
 /** The handle of a field by its key (a level, a count, a sample), or of a typed metric by its name.
  * @param labels values of the metric's own labels, @param count how many
  * @return borrowed until kvtel_recorder_destroy(); NULL: the connector has none, another number of labels, or no memory */
-KVTEL_API const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
-                                                             size_t count);
+KVTEL_API const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key,
+                                                             const char *const *labels, size_t count);
 
 /** Records a finished transfer of the connector's first flow. All its values become visible at once.
  * @return whether it was recorded */
@@ -65,12 +68,14 @@ KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum 
 KVTEL_API bool kvtel_record_value(const struct kvtel_channel *channel, double value);
 
 /** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. */
-KVTEL_API bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer);
+KVTEL_API bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                                 const struct kvtel_transfer *transfer);
 
 /** CLOCK_MONOTONIC in nanoseconds. */
 KVTEL_API uint64_t kvtel_now_ns(void);
 
-/** A clock that is read without the kernel: the time stamp counter of x86-64, the virtual counter of aarch64, else kvtel_now_ns(). */
+/** A clock that is read without the kernel: the time stamp counter of x86-64, the virtual counter of aarch64, else kvtel_now_ns().
+ */
 struct kvtel_ticks {
     double ns_per_tick;
 };

@@ -20,7 +20,7 @@ struct kvtel_lane;
 
 /** Zero is the default of every option. Text is borrowed until the call returns. */
 struct kvtel_store_options {
-    size_t size;            /**< sizeof(struct kvtel_store_options); KVTEL_STORE_OPTIONS() sets it */
+    size_t size;            /**< sizeof(struct kvtel_store_options); KVTEL_STORE_OPTIONS() sets it; 0: the same */
     const char *model_name; /**< label of every series that a recorder makes; NULL: "" */
     const char *connector;  /**< who writes, for people; NULL: "" */
     uint32_t engine;        /**< default engine of a recorder */

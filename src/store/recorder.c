@@ -326,7 +326,7 @@ struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const st
         return NULL;
     struct kvtel_recorder_options options = { 0 };
     if (given)
-        memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+        memcpy(&options, given, given->size > 0 && given->size < sizeof(options) ? given->size : sizeof(options));
     struct kvtel_recorder *recorder = create(store, connector, &options);
     if (!recorder)
         return NULL;

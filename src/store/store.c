@@ -100,8 +100,8 @@ static void fill_header(struct kvtel_layout_header *header, const struct kvtel_s
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given)
 {
     struct kvtel_store_options options = { 0 };
-    if (given && given->size > 0)
-        memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+    if (given)
+        memcpy(&options, given, given->size > 0 && given->size < sizeof(options) ? given->size : sizeof(options));
     return options;
 }
 
@@ -141,6 +141,18 @@ static bool make_memory(struct kvtel_store *store, const struct kvtel_layout_hea
            kvtel_memory_extend(store->fd, store->header, 0, 0, KVTEL_LAYOUT_PAGE);
 }
 
+/* A page of each table, so that a full disk shows before anything depends on the file. */
+static bool make_tables(struct kvtel_store *store)
+{
+    for (size_t i = 0; i < KVTEL_TABLES; i++) {
+        uint64_t at = store->header->tables[i].at;
+        if (!kvtel_memory_extend(store->fd, store->header, 0, at, at + KVTEL_LAYOUT_PAGE))
+            return false;
+        store->tables[i].reserved = KVTEL_LAYOUT_PAGE;
+    }
+    return true;
+}
+
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **made)
 {
     struct kvtel_layout_header header = { 0 };
@@ -162,6 +174,11 @@ enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, in
     }
     memcpy(store->header, &header, sizeof(header));
     memcpy(store->header->magic, KVTEL_LAYOUT_MAGIC, sizeof(header.magic));
+    if (!make_tables(store)) {
+        store->fd = -1; /* stays the caller's */
+        kvtel_store_close(store);
+        return KVTEL_E_NOMEM;
+    }
     *made = store;
     return KVTEL_OK;
 }
