@@ -66,7 +66,7 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
 {
     uint32_t i = 0;
     double least = kind == KVTEL_FIELD_LEVEL ? -DBL_MAX : 0;
-    union kvtel_number *out = column->values + column->count;
+    union kvtel_number *out = column->values;
     if (list->size == 0 || column->count > 0)
         return list->size == 0;
     if (list->items[0].kind == KVTEL_VALUE_DOUBLE) {
