@@ -87,6 +87,43 @@ def test_killed_while_the_totals_were_written(stores, tmp_path):
         assert exporter.samples()[COUNT % 0] == 750
 
 
+def test_a_file_that_cannot_be_removed_is_not_counted_again(stores, tmp_path):
+    """A directory stands in for the file, which no unlink() removes; then the store itself is there again."""
+    writer = Writer(stores, tmp_path / "book", 400).done()
+    kept = tmp_path / "kept"
+    shutil.copy(writer.path, kept)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 400, 2, "the store")
+        writer.path.unlink()
+        writer.path.mkdir()
+        writer.end()
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="retired"}'] == 1, 5, "retiring")
+        Writer(stores, tmp_path / "book2", 50).done().kill()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "retiring another")
+        assert exporter.samples()[COUNT % 0] == 450
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()['kvtel_stores{state="retired"}'] == 1
+        assert exporter.samples()[COUNT % 0] == 450
+    writer.path.rmdir()
+    kept.rename(writer.path)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 450
+        assert store_files(stores) == []
+
+
+def test_a_directory_that_was_replaced_is_still_looked_at(stores, tmp_path):
+    with Exporter(stores) as exporter:
+        writer = Writer(stores, tmp_path / "book", 30).done()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 30, 2, "the store")
+        stores.rename(tmp_path / "moved")
+        stores.mkdir()
+        second = Writer(stores, tmp_path / "book2", 5).done()
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 35, 3, "the store in the new directory")
+        writer.end()
+        second.end()
+
+
 def test_a_removed_file_of_a_live_writer_still_counts(stores, tmp_path):
     with Exporter(stores) as exporter:
         writer = Writer(stores, tmp_path / "book", 600).done()

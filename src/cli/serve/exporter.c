@@ -151,7 +151,7 @@ static void set_source_metrics(struct exporter *exporter)
     uint64_t dropped[3] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++) {
         struct kvtel_store_info info;
-        if (exporter->stores.entries[i].state == STORE_REFUSED)
+        if (exporter->stores.entries[i].state >= STORE_RETIRED)
             continue;
         kvtel_store_reader_info(exporter->stores.entries[i].reader, &info);
         dropped[0] += info.series_dropped;
@@ -257,8 +257,8 @@ static void store_source(const struct store_entry *entry, uint64_t now_ns, struc
     *source = (struct summary_source){
         .kind = "store",
         .name = entry->name,
-        .state = store_state_name(entry->state),
-        .reason = entry->reason,
+        .state = store_state_name(entry->state == STORE_RETIRED ? STORE_ENDED : entry->state),
+        .reason = entry->state == STORE_RETIRED ? "it is in the totals; its file cannot be removed" : entry->reason,
         .engine = info.engine,
         .rank = info.rank,
         .pid = info.pid,

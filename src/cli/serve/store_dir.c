@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static const uint64_t RETRY_NS = 10000000000u;
 
 const char *store_state_name(enum store_state state)
 {
-    static const char *const names[] = { "live", "ended", "refused" };
+    static const char *const names[] = { "live", "ended", "retired", "refused" };
     return names[state];
 }
 
@@ -79,51 +80,12 @@ static enum kvtel_status open_totals(struct store_dir *dir, struct kvtel_error *
         return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return KVTEL_OK;
-    enum kvtel_status status = kvtel_store_reader_open(path, &reader, error);
+    struct kvtel_error why = { 0 };
+    enum kvtel_status status = kvtel_store_reader_open(path, &reader, &why);
     if (status != KVTEL_OK)
-        return status;
+        return kvtel_fail(error, status, why.offset, "the totals of ended stores, %.100s: %.100s", path, why.message);
     kvtel_store_reader_close(dir->totals);
     dir->totals = reader;
-    return KVTEL_OK;
-}
-
-/* An exporter that was killed after writing totals left files behind that are counted in them. */
-static void remove_included(struct store_dir *dir)
-{
-    char path[PATH_SIZE];
-    const struct kvtel_snapshot_family *included = included_family(dir);
-    for (size_t i = 0; included && i < included->series_count; i++)
-        if (is_store_name(included->series[i].values[0]) && !strchr(included->series[i].values[0], '/') &&
-            path_of(dir, included->series[i].values[0], path))
-            (void)unlink(path);
-}
-
-enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error)
-{
-    *dir = (struct store_dir){ .path = strdup(path), .log = log, .lock = -1, .inotify = -1, .scratch = kvtel_snapshot_create() };
-    if (!dir->path || !dir->scratch) {
-        store_dir_close(dir);
-        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
-    }
-    enum kvtel_status status = KVTEL_OK;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        status = kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
-    if (status == KVTEL_OK)
-        status = take_lock(dir, error);
-    if (status == KVTEL_OK)
-        status = open_totals(dir, error);
-    if (status != KVTEL_OK) {
-        store_dir_close(dir);
-        return status;
-    }
-    if (!dir->read_only)
-        remove_included(dir);
-    dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (dir->inotify >= 0 &&
-        inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE) < 0) {
-        close(dir->inotify);
-        dir->inotify = -1;
-    }
     return KVTEL_OK;
 }
 
@@ -207,23 +169,24 @@ static void reconsider(struct store_dir *dir, struct store_entry *entry)
     open_entry(dir, entry);
 }
 
-static void add_entry(struct store_dir *dir, size_t at, const char *name)
+/* NULL without memory. */
+static struct store_entry *add_entry(struct store_dir *dir, size_t at, const char *name)
 {
     if (dir->count == dir->capacity) {
         size_t capacity = dir->capacity ? dir->capacity * 2 : 16;
         struct store_entry *entries = realloc(dir->entries, capacity * sizeof *entries);
         if (!entries)
-            return; /* the next scan tries again */
+            return NULL;
         dir->entries = entries;
         dir->capacity = capacity;
     }
     struct store_entry entry = { .name = strdup(name), .seen = true };
     if (!entry.name)
-        return;
+        return NULL;
     memmove(dir->entries + at + 1, dir->entries + at, (dir->count - at) * sizeof *dir->entries);
     dir->count++;
-    open_entry(dir, &entry);
     dir->entries[at] = entry;
+    return &dir->entries[at];
 }
 
 static void remove_entry(struct store_dir *dir, size_t at)
@@ -231,6 +194,62 @@ static void remove_entry(struct store_dir *dir, size_t at)
     free_entry(&dir->entries[at]);
     memmove(dir->entries + at, dir->entries + at + 1, (dir->count - at - 1) * sizeof *dir->entries);
     dir->count--;
+}
+
+/* Whether the file of a store that is in the totals is gone. It must not be taken for a new store while it is not. */
+static bool remove_file(const struct store_dir *dir, const char *name)
+{
+    char path[PATH_SIZE];
+    struct stat status;
+    return !path_of(dir, name, path) || (!dir->read_only && unlink(path) == 0) || (lstat(path, &status) != 0 && errno == ENOENT);
+}
+
+/* An exporter that was killed after writing totals left files behind that are counted in them. False without memory. */
+static bool note_included(struct store_dir *dir)
+{
+    bool found;
+    const struct kvtel_snapshot_family *included = included_family(dir);
+    for (size_t i = 0; included && i < included->series_count; i++) {
+        const char *name = included->series[i].values[0];
+        if (!is_store_name(name) || strchr(name, '/') || remove_file(dir, name))
+            continue;
+        size_t at = find_entry(dir, name, &found);
+        struct store_entry *entry = found ? &dir->entries[at] : add_entry(dir, at, name);
+        if (!entry)
+            return false;
+        entry->state = STORE_RETIRED;
+    }
+    return true;
+}
+
+enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error)
+{
+    *dir = (struct store_dir){ .path = strdup(path), .log = log, .lock = -1, .inotify = -1, .scratch = kvtel_snapshot_create() };
+    if (!dir->path || !dir->scratch) {
+        store_dir_close(dir);
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    }
+    enum kvtel_status status = KVTEL_OK;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        status = kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
+    if (status == KVTEL_OK)
+        status = take_lock(dir, error);
+    if (status == KVTEL_OK)
+        status = open_totals(dir, error);
+    if (status == KVTEL_OK && !note_included(dir))
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status != KVTEL_OK) {
+        store_dir_close(dir);
+        return status;
+    }
+    dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (dir->inotify >= 0 &&
+        inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_MOVE_SELF) <
+            0) {
+        close(dir->inotify);
+        dir->inotify = -1;
+    }
+    return KVTEL_OK;
 }
 
 /* What is in the directory against what is known of it. */
@@ -246,60 +265,91 @@ static void scan(struct store_dir *dir)
         if (!is_store_name(file->d_name))
             continue;
         size_t at = find_entry(dir, file->d_name, &found);
-        if (found) {
-            dir->entries[at].seen = true;
-            reconsider(dir, &dir->entries[at]);
-        } else {
-            add_entry(dir, at, file->d_name);
-        }
+        struct store_entry *entry = found ? &dir->entries[at] : add_entry(dir, at, file->d_name);
+        if (!entry)
+            continue; /* without memory: the next scan tries again */
+        entry->seen = true;
+        if (!found)
+            open_entry(dir, entry);
+        else if (entry->state == STORE_RETIRED)
+            (void)remove_file(dir, entry->name);
+        else
+            reconsider(dir, entry);
     }
     closedir(directory);
     /* A file that someone removed counts on: it is there as long as it is open, until its writer ends and it is retired. */
     for (size_t i = dir->count; i-- > 0;)
-        if (!dir->entries[i].seen && dir->entries[i].state == STORE_REFUSED)
+        if (!dir->entries[i].seen && dir->entries[i].state >= STORE_RETIRED)
             remove_entry(dir, i);
 }
 
-/* Final numbers of all stores that have ended, on top of the totals so far. False: nothing was changed; try later. */
-static bool write_totals(struct store_dir *dir, const char **names, size_t *name_count)
+/* Puts the stores that have ended on top of the totals in the scratch snapshot. Names of all stores that are in it and whose files
+ * are there go to `names`; returns how many. */
+static size_t add_ended(struct store_dir *dir, const char **names, struct kvtel_error *error)
 {
-    struct kvtel_error error = { 0 };
-    kvtel_snapshot_reset(dir->scratch);
-    *name_count = 0;
-    enum kvtel_status status = dir->totals ? kvtel_snapshot_add_reader(dir->scratch, dir->totals, &error) : KVTEL_OK;
-    for (size_t i = 0; i < dir->count && status == KVTEL_OK; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < dir->count && error->status == KVTEL_OK; i++) {
         struct store_entry *entry = &dir->entries[i];
-        if (entry->state != STORE_ENDED)
-            continue;
-        status = kvtel_snapshot_add_reader(dir->scratch, entry->reader, &error);
-        if (status == KVTEL_E_MISMATCH) {
+        struct kvtel_error why = { 0 };
+        enum kvtel_status status = entry->state == STORE_RETIRED ? KVTEL_OK : KVTEL_E_ARGUMENT;
+        if (entry->state == STORE_ENDED)
+            status = kvtel_snapshot_add_reader(dir->scratch, entry->reader, &why);
+        if (status == KVTEL_E_MISMATCH)
             serve_log_printf(dir->log, WEB_LOG_WARN,
                              "store %s has a family whose name stands for another definition; it is left out", entry->name);
-            status = KVTEL_OK;
-        }
-        if (status == KVTEL_OK) {
-            names[(*name_count)++] = entry->name;
-        } else if (status != KVTEL_E_NOMEM) {
-            refuse(dir, entry, &error);
-            status = KVTEL_OK;
-        }
+        if (status == KVTEL_OK || status == KVTEL_E_MISMATCH)
+            names[count++] = entry->name;
+        else if (status == KVTEL_E_NOMEM)
+            *error = why;
+        else if (entry->state == STORE_ENDED)
+            refuse(dir, entry, &why);
     }
-    if (status == KVTEL_OK && *name_count > 0)
-        status = kvtel_totals_write(dir->path, TOTALS_NAME, dir->scratch, names, *name_count, &error);
-    if (status == KVTEL_OK && *name_count > 0)
-        status = open_totals(dir, &error);
-    if (status == KVTEL_OK)
+    return count;
+}
+
+/* Final numbers of all stores that have ended, on top of the totals so far. False: nothing was changed; try later. */
+static bool write_totals(struct store_dir *dir)
+{
+    struct kvtel_error error = { 0 };
+    const char **names = malloc((dir->count + 1) * sizeof *names);
+    kvtel_snapshot_reset(dir->scratch);
+    enum kvtel_status status = names ? KVTEL_OK : kvtel_fail(&error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status == KVTEL_OK && dir->totals)
+        status = kvtel_snapshot_add_reader(dir->scratch, dir->totals, &error);
+    size_t count = status == KVTEL_OK ? add_ended(dir, names, &error) : 0;
+    if (error.status == KVTEL_OK)
+        (void)kvtel_totals_write(dir->path, TOTALS_NAME, dir->scratch, names, count, &error);
+    free(names);
+    if (error.status == KVTEL_OK)
+        (void)open_totals(dir, &error);
+    if (error.status == KVTEL_OK)
         return true;
     const char *const pairs[] = { "dir", dir->path, "reason", error.message, NULL };
     serve_log_write(dir->log, WEB_LOG_ERROR, "ended stores stay as they are and count from their files; retrying in 10 s", pairs);
     return false;
 }
 
+/* Forgets a store that is in the totals, or keeps its name in mind when its file cannot be removed. */
+static void forget(struct store_dir *dir, size_t at)
+{
+    struct store_entry *entry = &dir->entries[at];
+    serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s has ended; its numbers are in the totals", entry->name);
+    dir->retired++;
+    if (remove_file(dir, entry->name)) {
+        remove_entry(dir, at);
+        return;
+    }
+    kvtel_store_reader_close(entry->reader);
+    entry->reader = NULL;
+    entry->state = STORE_RETIRED;
+    serve_log_printf(dir->log, WEB_LOG_WARN, "store %s is in the totals, but its file cannot be removed; it is not read any more",
+                     entry->name);
+}
+
 /* Adds ended stores to the totals, then removes their files. */
 static void retire(struct store_dir *dir, uint64_t now_ns)
 {
-    char path[PATH_SIZE];
-    size_t ended = 0, name_count;
+    size_t ended = 0;
     for (size_t i = 0; i < dir->count; i++) {
         struct store_entry *entry = &dir->entries[i];
         if (entry->state == STORE_LIVE && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
@@ -308,31 +358,37 @@ static void retire(struct store_dir *dir, uint64_t now_ns)
     }
     if (ended == 0 || now_ns < dir->retry_after || dir->read_only)
         return;
-    const char **names = malloc(ended * sizeof *names);
-    if (!names || !write_totals(dir, names, &name_count)) {
+    if (!write_totals(dir)) {
         dir->retry_after = now_ns + RETRY_NS;
-        free(names);
         return;
     }
-    for (size_t i = 0; i < name_count; i++)
-        if (path_of(dir, names[i], path))
-            (void)unlink(path);
-    free(names);
-    for (size_t i = dir->count; i-- > 0;) {
-        if (dir->entries[i].state != STORE_ENDED)
-            continue;
-        serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s has ended; its numbers are in the totals", dir->entries[i].name);
-        remove_entry(dir, i);
-        dir->retired++;
+    for (size_t i = dir->count; i-- > 0;)
+        if (dir->entries[i].state == STORE_ENDED)
+            forget(dir, i);
+}
+
+/* Whether anything happened in the directory. When it is another one than the one that is watched, it is looked at each time. */
+static bool take_events(struct store_dir *dir)
+{
+    alignas(struct inotify_event) char events[4096];
+    bool changed = dir->inotify < 0, gone = false;
+    for (ssize_t size; dir->inotify >= 0 && (size = read(dir->inotify, events, sizeof events)) > 0; changed = true) {
+        const struct inotify_event *event;
+        for (ssize_t at = 0; at < size; at += (ssize_t)(sizeof *event + event->len)) {
+            event = (const void *)(events + at);
+            gone = gone || event->mask & (IN_IGNORED | IN_MOVE_SELF);
+        }
     }
+    if (gone) {
+        close(dir->inotify);
+        dir->inotify = -1;
+    }
+    return changed;
 }
 
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
 {
-    char events[4096];
-    bool changed = dir->inotify < 0;
-    while (dir->inotify >= 0 && read(dir->inotify, events, sizeof events) > 0)
-        changed = true;
+    bool changed = take_events(dir);
     if (changed || dir->count == 0)
         scan(dir);
     retire(dir, now_ns);
@@ -344,7 +400,7 @@ enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot
     for (size_t i = 0; i < dir->count && status != KVTEL_E_NOMEM; i++) {
         struct kvtel_error error = { 0 };
         struct store_entry *entry = &dir->entries[i];
-        if (entry->state == STORE_REFUSED)
+        if (entry->state >= STORE_RETIRED)
             continue;
         status = kvtel_snapshot_add_reader(snapshot, entry->reader, &error);
         if (status != KVTEL_OK && status != KVTEL_E_MISMATCH && status != KVTEL_E_NOMEM)

@@ -12,14 +12,20 @@
 
 #include <kvtel/reader.h>
 
-enum store_state { STORE_LIVE, STORE_ENDED, STORE_REFUSED, STORE_STATES };
-/* "live", "ended", "refused". */
+enum store_state {
+    STORE_LIVE,
+    STORE_ENDED,
+    STORE_RETIRED, /* it is in the totals; the file is still there because it cannot be removed */
+    STORE_REFUSED,
+    STORE_STATES
+};
+/* "live", "ended", "retired", "refused". */
 const char *store_state_name(enum store_state state);
 
 struct store_entry {
     char *name; /* of the file */
     enum store_state state;
-    struct kvtel_store_reader *reader; /* NULL when it was never read */
+    struct kvtel_store_reader *reader; /* NULL when it was never read, or is not any more */
     char reason[192];                  /* why it is refused */
     struct timespec changed;           /* the file, when it was refused: looked at again when that differs */
     bool seen;                         /* in the scan that runs */
