@@ -147,6 +147,8 @@ static void test_bad_lines(void **state)
         { "no engines", "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"x\"}}", "!", KVTEL_E_TYPE, 1, 1 },
         { "a model's name that is none", "{\"kvtel\": 1, \"model_name\": 3, \"kv_transfer_config\": {\"kv_connector\": \"x\"}}",
           "!", KVTEL_E_TYPE, 1, 14 },
+        { "a second header that is wrong", HEADER "\n" PAYLOAD "\n{\"kvtel\": 2}\n" PAYLOAD "\n" HEADER "\n" PAYLOAD "\n", "hp!!hp",
+          KVTEL_E_FORMAT, 3, 2 },
         { "malformed", HEADER "\n{\"engine\": 3, \"payload\": {]}}\n" PAYLOAD "\n", "h!p", KVTEL_E_SYNTAX, 2, 27 },
         { "cut off", HEADER "\n\n{\"engine\": 3, \"payload\"", "h!", KVTEL_E_TRUNCATED, 3, 24 },
         { "something behind", HEADER "\n" PAYLOAD " x\n" PAYLOAD "\n", "h!p", KVTEL_E_TRAILING, 2, 76 },
@@ -342,12 +344,53 @@ static void test_session(void **state)
     kvtel_store_close(store);
 }
 
+/* What cannot be in the interval's line is exported all the same, and no error. */
+static void test_session_beyond_the_log(void **state)
+{
+    (void)state;
+    enum { ENGINES = 4100 };
+#define OFFLOADING "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"OffloadingConnector\"}, \"engines\": ["
+    static const char older[] = "{\"engine\": 0, \"payload\": {\"CPU_to_GPU\": [{\"op_size\": 8, \"op_time\": 1}]}}\n";
+    static const char newer[] = "{\"engine\": 0, \"payload\": {\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\"}, "
+                                "\"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 5}}}}\n";
+    struct kvtel_buffer text = { 0 };
+    assert_int_equal(kvtel_buffer_append_text(&text, OFFLOADING "0"), KVTEL_OK);
+    for (int i = 1; i < ENGINES; i++)
+        assert_int_equal(kvtel_buffer_printf(&text, ", %d", i), KVTEL_OK);
+    assert_int_equal(kvtel_buffer_printf(&text, "]}\n%s%s", older, newer), KVTEL_OK);
+    for (int i = 1; i < ENGINES; i++)
+        assert_int_equal(kvtel_buffer_printf(&text, "{\"engine\": %d, \"payload\": {}}\n", i), KVTEL_OK);
+    struct source source = { .bytes = text.bytes, .size = text.size, .step = 10000 };
+    struct kvtel_recording *recording = kvtel_recording_open(read_source, &source);
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(NULL, NULL);
+    struct kvtel_metric_types types;
+    struct kvtel_session *session;
+    struct kvtel_record record;
+    assert_int_equal(kvtel_store_metric_types(store, &types), KVTEL_OK);
+    assert_int_equal(kvtel_recording_next(recording, &record, NULL), KVTEL_OK);
+    assert_int_equal(kvtel_session_create(&record, &types, KVTEL_LOG_DEFAULT, diagnostics, &session), KVTEL_OK);
+    while (kvtel_recording_next(recording, &record, NULL) == KVTEL_OK && record.kind != KVTEL_RECORD_END) {
+        const struct kvtel_stats *stats;
+        assert_int_equal(kvtel_session_observe(session, &record, &stats), KVTEL_OK);
+        assert_non_null(stats);
+    }
+    assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_WRONG_TYPE), 1);
+    assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_SERIES_LIMIT), ENGINES - 4096);
+    kvtel_session_destroy(session);
+    kvtel_recording_close(recording);
+    kvtel_diagnostics_destroy(diagnostics);
+    kvtel_store_close(store);
+    kvtel_buffer_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_recordings), cmocka_unit_test(test_bad_lines),     cmocka_unit_test(test_bad_objects),
-        cmocka_unit_test(test_nothing),         cmocka_unit_test(test_reading_fails), cmocka_unit_test(test_line_past_the_limit),
-        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_good_recordings), cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_bad_objects),     cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_reading_fails),   cmocka_unit_test(test_line_past_the_limit),
+        cmocka_unit_test(test_session),         cmocka_unit_test(test_session_beyond_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The summary of a replay. */
+#include "base/python.h"
 #include "cli/command.h"
 #include "cli/replay.h"
 #include "logging/summary.h"
@@ -101,6 +102,18 @@ enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct k
     return status == KVTEL_E_MISMATCH ? KVTEL_OK : status; /* older and newer payloads in one recording: the first kind is shown */
 }
 
+/* Names come from the recording: what is not printable is escaped, so that none reaches the terminal as a command. "?" without
+ * memory. */
+static void print_name(const char *name)
+{
+    struct kvtel_buffer buffer = { 0 };
+    if (kvtel_python_line(&buffer, name, strlen(name)) == KVTEL_OK)
+        fwrite(buffer.bytes, 1, buffer.size, stdout);
+    else
+        putchar('?');
+    kvtel_buffer_free(&buffer);
+}
+
 /* A number and its unit, three digits or more. */
 static const char *scaled(char *out, size_t size, double value, const char *const *units, double step)
 {
@@ -161,6 +174,21 @@ struct table {
     size_t count, capacity;
 };
 
+/* A name as print_name() has it, cut between two characters. */
+static enum kvtel_status cut_name(char out[CELL], const char *name)
+{
+    struct kvtel_buffer buffer = { 0 };
+    enum kvtel_status status = kvtel_python_line(&buffer, name, strlen(name));
+    size_t size = buffer.size;
+    if (size >= CELL)
+        for (size = CELL - 1; size > 0 && ((unsigned char)buffer.bytes[size] & 0xC0) == 0x80;)
+            size--;
+    if (status == KVTEL_OK)
+        snprintf(out, CELL, "%.*s", (int)size, buffer.bytes ? buffer.bytes : "");
+    kvtel_buffer_free(&buffer);
+    return status;
+}
+
 static enum kvtel_status add_row(struct table *table, const struct kvtel_flow_summary *flow, uint32_t engine, double interval)
 {
     if (table->count == table->capacity) {
@@ -174,7 +202,6 @@ static enum kvtel_status add_row(struct table *table, const struct kvtel_flow_su
     char(*cell)[CELL] = table->rows[table->count++];
     char text[CELL];
     snprintf(cell[0], CELL, "%" PRIu32, engine);
-    snprintf(cell[1], CELL, "%.*s", CELL - 1, flow->name);
     snprintf(cell[2], CELL, "%s", count_text(text, sizeof text, flow->has_transfers, flow->transfers));
     snprintf(cell[3], CELL, "%s", count_text(text, sizeof text, flow->has_failed, flow->failed));
     snprintf(cell[4], CELL, "%s", bytes_text(text, sizeof text, flow->has_bytes, flow->bytes));
@@ -184,7 +211,7 @@ static enum kvtel_status add_row(struct table *table, const struct kvtel_flow_su
     snprintf(cell[9], CELL, "%s", milliseconds(text, sizeof text, flow->post.known, flow->post.p90));
     snprintf(cell[10], CELL, "%s", rate_text(text, sizeof text, flow->rate));
     snprintf(cell[11], CELL, "%s", rate_text(text, sizeof text, interval > 0 ? flow->bytes / interval : 0));
-    return KVTEL_OK;
+    return cut_name(cell[1], flow->name);
 }
 
 static void print_table(const struct table *table)
@@ -216,9 +243,13 @@ static void print_failures(const struct kvtel_summary *summary, uint32_t engine)
     for (size_t i = 0; i < summary->failures.count; i++) {
         if (summary->failures.entries[i].count == 0)
             continue;
-        if (!any)
+        if (any)
+            putchar(',');
+        else
             printf("    engine %" PRIu32 " failures:", engine);
-        printf("%s %s %" PRIu64, any ? "," : "", summary->failures.entries[i].label, summary->failures.entries[i].count);
+        putchar(' ');
+        print_name(summary->failures.entries[i].label);
+        printf(" %" PRIu64, summary->failures.entries[i].count);
         any = true;
     }
     if (any)
@@ -232,7 +263,8 @@ static void print_others(const struct kvtel_summary *summary, uint32_t engine)
         const char *label = other->labels;
         printf("    engine %" PRIu32 " %s", engine, other->name);
         for (uint32_t k = 0; k < other->label_count; k++) {
-            printf("%s%s", k == 0 ? "{" : ", ", label);
+            fputs(k == 0 ? "{" : ", ", stdout);
+            print_name(label);
             label += strlen(label) + 1;
         }
         printf("%s = %.6g\n", other->label_count > 0 ? "}" : "", other->value);
@@ -299,9 +331,11 @@ static void print_title(const struct recording_totals *recording)
         payloads += recording->engines[e].payloads;
         ranks = recording->engines[e].ranks > ranks ? recording->engines[e].ranks : ranks;
     }
-    printf("%s\n  %s, model %s, %zu engine%s, ", recording->file, recording->connector_name,
-           *recording->model_name ? recording->model_name : "(no name)", recording->engine_count,
-           recording->engine_count == 1 ? "" : "s");
+    printf("%s\n  ", recording->file);
+    print_name(recording->connector_name);
+    fputs(", model ", stdout);
+    print_name(*recording->model_name ? recording->model_name : "(no name)");
+    printf(", %zu engine%s, ", recording->engine_count, recording->engine_count == 1 ? "" : "s");
     if (ranks > 0)
         printf("%" PRIu32 " ranks, ", ranks);
     printf("%" PRIu64 " payload%s", payloads, payloads == 1 ? "" : "s");

@@ -310,11 +310,13 @@ static enum kvtel_status read_object(struct kvtel_recording *recording, const st
 {
     if (value->kind != KVTEL_VALUE_MAP)
         return fail_at(record, error, KVTEL_E_TYPE, NULL, "an object of a recording is a map");
-    if (kvtel_value_get(value, "kvtel"))
+    if (kvtel_value_get(value, "kvtel")) {
+        recording->has_header = false; /* what follows a header that is wrong is not the one's before */
         return read_header(recording, value, record, error);
+    }
     if (!recording->has_header)
         return fail_at(record, error, KVTEL_E_UNKNOWN, NULL,
-                       "the first object must be a header: {\"kvtel\": 1, \"kv_transfer_config\": ...}");
+                       "a header must come first, and be right: {\"kvtel\": 1, \"kv_transfer_config\": ...}");
     const struct kvtel_value *log = kvtel_value_get(value, "log");
     if (log && log->kind == KVTEL_VALUE_BOOL && log->integer) {
         record->kind = KVTEL_RECORD_LOG;

@@ -167,8 +167,13 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
         .timestamp = record->timestamp,
     };
     status = kvtel_logging_observe(session->logging, session->stats, &observation);
-    if (status != KVTEL_OK)
+    if (status == KVTEL_E_NOMEM)
         return status;
+    if (status != KVTEL_OK)
+        kvtel_diagnostics_refuse(
+            session->diagnostics, status == KVTEL_E_LIMIT ? KVTEL_REFUSED_SERIES_LIMIT : KVTEL_REFUSED_WRONG_TYPE, 1, "log",
+            "a payload is not in the log: %s",
+            status == KVTEL_E_LIMIT ? "too many engines" : "payloads of older and of newer vLLM in one interval");
     kvtel_prom_observe(session->prom, session->stats, record->engine);
     *stats = session->stats;
     return KVTEL_OK;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kvtel replay as a program: arguments, exit codes, messages, streams, terminals, and memory that does not grow."""
 
+import json
 import os
 import pty
 import re
@@ -105,6 +106,17 @@ def test_malformed_line(run):
     assert code == 1
     assert len(errors.splitlines()) == 1
     assert ", 2 payloads\n" in out
+
+
+def test_names_are_no_commands_for_the_terminal(run):
+    header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "MooncakeStoreConnector"}, "model_name": "\x1b[2Jm\n", "engines": [0]}
+    row = {"duration_seconds": 1.0, "num_keys": 1, "num_bytes": 1, "status": "\x1b]0;s\x07", "num_failed_keys": 0}
+    payload = {"\x1b[31mget" + "\u00fc" * 20: [row]}
+    recording = "".join(json.dumps(line) + "\n" for line in (header, {"engine": 0, "payload": payload}))
+    code, out, errors = run("replay", "-", stdin=recording.encode())
+    assert (code, errors) == (0, "")
+    assert "model \\x1b[2Jm\\n, " in out and "\\x1b[31mget" in out and "\\x1b]0;s\\x07 1" in out
+    assert all(character.isprintable() or character == "\n" for character in out)
 
 
 def test_keep_going_counts_and_exports(run, tmp_path):
