@@ -16,7 +16,6 @@ enum {
     RECORD_VALUES = 64,    /* so few that a benchmark measures recording and not its own memory */
     RECORD_WINDOW = 50000, /* short enough that a busy machine leaves some alone */
     RECORD_WINDOWS = 201,
-    RECORD_TRIES = 4000,
     RECORD_THREADS = 16
 };
 
@@ -32,6 +31,8 @@ static inline int record_processors(void)
 {
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
+
+#define RECORD_ENOUGH_NS 3e9 /* a contended peer takes long */
 
 struct record_value {
     double seconds, post_seconds, bytes, descriptors;
@@ -70,6 +71,7 @@ struct record_run {
     int waited[RECORD_THREADS];
     int thread_at;
     double windows[RECORD_WINDOWS];
+    double until;
     int window_count, stop;
 };
 
@@ -104,7 +106,7 @@ static inline void *record_thread(void *argument)
     struct record_run *run = (struct record_run *)argument;
     int me = __atomic_fetch_add(&run->thread_at, 1, __ATOMIC_RELAXED);
     int file = open("/proc/thread-self/schedstat", O_RDONLY);
-    for (int i = 0; i < RECORD_TRIES && !run->stop; i++) {
+    while (!run->stop) {
         pthread_barrier_wait(&run->barrier);
         uint64_t waited = record_wait_ns(file);
         run->start[me] = bench_now_ns();
@@ -115,7 +117,7 @@ static inline void *record_thread(void *argument)
             double ns = record_window_ns(run);
             if (ns > 0)
                 run->windows[run->window_count++] = ns / RECORD_WINDOW;
-            run->stop = run->window_count == RECORD_WINDOWS;
+            run->stop = run->window_count == RECORD_WINDOWS || bench_now_ns() > run->until;
         }
         pthread_barrier_wait(&run->barrier);
     }
@@ -134,6 +136,7 @@ static inline double record_median_ns(void (*window)(void *context), void *conte
     run->window = window;
     run->context = context;
     run->threads = threads;
+    run->until = bench_now_ns() + RECORD_ENOUGH_NS;
     pthread_barrier_init(&run->barrier, NULL, (unsigned)threads);
     for (int i = 0; i < threads; i++)
         bench_require(pthread_create(&started[i], NULL, record_thread, run) == 0, "a thread");
