@@ -5,11 +5,13 @@
 #include "base/error.h"
 #include "store/reader.h"
 #include "store/lane.h"
+#include "store/relabel.h"
 #include "store/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +32,7 @@ struct kvtel_store_reader {
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* checked */
     uint32_t slot_count;
+    struct kvtel_relabel relabel; /* without a name: labels are as they are */
 };
 
 /* Exactly `size` bytes. */
@@ -114,6 +117,7 @@ void kvtel_store_reader_close(struct kvtel_store_reader *reader)
         (void)close(reader->fd);
     for (size_t i = 0; i < KVTEL_TABLES; i++)
         free(reader->tables[i]);
+    kvtel_relabel_free(&reader->relabel);
     free(reader);
 }
 
@@ -336,6 +340,12 @@ static enum kvtel_status read_lane(const void *context, uint32_t lane, uint64_t 
     return status;
 }
 
+void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value)
+{
+    reader->relabel.name = name;
+    (void)snprintf(reader->relabel.value, sizeof(reader->relabel.value), "%s", value);
+}
+
 enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error)
 {
     enum kvtel_status status = refresh(reader, error);
@@ -356,6 +366,8 @@ enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, str
         .read = read_lane,
         .context = reader,
     };
+    if (reader->relabel.name && kvtel_relabel_view(&reader->relabel, view) != KVTEL_OK)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     return KVTEL_OK;
 }
 

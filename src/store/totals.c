@@ -100,12 +100,12 @@ static enum kvtel_status name_included(struct kvtel_store *store, const char *co
     return status;
 }
 
-enum kvtel_status kvtel_totals_write(const char *dir, const char *name, const struct kvtel_snapshot *snapshot,
+enum kvtel_status kvtel_totals_write(const char *dir, const char *name, const char *kind, const struct kvtel_snapshot *snapshot,
                                      const char *const *included, size_t included_count, struct kvtel_error *error)
 {
     /* Address space only; there is one lane. */
     const struct kvtel_store_options options = {
-        .size = sizeof options, .max_series = 1u << 20, .max_lanes = 1, .lane_bytes = 1u << 30
+        .size = sizeof options, .connector = kind, .max_series = 1u << 20, .max_lanes = 1, .lane_bytes = 1u << 30
     };
     char path[PATH_SIZE], temporary[PATH_SIZE];
     struct kvtel_store *store;

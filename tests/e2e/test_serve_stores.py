@@ -10,11 +10,12 @@ import time
 
 import pytest
 
-from exporter import KVTEL, Exporter, Writer, samples, wait_for
+from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 BYTES = 'vllm:nixl_bytes_transferred_sum{engine="%d",model_name="m"}'
 BYTES_EACH = 262144
+DATA = ROOT / "tests" / "data"
 
 
 @pytest.fixture
@@ -203,6 +204,39 @@ def test_counters_rise_through_kills_of_all_sides(stores, tmp_path):
     assert expected_low <= found[COUNT % 0] <= expected_high
     assert found[BYTES % 0] == found[COUNT % 0] * BYTES_EACH
     exporter.end()
+
+
+def test_ranks_kept_apart(stores, tmp_path):
+    """Also in the totals, which from before the flag have no rank, and which are not added up again without it."""
+    def count(rank):
+        return COUNT.replace('"m"', f'"m",rank="{rank}"') % 0
+
+    Writer(stores, tmp_path / "book", 7).done().kill()
+    with Exporter(stores):
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+    options = ["--store.rank-label", "--web.enable-stats-receiver", "--log.interval=1s"]
+    with Exporter(stores, *options) as exporter:
+        writers = [Writer(stores, tmp_path / f"book{rank}", 100 + rank, rank=rank).done() for rank in range(3)]
+        wait_for(lambda: [exporter.samples().get(count(rank)) for rank in ["", 0, 1, 2]] == [7, 100, 101, 102], 3, "all ranks")
+        for writer in writers[:2]:
+            writer.kill()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "retiring")
+        Writer(stores, tmp_path / "book", 1000, rank=1).done().end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 3, 5, "retiring")
+        posted = (DATA / "golden" / "nixl_basic.jsonl").read_bytes()
+        exporter.text("/api/v1/stats", posted)
+        found = exporter.samples()
+        assert [found[count(rank)] for rank in [0, 1, 2]] == [100, 1101, 102]
+        assert any(',rank=""' in name and "xfer_time_seconds_count" in name for name in found)
+        wait_for(lambda: sum(int(ok) for line in exporter.log for ok in re.findall(r" ok=(\d+) ", line)) >= 1303, 5, "log lines")
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores, "--store.rank-label") as exporter:
+        found = exporter.samples()
+        assert [found[count(rank)] for rank in [0, 1, 2]] == [100, 1101, 102]
+    command = [KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and "keeps ranks apart" in done.stderr
+    writers[2].end()
 
 
 def test_a_thousand_stores(stores, tmp_path):

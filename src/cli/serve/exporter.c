@@ -7,6 +7,8 @@
 #include "cli/serve/summary_json.h"
 #include "exposition/text.h"
 #include "logging/snapshot_summary.h"
+#include "store/snapshot.h"
+#include "store/store.h"
 #include "store/totals.h"
 
 #include <kvtel/recorder.h>
@@ -40,7 +42,7 @@ static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error 
 {
     const struct kvtel_store_options options = {
         .size = sizeof options,
-        .connector = "kvtel serve",
+        .connector = STORE_OWN_CONNECTOR,
         .dir = exporter->options.store_dir,
         .warn = say_store,
         .warn_context = exporter,
@@ -71,6 +73,7 @@ void exporter_close(struct exporter *exporter)
     kvtel_diagnostics_destroy(exporter->diagnostics);
     kvtel_nixl_rings_destroy(exporter->rings);
     kvtel_store_close(exporter->own);
+    kvtel_relabel_free(&exporter->own_rank);
     store_dir_close(&exporter->stores);
     metric_set_close(&exporter->self);
     kvtel_snapshot_destroy(exporter->snapshot);
@@ -97,6 +100,13 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
     return wait;
 }
 
+static enum kvtel_status add_own(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+{
+    struct kvtel_view view = kvtel_store_view(exporter->own);
+    enum kvtel_status status = exporter->options.rank_label ? kvtel_relabel_view(&exporter->own_rank, &view) : KVTEL_OK;
+    return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
+}
+
 /* All sources at this moment. The lock is held. */
 static enum kvtel_status collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
 {
@@ -108,14 +118,15 @@ static enum kvtel_status collect(struct exporter *exporter, struct kvtel_snapsho
         status = store_dir_collect(&exporter->stores, snapshot);
     /* In a directory the own store is one of those. */
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
-        status = kvtel_snapshot_add(snapshot, exporter->own);
+        status = add_own(exporter, snapshot);
     return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
 }
 
 enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
                                 struct kvtel_error *error)
 {
-    *exporter = (struct exporter){ .options = *options, .log = log, .started_ns = kvtel_now_ns() };
+    *exporter =
+        (struct exporter){ .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns() };
     exporter->stores = (struct store_dir){ .lock = -1, .inotify = -1 };
     pthread_mutex_init(&exporter->lock, NULL);
     exporter->snapshot = kvtel_snapshot_create();
@@ -124,7 +135,7 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     if (!exporter->snapshot || !exporter->logged || !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     if (status == KVTEL_OK && options->store_dir)
-        status = store_dir_open(&exporter->stores, options->store_dir, log, error);
+        status = store_dir_open(&exporter->stores, options->store_dir, options->rank_label, log, error);
     if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
         status = open_own(exporter, error);
     if (status != KVTEL_OK) {

@@ -9,11 +9,13 @@
 #include "cli/serve/receiver.h"
 #include "cli/serve/store_dir.h"
 #include "nixl/rings.h"
+#include "store/relabel.h"
 
 #include <kvtel/logging.h>
 
 struct exporter_options {
     const char *store_dir; /* NULL: no stores */
+    bool rank_label;       /* keeps ranks of an engine apart */
     const char *nixl_dir;  /* NULL: no rings */
     bool nixl_agent_label;
     bool stats_receiver;
@@ -26,7 +28,8 @@ struct exporter {
     struct serve_log *log;
     pthread_mutex_t lock; /* of all that follows */
     struct store_dir stores;
-    struct kvtel_store *own; /* what rings and the receiver count; a file among the stores where there is a directory */
+    struct kvtel_store *own;       /* what rings and the receiver count; a file among the stores where there is a directory */
+    struct kvtel_relabel own_rank; /* of the own store when it is no file */
     struct kvtel_nixl_rings *rings;
     struct kvtel_diagnostics *diagnostics; /* of the receiver */
     struct receiver *receiver;

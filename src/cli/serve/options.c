@@ -17,6 +17,7 @@ static const char help[] =
     "sources\n"
     "  --store.dir=DIR              stores of native recorders and of the vLLM plugin; default: $KVTEL_STORE_DIR, else a\n"
     "                               directory of this user in shared memory\n"
+    "  --store.rank-label           keep ranks of one engine apart, by a label rank, in place of adding them up\n"
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR)\n"
     "  --nixl.agent-label           a label with the agent's name; agents of vLLM get a new name at each start\n"
     "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
@@ -47,6 +48,7 @@ static const char help[] =
 
 enum option_id {
     STORE_DIR = 256,
+    RANK_LABEL,
     NIXL_DIR,
     NIXL_AGENT,
     RECEIVER,
@@ -67,6 +69,7 @@ enum option_id {
 
 static const struct option table[] = {
     { "store.dir", required_argument, NULL, STORE_DIR },
+    { "store.rank-label", no_argument, NULL, RANK_LABEL },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
     { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
     { "web.enable-stats-receiver", no_argument, NULL, RECEIVER },
@@ -172,6 +175,9 @@ static int take_option(struct serve_options *options, int option)
     case STORE_DIR:
         options->exporter.store_dir = optarg;
         return *optarg ? -1 : command_usage("serve", "--store.dir is empty");
+    case RANK_LABEL:
+        options->exporter.rank_label = true;
+        return -1;
     case NIXL_DIR:
         options->exporter.nixl_dir = optarg;
         return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");

@@ -3,6 +3,7 @@
 #include "cli/serve/store_dir.h"
 
 #include "base/error.h"
+#include "store/reader.h"
 #include "store/totals.h"
 
 #include <dirent.h>
@@ -19,6 +20,8 @@
 #define TOTALS_NAME "totals.kvtel-retired"
 #define LOCK_NAME ".exporter.lock"
 #define STORE_SUFFIX ".kvtel"
+#define TOTALS_KIND "totals"
+#define TOTALS_BY_RANK "totals by rank"
 
 enum { PATH_SIZE = 4096 };
 static const uint64_t RETRY_NS = 10000000000u;
@@ -84,9 +87,25 @@ static enum kvtel_status open_totals(struct store_dir *dir, struct kvtel_error *
     enum kvtel_status status = kvtel_store_reader_open(path, &reader, &why);
     if (status != KVTEL_OK)
         return kvtel_fail(error, status, why.offset, "the totals of ended stores, %.100s: %.100s", path, why.message);
+    if (dir->by_rank)
+        kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, ""); /* to those from before there was one */
     kvtel_store_reader_close(dir->totals);
     dir->totals = reader;
     return KVTEL_OK;
+}
+
+/* What was kept apart is not added up afterwards: the label could as well be a writer's own. */
+static enum kvtel_status check_totals(const struct store_dir *dir, struct kvtel_error *error)
+{
+    struct kvtel_store_info info;
+    if (!dir->totals || dir->by_rank)
+        return KVTEL_OK;
+    kvtel_store_reader_info(dir->totals, &info);
+    if (strcmp(info.connector, TOTALS_BY_RANK) != 0)
+        return KVTEL_OK;
+    return kvtel_fail(error, KVTEL_E_MISMATCH, 0,
+                      "%.60s/" TOTALS_NAME " keeps ranks apart: give --store.rank-label, or move that file away and begin anew",
+                      dir->path);
 }
 
 static void free_entry(struct store_entry *entry)
@@ -138,6 +157,16 @@ static size_t find_entry(const struct store_dir *dir, const char *name, bool *fo
     return low;
 }
 
+static void add_rank_label(struct kvtel_store_reader *reader)
+{
+    struct kvtel_store_info info;
+    char rank[16] = "";
+    kvtel_store_reader_info(reader, &info);
+    if (strcmp(info.connector, STORE_OWN_CONNECTOR) != 0)
+        snprintf(rank, sizeof rank, "%u", (unsigned)info.rank);
+    kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, rank);
+}
+
 /* Opens the entry's file; refuses it when it is none that can be read. */
 static void open_entry(struct store_dir *dir, struct store_entry *entry)
 {
@@ -153,6 +182,8 @@ static void open_entry(struct store_dir *dir, struct store_entry *entry)
         return;
     }
     entry->state = STORE_LIVE;
+    if (dir->by_rank)
+        add_rank_label(entry->reader);
     serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", entry->name);
 }
 
@@ -222,9 +253,11 @@ static bool note_included(struct store_dir *dir)
     return true;
 }
 
-enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error)
+enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool by_rank, struct serve_log *log,
+                                 struct kvtel_error *error)
 {
-    *dir = (struct store_dir){ .path = strdup(path), .log = log, .lock = -1, .inotify = -1, .scratch = kvtel_snapshot_create() };
+    *dir = (struct store_dir){ .path = strdup(path), .by_rank = by_rank, .log = log, .lock = -1, .inotify = -1 };
+    dir->scratch = kvtel_snapshot_create();
     if (!dir->path || !dir->scratch) {
         store_dir_close(dir);
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
@@ -236,6 +269,8 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct
         status = take_lock(dir, error);
     if (status == KVTEL_OK)
         status = open_totals(dir, error);
+    if (status == KVTEL_OK)
+        status = check_totals(dir, error);
     if (status == KVTEL_OK && !note_included(dir))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     if (status != KVTEL_OK) {
@@ -318,7 +353,8 @@ static bool write_totals(struct store_dir *dir)
         status = kvtel_snapshot_add_reader(dir->scratch, dir->totals, &error);
     size_t count = status == KVTEL_OK ? add_ended(dir, names, &error) : 0;
     if (error.status == KVTEL_OK)
-        (void)kvtel_totals_write(dir->path, TOTALS_NAME, dir->scratch, names, count, &error);
+        (void)kvtel_totals_write(dir->path, TOTALS_NAME, dir->by_rank ? TOTALS_BY_RANK : TOTALS_KIND, dir->scratch, names, count,
+                                 &error);
     free(names);
     if (error.status == KVTEL_OK)
         (void)open_totals(dir, &error);

@@ -22,6 +22,11 @@ enum store_state {
 /* "live", "ended", "retired", "refused". */
 const char *store_state_name(enum store_state state);
 
+/* What the exporter's own store says that it is. It has no rank. */
+#define STORE_OWN_CONNECTOR "kvtel serve"
+/* The label that keeps ranks apart. */
+#define STORE_RANK_LABEL "rank"
+
 struct store_entry {
     char *name; /* of the file */
     enum store_state state;
@@ -40,6 +45,7 @@ struct store_dir {
     struct kvtel_snapshot *scratch;
     struct store_entry *entries; /* by name */
     size_t count, capacity;
+    bool by_rank;         /* ranks of an engine are kept apart, by a label */
     bool read_only;       /* not ours to write in: ended stores count from their files */
     uint64_t retired;     /* stores added to the totals since the start */
     uint64_t retry_after; /* CLOCK_MONOTONIC ns: when retiring failed, the next try */
@@ -47,7 +53,8 @@ struct store_dir {
 
 /* Makes the directory if it is not there, and takes it; one that may only be read is read.
  * @return KVTEL_OK; KVTEL_E_BUSY: another exporter has it; KVTEL_E_IO, KVTEL_E_FORMAT, KVTEL_E_NOMEM: `error` says why */
-enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, struct serve_log *log, struct kvtel_error *error);
+enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool by_rank, struct serve_log *log,
+                                 struct kvtel_error *error);
 void store_dir_close(struct store_dir *dir);
 /* Looks for stores that came and went, and retires those whose writer has ended. Call it when `inotify` is readable and once a
  * second. */
