@@ -273,3 +273,18 @@ def test_interrupt(kvtel):
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == -signal.SIGINT
+
+
+def test_documented_examples(kvtel, tmp_path):
+    """What docs/recording-format.md shows is what happens."""
+    text = (DATA.parents[1] / "docs" / "recording-format.md").read_text()
+    blocks = dict.fromkeys(("json", "console"), ())
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        blocks[language] = (*blocks.get(language, ()), block)
+    (tmp_path / "my.jsonl").write_text(blocks["json"][0])
+    environment = os.environ | {"PATH": f"{kvtel.parent}:{os.environ['PATH']}"}
+    for block in blocks["console"]:
+        commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+        shown = [line for line in block.splitlines() if not line.startswith("$ ")]
+        done = subprocess.run(["sh", "-c", "\n".join(commands)], cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        assert done.stdout.decode().splitlines() == shown
