@@ -311,6 +311,21 @@ static void rings_cool_and_warm(void **state)
     agent_end(&agent);
 }
 
+/* Between two scans. */
+static void new_files_are_soon_noticed(void **state)
+{
+    struct fixture *f = *state;
+    struct agent agent;
+    make_rings(f, false, NULL);
+    run(f, 10 * SECOND);
+    usleep(20000); /* the file system's clock goes in steps */
+    assert_true(agent_start(&agent, path_of(f, "agent"), 64));
+    agent_transfer(&agent, true, 1000, 4096);
+    run(f, SECOND / 4);
+    assert_true(value_of(f, "nixl_requests", "rx") == 1);
+    agent_end(&agent);
+}
+
 static void more_rings_than_stay_open(void **state)
 {
     struct fixture *f = *state;
@@ -400,11 +415,17 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(equals_the_server),         TEST(all_kinds_of_events),
-        TEST(what_is_in_the_folder),     TEST(later_versions_are_left_alone),
-        TEST(restarts_and_replacements), TEST(rings_cool_and_warm),
-        TEST(more_rings_than_stay_open), TEST(full_and_contended),
-        TEST(series_of_agents),          TEST(no_memory),
+        TEST(equals_the_server),
+        TEST(all_kinds_of_events),
+        TEST(what_is_in_the_folder),
+        TEST(later_versions_are_left_alone),
+        TEST(restarts_and_replacements),
+        TEST(rings_cool_and_warm),
+        TEST(new_files_are_soon_noticed),
+        TEST(more_rings_than_stay_open),
+        TEST(full_and_contended),
+        TEST(series_of_agents),
+        TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

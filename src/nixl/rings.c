@@ -24,7 +24,8 @@ static const uint64_t SECOND = 1000000000;
 static const uint64_t WARM_NS = 300 * UINT64_C(1000000000);
 static const uint64_t SAY_NS = 10 * UINT64_C(1000000000);
 static const uint64_t DEFAULT_INTERVAL_NS = 50000000; /* half of what NIXL waits between two writes to its ring */
-static const uint64_t SCAN_SHARE = 100;               /* of its time at most one part is spent on listing the folder */
+static const uint64_t CHECK_NS = 200000000;
+static const uint64_t SCAN_SHARE = 100; /* of its time at most one part is spent on listing the folder */
 
 struct entry {
     char *name;
@@ -50,7 +51,9 @@ struct kvtel_nixl_rings {
     size_t warm_count;
     size_t foreign, over_limit; /* files that the last scan found and left alone */
     double memory;              /* registered now, of agents without series of their own */
-    uint64_t scan_ns;           /* of the next scan */
+    uint64_t scan_ns;           /* of the next scan, if nothing changes before */
+    uint64_t check_ns;          /* of the next look whether something has */
+    struct timespec changed;    /* the folder, as of the last scan */
     bool readable, said;        /* the folder */
     bool states_changed;
 };
@@ -351,6 +354,9 @@ static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
     int folder = open(rings->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = folder < 0 ? errno : 0;
     bool gone = error == ENOENT || error == ENOTDIR;
+    struct stat state;
+    if (folder >= 0 && fstat(folder, &state) == 0)
+        rings->changed = state.st_mtim;
     if (folder >= 0 || gone) {
         char path[PATH_MAX];
         rings->foreign = rings->over_limit = 0;
@@ -368,6 +374,18 @@ static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
     rings->readable = folder >= 0;
     uint64_t pause_ns = SCAN_SHARE * (clock_ns(CLOCK_MONOTONIC) - started_ns);
     rings->scan_ns = now_ns + (pause_ns > SECOND ? pause_ns : SECOND);
+    rings->check_ns = now_ns + (pause_ns > CHECK_NS ? pause_ns : CHECK_NS);
+}
+
+/* A new file is soon full when its agent is busy, so that it is worth a look between two scans whether there is one. */
+static bool has_changed(struct kvtel_nixl_rings *rings, uint64_t now_ns)
+{
+    struct stat folder;
+    if (now_ns < rings->check_ns)
+        return false;
+    rings->check_ns = now_ns + CHECK_NS;
+    return stat(rings->folder, &folder) == 0 &&
+           (folder.st_mtim.tv_sec != rings->changed.tv_sec || folder.st_mtim.tv_nsec != rings->changed.tv_nsec);
 }
 
 static void publish_states(struct kvtel_nixl_rings *rings)
@@ -392,11 +410,11 @@ uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns)
         visit(rings, entry, now_ns);
         schedule(rings, entry, now_ns);
     }
-    if (now_ns >= rings->scan_ns)
+    if (now_ns >= rings->scan_ns || has_changed(rings, now_ns))
         scan(rings, now_ns);
     if (rings->states_changed)
         publish_states(rings);
-    uint64_t next_ns = rings->scan_ns;
+    uint64_t next_ns = rings->scan_ns < rings->check_ns ? rings->scan_ns : rings->check_ns;
     for (size_t i = 0; i < rings->warm_count; i++)
         next_ns = rings->warm[i]->due_ns < next_ns ? rings->warm[i]->due_ns : next_ns;
     return next_ns > now_ns ? next_ns - now_ns : 0;

@@ -31,7 +31,7 @@ enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options 
 /* NULL is fine. Takes nothing more from the rings. */
 void kvtel_nixl_rings_destroy(struct kvtel_nixl_rings *rings);
 
-/* Looks at the rings that are due, and once a second at the folder. Never blocks.
+/* Looks at the rings that are due, and at the folder: once a second, and soon after a file has come or gone. Never blocks.
  * @param now_ns CLOCK_MONOTONIC
  * @return ns until it wants to be called again */
 uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns);
