@@ -96,8 +96,12 @@ enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct k
         engine->ranks = (uint32_t)record->payload_count;
     if (!stats)
         return KVTEL_OK;
-    if (!engine->stats && !(engine->stats = kvtel_stats_create(kvtel_stats_connector(stats), NULL)))
-        return KVTEL_E_NOMEM;
+    if (!engine->stats) {
+        engine->stats = kvtel_stats_create(kvtel_stats_connector(stats), NULL);
+        if (!engine->stats)
+            return KVTEL_E_NOMEM;
+        kvtel_stats_set_sample_limit(engine->stats, KVTEL_SAMPLE_LIMIT / recording->engine_count); /* one cap for all together */
+    }
     enum kvtel_status status = kvtel_stats_aggregate(engine->stats, stats);
     return status == KVTEL_E_MISMATCH ? KVTEL_OK : status; /* older and newer payloads in one recording: the first kind is shown */
 }

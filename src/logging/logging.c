@@ -89,6 +89,9 @@ static enum kvtel_status find_accumulator(struct kvtel_logging *logging, uint32_
         memmove(&grown[at + 1], &grown[at], (logging->count - at) * sizeof(*grown));
         grown[at] = (struct accumulator){ .engine = engine, .stats = stats };
         logging->count++;
+        /* One cap for all engines together. */
+        for (size_t i = 0; i < logging->count; i++)
+            kvtel_stats_set_sample_limit(logging->accumulators[i].stats, KVTEL_SAMPLE_LIMIT / logging->count);
     }
     *found = &logging->accumulators[at];
     return KVTEL_OK;

@@ -196,8 +196,8 @@ def test_closed_pipe(kvtel):
 
 
 def large_recording(megabytes):
-    """Pieces of a recording; each holds many payloads of a few transfers."""
-    yield HEADER.replace("[0]", "[0, 1]").encode()
+    """Pieces of a recording; each holds many payloads of a few transfers, from 64 engines."""
+    yield HEADER.replace("[0]", str(list(range(64)))).encode()
     numbers = {
         "transfer_duration": "0.003125, 0.00625, 0.0125, 0.025",
         "post_duration": "0.0001, 0.0002, 0.0003, 0.0004",
@@ -205,7 +205,7 @@ def large_recording(megabytes):
         "num_descriptors": "1, 2, 4, 8",
     }
     payload = ", ".join(f'"{key}": [{", ".join([value] * 16)}]' for key, value in numbers.items())
-    piece = "".join(f'{{"engine": {i % 2}, "payload": {{{payload}}}, "ts": {i}}}\n' for i in range(1, 200)).encode()
+    piece = "".join(f'{{"engine": {i % 64}, "payload": {{{payload}}}, "ts": {i}}}\n' for i in range(1, 193)).encode()
     for _ in range(megabytes * 1_000_000 // len(piece) + 1):
         yield piece
 
