@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -131,6 +132,76 @@ def test_pages_and_readiness(stores):
         assert {"process_cpu_seconds", "process_resident_memory_bytes", "kvtel_build_info"} <= {family.name for family in families}
         checked = subprocess.run(["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=20)
         assert checked.returncode == 0, checked.stderr
+
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "*/*",
+        "text/html,application/xhtml+xml",
+        f"{OPENMETRICS},application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",  # 2.42
+        f"{PROTOBUF},{OPENMETRICS};q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        f"{OPENMETRICS};escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
+        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",  # 3.4
+        f"{PROTOBUF};q=0.6,{OPENMETRICS};escaping=allow-utf-8;q=0.5,*/*;q=0.1",
+    ],
+)
+def test_what_scrapers_ask_for_gets_the_text_format(stores, accept):
+    with Exporter(stores) as exporter:
+        for method in ["GET", "HEAD"]:
+            request = urllib.request.Request(exporter.url(), headers={"Accept": accept, "Accept-Encoding": "gzip"} if accept else {}, method=method)
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+                assert int(answer.headers["Content-Length"]) > 0 and answer.headers["Vary"] == "Accept-Encoding"
+                body = answer.read()
+            if method == "HEAD":
+                assert body == b""
+            else:
+                assert b"kvtel_build_info{" in (gzip.decompress(body) if accept else body)
+
+
+def test_200_clients_at_once(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 30).done()
+    with Exporter(stores, "--web.max-requests=0") as exporter:
+        barrier, found = threading.Barrier(200), []
+
+        def scrape():
+            barrier.wait()
+            found.append(exporter.samples()[COUNT])
+
+        threads = [threading.Thread(target=scrape) for _ in range(200)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [30] * 200
+    writer.end()
+
+
+def test_a_client_that_reads_a_byte_a_second_holds_nobody_up(stores):
+    """Its answer is larger than what the kernel keeps for it."""
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        exporter.text("/api/v1/stats", lines(header(engines=list(range(2000))), *(payload() | {"engine": i} for i in range(2000))))
+        slow = []
+        for _ in range(30):
+            client = socket.create_connection(("127.0.0.1", exporter.port))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            slow.append(client)
+        for _ in range(3):
+            assert all(client.recv(1) for client in slow)
+            began = time.monotonic()
+            assert exporter.samples()[COUNT] == 1
+            assert time.monotonic() - began < 5
+            time.sleep(1)
+        for client in slow:
+            client.close()
+        assert exporter.end() < 1
 
 
 def test_sigterm_ends_it_within_a_second_with_a_last_line(stores, tmp_path):

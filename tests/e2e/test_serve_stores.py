@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores in a directory, their writers' ends, and the exporter's own: nothing counted is lost or counted twice."""
 
+import json
 import random
 import re
 import shutil
@@ -158,6 +159,69 @@ def test_what_is_no_store_is_refused_and_the_rest_goes_on(stores, tmp_path):
         wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 3, 3, "three refused")
         assert any("junk.kvtel" in line and "not a store" in line for line in exporter.log)
         writer.end()
+
+
+def test_a_store_of_another_version_is_refused(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 100).done()
+    content = bytearray(writer.path.read_bytes())
+    writer.end()
+    content[16:20] = (9).to_bytes(4, "little")
+    (stores / "1-newer.kvtel").write_bytes(content)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 1, 3, "a refused store")
+        assert exporter.samples()[COUNT % 0] == 100
+        assert any("1-newer.kvtel" in line and "layout version 9, this program knows version 1" in line for line in exporter.log)
+    assert store_files(stores) == ["1-newer.kvtel"]
+    totals = next(stores.glob("totals.*"))
+    totals.write_bytes(content)
+    command = [KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and totals.name in done.stderr and "layout version 9" in done.stderr
+
+
+def test_stores_whose_bytes_are_changed_at_random(stores, tmp_path):
+    """Each is read or refused; none harms the others."""
+    draw = random.Random(7)
+    writer = Writer(stores, tmp_path / "book", 100).done()
+    content = writer.path.read_bytes()
+    interesting = [at for at in range(0, len(content), 8) if content[at : at + 8] != bytes(8)]
+    with Exporter(stores) as exporter:
+        for i in range(100):
+            changed = bytearray(content)
+            for _ in range(draw.randint(1, 4)):
+                at = draw.choice(interesting[:400] if draw.random() < 0.8 else interesting)
+                changed[at : at + 8] = draw.choice([draw.randbytes(8), b"\xff" * 8, bytes(8), bytes([0xFF] * 4 + [0] * 4)])
+            if draw.random() < 0.2:
+                del changed[draw.randrange(len(changed)) :]
+            (tmp_path / "changed").write_bytes(changed)
+            (tmp_path / "changed").rename(stores / f"{i}-changed.kvtel")
+            if i % 20 == 0:
+                exporter.text()
+                exporter.text("/api/v1/summary")
+        writer.end()
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="ended"}'] == 0, 20, "retiring")
+        assert exporter.samples()['kvtel_stores{state="refused"}'] > 0
+        assert exporter.end() < 5 and exporter.process.returncode == 0
+
+
+def test_many_label_sets_are_retired(stores):
+    """Posted, so in the exporter's own store, which the next one finds left behind."""
+    each = 1500
+    columns = {"transfer_duration": [0.1], "post_duration": [0.01], "bytes_transferred": [1], "num_descriptors": [1]}
+    for first in range(0, 3 * each, each):
+        engines = list(range(first, first + each))
+        header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": engines}
+        recording = "\n".join(map(json.dumps, [header] + [{"engine": i, "payload": columns} for i in engines])).encode()
+        with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+            wait_for(lambda: len(store_files(stores)) == 1, 20, "only its own store")
+            exporter.text("/api/v1/stats", recording)
+            found = exporter.samples()
+            assert {found[COUNT % i] for i in range(first + each)} == {1}
+            exporter.end(signal.SIGKILL)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        found = exporter.samples()
+        assert {found[COUNT % i] for i in range(3 * each)} == {1}
 
 
 def test_a_file_that_is_still_being_copied_is_taken_when_it_is_whole(stores, tmp_path):
