@@ -93,7 +93,7 @@ struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *given)
     if (kvtel_store_make(&options, -1, &store) != KVTEL_OK)
         return NULL;
     (void)snprintf(message, sizeof(message), "no store can be made in %s (%s): what is recorded stays inside this process", dir,
-                   strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error");
+                   strerror(error));
     kvtel_store_warn(store, KVTEL_WARN_HEAP, message);
     return store;
 }

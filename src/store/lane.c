@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 #include <time.h>
-#ifdef __SSE2__
+#ifdef __x86_64__
 #include <emmintrin.h>
 #endif
 
@@ -161,7 +161,7 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
 
 /* Finds the bins of `count` values, a multiple of 4, that stand `stride` words apart, and returns their sum: NaN if one of them is.
  */
-#ifdef __SSE2__
+#ifdef __x86_64__
 struct finder {
     const uint64_t *keys;
     const uint16_t *grid;
@@ -214,7 +214,7 @@ static struct range range_of(const int16_t *found, uint32_t count)
 {
     struct range range = { INT16_MAX, 0 };
     uint32_t i = 0;
-#ifdef __SSE2__
+#ifdef __x86_64__
     __m128i lowest = _mm_set1_epi16(INT16_MAX), highest = _mm_setzero_si128();
     for (; i + 8 <= count; i += 8) {
         __m128i eight = _mm_loadu_si128((const __m128i *)(const void *)&found[i]);

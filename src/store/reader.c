@@ -94,7 +94,7 @@ enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_r
     struct stat status;
     enum kvtel_status result = KVTEL_OK;
     if (reader->fd < 0)
-        result = kvtel_fail(error, KVTEL_E_IO, 0, "cannot be opened: %s", strerrordesc_np(errno));
+        result = kvtel_fail(error, KVTEL_E_IO, 0, "cannot be opened: %s", strerror(errno));
     else if (fstat(reader->fd, &status) != 0 || !S_ISREG(status.st_mode))
         result = kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a file");
     if (result == KVTEL_OK) {
