@@ -98,7 +98,7 @@ static void run(struct fixture *f, uint64_t ns)
     uint64_t end_ns = f->now_ns + ns;
     for (;;) {
         uint64_t wait_ns = kvtel_nixl_rings_poll(f->rings, f->now_ns);
-        assert_in_range(wait_ns, 1, SECOND);
+        assert_in_range(wait_ns, 1, 20 * SECOND); /* a scan that took long is not soon repeated */
         if (f->now_ns + wait_ns > end_ns)
             break;
         f->now_ns += wait_ns;
@@ -339,7 +339,7 @@ static void more_rings_than_stay_open(void **state)
             agent_transfer(&agent, true, 1000, 4096);
             agent_end(&agent);
         }
-        run(f, 3 * SECOND);
+        run(f, 20 * SECOND);
         assert_true(value_of(f, "nixl_requests", "rx") == 300 * round);
         assert_true(rings_in(f, KVTEL_NIXL_READ) == 300);
     }

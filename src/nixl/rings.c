@@ -25,7 +25,7 @@ static const uint64_t WARM_NS = 300 * UINT64_C(1000000000);
 static const uint64_t SAY_NS = 10 * UINT64_C(1000000000);
 static const uint64_t DEFAULT_INTERVAL_NS = 50000000; /* half of what NIXL waits between two writes to its ring */
 static const uint64_t CHECK_NS = 200000000;
-static const uint64_t SCAN_SHARE = 100; /* of its time at most one part is spent on listing the folder */
+static const uint64_t SCAN_SHARE = 100; /* of a core at most one part is spent on listing the folder */
 
 struct entry {
     char *name;
@@ -349,7 +349,7 @@ static void drop_unseen(struct kvtel_nixl_rings *rings, uint64_t now_ns)
 
 static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
 {
-    uint64_t started_ns = clock_ns(CLOCK_MONOTONIC);
+    uint64_t used_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     size_t left_alone = rings->foreign + rings->over_limit;
     int folder = open(rings->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = folder < 0 ? errno : 0;
@@ -372,7 +372,7 @@ static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
                            error ? strerrordesc_np(error) : "");
     rings->said = true;
     rings->readable = folder >= 0;
-    uint64_t pause_ns = SCAN_SHARE * (clock_ns(CLOCK_MONOTONIC) - started_ns);
+    uint64_t pause_ns = SCAN_SHARE * (clock_ns(CLOCK_THREAD_CPUTIME_ID) - used_ns);
     rings->scan_ns = now_ns + (pause_ns > SECOND ? pause_ns : SECOND);
     rings->check_ns = now_ns + (pause_ns > CHECK_NS ? pause_ns : CHECK_NS);
 }
