@@ -89,8 +89,10 @@ static enum kvtel_status find_accumulator(struct kvtel_logging *logging, uint32_
         memmove(&grown[at + 1], &grown[at], (logging->count - at) * sizeof(*grown));
         grown[at] = (struct accumulator){ .engine = engine, .stats = stats };
         logging->count++;
-        /* One cap for all engines together. */
-        for (size_t i = 0; i < logging->count; i++)
+        /* One cap for all engines together; those before are cut each time that there are twice as many, which bounds them as well.
+         */
+        bool twice = (logging->count & (logging->count - 1)) == 0;
+        for (size_t i = twice ? 0 : at; i < (twice ? logging->count : at + 1); i++)
             kvtel_stats_set_sample_limit(logging->accumulators[i].stats, KVTEL_SAMPLE_LIMIT / logging->count);
     }
     *found = &logging->accumulators[at];
