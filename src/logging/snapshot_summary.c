@@ -356,6 +356,17 @@ static enum kvtel_status summarise_engine(const struct kvtel_interval *interval,
     return status == KVTEL_OK ? summarise_others(&source, summary) : status;
 }
 
+/* Models by name, engines by number. */
+static int compare_entries(const void *a, const void *b)
+{
+    const struct kvtel_engine_summary *one = a, *other = b;
+    int order = strcmp(one->model_name, other->model_name);
+    size_t length = strlen(one->engine), other_length = strlen(other->engine);
+    if (order == 0 && length != other_length)
+        return length < other_length ? -1 : 1;
+    return order != 0 ? order : strcmp(one->engine, other->engine);
+}
+
 static enum kvtel_status add_table(struct kvtel_snapshot_summary *made, const struct kvtel_connector *table,
                                    const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later, size_t limit)
 {
@@ -369,8 +380,10 @@ static enum kvtel_status add_table(struct kvtel_snapshot_summary *made, const st
     if (!entries)
         return KVTEL_E_NOMEM;
     made->entries = entries;
+    size_t first = made->count;
     for (uint32_t i = 0; made->count < count && status == KVTEL_OK; i++)
         status = summarise_engine(&interval, i, &entries[made->count++]);
+    qsort(entries + first, made->count - first, sizeof(*entries), compare_entries);
     return status;
 }
 

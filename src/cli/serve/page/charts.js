@@ -140,7 +140,7 @@ function style(figure, dataset) {
   Object.assign(dataset, {
     borderColor: ink, backgroundColor: ink, pointBackgroundColor: ink, borderWidth: isBar ? 0 : 1.4, pointRadius: lone, pointHoverRadius: 3,
     barPercentage: 1, categoryPercentage: figure.kind === "histogram" ? 0.86 : 1, minBarLength: figure.kind === "histogram" ? 2 : 0,
-    barThickness: figure.kind === "bars" ? 4 : undefined, borderJoinStyle: "round",
+    maxBarThickness: figure.kind === "bars" ? 6 : undefined, borderJoinStyle: "round",
   });
 }
 
@@ -182,7 +182,7 @@ export function showLines(figure, history, seconds, list) {
   if (list.length === 0) return;
   adopt(figure, list);
   figure.chart.options.scales.x.max = seconds;
-  figure.chart.options.scales.x.ticks.stepSize = seconds / 5;
+  figure.chart.options.scales.x.ticks.stepSize = seconds > 120 ? seconds / 5 : 30;
   list.forEach(({ values }, d) => {
     const { data } = figure.chart.data.datasets[d];
     let count = 0;

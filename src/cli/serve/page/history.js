@@ -145,6 +145,7 @@ export class History {
     this.times = new Float64Array(CAPACITY).fill(NaN);
     this.taken = 0;
     this.entries = new Map();
+    this.order = []; // keys, as the newest summary has them
     this.uptime = -1;
     this.now = NaN;
   }
@@ -157,13 +158,14 @@ export class History {
     this.times[slot] = this.now = summary.time;
     this.uptime = summary.uptime_seconds;
     for (const entry of this.entries.values()) entry.miss(slot);
-    const present = new Set();
+    this.order = [];
     for (const raw of summary.connectors) {
       const key = JSON.stringify([raw.connector, raw.model_name, raw.engine]);
-      present.add(key);
+      this.order.push(key);
       if (!this.entries.has(key)) this.entries.set(key, new Entry(key, raw));
       this.entries.get(key).take(raw, slot, seconds, summary.time);
     }
+    const present = new Set(this.order);
     for (const key of [...this.entries.keys()]) if (!present.has(key)) this.entries.delete(key);
     this.taken++;
   }

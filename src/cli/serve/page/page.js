@@ -163,18 +163,23 @@ function showEngines() {
   const table = at("engines"), filter = at("filter").value.trim().toLowerCase();
   for (const [key, row] of rows)
     if (!history.entries.has(key)) { row.body.remove(); rows.delete(key); }
+  const held = [...rows.keys()].find((key) => rows.get(key).button === document.activeElement);
+  let made = false;
   for (const [key, entry] of history.entries) {
     let row = rows.get(key);
     if (!row || row.where !== place(entry) || (row.flows.size !== entry.flows.size && entry.flows.size > 0)) {
-      const made = makeBody(entry);
-      if (row) row.body.replaceWith(made.body);
-      else table.append(made.body);
-      rows.set(key, row = made);
+      if (row) row.body.remove();
+      rows.set(key, row = makeBody(entry));
+      made = true;
     }
     row.body.hidden = filter !== "" && !row.text.includes(filter);
     row.body.classList.toggle("chosen", key === chosen);
     row.button.setAttribute("aria-pressed", String(key === chosen));
     if (!row.body.hidden) fillBody(entry, row);
+  }
+  if (made) {
+    for (const key of history.order) table.append(rows.get(key).body);
+    if (held) rows.get(held)?.button.focus({ preventScroll: true });
   }
   setText(at("model"), models().length === 1 ? models()[0] : "");
   at("filter-box").hidden = history.entries.size < FILTER_FROM;
@@ -191,11 +196,11 @@ function choose(key, byHand) {
   }
 }
 
-// The one that the address names, else the busiest.
+// The one that the address names, else the busiest; rather one whose times are known.
 function chooseFirst() {
   const wanted = decodeURIComponent(location.hash.slice(1));
   if (history.entries.has(chosen)) return;
-  const total = (entry) => [...entry.flows.values()].reduce((sum, { was }) => sum + (was.transfers || 0), 0);
+  const total = (entry) => [...entry.flows.values()].reduce((sum, { was }) => sum + (was.transfers || 0) * (was.time.count > 0 ? 1e6 : 1), 0);
   const busiest = [...history.entries.values()].sort((a, b) => total(b) - total(a))[0];
   choose(history.entries.has(wanted) ? wanted : busiest ? busiest.key : null, false);
 }
