@@ -155,6 +155,27 @@ static void children_nest_as_deep_as_values(void **state)
     }
 }
 
+static void no_more_than_a_thousand_children(void **state)
+{
+    (void)state;
+    for (int count = 1000; count <= 1001; count++) {
+        struct kvtel_buffer text = { 0 };
+        struct kvtel_transfer_config *config = NULL;
+        struct kvtel_error error = { 0 };
+        assert_int_equal(kvtel_buffer_append_text(&text, "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\":\n"
+                                                         "{\"connectors\": [{\"kv_connector\": \"A\"}"),
+                         KVTEL_OK);
+        for (int i = 1; i < count; i++)
+            assert_int_equal(kvtel_buffer_append_text(&text, ", {\"kv_connector\": \"B\"}"), KVTEL_OK);
+        assert_int_equal(kvtel_buffer_append_text(&text, "]}}"), KVTEL_OK);
+        enum kvtel_status status = kvtel_transfer_config_parse(KVTEL_JSON, text.bytes, text.size, &config, &error);
+        assert_int_equal(status, count == 1000 ? KVTEL_OK : KVTEL_E_LIMIT);
+        assert_true(status == KVTEL_OK || (error.line == 3 && error.column == 2));
+        kvtel_transfer_config_destroy(config);
+        kvtel_buffer_free(&text);
+    }
+}
+
 static void by_name(void **state)
 {
     (void)state;
@@ -196,6 +217,7 @@ int main(void)
         cmocka_unit_test(both_formats),
         cmocka_unit_test(bad_configurations_have_a_place),
         cmocka_unit_test(children_nest_as_deep_as_values),
+        cmocka_unit_test(no_more_than_a_thousand_children),
         cmocka_unit_test(by_name),
         cmocka_unit_test(without_memory),
     };

@@ -17,7 +17,8 @@ struct kvtel_transfer_config;
 /** Parses `{"kv_connector": ..., "kv_connector_extra_config": {...}, ...}`; keys that kvtel does not use are ignored.
  * @param config out, owned: kvtel_transfer_config_destroy()
  * @param error  may be NULL
- * @return KVTEL_OK, KVTEL_E_SYNTAX, KVTEL_E_TYPE (no kv_connector string, children not a list), KVTEL_E_DEPTH, KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_SYNTAX, KVTEL_E_TYPE (no kv_connector string, children not a list), KVTEL_E_DEPTH, KVTEL_E_LIMIT (more
+ * than 1,000 children), KVTEL_E_NOMEM. Any thread. */
 KVTEL_API enum kvtel_status kvtel_transfer_config_parse(enum kvtel_format format, const void *bytes, size_t size,
                                                         struct kvtel_transfer_config **config, struct kvtel_error *error);
 /** A configuration that says a connector's name and nothing else. @return owned, or NULL without memory. */

@@ -41,9 +41,10 @@ static void print_place(const struct check *check, const struct kvtel_error *err
 static uint32_t column_of(const struct kvtel_record *record, const char *subject)
 {
     size_t size = strlen(subject);
-    for (const char *at = record->text; (at = memmem(at, record->size - (size_t)(at - record->text), subject, size)); at++)
-        if (size > 0 && at > record->text && at[-1] == '"' && at + size < record->text + record->size && at[size] == '"')
-            return (uint32_t)(at - record->text);
+    const char *at = record->text, *end = record->text + record->size;
+    for (; size > 0 && (at = memchr(at, '"', (size_t)(end - at))); at++)
+        if ((size_t)(end - at) > size + 1 && at[size + 1] == '"' && memcmp(at + 1, subject, size) == 0)
+            return (uint32_t)(at - record->text) + 1;
     return 1;
 }
 

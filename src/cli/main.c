@@ -2,8 +2,10 @@
 /* kvtel: finds the command and runs it. */
 #include "cli/command.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command {
     const char *name;
@@ -27,9 +29,19 @@ static void print_usage(FILE *out)
           out);
 }
 
+/* A standard stream that the caller closed would give its number to the next file opened, and that file would get the messages.
+ * Opened the wrong way round, its use still fails. */
+static void hold_standard_streams(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++)
+        if (fcntl(file, F_GETFD) < 0)
+            (void)open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    hold_standard_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a message */
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);

@@ -173,10 +173,12 @@ static bool after_error(struct replay *replay, const struct input *input, const 
 {
     print_error(input, error);
     replay->failed = true;
+    if (error->status == KVTEL_E_NOMEM || error->status == KVTEL_E_IO)
+        return false;
     kvtel_diagnostics_refuse(replay->diagnostics, KVTEL_REFUSED_MALFORMED, 1, "", "objects that are malformed were left out");
     if (!replay->keep_going)
         fputs("kvtel: stopped here; --keep-going goes on with the next line\n", stderr);
-    return replay->keep_going && error->status != KVTEL_E_NOMEM && error->status != KVTEL_E_IO;
+    return replay->keep_going;
 }
 
 static void replay_file(struct replay *replay, const char *path)

@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "base/transfer_config.h"
 
+/* More children of one MultiConnector than any configuration has; looking for one by name stays cheap. */
+enum { CHILD_LIMIT = 1000 };
+
 static void push(struct kvtel_value_path *path, struct kvtel_value_step step)
 {
     path->steps[path->depth++] = step;
@@ -75,10 +78,12 @@ static enum kvtel_status read_tiers(struct kvtel_transfer_config *config, const 
 static enum kvtel_status read_children(struct kvtel_transfer_config *config, const struct kvtel_value *children,
                                        struct kvtel_value_path *path, struct kvtel_error *error)
 {
+    push(path, (struct kvtel_value_step){ .key = "connectors" });
+    if (children->size > CHILD_LIMIT)
+        return kvtel_fail(error, KVTEL_E_LIMIT, 0, "connectors has more than %d entries", CHILD_LIMIT);
     config->children = calloc((size_t)children->size + 1, sizeof(*config->children));
     if (!config->children)
         return no_memory(error);
-    push(path, (struct kvtel_value_step){ .key = "connectors" });
     for (size_t i = 0; i < children->size; i++) {
         push(path, (struct kvtel_value_step){ .index = i });
         enum kvtel_status status = kvtel_transfer_config_from_value(&children->items[i], path, &config->children[i], error);
