@@ -150,3 +150,7 @@ class Recorder:
     def record_transfers(
         self, duration_ns: _Column, post_ns: _Column = None, bytes: _Column = None, descriptors: _Column = None
     ) -> int: ...
+
+class SchedulerStatsRecorder:
+    prom: Optional[Prom]
+    def record(self, scheduler_stats: Any, iteration_stats: Any = None, mm_cache_stats: Any = None, engine_idx: int = 0) -> None: ...

@@ -33,7 +33,7 @@ def _store_of(pid, model_name, connector):
     return _kvtel.Store.open(model_name=model_name, connector=connector)
 
 
-class StatLogger(StatLoggerBase):
+class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
     """Records the KV connector stats of one engine (in data parallel: of any) into the process' store.
 
     Nothing is raised into the engine: what goes wrong is counted in `errors` ({exception's name: count}) and said once.
@@ -41,11 +41,10 @@ class StatLogger(StatLoggerBase):
 
     def __init__(self, vllm_config, engine_index=0):
         self.errors = {}
+        self.store = None
         self._warned_of = 0
         self._vllm_config = vllm_config
-        self.store = None
         self._proms = {}
-        self._observe = _ignore
         try:
             self._start(engine_index)
         except Exception as error:
@@ -55,13 +54,10 @@ class StatLogger(StatLoggerBase):
         config = getattr(self._vllm_config, "kv_transfer_config", None)
         if config_of(config)[0] is None:
             return  # no connector: nothing will come
-        model = self._vllm_config.model_config
-        self._model_name = getattr(model, "served_model_name", None) or model.model
-        if not isinstance(self._model_name, str):
-            self._model_name = self._model_name[0]
+        name = self._vllm_config.model_config.served_model_name
+        self._model_name = name if isinstance(name, str) else name[0]
         self.store = _store_of(os.getpid(), self._model_name, config.kv_connector)
-        self._engine_index = engine_index
-        self._observe = self._prom_of(engine_index).observe
+        self.prom = self._prom_of(engine_index)
 
     def _prom_of(self, engine):
         if engine not in self._proms:
@@ -69,22 +65,12 @@ class StatLogger(StatLoggerBase):
             self._proms[engine] = _kvtel.Prom(self._vllm_config, LABELNAMES, labels, self.store)
         return self._proms[engine]
 
-    def record(self, scheduler_stats=None, iteration_stats=None, mm_cache_stats=None, engine_idx=0):
-        if scheduler_stats is None:
-            return
+    def _not_recorded(self, error, stats, engine):
+        """What record() calls instead of raising."""
         try:
-            stats = scheduler_stats.kv_connector_stats
-            if stats:
-                self._observe(stats, engine_idx)
-        except UnknownEngineError:
-            self._record_other(stats, engine_idx)
-        except Exception as error:
-            self._failed(error)
-
-    def _record_other(self, stats, engine):
-        """An engine that this logger was not made for."""
-        try:
-            self._prom_of(engine).observe(stats, engine)
+            if not isinstance(error, UnknownEngineError):
+                raise error
+            self._prom_of(engine or 0).observe(stats, engine or 0)  # an engine that this logger was not made for
         except Exception as error:
             self._failed(error)
 
@@ -107,10 +93,6 @@ class StatLogger(StatLoggerBase):
     def log_engine_initialized(self):
         if self.store:
             _logger.info("KV connector stats go to %s", self.store.path or "a store inside this process: nobody can read it")
-
-
-def _ignore(stats, engine_idx):
-    """Where no connector is configured."""
 
 
 class Logging:

@@ -85,7 +85,7 @@ static PyObject *logging_observe(PyObject *object, PyObject *arguments, PyObject
                 self->warnings.diagnostics, is_known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
                 "%.64s: %s; nothing is logged", name, is_known ? "this connector has no stats" : "nobody knows this connector");
         }
-    } else if (kvtel_python_decode(self->payload, &self->keys, payload) < 0) {
+    } else if (kvtel_python_decode_passing(self->payload, &self->keys, payload) < 0) {
         kvtel_python_warnings_flush(&self->warnings);
         return NULL;
     } else {

@@ -39,58 +39,77 @@ static int find_field(struct kvtel_python_keys *keys, const struct kvtel_connect
     return field;
 }
 
-static bool fill_doubles(union kvtel_number *out, PyObject *list, Py_ssize_t count, double least)
+static bool fill_doubles(union kvtel_number *out, PyObject *list, PyObject *first, Py_ssize_t count, double least)
 {
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *item = PyList_GetItem(list, i);
-        double number = item && Py_TYPE(item) == &PyFloat_Type ? PyFloat_AsDouble(item) : NAN;
+    PyObject *item = first;
+    for (Py_ssize_t i = 0; item && Py_TYPE(item) == &PyFloat_Type; item = PyList_GetItem(list, i)) {
+        double number = PyFloat_AsDouble(item);
         if (!(number >= least && number <= DBL_MAX))
             return false;
-        out[i].number = number;
+        out[i++].number = number;
+        if (i == count)
+            return true;
     }
-    return true;
+    return false;
 }
 
-static bool fill_integers(union kvtel_number *out, PyObject *list, Py_ssize_t count, int64_t least)
+static bool fill_integers(union kvtel_number *out, PyObject *list, PyObject *first, Py_ssize_t count, int64_t least)
 {
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *item = PyList_GetItem(list, i);
-        int overflow = 1;
-        long long number = item && Py_TYPE(item) == &PyLong_Type ? PyLong_AsLongLongAndOverflow(item, &overflow) : 0;
+    PyObject *item = first;
+    for (Py_ssize_t i = 0; item && Py_TYPE(item) == &PyLong_Type; item = PyList_GetItem(list, i)) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(item, &overflow);
         if (overflow != 0 || number < least)
             return false;
-        out[i].integer = number;
+        out[i++].integer = number;
+        if (i == count)
+            return true;
     }
-    return true;
+    return false;
 }
 
 /* A list of numbers that are all usable and of one kind. */
 static bool fill_column(struct kvtel_column *column, PyObject *list, Py_ssize_t count, bool is_level)
 {
-    if (kvtel_column_reserve(column, (size_t)count, false) != KVTEL_OK)
+    if (column->capacity < (size_t)count && kvtel_column_reserve(column, (size_t)count, false) != KVTEL_OK)
         return false;
-    bool doubles = Py_TYPE(PyList_GetItem(list, 0)) == &PyFloat_Type;
+    PyObject *first = PyList_GetItem(list, 0);
+    bool doubles = Py_TYPE(first) == &PyFloat_Type;
     column->type = doubles ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS;
     column->count = (size_t)count;
-    return doubles ? fill_doubles(column->values, list, count, is_level ? -DBL_MAX : 0)
-                   : fill_integers(column->values, list, count, is_level ? INT64_MIN : 0);
+    return doubles ? fill_doubles(column->values, list, first, count, is_level ? -DBL_MAX : 0)
+                   : fill_integers(column->values, list, first, count, is_level ? INT64_MIN : 0);
 }
 
-/* Fills what is empty; false: there is something that needs a closer look. */
+/* Room that was kept, or that there is to keep, is as kvtel_column_clear() says. */
+static void empty_column(struct kvtel_column *column)
+{
+    if (column->count > 0 || column->summary)
+        kvtel_column_clear(column);
+    column->present = false;
+}
+
+/* Replaces the content; false: there is something that needs a closer look, and what the content holds is of no use. */
 static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys *keys, PyObject *payload)
 {
     const struct kvtel_field *fields = content->table->fields;
+    struct kvtel_group *group = &content->groups[0];
     Py_ssize_t at = 0, rows[4] = { 0 };
     PyObject *key, *list;
+    uint64_t seen = 0;
+    content->samples = 0;
+    content->summarised = false;
     for (size_t place = 0; PyDict_Next(payload, &at, &key, &list); place++) {
         if (place == sizeof keys->places / sizeof *keys->places)
             return false;
         int field = keys->places[place].key == key ? keys->places[place].field : find_field(keys, content->table, place, key);
         if (field < 0 || fields[field].kind == KVTEL_FIELD_TOTAL || Py_TYPE(list) != &PyList_Type)
             return false;
-        struct kvtel_column *column = &content->groups[0].columns[field];
+        struct kvtel_column *column = &group->columns[field];
         Py_ssize_t count = Py_SIZE(list);
+        empty_column(column);
         column->present = true;
+        seen |= UINT64_C(1) << field;
         if (count == 0)
             continue;
         unsigned row = fields[field].row;
@@ -101,23 +120,29 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
             return false;
         content->samples += (size_t)count;
     }
+    for (size_t i = 0; seen != (UINT64_C(1) << group->column_count) - 1 && i < group->column_count; i++)
+        if (!(seen >> i & 1))
+            empty_column(&group->columns[i]);
     return true;
 }
 
-/* As kvtel_stats_decode_value() of the same payload would; false: nothing was done. */
-static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
+/* As kvtel_stats_decode_value() of the same payload would; false: it is for that to do. The content is then as it was, unless it is
+ * `passing`: replaced by the next payload in any case. */
+static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload, bool passing)
 {
-    if (stats->connector->shape != KVTEL_SHAPE_COLUMNS || stats->spare.table != stats->connector ||
-        Py_TYPE(payload) != &PyDict_Type)
+    struct kvtel_content *content = passing ? &stats->content : &stats->spare;
+    if (stats->connector->shape != KVTEL_SHAPE_COLUMNS || content->table != stats->connector || Py_TYPE(payload) != &PyDict_Type ||
+        content->groups[0].column_count >= 64)
         return false;
-    bool filled = fill_content(&stats->spare, keys, payload);
+    bool filled = fill_content(content, keys, payload);
+    if (passing)
+        return filled;
     if (filled) {
         struct kvtel_content replaced = stats->content;
         stats->content = stats->spare;
         stats->spare = replaced;
     }
-    if (stats->spare.table == stats->connector)
-        kvtel_content_clear(&stats->spare, false);
+    kvtel_content_clear(&stats->spare, false);
     return filled;
 }
 
@@ -288,10 +313,9 @@ static enum kvtel_status from_msgpack(PyObject *bytes, struct kvtel_arena *arena
     Py_END_ALLOW_THREADS return status;
 }
 
-int kvtel_python_decode(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
+/* What is no usual payload of columns. */
+static int decode_any(struct kvtel_stats *stats, PyObject *payload)
 {
-    if (decode_columns(stats, keys, payload))
-        return 0;
     struct kvtel_value value;
     struct kvtel_error error;
     struct kvtel_arena arena = { 0 };
@@ -309,6 +333,16 @@ int kvtel_python_decode(struct kvtel_stats *stats, struct kvtel_python_keys *key
     if (status != KVTEL_OK)
         kvtel_python_raise(status, &error, NULL);
     return status == KVTEL_OK && result == 0 ? 0 : -1;
+}
+
+int kvtel_python_decode(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
+{
+    return decode_columns(stats, keys, payload, false) ? 0 : decode_any(stats, payload);
+}
+
+int kvtel_python_decode_passing(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
+{
+    return decode_columns(stats, keys, payload, true) ? 0 : decode_any(stats, payload);
 }
 
 /* --- And back. --- */

@@ -20,6 +20,9 @@ void kvtel_python_keys_close(struct kvtel_python_keys *keys);
  * or -1 with an exception and the content as it was. */
 int kvtel_python_decode(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload);
 
+/* The same for stats that hold one payload after the other: on failure they hold nothing that can be relied on. */
+int kvtel_python_decode_passing(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload);
+
 /* Python's object of a value; an array in key position becomes a tuple. */
 PyObject *kvtel_python_object(const struct kvtel_value *value);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel.PromMetrics and kvtel.Prom: vLLM's KVConnectorPromMetrics and KVConnectorProm. */
+#include "prom.h"
 #include "metric_types.h"
 #include "stats.h"
 #include "store.h"
@@ -191,12 +192,13 @@ static int observe(struct prom *self, PyObject *data, uint32_t engine)
     if (!self->payload)
         return 0;
     const struct kvtel_stats *stats = self->payload;
-    int is_stats = PyDict_Check(data) || PyBytes_Check(data) ? 0 : kvtel_python_is(data, "Stats");
+    bool is_payload = Py_TYPE(data) == &PyDict_Type || PyDict_Check(data) || PyBytes_Check(data);
+    int is_stats = is_payload ? 0 : kvtel_python_is(data, "Stats");
     if (is_stats < 0)
         return -1;
     if (is_stats)
         stats = kvtel_python_stats_of(data);
-    else if (kvtel_python_decode(self->payload, &self->keys, data) < 0)
+    else if (kvtel_python_decode_passing(self->payload, &self->keys, data) < 0)
         return -1;
     enum kvtel_status status =
         self->prom ? kvtel_prom_observe(self->prom, stats, engine) : kvtel_prom_metrics_observe(self->metrics, stats, engine);
@@ -208,10 +210,23 @@ static int observe(struct prom *self, PyObject *data, uint32_t engine)
     return -1;
 }
 
-static PyObject *prom_observe(PyObject *object, PyObject *arguments, PyObject *keywords)
+int kvtel_python_prom_observe(PyObject *object, PyObject *data, uint32_t engine)
+{
+    struct prom *self = (struct prom *)object;
+    if (self->busy) {
+        kvtel_python_raise(KVTEL_E_BUSY, NULL, "another observe() of this object is not over");
+        return -1;
+    }
+    self->busy = true;
+    int result = observe(self, data, engine);
+    self->busy = false;
+    kvtel_python_warnings_flush(&self->warnings);
+    return result;
+}
+
+static PyObject *prom_observe(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = { "transfer_stats_data", "engine_idx", NULL };
-    struct prom *self = (struct prom *)object;
     uint32_t engine = 0;
     PyObject *data;
     Py_ssize_t given = keywords ? 0 : PyTuple_Size(arguments);
@@ -222,13 +237,7 @@ static PyObject *prom_observe(PyObject *object, PyObject *arguments, PyObject *k
     } else if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O&:observe", names, &data, kvtel_python_engine, &engine)) {
         return NULL;
     }
-    if (self->busy)
-        return kvtel_python_raise(KVTEL_E_BUSY, NULL, "another observe() of this object is not over");
-    self->busy = true;
-    int result = observe(self, data, engine);
-    self->busy = false;
-    kvtel_python_warnings_flush(&self->warnings);
-    if (result < 0)
+    if (kvtel_python_prom_observe(self, data, engine) < 0)
         return NULL;
     Py_INCREF(Py_None);
     return Py_None;
@@ -272,7 +281,7 @@ static PyObject *get_refused(PyObject *self, void *unused)
 }
 
 #define OBSERVE_DOC                                                                                                           \
-    "observe($self, transfer_stats_data, engine_idx=0)\n--\n\n"                                                                      \
+    "observe($self, transfer_stats_data, engine_idx=0)\n--\n\n"                                                               \
     "Records one payload: a dict, MessagePack as bytes, or a Stats.\n\n"                                                      \
     "Raises UnknownEngineError (not in per_engine_labelvalues), DecodeError, WrongTypeError, MismatchError. What cannot be\n" \
     "used of a payload is counted in `refused` and warned about once; the rest is recorded."
@@ -282,7 +291,8 @@ int kvtel_python_add_prom(PyObject *module)
     static PyMethodDef methods[] = {
         { "observe", KVTEL_PYTHON_KEYWORDS(prom_observe), OBSERVE_DOC },
         { "create_metric_per_engine", create_metric_per_engine, METH_VARARGS,
-          "create_metric_per_engine($self, metric, per_engine_labelvalues)\n--\n\n{engine: metric.labels(*values)} for each engine." },
+          "create_metric_per_engine($self, metric, per_engine_labelvalues)\n--\n\n{engine: metric.labels(*values)} for each "
+          "engine." },
         { NULL, NULL, 0, NULL },
     };
     static PyGetSetDef members[] = {

@@ -283,7 +283,7 @@ static PyObject *get_store(PyObject *object, void *unused)
 #define TRANSFER_ARGUMENTS \
     "*, duration_ns=0, post_ns=0, bytes=0, descriptors=0, failed=0, submitted_ns=0, posted_ns=0, first_byte_ns=0, done_ns=0"
 #define MANY_DOC                                                                                                                 \
-    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                          \
+    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                   \
     "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"      \
     "memoryview; bytes are taken as uint64), an int that all rows share, or None. Times are nanoseconds. Rows with a negative\n" \
     "or NaN value are left out. Returns how many were recorded.\n\nRaises ArgumentError (lengths), WrongTypeError (item type)."
@@ -298,7 +298,8 @@ static int add_handles(PyObject *module)
     };
     static PyMethodDef channel_methods[] = {
         { "record", channel_record, METH_O,
-          "record($self, value)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns whether it was recorded." },
+          "record($self, value)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns whether it was "
+          "recorded." },
         { NULL, NULL, 0, NULL },
     };
     static PyType_Slot operation_slots[] = {
@@ -330,11 +331,13 @@ int kvtel_python_add_recorder(PyObject *module)
           "record_failure($self, failure)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"
           "Returns whether it was recorded; False: the connector does not count it. Raises UnknownNameError for no such class." },
         { "operation", KVTEL_PYTHON_KEYWORDS(recorder_operation),
-          "operation($self, name=None, status=None)\n--\n\nThe handle of a flow ('load', 'store'), or of an operation of a store with its "
+          "operation($self, name=None, status=None)\n--\n\nThe handle of a flow ('load', 'store'), or of an operation of a store "
+          "with its "
           "status.\n\n"
           "Raises UnknownNameError." },
         { "channel", KVTEL_PYTHON_KEYWORDS(recorder_channel),
-          "channel($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name and label values.\n\n"
+          "channel($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name and label "
+          "values.\n\n"
           "Raises UnknownNameError." },
         { NULL, NULL, 0, NULL },
     };

@@ -349,7 +349,8 @@ int kvtel_python_add_stats(PyObject *module)
         { "reduce", stats_reduce, METH_NOARGS,
           "reduce($self)\n--\n\nThe interval as a few representative values, in vLLM's keys, order and rounding (units are in the "
           "keys)." },
-        { "is_empty", stats_is_empty, METH_NOARGS, "is_empty($self)\n--\n\nWhether nothing was observed, by the connector's own rule." },
+        { "is_empty", stats_is_empty, METH_NOARGS,
+          "is_empty($self)\n--\n\nWhether nothing was observed, by the connector's own rule." },
         { "clone_and_reset", stats_clone_and_reset, METH_NOARGS,
           "clone_and_reset($self)\n--\n\nMoves what was observed into a new Stats: a worker's delta." },
         { "encode", KVTEL_PYTHON_KEYWORDS(stats_encode),

@@ -233,7 +233,8 @@ int kvtel_python_add_store(PyObject *module)
           "a store in the heap: path is None and warnings says why. Raises MemoryError." },
         { "text", store_text, METH_NOARGS, "text($self)\n--\n\nAll metrics in Prometheus' text format 0.0.4." },
         { "collect", store_collect, METH_NOARGS,
-          "collect($self)\n--\n\nAll metrics: [(name, type, help, labelnames, [(labelvalues, value)])]. The value of a histogram is\n"
+          "collect($self)\n--\n\nAll metrics: [(name, type, help, labelnames, [(labelvalues, value)])]. The value of a histogram "
+          "is\n"
           "([(upper bound, values up to it)], sum)." },
         { "info", store_info, METH_NOARGS, "info($self)\n--\n\nWho writes it, how much is in it, what was dropped, as a dict." },
         { NULL, NULL, 0, NULL },

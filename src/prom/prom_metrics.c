@@ -16,6 +16,8 @@ struct metric {
     const struct kvtel_metric *table;
     void *family;
     const char *const *values; /* of its only label, up front */
+    size_t field_count;
+    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
     size_t own_labels;
     size_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
     void **children; /* up_front of engine 0, of engine 1, ... */
@@ -105,9 +107,18 @@ static void feed_up_front(struct generic_metrics *self, const struct metric *met
 static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
                             size_t engine)
 {
+    const struct kvtel_column *columns = content->groups[0].columns;
+    for (size_t f = 0; f < metric->field_count; f++)
+        if (metric->columns[f] >= 0 && columns[metric->columns[f]].count > 0)
+            feed_up_front(self, metric, engine, metric->values[0] ? f : 0, &columns[metric->columns[f]]);
+}
+
+/* Looks up once what every observation needs. */
+static void find_columns(struct metric *metric, const struct kvtel_connector *connector)
+{
+    metric->field_count = 0;
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++)
-        feed_up_front(self, metric, engine, metric->values[0] ? f : 0,
-                      kvtel_group_column(content, &content->groups[0], metric->table->fields[f]));
+        metric->columns[metric->field_count++] = kvtel_table_field(connector, metric->table->fields[f]);
 }
 
 /* Which text field of the table fills a label; -1: the operation's name does. */
@@ -307,6 +318,7 @@ static void observe_older(struct generic_metrics *self, const struct kvtel_conte
             continue;
         struct metric fed = *metric;
         fed.table = table;
+        find_columns(&fed, content->table);
         observe_fields(self, &fed, content, engine);
     }
 }
@@ -408,6 +420,7 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     metric->table = table;
     metric->values = table->values;
     metric->own_labels = kvtel_metric_label_count(table);
+    find_columns(metric, self->base.connector);
     for (size_t i = 0; i < options->label_count; i++)
         labels[i] = options->labelnames[i];
     for (size_t i = 0; i < metric->own_labels; i++)

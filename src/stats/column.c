@@ -29,8 +29,10 @@ void kvtel_column_clear(struct kvtel_column *column)
         kvtel_column_free(column);
         memset(column, 0, sizeof *column);
     }
-    free(column->doubles);
-    column->doubles = NULL; /* it is as long as `capacity` only while the column is mixed */
+    if (column->doubles) { /* it is as long as `capacity` only while the column is mixed */
+        free(column->doubles);
+        column->doubles = NULL;
+    }
     column->count = 0;
     column->type = KVTEL_COLUMN_INTEGERS;
 }
