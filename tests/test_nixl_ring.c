@@ -343,14 +343,12 @@ static void shrinks_while_read(void **state)
     assert_int_equal(pthread_create(&thread, NULL, shrink_and_grow, &stop), 0);
     struct kvtel_nixl_ring ring;
     open_ring(&ring);
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < 20000 || ring.events == 0 || ring.restarts == 0; i++) { /* the thread may start late */
         uint64_t found = kvtel_nixl_ring_look(&ring, i);
         assert_true(take_all(&ring, NULL) <= found);
     }
     atomic_store(&stop, true);
     pthread_join(thread, NULL);
-    assert_true(ring.events > 0);
-    assert_true(ring.restarts > 0);
     kvtel_nixl_ring_close(&ring);
 }
 
