@@ -49,6 +49,7 @@ class Exporter:
             self.process.send_signal(number)
         self.process.wait(20)
         self.reader.join(5)
+        assert self.process.returncode in (0, -signal.SIGKILL), "".join(self.log)
         return time.monotonic() - began
 
     def url(self, path="/metrics"):

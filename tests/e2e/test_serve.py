@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -113,6 +114,31 @@ def test_what_is_refused_in_part(stores):
         assert found['kvtel_refused_total{reason="unknown_key"}'] == 1
         assert found['kvtel_refused_total{reason="wrong_type"}'] == 1
         assert found['kvtel_refused_total{reason="negative"}'] == 1
+
+
+def test_posts_whose_bytes_are_changed_at_random(stores):
+    """Each is taken or refused with a reason; the exporter goes on."""
+    draw = random.Random(3)
+    whole = [path.read_bytes() for path in GOLDEN] + [path.with_suffix(".mp").read_bytes() for path in GOLDEN]
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        codes = set()
+        for _ in range(600):
+            body = bytearray(draw.choice(whole)[:20000])
+            for _ in range(draw.randint(1, 5)):
+                body[draw.randrange(len(body))] = draw.choice([0, 0xC1, 0xDF, 0xFF, ord("["), ord("}"), ord("-"), draw.randrange(256)])
+            if draw.random() < 0.2:
+                body = gzip.compress(body)[: draw.randrange(20, 4000)]
+            request = urllib.request.Request(exporter.url("/api/v1/stats"), data=body, headers={"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {})
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    codes.add(answer.status)
+            except urllib.error.HTTPError as error:
+                codes.add(error.code)
+                assert json.loads(error.read())["error"]["reason"]
+        assert codes == {200, 400}
+        families = text_string_to_metric_families(exporter.text())
+        assert "kvtel_refused" in {family.name for family in families}
+        exporter.text("/api/v1/summary")
 
 
 def test_the_receiver_is_off_unless_asked_for(stores):
