@@ -430,17 +430,50 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
     retire(dir, now_ns);
 }
 
+/* The readers of all stores that are not in the totals, in `readers`, if it is not NULL. Their number. */
+static size_t list_readers(const struct store_dir *dir, struct kvtel_store_reader **readers)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < dir->count; i++) {
+        if (dir->entries[i].state >= STORE_RETIRED)
+            continue;
+        if (readers)
+            readers[count] = dir->entries[i].reader;
+        count++;
+    }
+    return count;
+}
+
+/* Refuses the stores that could not be read. KVTEL_E_NOMEM: it was for want of memory. */
+static enum kvtel_status refuse_failed(struct store_dir *dir, const struct kvtel_error *errors)
+{
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0, read = 0; i < dir->count; i++) {
+        if (dir->entries[i].state >= STORE_RETIRED)
+            continue;
+        const struct kvtel_error *error = &errors[read++];
+        if (error->status == KVTEL_E_NOMEM)
+            status = KVTEL_E_NOMEM;
+        else if (error->status != KVTEL_OK && error->status != KVTEL_E_MISMATCH)
+            refuse(dir, &dir->entries[i], error);
+    }
+    return status;
+}
+
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot)
 {
-    enum kvtel_status status = dir->totals ? kvtel_snapshot_add_reader(snapshot, dir->totals, NULL) : KVTEL_OK;
-    for (size_t i = 0; i < dir->count && status != KVTEL_E_NOMEM; i++) {
-        struct kvtel_error error = { 0 };
-        struct store_entry *entry = &dir->entries[i];
-        if (entry->state >= STORE_RETIRED)
-            continue;
-        status = kvtel_snapshot_add_reader(snapshot, entry->reader, &error);
-        if (status != KVTEL_OK && status != KVTEL_E_MISMATCH && status != KVTEL_E_NOMEM)
-            refuse(dir, entry, &error);
+    size_t count = list_readers(dir, NULL);
+    struct kvtel_store_reader **readers = malloc((count + 1) * sizeof(struct kvtel_store_reader *));
+    struct kvtel_error *errors = malloc((count + 1) * sizeof *errors);
+    enum kvtel_status status = readers && errors ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK && dir->totals)
+        status = kvtel_snapshot_add_reader(snapshot, dir->totals, NULL);
+    if (status != KVTEL_E_NOMEM) {
+        (void)list_readers(dir, readers);
+        (void)kvtel_snapshot_add_readers(snapshot, readers, count, errors);
+        status = refuse_failed(dir, errors);
     }
+    free(readers);
+    free(errors);
     return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
 }
