@@ -172,11 +172,11 @@ static void test_selection_is_sorting(void **state)
     }
 }
 
-/* McIlroy's adversary ("A killer adversary for quicksort", 1999) with the pivot that selection takes, so that each round throws two
- * values away: a selection without a bound would take a second and more. */
+/* Made against a pivot that is the median of the first, the middle and the last value: each round puts only two values aside, so
+ * that a selection without a bound takes a second and more. */
 static void make_killer(double *values, size_t count)
 {
-    /* A median of the first, the middle and the last: put the smallest two of what is left where it looks. */
+    /* the smallest two of what is left go where the first and the middle are */
     size_t *place = malloc(count * sizeof *place);
     assert_non_null(place);
     for (size_t i = 0; i < count; i++)

@@ -407,7 +407,7 @@ static void test_levels_do_not_grow(void **state)
     kvtel_stats_destroy(sum);
 }
 
-/* A payload is the shortest text of a number, so what a hostile one takes is bounded by its size. */
+/* From the smallest double to the largest: the most that a distribution can take. */
 static void test_extreme_values(void **state)
 {
     (void)state;

@@ -182,6 +182,20 @@ def test_undeclared_engine_is_said_once(run):
     assert "refused (unknown_engine): 3," in out
 
 
+def test_label_values_without_end(run, tmp_path):
+    """Past the cap of a family they are counted, and the rest goes on."""
+    name = "vllm:simple_kv_offload_save_outcomes_total"
+    lines = [HEADER.replace("NixlConnector", "SimpleCPUOffloadConnector")]
+    for first in (0, 6000):
+        values = ", ".join(f'"[\\"{i}\\"]": 1' for i in range(first, first + 6000))
+        lines.append(f'{{"engine": 0, "payload": {{"types": {{"{name}": "counter"}}, "data": {{"{name}": {{{values}}}}}}}}}\n')
+    code, text, errors = run("replay", "--metrics.output=-", "-", stdin="".join(lines).encode())
+    assert code == 0 and len(errors.splitlines()) == 1
+    assert text.count(f"\n{name}{{") == 10000
+    assert "\nkvtel_series_dropped_total 2000.0\n" in text
+    assert '\nkvtel_refused_total{reason="series_limit"} 2000.0\n' in text
+
+
 def test_closed_pipe(kvtel):
     """The reader goes away: an error and an exit code, no signal."""
     lines = HEADER + (PAYLOAD + '{"log": true}\n') * 20000
