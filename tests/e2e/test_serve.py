@@ -230,6 +230,12 @@ def test_a_client_that_reads_a_byte_a_second_holds_nobody_up(stores):
         assert exporter.end() < 1
 
 
+def test_what_is_in_deploy():
+    for check, name in [("rules", "rules.yml"), ("config", "prometheus.yml")]:
+        done = subprocess.run(["promtool", "check", check, name], cwd=ROOT / "deploy", capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, done.stderr
+
+
 def test_sigterm_ends_it_within_a_second_with_a_last_line(stores, tmp_path):
     writer = Writer(stores, tmp_path / "book", 30).done()
     exporter = Exporter(stores, "--log.interval=1h")
