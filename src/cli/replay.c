@@ -181,6 +181,12 @@ static bool after_error(struct replay *replay, const struct input *input, const 
     return replay->keep_going;
 }
 
+/* A full disk, or a pipe that nobody reads any more: to go on would be for nothing. */
+static bool is_output_lost(const struct replay *replay)
+{
+    return (replay->log && ferror(replay->log)) || (replay->aggregated && ferror(replay->aggregated));
+}
+
 static void replay_file(struct replay *replay, const char *path)
 {
     struct input input;
@@ -192,7 +198,7 @@ static void replay_file(struct replay *replay, const char *path)
     struct kvtel_recording *recording = kvtel_recording_open(input_read, &input);
     enum kvtel_status status = recording ? KVTEL_OK : KVTEL_E_NOMEM;
     bool any = false;
-    while (status == KVTEL_OK) {
+    while (status == KVTEL_OK && !is_output_lost(replay)) {
         struct kvtel_record record;
         struct kvtel_error error = { 0 };
         if (kvtel_recording_next(recording, &record, &error) != KVTEL_OK) {
@@ -356,7 +362,7 @@ int command_replay(int argc, char **argv)
     if (code >= 0)
         return code;
     if (prepare(&replay)) {
-        for (int i = optind; i < argc; i++)
+        for (int i = optind; i < argc && !is_output_lost(&replay); i++)
             replay_file(&replay, argv[i]);
         finish(&replay);
     } else {
