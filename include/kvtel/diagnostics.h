@@ -47,6 +47,7 @@ struct kvtel_diagnostics;
 
 /** @param warn NULL: count only. @return owned, or NULL without memory. */
 KVTEL_API struct kvtel_diagnostics *kvtel_diagnostics_create(kvtel_warn_fn warn, void *context);
+/** NULL is fine. */
 KVTEL_API void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics);
 
 /** Adds `n` to the count of `reason` and warns, if nothing was yet said of this reason and `subject`.

@@ -25,6 +25,7 @@ struct kvtel_logging;
  * one without stats, is warned about once, ever, and logs nothing. @return owned, or NULL without memory */
 KVTEL_API struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *config, enum kvtel_log_style style,
                                                      struct kvtel_diagnostics *diagnostics);
+/** NULL is fine. */
 KVTEL_API void kvtel_logging_destroy(struct kvtel_logging *logging);
 
 /** What is known of a payload beside its content. Leave at 0 what is not. */

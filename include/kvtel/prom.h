@@ -86,8 +86,10 @@ KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel
 /** vLLM's build_prom_metrics(): the connector's own function, or the generic metrics. `options->config` names the connector. */
 KVTEL_API enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options,
                                                                struct kvtel_prom_metrics **metrics);
+/** Records one payload through the vtable; the owner's thread. @return as kvtel_prom_metrics_vtable.observe */
 KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
                                                        uint32_t engine);
+/** NULL is fine. Families and children that were made stay with the metric types. */
 KVTEL_API void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics);
 
 /** vLLM's KVConnectorProm: the configured connector's metrics, or none. Single owner. */
@@ -99,6 +101,7 @@ KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *o
 /** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics; KVTEL_E_SUMMARISED: nothing
  * recorded */
 KVTEL_API enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel_stats *stats, uint32_t engine);
+/** NULL is fine. */
 KVTEL_API void kvtel_prom_destroy(struct kvtel_prom *prom);
 
 KVTEL_END_DECLS

@@ -21,7 +21,9 @@ struct kvtel_stats;
  * @param diagnostics borrowed for the life of the stats; NULL: what is refused is not counted
  * @return owned: kvtel_stats_destroy(); NULL without memory or when the connector has no stats */
 KVTEL_API struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics);
+/** NULL is fine. */
 KVTEL_API void kvtel_stats_destroy(struct kvtel_stats *stats);
+/** The table that the stats were created with. Never NULL. */
 KVTEL_API const struct kvtel_connector *kvtel_stats_connector(const struct kvtel_stats *stats);
 
 /** Caps the samples kept (default KVTEL_SAMPLE_LIMIT; 0 summarises at once). Past it each list becomes a distribution: counts and
@@ -92,6 +94,7 @@ struct kvtel_reduced {
 /** vLLM's reduce(): the interval's observations as a few representative values, in vLLM's keys, order and rounding.
  * @param reduced out, owned: kvtel_reduced_destroy(). @return KVTEL_OK, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_reduce(const struct kvtel_stats *stats, struct kvtel_reduced **reduced);
+/** Frees the entries and the dicts in them. NULL is fine. */
 KVTEL_API void kvtel_reduced_destroy(struct kvtel_reduced *reduced);
 /** The entry of a key, or NULL. */
 KVTEL_API const struct kvtel_reduced_entry *kvtel_reduced_find(const struct kvtel_reduced *reduced, const char *key);

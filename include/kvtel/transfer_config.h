@@ -23,6 +23,7 @@ KVTEL_API enum kvtel_status kvtel_transfer_config_parse(enum kvtel_format format
                                                         struct kvtel_transfer_config **config, struct kvtel_error *error);
 /** A configuration that says a connector's name and nothing else. @return owned, or NULL without memory. */
 KVTEL_API struct kvtel_transfer_config *kvtel_transfer_config_of(const char *connector_name);
+/** NULL is fine. Children go with their parent. */
 KVTEL_API void kvtel_transfer_config_destroy(struct kvtel_transfer_config *config);
 
 /** `kv_connector`. Borrowed until destroy. */

@@ -21,3 +21,8 @@ const char *kvtel_metric_family_name(const struct kvtel_metric *metric, char *ou
     out[length - 6] = '\0';
     return out;
 }
+
+const char *kvtel_metric_type_name(enum kvtel_metric_type type)
+{
+    return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
+}

@@ -11,4 +11,7 @@ size_t kvtel_metric_label_count(const struct kvtel_metric *metric);
 /* Its family's name: a counter's without _total, which prometheus_client strips and adds back when it prints. `out` may be used. */
 const char *kvtel_metric_family_name(const struct kvtel_metric *metric, char *out, size_t size);
 
+/* "counter", "gauge" or "histogram". Static. */
+const char *kvtel_metric_type_name(enum kvtel_metric_type type);
+
 #endif

@@ -6,6 +6,7 @@
 #include "exposition/text.h"
 
 #include "base/buffer.h"
+#include "base/metric.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -91,15 +92,10 @@ static char *put_escaped(char *at, const char *text, bool quoted)
     }
 }
 
-static const char *type_name(enum kvtel_metric_type type)
-{
-    return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
-}
-
 static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
 {
     size_t name_size = strlen(family->name), help_size = strlen(family->help);
-    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "";
+    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *type = kvtel_metric_type_name(family->type);
     enum kvtel_status status = kvtel_buffer_reserve(buffer, 2 * name_size + 3 * help_size + SLACK);
     if (status != KVTEL_OK)
         return status;
@@ -113,7 +109,7 @@ static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, st
     at = put(at, family->name, name_size);
     at = put(at, suffix, strlen(suffix));
     *at++ = ' ';
-    at = put(at, type_name(family->type), strlen(type_name(family->type)));
+    at = put(at, type, strlen(type));
     *at++ = '\n';
     buffer->size = (size_t)(at - buffer->bytes);
     return KVTEL_OK;

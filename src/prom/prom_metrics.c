@@ -164,7 +164,7 @@ static bool feed_by_text(struct generic_metrics *self, const struct metric *metr
             run[runs] = (struct run){ .text_id = id };
             ranks[id] = ++runs;
         }
-        run[ranks[id] - 1].end++; /* how many, for now */
+        run[ranks[id] - 1].end++; /* how many; turned into places below */
     }
     for (size_t r = 0, at = 0; r < runs; r++) {
         run[r].begin = at;

@@ -135,13 +135,14 @@ void kvtel_column_copy_doubles(const struct kvtel_column *column, double *out)
     }
 }
 
-void kvtel_column_set_integer(struct kvtel_column *column, int64_t value)
+/* Overwrite the only value (or append the first one), keeping its kind; reserved before. */
+static void set_integer(struct kvtel_column *column, int64_t value)
 {
     column->count = 0;
     kvtel_column_append_integer(column, value);
 }
 
-void kvtel_column_set_double(struct kvtel_column *column, double value)
+static void set_double(struct kvtel_column *column, double value)
 {
     column->count = 0;
     kvtel_column_append_double(column, value);
@@ -154,9 +155,9 @@ void kvtel_column_add(struct kvtel_column *column, const struct kvtel_column *ot
         kvtel_column_append_column(column, other, 0, 1);
     else if (!kvtel_column_is_double(column, 0) && !kvtel_column_is_double(other, 0) &&
              !__builtin_add_overflow(column->values[0].integer, other->values[0].integer, &sum))
-        kvtel_column_set_integer(column, sum);
+        set_integer(column, sum);
     else
-        kvtel_column_set_double(column, kvtel_column_number(column, 0) + kvtel_column_number(other, 0));
+        set_double(column, kvtel_column_number(column, 0) + kvtel_column_number(other, 0));
 }
 
 void kvtel_column_drop_rows(struct kvtel_column *column, const uint8_t *drop)

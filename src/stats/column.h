@@ -42,9 +42,6 @@ bool kvtel_column_is_double(const struct kvtel_column *column, size_t i);
 double kvtel_column_number(const struct kvtel_column *column, size_t i);
 /* Copies all values as doubles. */
 void kvtel_column_copy_doubles(const struct kvtel_column *column, double *out);
-/* Overwrites the only value (or appends the first one), keeping its kind; reserved before. */
-void kvtel_column_set_integer(struct kvtel_column *column, int64_t value);
-void kvtel_column_set_double(struct kvtel_column *column, double value);
 /* Adds to the only value as Python does: integers stay integers while they fit int64_t, else the sum is a double. */
 void kvtel_column_add(struct kvtel_column *column, const struct kvtel_column *other);
 /* Forgets all but the last value; returns how many those were. */

@@ -272,7 +272,7 @@ struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const
     return group;
 }
 
-static size_t labels_size(const struct kvtel_column *column)
+size_t kvtel_column_labels_size(const struct kvtel_column *column)
 {
     size_t size = 0;
     for (uint32_t i = 0; i < column->label_count; i++)
@@ -285,7 +285,7 @@ struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, co
     uint64_t hash = hash_bytes(labels, size);
     for (size_t probe = 0, i; next_candidate(&group->index, group->column_count, hash, &probe, &i);) {
         struct kvtel_column *column = &group->columns[i];
-        if (column->hash == hash && column->label_count == count && labels_size(column) == size &&
+        if (column->hash == hash && column->label_count == count && kvtel_column_labels_size(column) == size &&
             memcmp(column->labels, labels, size) == 0)
             return column;
     }

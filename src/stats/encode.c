@@ -95,11 +95,6 @@ static void write_labels(struct kvtel_writer *writer, const struct kvtel_column 
     kvtel_buffer_free(&text);
 }
 
-static const char *type_name(enum kvtel_metric_type type)
-{
-    return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
-}
-
 static void write_typed(struct kvtel_writer *writer, const struct kvtel_content *content)
 {
     kvtel_writer_map(writer, content->has_info ? 3 : 2);
@@ -107,7 +102,7 @@ static void write_typed(struct kvtel_writer *writer, const struct kvtel_content 
     kvtel_writer_map(writer, content->group_count);
     for (size_t g = 0; g < content->group_count; g++) {
         kvtel_writer_text(writer, content->groups[g].name);
-        kvtel_writer_text(writer, type_name(content->groups[g].metric->type));
+        kvtel_writer_text(writer, kvtel_metric_type_name(content->groups[g].metric->type));
     }
     kvtel_writer_text(writer, "data");
     kvtel_writer_map(writer, content->group_count);

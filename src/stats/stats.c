@@ -230,21 +230,14 @@ static void merge_gauge(struct kvtel_column *column, const struct kvtel_column *
     kvtel_column_append_column(column, other, other->count - 1, 1);
 }
 
-static size_t labels_size(const struct kvtel_column *column)
-{
-    size_t size = 0;
-    for (uint32_t i = 0; i < column->label_count; i++)
-        size += strlen(column->labels + size) + 1;
-    return size;
-}
-
 /* The column of `group` that takes column `i` of another group of its name; NULL when it was refused. */
 static struct kvtel_column *matching_column(const struct kvtel_content *content, const struct kvtel_group *group,
                                             const struct kvtel_group *from, size_t i)
 {
     if (content->table->shape != KVTEL_SHAPE_TYPED)
         return &group->columns[i];
-    return kvtel_group_find_labels(group, from->columns[i].labels, labels_size(&from->columns[i]), from->columns[i].label_count);
+    return kvtel_group_find_labels(group, from->columns[i].labels, kvtel_column_labels_size(&from->columns[i]),
+                                   from->columns[i].label_count);
 }
 
 /* Past the cap a new name or label set is refused; what is known goes on. */
@@ -274,7 +267,7 @@ static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct k
         if (!column && past_limit(stats, group->column_count, kvtel_column_total_count(source), from->name))
             continue;
         if (!column)
-            column = kvtel_group_add_labels(group, source->labels, labels_size(source), source->label_count);
+            column = kvtel_group_add_labels(group, source->labels, kvtel_column_labels_size(source), source->label_count);
         if (!column)
             return KVTEL_E_NOMEM;
         enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);

@@ -90,6 +90,8 @@ struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content
 /* Adds a group with the table's columns (none for TYPED); NULL without memory. */
 struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const char *name, size_t size);
 /* Label sets: `labels` holds `count` texts, each with its NUL, `size` bytes in all. */
+/* Their size in bytes, each NUL included. */
+size_t kvtel_column_labels_size(const struct kvtel_column *column);
 struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
 struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
 /* Id of a text, made if it is new. KVTEL_E_LIMIT past KVTEL_STATS_NAME_LIMIT. */
