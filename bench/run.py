@@ -36,12 +36,16 @@ def rust_peers(build):
     return [[build / "peer_rust/release" / source.stem] for source in sorted((HERE / "peer_rust/src/bin").glob("*.rs"))]
 
 
-def python_peers():
+def python_scripts():
     missing = [name for name in PYTHON_PEERS_NEED if not importlib.util.find_spec(name)]
     if missing:
         note(f"{', '.join(missing)} not installed: no peers in Python")
         return []
-    return [[sys.executable, script] for script in sorted(HERE.glob("peer_*.py"))]
+    scripts = sorted(HERE.glob("bench_*.py")) + sorted(HERE.glob("peer_*.py"))
+    if not importlib.util.find_spec("kvtel"):
+        note("the Python package kvtel is not installed: the plugin for vLLM is left out")
+        scripts = [script for script in scripts if not script.stem.endswith("_plugin")]
+    return [[sys.executable, script] for script in scripts]
 
 
 def built_programs(build):
@@ -137,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs all benchmarks, prints a table, writes BUILD/bench.json.")
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="build directory (default: build)")
     build = parser.parse_args().build.resolve()
-    commands = built_programs(build) + rust_peers(build) + python_peers()
+    commands = built_programs(build) + rust_peers(build) + python_scripts()
     rows = rows_of([figure for command in commands for figure in figures_of(command)])
     print(f"{cpu_name()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; medians\n")
     print_table(rows)

@@ -4,6 +4,8 @@
 StatLogger is an entry point of the group vllm.stat_logger_plugins: an API server of vLLM that finds kvtel installed makes one for each
 engine and gives it every scheduler's stats. They are recorded into one store in a file for each process, which `kvtel serve` exports.
 
+KVTEL_STORE_DIR says where the store's file is made, KVTEL_STORE_MODE who may read it (octal, 0600).
+
 KVTEL_REPLACE=1 puts kvtel's classes in the place of vLLM's own KVConnectorLogging and KVConnectorProm: the same log lines and the same
 numbers on vLLM's own page.
 """
@@ -30,7 +32,8 @@ LABELNAMES = ("model_name", "engine")
 @functools.lru_cache(maxsize=None)
 def _store_of(pid, model_name, connector):
     """The store of this process: a child of a fork makes its own."""
-    return _kvtel.Store.open(model_name=model_name, connector=connector)
+    mode = int(os.environ.get("KVTEL_STORE_MODE") or "0600", 8)
+    return _kvtel.Store.open(model_name=model_name, connector=connector, mode=mode)
 
 
 class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):

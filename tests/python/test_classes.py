@@ -486,7 +486,7 @@ def test_no_reference_and_no_memory_leaks(nixl):
     gc.collect()
     tracemalloc.start()
     before, memory, resident = [sys.getrefcount(item) for item in objects], tracemalloc.get_traced_memory()[0], resident_bytes()
-    for _ in range(1000):
+    for _ in range(300):
         everything(nixl, store, types)
     gc.collect()
     after = [sys.getrefcount(item) for item in objects]

@@ -197,6 +197,12 @@ def test_where_no_file_can_be(vllm, nixl, caplog, monkeypatch):
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1 and logger.errors == {}
 
 
+def test_who_may_read_the_store(vllm, monkeypatch):
+    assert os.stat(vllm.load()(config_of(), 0).store.path).st_mode & 0o777 == 0o600
+    monkeypatch.setenv("KVTEL_STORE_MODE", "0644")
+    assert os.stat(vllm.load()(config_of(), 0).store.path).st_mode & 0o777 == 0o644
+
+
 # KVTEL_REPLACE=1
 
 
