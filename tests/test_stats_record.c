@@ -308,6 +308,34 @@ static void test_rows_are_whole(void **state)
     kvtel_stats_destroy(stats);
 }
 
+/* A caller's table may have more fields than any connector of the build. */
+#define SAMPLES(key)                                  \
+    {                                                 \
+        key, KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 \
+    }
+static const struct kvtel_connector wide = {
+    .names = KVTEL_NAMES({ "WideConnector", NULL }),
+    .shape = KVTEL_SHAPE_ROWS,
+    .fields = KVTEL_FIELDS(SAMPLES("a"), SAMPLES("b"), SAMPLES("c"), SAMPLES("d"), SAMPLES("e"), SAMPLES("f"), SAMPLES("g"),
+                           SAMPLES("h"), SAMPLES("i"), SAMPLES("j"), SAMPLES("k"), SAMPLES("l"), SAMPLES("m"), SAMPLES("n"),
+                           SAMPLES("o"), SAMPLES("p"), SAMPLES("q"), SAMPLES("r")),
+    .flows = KVTEL_FLOWS({ .name = "*", .time = "a" }),
+};
+
+static void test_rows_of_many_fields(void **state)
+{
+    (void)state;
+    static const char payload[] =
+        "{\"x\": [{\"a\": 1, \"b\": 2, \"c\": 3, \"d\": 4, \"e\": 5, \"f\": 6, \"g\": 7, \"h\": 8, \"i\": 9, "
+        "\"j\": 10, \"k\": 11, \"l\": 12, \"m\": 13, \"n\": 14, \"o\": 15, \"p\": 16, \"q\": 17, \"r\": 18}]}";
+    struct kvtel_stats *stats = kvtel_stats_create(&wide, NULL);
+    assert_int_equal(kvtel_stats_decode(stats, KVTEL_JSON, payload, sizeof(payload) - 1, NULL), KVTEL_OK);
+    check_payload(stats, payload);
+    assert_int_equal(kvtel_stats_record_operation(stats, "x", "ok", &transfer), KVTEL_E_UNKNOWN);
+    check_payload(stats, payload);
+    kvtel_stats_destroy(stats);
+}
+
 static void test_large_numbers(void **state)
 {
     (void)state;
@@ -332,7 +360,8 @@ int main(void)
         cmocka_unit_test(test_operations),     cmocka_unit_test(test_operation_of_the_older_shape),
         cmocka_unit_test(test_values),         cmocka_unit_test(test_typed_values),
         cmocka_unit_test(test_label_sets_end), cmocka_unit_test(test_operations_end),
-        cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_large_numbers),
+        cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_rows_of_many_fields),
+        cmocka_unit_test(test_large_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,15 +236,17 @@ static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_gro
     return KVTEL_OK;
 }
 
-/* One row of an operation: all fields or none. */
-static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row)
+/* One row of an operation: all fields or none. `found`: room for a value of each. */
+static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row,
+                                    const struct kvtel_value **found)
 {
     const struct kvtel_connector *table = decoder->content.table;
-    const struct kvtel_value *found[COLUMNS_TOGETHER] = { NULL };
     if (row->kind != KVTEL_VALUE_MAP) {
         refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, group->name, "has a row that is not a map");
         return KVTEL_OK;
     }
+    for (size_t i = 0; i < group->column_count; i++)
+        found[i] = NULL;
     for (uint32_t i = 0; i < row->size; i++) {
         const struct kvtel_value *key = &row->items[2 * i];
         int field = is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
@@ -293,6 +295,10 @@ static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group 
 static enum kvtel_status decode_operations(struct decoder *decoder, const struct kvtel_value *map)
 {
     bool rows = decoder->content.table->shape == KVTEL_SHAPE_ROWS;
+    const struct kvtel_value **found =
+        kvtel_arena_alloc(&decoder->stats->arena, kvtel_table_field_count(decoder->content.table) * sizeof *found + 1);
+    if (!found)
+        return KVTEL_E_NOMEM;
     for (uint32_t i = 0; i < map->size; i++) {
         const struct kvtel_value *key = &map->items[2 * i], *value = key + 1;
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
@@ -319,7 +325,7 @@ static enum kvtel_status decode_operations(struct decoder *decoder, const struct
         if (!rows)
             status = decode_fields(decoder, group, value);
         for (uint32_t r = 0; rows && status == KVTEL_OK && r < value->size; r++)
-            status = decode_row(decoder, group, &value->items[r]);
+            status = decode_row(decoder, group, &value->items[r], found);
         if (status != KVTEL_OK)
             return status;
     }
