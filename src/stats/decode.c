@@ -90,8 +90,8 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
     return true;
 }
 
-/* Appends a list. Rows that cannot be used are kept as 0 for now, so that columns stay aligned, and (*bad)[row] gets the reason
- * + 1. */
+/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
+ * 1 + the reason. */
 static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
                                      enum kvtel_field_kind kind, uint8_t **bad)
 {
@@ -408,11 +408,6 @@ static enum kvtel_status decode_label_set(struct decoder *decoder, struct kvtel_
     return status;
 }
 
-static const char *type_name(enum kvtel_metric_type type)
-{
-    return type == KVTEL_COUNTER ? "counter" : type == KVTEL_GAUGE ? "gauge" : "histogram";
-}
-
 static enum kvtel_status decode_typed_metric(struct decoder *decoder, const struct kvtel_value *key,
                                              const struct kvtel_value *types)
 {
@@ -424,7 +419,7 @@ static enum kvtel_status decode_typed_metric(struct decoder *decoder, const stru
         return KVTEL_OK;
     }
     const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
-    if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, type_name(metric->type))) {
+    if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, kvtel_metric_type_name(metric->type))) {
         refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not of the type that this connector gives it");
         return KVTEL_OK;
     }
