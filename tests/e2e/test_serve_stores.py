@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 
 import pytest
 
@@ -178,6 +179,35 @@ def test_a_store_of_another_version_is_refused(stores, tmp_path):
     command = [KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     assert done.returncode == 1 and totals.name in done.stderr and "layout version 9" in done.stderr
+
+
+def test_no_page_without_the_totals(stores, tmp_path):
+    """Counters would seem to begin again."""
+    Writer(stores, tmp_path / "book", 100).done().end()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        totals = next(stores.glob("totals.*"))
+        content = totals.read_bytes()
+        totals.write_bytes(content[:100])
+        with pytest.raises(urllib.error.HTTPError) as error:
+            exporter.text()
+        assert error.value.code == 500 and b"collected" in error.value.read()
+        totals.write_bytes(content)
+        assert exporter.samples()[COUNT % 0] == 100
+
+
+def test_a_family_that_means_something_else_is_said_once(stores, tmp_path):
+    writers = [Writer(stores, tmp_path / f"book{i}", 100).done() for i in range(2)]
+    content = writers[1].path.read_bytes()
+    writers[1].end()
+    changed = content.replace(b"vllm:nixl_xfer_time_seconds\0", b"vllm:nixl_bytes_transferred\0")
+    assert changed != content
+    with Exporter(stores) as exporter:
+        exporter.samples()
+        (stores / "1-changed.kvtel").write_bytes(changed)
+        wait_for(lambda: any("another definition" in line for line in exporter.log), 5, "a log line")
+        assert [line for line in exporter.log if "another definition" in line and "1-changed" in line]
+    writers[0].end()
 
 
 def test_stores_whose_bytes_are_changed_at_random(stores, tmp_path):

@@ -137,6 +137,14 @@ static void refuse(struct store_dir *dir, struct store_entry *entry, const struc
     serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);
 }
 
+static void say_mismatch(struct store_dir *dir, struct store_entry *entry)
+{
+    if (!entry->mismatch)
+        serve_log_printf(dir->log, WEB_LOG_WARN, "store %s has a family whose name stands for another definition; it is left out",
+                         entry->name);
+    entry->mismatch = true;
+}
+
 /* Place of a name among the entries, which are sorted. */
 static size_t find_entry(const struct store_dir *dir, const char *name, bool *found)
 {
@@ -175,8 +183,10 @@ static void open_entry(struct store_dir *dir, struct store_entry *entry)
     struct stat status;
     if (!path_of(dir, entry->name, path))
         return;
-    if (stat(path, &status) == 0)
+    if (stat(path, &status) == 0) {
         entry->changed = status.st_mtim;
+        entry->size = status.st_size;
+    }
     if (kvtel_store_reader_open(path, &entry->reader, &error) != KVTEL_OK) {
         refuse(dir, entry, &error);
         return;
@@ -193,7 +203,8 @@ static void reconsider(struct store_dir *dir, struct store_entry *entry)
     char path[PATH_SIZE];
     struct stat status;
     if (entry->state != STORE_REFUSED || !path_of(dir, entry->name, path) || stat(path, &status) != 0 ||
-        (status.st_mtim.tv_sec == entry->changed.tv_sec && status.st_mtim.tv_nsec == entry->changed.tv_nsec))
+        (status.st_size == entry->size && status.st_mtim.tv_sec == entry->changed.tv_sec &&
+         status.st_mtim.tv_nsec == entry->changed.tv_nsec))
         return;
     kvtel_store_reader_close(entry->reader);
     entry->reader = NULL;
@@ -330,8 +341,7 @@ static size_t add_ended(struct store_dir *dir, const char **names, struct kvtel_
         if (entry->state == STORE_ENDED)
             status = kvtel_snapshot_add_reader(dir->scratch, entry->reader, &why);
         if (status == KVTEL_E_MISMATCH)
-            serve_log_printf(dir->log, WEB_LOG_WARN,
-                             "store %s has a family whose name stands for another definition; it is left out", entry->name);
+            say_mismatch(dir, entry);
         if (status == KVTEL_OK || status == KVTEL_E_MISMATCH)
             names[count++] = entry->name;
         else if (status == KVTEL_E_NOMEM)
@@ -454,7 +464,9 @@ static enum kvtel_status refuse_failed(struct store_dir *dir, const struct kvtel
         const struct kvtel_error *error = &errors[read++];
         if (error->status == KVTEL_E_NOMEM)
             status = KVTEL_E_NOMEM;
-        else if (error->status != KVTEL_OK && error->status != KVTEL_E_MISMATCH)
+        else if (error->status == KVTEL_E_MISMATCH)
+            say_mismatch(dir, &dir->entries[i]);
+        else if (error->status != KVTEL_OK)
             refuse(dir, &dir->entries[i], error);
     }
     return status;
@@ -468,12 +480,12 @@ enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot
     enum kvtel_status status = readers && errors ? KVTEL_OK : KVTEL_E_NOMEM;
     if (status == KVTEL_OK && dir->totals)
         status = kvtel_snapshot_add_reader(snapshot, dir->totals, NULL);
-    if (status != KVTEL_E_NOMEM) {
+    if (status == KVTEL_OK) {
         (void)list_readers(dir, readers);
         (void)kvtel_snapshot_add_readers(snapshot, readers, count, errors);
         status = refuse_failed(dir, errors);
     }
     free(readers);
     free(errors);
-    return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
+    return status;
 }

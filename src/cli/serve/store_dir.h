@@ -11,6 +11,7 @@
 #include "cli/serve/log.h"
 
 #include <kvtel/reader.h>
+#include <sys/types.h>
 
 enum store_state {
     STORE_LIVE,
@@ -32,8 +33,10 @@ struct store_entry {
     enum store_state state;
     struct kvtel_store_reader *reader; /* NULL when it was never read, or is not any more */
     char reason[192];                  /* why it is refused */
-    struct timespec changed;           /* the file, when it was refused: looked at again when that differs */
-    bool seen;                         /* in the scan that runs */
+    struct timespec changed;           /* the file, when it was refused: looked at again when that or its size differs */
+    off_t size;
+    bool seen;     /* in the scan that runs */
+    bool mismatch; /* it was said that a family of it is left out */
 };
 
 struct store_dir {
@@ -59,8 +62,8 @@ void store_dir_close(struct store_dir *dir);
 /* Looks for stores that came and went, and retires those whose writer has ended. Call it when `inotify` is readable and once a
  * second. */
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
-/* Adds all of it to a snapshot. A store that cannot be read is refused from then on, the rest is added. KVTEL_OK or KVTEL_E_NOMEM.
- */
+/* Adds all of it to a snapshot. A store that cannot be read is refused from then on, the rest is added. Without the totals nothing
+ * is, as counters would seem to begin again. KVTEL_OK, KVTEL_E_NOMEM, or why the totals cannot be read. */
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
 
 #endif
