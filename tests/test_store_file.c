@@ -147,7 +147,7 @@ static int record_without_room(const char *where)
     if (kvtel_snapshot_add(snapshot, store) != KVTEL_OK)
         return 2;
     struct kvtel_store_info info;
-    kvtel_store_info(store, &info);
+    kvtel_store_describe(store, &info);
     const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, "vllm:nixl_xfer_time_seconds");
     uint64_t counted = family && family->series_count > 0 ? family->series[0].count : 0;
     uint64_t recorded = opened * 1000 + (info.lanes > opened ? 1000 : 0);
