@@ -84,8 +84,9 @@ def vllm(monkeypatch, tmp_path):
     def load(replace=False):
         monkeypatch.setenv("KVTEL_REPLACE", "1" if replace else "0")
         sys.modules.pop("kvtel.vllm", None)
-        (point,) = importlib.metadata.entry_points(group="vllm.stat_logger_plugins", name="kvtel")
-        return point.load()
+        found, group = importlib.metadata.entry_points(), "vllm.stat_logger_plugins"
+        points = found.select(group=group) if hasattr(found, "select") else found[group]  # CPython 3.9 has a dict
+        return next(point for point in points if point.name == "kvtel").load()
 
     return SimpleNamespace(load=load, metrics=metrics, loggers=loggers, dir=tmp_path)
 
