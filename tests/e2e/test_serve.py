@@ -230,6 +230,13 @@ def test_a_client_that_reads_a_byte_a_second_holds_nobody_up(stores):
         assert exporter.end() < 1
 
 
+def test_every_flag_is_in_the_docs():
+    usage = subprocess.run([KVTEL, "serve", "--help"], check=True, capture_output=True, text=True, timeout=10).stdout
+    documented = (ROOT / "docs" / "serve.md").read_text()
+    flags = set(re.findall(r"--[a-z][a-z.-]+", usage))
+    assert len(flags) > 15 and not [flag for flag in flags if f"`{flag}" not in documented]
+
+
 def test_what_is_in_deploy():
     for check, name in [("rules", "rules.yml"), ("config", "prometheus.yml")]:
         done = subprocess.run(["promtool", "check", check, name], cwd=ROOT / "deploy", capture_output=True, text=True, timeout=20)
