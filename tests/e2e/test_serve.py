@@ -379,3 +379,8 @@ def test_nixl_rings_beside_stores(stores, tmp_path):
         total = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_sum"))
         assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_count\b", k)) == count
         assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_sum\b", k)) == pytest.approx(total, rel=1e-9)
+        assert ours['kvtel_nixl_rings{state="read"}'] == 1
+    with Exporter(stores) as exporter:  # that reads no rings: their counters stay, their state is not known
+        found = exporter.samples()
+        assert sum(v for k, v in found.items() if re.match(r"nixl_xfer_time_seconds_count\b", k)) == count
+        assert not any(k.startswith(("kvtel_nixl_rings", "nixl_memory_bytes")) for k in found)

@@ -212,13 +212,20 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_process(&exporter->self);
 }
 
+/* A gauge of rings in the totals says how things were when they were last read. */
+static bool is_past(const struct exporter *exporter, const struct kvtel_snapshot_family *family)
+{
+    bool of_rings = strncmp(family->name, "nixl_", 5) == 0 || strncmp(family->name, "kvtel_nixl_", 11) == 0;
+    return !exporter->rings && family->type == KVTEL_GAUGE && of_rings;
+}
+
 /* A family under the name that --metrics.prefix gives it. */
 static enum kvtel_status write_family(const struct exporter *exporter, const struct kvtel_snapshot_family *family,
                                       struct kvtel_buffer *text)
 {
     char name[256];
     struct kvtel_snapshot_family shown = *family;
-    if (strcmp(family->name, KVTEL_TOTALS_FAMILY) == 0)
+    if (strcmp(family->name, KVTEL_TOTALS_FAMILY) == 0 || is_past(exporter, family))
         return KVTEL_OK;
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
