@@ -241,22 +241,28 @@ static void print_table(const struct table *table)
     }
 }
 
+/* Classes of an engine that are named; a store's statuses may be anything. */
+enum { FAILURES_SHOWN = 20 };
+
 static void print_failures(const struct kvtel_summary *summary, uint32_t engine)
 {
-    bool any = false;
+    size_t shown = 0, left = 0;
     for (size_t i = 0; i < summary->failures.count; i++) {
         if (summary->failures.entries[i].count == 0)
             continue;
-        if (any)
-            putchar(',');
-        else
+        if (shown == FAILURES_SHOWN) {
+            left++;
+            continue;
+        }
+        if (shown == 0)
             printf("    engine %" PRIu32 " failures:", engine);
-        putchar(' ');
+        fputs(shown++ == 0 ? " " : ", ", stdout);
         print_name(summary->failures.entries[i].label);
         printf(" %" PRIu64, summary->failures.entries[i].count);
-        any = true;
     }
-    if (any)
+    if (left > 0)
+        printf(", and of %zu more classes", left);
+    if (shown > 0)
         putchar('\n');
 }
 

@@ -119,6 +119,17 @@ def test_names_are_no_commands_for_the_terminal(run):
     assert all(character.isprintable() or character == "\n" for character in out)
 
 
+def test_statuses_without_end_take_one_line(run):
+    header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "MooncakeStoreConnector"}, "model_name": "m", "engines": [0]}
+    row = {"duration_seconds": 1.0, "num_keys": 1, "num_bytes": 1, "num_failed_keys": 0}
+    rows = [row | {"status": f"s{i}"} for i in range(1000)]
+    recording = "".join(json.dumps(line) + "\n" for line in (header, {"engine": 0, "payload": {"get": rows}}))
+    code, out, errors = run("replay", "-", stdin=recording.encode())
+    assert (code, errors) == (0, "")
+    (failures,) = (line for line in out.splitlines() if "failures:" in line)
+    assert failures.startswith("    engine 0 failures: s0 1, s1 1, ") and failures.endswith(", s19 1, and of 980 more classes")
+
+
 def test_keep_going_counts_and_exports(run, tmp_path):
     metrics = tmp_path / "metrics"
     recording = (HEADER + "x\n" + PAYLOAD + "[]\n" + PAYLOAD).encode()
