@@ -4,11 +4,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct kvtel_stats *kvtel_python_stats_of(PyObject *object)
 {
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;
     while (self->outside) {
+        if (self->outside != getpid()) { /* a fork left that thread behind; it only read */
+            self->outside = 0;
+            (void)pthread_mutex_init(&self->lock, NULL);
+            break;
+        }
         Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&self->lock);
         pthread_mutex_unlock(&self->lock);
         Py_END_ALLOW_THREADS
@@ -20,6 +26,7 @@ static void stats_free(PyObject *object)
 {
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;
     kvtel_stats_destroy(self->stats);
+    (void)pthread_mutex_destroy(&self->lock);
     kvtel_python_warnings_close(&self->warnings);
     kvtel_python_keys_close(&self->keys);
     kvtel_python_delete(object);
@@ -82,11 +89,11 @@ static int encode(PyObject *object, enum kvtel_format format, char **bytes, size
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;
     struct kvtel_stats *stats = kvtel_python_stats_of(object);
     enum kvtel_status status;
-    self->outside = true;
+    self->outside = getpid();
     pthread_mutex_lock(&self->lock);
     Py_BEGIN_ALLOW_THREADS status = kvtel_stats_encode(stats, format, bytes, size);
     pthread_mutex_unlock(&self->lock);
-    Py_END_ALLOW_THREADS self->outside = false;
+    Py_END_ALLOW_THREADS self->outside = 0;
     if (status != KVTEL_OK)
         kvtel_python_raise(status, NULL, NULL);
     return status == KVTEL_OK ? 0 : -1;

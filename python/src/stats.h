@@ -6,14 +6,15 @@
 #include "payload.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
-/* `outside`: a thread works on the stats without the GIL and holds `lock`; the others wait. */
+/* `outside` is not 0: a thread of that process works on the stats without the GIL and holds `lock`; the others wait. */
 struct kvtel_python_stats {
     PyObject_HEAD struct kvtel_stats *stats;
     struct kvtel_python_keys keys;
     struct kvtel_python_warnings warnings;
     pthread_mutex_t lock;
-    bool outside;
+    pid_t outside;
 };
 
 /* The stats inside, once nobody works on them. */

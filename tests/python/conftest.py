@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 DATA = Path(os.environ.get("KVTEL_TEST_DATA", ROOT / "tests" / "data"))
 LABELNAMES = ["model_name", "engine"]
+ENGINE = {0: ["m", "0"]}
 
 
 class Case:
@@ -76,3 +77,11 @@ def nixl():
         "num_kv_expired_reqs": [],
         "num_notifications_after_expiry": [],
     }
+
+
+def samples(store, name):
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in store.text().splitlines() if line.startswith(name)}
+
+
+def total(store, name):
+    return sum(samples(store, name).values())

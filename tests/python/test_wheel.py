@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel itself: what it needs, what is in it, whether the stubs tell the truth."""
+
+import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import kvtel
+import pytest
+
+
+
+def extension():
+    return Path(sys.modules["kvtel._kvtel"].__file__)
+
+
+def test_the_wheel_needs_libc_alone():
+    assert extension().name == "_kvtel.abi3.so"
+    listed = subprocess.run(["ldd", extension()], capture_output=True, text=True, check=True).stdout
+    needed = {line.split()[0].split("/")[-1] for line in listed.splitlines()}
+    assert {name for name in needed if not name.startswith(("linux-vdso", "linux-gate", "ld-linux", "libc.", "libm.", "libpthread."))} == set()
+
+
+def test_auditwheel_finds_nothing_outside():
+    wheel = os.environ.get("KVTEL_WHEEL")
+    pytest.importorskip("auditwheel")
+    if not wheel:
+        pytest.skip("no wheel in $KVTEL_WHEEL")
+    shown = subprocess.run([sys.executable, "-m", "auditwheel", "show", wheel], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "manylinux_" in shown.stdout
+    named = set(re.findall(r"lib[\w+-]+\.so[.\d]*", shown.stdout))
+    assert named <= {"libc.so.6", "libm.so.6", "libpthread.so.0"}
+
+
+def test_what_is_installed():
+    files = {str(path) for path in importlib.metadata.files("kvtel")}
+    assert {"kvtel/py.typed", "kvtel/_kvtel.pyi", "kvtel/vllm.py"} <= files
+    assert not [name for name in files if name.endswith((".h", ".a", ".pc", ".cmake"))]
+    assert kvtel.__version__ == importlib.metadata.version("kvtel")
+
+
+def test_stubs_name_what_is_there():
+    native = sys.modules["kvtel._kvtel"]
+    tree = ast.parse(Path(extension()).with_name("_kvtel.pyi").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            assert callable(getattr(native, node.name))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef):
+                    assert hasattr(getattr(native, node.name), member.name), (node.name, member.name)
+    for name in kvtel.__all__:
+        assert getattr(kvtel, name).__doc__, name
