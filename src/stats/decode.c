@@ -1,30 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decoded payload into columns. What cannot be used is refused by field, row or value, counted, and the rest applied. */
 #include "base/error.h"
-#include "stats/stats.h"
+#include "stats/decode.h"
 
 #include <float.h>
 #include <string.h>
 
-struct decoder {
-    struct kvtel_stats *stats;
-    struct kvtel_content content; /* being built */
-};
-
-static void refuse(const struct decoder *decoder, enum kvtel_refusal reason, uint64_t n, const char *key, const char *what)
+void kvtel_decode_refuse(const struct kvtel_decoder *decoder, enum kvtel_refusal reason, uint64_t n, const char *key,
+                         const char *what)
 {
     kvtel_diagnostics_refuse(decoder->stats->diagnostics, reason, n, key, "%s: \"%.64s\" %s",
                              decoder->stats->connector->names[0].name, key, what);
 }
 
 /* A key or text that can be a C string: names with a NUL inside are nobody's. */
-static bool is_name(const struct kvtel_value *value)
+bool kvtel_decode_is_name(const struct kvtel_value *value)
 {
     return value->kind == KVTEL_VALUE_STRING && strlen(value->text) == value->size;
 }
 
 /* Why a number cannot be used; KVTEL_REFUSAL_COUNT when it can. */
-static enum kvtel_refusal judge(const struct kvtel_value *value, enum kvtel_field_kind kind)
+enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, enum kvtel_field_kind kind)
 {
     if (value->kind == KVTEL_VALUE_INTEGER)
         return value->integer < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
@@ -35,7 +31,7 @@ static enum kvtel_refusal judge(const struct kvtel_value *value, enum kvtel_fiel
     return value->number < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
 }
 
-static const char *why(enum kvtel_refusal reason)
+const char *kvtel_decode_why(enum kvtel_refusal reason)
 {
     switch (reason) {
     case KVTEL_REFUSED_WRONG_TYPE:
@@ -47,7 +43,7 @@ static const char *why(enum kvtel_refusal reason)
     }
 }
 
-static enum kvtel_status append_number(struct kvtel_column *column, const struct kvtel_value *value)
+enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct kvtel_value *value)
 {
     bool is_double = value->kind == KVTEL_VALUE_DOUBLE;
     bool mixed = column->count > 0 && column->type != (is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS);
@@ -92,15 +88,15 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
 
 /* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
  * 1 + the reason. */
-static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
-                                     enum kvtel_field_kind kind, uint8_t **bad)
+enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
+                                    enum kvtel_field_kind kind, uint8_t **bad)
 {
     static const struct kvtel_value zero = { .kind = KVTEL_VALUE_INTEGER };
     enum kvtel_status status = kvtel_column_reserve(column, list->size, false);
     if (status != KVTEL_OK || append_uniform(column, list, kind))
         return status;
     for (uint32_t i = 0; i < list->size; i++) {
-        enum kvtel_refusal reason = judge(&list->items[i], kind);
+        enum kvtel_refusal reason = kvtel_decode_judge(&list->items[i], kind);
         if (reason != KVTEL_REFUSAL_COUNT && !*bad) {
             *bad = kvtel_arena_alloc(&decoder->stats->arena, list->size);
             if (!*bad)
@@ -109,7 +105,7 @@ static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_colum
         }
         if (reason != KVTEL_REFUSAL_COUNT)
             (*bad)[i] = (uint8_t)(reason + 1);
-        status = append_number(column, reason == KVTEL_REFUSAL_COUNT ? &list->items[i] : &zero);
+        status = kvtel_decode_number(column, reason == KVTEL_REFUSAL_COUNT ? &list->items[i] : &zero);
         if (status != KVTEL_OK)
             return status;
     }
@@ -117,8 +113,8 @@ static enum kvtel_status append_list(struct decoder *decoder, struct kvtel_colum
 }
 
 /* Drops the rows that are bad in any of the columns, each counted once. */
-static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns, uint8_t **bad, const char *const *keys,
-                          size_t count)
+void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
+                                const char *const *keys, size_t count)
 {
     uint8_t *drop = NULL;
     size_t first = 0;
@@ -140,7 +136,8 @@ static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns
             refused[drop[i] - 1]++;
     for (unsigned reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
         if (refused[reason] > 0)
-            refuse(decoder, (enum kvtel_refusal)reason, refused[reason], keys[first], why((enum kvtel_refusal)reason));
+            kvtel_decode_refuse(decoder, (enum kvtel_refusal)reason, refused[reason], keys[first],
+                                kvtel_decode_why((enum kvtel_refusal)reason));
     for (size_t c = 0; c < count; c++)
         if (columns[c]->count > 0)
             kvtel_column_drop_rows(columns[c], drop);
@@ -149,7 +146,7 @@ static void drop_bad_rows(struct decoder *decoder, struct kvtel_column **columns
 enum { COLUMNS_TOGETHER = 16 };
 
 /* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM. */
-static void align_columns(struct decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
+static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
 {
     const struct kvtel_field *fields = decoder->content.table->fields;
     struct kvtel_column *columns[COLUMNS_TOGETHER];
@@ -169,37 +166,38 @@ static void align_columns(struct decoder *decoder, struct kvtel_group *group, un
     if (count == 0)
         return;
     if (shortest != longest)
-        refuse(decoder, KVTEL_REFUSED_UNEQUAL_COLUMNS, longest - shortest, keys[0],
-               "and the columns beside it are not equally long");
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNEQUAL_COLUMNS, longest - shortest, keys[0],
+                            "and the columns beside it are not equally long");
     for (size_t c = 0; c < count; c++)
         columns[c]->count = shortest;
-    drop_bad_rows(decoder, columns, bad, keys, count);
+    kvtel_decode_drop_bad_rows(decoder, columns, bad, keys, count);
 }
 
-static enum kvtel_status decode_field(struct decoder *decoder, struct kvtel_column *column, const struct kvtel_field *field,
+static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_field *field,
                                       const struct kvtel_value *value, uint8_t **bad)
 {
     column->count = 0; /* a key that stands twice: the last one counts */
     *bad = NULL;
     if (field->kind != KVTEL_FIELD_TOTAL) {
         if (value->kind != KVTEL_VALUE_ARRAY) {
-            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, field->key, "is not a list");
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, field->key, "is not a list");
             return KVTEL_OK;
         }
         column->present = true;
-        return append_list(decoder, column, value, field->kind, bad);
+        return kvtel_decode_list(decoder, column, value, field->kind, bad);
     }
-    enum kvtel_refusal reason = judge(value, field->kind);
+    enum kvtel_refusal reason = kvtel_decode_judge(value, field->kind);
     if (reason != KVTEL_REFUSAL_COUNT) {
-        refuse(decoder, reason, 1, field->key, reason == KVTEL_REFUSED_WRONG_TYPE ? "is not a number" : why(reason));
+        kvtel_decode_refuse(decoder, reason, 1, field->key,
+                            reason == KVTEL_REFUSED_WRONG_TYPE ? "is not a number" : kvtel_decode_why(reason));
         return KVTEL_OK;
     }
     column->present = true;
-    return append_number(column, value);
+    return kvtel_decode_number(column, value);
 }
 
 /* Fields by key, for COLUMNS and one operation of COUNTS. */
-static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *map)
+static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *map)
 {
     const struct kvtel_connector *table = decoder->content.table;
     size_t bytes = group->column_count * sizeof(uint8_t *);
@@ -211,9 +209,10 @@ static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_gro
         const struct kvtel_value *key = &map->items[2 * i];
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
-        int field = is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
+        int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0) {
-            refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                "is no field of this connector");
             continue;
         }
         enum kvtel_status status = decode_field(decoder, &group->columns[field], &table->fields[field], key + 1, &bad[field]);
@@ -225,7 +224,7 @@ static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_gro
         bool seen = false;
         if (field->row == 0) {
             struct kvtel_column *column = &group->columns[i];
-            drop_bad_rows(decoder, &column, &bad[i], &field->key, 1);
+            kvtel_decode_drop_bad_rows(decoder, &column, &bad[i], &field->key, 1);
             continue;
         }
         for (size_t k = 0; k < i && !seen; k++)
@@ -237,33 +236,35 @@ static enum kvtel_status decode_fields(struct decoder *decoder, struct kvtel_gro
 }
 
 /* One row of an operation: all fields or none. `found`: room for a value of each. */
-static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row,
+static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row,
                                     const struct kvtel_value **found)
 {
     const struct kvtel_connector *table = decoder->content.table;
     if (row->kind != KVTEL_VALUE_MAP) {
-        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, group->name, "has a row that is not a map");
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, group->name, "has a row that is not a map");
         return KVTEL_OK;
     }
     for (size_t i = 0; i < group->column_count; i++)
         found[i] = NULL;
     for (uint32_t i = 0; i < row->size; i++) {
         const struct kvtel_value *key = &row->items[2 * i];
-        int field = is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
+        int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0)
-            refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                "is no field of this connector");
         else
             found[field] = key + 1;
     }
     for (size_t i = 0; i < group->column_count; i++) {
         const struct kvtel_field *field = &table->fields[i];
         enum kvtel_refusal reason = !found[i]                         ? KVTEL_REFUSED_UNEQUAL_COLUMNS
-                                    : field->kind != KVTEL_FIELD_TEXT ? judge(found[i], field->kind)
-                                    : is_name(found[i])               ? KVTEL_REFUSAL_COUNT
+                                    : field->kind != KVTEL_FIELD_TEXT ? kvtel_decode_judge(found[i], field->kind)
+                                    : kvtel_decode_is_name(found[i])  ? KVTEL_REFUSAL_COUNT
                                                                       : KVTEL_REFUSED_WRONG_TYPE;
         if (reason != KVTEL_REFUSAL_COUNT) {
-            refuse(decoder, reason, 1, field->key,
-                   found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason)) : "is missing in a row");
+            kvtel_decode_refuse(decoder, reason, 1, field->key,
+                                found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason))
+                                         : "is missing in a row");
             return KVTEL_OK;
         }
     }
@@ -274,7 +275,7 @@ static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group 
         if (table->fields[i].kind == KVTEL_FIELD_TEXT) {
             status = kvtel_content_text(&decoder->content, found[i]->text, found[i]->size, &id);
             if (status == KVTEL_E_LIMIT) {
-                refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key, "has too many different texts");
+                kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key, "has too many different texts");
                 for (size_t k = 0; k < i; k++)
                     group->columns[k].count--;
                 return KVTEL_OK;
@@ -284,7 +285,7 @@ static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group 
             text_id.integer = (int64_t)id;
             found[i] = &text_id;
         }
-        status = append_number(&group->columns[i], found[i]);
+        status = kvtel_decode_number(&group->columns[i], found[i]);
         if (status != KVTEL_OK)
             return status;
     }
@@ -292,7 +293,7 @@ static enum kvtel_status decode_row(struct decoder *decoder, struct kvtel_group 
 }
 
 /* ROWS and COUNTS. */
-static enum kvtel_status decode_operations(struct decoder *decoder, const struct kvtel_value *map)
+static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
     bool rows = decoder->content.table->shape == KVTEL_SHAPE_ROWS;
     const struct kvtel_value **found =
@@ -303,14 +304,14 @@ static enum kvtel_status decode_operations(struct decoder *decoder, const struct
         const struct kvtel_value *key = &map->items[2 * i], *value = key + 1;
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
-        if (!is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
-            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, is_name(key) ? key->text : "?",
-                   rows ? "is not a list of rows" : "is not a map of counts");
+        if (!kvtel_decode_is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                rows ? "is not a list of rows" : "is not a map of counts");
             continue;
         }
         struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
         if (!group && decoder->content.group_count >= KVTEL_STATS_NAME_LIMIT) {
-            refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, "operations", "has too many different names");
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, "operations", "has too many different names");
             continue;
         }
         for (size_t c = 0; group && c < group->column_count; c++) {
@@ -332,174 +333,23 @@ static enum kvtel_status decode_operations(struct decoder *decoder, const struct
     return KVTEL_OK;
 }
 
-/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is -1 when it is none. */
-static enum kvtel_status decode_labels(struct decoder *decoder, const struct kvtel_value *key, const char **labels, size_t *size,
-                                       int *count)
-{
-    struct kvtel_value parsed;
-    *count = -1;
-    if (key->kind == KVTEL_VALUE_STRING) {
-        enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
-        if (status != KVTEL_OK)
-            return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
-        key = &parsed;
-    }
-    if (key->kind != KVTEL_VALUE_ARRAY || key->size > KVTEL_METRIC_LABELS)
-        return KVTEL_OK;
-    *size = 0;
-    for (uint32_t i = 0; i < key->size; i++) {
-        if (!is_name(&key->items[i]))
-            return KVTEL_OK;
-        *size += key->items[i].size + 1;
-    }
-    char *out = kvtel_arena_alloc(&decoder->stats->arena, *size + 1);
-    if (!out)
-        return KVTEL_E_NOMEM;
-    *labels = out;
-    for (uint32_t i = 0; i < key->size; i++) {
-        memcpy(out, key->items[i].text, key->items[i].size + 1);
-        out += key->items[i].size + 1;
-    }
-    *count = (int)key->size;
-    return KVTEL_OK;
-}
-
-static enum kvtel_status decode_label_set(struct decoder *decoder, struct kvtel_group *group, const struct kvtel_value *key)
-{
-    const struct kvtel_value *value = key + 1;
-    const char *labels = "";
-    size_t size = 0, expected = kvtel_metric_label_count(group->metric);
-    int count;
-    enum kvtel_status status = decode_labels(decoder, key, &labels, &size, &count);
-    if (status != KVTEL_OK)
-        return status;
-    uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
-    if (count < 0 || (size_t)count != expected) {
-        refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name, "has a wrong number of label values");
-        return KVTEL_OK;
-    }
-    enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
-                                 : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
-                                                                        : KVTEL_FIELD_TOTAL;
-    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES        ? judge(value, kind)
-                                : value->kind == KVTEL_VALUE_ARRAY ? KVTEL_REFUSAL_COUNT
-                                                                   : KVTEL_REFUSED_WRONG_TYPE;
-    if (reason != KVTEL_REFUSAL_COUNT) {
-        refuse(decoder, reason, 1, group->name, reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : why(reason));
-        return KVTEL_OK;
-    }
-    struct kvtel_column *column = kvtel_group_find_labels(group, labels, size, (uint32_t)count);
-    if (!column && group->column_count >= KVTEL_STATS_NAME_LIMIT) {
-        refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, values, group->name, "has too many label sets");
-        return KVTEL_OK;
-    }
-    if (!column)
-        column = kvtel_group_add_labels(group, labels, size, (uint32_t)count);
-    if (!column)
-        return KVTEL_E_NOMEM;
-    column->count = 0;
-    if (kind != KVTEL_FIELD_SAMPLES)
-        return append_number(column, value);
-    uint8_t *bad = NULL;
-    const char *name = group->name;
-    status = append_list(decoder, column, value, kind, &bad);
-    if (status == KVTEL_OK)
-        drop_bad_rows(decoder, &column, &bad, &name, 1);
-    return status;
-}
-
-static enum kvtel_status decode_typed_metric(struct decoder *decoder, const struct kvtel_value *key,
-                                             const struct kvtel_value *types)
-{
-    const struct kvtel_value *sets = key + 1;
-    const struct kvtel_metric *metric = is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
-    /* A metric with fields of its own is computed from others; no payload names it. */
-    if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
-        refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, is_name(key) ? key->text : "?", "is no metric of this connector");
-        return KVTEL_OK;
-    }
-    const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
-    if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, kvtel_metric_type_name(metric->type))) {
-        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not of the type that this connector gives it");
-        return KVTEL_OK;
-    }
-    struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
-    if (group)
-        kvtel_group_truncate(group, 0); /* a metric that stands twice: the last one counts */
-    else
-        group = kvtel_content_add_group(&decoder->content, key->text, key->size);
-    if (!group)
-        return KVTEL_E_NOMEM;
-    group->metric = metric;
-    enum kvtel_status status = KVTEL_OK;
-    for (uint32_t i = 0; status == KVTEL_OK && i < sets->size; i++)
-        status = decode_label_set(decoder, group, &sets->items[2 * i]);
-    return status;
-}
-
-/* A list of maps from label to text or number, or nil. */
-static bool is_info(const struct kvtel_value *info)
-{
-    if (info->kind != KVTEL_VALUE_ARRAY)
-        return info->kind == KVTEL_VALUE_NIL;
-    for (uint32_t i = 0; i < info->size; i++) {
-        const struct kvtel_value *map = &info->items[i];
-        if (map->kind != KVTEL_VALUE_MAP)
-            return false;
-        for (uint32_t k = 0; k < map->size; k++)
-            if (!is_name(&map->items[2 * k]) || map->items[2 * k + 1].kind >= KVTEL_VALUE_ARRAY ||
-                (map->items[2 * k + 1].kind == KVTEL_VALUE_STRING && !is_name(&map->items[2 * k + 1])))
-                return false;
-    }
-    return true;
-}
-
-static enum kvtel_status decode_typed(struct decoder *decoder, const struct kvtel_value *map)
-{
-    const struct kvtel_value *types = kvtel_value_get(map, "types"), *data = kvtel_value_get(map, "data");
-    const struct kvtel_value *info = kvtel_value_get(map, "info");
-    enum kvtel_status status = KVTEL_OK;
-    for (uint32_t i = 0; i < map->size; i++) {
-        const struct kvtel_value *key = &map->items[2 * i];
-        static const char *const known[] = { "types", "data", "info", "_metrics_descriptor" };
-        bool found = false;
-        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-            found |= kvtel_value_is_text(key, known[k]);
-        if (!found)
-            refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, is_name(key) ? key->text : "?", "is no field of this connector");
-    }
-    if ((data && data->kind != KVTEL_VALUE_MAP) || (types && types->kind != KVTEL_VALUE_MAP)) {
-        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "data", "or \"types\" is not a map");
-        data = NULL;
-    }
-    for (uint32_t i = 0; data && status == KVTEL_OK && i < data->size; i++)
-        status = decode_typed_metric(decoder, &data->items[2 * i], types);
-    decoder->content.has_info = info != NULL;
-    if (status != KVTEL_OK || !info || info->kind == KVTEL_VALUE_NIL)
-        return status;
-    if (!decoder->content.table->has_info || !is_info(info)) {
-        refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "info", "is not a list of maps from label to value");
-        return KVTEL_OK;
-    }
-    return kvtel_value_copy(&decoder->content.info_arena, info, &decoder->content.info);
-}
-
-static enum kvtel_status decode_children(struct decoder *decoder, const struct kvtel_value *map)
+static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
     for (uint32_t i = 0; i < map->size; i++) {
         const struct kvtel_value *key = &map->items[2 * i], *payload = key + 1;
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
-        const struct kvtel_connector *connector = is_name(key) ? kvtel_connector_find(key->text) : NULL;
+        const struct kvtel_connector *connector = kvtel_decode_is_name(key) ? kvtel_connector_find(key->text) : NULL;
         if (!connector || connector->shape == KVTEL_SHAPE_NONE) {
-            refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, is_name(key) ? key->text : "?",
-                   connector ? "is a connector without stats" : "is no connector that is known");
+            kvtel_decode_refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
+                                kvtel_decode_is_name(key) ? key->text : "?",
+                                connector ? "is a connector without stats" : "is no connector that is known");
             continue;
         }
         const struct kvtel_value *inner = payload->kind == KVTEL_VALUE_MAP ? kvtel_value_get(payload, "data") : NULL;
         bool wrapped = inner && inner->kind == KVTEL_VALUE_MAP && !kvtel_value_get(payload, "types");
         if (payload->kind != KVTEL_VALUE_MAP) {
-            refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not a map");
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not a map");
             continue;
         }
         struct kvtel_child *child = kvtel_content_find_child(&decoder->content, key->text);
@@ -524,7 +374,7 @@ static const struct kvtel_connector *table_of(const struct kvtel_connector *conn
     return connector->older;
 }
 
-static enum kvtel_status decode_shape(struct decoder *decoder, const struct kvtel_value *payload)
+static enum kvtel_status decode_shape(struct kvtel_decoder *decoder, const struct kvtel_value *payload)
 {
     switch (decoder->content.table->shape) {
     case KVTEL_SHAPE_COLUMNS:
@@ -533,7 +383,7 @@ static enum kvtel_status decode_shape(struct decoder *decoder, const struct kvte
     case KVTEL_SHAPE_COUNTS:
         return decode_operations(decoder, payload);
     case KVTEL_SHAPE_TYPED:
-        return decode_typed(decoder, payload);
+        return kvtel_decode_typed(decoder, payload);
     case KVTEL_SHAPE_MULTI:
         return decode_children(decoder, payload);
     case KVTEL_SHAPE_NONE:
@@ -558,7 +408,7 @@ enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const stru
 {
     if (payload->kind != KVTEL_VALUE_MAP)
         return kvtel_fail(error, KVTEL_E_TYPE, 0, "the payload is not a map");
-    struct decoder decoder = { .stats = stats };
+    struct kvtel_decoder decoder = { .stats = stats };
     enum kvtel_status status = take_spare(stats, table_of(stats->connector, payload), &decoder.content);
     if (status == KVTEL_OK)
         status = decode_shape(&decoder, payload);
