@@ -322,6 +322,9 @@ const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_
     return NULL;
 }
 
+/* Operations or statuses of one engine that are told apart; more than that no one reads, and the metrics have them all. */
+enum { TEXTS_SHOWN = 500 };
+
 static enum kvtel_status list_texts(const struct kvtel_interval *interval, const struct kvtel_interval_family *family, int label,
                                     const struct kvtel_selection *selection, struct kvtel_interval_texts *list)
 {
@@ -338,6 +341,8 @@ static enum kvtel_status list_texts(const struct kvtel_interval *interval, const
         size_t k = 0;
         while (k < list->count && strcmp(list->texts[k], text) != 0)
             k++;
+        if (k == TEXTS_SHOWN)
+            continue;
         list->texts[k] = text;
         list->count += k == list->count;
     }

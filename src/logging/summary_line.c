@@ -47,14 +47,22 @@ static void put_quantiles(struct line *line, const char *key, const struct kvtel
             key, quantiles->p99 * 1e3, key, quantiles->max * 1e3);
 }
 
+/* Classes of failures named in a line. */
+enum { CLASSES_SHOWN = 20 };
+
 static void put_failures(struct line *line, const char *key, uint64_t count, const struct kvtel_failure_counts *failures)
 {
     PUT(line, " %s=%llu", key, (unsigned long long)count);
-    for (size_t i = 0; i < failures->count; i++) {
+    size_t shown = failures->count < CLASSES_SHOWN ? failures->count : CLASSES_SHOWN;
+    for (size_t i = 0; i < shown; i++) {
         PUT(line, i == 0 ? " (" : " ");
         put_name(line, failures->entries[i].label);
-        PUT(line, "=%llu%s", (unsigned long long)failures->entries[i].count, i + 1 == failures->count ? ")" : "");
+        PUT(line, "=%llu", (unsigned long long)failures->entries[i].count);
     }
+    if (shown < failures->count)
+        PUT(line, " and %zu more classes", failures->count - shown);
+    if (shown > 0)
+        PUT(line, ")");
 }
 
 static void put_flow(struct line *line, const struct kvtel_flow_summary *flow, double interval)

@@ -35,6 +35,7 @@ static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const
         return KVTEL_E_ENGINE;
     if (kvtel_stats_is_summarised(stats))
         return KVTEL_E_SUMMARISED;
+    enum kvtel_status status = KVTEL_OK;
     for (size_t i = 0; i < stats->content.child_count; i++) {
         const struct kvtel_child *from = &stats->content.children[i];
         struct multi_child *child = find_child(self, from->class_name);
@@ -42,10 +43,13 @@ static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const
             kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, from->class_name,
                                      "MultiConnector: \"%.64s\" is no child of this configuration; it is not recorded",
                                      from->class_name);
-        else if (child->metrics)
-            child->metrics->vtable->observe(child->metrics, from->stats, engine);
+        if (!child || !child->metrics)
+            continue;
+        enum kvtel_status observed = child->metrics->vtable->observe(child->metrics, from->stats, engine);
+        if (status == KVTEL_OK)
+            status = observed; /* the first that failed; the others are recorded all the same */
     }
-    return KVTEL_OK;
+    return status;
 }
 
 static void multi_destroy(struct kvtel_prom_metrics *metrics)

@@ -325,7 +325,12 @@ static enum kvtel_status read_object(struct kvtel_recording *recording, const st
     return read_payloads(value, record, error);
 }
 
-/* The first byte tells the formats apart: JSON Lines begin with { (or white space), a map in MessagePack has the high bit set. */
+/* The first byte tells the formats apart: one that begins a map in MessagePack begins nothing in JSON. */
+static bool begins_msgpack_map(unsigned char byte)
+{
+    return (byte >= 0x80 && byte <= 0x8f) || byte == 0xde || byte == 0xdf;
+}
+
 static enum kvtel_status start(struct kvtel_recording *recording, struct kvtel_error *error)
 {
     while (!recording->at_end && recording->end == 0) {
@@ -334,7 +339,7 @@ static enum kvtel_status start(struct kvtel_recording *recording, struct kvtel_e
             return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
     }
     recording->started = true;
-    recording->format = recording->end > 0 && (unsigned char)recording->bytes[0] >= 0x80 ? KVTEL_MSGPACK : KVTEL_JSON;
+    recording->format = recording->end > 0 && begins_msgpack_map((unsigned char)recording->bytes[0]) ? KVTEL_MSGPACK : KVTEL_JSON;
     return KVTEL_OK;
 }
 

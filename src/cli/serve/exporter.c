@@ -77,7 +77,10 @@ void exporter_close(struct exporter *exporter)
     store_dir_close(&exporter->stores);
     metric_set_close(&exporter->self);
     kvtel_snapshot_destroy(exporter->snapshot);
+    kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
+    kvtel_snapshot_destroy(exporter->newest);
+    pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
 
@@ -129,10 +132,13 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         (struct exporter){ .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns() };
     exporter->stores = (struct store_dir){ .lock = -1, .inotify = -1 };
     pthread_mutex_init(&exporter->lock, NULL);
+    pthread_mutex_init(&exporter->summary_lock, NULL);
     exporter->snapshot = kvtel_snapshot_create();
+    exporter->summarised = kvtel_snapshot_create();
     exporter->logged = kvtel_snapshot_create();
+    exporter->newest = kvtel_snapshot_create();
     enum kvtel_status status = KVTEL_OK;
-    if (!exporter->snapshot || !exporter->logged || !metric_set_init(&exporter->self))
+    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest || !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     if (status == KVTEL_OK && options->store_dir)
         status = store_dir_open(&exporter->stores, options->store_dir, options->rank_label, log, error);
@@ -307,26 +313,51 @@ static size_t list_sources(struct exporter *exporter, struct summary_source *sou
     return count;
 }
 
+/* The entries that names point into may go once the lock is free. */
+static bool copy_names(struct summary_source *sources, size_t count)
+{
+    bool good = true;
+    for (size_t i = 0; i < count; i++) {
+        sources[i].name = strdup(sources[i].name);
+        sources[i].reason = sources[i].reason ? strdup(sources[i].reason) : NULL;
+        good &= sources[i].name != NULL;
+    }
+    return good;
+}
+
+static void free_sources(struct summary_source *sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free((char *)(uintptr_t)sources[i].name);
+        free((char *)(uintptr_t)sources[i].reason);
+    }
+    free(sources);
+}
+
 void exporter_summary(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
-    (void)request;
+    struct summary_options options = { 0 };
     struct summary_source *sources = calloc(SOURCES_SHOWN, sizeof *sources);
+    (void)request;
+    pthread_mutex_lock(&exporter->summary_lock);
     pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status = sources ? collect(exporter, exporter->snapshot) : KVTEL_E_NOMEM;
+    enum kvtel_status status = sources ? collect(exporter, exporter->summarised) : KVTEL_E_NOMEM;
     if (status == KVTEL_OK) {
-        struct summary_options options = {
-            .uptime_seconds = (double)(kvtel_now_ns() - exporter->started_ns) / SECOND_NS,
-            .sources = sources,
-            .source_count = list_sources(exporter, sources, SOURCES_SHOWN),
-            .all_sources = exporter->stores.count + (exporter->rings ? kvtel_nixl_rings_count(exporter->rings) : 0),
-        };
+        options.uptime_seconds = (double)(kvtel_now_ns() - exporter->started_ns) / SECOND_NS;
+        options.sources = sources;
+        options.source_count = list_sources(exporter, sources, SOURCES_SHOWN);
+        options.all_sources = exporter->stores.count + (exporter->rings ? kvtel_nixl_rings_count(exporter->rings) : 0);
         for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
             options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);
-        status = summary_json_write(exporter->snapshot, &options, &response->body);
+        if (!copy_names(sources, options.source_count))
+            status = KVTEL_E_NOMEM;
     }
     pthread_mutex_unlock(&exporter->lock);
-    free(sources);
+    if (status == KVTEL_OK)
+        status = summary_json_write(exporter->summarised, &options, &response->body);
+    pthread_mutex_unlock(&exporter->summary_lock);
+    free_sources(sources, options.source_count);
     response->content_type = "application/json";
     if (status != KVTEL_OK)
         response->status = 500;
@@ -335,11 +366,11 @@ void exporter_summary(void *context, const struct http_request *request, struct 
 void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context)
 {
     pthread_mutex_lock(&exporter->lock);
-    if (collect(exporter, exporter->snapshot) == KVTEL_OK &&
-        kvtel_snapshot_log(exporter->logged, exporter->snapshot, style, seconds, sink, context) == KVTEL_OK) {
-        struct kvtel_snapshot *now = exporter->snapshot;
-        exporter->snapshot = exporter->logged;
-        exporter->logged = now;
-    }
+    enum kvtel_status status = collect(exporter, exporter->newest);
     pthread_mutex_unlock(&exporter->lock);
+    if (status != KVTEL_OK || kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
+        return; /* the next line tells of both intervals */
+    struct kvtel_snapshot *newest = exporter->newest;
+    exporter->newest = exporter->logged;
+    exporter->logged = newest;
 }

@@ -34,8 +34,12 @@ struct exporter {
     struct kvtel_diagnostics *diagnostics; /* of the receiver */
     struct receiver *receiver;
     struct metric_set self;
-    struct kvtel_snapshot *snapshot; /* of the collection that runs */
-    struct kvtel_snapshot *logged;   /* as of the last log line */
+    struct kvtel_snapshot *snapshot; /* of the scrape that runs */
+    /* What takes longer than collecting is made from snapshots of its own, without the lock, so that no scrape waits for it. */
+    pthread_mutex_t summary_lock;      /* of the next one */
+    struct kvtel_snapshot *summarised; /* of the summary that runs */
+    struct kvtel_snapshot *logged;     /* as of the last log line; the main thread's */
+    struct kvtel_snapshot *newest;     /* of the log line that is made; the main thread's */
     uint64_t scrapes, failed_scrapes;
     double scrape_seconds;
     uint64_t started_ns;
