@@ -62,6 +62,14 @@ static void shorten_levels(struct kvtel_content *content)
                 content->samples -= kvtel_column_keep_last(&content->groups[g].columns[c]);
 }
 
+size_t kvtel_stats_sample_count(const struct kvtel_stats *stats)
+{
+    size_t count = stats->content.samples;
+    for (size_t i = 0; i < stats->content.child_count; i++)
+        count += kvtel_stats_sample_count(stats->content.children[i].stats);
+    return count;
+}
+
 void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
 {
     struct kvtel_content *content = &stats->content;

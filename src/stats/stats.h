@@ -116,6 +116,9 @@ enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const stru
 /* encode.c: writes the payload; not for summarised stats. */
 void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *writer);
 
+/* Values in lists, those of children too. */
+size_t kvtel_stats_sample_count(const struct kvtel_stats *stats);
+
 /* Turns lists into distributions when there are more samples than the limit. Without memory the samples stay. */
 void kvtel_stats_enforce_limit(struct kvtel_stats *stats);
 

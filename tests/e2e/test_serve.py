@@ -91,6 +91,7 @@ def test_a_repeated_payload_is_acknowledged_and_not_counted_again(stores):
         found = exporter.samples()
         assert found[COUNT] == 4
         assert found["kvtel_payloads_accepted_total"] == 4 and found["kvtel_payloads_repeated_total"] == 3
+        assert found["kvtel_samples_accepted_total"] == 4 * 4
 
 
 def test_what_is_refused_whole(stores):

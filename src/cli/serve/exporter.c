@@ -191,6 +191,8 @@ static void set_receiver_metrics(struct exporter *exporter)
     struct receiver_counts counts = receiver_counts(exporter->receiver);
     metric_set_counter(&exporter->self, "kvtel_payloads_accepted", "Payloads taken from posted recordings.", NULL, NULL,
                        (double)counts.accepted);
+    metric_set_counter(&exporter->self, "kvtel_samples_accepted", "Values in the lists of accepted payloads.", NULL, NULL,
+                       (double)counts.samples);
     metric_set_counter(&exporter->self, "kvtel_payloads_repeated",
                        "Payloads whose sequence number was known already; not counted again.", NULL, NULL, (double)counts.repeated);
     metric_set_counter(&exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL, NULL,
@@ -231,7 +233,8 @@ static enum kvtel_status write_family(const struct exporter *exporter, const str
 {
     char name[256];
     struct kvtel_snapshot_family shown = *family;
-    if (strcmp(family->name, KVTEL_TOTALS_FAMILY) == 0 || is_past(exporter, family))
+    bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
+    if (strcmp(family->name, KVTEL_TOTALS_FAMILY) == 0 || is_past(exporter, family) || (own && !exporter->options.own_metrics))
         return KVTEL_OK;
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/serve/gzip.h"
 #include "recording/session.h"
+#include "stats/stats.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -114,7 +115,7 @@ struct pass {
     bool apply;
     struct kvtel_session *session;
     struct source *source;
-    uint64_t accepted, repeated;
+    uint64_t accepted, repeated, samples;
 };
 
 static enum kvtel_status take_header(struct pass *pass, const struct kvtel_record *record, struct kvtel_error *error)
@@ -152,6 +153,7 @@ static enum kvtel_status take_payloads(struct pass *pass, const struct kvtel_rec
     if (status != KVTEL_OK)
         return status;
     pass->accepted += record->payload_count;
+    pass->samples += stats ? kvtel_stats_sample_count(stats) : 0;
     if (pass->source && record->sequence >= 0)
         pass->source->sequence = record->sequence;
     return KVTEL_OK;
@@ -244,6 +246,7 @@ void receiver_handle(void *context, const struct http_request *request, struct h
         status = run_pass(&pass, bytes, size, &error);
     receiver->counts.accepted += pass.accepted;
     receiver->counts.repeated += pass.repeated;
+    receiver->counts.samples += pass.samples;
     receiver->counts.rejected += status != KVTEL_OK;
     if (status != KVTEL_OK)
         kvtel_diagnostics_refuse(receiver->diagnostics, KVTEL_REFUSED_MALFORMED, 1, "POST /api/v1/stats",

@@ -12,6 +12,7 @@ struct receiver;
 
 struct receiver_counts {
     uint64_t accepted, repeated, rejected; /* payloads; payloads of a known sequence number; whole requests */
+    uint64_t samples;                      /* values in the lists of accepted payloads */
 };
 
 /* `store` and `diagnostics` outlive the receiver; it writes through a lane of its own. NULL without memory or lane. */
