@@ -343,12 +343,54 @@ static void test_cut_while_read(void **state)
     remove_store(store);
 }
 
+/* CLOCK_MONOTONIC begins anew with the machine: what was set before it started is older than anything since. */
+static void test_gauges_of_an_earlier_boot(void **state)
+{
+    (void)state;
+    const struct kvtel_family_spec spec = { .name = "level", .type = KVTEL_GAUGE, .help = "A level." };
+    struct kvtel_store *stores[2];
+    struct kvtel_store_reader *readers[2];
+    for (int i = 0; i < 2; i++) {
+        uint32_t family, series;
+        struct kvtel_lane *lane;
+        stores[i] = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = dir));
+        assert_int_equal(kvtel_store_family(stores[i], &spec, &family), KVTEL_OK);
+        assert_int_equal(kvtel_store_series(stores[i], family, NULL, 0, &series), KVTEL_OK);
+        assert_int_equal(kvtel_lane_open(stores[i], &lane), KVTEL_OK);
+        assert_true(kvtel_lane_set(lane, series, i + 1));
+    }
+    for (int earlier = 0; earlier < 2; earlier++) {
+        struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+        uint64_t other = 12345;
+        int fd = open(kvtel_store_path(stores[1]), O_WRONLY);
+        if (earlier)
+            assert_int_equal(pwrite(fd, &other, sizeof(other), offsetof(struct kvtel_layout_header, boot_hash)), sizeof(other));
+        (void)close(fd);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(kvtel_store_reader_open(kvtel_store_path(stores[i]), &readers[i], NULL), KVTEL_OK);
+            assert_int_equal(kvtel_snapshot_add_reader(snapshot, readers[i], NULL), KVTEL_OK);
+            kvtel_store_reader_close(readers[i]);
+        }
+        assert_true(kvtel_snapshot_find(snapshot, "level")->series[0].value == (earlier ? 1 : 2));
+        kvtel_snapshot_destroy(snapshot);
+    }
+    remove_store(stores[0]);
+    remove_store(stores[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_directory),    cmocka_unit_test(test_modes),     cmocka_unit_test(test_directory_from_environment),
-        cmocka_unit_test(test_file_size_limit), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_not_a_store),
-        cmocka_unit_test(test_other_headers),   cmocka_unit_test(test_cut_short), cmocka_unit_test(test_cut_while_read),
+        cmocka_unit_test(test_no_directory),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_directory_from_environment),
+        cmocka_unit_test(test_file_size_limit),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_not_a_store),
+        cmocka_unit_test(test_other_headers),
+        cmocka_unit_test(test_gauges_of_an_earlier_boot),
+        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_cut_while_read),
     };
     if (!mkdtemp(dir))
         return 1;

@@ -399,5 +399,7 @@ enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_aren
     enum kvtel_status status = KVTEL_OK;
     for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
         status = collect_lane(view, lane, arena, scratch->words, series);
+    for (uint32_t i = 0; view->earlier_boot && i < view->series_count; i++)
+        series[i].stamp = series[i].stamp > 0; /* set, but before all that was set since the machine started */
     return status;
 }

@@ -28,6 +28,7 @@ enum {
 struct kvtel_store_reader {
     int fd;
     struct kvtel_layout_header header;
+    bool earlier_boot;
     char *tables[KVTEL_TABLES];
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* checked */
@@ -105,6 +106,8 @@ enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_r
         kvtel_store_reader_close(reader);
         return result;
     }
+    uint64_t boot = kvtel_boot_hash();
+    reader->earlier_boot = boot != 0 && reader->header.boot_hash != 0 && reader->header.boot_hash != boot;
     *made = reader;
     return KVTEL_OK;
 }
@@ -363,6 +366,7 @@ enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, str
         .group_count = reader->group_count,
         .lane_count = reader->lane_count,
         .slot_count = reader->slot_count,
+        .earlier_boot = reader->earlier_boot,
         .read = read_lane,
         .context = reader,
     };

@@ -46,7 +46,7 @@ static uint64_t process_start(void)
     return field ? strtoull(field, NULL, 10) : 0;
 }
 
-static uint64_t boot_hash(void)
+uint64_t kvtel_boot_hash(void)
 {
     char text[64];
     size_t size = read_text("/proc/sys/kernel/random/boot_id", text, sizeof(text));
@@ -90,7 +90,7 @@ static void fill_header(struct kvtel_layout_header *header, const struct kvtel_s
     header->created_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
     header->pid = (uint64_t)getpid();
     header->process_start = process_start();
-    header->boot_hash = boot_hash();
+    header->boot_hash = kvtel_boot_hash();
     if (options->model_name)
         strncpy(header->model_name, options->model_name, sizeof(header->model_name) - 1);
     if (options->connector)

@@ -83,6 +83,8 @@ struct kvtel_store {
 
 /* A caller that was built against an older header gives fewer options: the rest is 0. NULL: all are. */
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given);
+/* Tells the machine's run since it was started from others; 0: not known. */
+uint64_t kvtel_boot_hash(void);
 void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info);
 
 /* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. */
