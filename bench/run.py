@@ -36,7 +36,8 @@ def rust_peers(build):
     return [[build / "peer_rust/release" / source.stem] for source in sorted((HERE / "peer_rust/src/bin").glob("*.rs"))]
 
 
-def python_scripts():
+def python_scripts(build):
+    """Ours and peers; each is told the build directory."""
     missing = [name for name in PYTHON_PEERS_NEED if not importlib.util.find_spec(name)]
     if missing:
         note(f"{', '.join(missing)} not installed: no peers in Python")
@@ -45,7 +46,7 @@ def python_scripts():
     if not importlib.util.find_spec("kvtel"):
         note("the Python package kvtel is not installed: the plugin for vLLM is left out")
         scripts = [script for script in scripts if not script.stem.endswith("_plugin")]
-    return [[sys.executable, script] for script in scripts]
+    return [[sys.executable, script, build] for script in scripts]
 
 
 def built_programs(build):
@@ -58,8 +59,7 @@ def built_programs(build):
     absent = [path.name for path in peers if not path.is_file()]
     if absent:
         note(f"not built (prometheus-cpp is not installed?): {', '.join(absent)}")
-    scripts = [[sys.executable, script, build] for script in sorted(HERE.glob("bench_*.py"))]
-    return [[path] for path in ours + peers if path.is_file()] + scripts
+    return [[path] for path in ours + peers if path.is_file()]
 
 
 def program_of(command):
@@ -141,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs all benchmarks, prints a table, writes BUILD/bench.json.")
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="build directory (default: build)")
     build = parser.parse_args().build.resolve()
-    commands = built_programs(build) + rust_peers(build) + python_scripts()
+    commands = built_programs(build) + rust_peers(build) + python_scripts(build)
     rows = rows_of([figure for command in commands for figure in figures_of(command)])
     print(f"{cpu_name()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; medians\n")
     print_table(rows)
