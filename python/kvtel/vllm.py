@@ -26,6 +26,17 @@ except ImportError:  # a test, or a tool that looks at the plugin without an eng
 
 _logger = logging.getLogger("kvtel.vllm")
 
+
+def _log_as_vllm_does():
+    """vLLM configures its own logger alone, and of others prints only warnings, bare. Whoever configured kvtel's keeps that."""
+    own, vllm = logging.getLogger("kvtel"), logging.getLogger("vllm")
+    if vllm.handlers and not own.handlers:
+        own.handlers, own.propagate = list(vllm.handlers), False
+        own.setLevel(vllm.level)
+
+
+_log_as_vllm_does()
+
 LABELNAMES = ("model_name", "engine")
 
 

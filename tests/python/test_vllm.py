@@ -188,6 +188,34 @@ def test_a_configuration_that_is_none(vllm, nixl):
     assert logger.errors == {"AttributeError": 1}  # it has no model
 
 
+@pytest.fixture
+def logs():
+    """vLLM's logger with a handler that keeps records, and kvtel's as nobody configured it."""
+    kept = []
+    handler = logging.Handler()
+    handler.emit = kept.append
+    own, vllm_own = loggers = logging.getLogger("kvtel"), logging.getLogger("vllm")
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    own.handlers, vllm_own.handlers = [], [handler]
+    vllm_own.setLevel(logging.INFO)
+    yield SimpleNamespace(own=own, kept=kept)
+    for logger, (logger.handlers, logger.propagate, level) in zip(loggers, before):
+        logger.setLevel(level)
+
+
+def test_what_is_said_is_in_vllms_log(vllm, logs):
+    logger = vllm.load()(config_of(), 0)
+    logger.log_engine_initialized()
+    assert [(record.levelname, str(vllm.dir) in record.getMessage()) for record in logs.kept] == [("INFO", True)]
+
+
+def test_a_configured_logger_is_left_alone(vllm, logs):
+    own = logging.NullHandler()
+    logs.own.handlers = [own]
+    vllm.load()(config_of(), 0).log_engine_initialized()
+    assert logs.kept == [] and logs.own.handlers == [own]
+
+
 def test_where_no_file_can_be(vllm, nixl, caplog, monkeypatch):
     (vllm.dir / "file").touch()
     monkeypatch.setenv("KVTEL_STORE_DIR", str(vllm.dir / "file" / "below"))
