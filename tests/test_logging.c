@@ -221,6 +221,31 @@ static void test_default_line(void **state)
     kvtel_transfer_config_destroy(config);
 }
 
+/* vLLM's interval goes on until there is a line. */
+static void test_children_that_observed_nothing(void **state)
+{
+    (void)state;
+    struct kvtel_transfer_config *config = kvtel_transfer_config_of("MultiConnector");
+    struct kvtel_logging *logging = kvtel_logging_create(config, KVTEL_LOG_VLLM, NULL);
+    const char *lookup = "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [0.5]}}";
+    const char *line = "LMCacheMPConnector={'LMCache MP lookup count': 1, 'LMCache MP lookup avg latency (ms)': 500.0}\n";
+    char with_store[256], without[256];
+    snprintf(with_store, sizeof(with_store), "KV Transfer metrics: UMBPStoreConnector={}, %s", line);
+    snprintf(without, sizeof(without), "KV Transfer metrics: %s", line);
+    assert_int_equal(observe(logging, 0, 0, "{\"UMBPStoreConnector\": {}}"), KVTEL_OK);
+    check_lines(logging, 10, "");
+    assert_int_equal(observe(logging, 0, 0, lookup), KVTEL_OK);
+    check_lines(logging, 10, with_store);
+    assert_int_equal(observe(logging, 0, 0, lookup), KVTEL_OK);
+    check_lines(logging, 10, without);
+    assert_int_equal(observe(logging, 0, 0, "{\"UMBPStoreConnector\": {}}"), KVTEL_OK);
+    kvtel_logging_reset(logging);
+    assert_int_equal(observe(logging, 0, 0, lookup), KVTEL_OK);
+    check_lines(logging, 10, without);
+    kvtel_logging_destroy(logging);
+    kvtel_transfer_config_destroy(config);
+}
+
 static void test_interval_from_timestamps(void **state)
 {
     (void)state;
@@ -389,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_lines),
         cmocka_unit_test(test_default_line),
+        cmocka_unit_test(test_children_that_observed_nothing),
         cmocka_unit_test(test_interval_from_timestamps),
         cmocka_unit_test(test_lines_of_every_shape),
         cmocka_unit_test(test_golden_cases_have_default_lines),

@@ -372,6 +372,18 @@ static void test_reset_after_the_older_shape(void **state)
     kvtel_stats_destroy(stats);
 }
 
+static void test_reset_keeps_children(void **state)
+{
+    (void)state;
+    struct kvtel_stats *stats =
+        stats_of("MultiConnector", "{\"MultiConnector\": {\"UMBPStoreConnector\": {\"x\": {\"failed\": 1}}},"
+                                   "\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1]}}");
+    kvtel_stats_reset(stats);
+    check_payload(stats,
+                  "{\"MultiConnector\": {\"UMBPStoreConnector\": {}}, \"LMCacheMPConnector\": {\"lookup_duration_seconds\": []}}");
+    kvtel_stats_destroy(stats);
+}
+
 static void test_clone_and_reset(void **state)
 {
     (void)state;
@@ -435,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_mismatch_in_a_child),
         cmocka_unit_test(test_is_empty),
         cmocka_unit_test(test_reset_after_the_older_shape),
+        cmocka_unit_test(test_reset_keeps_children),
         cmocka_unit_test(test_clone_and_reset),
         cmocka_unit_test(test_decoding_replaces),
     };

@@ -45,7 +45,8 @@ KVTEL_API enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *
                                                           const void *bytes, size_t size,
                                                           const struct kvtel_observation *observation, struct kvtel_error *error);
 
-/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets.
+/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets. As in vLLM, its style keeps a
+ * MultiConnector's children that observed nothing: the next line has them too.
  * @param interval_seconds wall-clock length of the interval, for the wall-clock rate; 0: from the observations' timestamps
  * @return KVTEL_OK, KVTEL_E_NOMEM (no line, the interval is kept) */
 KVTEL_API enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interval_seconds, kvtel_log_fn sink,

@@ -32,7 +32,7 @@ KVTEL_API void kvtel_stats_set_sample_limit(struct kvtel_stats *stats, size_t li
 /** Whether some list has become a distribution. */
 KVTEL_API bool kvtel_stats_is_summarised(const struct kvtel_stats *stats);
 
-/** Forgets all observations. */
+/** Forgets all observations. A MultiConnector's children stay, each reset, as vLLM's do. */
 KVTEL_API void kvtel_stats_reset(struct kvtel_stats *stats);
 /** Whether nothing was observed, by the connector's own rule. */
 KVTEL_API bool kvtel_stats_is_empty(const struct kvtel_stats *stats);

@@ -228,6 +228,12 @@ static enum kvtel_status gather_default(const struct kvtel_logging *logging, dou
     return status;
 }
 
+/* vLLM resets after a line alone. Where a MultiConnector's children observed nothing it shows: the next line has them, first. */
+static bool keeps_stats(const struct kvtel_logging *logging)
+{
+    return logging->style == KVTEL_LOG_VLLM && logging->count > 0 && kvtel_stats_is_empty(logging->accumulators[0].stats);
+}
+
 enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interval_seconds, kvtel_log_fn sink, void *context)
 {
     double interval = interval_seconds > 0 ? interval_seconds : logging->newest - logging->began;
@@ -237,7 +243,8 @@ enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interv
     if (status == KVTEL_OK) {
         for (size_t at = 0; at < lines.size; at += strlen(lines.bytes + at) + 1)
             sink(context, lines.bytes + at);
-        kvtel_logging_reset(logging);
+        if (!keeps_stats(logging))
+            kvtel_logging_reset(logging);
     }
     kvtel_buffer_free(&lines);
     return status;
@@ -246,7 +253,7 @@ enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interv
 void kvtel_logging_reset(struct kvtel_logging *logging)
 {
     for (size_t i = 0; i < logging->count; i++) {
-        kvtel_stats_reset(logging->accumulators[i].stats);
+        kvtel_stats_clear(logging->accumulators[i].stats);
         logging->accumulators[i].ranks = 0;
     }
     logging->began = logging->newest; /* the next interval begins where this one ended */

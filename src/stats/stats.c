@@ -94,6 +94,15 @@ void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
 
 void kvtel_stats_reset(struct kvtel_stats *stats)
 {
+    struct kvtel_content *content = &stats->content;
+    for (size_t i = 0; i < content->child_count; i++)
+        kvtel_stats_reset(content->children[i].stats);
+    if (content->child_count == 0)
+        kvtel_stats_clear(stats);
+}
+
+void kvtel_stats_clear(struct kvtel_stats *stats)
+{
     struct kvtel_content fresh;
     if (stats->content.table != stats->connector && kvtel_content_init(&fresh, stats->connector, true) == KVTEL_OK) {
         kvtel_content_free(&stats->content);

@@ -116,6 +116,8 @@ enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const stru
 /* encode.c: writes the payload; not for summarised stats. */
 void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *writer);
 
+/* Makes the stats as kvtel_stats_create() does: kvtel_stats_reset() keeps a MultiConnector's children. */
+void kvtel_stats_clear(struct kvtel_stats *stats);
 /* Values in lists, those of children too. */
 size_t kvtel_stats_sample_count(const struct kvtel_stats *stats);
 

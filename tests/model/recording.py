@@ -90,7 +90,9 @@ class Logging:
         self.stats = copy.deepcopy(stats) if self.stats is None else self.stats.aggregate(stats)
 
     def log(self):
-        line, self.stats = self.line(), None
+        line = self.line()
+        if self.stats is not None and not self.stats.is_empty():
+            self.stats = None
         return line
 
     def line(self):
