@@ -38,6 +38,7 @@ def _log_as_vllm_does():
 _log_as_vllm_does()
 
 LABELNAMES = ("model_name", "engine")
+_OFFLOADING_SPECS = ("CPUOffloadingSpec", "TieringOffloadingSpec")
 
 
 @functools.lru_cache(maxsize=None)
@@ -136,16 +137,20 @@ class Prom:
 
 
 def _is_known(config):
-    """Whether kvtel knows the connector, and a MultiConnector's children. Where none is configured vLLM's own class says so."""
+    """Whether kvtel knows all that is configured. Where nothing is, vLLM's own class says so."""
     text, _ = config_of(config)
-    return text is not None and _names_of(json.loads(text)) <= set(_kvtel.connectors())
+    return text is not None and _is_all_known(json.loads(text))
 
 
-def _names_of(config):
-    names = {config.get("kv_connector")}
-    for child in (config.get("kv_connector_extra_config") or {}).get("connectors") or []:
-        names |= _names_of(child)
-    return names
+def _is_all_known(config):
+    connector, extra = config.get("kv_connector"), config.get("kv_connector_extra_config") or {}
+    if connector == "MultiConnector":
+        return all(map(_is_all_known, extra.get("connectors") or []))
+    if connector == "OffloadingConnector":
+        tiers = extra.get("secondary_tiers") or []
+        has_own_metrics = any(tier.get("module_path") or tier.get("enable_telemetry") for tier in tiers)
+        return extra.get("spec_name", "CPUOffloadingSpec") in _OFFLOADING_SPECS and not has_own_metrics
+    return connector in _kvtel.connectors()
 
 
 def _fed_metrics(vllm_config, labelnames, per_engine_labelvalues):
@@ -165,13 +170,12 @@ def _collected(vllm_config, labelnames, per_engine_labelvalues):
     return prom
 
 
-def replace(metrics, loggers):
-    """Puts kvtel's classes in the place of those of vLLM's two modules: where they are made, and where they are used."""
-    for standin, name in ((Logging, "KVConnectorLogging"), (Prom, "KVConnectorProm")):
-        standin.original = getattr(metrics, name)
-        setattr(metrics, name, standin)
-        if hasattr(loggers, name):
-            setattr(loggers, name, standin)
+def replace(loggers):
+    """Puts kvtel's classes in the place of vLLM's where vLLM's loggers use them. Where they are made they stay: Ray's derive from them."""
+    replaced = [(standin, name, getattr(loggers, name)) for standin, name in ((Logging, "KVConnectorLogging"), (Prom, "KVConnectorProm"))]
+    for standin, name, original in replaced:
+        standin.original = original
+        setattr(loggers, name, standin)
     for user in vars(loggers).values():  # PrometheusStatLogger names its class in an attribute
         if isinstance(user, type) and vars(user).get("_kv_connector_cls") is Prom.original:
             user._kv_connector_cls = Prom
@@ -181,10 +185,9 @@ def _replace_if_asked():
     if os.environ.get("KVTEL_REPLACE") != "1":
         return
     try:
-        from vllm.distributed.kv_transfer.kv_connector.v1 import metrics
         from vllm.v1.metrics import loggers
 
-        replace(metrics, loggers)
+        replace(loggers)
     except Exception as error:
         _logger.warning("KVTEL_REPLACE=1: vLLM's classes stay: %s: %s", type(error).__name__, error)
 

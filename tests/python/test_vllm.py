@@ -53,6 +53,10 @@ class OwnProm:
         self.config = vllm_config
 
 
+class RayProm(OwnProm):
+    """Stands in for RayKVConnectorProm, whose metrics are Ray's."""
+
+
 def module(name, **members):
     made = types.ModuleType(name)
     made.__dict__.update(members)
@@ -68,9 +72,12 @@ def vllm(monkeypatch, tmp_path):
     class PrometheusStatLogger:
         _kv_connector_cls = OwnProm
 
+    class RayPrometheusStatLogger(PrometheusStatLogger):
+        _kv_connector_cls = RayProm
+
     metrics = module("vllm.distributed.kv_transfer.kv_connector.v1.metrics", KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm)
     loggers = module("vllm.v1.metrics.loggers", StatLoggerBase=StandInBase, KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm,
-                     PrometheusStatLogger=PrometheusStatLogger)
+                     PrometheusStatLogger=PrometheusStatLogger, RayPrometheusStatLogger=RayPrometheusStatLogger)
     for found in (metrics, loggers):
         parts = found.__name__.split(".")
         for length in range(1, len(parts)):
@@ -239,13 +246,35 @@ def test_replacing(vllm):
     vllm.load()
     assert vllm.metrics.KVConnectorLogging is OwnLogging and vllm.loggers.PrometheusStatLogger._kv_connector_cls is OwnProm
     vllm.load(replace=True)
-    for found in (vllm.metrics, vllm.loggers):
-        assert isinstance(found.KVConnectorLogging(SimpleNamespace(kv_connector="NixlConnector")), kvtel.Logging)
-        assert isinstance(found.KVConnectorLogging(SimpleNamespace(kv_connector="NobodysConnector")), OwnLogging)
-        assert isinstance(found.KVConnectorLogging(None), OwnLogging)
-    assert vllm.loggers.PrometheusStatLogger._kv_connector_cls is vllm.metrics.KVConnectorProm is vllm.loggers.KVConnectorProm
-    unknown_child = config_of("MultiConnector", connectors=[{"kv_connector": "NixlConnector"}, {"kv_connector": "NobodysConnector"}])
-    assert isinstance(vllm.loggers.KVConnectorProm(unknown_child, LABELNAMES, {}), OwnProm)
+    assert isinstance(vllm.loggers.KVConnectorLogging(SimpleNamespace(kv_connector="NixlConnector")), kvtel.Logging)
+    assert isinstance(vllm.loggers.KVConnectorLogging(None), OwnLogging)
+    assert vllm.loggers.PrometheusStatLogger._kv_connector_cls is vllm.loggers.KVConnectorProm is not OwnProm
+    # Ray's classes derive from what they find there, whenever they are imported.
+    assert vllm.metrics.KVConnectorProm is OwnProm and vllm.loggers.RayPrometheusStatLogger._kv_connector_cls is RayProm
+
+
+NIXL, NOBODYS = {"kv_connector": "NixlConnector"}, {"kv_connector": "NobodysConnector"}
+TIERING = {"spec_name": "TieringOffloadingSpec"}
+
+
+@pytest.mark.parametrize("known, connector, extra", [
+    (True, "NixlConnector", {"connectors": "no children"}),
+    (False, "NobodysConnector", {}),
+    (True, "MultiConnector", {"connectors": [NIXL, {"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": [NIXL]}}]}),
+    (False, "MultiConnector", {"connectors": [NIXL, NOBODYS]}),
+    (False, "MultiConnector", {"connectors": [{"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": [NOBODYS]}}]}),
+    (True, "OffloadingConnector", {"store_threshold": 2}),
+    (True, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "fs"}]}),
+    (False, "OffloadingConnector", {"spec_name": "SharedStorageOffloadingSpec", "spec_module_path": "somebodys"}),
+    (False, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "fs"}, {"type": "kvcr", "enable_telemetry": True}]}),
+    (False, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "Own", "module_path": "somebodys"}]}),
+])
+def test_what_is_not_known_stays_vllms(vllm, monkeypatch, known, connector, extra):
+    monkeypatch.setattr("prometheus_client.REGISTRY", CollectorRegistry())
+    vllm.load(replace=True)
+    config = config_of(connector, **extra)
+    assert isinstance(vllm.loggers.KVConnectorLogging(config.kv_transfer_config), kvtel.Logging if known else OwnLogging)
+    assert isinstance(vllm.loggers.KVConnectorProm(config, LABELNAMES, {}), kvtel.Prom if known else OwnProm)
 
 
 def test_the_page_and_the_log_stay_as_they_are(vllm, case, monkeypatch):
@@ -308,9 +337,9 @@ def test_vllm_clears_its_registry_of_the_collector(vllm, monkeypatch):
 
 
 def test_replacing_what_is_not_there(vllm, caplog):
-    del vllm.metrics.KVConnectorProm
+    del vllm.loggers.KVConnectorProm
     vllm.load(replace=True)
-    assert "KVTEL_REPLACE=1" in caplog.text and vllm.loggers.KVConnectorProm is OwnProm
+    assert "KVTEL_REPLACE=1" in caplog.text and vllm.loggers.KVConnectorLogging is OwnLogging
 
 
 def test_the_plugin_is_made_without_vllm_too(monkeypatch):
