@@ -2,10 +2,16 @@
 /* kvtel._kvtel.SchedulerStatsRecorder: the part of the plugin for vLLM that is called in every step of every engine. */
 #include "prom.h"
 
+/* So that neither a tuple nor a dict of arguments is made. The limited API names the flag from 3.10 on; CPython 3.9 has it too. */
+#ifndef METH_FASTCALL
+#define METH_FASTCALL 0x0080
+#endif
+
 struct recorder {
     PyObject_HEAD PyObject *prom; /* a Prom; NULL: there is nothing to record */
     PyObject *attribute;          /* "kv_connector_stats" */
-    PyObject *engine_idx;         /* the name of an argument */
+    PyObject *scheduler_stats;    /* names of arguments */
+    PyObject *engine_idx;
 };
 
 static void recorder_free(PyObject *object)
@@ -13,6 +19,7 @@ static void recorder_free(PyObject *object)
     struct recorder *self = (struct recorder *)object;
     Py_XDECREF(self->prom);
     Py_XDECREF(self->attribute);
+    Py_XDECREF(self->scheduler_stats);
     Py_XDECREF(self->engine_idx);
     kvtel_python_delete(object);
 }
@@ -25,8 +32,9 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     if (!self)
         return NULL;
     self->attribute = PyUnicode_InternFromString("kv_connector_stats");
+    self->scheduler_stats = PyUnicode_InternFromString("scheduler_stats");
     self->engine_idx = PyUnicode_InternFromString("engine_idx");
-    if (!self->attribute || !self->engine_idx) {
+    if (!self->attribute || !self->scheduler_stats || !self->engine_idx) {
         Py_DECREF(self);
         return NULL;
     }
@@ -49,21 +57,23 @@ static void report(PyObject *self, PyObject *stats, PyObject *engine)
     Py_XDECREF(traceback);
 }
 
-static PyObject *scheduler_stats_of(PyObject *arguments, PyObject *keywords)
+/* The argument at a place, or of that name. Borrowed; NULL: it was not given. */
+static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject *names, Py_ssize_t place, PyObject *name)
 {
-    if (Py_SIZE(arguments) > 0)
-        return PyTuple_GetItem(arguments, 0);
-    return keywords ? PyDict_GetItemString(keywords, "scheduler_stats") : NULL;
+    if (place < count)
+        return arguments[place];
+    for (Py_ssize_t i = 0; names && i < Py_SIZE(names); i++)
+        if (PyUnicode_Compare(PyTuple_GetItem(names, i), name) == 0)
+            return arguments[count + i];
+    return NULL;
 }
 
-static PyObject *recorder_record(PyObject *object, PyObject *arguments, PyObject *keywords)
+static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *names)
 {
     struct recorder *self = (struct recorder *)object;
-    PyObject *scheduler_stats = self->prom ? scheduler_stats_of(arguments, keywords) : NULL;
+    PyObject *scheduler_stats = self->prom ? argument(arguments, count, names, 0, self->scheduler_stats) : NULL;
     if (scheduler_stats && scheduler_stats != Py_None) {
-        PyObject *index = Py_SIZE(arguments) > 3 ? PyTuple_GetItem(arguments, 3)
-                          : keywords             ? PyDict_GetItem(keywords, self->engine_idx)
-                                                 : NULL;
+        PyObject *index = argument(arguments, count, names, 3, self->engine_idx);
         uint32_t engine = 0;
         PyObject *stats = PyObject_GetAttr(scheduler_stats, self->attribute);
         if (!stats || (stats != Py_None && ((index && !kvtel_python_engine(index, &engine)) ||
@@ -103,7 +113,7 @@ static int set_prom(PyObject *object, PyObject *prom, void *unused)
 int kvtel_python_add_scheduler_stats(PyObject *module)
 {
     static PyMethodDef methods[] = {
-        { "record", KVTEL_PYTHON_KEYWORDS(recorder_record),
+        { "record", (PyCFunction)(void (*)(void))recorder_record, METH_FASTCALL | METH_KEYWORDS,
           "record($self, scheduler_stats, iteration_stats=None, mm_cache_stats=None, engine_idx=0)\n--\n\n"
           "Records scheduler_stats.kv_connector_stats. Raises nothing: self._not_recorded(error, stats, engine_idx) is called "
           "instead." },

@@ -147,6 +147,20 @@ def test_one_store_for_all_engines_of_a_process(vllm, nixl):
     assert [found["vllm:nixl_bytes_transferred_count", (("engine", str(engine)), ("model_name", "m"))] for engine in range(3)] == [2] * 3
 
 
+def test_arguments_by_place_and_by_name(vllm, nixl):
+    logger = vllm.load()(config_of(), 1)
+    stats = stats_of(nixl)
+    logger.record(stats, None, None, 1)
+    logger.record(stats, None, mm_cache_stats=None, engine_idx=1)
+    logger.record(engine_idx=1, iteration_stats=None, scheduler_stats=stats)
+    logger.record(**{"".join(("engine", "_idx")): 1, "".join(("scheduler", "_stats")): stats})  # not the names' own objects
+    for no_stats in ((), (None,)):
+        logger.record(*no_stats, iteration_stats=stats, engine_idx=1)
+    found = compare.samples(logger.store.text())
+    assert found["vllm:nixl_bytes_transferred_count", (("engine", "1"), ("model_name", "m"))] == 4 * 2
+    assert not logger.errors
+
+
 def test_an_engine_it_was_not_made_for(vllm, nixl):
     logger = vllm.load()(config_of(), 0)
     logger.record(stats_of(nixl), None, engine_idx=5)
