@@ -16,8 +16,10 @@ void kvtel_python_keys_close(struct kvtel_python_keys *keys)
     }
 }
 
-/* Which field the key at this place of a payload names; -1: none that is known here. */
-static int find_field(struct kvtel_python_keys *keys, const struct kvtel_connector *table, size_t place, PyObject *key)
+/* Which field the key at this place of a payload names; -1: none that is known here. Rare, so that the frequent way keeps its
+ * registers. */
+static __attribute__((noinline)) int find_field(struct kvtel_python_keys *keys, const struct kvtel_connector *table, size_t place,
+                                                PyObject *key)
 {
     PyObject *holder;
     if (!PyUnicode_Check(key) || Py_TYPE(key) != &PyUnicode_Type)
