@@ -13,14 +13,17 @@
 enum { LABELS_MAX = 16, CHUNK = 512, SCALAR_SIZE = 32 };
 
 struct metric {
+    /* What an observation of columns reads stands together. */
+    size_t field_count;
+    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
+    enum kvtel_metric_type type;
+    uint32_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
+    void **children;   /* up_front of engine 0, of engine 1, ... */
+
     const struct kvtel_metric *table;
     void *family;
     const char *const *values; /* of its only label, up front */
-    size_t field_count;
-    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
     size_t own_labels;
-    size_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
-    void **children; /* up_front of engine 0, of engine 1, ... */
 };
 
 struct generic_metrics {
@@ -64,7 +67,7 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
     double chunk[CHUNK], sum = 0;
     if (!column || column->count == 0)
         return;
-    switch (metric->table->type) {
+    switch (metric->type) {
     case KVTEL_GAUGE:
         self->types.set(self->types.context, child, kvtel_column_number(column, column->count - 1));
         return;
@@ -110,7 +113,7 @@ static void observe_columns(struct generic_metrics *self, const struct metric *m
     const struct kvtel_column *columns = content->groups[0].columns;
     for (size_t f = 0; f < metric->field_count; f++)
         if (metric->columns[f] >= 0 && columns[metric->columns[f]].count > 0)
-            feed_up_front(self, metric, engine, metric->values[0] ? f : 0, &columns[metric->columns[f]]);
+            feed_up_front(self, metric, engine, metric->up_front > 1 ? f : 0, &columns[metric->columns[f]]);
 }
 
 /* Looks up once what every observation needs. */
@@ -387,7 +390,7 @@ static enum kvtel_status make_up_front(struct generic_metrics *self, struct metr
 static enum kvtel_status make_children(struct generic_metrics *self, struct metric *metric,
                                        const struct kvtel_prom_options *options)
 {
-    size_t values = 0;
+    uint32_t values = 0;
     while (values < KVTEL_METRIC_FIELDS && metric->values[values])
         values++;
     bool typed = self->base.connector->shape == KVTEL_SHAPE_TYPED;
@@ -417,6 +420,7 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     char name[256];
     const char *labels[LABELS_MAX];
     struct metric *metric = &self->metrics[self->metric_count++];
+    metric->type = table->type;
     metric->table = table;
     metric->values = table->values;
     metric->own_labels = kvtel_metric_label_count(table);

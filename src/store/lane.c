@@ -110,8 +110,9 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
     const struct kvtel_group *group = local ? atomic_load_explicit(&local->group, memory_order_acquire) : NULL;
     if (!group)
         return 0;
-    uint32_t column = 0;
-    for (uint32_t i = 0; i < group->feed_count; i++) {
+    const uint32_t columns = group->columns;
+    uint32_t column = 0; /* the only one of a group of its own */
+    for (uint32_t i = 0; columns > 1 && i < group->feed_count; i++) {
         if (group->feeds[i].series == series)
             column = group->feeds[i].column;
     }
@@ -121,7 +122,7 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
         if (!kvtel_is_amount(values[i]))
             continue;
         kvtel_word *row = kvtel_lane_row(lane, group, head);
-        for (uint32_t c = 0; c < group->columns; c++)
+        for (uint32_t c = 0; c < columns; c++)
             kvtel_word_store(row + c, kvtel_double_bits(c == column ? values[i] + 0.0 : absent));
         kvtel_lane_publish_row(lane, group, head++);
         taken++;
