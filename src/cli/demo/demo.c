@@ -83,7 +83,7 @@ static int read_number(const char *option, const char *text, double low, double 
 
 static int read_workers(const char *text, uint32_t *counts)
 {
-    double number;
+    double number = 0;
     int code = read_number("workers", text, 2, DEMO_WORKERS, &number);
     if (code == EXIT_GOOD && number != floor(number))
         code = command_usage("demo", "--workers: \"%s\" is no whole number", text);
