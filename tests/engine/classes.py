@@ -22,17 +22,17 @@ import kvtel
 import kvtel.prometheus
 import msgspec
 import numpy
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from vllm.config import KVTransferConfig, ObservabilityConfig, VllmConfig
 from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory
-from vllm.distributed.kv_transfer.kv_connector.v1.metrics import KVConnectorLogging, KVConnectorProm
+from vllm.distributed.kv_transfer.kv_connector.v1.metrics import KVConnectorLogging
 
+from tests.engine import own
 from tests.model import compare, generate
 from tests.model.connectors import class_name
 from tests.model.recording import with_tuples
 
 LABELNAMES = ["model_name", "engine"]
-METRIC_TYPES = (Gauge, Counter, Histogram)
 FAMILY = re.compile(r"# TYPE (\S+)")
 SHOWN = 3  # differences of a connector
 
@@ -204,12 +204,10 @@ class Pages:
     def __init__(self, case):
         self.case = case
         self.registries = {name: CollectorRegistry() for name in ("vLLM", "Prom", "PromMetrics")}
-        vllms = types_in(self.registries["vLLM"])
-        own_types = {"_gauge_cls": vllms[Gauge], "_counter_cls": vllms[Counter], "_histogram_cls": vllms[Histogram]}
-        self.vllm = type("KVConnectorProm", (KVConnectorProm,), own_types)(case.vllm_config, LABELNAMES, case.labels)
+        self.vllm = own.prom_in(self.registries["vLLM"])(case.vllm_config, LABELNAMES, case.labels)
         self.prom = kvtel.Prom(case.vllm_config, LABELNAMES, case.labels)
         self.registries["Prom"].register(kvtel.prometheus.StoreCollector(self.prom.store))
-        self.metrics = kvtel.PromMetrics(case.vllm_config, types_in(self.registries["PromMetrics"]), LABELNAMES, case.labels)
+        self.metrics = kvtel.PromMetrics(case.vllm_config, own.types_in(self.registries["PromMetrics"]), LABELNAMES, case.labels)
 
     def observe(self, theirs, ours, engine):
         self.vllm.observe(observable(self.vllm.prom_metrics, self.case.through_wire(theirs)), engine)
@@ -231,16 +229,6 @@ class Pages:
         if families["Prom"] != families["PromMetrics"]:
             found.append("Prom and PromMetrics have other families")
         return found
-
-
-def types_in(registry):
-    def bound(cls):
-        def init(self, *arguments, **options):
-            cls.__init__(self, *arguments, registry=registry, **options)
-
-        return type(cls.__name__, (cls,), {"__init__": init})
-
-    return {cls: bound(cls) for cls in METRIC_TYPES}
 
 
 def observable(metrics, payload):

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds kvtel against real engines: `./run engine-test`.
+
+Each case starts a prefill and a decode server of vLLM that move KV cache over NIXL, with kvtel's plugin in both, and `kvtel serve`, which
+reads the plugin's stores and NIXL's telemetry rings. Requests are driven through them, some with a peer that is wrong or dead. Then
+these must be equal:
+
+  classes    (first, without servers) kvtel's Python classes and vLLM's own, given random payloads of every connector
+  exporter   each sample of the connector's families on vLLM's own pages, and on kvtel's
+  replay     the same, and what `kvtel replay` makes of a recording of what the servers' engines reported
+  log lines  what vLLM logged, and what `kvtel replay` logs of that recording
+  rings      transfers, bytes and times in vLLM's stats, and in NIXL's rings as kvtel reads them
+
+In stand-in cases vLLM's page and log come from kvtel: there vLLM's own classes, given the recording, say what they must be.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import classes
+from .case import LEASE, NIXL, Case, Run
+
+EXAMPLE = {"kv_connector": "ExampleConnector", "kv_role": "kv_both"}
+MULTI = {"kv_connector": "MultiConnector", "kv_role": "kv_both", "kv_connector_extra_config": {"connectors": [NIXL, EXAMPLE]}}
+
+CASES = [
+    Case("nixl-pd", dead_peer=True),
+    Case("kv-expiry", NIXL | {"kv_connector_extra_config": {"kv_lease_duration": LEASE}}, expiry=True),
+    Case("nixl-tp2", decode=["--tensor-parallel-size", "2"], ranks=2, transfers=10),
+    Case("nixl-dp2", decode=["--data-parallel-size", "2"]),
+    Case("nixl-dp2-one-api-server", decode=["--data-parallel-size", "2", "--api-server-count", "1"]),
+    Case("multi", MULTI),
+    Case("stand-in", stand_in=True),
+    Case("stand-in-dp2", decode=["--data-parallel-size", "2"], stand_in=True),
+    Case("stand-in-multi", MULTI, stand_in=True),
+    Case("kill", kill=True, environment={"UCX_TLS": "tcp,self"}),
+]
+
+
+class Report:
+    """What was compared, how many, and what differed."""
+
+    def __init__(self):
+        self.rows, self.failed = [], False
+
+    def add(self, case, what, count, found):
+        self.rows.append((case, what, str(count), "equal" if not found else f"{len(found)} DIFFER"))
+        self.failed |= bool(found) or count == 0
+        print(f"  {what}: {count} compared, {len(found)} differ", flush=True)
+        for text in found[:5]:
+            print(f"    {text}", flush=True)
+
+    def table(self):
+        rows = [("case", "compared", "number", "result"), *self.rows]
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run engine-test", description="Holds kvtel against real vLLM servers and NIXL.")
+    parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
+    names = ["classes", *(case.name for case in CASES)]
+    parser.add_argument("case", nargs="*", metavar="CASE", help=f"of {', '.join(names)}; all if none is named")
+    arguments = parser.parse_args()
+    unknown = set(arguments.case) - set(names)
+    if unknown:
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    report = Report()
+    if not arguments.case or "classes" in arguments.case:
+        print("== classes", flush=True)
+        report.failed |= bool(classes.main(["--cases", "50"]))
+    for case in CASES:
+        if not arguments.case or case.name in arguments.case:
+            print(f"== {case.name}", flush=True)
+            run = Run(case, arguments.work, report)
+            try:
+                run.run()
+            finally:
+                run.close()
+    print(report.table())
+    sys.exit(report.failed)
+
+
+if __name__ == "__main__":
+    main()

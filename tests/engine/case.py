@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A case of the engine test: servers are started and driven, and what they say is compared with what kvtel says."""
+
+import dataclasses
+import json
+import shutil
+import signal
+import struct
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.e2e.exporter import KVTEL, Exporter, wait_for
+from tests.model import compare
+
+from . import own
+from .engines import LOG_INTERVAL, Client, Engine
+
+NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_buffer_device": "cpu"}
+LEASE = 4  # seconds that a prefill server keeps what nobody fetches, where a case is about that
+FAMILIES = ("vllm:nixl_",)
+READ_POSITION = 8  # of a NIXL ring, where its reader has got to; none of them wraps here
+
+
+@dataclasses.dataclass
+class Case:
+    """What is started. Arguments and environment are the servers'."""
+
+    name: str
+    config: dict = dataclasses.field(default_factory=NIXL.copy)
+    decode: list = dataclasses.field(default_factory=list)
+    environment: dict = dataclasses.field(default_factory=dict)
+    ranks: int = 1  # of the decode server's engine
+    transfers: int = 60
+    stand_in: bool = False  # kvtel's classes in the place of vLLM's
+    dead_peer: bool = False
+    expiry: bool = False
+    kill: bool = False
+
+
+def of_connector(page):
+    """The lines of the connector's families on a page, without times of creation."""
+    lines = ((line, line.split(" ")[2 * line.startswith("#")].split("{")[0]) for line in page.splitlines(keepends=True))
+    return "".join(line for line, name in lines if name.startswith(FAMILIES) and not name.endswith("_created"))
+
+
+def own_samples(page):
+    return compare.samples(of_connector(page))
+
+
+def added(pages):
+    """The samples of several pages, those with equal labels added up."""
+    total = {}
+    for page in pages:
+        for key, value in page.items():
+            total[key] = total.get(key, 0) + value
+    return total
+
+
+def differences(wanted, got):
+    missing = [f"{name} {dict(labels)}: missing" for name, labels in wanted.keys() - got.keys()]
+    return missing + compare.value_differences(wanted, got)
+
+
+def own_outcome(objects, _):
+    return own.outcome(objects)
+
+
+def replayed(objects, folder):
+    """(log lines, page) that kvtel replay makes of a recording. vLLM logs each engine by itself."""
+    engines = objects[0]["engines"]
+    if len(engines) == 1:
+        return replayed_at_once(objects, folder)
+    lines = [line for engine in engines for line in replayed_at_once(of_engine(objects, engine), folder)[0]]
+    return lines, replayed_at_once(objects, folder)[1]
+
+
+def replayed_at_once(objects, folder):
+    recording, metrics = folder.with_suffix(".replayed"), folder.with_suffix(".replayed.prom")
+    recording.write_text("".join(json.dumps(item) + "\n" for item in objects))
+    command = [KVTEL, "replay", "--log.style=vllm", "--log.output=-", f"--metrics.output={metrics}", recording]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return lines, metrics.read_text()
+
+
+def of_engine(objects, engine):
+    """The part of a recording that is about one engine: vLLM logs engine by engine."""
+    header, *rest = objects
+    return [header | {"engines": [engine]}, *(item for item in rest if item.get("engine", engine) == engine)]
+
+
+class Run:
+    """One case that runs."""
+
+    def __init__(self, case, work, report):
+        self.case, self.report, self.folder = case, report, work / case.name
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.rings, self.stores = self.folder / "rings", self.folder / "stores"
+        self.rings.mkdir()
+        self.stores.mkdir(mode=0o700)
+        self.texts = {}  # of the servers' own pages, the last
+        environment = {
+            "KVTEL_STORE_DIR": str(self.stores),
+            "NIXL_TELEMETRY_ENABLE": "y",
+            "NIXL_TELEMETRY_DIR": str(self.rings),
+        }
+        if case.stand_in:
+            environment["KVTEL_REPLACE"] = "1"
+        model = str(work / "model")
+        self.engines = [
+            Engine(self.folder, "prefill", case.config, model, (), environment | case.environment),
+            Engine(self.folder, "decode", case.config, model, case.decode, environment | case.environment, case.ranks),
+        ]
+        self.prefill, self.decode = self.engines
+
+    def close(self):
+        for engine in self.engines:
+            engine.end()
+
+    def page(self, engine):
+        """The connector's samples on a server's own page, the last ones of a server that was killed."""
+        if engine.process.poll() is None:
+            self.texts[engine.name] = of_connector(engine.text("/metrics"))
+        return own_samples(self.texts[engine.name])
+
+    def settled(self, exporter):
+        """(vLLM's pages, kvtel's samples) once nothing changes any more, not for an interval of vLLM's log."""
+        before, deadline = None, time.monotonic() + 60
+        while time.monotonic() < deadline:
+            pages, text = {engine.name: self.page(engine) for engine in self.engines}, exporter.text()
+            now = pages, compare.samples(text)
+            counted = {key: value for key, value in now[1].items() if key[0].startswith(("vllm:", "nixl_"))}
+            if (pages, counted) == before:
+                return now
+            before = pages, counted
+            time.sleep(1.5 * LOG_INTERVAL)
+        raise SystemExit(f"{self.case.name}: the numbers do not come to rest")
+
+    def compare_exporter(self, exporter, when):
+        pages, got = self.settled(exporter)
+        wanted = added(pages.values())
+        self.report.add(self.case.name, f"exporter{when}", len(wanted), differences(wanted, got))
+        return wanted, got
+
+    def compare_recordings(self, by, outcome):
+        """What servers wrote, and what somebody's classes make of their recordings."""
+        for engine in self.engines:
+            page, log, recordings = self.page(engine), engine.log_lines(), engine.recordings()
+            outcomes = [outcome(objects, engine.folder) for objects in recordings]
+            found = differences(page, added(own_samples(text) for _, text in outcomes))
+            # Of a stand-in's page each line must be there, in its place. (Several API servers' pages are prometheus_client's.)
+            if self.case.stand_in and outcome is own_outcome and len(recordings) == 1:
+                wanted, got = compare.skeleton(outcomes[0][1]), compare.skeleton(self.texts[engine.name])
+                found += ["the page's lines are others, or in another order"] * (wanted != got)
+            self.report.add(self.case.name, f"{by}, {engine.name}'s samples", len(page), found)
+            # vLLM logs nothing where there are several API servers, and a prefill server may have nothing to log.
+            if len(recordings) == 1 and (log or engine is self.decode):
+                several = len(recordings[0][0]["engines"]) > 1  # their lines stand between each other
+                wanted, got = (sorted(lines) if several else lines for lines in (log, outcomes[0][0]))
+                self.report.add(self.case.name, f"{by}, {engine.name}'s log lines", len(log), compare.log_differences(wanted, got))
+
+    def compare_rings(self, wanted, got):
+        """A ring has an event for each transfer that vLLM's stats have, in microseconds."""
+        equal = {
+            "vllm:nixl_xfer_time_seconds_count": "nixl_requests_total",
+            "vllm:nixl_bytes_transferred_sum": "nixl_bytes_total",
+            "vllm:nixl_xfer_time_seconds_sum": "nixl_xfer_time_seconds_sum",
+            "vllm:nixl_post_time_seconds_sum": "nixl_post_time_seconds_sum",
+            "vllm:nixl_bytes_transferred_count": "nixl_xfer_size_bytes_count",
+        }
+        found = []
+        for ours, rings in equal.items():
+            a, b = (sum(value for (name, _), value in samples.items() if name == wanted_name)
+                    for samples, wanted_name in ((wanted, ours), (got, rings)))
+            if not compare.near(a, b, 1e-9):
+                found.append(f"{rings}: {b!r}, not {a!r}")
+        self.report.add(self.case.name, "NIXL's rings", len(equal), found)
+
+    def count_failures(self, wanted):
+        """That there was something to get right."""
+        counted = {name: value for (name, _), value in wanted.items() if name.startswith("vllm:nixl_num_") and name.endswith("_total") and value}
+        print(f"  vLLM counted {counted}", flush=True)
+        self.report.add(self.case.name, "kinds of failures that vLLM counted", len(counted), [])
+
+    def keep(self):
+        """What the servers wrote, in the form of tests/data/engines: FOLDER/kept/NAME.*"""
+        kept = self.folder / "kept"
+        kept.mkdir()
+        for engine in self.engines:
+            recordings = engine.recordings()
+            if len(recordings) == 1:
+                objects = recordings[0]
+            else:
+                items = (item for _, *rest in recordings for item in rest if "log" not in item)
+                objects = [recordings[0][0], *sorted(items, key=lambda item: item["ts"])]
+            stem = kept / engine.name
+            stem.with_suffix(".jsonl").write_text("".join(json.dumps(item) + "\n" for item in objects))
+            stem.with_suffix(".prom").write_text(self.texts[engine.name])
+            if log := engine.log_lines():
+                stem.with_suffix(".vllm-log").write_text("".join(line + "\n" for line in log))
+            for agent in engine.agents():
+                ring = bytearray((self.rings / agent).read_bytes())
+                struct.pack_into("<Q", ring, READ_POSITION, 0)  # as before kvtel read it
+                (kept / f"{engine.name}.{agent}.ring").write_bytes(ring)
+
+    def drive(self):
+        client = Client(self.prefill, self.decode)
+        with ThreadPoolExecutor(2) as pool:
+            for number, _ in enumerate(pool.map(lambda _: client.transfer(), range(self.case.transfers)), 1):
+                if number % 10 == 0:
+                    print(f"  {number} of {self.case.transfers} requests", flush=True)
+        return client
+
+    def fail_with_wrong_peer(self, client):
+        prompt = client.prompt(100)
+        params = client.prefilled(prompt)
+        print("  a request to a wrong peer", flush=True)
+        client.failing_transfer(prompt, params | {"remote_engine_id": "nobody"})
+
+    def fail_with_dead_peer(self, client):
+        prompts = [client.prompt(400) for _ in range(3)]
+        params = [client.prefilled(prompt) for prompt in prompts]
+        self.page(self.prefill)
+        self.prefill.kill()
+        print("  requests to a dead peer", flush=True)
+        for prompt, one in zip(prompts, params):
+            client.failing_transfer(prompt, one, 30)
+
+    def kill_decode_in_transfer(self, client):
+        """The prefill server is stopped, so that transfers from it hang; then the decode server dies in them."""
+        prompts = [client.prompt(1500) for _ in range(4)]
+        params = [client.prefilled(prompt) for prompt in prompts]
+        finished = self.finished_transfers()
+        self.prefill.signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(len(prompts)) as pool:
+            answers = [pool.submit(client.failing_transfer, *one) for one in zip(prompts, params)]
+            wait_for(lambda: self.in_transfer() == len(prompts), 30, "that the decode server has all requests")
+            self.wait_for_rest(self.decode)
+            unfinished = self.in_transfer()
+            found = [f"{count} transfers ended" for count in [self.finished_transfers() - finished] if count]
+            self.decode.kill()
+            self.prefill.signal(signal.SIGCONT)
+            found += ["an answer" for answer in answers if answer.result()]
+        self.report.add(self.case.name, "requests in transfer at the kill", unfinished, found)
+        try:
+            self.decode.text("/metrics")
+            found = ["it answers"]
+        except OSError:
+            found = []
+        self.report.add(self.case.name, "vLLM's page is gone", 1, found)
+
+    def in_transfer(self):
+        """Requests that the decode server has not answered."""
+        found = compare.samples(self.decode.text("/metrics"))
+        return int(sum(value for (name, _), value in found.items() if name in ("vllm:num_requests_waiting", "vllm:num_requests_running")))
+
+    def finished_transfers(self):
+        return sum(value for (name, _), value in self.page(self.decode).items() if name == "vllm:nixl_xfer_time_seconds_count")
+
+    def wait_for_rest(self, engine):
+        """Waits until a server's page does not change any more."""
+        before, now = None, self.page(engine)
+        while before != now:
+            time.sleep(1)
+            before, now = now, self.page(engine)
+
+    def let_expire(self, client):
+        """Prompts whose KV cache is not fetched in time, and one that is asked for when it is late."""
+        prompts = [client.prompt(100) for _ in range(3)]
+        params = [client.prefilled(prompt) for prompt in prompts]
+        time.sleep(2 * LEASE)
+        client.transfer()
+        print("  a request that comes when its KV cache has expired", flush=True)
+        client.failing_transfer(prompts[0], params[0])
+        client.transfer()
+
+    def run(self):
+        with Exporter(self.stores, f"--nixl.telemetry-dir={self.rings}", "--log.style=vllm") as exporter:
+            for engine in self.engines:
+                engine.wait_until_ready()
+            client = self.drive()
+            self.fail_with_wrong_peer(client)
+            if self.case.expiry:
+                self.let_expire(client)
+            wanted, got = self.compare_exporter(exporter, "")
+            self.compare_rings(wanted, got)
+            if self.case.dead_peer:
+                self.fail_with_dead_peer(client)
+                wanted, got = self.compare_exporter(exporter, ", a dead peer")
+                self.compare_rings(wanted, got)
+            self.count_failures(wanted)
+            if self.case.kill:
+                self.kill_decode_in_transfer(client)
+                self.compare_exporter(exporter, ", killed")
+            self.compare_recordings("kvtel replay", replayed)
+            if self.case.stand_in:
+                self.compare_recordings("vLLM's own classes", own_outcome)
+            self.keep()
