@@ -41,6 +41,7 @@ def test_what_is_installed():
     files = {str(path) for path in importlib.metadata.files("kvtel")}
     assert {"kvtel/py.typed", "kvtel/_kvtel.pyi", "kvtel/vllm.py"} <= files
     assert not [name for name in files if name.endswith((".h", ".a", ".pc", ".cmake"))]
+    assert {name.split("dist-info/licenses/")[-1] for name in files if "licenses" in name} == {"LICENSE", "jansson.txt"}
     assert kvtel.__version__ == importlib.metadata.version("kvtel")
 
 
