@@ -16,7 +16,7 @@ import logging
 import os
 
 from . import _kvtel
-from ._errors import UnknownEngineError
+from ._errors import ArgumentError, UnknownEngineError
 from ._support import config_of
 
 try:
@@ -44,7 +44,11 @@ _OFFLOADING_SPECS = ("CPUOffloadingSpec", "TieringOffloadingSpec")
 @functools.lru_cache(maxsize=None)
 def _store_of(pid, model_name, connector):
     """The store of this process: a child of a fork makes its own."""
-    mode = int(os.environ.get("KVTEL_STORE_MODE") or "0600", 8)
+    mode = os.environ.get("KVTEL_STORE_MODE") or "0600"
+    try:
+        mode = int(mode, 8)
+    except ValueError:
+        raise ArgumentError(f"KVTEL_STORE_MODE={mode} is no octal number") from None
     return _kvtel.Store.open(model_name=model_name, connector=connector, mode=mode)
 
 
@@ -71,13 +75,14 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
             return  # no connector: nothing will come
         name = self._vllm_config.model_config.served_model_name
         self._model_name = name if isinstance(name, str) else name[0]
-        self.store = _store_of(os.getpid(), self._model_name, config.kv_connector)
-        self.prom = self._prom_of(engine_index)
+        store = _store_of(os.getpid(), self._model_name, config.kv_connector)
+        self.prom = self._prom_of(engine_index, store)
+        self.store = store
 
-    def _prom_of(self, engine):
+    def _prom_of(self, engine, store):
         if engine not in self._proms:
             labels = {engine: (self._model_name, str(engine))}
-            self._proms[engine] = _kvtel.Prom(self._vllm_config, LABELNAMES, labels, self.store)
+            self._proms[engine] = _kvtel.Prom(self._vllm_config, LABELNAMES, labels, store)
         return self._proms[engine]
 
     def _not_recorded(self, error, stats, engine):
@@ -85,7 +90,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         try:
             if not isinstance(error, UnknownEngineError):
                 raise error
-            self._prom_of(engine or 0).observe(stats, engine or 0)  # an engine that this logger was not made for
+            self._prom_of(engine or 0, self.store).observe(stats, engine or 0)  # an engine that this logger was not made for
         except Exception as error:
             self._failed(error)
 

@@ -176,6 +176,14 @@ void kvtel_python_texts_free(struct kvtel_python_texts *texts)
     *texts = (struct kvtel_python_texts){ 0 };
 }
 
+int kvtel_python_uint64(PyObject *object, uint64_t *out)
+{
+    PyObject *integer = PyNumber_Index(object);
+    *out = integer ? PyLong_AsUnsignedLongLong(integer) : 0;
+    Py_XDECREF(integer);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 int kvtel_python_engine(PyObject *object, void *engine)
 {
     long long number = PyLong_AsLongLong(object);
@@ -203,10 +211,8 @@ static uint64_t *transfer_member(struct kvtel_transfer *transfer, size_t i)
 static int set_member(PyObject *key, PyObject *value, struct kvtel_transfer *transfer)
 {
     for (size_t i = 0; i < sizeof transfer_names / sizeof *transfer_names; i++)
-        if (PyUnicode_CompareWithASCIIString(key, transfer_names[i]) == 0) {
-            *transfer_member(transfer, i) = PyLong_AsUnsignedLongLong(value);
-            return PyErr_Occurred() ? -1 : 0;
-        }
+        if (PyUnicode_CompareWithASCIIString(key, transfer_names[i]) == 0)
+            return kvtel_python_uint64(value, transfer_member(transfer, i));
     PyErr_Format(PyExc_TypeError, "%R is no part of a transfer", key);
     return -1;
 }

@@ -56,6 +56,8 @@ struct kvtel_python_texts {
 int kvtel_python_texts(PyObject *sequence, struct kvtel_python_texts *texts);
 void kvtel_python_texts_free(struct kvtel_python_texts *texts);
 
+/* A uint64_t from an int, or from what stands for one: NumPy's integers do. 0 or -1. */
+int kvtel_python_uint64(PyObject *object, uint64_t *out);
 /* A uint32_t from an int. 0 or -1. For PyArg_Parse's O&. */
 int kvtel_python_engine(PyObject *object, void *engine);
 

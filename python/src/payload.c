@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Payloads between Python objects and stats. */
-#include "payload.h"
+#include "stats.h"
 
 #include <float.h>
 #include <string.h>
@@ -250,11 +250,11 @@ static int from_dict(PyObject *dict, struct kvtel_arena *arena, unsigned depth, 
  */
 static int from_other(PyObject *object, struct kvtel_arena *arena, unsigned depth, struct kvtel_value *value)
 {
-    PyObject *made = NULL;
+    PyObject *made = PyIndex_Check(object) ? PyNumber_Index(object) : NULL;
     int result = 0;
-    if (PyIndex_Check(object)) {
-        made = PyNumber_Index(object);
-        result = made ? from_integer(made, value) : -1;
+    PyErr_Clear(); /* NumPy's arrays have the method, and raise */
+    if (made) {
+        result = from_integer(made, value);
     } else if ((made = PyObject_GetAttrString(object, "data")) && PyDict_Check(made)) {
         result = from_object(made, arena, depth + 1, value);
     } else {
@@ -315,8 +315,8 @@ static enum kvtel_status from_msgpack(PyObject *bytes, struct kvtel_arena *arena
     Py_END_ALLOW_THREADS return status;
 }
 
-/* What is no usual payload of columns. */
-static int decode_any(struct kvtel_stats *stats, PyObject *payload)
+/* What is no usual payload of columns. `object` is the Stats that the stats are inside of, or NULL. */
+static int decode_any(PyObject *object, struct kvtel_stats *stats, PyObject *payload)
 {
     struct kvtel_value value;
     struct kvtel_error error;
@@ -328,6 +328,8 @@ static int decode_any(struct kvtel_stats *stats, PyObject *payload)
     else
         result = from_object(payload, &arena, 0, &value);
     if (status == KVTEL_OK && result == 0) {
+        if (object) /* reading the payload may have let another thread in, which may have begun to encode */
+            stats = kvtel_python_stats_of(object);
         kvtel_arena_reset(&stats->arena);
         status = kvtel_stats_decode_value(stats, &value, &error);
     }
@@ -337,14 +339,16 @@ static int decode_any(struct kvtel_stats *stats, PyObject *payload)
     return status == KVTEL_OK && result == 0 ? 0 : -1;
 }
 
-int kvtel_python_decode(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
+int kvtel_python_decode(PyObject *object, PyObject *payload)
 {
-    return decode_columns(stats, keys, payload, false) ? 0 : decode_any(stats, payload);
+    struct kvtel_stats *stats = kvtel_python_stats_of(object);
+    return decode_columns(stats, &((struct kvtel_python_stats *)object)->keys, payload, false) ? 0
+                                                                                               : decode_any(object, stats, payload);
 }
 
 int kvtel_python_decode_passing(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
 {
-    return decode_columns(stats, keys, payload, true) ? 0 : decode_any(stats, payload);
+    return decode_columns(stats, keys, payload, true) ? 0 : decode_any(NULL, stats, payload);
 }
 
 /* --- And back. --- */

@@ -16,9 +16,9 @@ struct kvtel_python_keys {
 };
 void kvtel_python_keys_close(struct kvtel_python_keys *keys);
 
-/* Replaces the content of stats by a payload: a dict, or MessagePack as bytes, which is decoded without the GIL when it is long. 0,
- * or -1 with an exception and the content as it was. */
-int kvtel_python_decode(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload);
+/* Replaces the content of a Stats by a payload: a dict, or MessagePack as bytes, which is decoded without the GIL when it is long.
+ * 0, or -1 with an exception and the content as it was. */
+int kvtel_python_decode(PyObject *object, PyObject *payload);
 
 /* The same for stats that hold one payload after the other: on failure they hold nothing that can be relied on. */
 int kvtel_python_decode_passing(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload);

@@ -39,6 +39,15 @@ static void prom_free(PyObject *object)
 
 /* --- Making --- */
 
+/* What a status means that a store gave. */
+static void raise_of_store(enum kvtel_status status, const char *message)
+{
+    if (status == KVTEL_E_NOMEM)
+        PyErr_SetString(PyExc_MemoryError, "no memory is left, or no room where the store's file is");
+    else
+        kvtel_python_raise(status, NULL, message);
+}
+
 /* Metrics in a store: the one given, or a new one in the heap. */
 static int use_store(struct prom *self, PyObject *given)
 {
@@ -54,7 +63,7 @@ static int use_store(struct prom *self, PyObject *given)
     enum kvtel_status status = kvtel_store_metric_types(((struct kvtel_python_store *)given)->store, &self->vtable);
     if (status != KVTEL_OK) {
         Py_DECREF(given);
-        kvtel_python_raise(status, NULL, "the store has no lane left, or is another process'");
+        raise_of_store(status, "the store has no lane left, or is another process'");
         return -1;
     }
     self->store = given;
@@ -91,7 +100,10 @@ static int engines_init(struct engines *engines, PyObject *per_engine, size_t la
     }
     while (engines->count < (size_t)size && PyDict_Next(per_engine, &at, &key, &values)) {
         struct kvtel_engine_labels *labels = &engines->labels[engines->count];
-        if (!kvtel_python_engine(key, &labels->engine) || kvtel_python_texts(values, &engines->values[engines->count]) < 0)
+        Py_INCREF(values); /* their str() may be Python code that changes the dict */
+        bool good = kvtel_python_engine(key, &labels->engine) && kvtel_python_texts(values, &engines->values[engines->count]) == 0;
+        Py_DECREF(values);
+        if (!good)
             return -1;
         labels->values = engines->values[engines->count].texts;
         if (engines->values[engines->count++].count != label_count) {
@@ -126,6 +138,8 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
         return 0;
     if (status == KVTEL_E_UNKNOWN)
         kvtel_python_raise_connector(NULL);
+    else if (self->store)
+        raise_of_store(status, NULL);
     else
         kvtel_python_raise(status, NULL, NULL);
     return -1;
@@ -243,21 +257,25 @@ static PyObject *prom_observe(PyObject *self, PyObject *arguments, PyObject *key
     return Py_None;
 }
 
-static PyObject *create_metric_per_engine(PyObject *self, PyObject *arguments)
+static PyObject *create_metric_per_engine(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
+    static char *names[] = { "metric", "per_engine_labelvalues", NULL };
     PyObject *metric, *per_engine, *key, *values;
     Py_ssize_t at = 0;
     (void)self;
-    if (!PyArg_ParseTuple(arguments, "OO:create_metric_per_engine", &metric, &per_engine) || PyDict_Size(per_engine) < 0)
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:create_metric_per_engine", names, &metric, &per_engine) ||
+        PyDict_Size(per_engine) < 0)
         return NULL;
     PyObject *labels = PyObject_GetAttrString(metric, "labels"), *children = labels ? PyDict_New() : NULL;
     while (children && PyDict_Next(per_engine, &at, &key, &values)) {
+        Py_INCREF(key); /* labels() may be Python code that changes the dict */
         PyObject *tuple = PySequence_Tuple(values);
         PyObject *child = tuple ? PyObject_Call(labels, tuple, NULL) : NULL;
         if (!child || PyDict_SetItem(children, key, child) < 0) {
             Py_DECREF(children);
             children = NULL;
         }
+        Py_DECREF(key);
         Py_XDECREF(child);
         Py_XDECREF(tuple);
     }
@@ -290,7 +308,7 @@ int kvtel_python_add_prom(PyObject *module)
 {
     static PyMethodDef methods[] = {
         { "observe", KVTEL_PYTHON_KEYWORDS(prom_observe), OBSERVE_DOC },
-        { "create_metric_per_engine", create_metric_per_engine, METH_VARARGS,
+        { "create_metric_per_engine", KVTEL_PYTHON_KEYWORDS(create_metric_per_engine),
           "create_metric_per_engine($self, metric, per_engine_labelvalues)\n--\n\n{engine: metric.labels(*values)} for each "
           "engine." },
         { NULL, NULL, 0, NULL },

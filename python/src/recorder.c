@@ -153,14 +153,14 @@ static int column_format(PyObject *object, char *format)
 {
     int result = -1;
     *format = 'Q';
-    if (PyBytes_Check(object))
+    if (PyBytes_Check(object) || PyByteArray_Check(object))
         return 0;
     PyObject *view = PyMemoryView_FromObject(object);
     PyObject *text = view ? PyObject_GetAttrString(view, "format") : NULL, *holder = NULL;
     const char *given = text ? kvtel_python_text(text, &holder) : NULL;
     if (given) {
         given += *given == '@' || *given == '=' || *given == '<';
-        *format = *given == 'l' || *given == 'n' ? 'q' : *given == 'L' || *given == 'N' || *given == 'B' ? 'Q' : *given;
+        *format = *given == 'l' || *given == 'n' ? 'q' : *given == 'L' || *given == 'N' ? 'Q' : *given;
         result = given[0] != '\0' && given[1] == '\0' && strchr("dqQ", *format) ? 0 : -1;
         if (result < 0)
             kvtel_python_raise(KVTEL_E_TYPE, NULL, "a buffer holds neither float64 nor integers of 8 bytes");
@@ -171,6 +171,16 @@ static int column_format(PyObject *object, char *format)
     return result;
 }
 
+/* An int, or an integer of NumPy's, which is a buffer too, but of no length. */
+static bool is_number(PyObject *object)
+{
+    if (PyLong_Check(object))
+        return true;
+    bool is = PyIndex_Check(object) && PyObject_Size(object) < 0;
+    PyErr_Clear();
+    return is;
+}
+
 static int column_init(struct column *column, PyObject *object)
 {
     Py_ssize_t size;
@@ -178,10 +188,8 @@ static int column_init(struct column *column, PyObject *object)
     *column = (struct column){ 0 };
     if (!object || object == Py_None)
         return 0;
-    if (PyLong_Check(object)) {
-        column->same = PyLong_AsUnsignedLongLong(object);
-        return PyErr_Occurred() ? -1 : 0;
-    }
+    if (is_number(object))
+        return kvtel_python_uint64(object, &column->same);
     if (column_format(object, &column->format) < 0)
         return -1;
     column->bytes = PyBytes_FromObject(object);
@@ -282,10 +290,11 @@ static PyObject *get_store(PyObject *object, void *unused)
 
 #define TRANSFER_ARGUMENTS \
     "*, duration_ns=0, post_ns=0, bytes=0, descriptors=0, failed=0, submitted_ns=0, posted_ns=0, first_byte_ns=0, done_ns=0"
-#define MANY_DOC                                                                                                                 \
-    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                   \
-    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"      \
-    "memoryview; bytes are taken as uint64), an int that all rows share, or None. Times are nanoseconds. Rows with a negative\n" \
+#define MANY_DOC                                                                                                                   \
+    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                     \
+    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"        \
+    "memoryview; bytes and bytearray are taken as uint64), an int that all rows share, or None. Times are nanoseconds. Rows with " \
+    "a negative\n"                                                                                                                 \
     "or NaN value are left out. Returns how many were recorded.\n\nRaises ArgumentError (lengths), WrongTypeError (item type)."
 
 static int add_handles(PyObject *module)
@@ -298,7 +307,7 @@ static int add_handles(PyObject *module)
     };
     static PyMethodDef channel_methods[] = {
         { "record", channel_record, METH_O,
-          "record($self, value)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns whether it was "
+          "record($self, value, /)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns whether it was "
           "recorded." },
         { NULL, NULL, 0, NULL },
     };
@@ -328,7 +337,7 @@ int kvtel_python_add_recorder(PyObject *module)
           "(submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for durations that are 0. Returns whether it was recorded." },
         { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },
         { "record_failure", recorder_record_failure, METH_O,
-          "record_failure($self, failure)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"
+          "record_failure($self, failure, /)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"
           "Returns whether it was recorded; False: the connector does not count it. Raises UnknownNameError for no such class." },
         { "operation", KVTEL_PYTHON_KEYWORDS(recorder_operation),
           "operation($self, name=None, status=None)\n--\n\nThe handle of a flow ('load', 'store'), or of an operation of a store "

@@ -74,6 +74,8 @@ static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, P
     PyObject *scheduler_stats = self->prom ? argument(arguments, count, names, 0, self->scheduler_stats) : NULL;
     if (scheduler_stats && scheduler_stats != Py_None) {
         PyObject *index = argument(arguments, count, names, 3, self->engine_idx);
+        if (!index && count == 3 && PyLong_Check(arguments[2])) /* of an older vLLM, without mm_cache_stats */
+            index = arguments[2];
         uint32_t engine = 0;
         PyObject *stats = PyObject_GetAttr(scheduler_stats, self->attribute);
         if (!stats || (stats != Py_None && ((index && !kvtel_python_engine(index, &engine)) ||

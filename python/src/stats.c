@@ -54,7 +54,7 @@ static PyObject *make(PyTypeObject *type, const struct kvtel_connector *connecto
 static int replace(PyObject *object, PyObject *payload)
 {
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;
-    int result = kvtel_python_decode(kvtel_python_stats_of(object), &self->keys, payload);
+    int result = kvtel_python_decode(object, payload);
     kvtel_python_warnings_flush(&self->warnings);
     return result;
 }
@@ -314,13 +314,15 @@ static PyObject *stats_record_value(PyObject *self, PyObject *arguments, PyObjec
 
 static PyObject *stats_pickle(PyObject *self, PyObject *unused)
 {
-    const char *name = kvtel_stats_connector(kvtel_python_stats_of(self))->names[0].name;
+    const struct kvtel_stats *stats = kvtel_python_stats_of(self);
+    const char *name = kvtel_stats_connector(stats)->names[0].name;
     char *bytes;
     size_t size;
     (void)unused;
     if (encode(self, KVTEL_MSGPACK, &bytes, &size) < 0)
         return NULL;
-    PyObject *answer = Py_BuildValue("O(sy#)", (PyObject *)Py_TYPE(self), name, bytes, (Py_ssize_t)size);
+    PyObject *answer =
+        Py_BuildValue("O(sy#n)", (PyObject *)Py_TYPE(self), name, bytes, (Py_ssize_t)size, (Py_ssize_t)stats->sample_limit);
     free(bytes);
     return answer;
 }
@@ -351,7 +353,7 @@ int kvtel_python_add_stats(PyObject *module)
           "Raises SummarisedError when samples were summarised (see sample_limit)." },
         { "reset", stats_reset, METH_NOARGS, "reset($self)\n--\n\nForgets all observations." },
         { "aggregate", stats_aggregate, METH_O,
-          "aggregate($self, other)\n--\n\nAdds another Stats of the same connector, which stays as it is. Returns self.\n\n"
+          "aggregate($self, other, /)\n--\n\nAdds another Stats of the same connector, which stays as it is. Returns self.\n\n"
           "Raises MismatchError for another connector; self is then unchanged." },
         { "reduce", stats_reduce, METH_NOARGS,
           "reduce($self)\n--\n\nThe interval as a few representative values, in vLLM's keys, order and rounding (units are in the "
@@ -373,11 +375,12 @@ int kvtel_python_add_stats(PyObject *module)
           "first.\n\n"
           "Raises UnknownNameError for a flow that the connector does not have." },
         { "record_failure", stats_record_failure, METH_O,
-          "record_failure($self, failure)\n--\n\nAdds one failure: 'transfer', 'handshake', 'notification', 'receive', 'expired',\n"
+          "record_failure($self, failure, /)\n--\n\nAdds one failure: 'transfer', 'handshake', 'notification', 'receive', "
+          "'expired',\n"
           "'late_notification', 'allocation', 'save' or 'load'.\n\nRaises UnknownNameError where the connector does not count "
           "it." },
         { "record_operation", KVTEL_PYTHON_KEYWORDS(stats_record_operation),
-          "record_operation($self, operation, status, *, duration_ns=0, bytes=0, descriptors=0, failed=0)\n--\n\n"
+          "record_operation($self, operation, status, /, *, duration_ns=0, bytes=0, descriptors=0, failed=0)\n--\n\n"
           "Adds one call of a store with its status ('ok', 'error', ...). descriptors are its keys.\n\n"
           "Raises UnknownNameError where the connector has no operations." },
         { "record_value", KVTEL_PYTHON_KEYWORDS(stats_record_value),

@@ -98,11 +98,17 @@ static PyObject *store_text(PyObject *self, PyObject *unused)
     return text;
 }
 
+/* Text that may have been cut in the middle of a character. */
+static PyObject *to_text(const char *text)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
 static PyObject *to_tuple(const char *const *texts, size_t count)
 {
     PyObject *tuple = PyTuple_New((Py_ssize_t)count);
     for (size_t i = 0; tuple && i < count; i++) {
-        PyObject *text = PyUnicode_DecodeUTF8(texts[i], (Py_ssize_t)strlen(texts[i]), "replace");
+        PyObject *text = to_text(texts[i]);
         if (!text || PyTuple_SetItem(tuple, (Py_ssize_t)i, text) < 0) {
             Py_DECREF(tuple);
             tuple = NULL;
@@ -191,12 +197,12 @@ static PyObject *store_info(PyObject *self, PyObject *unused)
     struct kvtel_store_info info;
     (void)unused;
     kvtel_store_describe(((struct kvtel_python_store *)self)->store, &info);
-    return Py_BuildValue("{ss,ss,sI,sI,sK,sK,sK,sK,sK,sK,sK}", "model_name", info.model_name, "connector", info.connector, "engine",
-                         (unsigned)info.engine, "rank", (unsigned)info.rank, "pid", (unsigned long long)info.pid, "families",
-                         (unsigned long long)info.families, "series", (unsigned long long)info.series, "lanes",
-                         (unsigned long long)info.lanes, "series_dropped", (unsigned long long)info.series_dropped,
-                         "records_dropped", (unsigned long long)info.records_dropped, "values_refused",
-                         (unsigned long long)info.values_refused);
+    return Py_BuildValue("{sN,sN,sI,sI,sK,sK,sK,sK,sK,sK,sK}", "model_name", to_text(info.model_name), "connector",
+                         to_text(info.connector), "engine", (unsigned)info.engine, "rank", (unsigned)info.rank, "pid",
+                         (unsigned long long)info.pid, "families", (unsigned long long)info.families, "series",
+                         (unsigned long long)info.series, "lanes", (unsigned long long)info.lanes, "series_dropped",
+                         (unsigned long long)info.series_dropped, "records_dropped", (unsigned long long)info.records_dropped,
+                         "values_refused", (unsigned long long)info.values_refused);
 }
 
 static PyObject *get_path(PyObject *self, void *unused)
@@ -215,7 +221,7 @@ static PyObject *get_warnings(PyObject *object, void *unused)
     PyObject *warnings = PyList_New(0);
     (void)unused;
     for (size_t i = 0; warnings && i < sizeof self->warnings / sizeof *self->warnings; i++)
-        if (atomic_load(&self->warnings[i].said) && append(warnings, PyUnicode_FromString(self->warnings[i].text)) < 0) {
+        if (atomic_load(&self->warnings[i].said) && append(warnings, to_text(self->warnings[i].text)) < 0) {
             Py_DECREF(warnings);
             warnings = NULL;
         }

@@ -2,6 +2,7 @@
 """The classes beyond the golden cases: arguments, errors, pickling, native recording."""
 
 import array
+import copy
 import inspect
 import logging
 import os
@@ -43,8 +44,15 @@ def test_clone_and_reset_moves(nixl):
 
 
 def test_pickle(nixl):
-    copy = pickle.loads(pickle.dumps(kvtel.Stats("NixlConnector", nixl)))
-    assert copy.data == nixl and copy.connector == kvtel.Stats("NixlConnector").connector
+    made = pickle.loads(pickle.dumps(kvtel.Stats("NixlConnector", nixl)))
+    assert made.data == nixl and made.connector == kvtel.Stats("NixlConnector").connector
+
+
+def test_a_copy_keeps_the_sample_limit(nixl):
+    stats = copy.deepcopy(kvtel.Stats("NixlConnector", nixl, sample_limit=10))
+    for _ in range(20):
+        stats.aggregate(kvtel.Stats("NixlConnector", nixl))
+    assert stats.is_summarised
 
 
 def test_record():
@@ -142,6 +150,21 @@ def test_numbers_of_any_kind(nixl):
         "transfer_duration": [Float(0.5), 1, Real()], "bytes_transferred": (Index(), 2**63, 3), "num_failed_transfers": [True, 10**400, 1.0]})
     assert stats.data["transfer_duration"] == [0.5, 1, 0.25] and stats.data["bytes_transferred"] == [7, 2.0**63, 3]
     assert stats.data["num_failed_transfers"] == [1.0] and stats.refused == {"wrong_type": 1, "not_finite": 1}
+
+
+def test_numbers_of_numpy(nixl):
+    numpy = pytest.importorskip("numpy")
+    stats = kvtel.Stats("NixlConnector", {
+        "transfer_duration": [numpy.float64(0.5), numpy.float32(0.25)], "bytes_transferred": [numpy.int64(7), numpy.uint64(2**63)],
+        "num_failed_transfers": [numpy.array([1, 2])], "num_failed_handshakes": numpy.array([1, 2])})
+    assert stats.data["transfer_duration"] == [0.5, 0.25] and stats.data["bytes_transferred"] == [7, 2.0**63]
+    assert stats.refused == {"wrong_type": 2}
+    stats.record_transfer(duration_ns=numpy.int64(1_000_000), bytes=numpy.uint32(7))
+    assert stats.data["transfer_duration"][2] == 0.001 and stats.data["bytes_transferred"][2] == 7
+    recorder = kvtel.Recorder(kvtel.Store(), "NixlConnector")
+    assert recorder.record_transfer(duration_ns=numpy.int64(1), bytes=numpy.int32(8))
+    assert recorder.record_transfers(numpy.array([1.0, 2.0]), bytes=numpy.int64(8)) == 2
+    assert total(recorder.store, "vllm:nixl_bytes_transferred_sum") == 24
 
 
 def test_objects_that_change_the_payload_while_it_is_read(nixl):
@@ -269,6 +292,32 @@ def test_errors_of_metric_types_come_through(nixl):
         kvtel.PromMetrics("NixlConnector", types | {"Gauge": None, "Histogram": None}, LABELNAMES, ENGINE)
 
 
+def test_label_values_that_change_while_they_are_read():
+    class Value:
+        def __str__(self):
+            labels.clear()
+            kept.extend([f"other {i}" for i in range(6)] for _ in range(100))  # into memory that is free
+            return "m"
+
+    kept, labels = [], {0: [Value(), *(f"value {i}" for i in range(5))]}
+    prom = kvtel.Prom("NixlConnector", [f"label{i}" for i in range(6)], labels)
+    assert labels == {} and 'label5="value 4"' in prom.store.text()
+
+
+def test_a_child_for_each_engine():
+    class Metric:
+        def labels(self, *values):
+            per_engine.clear()
+            return values
+
+    key, per_engine = 10**6, {}
+    for keywords in ({}, {"metric": Metric(), "per_engine_labelvalues": per_engine}):
+        per_engine.update({key + 1: ["m", "1"]})
+        made = kvtel.PromMetrics.create_metric_per_engine(
+            kvtel.PromMetrics("NixlConnector", None, LABELNAMES, ENGINE), *([] if keywords else [Metric(), per_engine]), **keywords)
+        assert made == {key + 1: ("m", "1")} and per_engine == {}
+
+
 def test_subclasses_may_have_an_init_of_their_own(nixl):
     class Mine(kvtel.PromMetrics):
         def __init__(self, vllm_config, metric_types, labelnames, per_engine_labelvalues):
@@ -307,7 +356,7 @@ def test_recorder_of_operations_and_values():
     assert total(store, "vllm:hisparse_host_cache_usage_perc") == 0.5
 
 
-@pytest.mark.parametrize("kind", ["array", "numpy", "bytes", "memoryview"])
+@pytest.mark.parametrize("kind", ["array", "numpy", "bytes", "bytearray", "memoryview"])
 def test_recorder_takes_buffers(kind):
     store = kvtel.Store("m")
     durations, sizes = array.array("d", [1e6, 2e6, -1.0, float("nan")]), array.array("Q", [10, 20, 30, 40])
@@ -315,7 +364,9 @@ def test_recorder_takes_buffers(kind):
         numpy = pytest.importorskip("numpy")
         durations, sizes = numpy.array(durations), numpy.array(sizes, dtype=numpy.uint64)[::1]
     elif kind == "bytes":
-        durations, sizes = array.array("d", durations), bytes(sizes)
+        sizes = bytes(sizes)
+    elif kind == "bytearray":
+        sizes = bytearray(sizes)
     elif kind == "memoryview":
         durations, sizes = memoryview(durations), memoryview(sizes)
     recorder = kvtel.Recorder(store, "NixlConnector")
@@ -332,6 +383,7 @@ def test_buffers_that_cannot_be():
         ((array.array("d", [1]), array.array("d", [1, 2])), kvtel.ArgumentError),
         ((b"12345",), kvtel.ArgumentError),
         ((array.array("f", [1, 2]),), kvtel.WrongTypeError),
+        ((array.array("B", range(16)),), kvtel.WrongTypeError),
         (("text",), TypeError),
     ]:
         with pytest.raises(error):
@@ -355,3 +407,10 @@ def test_store_where_no_file_can_be(tmp_path):
     assert store.path is None and len(store.warnings) == 1
     assert kvtel.Recorder(store, "NixlConnector").record_transfer(bytes=1)
     assert kvtel.Store().path is None
+
+
+def test_texts_that_are_cut_or_no_utf8(tmp_path):
+    assert set(kvtel.Store("é" * 600).info()["model_name"][:-1]) == {"é"}
+    (tmp_path / "file").touch()
+    store = kvtel.Store.open("m", dir=os.fsencode(tmp_path / "file") + b"/\xff")
+    assert "\ufffd" in store.warnings[0]

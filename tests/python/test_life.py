@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +79,17 @@ def test_threads_record_and_encode_at_once(nixl):
     for thread in threads:
         thread.join()
     assert not wrong and total(store, "vllm:nixl_bytes_transferred_count") == 4 * 20 * 1000
+
+
+def test_a_thread_replaces_while_another_one_encodes(nixl):
+    payloads = [msgspec.msgpack.encode({key: values * count for key, values in nixl.items()}) for count in (4000, 9000, 20000)]
+    stats = kvtel.Stats("NixlConnector", payloads[0])
+    thread = threading.Thread(target=lambda: [stats.decode(payload) for payload in payloads * 100])
+    thread.start()
+    while thread.is_alive():
+        assert stats.encode() in payloads
+        time.sleep(0.001)  # or the other one would hardly get a turn
+    thread.join()
 
 
 def test_long_payloads_are_decoded_without_the_gil(nixl):

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import resource
 import sys
 import types
 from pathlib import Path
@@ -98,9 +99,9 @@ def vllm(monkeypatch, tmp_path):
     return SimpleNamespace(load=load, metrics=metrics, loggers=loggers, dir=tmp_path)
 
 
-def config_of(connector="NixlConnector", **extra):
+def config_of(connector="NixlConnector", model="m", **extra):
     transfer = connector and SimpleNamespace(kv_connector=connector, kv_connector_extra_config=extra)
-    return SimpleNamespace(kv_transfer_config=transfer, model_config=SimpleNamespace(served_model_name="m"))
+    return SimpleNamespace(kv_transfer_config=transfer, model_config=SimpleNamespace(served_model_name=model))
 
 
 def stats_of(payload):
@@ -158,6 +159,15 @@ def test_arguments_by_place_and_by_name(vllm, nixl):
         logger.record(*no_stats, iteration_stats=stats, engine_idx=1)
     found = compare.samples(logger.store.text())
     assert found["vllm:nixl_bytes_transferred_count", (("engine", "1"), ("model_name", "m"))] == 4 * 2
+    assert not logger.errors
+
+
+def test_arguments_of_an_older_vllm(vllm, nixl):
+    logger = vllm.load()(config_of(), 1)
+    logger.record(stats_of(nixl), None, 1)
+    logger.record(stats_of(nixl), None, engine_idx=1)
+    found = compare.samples(logger.store.text())
+    assert found["vllm:nixl_bytes_transferred_count", (("engine", "1"), ("model_name", "m"))] == 2 * 2
     assert not logger.errors
 
 
@@ -245,6 +255,29 @@ def test_where_no_file_can_be(vllm, nixl, caplog, monkeypatch):
     logger.log()
     logger.log()
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1 and logger.errors == {}
+
+
+def test_where_no_room_is(vllm, nixl, caplog):
+    """A file that is made, and cannot grow, as in a directory that is full."""
+    caplog.set_level(logging.INFO)
+    plugin = vllm.load()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, limits[1]))
+    try:
+        logger = plugin(config_of(), 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    logger.record(stats_of(nixl), None)
+    logger.log_engine_initialized()
+    logger.log()
+    assert logger.errors == {"MemoryError": 1} and len(list(vllm.dir.glob("*.kvtel"))) == 1
+    assert [("no room" in record.getMessage(), record.levelname) for record in caplog.records] == [(True, "WARNING")]
+
+
+def test_a_mode_that_is_none(vllm, caplog, monkeypatch):
+    monkeypatch.setenv("KVTEL_STORE_MODE", "rw")
+    logger = vllm.load()(config_of(), 0)
+    assert logger.errors == {"ArgumentError": 1} and "KVTEL_STORE_MODE=rw" in caplog.text
 
 
 def test_who_may_read_the_store(vllm, monkeypatch):
