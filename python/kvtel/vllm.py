@@ -63,20 +63,21 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         self.store = None
         self._warned_of = 0
         self._vllm_config = vllm_config
+        self._engine_index = engine_index
         self._proms = {}
         try:
-            self._start(engine_index)
+            self._start()
         except Exception as error:
             self._failed(error)
 
-    def _start(self, engine_index):
+    def _start(self):
         config = getattr(self._vllm_config, "kv_transfer_config", None)
         if config_of(config)[0] is None:
             return  # no connector: nothing will come
         name = self._vllm_config.model_config.served_model_name
         self._model_name = name if isinstance(name, str) else name[0]
         store = _store_of(os.getpid(), self._model_name, config.kv_connector)
-        self.prom = self._prom_of(engine_index, store)
+        self.prom = self._prom_of(self._engine_index, store)
         self.store = store
 
     def _prom_of(self, engine, store):
@@ -101,8 +102,11 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
             _logger.warning("KV connector stats were not recorded (said once for each kind of error): %s: %s", name, error)
 
     def log(self):
-        """Each interval of vLLM's log: says what the store could not do, once."""
+        """Each interval of vLLM's log: says what the store could not do, once. Starts if it could not so far: there may be room now."""
         try:
+            if not self.store and self.errors:
+                self._start()
+                self.log_engine_initialized()
             warnings = self.store.warnings if self.store else []
             for warning in warnings[self._warned_of :]:
                 _logger.warning("%s", warning)
@@ -142,9 +146,13 @@ class Prom:
 
 
 def _is_known(config):
-    """Whether kvtel knows all that is configured. Where nothing is, vLLM's own class says so."""
-    text, _ = config_of(config)
-    return text is not None and _is_all_known(json.loads(text))
+    """Whether kvtel knows all that is configured. Where nothing is, or nothing that can be written, vLLM's own class says so."""
+    try:
+        text, _ = config_of(config)
+        return text is not None and _is_all_known(json.loads(text))
+    except Exception as error:
+        _logger.warning("KVTEL_REPLACE=1: vLLM's classes stay for a configuration: %s: %s", type(error).__name__, error)
+        return False
 
 
 def _is_all_known(config):

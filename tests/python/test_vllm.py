@@ -265,13 +265,19 @@ def test_where_no_room_is(vllm, nixl, caplog):
     resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, limits[1]))
     try:
         logger = plugin(config_of(), 0)
+        logger.log_engine_initialized()
+        logger.log()
+        logger.record(stats_of(nixl), None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    logger.record(stats_of(nixl), None)
-    logger.log_engine_initialized()
-    logger.log()
-    assert logger.errors == {"MemoryError": 1} and len(list(vllm.dir.glob("*.kvtel"))) == 1
+    assert logger.errors == {"MemoryError": 2} and len(list(vllm.dir.glob("*.kvtel"))) == 1
     assert [("no room" in record.getMessage(), record.levelname) for record in caplog.records] == [(True, "WARNING")]
+
+    caplog.clear()
+    logger.log()  # there is room now
+    logger.record(stats_of(nixl), None)
+    assert [(logger.store.path in record.getMessage(), record.levelname) for record in caplog.records] == [(True, "INFO")]
+    assert compare.samples(logger.store.text())["vllm:nixl_bytes_transferred_count", (("engine", "0"), ("model_name", "m"))] == 2
 
 
 def test_a_mode_that_is_none(vllm, caplog, monkeypatch):
@@ -381,6 +387,13 @@ def test_vllm_clears_its_registry_of_the_collector(vllm, monkeypatch):
         for collector in list(registry._collector_to_names):
             if "vllm" in getattr(collector, "_name", ""):
                 registry.unregister(collector)
+
+
+def test_a_configuration_that_cannot_be_written_keeps_vllms_classes(vllm, caplog):
+    vllm.load(replace=True)
+    config = config_of("OffloadingConnector", bounds={("a", "b"): 1})
+    made = vllm.loggers.KVConnectorLogging(config.kv_transfer_config), vllm.loggers.KVConnectorProm(config, LABELNAMES, {0: ["m", "0"]})
+    assert [type(each) for each in made] == [OwnLogging, OwnProm] and "KVTEL_REPLACE=1" in caplog.text
 
 
 def test_replacing_what_is_not_there(vllm, caplog):
