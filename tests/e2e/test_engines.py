@@ -25,8 +25,7 @@ def test_metrics_of_engine(path, replay):
 
 @pytest.mark.parametrize("path", [path for path in RECORDINGS if path.with_suffix(".vllm-log").exists()], ids=name_of)
 def test_log_of_engine(path, replay, tmp_path):
-    lines, objects = path.with_suffix(".vllm-log").read_text().splitlines(), recording.read(path)
-    marked = any("log" in item for item in objects)  # else where intervals ended is to be found out
-    for i, (objects, own_lines) in enumerate([(objects, lines)] if marked else intervals.with_log_marks(objects, lines)):
+    lines = path.with_suffix(".vllm-log").read_text().splitlines()
+    for i, (objects, own_lines) in enumerate(intervals.with_log_marks(recording.read(path), lines)):
         for written in recording.write(objects, tmp_path / f"marked_{i}"):
             assert compare.log_differences(own_lines, replay(written).lines) == []
