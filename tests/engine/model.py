@@ -2,7 +2,6 @@
 """python model.py FOLDER: makes a tiny Llama that vLLM can serve with weights of its own making (--load-format dummy): a configuration, and a
 tokenizer that has a word for each token."""
 
-import json
 import sys
 from pathlib import Path
 
