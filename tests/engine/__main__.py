@@ -16,6 +16,7 @@ In stand-in cases vLLM's page and log come from kvtel: there vLLM's own classes,
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 
 from . import classes
@@ -76,6 +77,9 @@ def main():
             run = Run(case, arguments.work, report)
             try:
                 run.run()
+            except (Exception, SystemExit) as error:  # the other cases go on
+                traceback.print_exc()
+                report.add(case.name, "the case itself", 0, [str(error)])
             finally:
                 run.close()
     print(report.table())
