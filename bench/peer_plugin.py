@@ -9,9 +9,8 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from peer_pipeline import BUCKETS, COUNTERS, EVENTS
+from peer_pipeline import BUCKETS, COUNTERS, PAYLOADS, make_payload
 
-PAYLOADS = 16
 ROUNDS = 15
 
 
@@ -50,24 +49,9 @@ class Frontend:
                     counter[engine_idx].inc(amount)
 
 
-def make_stats(transfers):
-    """What a scheduler reports in a step, PAYLOADS times."""
-    made = []
-    for payload in range(PAYLOADS):
-        steps = [1 + (payload * 31 + i * 17) % 101 for i in range(transfers)]
-        data = {
-            "transfer_duration": [1300000 * step / 1e9 for step in steps],
-            "post_duration": [110000 * step / 1e9 for step in steps],
-            "bytes_transferred": [4096 * step * step for step in steps],
-            "num_descriptors": [3 * step for step in steps],
-        }
-        made.append(SchedulerStats(kv_connector_stats=data | {key: [] for key in EVENTS}))
-    return made
-
-
 def nanoseconds(record, transfers, repeats):
     """Nanoseconds of CPU time for a payload."""
-    steps = make_stats(transfers)
+    steps = [SchedulerStats(kv_connector_stats=make_payload(payload, transfers)) for payload in range(PAYLOADS)]
     start = time.thread_time_ns()
     for _ in range(repeats):
         for stats in steps:
