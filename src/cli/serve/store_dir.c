@@ -121,10 +121,11 @@ void store_dir_close(struct store_dir *dir)
     free(dir->entries);
     kvtel_store_reader_close(dir->totals);
     kvtel_snapshot_destroy(dir->scratch);
-    if (dir->inotify >= 0)
-        close(dir->inotify);
     if (dir->lock >= 0)
         close(dir->lock);
+    /* Last: on a busy machine the kernel may take seconds to let go of a watch, and the next exporter need not wait for that. */
+    if (dir->inotify >= 0)
+        close(dir->inotify);
     free(dir->path);
     *dir = (struct store_dir){ .lock = -1, .inotify = -1 };
 }
