@@ -62,27 +62,6 @@ def differences(wanted, got):
     return missing + compare.value_differences(wanted, got)
 
 
-def own_outcome(objects, _):
-    return own.outcome(objects)
-
-
-def replayed(objects, folder):
-    """(log lines, page) that kvtel replay makes of a recording. vLLM logs each engine by itself."""
-    engines = objects[0]["engines"]
-    if len(engines) == 1:
-        return replayed_at_once(objects, folder)
-    lines = [line for engine in engines for line in replayed_at_once(of_engine(objects, engine), folder)[0]]
-    return lines, replayed_at_once(objects, folder)[1]
-
-
-def replayed_at_once(objects, folder):
-    recording, metrics = folder.with_suffix(".replayed"), folder.with_suffix(".replayed.prom")
-    recording.write_text("".join(json.dumps(item) + "\n" for item in objects))
-    command = [KVTEL, "replay", "--log.style=vllm", "--log.output=-", f"--metrics.output={metrics}", recording]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return lines, metrics.read_text()
-
-
 def of_engine(objects, engine):
     """The part of a recording that is about one engine: vLLM logs engine by engine."""
     header, *rest = objects
@@ -128,12 +107,11 @@ class Run:
         """(vLLM's pages, kvtel's samples) once nothing changes any more, not for an interval of vLLM's log."""
         before, deadline = None, time.monotonic() + 60
         while time.monotonic() < deadline:
-            pages, text = {engine.name: self.page(engine) for engine in self.engines}, exporter.text()
-            now = pages, compare.samples(text)
-            counted = {key: value for key, value in now[1].items() if key[0].startswith(("vllm:", "nixl_"))}
-            if (pages, counted) == before:
+            pages, got = {engine.name: self.page(engine) for engine in self.engines}, compare.samples(exporter.text())
+            now = pages, {key: value for key, value in got.items() if key[0].startswith(("vllm:", "nixl_"))}
+            if now == before:
                 return now
-            before = pages, counted
+            before = now
             time.sleep(1.5 * LOG_INTERVAL)
         raise SystemExit(f"{self.case.name}: the numbers do not come to rest")
 
@@ -143,14 +121,29 @@ class Run:
         self.report.add(self.case.name, f"exporter{when}", len(wanted), differences(wanted, got))
         return wanted, got
 
+    def replayed(self, objects):
+        """(log lines, page) that kvtel replay makes of a recording. vLLM logs each engine by itself."""
+        engines = objects[0]["engines"]
+        if len(engines) == 1:
+            return self.replayed_at_once(objects)
+        lines = [line for engine in engines for line in self.replayed_at_once(of_engine(objects, engine))[0]]
+        return lines, self.replayed_at_once(objects)[1]
+
+    def replayed_at_once(self, objects):
+        recording, metrics = self.folder / "replayed.jsonl", self.folder / "replayed.prom"
+        recording.write_text("".join(json.dumps(item) + "\n" for item in objects))
+        command = [KVTEL, "replay", "--log.style=vllm", "--log.output=-", f"--metrics.output={metrics}", recording]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        return lines, metrics.read_text()
+
     def compare_recordings(self, by, outcome):
         """What servers wrote, and what somebody's classes make of their recordings."""
         for engine in self.engines:
             page, log, recordings = self.page(engine), engine.log_lines(), engine.recordings()
-            outcomes = [outcome(objects, engine.folder) for objects in recordings]
+            outcomes = [outcome(objects) for objects in recordings]
             found = differences(page, added(own_samples(text) for _, text in outcomes))
             # Of a stand-in's page each line must be there, in its place. (Several API servers' pages are prometheus_client's.)
-            if self.case.stand_in and outcome is own_outcome and len(recordings) == 1:
+            if outcome is own.outcome and len(recordings) == 1:
                 wanted, got = compare.skeleton(outcomes[0][1]), compare.skeleton(self.texts[engine.name])
                 found += ["the page's lines are others, or in another order"] * (wanted != got)
             self.report.add(self.case.name, f"{by}, {engine.name}'s samples", len(page), found)
@@ -236,7 +229,7 @@ class Run:
         with ThreadPoolExecutor(len(prompts)) as pool:
             answers = [pool.submit(client.failing_transfer, *one) for one in zip(prompts, params)]
             wait_for(lambda: self.in_transfer() == len(prompts), 30, "that the decode server has all requests")
-            self.wait_for_rest(self.decode)
+            self.wait_for_rest_of_decode()
             unfinished = self.in_transfer()
             found = [f"{count} transfers ended" for count in [self.finished_transfers() - finished] if count]
             self.decode.kill()
@@ -258,12 +251,12 @@ class Run:
     def finished_transfers(self):
         return sum(value for (name, _), value in self.page(self.decode).items() if name == "vllm:nixl_xfer_time_seconds_count")
 
-    def wait_for_rest(self, engine):
-        """Waits until a server's page does not change any more."""
-        before, now = None, self.page(engine)
+    def wait_for_rest_of_decode(self):
+        """Waits until the decode server's page does not change any more; the other may be stopped."""
+        before, now = None, self.page(self.decode)
         while before != now:
             time.sleep(1)
-            before, now = now, self.page(engine)
+            before, now = now, self.page(self.decode)
 
     def let_expire(self, client):
         """Prompts whose KV cache is not fetched in time, and one that is asked for when it is late."""
@@ -293,7 +286,7 @@ class Run:
             if self.case.kill:
                 self.kill_decode_in_transfer(client)
                 self.compare_exporter(exporter, ", killed")
-            self.compare_recordings("kvtel replay", replayed)
+            self.compare_recordings("kvtel replay", self.replayed)
             if self.case.stand_in:
-                self.compare_recordings("vLLM's own classes", own_outcome)
+                self.compare_recordings("vLLM's own classes", own.outcome)
             self.keep()

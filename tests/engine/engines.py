@@ -71,12 +71,6 @@ class Engine:
                 preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-
     def end(self):
         """Ends the server and its workers, gently if that goes."""
         if self.process.poll() is None:
@@ -157,8 +151,8 @@ class Client:
         answer = self.prefill.complete(prompt, 1, {"do_remote_decode": True, "do_remote_prefill": False, **none})
         return answer["kv_transfer_params"]
 
-    def transfer(self, tokens=None):
-        prompt = self.prompt(tokens)
+    def transfer(self):
+        prompt = self.prompt()
         return self.decode.complete(prompt, 3, self.prefilled(prompt))
 
     def failing_transfer(self, prompt, params, timeout=60):
