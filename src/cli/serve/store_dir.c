@@ -3,8 +3,8 @@
 #include "cli/serve/store_dir.h"
 
 #include "base/error.h"
+#include "cli/serve/retire.h"
 #include "store/reader.h"
-#include "store/totals.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,14 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TOTALS_NAME "totals.kvtel-retired"
 #define LOCK_NAME ".exporter.lock"
 #define STORE_SUFFIX ".kvtel"
-#define TOTALS_KIND "totals"
-#define TOTALS_BY_RANK "totals by rank"
-
-enum { PATH_SIZE = 4096 };
-static const uint64_t RETRY_NS = 10000000000u;
 
 const char *store_state_name(enum store_state state)
 {
@@ -32,13 +26,13 @@ const char *store_state_name(enum store_state state)
     return names[state];
 }
 
-static bool path_of(const struct store_dir *dir, const char *name, char out[PATH_SIZE])
+bool store_dir_path(const struct store_dir *dir, const char *name, char out[STORE_DIR_PATH])
 {
-    int length = snprintf(out, PATH_SIZE, "%s/%s", dir->path, name);
-    return length > 0 && length < PATH_SIZE;
+    int length = snprintf(out, STORE_DIR_PATH, "%s/%s", dir->path, name);
+    return length > 0 && length < STORE_DIR_PATH;
 }
 
-static bool is_store_name(const char *name)
+bool store_dir_is_store(const char *name)
 {
     size_t size = strlen(name), suffix = strlen(STORE_SUFFIX);
     return size > suffix && name[0] != '.' && strcmp(name + size - suffix, STORE_SUFFIX) == 0;
@@ -47,9 +41,9 @@ static bool is_store_name(const char *name)
 /* Held as long as the file is open, so that it is free however an exporter ended. */
 static enum kvtel_status take_lock(struct store_dir *dir, struct kvtel_error *error)
 {
-    char path[PATH_SIZE];
+    char path[STORE_DIR_PATH];
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    if (!path_of(dir, LOCK_NAME, path))
+    if (!store_dir_path(dir, LOCK_NAME, path))
         return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
     dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (dir->lock < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
@@ -64,48 +58,6 @@ static enum kvtel_status take_lock(struct store_dir *dir, struct kvtel_error *er
         return kvtel_fail(error, KVTEL_E_BUSY, 0,
                           "%.100s is in use by another exporter; end it, or give this one another --store.dir", dir->path);
     return KVTEL_OK;
-}
-
-/* Names of stores that are in the totals; each is a series. NULL when there are none. */
-static const struct kvtel_snapshot_family *included_family(struct store_dir *dir)
-{
-    kvtel_snapshot_reset(dir->scratch);
-    if (!dir->totals || kvtel_snapshot_add_reader(dir->scratch, dir->totals, NULL) != KVTEL_OK)
-        return NULL;
-    return kvtel_snapshot_find(dir->scratch, KVTEL_TOTALS_FAMILY);
-}
-
-static enum kvtel_status open_totals(struct store_dir *dir, struct kvtel_error *error)
-{
-    char path[PATH_SIZE];
-    struct kvtel_store_reader *reader;
-    if (!path_of(dir, TOTALS_NAME, path))
-        return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
-    if (access(path, F_OK) != 0 && errno == ENOENT)
-        return KVTEL_OK;
-    struct kvtel_error why = { 0 };
-    enum kvtel_status status = kvtel_store_reader_open(path, &reader, &why);
-    if (status != KVTEL_OK)
-        return kvtel_fail(error, status, why.offset, "the totals of ended stores, %.100s: %.100s", path, why.message);
-    if (dir->by_rank)
-        kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, ""); /* to those from before there was one */
-    kvtel_store_reader_close(dir->totals);
-    dir->totals = reader;
-    return KVTEL_OK;
-}
-
-/* What was kept apart is not added up afterwards: the label could as well be a writer's own. */
-static enum kvtel_status check_totals(const struct store_dir *dir, struct kvtel_error *error)
-{
-    struct kvtel_store_info info;
-    if (!dir->totals || dir->by_rank)
-        return KVTEL_OK;
-    kvtel_store_reader_info(dir->totals, &info);
-    if (strcmp(info.connector, TOTALS_BY_RANK) != 0)
-        return KVTEL_OK;
-    return kvtel_fail(error, KVTEL_E_MISMATCH, 0,
-                      "%.60s/" TOTALS_NAME " keeps ranks apart: give --store.rank-label, or move that file away and begin anew",
-                      dir->path);
 }
 
 static void free_entry(struct store_entry *entry)
@@ -130,7 +82,7 @@ void store_dir_close(struct store_dir *dir)
     *dir = (struct store_dir){ .lock = -1, .inotify = -1 };
 }
 
-static void refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
+void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
 {
     entry->state = STORE_REFUSED;
     snprintf(entry->reason, sizeof entry->reason, "%s", error->message);
@@ -138,7 +90,7 @@ static void refuse(struct store_dir *dir, struct store_entry *entry, const struc
     serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);
 }
 
-static void say_mismatch(struct store_dir *dir, struct store_entry *entry)
+void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
 {
     if (!entry->mismatch)
         serve_log_printf(dir->log, WEB_LOG_WARN, "store %s has a family whose name stands for another definition; it is left out",
@@ -147,7 +99,7 @@ static void say_mismatch(struct store_dir *dir, struct store_entry *entry)
 }
 
 /* Place of a name among the entries, which are sorted. */
-static size_t find_entry(const struct store_dir *dir, const char *name, bool *found)
+size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found)
 {
     size_t low = 0, high = dir->count;
     while (low < high) {
@@ -179,17 +131,17 @@ static void add_rank_label(struct kvtel_store_reader *reader)
 /* Opens the entry's file; refuses it when it is none that can be read. */
 static void open_entry(struct store_dir *dir, struct store_entry *entry)
 {
-    char path[PATH_SIZE];
+    char path[STORE_DIR_PATH];
     struct kvtel_error error = { 0 };
     struct stat status;
-    if (!path_of(dir, entry->name, path))
+    if (!store_dir_path(dir, entry->name, path))
         return;
     if (stat(path, &status) == 0) {
         entry->changed = status.st_mtim;
         entry->size = status.st_size;
     }
     if (kvtel_store_reader_open(path, &entry->reader, &error) != KVTEL_OK) {
-        refuse(dir, entry, &error);
+        store_dir_refuse(dir, entry, &error);
         return;
     }
     entry->state = STORE_LIVE;
@@ -201,9 +153,9 @@ static void open_entry(struct store_dir *dir, struct store_entry *entry)
 /* A file that was being copied when it was first seen is whole later. */
 static void reconsider(struct store_dir *dir, struct store_entry *entry)
 {
-    char path[PATH_SIZE];
+    char path[STORE_DIR_PATH];
     struct stat status;
-    if (entry->state != STORE_REFUSED || !path_of(dir, entry->name, path) || stat(path, &status) != 0 ||
+    if (entry->state != STORE_REFUSED || !store_dir_path(dir, entry->name, path) || stat(path, &status) != 0 ||
         (status.st_size == entry->size && status.st_mtim.tv_sec == entry->changed.tv_sec &&
          status.st_mtim.tv_nsec == entry->changed.tv_nsec))
         return;
@@ -213,7 +165,7 @@ static void reconsider(struct store_dir *dir, struct store_entry *entry)
 }
 
 /* NULL without memory. */
-static struct store_entry *add_entry(struct store_dir *dir, size_t at, const char *name)
+struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name)
 {
     if (dir->count == dir->capacity) {
         size_t capacity = dir->capacity ? dir->capacity * 2 : 16;
@@ -232,7 +184,7 @@ static struct store_entry *add_entry(struct store_dir *dir, size_t at, const cha
     return &dir->entries[at];
 }
 
-static void remove_entry(struct store_dir *dir, size_t at)
+void store_dir_remove(struct store_dir *dir, size_t at)
 {
     free_entry(&dir->entries[at]);
     memmove(dir->entries + at, dir->entries + at + 1, (dir->count - at - 1) * sizeof *dir->entries);
@@ -240,29 +192,12 @@ static void remove_entry(struct store_dir *dir, size_t at)
 }
 
 /* Whether the file of a store that is in the totals is gone. It must not be taken for a new store while it is not. */
-static bool remove_file(const struct store_dir *dir, const char *name)
+bool store_dir_unlink(const struct store_dir *dir, const char *name)
 {
-    char path[PATH_SIZE];
+    char path[STORE_DIR_PATH];
     struct stat status;
-    return !path_of(dir, name, path) || (!dir->read_only && unlink(path) == 0) || (lstat(path, &status) != 0 && errno == ENOENT);
-}
-
-/* An exporter that was killed after writing totals left files behind that are counted in them. False without memory. */
-static bool note_included(struct store_dir *dir)
-{
-    bool found;
-    const struct kvtel_snapshot_family *included = included_family(dir);
-    for (size_t i = 0; included && i < included->series_count; i++) {
-        const char *name = included->series[i].values[0];
-        if (!is_store_name(name) || strchr(name, '/') || remove_file(dir, name))
-            continue;
-        size_t at = find_entry(dir, name, &found);
-        struct store_entry *entry = found ? &dir->entries[at] : add_entry(dir, at, name);
-        if (!entry)
-            return false;
-        entry->state = STORE_RETIRED;
-    }
-    return true;
+    return !store_dir_path(dir, name, path) || (!dir->read_only && unlink(path) == 0) ||
+           (lstat(path, &status) != 0 && errno == ENOENT);
 }
 
 enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool by_rank, struct serve_log *log,
@@ -280,11 +215,7 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool b
     if (status == KVTEL_OK)
         status = take_lock(dir, error);
     if (status == KVTEL_OK)
-        status = open_totals(dir, error);
-    if (status == KVTEL_OK)
-        status = check_totals(dir, error);
-    if (status == KVTEL_OK && !note_included(dir))
-        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+        status = retire_open(dir, error);
     if (status != KVTEL_OK) {
         store_dir_close(dir);
         return status;
@@ -309,17 +240,17 @@ static void scan(struct store_dir *dir)
         dir->entries[i].seen = false;
     for (struct dirent *file; (file = readdir(directory));) {
         bool found;
-        if (!is_store_name(file->d_name))
+        if (!store_dir_is_store(file->d_name))
             continue;
-        size_t at = find_entry(dir, file->d_name, &found);
-        struct store_entry *entry = found ? &dir->entries[at] : add_entry(dir, at, file->d_name);
+        size_t at = store_dir_find(dir, file->d_name, &found);
+        struct store_entry *entry = found ? &dir->entries[at] : store_dir_add(dir, at, file->d_name);
         if (!entry)
             continue; /* without memory: the next scan tries again */
         entry->seen = true;
         if (!found)
             open_entry(dir, entry);
         else if (entry->state == STORE_RETIRED)
-            (void)remove_file(dir, entry->name);
+            (void)store_dir_unlink(dir, entry->name);
         else
             reconsider(dir, entry);
     }
@@ -327,91 +258,7 @@ static void scan(struct store_dir *dir)
     /* A file that someone removed counts on: it is there as long as it is open, until its writer ends and it is retired. */
     for (size_t i = dir->count; i-- > 0;)
         if (!dir->entries[i].seen && dir->entries[i].state >= STORE_RETIRED)
-            remove_entry(dir, i);
-}
-
-/* Puts the stores that have ended on top of the totals in the scratch snapshot. Names of all stores that are in it and whose files
- * are there go to `names`; returns how many. */
-static size_t add_ended(struct store_dir *dir, const char **names, struct kvtel_error *error)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < dir->count && error->status == KVTEL_OK; i++) {
-        struct store_entry *entry = &dir->entries[i];
-        struct kvtel_error why = { 0 };
-        enum kvtel_status status = entry->state == STORE_RETIRED ? KVTEL_OK : KVTEL_E_ARGUMENT;
-        if (entry->state == STORE_ENDED)
-            status = kvtel_snapshot_add_reader(dir->scratch, entry->reader, &why);
-        if (status == KVTEL_E_MISMATCH)
-            say_mismatch(dir, entry);
-        if (status == KVTEL_OK || status == KVTEL_E_MISMATCH)
-            names[count++] = entry->name;
-        else if (status == KVTEL_E_NOMEM)
-            *error = why;
-        else if (entry->state == STORE_ENDED)
-            refuse(dir, entry, &why);
-    }
-    return count;
-}
-
-/* Final numbers of all stores that have ended, on top of the totals so far. False: nothing was changed; try later. */
-static bool write_totals(struct store_dir *dir)
-{
-    struct kvtel_error error = { 0 };
-    const char **names = malloc((dir->count + 1) * sizeof *names);
-    kvtel_snapshot_reset(dir->scratch);
-    enum kvtel_status status = names ? KVTEL_OK : kvtel_fail(&error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
-    if (status == KVTEL_OK && dir->totals)
-        status = kvtel_snapshot_add_reader(dir->scratch, dir->totals, &error);
-    size_t count = status == KVTEL_OK ? add_ended(dir, names, &error) : 0;
-    if (error.status == KVTEL_OK)
-        (void)kvtel_totals_write(dir->path, TOTALS_NAME, dir->by_rank ? TOTALS_BY_RANK : TOTALS_KIND, dir->scratch, names, count,
-                                 &error);
-    free(names);
-    if (error.status == KVTEL_OK)
-        (void)open_totals(dir, &error);
-    if (error.status == KVTEL_OK)
-        return true;
-    const char *const pairs[] = { "dir", dir->path, "reason", error.message, NULL };
-    serve_log_write(dir->log, WEB_LOG_ERROR, "ended stores stay as they are and count from their files; retrying in 10 s", pairs);
-    return false;
-}
-
-/* Forgets a store that is in the totals, or keeps its name in mind when its file cannot be removed. */
-static void forget(struct store_dir *dir, size_t at)
-{
-    struct store_entry *entry = &dir->entries[at];
-    serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s has ended; its numbers are in the totals", entry->name);
-    dir->retired++;
-    if (remove_file(dir, entry->name)) {
-        remove_entry(dir, at);
-        return;
-    }
-    kvtel_store_reader_close(entry->reader);
-    entry->reader = NULL;
-    entry->state = STORE_RETIRED;
-    serve_log_printf(dir->log, WEB_LOG_WARN, "store %s is in the totals, but its file cannot be removed; it is not read any more",
-                     entry->name);
-}
-
-/* Adds ended stores to the totals, then removes their files. */
-static void retire(struct store_dir *dir, uint64_t now_ns)
-{
-    size_t ended = 0;
-    for (size_t i = 0; i < dir->count; i++) {
-        struct store_entry *entry = &dir->entries[i];
-        if (entry->state == STORE_LIVE && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
-            entry->state = STORE_ENDED;
-        ended += entry->state == STORE_ENDED;
-    }
-    if (ended == 0 || now_ns < dir->retry_after || dir->read_only)
-        return;
-    if (!write_totals(dir)) {
-        dir->retry_after = now_ns + RETRY_NS;
-        return;
-    }
-    for (size_t i = dir->count; i-- > 0;)
-        if (dir->entries[i].state == STORE_ENDED)
-            forget(dir, i);
+            store_dir_remove(dir, i);
 }
 
 /* Whether anything happened in the directory. When it is another one than the one that is watched, it is looked at each time. */
@@ -438,7 +285,7 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
     bool changed = take_events(dir);
     if (changed || dir->count == 0)
         scan(dir);
-    retire(dir, now_ns);
+    retire_ended(dir, now_ns);
 }
 
 /* The readers of all stores that are not in the totals, in `readers`, if it is not NULL. Their number. */
@@ -466,9 +313,9 @@ static enum kvtel_status refuse_failed(struct store_dir *dir, const struct kvtel
         if (error->status == KVTEL_E_NOMEM)
             status = KVTEL_E_NOMEM;
         else if (error->status == KVTEL_E_MISMATCH)
-            say_mismatch(dir, &dir->entries[i]);
+            store_dir_say_mismatch(dir, &dir->entries[i]);
         else if (error->status != KVTEL_OK)
-            refuse(dir, &dir->entries[i], error);
+            store_dir_refuse(dir, &dir->entries[i], error);
     }
     return status;
 }

@@ -66,4 +66,19 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
  * is, as counters would seem to begin again. KVTEL_OK, KVTEL_E_NOMEM, or why the totals cannot be read. */
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
 
+/* What retire.c shares with store_dir.c. */
+enum { STORE_DIR_PATH = 4096 };
+/* The path of a file in the directory. False: it is too long. */
+bool store_dir_path(const struct store_dir *dir, const char *name, char out[STORE_DIR_PATH]);
+bool store_dir_is_store(const char *name);
+/* Place of a name among the entries, which are sorted. */
+size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found);
+/* NULL without memory. */
+struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name);
+void store_dir_remove(struct store_dir *dir, size_t at);
+/* Whether the file of a store that is in the totals is gone. It must not be taken for a new store while it is not. */
+bool store_dir_unlink(const struct store_dir *dir, const char *name);
+void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
+void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry);
+
 #endif
