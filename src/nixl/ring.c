@@ -51,18 +51,6 @@ void kvtel_nixl_ring_init(struct kvtel_nixl_ring *ring)
     *ring = (struct kvtel_nixl_ring){ .fd = -1, .state = KVTEL_NIXL_UNREADABLE, .reason = "not opened" };
 }
 
-bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name)
-{
-    const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    int fd = openat(folder, name, O_RDWR | flags);
-    bool writable = fd >= 0;
-    if (!writable)
-        fd = openat(folder, name, O_RDONLY | flags);
-    if (fd < 0)
-        return become(ring, KVTEL_NIXL_UNREADABLE, strerrordesc_np(errno));
-    return kvtel_nixl_ring_attach(ring, fd, writable);
-}
-
 bool kvtel_nixl_ring_attach(struct kvtel_nixl_ring *ring, int fd, bool writable)
 {
     struct stat file;
@@ -137,6 +125,47 @@ static bool read_header(struct kvtel_nixl_ring *ring, struct kvtel_nixl_header *
     if (!read_exactly(ring, header, HEADER_SIZE, 0))
         return become(ring, KVTEL_NIXL_UNREADABLE, "its header could not be read");
     return check_header(ring, header, (uint64_t)file.st_size);
+}
+
+/* Whether the process or the system had too little of something for the moment. */
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
+}
+
+/* Whether both are the same file. */
+static bool is_same_file(int fd, int other)
+{
+    struct stat one, two;
+    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+/* Opens a file for reading, and for writing too when what is in it is a ring: the owner of any other file would notice the open
+ * (a program cannot be started while it is open for writing, a watcher sees a file that was written). */
+bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name)
+{
+    const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    struct kvtel_nixl_header header;
+    int fd = openat(folder, name, O_RDONLY | flags);
+    if (fd < 0)
+        return become(ring, KVTEL_NIXL_UNREADABLE, strerrordesc_np(errno));
+    if (!kvtel_nixl_ring_attach(ring, fd, false))
+        return false;
+    struct kvtel_nixl_ring found = { .fd = fd };
+    if (!read_header(&found, &header))
+        return true; /* kvtel_nixl_ring_look() says what it is */
+    int writable = openat(folder, name, O_RDWR | flags);
+    if (writable < 0 && is_shortage(errno)) {
+        const char *reason = strerrordesc_np(errno);
+        kvtel_nixl_ring_close(ring);
+        return become(ring, KVTEL_NIXL_UNREADABLE, reason);
+    }
+    if (writable < 0)
+        return true;
+    if (is_same_file(fd, writable))
+        return kvtel_nixl_ring_attach(ring, writable, true);
+    close(writable); /* another file has the name by now: the next scan finds it */
+    return true;
 }
 
 /* A header that has been overwritten: when it is good again, it is a new one. */

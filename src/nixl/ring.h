@@ -140,7 +140,8 @@ struct kvtel_nixl_ring {
 };
 
 void kvtel_nixl_ring_init(struct kvtel_nixl_ring *ring);
-/* Opens the file `name` of a folder: for reading and writing, else for reading. False: `state` and `reason` say why. */
+/* Opens the regular file `name` of a folder: for reading, and for writing too where it has a ring's header and a size that fits,
+ * and may be written. A ring that was unfinished is opened again once it is whole. False: `state` and `reason` say why. */
 bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name);
 /* Takes over `fd`, which must be a regular file. What is known of the ring is kept when it is the same file. */
 bool kvtel_nixl_ring_attach(struct kvtel_nixl_ring *ring, int fd, bool writable);

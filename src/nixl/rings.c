@@ -55,6 +55,7 @@ struct kvtel_nixl_rings {
     uint64_t check_ns;          /* of the next look whether something has */
     struct timespec changed;    /* the folder, as of the last scan */
     bool readable, said;        /* the folder */
+    bool incomplete;            /* the scan could not list all that is there: what it did not see may be there */
     bool states_changed;
 };
 
@@ -219,6 +220,11 @@ static void visit(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t 
 {
     const struct kvtel_nixl_ring before = entry->ring;
     kvtel_nixl_ring_look(&entry->ring, now_ns);
+    if (before.state == KVTEL_NIXL_UNFINISHED && entry->ring.state < KVTEL_NIXL_UNFINISHED && !entry->ring.writable) {
+        kvtel_nixl_ring_close(&entry->ring); /* it was no ring to write in when it was opened: the scan opens it again */
+        rings->scan_ns = now_ns;
+        return;
+    }
     take_all(rings, entry, &before, now_ns);
 }
 
@@ -258,13 +264,28 @@ static void probe(struct kvtel_nixl_ring *ring, int folder, const char *file, ui
         kvtel_nixl_ring_look(ring, now_ns);
 }
 
+/* Whether a ring that is known already has this name too: it counts once. */
+static bool is_other_name(const struct kvtel_nixl_rings *rings, const struct stat *found)
+{
+    for (size_t i = 0; found->st_nlink > 1 && i < rings->count; i++) {
+        const struct kvtel_nixl_ring *ring = &rings->entries[i]->ring;
+        if (ring->device == found->st_dev && ring->inode == found->st_ino)
+            return true;
+    }
+    return false;
+}
+
 /* A file that was not there before. What is no ring is not kept: in a folder like /tmp that is most. */
-static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char *file, size_t place, const char *name,
-                          uint64_t now_ns)
+static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found, size_t place,
+                          const char *name, uint64_t now_ns)
 {
     struct kvtel_nixl_ring ring;
     kvtel_nixl_ring_init(&ring);
     const struct kvtel_nixl_ring before = ring;
+    if ((uint64_t)found->st_size < sizeof(struct kvtel_nixl_header) || is_other_name(rings, found)) {
+        rings->foreign++;
+        return NULL;
+    }
     probe(&ring, folder, file, now_ns);
     bool foreign = ring.state == KVTEL_NIXL_NOT_A_RING, over_limit = !foreign && rings->count >= MAX_RINGS;
     rings->foreign += foreign;
@@ -277,16 +298,23 @@ static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char
     return entry;
 }
 
+/* Whether the file that has the ring's name is the one that is open: the folder may be another one of the same name. */
+static bool is_open_file(const struct kvtel_nixl_ring *ring, const struct stat *file)
+{
+    return ring->fd >= 0 && ring->device == file->st_dev && ring->inode == file->st_ino;
+}
+
 /* A regular file: `file` in `folder`, `name` from the telemetry folder on. */
-static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *file, const char *name, uint64_t now_ns)
+static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found, const char *name,
+                      uint64_t now_ns)
 {
     size_t place = place_of(rings, name);
     struct entry *entry = place < rings->count ? rings->entries[place] : NULL;
     if (!entry || strcmp(entry->name, name) != 0) {
-        entry = meet(rings, folder, file, place, name, now_ns);
+        entry = meet(rings, folder, file, found, place, name, now_ns);
         if (!entry)
             return;
-    } else if (!entry->warm || entry->ring.removed) { /* warm and removed: another file has the name now */
+    } else if (!entry->warm || !is_open_file(&entry->ring, found)) { /* warm: another file has the name now */
         if (entry->warm)
             visit(rings, entry, now_ns);
         const struct kvtel_nixl_ring before = entry->ring;
@@ -303,27 +331,33 @@ static void scan_folder(struct kvtel_nixl_rings *rings, int folder, char path[PA
     DIR *list = fdopendir(folder);
     if (!list) {
         close(folder);
+        rings->incomplete = true;
         return;
     }
     const struct dirent *file;
-    while ((file = readdir(list))) {
+    while (errno = 0, (file = readdir(list))) {
         size_t size = strlen(file->d_name);
         if (strcmp(file->d_name, ".") == 0 || strcmp(file->d_name, "..") == 0 || length + size + 2 > PATH_MAX)
             continue;
         memcpy(path + length, file->d_name, size + 1);
         struct stat found;
-        if (fstatat(folder, file->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+        if (fstatat(folder, file->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+            rings->incomplete |= errno != ENOENT;
             continue;
+        }
         if (S_ISREG(found.st_mode)) {
-            scan_file(rings, folder, file->d_name, path, now_ns);
+            scan_file(rings, folder, file->d_name, &found, path, now_ns);
         } else if (S_ISDIR(found.st_mode) && depth < MAX_DEPTH) {
             int inner = openat(folder, file->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (inner < 0)
+            if (inner < 0) {
+                rings->incomplete |= errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EACCES;
                 continue;
+            }
             path[length + size] = '/';
             scan_folder(rings, inner, path, length + size + 1, depth + 1, now_ns);
         }
     }
+    rings->incomplete |= errno != 0;
     closedir(list);
 }
 
@@ -360,11 +394,13 @@ static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
     if (folder >= 0 || gone) {
         char path[PATH_MAX];
         rings->foreign = rings->over_limit = 0;
+        rings->incomplete = false;
         for (size_t i = 0; i < rings->count; i++)
             rings->entries[i]->seen = false;
         if (folder >= 0)
             scan_folder(rings, folder, path, 0, 1, now_ns);
-        drop_unseen(rings, now_ns);
+        if (!rings->incomplete)
+            drop_unseen(rings, now_ns);
     }
     rings->states_changed |= left_alone != rings->foreign + rings->over_limit || rings->readable != (folder >= 0);
     if (rings->options.say && (!rings->said || rings->readable != (folder >= 0)))
