@@ -64,7 +64,14 @@ struct kvtel_error {
     uint32_t line;     /**< from 1; 0 where the input has no lines (MessagePack) */
     uint32_t column;   /**< from 1, in bytes; 0 where there are no lines */
     char message[192]; /**< what is wrong, without the place; NUL-terminated */
+    int system_error;  /**< errno of the system call that failed; 0: it was none */
 };
+
+/** Whether what failed was a shortage of the machine or a moment's trouble (no memory, no file descriptor, a read that failed, a
+ * signal), which says nothing about the input: keep what is known of it, and try again. False for NULL and for KVTEL_OK. Any
+ * thread.
+ */
+KVTEL_API bool kvtel_error_is_passing(const struct kvtel_error *error);
 
 /** Bytes on the wire. */
 enum kvtel_format {

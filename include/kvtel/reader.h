@@ -4,6 +4,9 @@
  *
  * A reader never maps the file, never blocks or slows its writer, and takes every byte for hostile: a file that is cut short, of
  * another version or byte order, or no store at all is an error with a reason. Linux only.
+ *
+ * A shortage of the machine (descriptors, memory, a read that fails) is an error too, but not the file's: kvtel_error_is_passing()
+ * tells the one from the other.
  */
 #ifndef KVTEL_READER_H
 #define KVTEL_READER_H

@@ -3,8 +3,10 @@
 #include <kvtel/base.h>
 #include <kvtel/connector.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -46,4 +48,25 @@ enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status
         error->message[0] = '\0';
     va_end(arguments);
     return status;
+}
+
+enum kvtel_status kvtel_fail_system(struct kvtel_error *error, int number, size_t offset, const char *what)
+{
+    enum kvtel_status status = number == ENOMEM ? KVTEL_E_NOMEM : KVTEL_E_IO;
+    (void)kvtel_fail(error, status, offset, "%s: %s", what, strerror(number));
+    if (error)
+        error->system_error = number;
+    return status;
+}
+
+bool kvtel_error_is_passing(const struct kvtel_error *error)
+{
+    static const int passing[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS, EIO, EINTR, EAGAIN };
+    if (!error || error->status == KVTEL_OK)
+        return false;
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        if (error->system_error == passing[i])
+            return true;
+    }
+    return error->status == KVTEL_E_NOMEM;
 }

@@ -33,6 +33,7 @@ struct kvtel_store_reader {
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* checked */
     uint32_t slot_count;
+    int read_error;               /* errno of a lane's read that failed */
     struct kvtel_relabel relabel; /* without a name: labels are as they are */
 };
 
@@ -53,9 +54,12 @@ static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
     return KVTEL_OK;
 }
 
-static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status status, uint64_t at)
+/* `number`: errno, where it is no KVTEL_E_TRUNCATED. */
+static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status status, int number, uint64_t at)
 {
-    return kvtel_fail(error, status, (size_t)at, status == KVTEL_E_TRUNCATED ? "the file is cut short" : "reading failed");
+    if (status == KVTEL_E_TRUNCATED)
+        return kvtel_fail(error, status, (size_t)at, "the file is cut short");
+    return kvtel_fail_system(error, number, (size_t)at, "reading failed");
 }
 
 static enum kvtel_status check_header(const struct kvtel_layout_header *header, struct kvtel_error *error)
@@ -86,21 +90,28 @@ static enum kvtel_status check_header(const struct kvtel_layout_header *header, 
 }
 
 /* O_NONBLOCK: a pipe must not make the reader wait. */
+static enum kvtel_status open_file(struct kvtel_store_reader *reader, const char *path, struct kvtel_error *error)
+{
+    struct stat status;
+    do
+        reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (reader->fd < 0 && errno == EINTR);
+    if (reader->fd < 0)
+        return kvtel_fail_system(error, errno, 0, "cannot be opened");
+    if (fstat(reader->fd, &status) != 0)
+        return kvtel_fail_system(error, errno, 0, "cannot be opened");
+    return S_ISREG(status.st_mode) ? KVTEL_OK : kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a file");
+}
+
 enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_reader **made, struct kvtel_error *error)
 {
     struct kvtel_store_reader *reader = calloc(1, sizeof(*reader));
     if (!reader)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat status;
-    enum kvtel_status result = KVTEL_OK;
-    if (reader->fd < 0)
-        result = kvtel_fail(error, KVTEL_E_IO, 0, "cannot be opened: %s", strerror(errno));
-    else if (fstat(reader->fd, &status) != 0 || !S_ISREG(status.st_mode))
-        result = kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a file");
+    enum kvtel_status result = open_file(reader, path, error);
     if (result == KVTEL_OK) {
         result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
-        result = result == KVTEL_OK ? check_header(&reader->header, error) : fail_read(error, result, 0);
+        result = result == KVTEL_OK ? check_header(&reader->header, error) : fail_read(error, result, errno, 0);
     }
     if (result != KVTEL_OK) {
         kvtel_store_reader_close(reader);
@@ -151,7 +162,7 @@ static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvte
     reader->tables[table] = larger;
     enum kvtel_status status = read_at(reader->fd, larger + had, size - had, place->at + had);
     if (status != KVTEL_OK)
-        return fail_read(error, status, place->at + had);
+        return fail_read(error, status, errno, place->at + had);
     reader->sizes[table] = size;
     return KVTEL_OK;
 }
@@ -297,7 +308,7 @@ static enum kvtel_status read_counts(struct kvtel_store_reader *reader, struct k
     enum { FROM = offsetof(struct kvtel_layout_header, family_count) };
     enum kvtel_status status = read_at(reader->fd, (char *)counts + FROM, sizeof(*counts) - FROM, FROM);
     kvtel_lane_fence(memory_order_acquire); /* pairs with the release stores of the counts */
-    return status == KVTEL_OK ? status : fail_read(error, status, FROM);
+    return status == KVTEL_OK ? status : fail_read(error, status, errno, FROM);
 }
 
 /* Brings the copies of the tables up to date. What refers to others is counted before them. */
@@ -334,11 +345,12 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
     return KVTEL_OK;
 }
 
-static enum kvtel_status read_lane(const void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
+static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
 {
-    const struct kvtel_store_reader *reader = context;
+    struct kvtel_store_reader *reader = context;
     uint64_t at = reader->header.lanes_at + lane * reader->header.lane_stride + word * sizeof(uint64_t);
     enum kvtel_status status = read_at(reader->fd, copy, count * sizeof(uint64_t), at);
+    reader->read_error = status == KVTEL_E_IO ? errno : 0;
     kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those of this one */
     return status;
 }
@@ -389,5 +401,5 @@ enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, str
         return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
     if (status == KVTEL_E_NOMEM)
         return kvtel_fail(error, status, 0, "out of memory");
-    return status == KVTEL_OK ? status : fail_read(error, status, reader->header.lanes_at);
+    return status == KVTEL_OK ? status : fail_read(error, status, reader->read_error, reader->header.lanes_at);
 }

@@ -420,7 +420,7 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
     return status;
 }
 
-static enum kvtel_status read_lane(const void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
+static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
 {
     const struct kvtel_store *store = context;
     const kvtel_word *words = store->lanes[lane]->words + word;
@@ -433,7 +433,7 @@ struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
 {
     /* What refers to others is counted before them, so that all that it refers to is counted too. */
     struct kvtel_layout_header *header = store->header;
-    struct kvtel_view view = { .read = read_lane, .context = store };
+    struct kvtel_view view = { .read = read_lane, .context = (void *)(uintptr_t)store };
     view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);
     view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
     view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);

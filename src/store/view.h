@@ -21,8 +21,8 @@ struct kvtel_view {
     uint32_t slot_count; /* slots that series and groups have */
     bool earlier_boot;   /* its clock was another one: its gauges are older than any of this boot */
     /* Copies words of a lane, in no order among themselves, but none before what an earlier call copied. */
-    enum kvtel_status (*read)(const void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy);
-    const void *context;
+    enum kvtel_status (*read)(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy);
+    void *context;
 };
 
 #endif
