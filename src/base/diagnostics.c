@@ -2,6 +2,8 @@
 /* Refusals: counts by reason, and a set of the subjects that were already warned about. */
 #include <kvtel/diagnostics.h>
 
+#include "base/hash.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,20 +61,12 @@ void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics)
     free(diagnostics);
 }
 
-static uint32_t hash(const struct subject *subject)
-{
-    uint32_t sum = 2166136261u ^ subject->reason; /* FNV-1a */
-    for (size_t i = 0; i < subject->size; i++)
-        sum = (sum ^ (unsigned char)subject->text[i]) * 16777619u;
-    return sum;
-}
-
 /* The subject as it is remembered, when it is new. NULL also when there is no room to remember it. */
 static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, const char *text)
 {
     struct subject subject = { .reason = (uint8_t)reason, .size = (uint8_t)strnlen(text, SUBJECT_SIZE) };
     memcpy(subject.text, text, subject.size);
-    size_t at = hash(&subject) % SLOT_COUNT;
+    size_t at = kvtel_hash(subject.reason, subject.text, subject.size) % SLOT_COUNT;
     for (; diagnostics->slots[at] != 0; at = (at + 1) % SLOT_COUNT) {
         const struct subject *known = &diagnostics->subjects[diagnostics->slots[at] - 1];
         if (known->reason == subject.reason && known->size == subject.size && memcmp(known->text, subject.text, subject.size) == 0)

@@ -3,9 +3,11 @@
 #include "logging/interval.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/metric.h"
+#include "store/index.h"
 
 static int label_at(const struct kvtel_snapshot_family *family, const char *name)
 {
@@ -35,15 +37,31 @@ static bool by_operations(const struct kvtel_connector *table)
     return table->shape == KVTEL_SHAPE_ROWS || table->shape == KVTEL_SHAPE_COUNTS;
 }
 
-/* Index of an engine, added when it is new. Series of all families come in about the same order: `near` is where to look first. */
-static bool find_engine(struct kvtel_interval *interval, const char *model_name, const char *engine, size_t near, uint32_t *found)
+static bool is_engine(const struct kvtel_interval_engine *engine, const char *model_name, const char *name)
 {
-    for (size_t i = 0; i < interval->engine_count; i++) {
-        size_t at = (near + i) % interval->engine_count;
-        if (strcmp(interval->engines[at].engine, engine) == 0 && strcmp(interval->engines[at].model_name, model_name) == 0) {
-            *found = (uint32_t)at;
+    return strcmp(engine->engine, name) == 0 && strcmp(engine->model_name, model_name) == 0;
+}
+
+static uint32_t values_hash(const char *const *values, size_t count)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < count; i++)
+        hash = kvtel_hash(hash, values[i], strlen(values[i]) + 1);
+    return kvtel_index_hash(hash);
+}
+
+/* Index of an engine, added when it is new. Series of all families come in about the same order: `near` is where to look first. */
+static bool find_engine(struct kvtel_interval *interval, struct kvtel_index *index, const char *model_name, const char *engine,
+                        size_t near, uint32_t *found)
+{
+    if (near < interval->engine_count && is_engine(&interval->engines[near], model_name, engine)) {
+        *found = (uint32_t)near;
+        return true;
+    }
+    uint32_t hash = values_hash((const char *const[]){ model_name, engine }, 2);
+    for (size_t probe = 0; (*found = kvtel_index_next(index, hash, &probe)) != KVTEL_INDEX_NONE;) {
+        if (is_engine(&interval->engines[*found], model_name, engine))
             return true;
-        }
     }
     if (interval->engine_count == interval->engine_capacity) {
         size_t capacity = interval->engine_capacity > 0 ? interval->engine_capacity * 2 : 16;
@@ -55,6 +73,9 @@ static bool find_engine(struct kvtel_interval *interval, const char *model_name,
         interval->engines = engines;
         interval->engine_capacity = capacity;
     }
+    if (!kvtel_index_reserve(index))
+        return false;
+    kvtel_index_put(index, hash, (uint32_t)interval->engine_count);
     interval->engines[interval->engine_count] = (struct kvtel_interval_engine){ model_name, engine };
     *found = (uint32_t)interval->engine_count++;
     return true;
@@ -69,16 +90,36 @@ static bool same_values(const struct kvtel_snapshot_series *a, const struct kvte
     return true;
 }
 
-/* The same series in the earlier family, from `near` on. */
-static const struct kvtel_snapshot_series *find_before(const struct kvtel_snapshot_family *earlier,
-                                                       const struct kvtel_snapshot_series *series, size_t near)
+/* The series of the earlier family by their label values; made when the first of them is not where it is looked for. */
+static bool index_earlier(struct kvtel_index *index, const struct kvtel_snapshot_family *earlier)
 {
-    for (size_t i = 0; earlier && i < earlier->series_count; i++) {
-        const struct kvtel_snapshot_series *found = &earlier->series[(near + i) % earlier->series_count];
-        if (same_values(found, series, earlier->label_count))
-            return found;
+    for (size_t i = index->count; i < earlier->series_count; i++) {
+        if (!kvtel_index_reserve(index))
+            return false;
+        kvtel_index_put(index, values_hash(earlier->series[i].values, earlier->label_count), (uint32_t)i);
     }
-    return NULL;
+    return true;
+}
+
+/* The same series in the earlier family, which is likely to stand at `near`; NULL where there is none. False without memory. */
+static bool find_before(struct kvtel_index *index, const struct kvtel_snapshot_family *earlier,
+                        const struct kvtel_snapshot_series *series, size_t near, const struct kvtel_snapshot_series **before)
+{
+    *before = NULL;
+    if (!earlier)
+        return true;
+    if (near < earlier->series_count && same_values(&earlier->series[near], series, earlier->label_count)) {
+        *before = &earlier->series[near];
+        return true;
+    }
+    if (!index_earlier(index, earlier))
+        return false;
+    uint32_t hash = values_hash(series->values, earlier->label_count), found;
+    for (size_t probe = 0; !*before && (found = kvtel_index_next(index, hash, &probe)) != KVTEL_INDEX_NONE;) {
+        if (same_values(&earlier->series[found], series, earlier->label_count))
+            *before = &earlier->series[found];
+    }
+    return true;
 }
 
 static bool same_definition(const struct kvtel_snapshot_family *a, const struct kvtel_snapshot_family *b)
@@ -87,11 +128,31 @@ static bool same_definition(const struct kvtel_snapshot_family *a, const struct 
            (a->bound_count == 0 || memcmp(a->bounds, b->bounds, a->bound_count * sizeof(*a->bounds)) == 0);
 }
 
-static enum kvtel_status init_family(struct kvtel_interval *interval, const struct kvtel_snapshot_family *earlier,
-                                     struct kvtel_interval_family *family)
+/* Whose each series is, and where it stood before. */
+static enum kvtel_status map_series(struct kvtel_interval *interval, const struct kvtel_snapshot_family *earlier,
+                                    struct kvtel_interval_family *family, struct kvtel_index *engines, struct kvtel_index *before)
 {
     const struct kvtel_snapshot_family *later = family->later;
     int model_name = label_at(later, "model_name"), engine = label_at(later, "engine");
+    size_t near = 0, near_engine = 0;
+    for (size_t i = 0; i < later->series_count; i++) {
+        const struct kvtel_snapshot_series *series = &later->series[i];
+        if (!find_before(before, earlier, series, near, &family->before[i]) ||
+            !find_engine(interval, engines, label_of(series, model_name), label_of(series, engine), near_engine,
+                         &family->engines[i]))
+            return KVTEL_E_NOMEM;
+        if (family->before[i])
+            near = (size_t)(family->before[i] - earlier->series) + 1;
+        near_engine = family->engines[i] + 1;
+    }
+    return KVTEL_OK;
+}
+
+static enum kvtel_status init_family(struct kvtel_interval *interval, const struct kvtel_snapshot_family *earlier,
+                                     struct kvtel_interval_family *family, struct kvtel_index *engines)
+{
+    const struct kvtel_snapshot_family *later = family->later;
+    struct kvtel_index before = { 0 };
     family->operation = family->status = -1;
     family->label_count = kvtel_metric_label_count(family->metric);
     for (size_t i = 0; i < family->label_count; i++) {
@@ -107,17 +168,9 @@ static enum kvtel_status init_family(struct kvtel_interval *interval, const stru
         return KVTEL_E_NOMEM;
     if (earlier && !same_definition(earlier, later))
         earlier = NULL;
-    size_t near = 0, near_engine = 0;
-    for (size_t i = 0; i < later->series_count; i++) {
-        const struct kvtel_snapshot_series *series = &later->series[i];
-        family->before[i] = find_before(earlier, series, near);
-        if (family->before[i])
-            near = (size_t)(family->before[i] - earlier->series) + 1;
-        if (!find_engine(interval, label_of(series, model_name), label_of(series, engine), near_engine, &family->engines[i]))
-            return KVTEL_E_NOMEM;
-        near_engine = family->engines[i] + 1;
-    }
-    return KVTEL_OK;
+    enum kvtel_status status = map_series(interval, earlier, family, engines, &before);
+    free(before.entries);
+    return status;
 }
 
 /* Sorts a family's series by engine, which all are known now. */
@@ -157,7 +210,9 @@ enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const str
     interval->families = kvtel_arena_alloc(arena, (metrics + 1) * sizeof(*interval->families));
     if (!interval->families)
         return KVTEL_E_NOMEM;
-    for (size_t i = 0; i < metrics; i++) {
+    struct kvtel_index engines = { 0 };
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0; i < metrics && status == KVTEL_OK; i++) {
         char name[256];
         const char *family_name = kvtel_metric_family_name(&table->metrics[i], name, sizeof(name));
         const struct kvtel_snapshot_family *family = kvtel_snapshot_find(later, family_name);
@@ -165,13 +220,11 @@ enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const str
             continue;
         interval->families[interval->family_count] =
             (struct kvtel_interval_family){ .metric = &table->metrics[i], .later = family };
-        enum kvtel_status status = init_family(interval, earlier ? kvtel_snapshot_find(earlier, family_name) : NULL,
-                                               &interval->families[interval->family_count]);
-        if (status != KVTEL_OK)
-            return status;
+        status = init_family(interval, earlier ? kvtel_snapshot_find(earlier, family_name) : NULL,
+                             &interval->families[interval->family_count], &engines);
         interval->family_count++;
     }
-    enum kvtel_status status = KVTEL_OK;
+    free(engines.entries);
     for (size_t i = 0; i < interval->family_count && status == KVTEL_OK; i++)
         status = group_by_engine(interval, &interval->families[i]);
     return status;

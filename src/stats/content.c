@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t hash_bytes(const char *bytes, size_t size)
-{
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211u;
-    return hash;
-}
-
 static char *copy_text(const char *text, size_t size)
 {
     char *copy = malloc(size + 1);
@@ -50,7 +42,7 @@ static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void
     for (size_t i = index->count; i <= at; i++) {
         if (!kvtel_index_reserve(index))
             return false;
-        kvtel_index_put(index, kvtel_index_hash_end(hash_at(names, i)), (uint32_t)i);
+        kvtel_index_put(index, kvtel_index_hash(hash_at(names, i)), (uint32_t)i);
     }
     return true;
 }
@@ -62,7 +54,7 @@ static void index_first(struct kvtel_index *index, uint64_t (*hash_at)(const voi
         return;
     kvtel_index_clear(index);
     for (size_t i = 0; count > FEW && i < count; i++)
-        kvtel_index_put(index, kvtel_index_hash_end(hash_at(names, i)), (uint32_t)i);
+        kvtel_index_put(index, kvtel_index_hash(hash_at(names, i)), (uint32_t)i);
 }
 
 /* Goes through the positions that may hold a name: start with *probe = 0; false at the end. */
@@ -72,7 +64,7 @@ static bool next_candidate(const struct kvtel_index *index, size_t count, uint64
         *at = (*probe)++;
         return *at < count;
     }
-    uint32_t found = kvtel_index_next(index, kvtel_index_hash_end(hash), probe);
+    uint32_t found = kvtel_index_next(index, kvtel_index_hash(hash), probe);
     *at = found;
     return found != KVTEL_INDEX_NONE;
 }
@@ -90,7 +82,7 @@ static uint64_t labels_hash(const void *group, size_t i)
 static uint64_t text_hash(const void *content, size_t i)
 {
     const char *text = ((const struct kvtel_content *)content)->texts[i];
-    return hash_bytes(text, strlen(text));
+    return kvtel_hash(0, text, strlen(text));
 }
 
 size_t kvtel_table_field_count(const struct kvtel_connector *table)
@@ -241,7 +233,7 @@ void kvtel_content_free(struct kvtel_content *content)
 
 struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size)
 {
-    uint64_t hash = hash_bytes(name, size);
+    uint64_t hash = kvtel_hash(0, name, size);
     for (size_t probe = 0, i; next_candidate(&content->group_index, content->group_count, hash, &probe, &i);) {
         struct kvtel_group *group = &content->groups[i];
         if (group->hash == hash && strlen(group->name) == size && memcmp(group->name, name, size) == 0)
@@ -261,7 +253,7 @@ struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const
     group->name = copy_text(name, size);
     if (fields > 0)
         group->columns = calloc(fields, sizeof *group->columns);
-    group->hash = hash_bytes(name, size);
+    group->hash = kvtel_hash(0, name, size);
     if (!group->name || (fields > 0 && !group->columns) ||
         !index_name(&content->group_index, group_hash, content, content->group_count)) {
         free_group(group);
@@ -282,7 +274,7 @@ size_t kvtel_column_labels_size(const struct kvtel_column *column)
 
 struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
 {
-    uint64_t hash = hash_bytes(labels, size);
+    uint64_t hash = kvtel_hash(0, labels, size);
     for (size_t probe = 0, i; next_candidate(&group->index, group->column_count, hash, &probe, &i);) {
         struct kvtel_column *column = &group->columns[i];
         if (column->hash == hash && column->label_count == count && kvtel_column_labels_size(column) == size &&
@@ -300,7 +292,7 @@ struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const cha
     group->columns = columns;
     struct kvtel_column *column = &columns[group->column_count];
     column->labels = copy_text(labels, size);
-    column->hash = hash_bytes(labels, size);
+    column->hash = kvtel_hash(0, labels, size);
     if (!column->labels || !index_name(&group->index, labels_hash, group, group->column_count)) {
         free(column->labels);
         column->labels = NULL;
@@ -314,7 +306,7 @@ struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const cha
 
 static bool find_text(const struct kvtel_content *content, const char *text, size_t size, size_t *id)
 {
-    uint64_t hash = hash_bytes(text, size);
+    uint64_t hash = kvtel_hash(0, text, size);
     for (size_t probe = 0, i; next_candidate(&content->text_index, content->text_count, hash, &probe, &i);)
         if (strlen(content->texts[i]) == size && memcmp(content->texts[i], text, size) == 0) {
             *id = i;

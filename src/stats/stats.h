@@ -11,6 +11,7 @@
 #ifndef KVTEL_STATS_INTERNAL_H
 #define KVTEL_STATS_INTERNAL_H
 
+#include "base/hash.h"
 #include "base/metric.h"
 #include "stats/column.h"
 #include "store/index.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash index over records that live elsewhere: open addressing, at most half full, nothing is ever taken out. */
+/* A hash index over records that live elsewhere: open addressing, at most half full, nothing is ever taken out. What is looked up
+ * comes from outside: its hash is kvtel_hash()'s, which nobody can make collide. */
 #ifndef KVTEL_STORE_INDEX_H
 #define KVTEL_STORE_INDEX_H
 
@@ -8,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/hash.h"
 
 struct kvtel_index_entry {
     uint32_t hash;
@@ -22,20 +25,10 @@ struct kvtel_index {
 enum { KVTEL_INDEX_FIRST = 64 };
 #define KVTEL_INDEX_NONE UINT32_MAX
 
-/* FNV-1a, in pieces: start from kvtel_index_hash(seed). */
-static inline uint64_t kvtel_index_hash(uint32_t seed)
+/* The part of a hash that an entry keeps. */
+static inline uint32_t kvtel_index_hash(uint64_t hash)
 {
-    return 14695981039346656037u ^ seed;
-}
-static inline uint64_t kvtel_index_hash_more(uint64_t hash, const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211u;
-    return hash;
-}
-static inline uint32_t kvtel_index_hash_end(uint64_t hash)
-{
-    return (uint32_t)(hash ^ hash >> 32);
+    return (uint32_t)hash;
 }
 
 /* The next record that may have this hash; start with *probe = 0. KVTEL_INDEX_NONE: no more. */

@@ -181,7 +181,7 @@ static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struc
     const struct kvtel_bins *layout = NULL;
     if (record->type == KVTEL_HISTOGRAM && !(layout = layout_of(snapshot, view, record)))
         return KVTEL_E_NOMEM;
-    uint32_t hash = kvtel_index_hash_end(kvtel_index_hash_more(kvtel_index_hash(0), name, size));
+    uint32_t hash = kvtel_index_hash(kvtel_hash(0, name, size));
     for (uint32_t id; (id = kvtel_index_next(&snapshot->family_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
         if (strcmp(snapshot->families[id].shown.name, name) == 0) {
             *mapped = id;
@@ -222,7 +222,7 @@ static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snap
 static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t family, const char *text, uint32_t size,
                                     uint32_t *mapped)
 {
-    uint32_t hash = kvtel_index_hash_end(kvtel_index_hash_more(kvtel_index_hash(family), text, size));
+    uint32_t hash = kvtel_index_hash(kvtel_hash(family, text, size));
     size_t probe = 0;
     for (uint32_t id; (id = kvtel_index_next(&snapshot->series_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
         const struct place *place = &snapshot->places[id];
@@ -399,7 +399,7 @@ const struct kvtel_snapshot_family *kvtel_snapshot_family(const struct kvtel_sna
 
 const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot, const char *name)
 {
-    uint32_t hash = kvtel_index_hash_end(kvtel_index_hash_more(kvtel_index_hash(0), name, strlen(name) + 1));
+    uint32_t hash = kvtel_index_hash(kvtel_hash(0, name, strlen(name) + 1));
     size_t probe = 0;
     for (uint32_t id; (id = kvtel_index_next(&snapshot->family_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
         if (strcmp(snapshot->families[id].shown.name, name) == 0)

@@ -104,10 +104,10 @@ static size_t texts_size(const char *const *texts, size_t count)
 
 static uint32_t texts_hash(uint32_t seed, const char *const *texts, size_t count)
 {
-    uint64_t hash = kvtel_index_hash(seed);
+    uint64_t hash = seed;
     for (size_t i = 0; i < count; i++)
-        hash = kvtel_index_hash_more(hash, texts[i], strlen(texts[i]) + 1);
-    return kvtel_index_hash_end(hash);
+        hash = kvtel_hash(hash, texts[i], strlen(texts[i]) + 1);
+    return kvtel_index_hash(hash);
 }
 
 static bool texts_equal(const char *stored, const char *const *texts, size_t count)
