@@ -106,6 +106,11 @@ void kvtel_nixl_rings_destroy(struct kvtel_nixl_rings *rings)
     free(rings);
 }
 
+void kvtel_nixl_rings_look(struct kvtel_nixl_rings *rings)
+{
+    rings->scan_ns = 0;
+}
+
 size_t kvtel_nixl_rings_count(const struct kvtel_nixl_rings *rings)
 {
     return rings->count;

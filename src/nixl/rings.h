@@ -36,6 +36,9 @@ void kvtel_nixl_rings_destroy(struct kvtel_nixl_rings *rings);
  * @return ns until it wants to be called again */
 uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns);
 
+/* The next poll looks at the folder. */
+void kvtel_nixl_rings_look(struct kvtel_nixl_rings *rings);
+
 struct kvtel_nixl_ring_info {
     const char *name; /* borrowed until the next poll */
     const struct kvtel_nixl_ring *ring;

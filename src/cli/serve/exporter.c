@@ -11,18 +11,39 @@
 #include "store/store.h"
 #include "store/totals.h"
 
+#include <errno.h>
 #include <kvtel/recorder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SECOND_NS = 1000000000, SOURCES_SHOWN = 256 };
 
 static void say_ring(void *context, const char *name, enum kvtel_nixl_state state, const char *reason)
 {
     struct exporter *exporter = context;
-    const char *const pairs[] = { "ring", name, "state", kvtel_nixl_state_text(state), "reason", reason ? reason : "", NULL };
-    serve_log_write(exporter->log, reason && *reason ? WEB_LOG_WARN : WEB_LOG_INFO, "telemetry ring", pairs);
+    bool is_folder = *name == '\0';
+    const char *const pairs[] = { is_folder ? "dir" : "ring",
+                                  is_folder ? exporter->options.nixl_dir : name,
+                                  "state",
+                                  kvtel_nixl_state_text(state),
+                                  "reason",
+                                  reason ? reason : "",
+                                  NULL };
+    serve_log_write(exporter->log, reason && *reason ? WEB_LOG_WARN : WEB_LOG_INFO,
+                    is_folder ? "directory of telemetry rings" : "telemetry ring", pairs);
+}
+
+/* A NIXL agent does not start without it. An agent of another user needs a directory of its own making. */
+static void make_ring_folder(struct exporter *exporter)
+{
+    const char *folder = exporter->options.nixl_dir;
+    if (mkdir(folder, 0700) == 0)
+        serve_log_printf(exporter->log, WEB_LOG_INFO, "made the directory of telemetry rings, %s", folder);
+    else if (errno != EEXIST)
+        serve_log_printf(exporter->log, WEB_LOG_WARN, "the directory of telemetry rings, %s, cannot be made: %s", folder,
+                         strerrordesc_np(errno));
 }
 
 static void say_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
@@ -50,6 +71,7 @@ static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error 
     exporter->own = exporter->options.store_dir ? kvtel_store_open(&options) : kvtel_store_create(&options);
     enum kvtel_status status = exporter->own ? KVTEL_OK : KVTEL_E_NOMEM;
     if (status == KVTEL_OK && exporter->options.nixl_dir) {
+        make_ring_folder(exporter);
         const struct kvtel_nixl_rings_options rings = {
             .folder = exporter->options.nixl_dir,
             .store = exporter->own,
@@ -103,6 +125,17 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
     return wait;
 }
 
+void exporter_look(struct exporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    exporter->stores.look = true;
+    if (exporter->rings) {
+        make_ring_folder(exporter);
+        kvtel_nixl_rings_look(exporter->rings);
+    }
+    pthread_mutex_unlock(&exporter->lock);
+}
+
 static enum kvtel_status add_own(struct exporter *exporter, struct kvtel_snapshot *snapshot)
 {
     struct kvtel_view view = kvtel_store_view(exporter->own);
@@ -153,12 +186,19 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     return KVTEL_OK;
 }
 
+/* The exporter's own store is a file among the others. */
+static bool is_own_entry(const struct exporter *exporter, const struct store_entry *entry)
+{
+    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL, *slash = path ? strrchr(path, '/') : NULL;
+    return slash && strcmp(slash + 1, entry->name) == 0;
+}
+
 static void set_source_metrics(struct exporter *exporter)
 {
-    static const char *const help = "Stores in the directory, by state.";
+    static const char *const help = "Stores of others in the directory, by state.";
     double states[STORE_STATES] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++)
-        states[exporter->stores.entries[i].state]++;
+        states[exporter->stores.entries[i].state] += !is_own_entry(exporter, &exporter->stores.entries[i]);
     for (int state = 0; state < STORE_STATES && exporter->options.store_dir; state++)
         metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state), states[state]);
     if (exporter->options.store_dir)
@@ -217,6 +257,9 @@ static void set_own_metrics(struct exporter *exporter)
                        (double)exporter->failed_scrapes);
     metric_set_gauge(&exporter->self, "kvtel_scrape_duration_seconds",
                      "Time to collect all sources and write the page, of the last scrape.", NULL, NULL, exporter->scrape_seconds);
+    metric_set_counter(&exporter->self, "kvtel_log_lines_dropped",
+                       "Lines of the exporter's log that could not be written in time, to standard error.", NULL, NULL,
+                       (double)log_writer_dropped(exporter->log->writer));
     metric_set_process(&exporter->self);
 }
 

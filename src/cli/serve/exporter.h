@@ -53,6 +53,8 @@ void exporter_close(struct exporter *exporter);
 int exporter_event_fd(const struct exporter *exporter);
 /* Looks after the sources. @return ns until it wants to be called again */
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns);
+/* Has the sources look at everything in the next poll, also where nothing seems to have changed. */
+void exporter_look(struct exporter *exporter);
 
 /* HTTP handlers; the context is the exporter. */
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response);

@@ -492,6 +492,13 @@ void http_stop(struct http *http)
     destroy(http);
 }
 
+bool http_look(struct http *http)
+{
+    struct web_state *state = web_watch_look(http->watch);
+    web_state_release(state);
+    return state != NULL;
+}
+
 unsigned http_connections(struct http *http)
 {
     return connections_count(http->connections);

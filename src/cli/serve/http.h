@@ -81,6 +81,9 @@ struct http *http_start(const struct http_options *options, struct kvtel_error *
  */
 void http_stop(struct http *http);
 
+/* Reads the web configuration at once, rather than with the next request after a second. Returns whether it is good. Any thread. */
+bool http_look(struct http *http);
+
 /* Connections that are open now. Any thread. */
 unsigned http_connections(struct http *http);
 

@@ -23,14 +23,18 @@ bool serve_log_level(const char *name, enum web_log_level *level)
     return false;
 }
 
-void serve_log_init(struct serve_log *log)
+bool serve_log_init(struct serve_log *log)
 {
-    *log = (struct serve_log){ .level = WEB_LOG_INFO };
+    *log = (struct serve_log){ .level = WEB_LOG_INFO, .writer = log_writer_start(STDERR_FILENO) };
+    if (!log->writer)
+        return false;
     pthread_mutex_init(&log->lock, NULL);
+    return true;
 }
 
 void serve_log_close(struct serve_log *log)
 {
+    log_writer_stop(log->writer);
     pthread_mutex_destroy(&log->lock);
     kvtel_buffer_free(&log->line);
 }
@@ -45,7 +49,7 @@ static void time_text(char *out, size_t size)
     snprintf(out + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-/* logfmt: a value with anything but plain characters is quoted, as a JSON string. */
+/* logfmt: a value with anything but plain characters is quoted, as a JSON string, in which all but ASCII is escaped. */
 static enum kvtel_status append_value(struct kvtel_buffer *line, const char *value)
 {
     bool plain = *value != '\0';
@@ -92,21 +96,38 @@ static enum kvtel_status write_logfmt(struct kvtel_buffer *line, const char *con
     return status;
 }
 
-void serve_log_write(struct serve_log *log, enum web_log_level level, const char *message, const char *const *pairs)
+/* The lock is held. */
+static void put_line(struct serve_log *log, enum web_log_level level, const char *message, const char *const *pairs)
 {
     char now[40];
-    if (level < log->level)
-        return;
     time_text(now, sizeof now);
     const char *const head[][2] = { { "ts", now }, { "level", level_names[level] }, { "msg", message } };
-    pthread_mutex_lock(&log->lock);
     log->line.size = 0;
     enum kvtel_status status = log->json ? write_json(&log->line, head, pairs) : write_logfmt(&log->line, head, pairs);
-    if (status == KVTEL_OK && kvtel_buffer_append_byte(&log->line, '\n') == KVTEL_OK) {
-        /* One write, so that lines of several processes do not mix; when nobody reads, there is nobody to tell. */
-        ssize_t written = write(STDERR_FILENO, log->line.bytes, log->line.size);
-        (void)written;
-    }
+    if (status == KVTEL_OK && kvtel_buffer_append_byte(&log->line, '\n') == KVTEL_OK)
+        (void)log_writer_put(log->writer, log->line.bytes, log->line.size);
+}
+
+/* Once lines are written again: how many were not. */
+static void say_dropped(struct serve_log *log)
+{
+    char lines[24];
+    uint64_t dropped = log_writer_dropped(log->writer);
+    if (dropped == log->dropped_said || !log_writer_flows(log->writer))
+        return;
+    snprintf(lines, sizeof lines, "%llu", (unsigned long long)(dropped - log->dropped_said));
+    log->dropped_said = dropped;
+    const char *const pairs[] = { "lines", lines, NULL };
+    put_line(log, WEB_LOG_WARN, "lines of this log were dropped: they could not be written in time", pairs);
+}
+
+void serve_log_write(struct serve_log *log, enum web_log_level level, const char *message, const char *const *pairs)
+{
+    if (level < log->level)
+        return;
+    pthread_mutex_lock(&log->lock);
+    say_dropped(log);
+    put_line(log, level, message, pairs);
     pthread_mutex_unlock(&log->lock);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter's log on standard error, one line a message, as logfmt or JSON. */
+/* The exporter's log on standard error, one line a message, as logfmt or JSON. Nobody waits for it to be written: a line that
+ * cannot be is dropped and counted. */
 #ifndef KVTEL_SERVE_LOG_H
 #define KVTEL_SERVE_LOG_H
 
+#include "cli/serve/log_writer.h"
 #include "cli/serve/web_watch.h"
 
 #include <kvtel/exposition.h>
@@ -13,11 +15,15 @@ struct serve_log {
     bool json;
     pthread_mutex_t lock;
     struct kvtel_buffer line; /* kept for its memory */
+    struct log_writer *writer;
+    uint64_t dropped_said; /* of the lines that were dropped */
 };
 
 /* False: `name` is none of debug, info, warn, error. */
 bool serve_log_level(const char *name, enum web_log_level *level);
-void serve_log_init(struct serve_log *log);
+/* False: there is no memory, or no thread. */
+bool serve_log_init(struct serve_log *log);
+/* Lines that wait are written if that takes less than half a second. */
 void serve_log_close(struct serve_log *log);
 /* ts, level, msg; then pairs of key and value up to a NULL key. Any thread. A message that finds no memory is lost. */
 void serve_log_write(struct serve_log *log, enum web_log_level level, const char *message, const char *const *pairs);

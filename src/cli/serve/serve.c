@@ -3,20 +3,25 @@
 #include "cli/command.h"
 #include "cli/serve/options.h"
 #include "cli/serve/page.h"
+#include "cli/serve/signals.h"
 
 #include <errno.h>
 #include <kvtel/recorder.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 enum { ROUTES = 16 };
 static const uint64_t SECOND_NS = 1000000000u;
+/* The main loop comes round each second. It is taken to stand when it did not for this long, which is more than writing large
+ * totals to a slow disk takes. */
+static const uint64_t STANDS_NS = 10u * 1000000000u;
 
 struct serve {
     struct serve_options options;
@@ -25,8 +30,22 @@ struct serve {
     struct http *http;
     struct http_route routes[ROUTES];
     size_t route_count;
-    int signals;
+    struct signals signals;
+    _Atomic uint64_t came_round_ns; /* the main loop, CLOCK_MONOTONIC; by itself, so that no order matters */
+    struct kvtel_error failure;     /* why it cannot serve */
 };
+
+static int fail(struct serve *serve, const char *format, ...) KVTEL_PRINTF(2, 3);
+
+/* Said at the very end, when a signal may end the process that waits for someone to read it. */
+static int fail(struct serve *serve, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(serve->failure.message, sizeof serve->failure.message, format, arguments);
+    va_end(arguments);
+    return EXIT_FAILED;
+}
 
 static void add_route(struct serve *serve, const char *path, unsigned methods, http_handler handler, void *context)
 {
@@ -43,9 +62,18 @@ static void answer_text(struct http_response *response, const char *text)
 
 static void answer_healthy(void *context, const struct http_request *request, struct http_response *response)
 {
-    (void)context;
+    struct serve *serve = context;
+    uint64_t came_round_ns = atomic_load_explicit(&serve->came_round_ns, memory_order_relaxed), now_ns = kvtel_now_ns();
     (void)request;
-    answer_text(response, "kvtel is healthy.\n");
+    if (now_ns < came_round_ns || now_ns - came_round_ns < STANDS_NS) {
+        answer_text(response, "kvtel is healthy.\n");
+        return;
+    }
+    char text[160];
+    snprintf(text, sizeof text, "kvtel's main loop has stood for %llu s: new stores and ended ones are not seen.\n",
+             (unsigned long long)((now_ns - came_round_ns) / SECOND_NS));
+    response->status = 503;
+    answer_text(response, text);
 }
 
 static void answer_ready(void *context, const struct http_request *request, struct http_response *response)
@@ -77,7 +105,7 @@ static void make_routes(struct serve *serve)
 {
     add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
     serve->routes[0].max_requests = serve->options.max_requests;
-    add_route(serve, "/-/healthy", HTTP_GET, answer_healthy, NULL);
+    add_route(serve, "/-/healthy", HTTP_GET, answer_healthy, serve);
     add_route(serve, "/-/ready", HTTP_GET, answer_ready, NULL);
     add_route(serve, "/api/v1/summary", HTTP_GET, exporter_summary, &serve->exporter);
     if (serve->exporter.receiver) {
@@ -97,18 +125,18 @@ static bool open_sockets(struct serve *serve, struct listen_socket **sockets, si
     if (serve->options.systemd_socket) {
         if (listen_systemd(sockets, count, &error) == KVTEL_OK)
             return true;
-        command_fail("%s", error.message);
+        fail(serve, "%s", error.message);
         return false;
     }
     *sockets = calloc(serve->options.address_count, sizeof **sockets);
     if (!*sockets) {
-        command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
+        fail(serve, "%s", kvtel_status_text(KVTEL_E_NOMEM));
         return false;
     }
     for (; *count < serve->options.address_count; ++*count) {
         if (listen_open(serve->options.addresses[*count], &(*sockets)[*count], &error) == KVTEL_OK)
             continue;
-        command_fail("%s", error.message);
+        fail(serve, "%s", error.message);
         listen_close(*sockets, *count);
         free(*sockets);
         return false;
@@ -139,7 +167,7 @@ static bool start_http(struct serve *serve)
     }
     free(sockets);
     if (!serve->http)
-        command_fail("%s", error.message);
+        fail(serve, "%s", error.message);
     return serve->http != NULL;
 }
 
@@ -168,43 +196,53 @@ static void log_line(void *context, const char *line)
     serve_log_write(context, WEB_LOG_INFO, line, NULL);
 }
 
-/* Waits for the sources, the clock and a signal. Returns the signal. */
+/* Looks at everything again, as SIGHUP asks. */
+static void look_again(struct serve *serve)
+{
+    bool web_good = http_look(serve->http);
+    exporter_look(&serve->exporter);
+    const char *const pairs[] = { "store_dir", serve->options.store_dir, "web_config",
+                                  !serve->options.web_config ? "none"
+                                  : web_good                 ? "good"
+                                                             : "bad",
+                                  NULL };
+    serve_log_write(&serve->log, WEB_LOG_INFO, "SIGHUP: stores, rings and web configuration are looked at again", pairs);
+}
+
+static void log_interval(struct serve *serve, uint64_t since_ns)
+{
+    exporter_log_interval(&serve->exporter, serve->options.log_style, (double)(kvtel_now_ns() - since_ns) / (double)SECOND_NS,
+                          log_line, &serve->log);
+}
+
+/* Waits for the sources, the clock and a signal. Returns the signal that ends it. */
 static int run(struct serve *serve)
 {
     uint64_t interval_ns = (uint64_t)(serve->options.log_interval * 1e9), logged_ns = kvtel_now_ns();
     for (;;) {
+        if (atomic_exchange(&serve->signals.look, false))
+            look_again(serve);
         uint64_t now_ns = kvtel_now_ns(), wait_ns = exporter_poll(&serve->exporter, now_ns);
         if (interval_ns > 0 && now_ns - logged_ns >= interval_ns) {
-            exporter_log_interval(&serve->exporter, serve->options.log_style, (double)(now_ns - logged_ns) / (double)SECOND_NS,
-                                  log_line, &serve->log);
+            log_interval(serve, logged_ns);
             logged_ns = now_ns;
         }
+        atomic_store_explicit(&serve->came_round_ns, kvtel_now_ns(), memory_order_relaxed);
         if (interval_ns > 0 && logged_ns + interval_ns - now_ns < wait_ns)
             wait_ns = logged_ns + interval_ns - now_ns;
-        struct pollfd events[] = { { .fd = serve->signals, .events = POLLIN },
+        struct pollfd events[] = { { .fd = serve->signals.event, .events = POLLIN },
                                    { .fd = exporter_event_fd(&serve->exporter), .events = POLLIN } };
         const struct timespec wait = { .tv_sec = (time_t)(wait_ns / SECOND_NS), .tv_nsec = (long)(wait_ns % SECOND_NS) };
-        struct signalfd_siginfo info;
+        uint64_t count;
         if (ppoll(events, 2, &wait, NULL) > 0 && (events[0].revents & POLLIN) &&
-            read(serve->signals, &info, sizeof info) == sizeof info) {
-            exporter_log_interval(&serve->exporter, serve->options.log_style,
-                                  (double)(kvtel_now_ns() - logged_ns) / (double)SECOND_NS, log_line, &serve->log);
-            return (int)info.ssi_signo;
+            read(serve->signals.event, &count, sizeof count) != sizeof count)
+            continue;
+        int signal = atomic_load(&serve->signals.ending);
+        if (signal) {
+            log_interval(serve, logged_ns);
+            return signal;
         }
     }
-}
-
-/* Before any thread: each inherits the mask, and only signalfd sees the signals. */
-static bool block_signals(struct serve *serve)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    serve->signals = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
-    if (serve->signals < 0)
-        command_fail("signals cannot be waited for: %s", strerror(errno));
-    return serve->signals >= 0;
 }
 
 static int serve_all(struct serve *serve)
@@ -212,8 +250,9 @@ static int serve_all(struct serve *serve)
     struct kvtel_error error = { 0 };
     enum kvtel_status status = exporter_open(&serve->exporter, &serve->options.exporter, &serve->log, &error);
     if (status != KVTEL_OK)
-        return command_fail("%s", error.message);
+        return fail(serve, "%s", error.message);
     make_routes(serve);
+    atomic_store_explicit(&serve->came_round_ns, kvtel_now_ns(), memory_order_relaxed);
     int code = EXIT_FAILED;
     if (start_http(serve)) {
         const char *const pairs[] = { "version", kvtel_version(), "store_dir", serve->options.store_dir, NULL };
@@ -229,6 +268,25 @@ static int serve_all(struct serve *serve)
     return code;
 }
 
+/* Signals first: each thread inherits the mask. */
+static int serve_with_log(struct serve *serve)
+{
+    if (!signals_block(&serve->signals))
+        return fail(serve, "signals cannot be blocked: %s", strerror(errno));
+    if (!serve_log_init(&serve->log))
+        return fail(serve, "there is no thread or no memory for the log");
+    serve->log.level = serve->options.log_level;
+    serve->log.json = serve->options.log_json;
+    int code = EXIT_FAILED;
+    if (signals_start(&serve->signals, &serve->log))
+        code = serve_all(serve);
+    else
+        fail(serve, "there is no thread that waits for signals: %s", strerror(errno));
+    signals_stop(&serve->signals);
+    serve_log_close(&serve->log);
+    return code;
+}
+
 int command_serve(int argc, char **argv)
 {
     struct serve *serve = calloc(1, sizeof *serve);
@@ -236,13 +294,10 @@ int command_serve(int argc, char **argv)
         return command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
     int code = serve_options_parse(&serve->options, argc, argv);
     if (code < 0) {
-        serve_log_init(&serve->log);
-        serve->log.level = serve->options.log_level;
-        serve->log.json = serve->options.log_json;
-        code = block_signals(serve) ? serve_all(serve) : EXIT_FAILED;
-        if (serve->signals > 0)
-            close(serve->signals);
-        serve_log_close(&serve->log);
+        code = serve_with_log(serve);
+        signals_unblock(&serve->signals);
+        if (code != EXIT_GOOD)
+            command_fail("%s", serve->failure.message);
     }
     free(serve);
     return code;

@@ -283,8 +283,9 @@ static bool take_events(struct store_dir *dir)
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
 {
     bool changed = take_events(dir);
-    if (changed || dir->count == 0)
+    if (changed || dir->count == 0 || dir->look)
         scan(dir);
+    dir->look = false;
     retire_ended(dir, now_ns);
 }
 

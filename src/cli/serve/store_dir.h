@@ -48,6 +48,7 @@ struct store_dir {
     struct kvtel_snapshot *scratch;
     struct store_entry *entries; /* by name */
     size_t count, capacity;
+    bool look;            /* the next poll looks at the directory whether something happened in it or not */
     bool by_rank;         /* ranks of an engine are kept apart, by a label */
     bool read_only;       /* not ours to write in: ended stores count from their files */
     uint64_t retired;     /* stores added to the totals since the start */

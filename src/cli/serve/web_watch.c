@@ -293,11 +293,11 @@ static void check(struct web_watch *watch)
     web_log_printf(&watch->log, WEB_LOG_INFO, "web configuration: %s was changed and is taken up", watch->path);
 }
 
-struct web_state *web_watch_current(struct web_watch *watch)
+static struct web_state *current(struct web_watch *watch, int64_t check_every_ns)
 {
     int64_t now = now_ns();
     pthread_mutex_lock(&watch->mutex);
-    if (watch->path && now - watch->checked_ns >= CHECK_EVERY_NS) {
+    if (watch->path && now - watch->checked_ns >= check_every_ns) {
         watch->checked_ns = now;
         check(watch);
     }
@@ -306,4 +306,14 @@ struct web_state *web_watch_current(struct web_watch *watch)
         atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed); /* the mutex orders it */
     pthread_mutex_unlock(&watch->mutex);
     return state;
+}
+
+struct web_state *web_watch_current(struct web_watch *watch)
+{
+    return current(watch, CHECK_EVERY_NS);
+}
+
+struct web_state *web_watch_look(struct web_watch *watch)
+{
+    return current(watch, 0);
 }

@@ -34,5 +34,7 @@ void web_watch_close(struct web_watch *watch);
 /* What holds now; release it with web_state_release. Looks at the files' contents at most once a second. NULL: they are bad. Any
  * thread. */
 struct web_state *web_watch_current(struct web_watch *watch);
+/* The same, and looks at the files' contents now. */
+struct web_state *web_watch_look(struct web_watch *watch);
 
 #endif
