@@ -53,6 +53,95 @@ static double fold_us(const struct load *load)
     return slowest / 1e3;
 }
 
+/* Ways of recording that leave columns without a value, or that write more than a row. Each must cost about what a NIXL transfer
+ * does: what is absent takes constant time. */
+struct option_path {
+    const char *name;
+    const char *connector;
+    bool windows;
+    void (*window)(void *context);
+};
+
+struct path_load {
+    struct load load;
+    const struct kvtel_operation *operation;
+    const struct kvtel_channel *channel;
+    struct kvtel_lane *lane;
+    uint32_t series;
+};
+
+static struct kvtel_transfer without(const struct kvtel_transfer *transfer, bool post, bool descriptors)
+{
+    struct kvtel_transfer made = *transfer;
+    made.post_ns = post ? 0 : made.post_ns;
+    made.descriptors = descriptors ? 0 : made.descriptors;
+    return made;
+}
+
+static void record_unmeasured(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        const struct kvtel_transfer transfer = without(&path->load.transfers[i % RECORD_VALUES], i % 3 == 0, i % 2 == 0);
+        (void)kvtel_record_transfer(path->load.recorder, &transfer);
+    }
+}
+
+/* A first byte that half of the transfers do not tell. */
+static void record_points(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        struct kvtel_transfer transfer = path->load.transfers[i % RECORD_VALUES];
+        transfer.submitted_ns = 1000000000;
+        transfer.done_ns = transfer.submitted_ns + transfer.duration_ns;
+        transfer.first_byte_ns = i % 2 == 0 ? transfer.submitted_ns + transfer.duration_ns / 4 : 0;
+        (void)kvtel_record_transfer(path->load.recorder, &transfer);
+    }
+}
+
+static void record_operations(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_operation(path->operation, &path->load.transfers[i % RECORD_VALUES]);
+}
+
+static void record_values(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_value(path->channel, 1);
+}
+
+/* Into a series of a recorder's group, whose other columns stay without a value. */
+static void observe_group(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        double seconds = (double)path->load.transfers[i % RECORD_VALUES].duration_ns / 1e9;
+        (void)kvtel_lane_observe(path->lane, path->series, &seconds, 1);
+    }
+}
+
+static void increase(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_lane_increase(path->lane, path->series, 1);
+}
+
+static const struct option_path option_paths[] = {
+    { "record a NIXL transfer with .windows and no point in time", "NixlConnector", true, record_window },
+    { "record a NIXL transfer with .windows, every other with a first byte", "NixlConnector", true, record_points },
+    { "record a NIXL transfer without post or descriptors now and then", "NixlConnector", false, record_unmeasured },
+    { "record an operation of a store with a status", "MooncakeStoreConnector", false, record_operations },
+    { "record an operation that counts", "UMBPStoreConnector", false, record_operations },
+    { "record a failure", "NixlConnector", false, record_values },
+    { "observe a series of a recorder's group", "NixlConnector", false, observe_group },
+    { "increase a counter of a lane", "NixlConnector", false, increase },
+};
+
 static struct kvtel_store *open_store(const char *dir, uint32_t engine)
 {
     struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir));
@@ -162,12 +251,49 @@ static void bench_recording(const char *dir, const struct kvtel_transfer *made)
     kvtel_store_close(store);
 }
 
+/* The first series of the connector's first family, or of its first counter. */
+static uint32_t first_series(struct kvtel_store *store, const struct kvtel_connector *connector, enum kvtel_metric_type type)
+{
+    const struct kvtel_metric *metric = connector->metrics;
+    while (metric->type != type)
+        metric++;
+    const struct kvtel_family_spec spec = {
+        metric->name, metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2, metric->buckets, metric->unit
+    };
+    uint32_t family, series;
+    bench_require(kvtel_store_family(store, &spec, &family) == KVTEL_OK, "a family");
+    bench_require(kvtel_store_series(store, family, (const char *const[]){ "model", "0" }, 2, &series) == KVTEL_OK, "a series");
+    return series;
+}
+
+static void bench_option_paths(const char *dir, const struct kvtel_transfer *made)
+{
+    for (size_t i = 0; i < sizeof option_paths / sizeof *option_paths; i++) {
+        const struct option_path *path = &option_paths[i];
+        const struct kvtel_connector *connector = kvtel_connector_find(path->connector);
+        struct kvtel_store *store = open_store(dir, 0);
+        struct path_load load = { .load.transfers = made };
+        load.load.recorder = kvtel_recorder_create(store, connector, KVTEL_RECORDER_OPTIONS(.windows = path->windows));
+        load.operation =
+            kvtel_recorder_operation(load.load.recorder, connector->shape == KVTEL_SHAPE_COLUMNS ? NULL : "load", "ok");
+        load.channel = kvtel_recorder_channel(load.load.recorder, "num_failed_transfers", NULL, 0);
+        bench_require(kvtel_lane_open(store, &load.lane) == KVTEL_OK, "a lane");
+        if (connector->shape == KVTEL_SHAPE_COLUMNS)
+            load.series = first_series(store, connector, path->window == increase ? KVTEL_COUNTER : KVTEL_HISTOGRAM);
+        bench_report(path->name, record_median_ns(path->window, &load, 1), "ns", 50);
+        (void)unlink(kvtel_store_path(store));
+        kvtel_recorder_destroy(load.load.recorder);
+        kvtel_store_close(store);
+    }
+}
+
 int main(void)
 {
     char dir[] = "/dev/shm/kvtel-bench-XXXXXX";
     bench_require(mkdtemp(dir) != NULL, "a directory in shared memory");
     const struct kvtel_transfer *made = transfers();
     bench_recording(dir, made);
+    bench_option_paths(dir, made);
     bench_report("read CLOCK_MONOTONIC", bench_median_ns(read_clock, NULL) / RECORD_WINDOW, "ns", 0);
     bench_report("read the tick counter", bench_median_ns(read_ticks, NULL) / RECORD_WINDOW, "ns", 0);
     bench_report("memory of a lane for NIXL", lane_kib(dir, made), "KiB", 256);

@@ -211,15 +211,25 @@ KVTEL_API const struct kvtel_connector *kvtel_connector_at(size_t i);
  * @return KVTEL_OK, KVTEL_E_ARGUMENT (no name, or a name that is taken), KVTEL_E_LIMIT. Any thread. */
 KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector);
 
-/** One finished transfer, as a native user records it. Leave at 0 what was not measured. */
+/** Says of a number of a transfer that it was not measured. No difference of two numbers is likely to be this. */
+#define KVTEL_UNMEASURED (UINT64_C(1) << 63)
+/** Every number of a transfer is below this: 2^62 ns are 146 years. What is not (the difference of two clocks that disagree, say)
+ * is no measurement: the transfer is refused and counted. */
+#define KVTEL_TRANSFER_LIMIT (UINT64_C(1) << 62)
+
+/** One finished transfer, as a native user records it. What was not measured is KVTEL_UNMEASURED and gets no value: the counts and
+ * means of the others are as if the transfer had none of it. `post_ns`, `descriptors` and the points in time are never 0 of a
+ * transfer: 0 means there that they were not measured. Of the others 0 is a value. */
 struct kvtel_transfer {
     uint64_t duration_ns; /**< from start to completion */
-    uint64_t post_ns;     /**< to post the request */
+    uint64_t post_ns;     /**< to post the request; 0: not measured */
     uint64_t bytes;
-    uint64_t descriptors; /**< contiguous pieces, or keys of a store */
+    uint64_t descriptors; /**< contiguous pieces, or keys of a store; 0: not measured */
     uint64_t failed;      /**< keys of a store that failed */
-    /** Points in time, in ns of one clock. Given with done_ns, they stand in for the durations that are 0: duration_ns is then from
-     * submitted to done, post_ns from submitted to posted. Only native recording (recorder.h) looks at them. */
+    /** Points in time, in ns of one clock; 0: not known. Where `done_ns` is given, they stand in for durations that are 0 or
+     * KVTEL_UNMEASURED: duration_ns is then from submitted to done, post_ns from submitted to posted, and neither is measured when
+     * one of its points is not known. A point before `submitted_ns` is refused as a number past the limit is; `first_byte_ns`
+     * outside of the transfer is left out and counted. Only native recording (recorder.h) looks at them. */
     uint64_t submitted_ns, posted_ns, first_byte_ns, done_ns;
 };
 

@@ -35,8 +35,8 @@ struct kvtel_recorder_options {
     (&(const struct kvtel_recorder_options){ .size = sizeof(struct kvtel_recorder_options), __VA_ARGS__ })
 
 /** Makes the connector's families and series. What the store has no room for is left out and counted.
- * @param store     outlives the recorder. @param connector NULL, or one without stats of its own (a MultiConnector): nothing to
- * record
+ * @param store     outlives the recorder. @param connector NULL (nobody knows its name), or one without stats of its own (a
+ * MultiConnector): nothing to record, which `.warn` is told and `records_dropped` counts
  * @param options   may be NULL
  * @return owned: kvtel_recorder_destroy(). NULL when nothing can be recorded; every function here takes NULL and does nothing */
 KVTEL_API struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const struct kvtel_connector *connector,
@@ -47,24 +47,29 @@ KVTEL_API void kvtel_recorder_destroy(struct kvtel_recorder *recorder);
 /** The handle of a kind of transfer: of a flow ("load", "store"), or of an operation of a store with its status.
  * @param name   NULL: the connector's first flow, which kvtel_record_transfer() records
  * @param status value of the status label, e.g. "ok"; NULL: "ok"
- * @return borrowed until kvtel_recorder_destroy(), the same for the same name and status; NULL: no such flow, or no memory */
+ * @return borrowed until kvtel_recorder_destroy(), the same for the same name and status. NULL: the connector has no such flow (or
+ * its operations must be named), which `.warn` is told and `records_dropped` counts. Where there is no room for what it feeds, it
+ * is a handle that counts each record as dropped. */
 KVTEL_API const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name,
                                                                  const char *status);
 /** The handle of a field by its key (a level, a count, a sample), or of a typed metric by its name.
  * @param labels values of the metric's own labels, @param count how many
- * @return borrowed until kvtel_recorder_destroy(); NULL: the connector has none, another number of labels, or no memory */
+ * @return borrowed until kvtel_recorder_destroy(). NULL: the connector has none, or with another number of labels, told and counted
+ * as for kvtel_recorder_operation(); no room is as there, too. */
 KVTEL_API const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key,
                                                              const char *const *labels, size_t count);
 
-/** Records a finished transfer of the connector's first flow. All its values become visible at once.
- * @return whether it was recorded */
+/** Records a finished transfer of the connector's first flow. All its values become visible at once; what was not measured has
+ * none.
+ * @return whether it was recorded; false: a number that cannot be (KVTEL_TRANSFER_LIMIT), counted in `values_refused`, or no room
+ * for it, counted in `records_dropped` */
 KVTEL_API bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer);
-/** Records a finished transfer or a call of a store. @return whether it was recorded */
+/** Records a finished transfer or a call of a store. @return as kvtel_record_transfer(); NULL `operation`: false */
 KVTEL_API bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer);
 /** Records one failure. @return whether it was recorded; false: the connector does not count this class */
 KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure);
-/** Sets a level, adds to a count (value >= 0) or takes a sample (value >= 0). A level reads the clock.
- * @return whether it was recorded */
+/** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62 ns. A level
+ * reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
 KVTEL_API bool kvtel_record_value(const struct kvtel_channel *channel, double value);
 
 /** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. */

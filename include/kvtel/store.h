@@ -25,12 +25,12 @@ struct kvtel_store_options {
     const char *connector;  /**< who writes, for people; NULL: "" */
     uint32_t engine;        /**< default engine of a recorder */
     uint32_t rank;          /**< of the writer inside its engine */
-    uint32_t max_series;    /**< series of one family; 0: 10,000 */
-    uint32_t max_lanes;     /**< 0: 256 */
+    uint32_t max_series;    /**< series of one family, as far as a lane has room; 0: 10,000 */
+    uint32_t max_lanes;     /**< 0: 256; 4,096 at most */
     const char *dir;        /**< kvtel_store_open(): NULL: $KVTEL_STORE_DIR, else a per-user directory in shared memory */
     uint32_t mode;          /**< permission bits of the file; 0: 0600. Who may read it may also enter a directory made for it */
-    /** Address space of one lane, and with it how much of everything there can be: a histogram series takes up to 18 KiB of it.
-     * Memory is taken as series are made. 0: 64 MiB in a file, 1 GiB in the heap */
+    /** Address space of one lane, and with it how much of everything there can be. 0: 64 MiB in a file, for
+     * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. */
     uint64_t lane_bytes;
     /** Told once of each way in which something cannot be recorded, in a complete sentence; from any thread. NULL: nobody is. */
     void (*warn)(void *context, const char *message);
@@ -60,11 +60,11 @@ KVTEL_API void kvtel_store_close(struct kvtel_store *store);
  * buckets not ascending, not finite or below 0), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
 /** Makes or finds the series of these label values (UTF-8; what is not is replaced when exposed). Any thread.
- * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap: counted in the store's dropped series),
- * KVTEL_E_NOMEM */
+ * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap, or a lane is full), KVTEL_E_NOMEM; both
+ * are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                                uint32_t *series);
-/** How often a new series was refused because its family was at its cap. Any thread. */
+/** How often a new series was refused: its family was at its cap, or there was no memory for it. Any thread. */
 KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
 
 /** Who writes a store, and what it says of itself. */
@@ -76,9 +76,9 @@ struct kvtel_store_info {
     uint64_t process_start;                             /**< clock ticks from the machine's start; 0: not known */
     uint64_t created_realtime_ns, created_monotonic_ns; /**< of CLOCK_REALTIME and CLOCK_MONOTONIC */
     uint64_t families, series, lanes;                   /**< lanes that were ever opened at once */
-    uint64_t series_dropped;                            /**< label sets refused by a family's cap */
-    uint64_t records_dropped;                           /**< records that found no lane, or came from a child of a fork */
-    uint64_t values_refused;                            /**< values below 0, infinite or NaN, where none can be */
+    uint64_t series_dropped;  /**< how often there was no room for a label set: its family's cap, memory */
+    uint64_t records_dropped; /**< records that found no lane, no series, or came from a child of a fork */
+    uint64_t values_refused;  /**< values (of a transfer: all of it) that no measurement can have */
 };
 /** Any thread. */
 KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);
@@ -89,11 +89,14 @@ KVTEL_API enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kv
 /** Gives the lane back for reuse. NULL is fine. Only by its owner. */
 KVTEL_API void kvtel_lane_close(struct kvtel_lane *lane);
 
-/** Adds to a counter. Negative, infinite or NaN amounts are refused: false. Only the lane's owner; no lock, no system call. */
+/** Adds to a counter. Negative, infinite or NaN amounts are refused and counted: false; so are times (KVTEL_UNIT_SECONDS) of more
+ * than 2^62 ns. A series that is none, or of another type, is a record dropped. Only the lane's owner; no lock, no system call. */
 KVTEL_API bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount);
-/** Sets a gauge; among lanes and stores the newest set wins. Reads the clock. Only the lane's owner. */
+/** Sets a gauge; among lanes and stores the newest set wins. A value that is infinite or NaN is refused as for
+ * kvtel_lane_increase(). Reads the clock. Only the lane's owner. */
 KVTEL_API bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value);
-/** Adds values to a histogram. Values below 0, infinite or NaN are left out: returns how many were taken. Only the lane's owner. */
+/** Adds values to a histogram. Values are refused as the amounts of kvtel_lane_increase() are; the others are taken: returns how
+ * many. Only the lane's owner. */
 KVTEL_API size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
 KVTEL_END_DECLS

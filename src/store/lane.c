@@ -70,16 +70,15 @@ static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint
     return local->type == (uint32_t)type ? local : NULL;
 }
 
-static void refuse(const struct kvtel_lane *lane, size_t count)
-{
-    atomic_fetch_add_explicit(&lane->store->header->values_refused, count, memory_order_relaxed);
-}
-
 bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_COUNTER);
-    if (!local || !kvtel_is_amount(amount)) {
-        refuse(lane, 1);
+    if (!local) {
+        kvtel_store_count_dropped(lane->store, 1);
+        return false;
+    }
+    if (!(amount >= 0 && amount <= kvtel_series_most(local))) {
+        kvtel_store_count_refused(lane->store, 1);
         return false;
     }
     kvtel_word *direct = kvtel_lane_slot(lane, local->slot) + KVTEL_SLOT_DIRECT;
@@ -90,8 +89,14 @@ bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount
 bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_GAUGE);
-    if (!local)
+    if (!local) {
+        kvtel_store_count_dropped(lane->store, 1);
         return false;
+    }
+    if (!(value >= -__DBL_MAX__ && value <= __DBL_MAX__)) {
+        kvtel_store_count_refused(lane->store, 1);
+        return false;
+    }
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t stamp = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -108,8 +113,11 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_HISTOGRAM);
     const struct kvtel_group *group = local ? atomic_load_explicit(&local->group, memory_order_acquire) : NULL;
-    if (!group)
+    if (!group) {
+        kvtel_store_count_dropped(lane->store, 1);
         return 0;
+    }
+    const double most = kvtel_series_most(local);
     const uint32_t columns = group->columns;
     uint32_t column = 0; /* the only one of a group of its own */
     for (uint32_t i = 0; columns > 1 && i < group->feed_count; i++) {
@@ -117,10 +125,13 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
             column = group->feeds[i].column;
     }
     uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
+    const uint64_t others = ((UINT64_C(1) << columns) - 1) & ~(UINT64_C(1) << column);
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!kvtel_is_amount(values[i]))
+        if (!(values[i] >= 0 && values[i] <= most))
             continue;
+        if (others != 0)
+            kvtel_lane_note_absent(lane, group, others);
         kvtel_word *row = kvtel_lane_row(lane, group, head);
         for (uint32_t c = 0; c < columns; c++)
             kvtel_word_store(row + c, kvtel_double_bits(c == column ? values[i] + 0.0 : absent));
@@ -128,7 +139,7 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
         taken++;
     }
     if (taken < count)
-        refuse(lane, count - taken);
+        kvtel_store_count_refused(lane->store, count - taken);
     return taken;
 }
 
@@ -139,10 +150,10 @@ typedef double __attribute__((may_alias)) column_value;
 static uint32_t copy_present(const column_value *column, size_t stride, double *values)
 {
     uint32_t count = 0;
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) {
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) { /* no branch: which are absent cannot be foreseen */
         double value = column[row * stride];
-        if (value == value)
-            values[count++] = value;
+        values[count] = value;
+        count += value == value;
     }
     return count;
 }
@@ -160,7 +171,7 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
 }
 
-/* Finds the bins of `count` values, a multiple of 4, that stand `stride` words apart, and returns their sum: NaN if one of them is.
+/* Finds the bins of `count` values, a multiple of 4 and none of them NaN, that stand `stride` words apart, and returns their sum.
  */
 #ifdef __x86_64__
 struct finder {
@@ -272,15 +283,18 @@ static void add_ones(kvtel_word *bins, const int16_t *found, uint32_t count)
         add_one(bins, found[i]);
 }
 
-static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride)
+static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride,
+                           bool some_absent)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ);
     uint64_t now = seq / 2 & 1, next = now ^ 1;
     uint32_t count = KVTEL_BLOCK_ROWS;
     int16_t found[KVTEL_BLOCK_ROWS];
-    double sum = find_bins(feed->bins, column, stride, KVTEL_BLOCK_ROWS, found);
-    if (sum != sum) { /* some are absent: fewer than there is room for */
+    double sum;
+    if (!some_absent) {
+        sum = find_bins(feed->bins, column, stride, KVTEL_BLOCK_ROWS, found);
+    } else {
         double values[KVTEL_BLOCK_ROWS];
         count = copy_present(column, stride, values);
         uint32_t whole = (count + 3) / 4 * 4;
@@ -301,12 +315,17 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
 {
     /* Only its owner ever writes there, so it reads as it likes. */
     const column_value *block = (const column_value *)(uintptr_t)(lane->words + group->block_at);
+    kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
+    const uint64_t absent_columns = kvtel_word_load(noted);
     for (uint32_t i = 0; i < group->feed_count; i++) {
         const struct kvtel_local_feed *feed = &group->feeds[i];
+        bool some_absent = absent_columns >> feed->column & 1;
         if (feed->kind == KVTEL_COLUMN_OBSERVE)
-            fold_histogram(lane, feed, block + feed->column, group->columns);
+            fold_histogram(lane, feed, block + feed->column, group->columns, some_absent);
         else
             fold_counter(lane, feed, block + feed->column, group->columns);
     }
+    if (absent_columns != 0)
+        kvtel_word_store(noted, 0);
     kvtel_lane_fence(memory_order_release); /* a reader that sees rows of the next block sees that this one is folded */
 }

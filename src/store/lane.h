@@ -61,6 +61,22 @@ static inline bool kvtel_is_amount(double value)
     return value >= 0 && value <= __DBL_MAX__;
 }
 
+/* The largest amount or value that a series takes: times end where those of a transfer do. */
+static inline double kvtel_series_most(const struct kvtel_series_local *series)
+{
+    return series->unit == KVTEL_UNIT_SECONDS ? (double)KVTEL_TRANSFER_LIMIT / 1e9 : __DBL_MAX__;
+}
+
+/* Counts values that are none, and records that have no place. */
+static inline void kvtel_store_count_refused(struct kvtel_store *store, size_t values)
+{
+    atomic_fetch_add_explicit(&store->header->values_refused, values, memory_order_relaxed);
+}
+static inline void kvtel_store_count_dropped(struct kvtel_store *store, size_t records)
+{
+    atomic_fetch_add_explicit(&store->header->records_dropped, records, memory_order_relaxed);
+}
+
 static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_t slot)
 {
     return lane->words + (size_t)slot * KVTEL_SLOT_WORDS;
@@ -70,6 +86,13 @@ static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_
 static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
 {
     return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
+}
+
+/* Remembers, before the row is published, which of its columns (a bit each) have no value, so that the fold need not look. */
+static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t columns)
+{
+    kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
+    kvtel_word_store(noted, kvtel_word_load(noted) | columns);
 }
 
 /* Moves the block, which is full, into the series that the group feeds. */

@@ -128,7 +128,8 @@ enum {
     KVTEL_SLOT_WORDS = 8,
 
     /* of a group */
-    KVTEL_SLOT_HEAD = 0, /* rows ever written; row r stands in place r % 256 of the block */
+    KVTEL_SLOT_HEAD = 0,   /* rows ever written; row r stands in place r % 256 of the block */
+    KVTEL_SLOT_ABSENT = 1, /* of the writer alone: a bit for each column that lacks a value in some row of this block */
 
     /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often
      * it was set */

@@ -10,37 +10,76 @@
 
 static const double absent = __builtin_nan("");
 
-/* Signed, because that is one instruction: what is past 2^63 was never measured. */
-static inline double to_double(uint64_t value)
+/* The values of a transfer that columns can take. */
+struct measures {
+    double values[KVTEL_SOURCES];
+    bool impossible; /* a number is past the limit, or a point in time before the transfer began */
+    bool outside;    /* the first byte did not come during the transfer */
+};
+
+/* Signed, because that is one instruction; `number` is below the limit. */
+static inline double to_double(uint64_t number)
 {
-    return (double)(int64_t)(value & INT64_MAX);
+    return (double)(int64_t)number;
+}
+
+static inline double measure(uint64_t number, bool *impossible)
+{
+    if (__builtin_expect(number >= KVTEL_TRANSFER_LIMIT, 0)) {
+        *impossible = *impossible || number != KVTEL_UNMEASURED;
+        return absent;
+    }
+    return to_double(number);
+}
+
+/* A number that is never 0. */
+static inline double measure_positive(uint64_t number, bool *impossible)
+{
+    return number == 0 ? absent : measure(number, impossible);
+}
+
+static bool is_known(uint64_t number)
+{
+    return number != 0 && number != KVTEL_UNMEASURED;
+}
+
+/* Seconds from one point in time to another; absent where one is not known. */
+static double seconds_between(uint64_t from, uint64_t to, bool *impossible)
+{
+    if (!is_known(from) || !is_known(to))
+        return absent;
+    return measure(to - from, impossible) / 1e9; /* past the limit when `to` comes first */
 }
 
 /* What the points in time say, where the transfer has them. */
-static void take_windows(const struct kvtel_transfer *transfer, double values[KVTEL_SOURCES])
+static void take_windows(const struct kvtel_transfer *transfer, struct measures *measures)
 {
     uint64_t from = transfer->submitted_ns, done = transfer->done_ns, first = transfer->first_byte_ns;
-    if (transfer->duration_ns == 0 && done > from)
-        values[KVTEL_SOURCE_DURATION] = to_double(done - from) / 1e9;
-    if (transfer->post_ns == 0 && transfer->posted_ns > from)
-        values[KVTEL_SOURCE_POST] = to_double(transfer->posted_ns - from) / 1e9;
-    if (first != 0 && first >= from && first <= done) {
-        values[KVTEL_SOURCE_FIRST_BYTE] = to_double(first - from) / 1e9;
-        values[KVTEL_SOURCE_DATA] = to_double(done - first) / 1e9;
+    if (!is_known(transfer->duration_ns))
+        measures->values[KVTEL_SOURCE_DURATION] = seconds_between(from, done, &measures->impossible);
+    if (!is_known(transfer->post_ns))
+        measures->values[KVTEL_SOURCE_POST] = seconds_between(from, transfer->posted_ns, &measures->impossible);
+    double before = seconds_between(from, first, &measures->outside);
+    double after = seconds_between(first, done, &measures->outside);
+    if (!measures->outside) {
+        measures->values[KVTEL_SOURCE_FIRST_BYTE] = before;
+        measures->values[KVTEL_SOURCE_DATA] = after;
     }
 }
 
-/* The values of a transfer that columns can take. */
-static inline void take_values(const struct kvtel_transfer *transfer, double values[KVTEL_SOURCES])
+static inline void take_values(const struct kvtel_transfer *transfer, struct measures *measures)
 {
-    values[KVTEL_SOURCE_DURATION] = to_double(transfer->duration_ns) / 1e9;
-    values[KVTEL_SOURCE_POST] = to_double(transfer->post_ns) / 1e9;
-    values[KVTEL_SOURCE_BYTES] = to_double(transfer->bytes);
-    values[KVTEL_SOURCE_DESCRIPTORS] = to_double(transfer->descriptors);
-    values[KVTEL_SOURCE_FAILED] = to_double(transfer->failed);
+    double *values = measures->values;
+    bool *impossible = &measures->impossible;
+    measures->impossible = measures->outside = false;
+    values[KVTEL_SOURCE_DURATION] = measure(transfer->duration_ns, impossible) / 1e9;
+    values[KVTEL_SOURCE_POST] = measure_positive(transfer->post_ns, impossible) / 1e9;
+    values[KVTEL_SOURCE_BYTES] = measure(transfer->bytes, impossible);
+    values[KVTEL_SOURCE_DESCRIPTORS] = measure_positive(transfer->descriptors, impossible);
+    values[KVTEL_SOURCE_FAILED] = measure(transfer->failed, impossible);
     values[KVTEL_SOURCE_FIRST_BYTE] = values[KVTEL_SOURCE_DATA] = absent;
-    if (__builtin_expect(transfer->done_ns != 0, 0))
-        take_windows(transfer, values);
+    if (__builtin_expect(is_known(transfer->done_ns), 0))
+        take_windows(transfer, measures);
 }
 
 /* Series of other groups: each value by itself. */
@@ -49,12 +88,26 @@ static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation 
     for (uint32_t i = 0; i < operation->feed_count; i++) {
         const struct kvtel_group_feed *feed = &operation->feeds[i];
         double value = values[operation->sources[feed->column]];
-        if (value != value)
+        if (feed->kind == KVTEL_COLUMN_ONE)
+            (void)kvtel_lane_increase(lane, feed->series, 1);
+        else if (value != value)
             continue;
-        if (feed->kind == KVTEL_COLUMN_OBSERVE)
+        else if (feed->kind == KVTEL_COLUMN_OBSERVE)
             (void)kvtel_lane_observe(lane, feed->series, &value, 1);
         else
-            (void)kvtel_lane_increase(lane, feed->series, feed->kind == KVTEL_COLUMN_ONE ? 1 : value);
+            (void)kvtel_lane_increase(lane, feed->series, value);
+    }
+}
+
+/* A transfer counts, whatever of it was measured: what counts rows with a value of `columns` (a bit each) counts this one too. */
+static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                                                       uint64_t columns)
+{
+    kvtel_lane_note_absent(lane, operation->group, columns);
+    for (uint32_t i = 0; i < operation->feed_count; i++) {
+        const struct kvtel_group_feed *feed = &operation->feeds[i];
+        if (feed->kind == KVTEL_COLUMN_ONE && columns >> feed->column & 1)
+            (void)kvtel_lane_increase(lane, feed->series, 1);
     }
 }
 
@@ -63,16 +116,25 @@ static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, co
                                                      const struct kvtel_transfer *transfer)
 {
     const struct kvtel_group *group = operation->group;
-    double values[KVTEL_SOURCES];
-    take_values(transfer, values);
+    struct measures measures;
+    take_values(transfer, &measures);
+    if (measures.impossible || measures.outside)
+        kvtel_store_count_refused(lane->store, 1);
+    if (measures.impossible)
+        return false;
     if (!group) {
-        record_singly(lane, operation, values);
+        record_singly(lane, operation, measures.values);
         return true;
     }
-    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
+    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD), unmeasured = 0;
     kvtel_word *row = kvtel_lane_row(lane, group, head);
-    for (uint32_t i = 0; i < operation->column_count; i++)
-        kvtel_word_store(&row[i], kvtel_double_bits(values[operation->sources[i]]));
+    for (uint32_t i = 0; i < operation->column_count; i++) {
+        double value = measures.values[operation->sources[i]];
+        unmeasured |= (uint64_t)(value != value) << i;
+        kvtel_word_store(&row[i], kvtel_double_bits(value));
+    }
+    if (unmeasured != 0)
+        count_unmeasured(lane, operation, unmeasured);
     kvtel_lane_publish_row(lane, group, head);
     return true;
 }
@@ -83,7 +145,7 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
     return true;
 }
 
-/* Writes the row of a point-to-point transfer. False: a number is too large for this way. */
+/* Writes the row of a point-to-point transfer. False: a number is too large for this way, or 0 where that is no measurement. */
 #ifdef KVTEL_LANE_X86
 static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
 {
@@ -92,7 +154,10 @@ static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *trans
     const __m128d magic = _mm_castsi128_pd(magic_bits);
     const __m128i *numbers = (const __m128i *)(const void *)transfer;
     __m128i times = _mm_loadu_si128(&numbers[0]), sizes = _mm_loadu_si128(&numbers[1]);
-    __m128i high = _mm_srli_epi64(_mm_or_si128(times, sizes), 52);
+    /* less 1 where 0 is no measurement, which sets all its bits */
+    const __m128i unmeasured = _mm_set_epi64x(1, 0);
+    __m128i less = _mm_or_si128(_mm_sub_epi64(times, unmeasured), _mm_sub_epi64(sizes, unmeasured));
+    __m128i high = _mm_srli_epi64(_mm_or_si128(_mm_or_si128(times, sizes), less), 52);
     if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi32(high, _mm_setzero_si128())) != 0xffff, 0))
         return false;
     __m128d ns = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(times, magic_bits)), magic);
@@ -108,6 +173,9 @@ _Static_assert(offsetof(struct kvtel_transfer, duration_ns) == 0 && offsetof(str
 #else
 static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
 {
+    uint64_t all = transfer->duration_ns | transfer->post_ns | transfer->bytes | transfer->descriptors;
+    if (__builtin_expect(all >> 52 != 0 || transfer->post_ns == 0 || transfer->descriptors == 0, 0))
+        return false;
     kvtel_word_store(&row[0], kvtel_double_bits(to_double(transfer->duration_ns) / 1e9));
     kvtel_word_store(&row[1], kvtel_double_bits(to_double(transfer->post_ns) / 1e9));
     kvtel_word_store(&row[2], kvtel_double_bits(to_double(transfer->bytes)));
@@ -130,8 +198,18 @@ static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation 
     return true;
 }
 
+/* There was no room for what the operation feeds. */
+static bool is_lost(const struct kvtel_operation *operation)
+{
+    if (operation->feed_count == 0)
+        kvtel_store_count_dropped(operation->store, 1);
+    return operation->feed_count == 0;
+}
+
 static __attribute__((noinline)) bool record_first(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
+    if (is_lost(operation))
+        return false;
     struct kvtel_lane *lane = kvtel_thread_lane_find(operation->store);
     return lane && record(lane, operation, transfer);
 }
@@ -157,14 +235,16 @@ bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct k
 
 bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
-    return lane && operation && lane->store == operation->store && kvtel_store_is_own(lane->store) &&
+    return lane && operation && lane->store == operation->store && kvtel_store_is_own(lane->store) && !is_lost(operation) &&
            record(lane, operation, transfer);
 }
 
 bool kvtel_record_value(const struct kvtel_channel *channel, double value)
 {
     struct kvtel_lane *lane = channel ? kvtel_thread_lane_of(channel->store) : NULL;
-    bool recorded = lane != NULL;
+    bool recorded = lane != NULL && channel->count > 0;
+    if (lane && channel->count == 0) /* there was no room for what it feeds */
+        kvtel_store_count_dropped(lane->store, 1);
     for (uint32_t i = 0; lane && i < channel->count; i++) {
         uint32_t series = channel->series[i];
         switch ((enum kvtel_metric_type)channel->store->series[series].type) {

@@ -2,12 +2,32 @@
 /* Making a recorder and its handles from a connector's table. */
 #include "store/recorder.h"
 #include "base/metric.h"
+#include "store/lane.h"
+#include "store/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char *const no_labels[KVTEL_METRIC_LABELS];
+
+/* A family, a series or the memory of a group could not be made. */
+static void warn_no_room(struct kvtel_store *store)
+{
+    kvtel_store_warn(store, KVTEL_WARN_SERIES, "no further family or series could be made: what it would show is lost");
+}
+
+/* What was asked for by a name that the connector does not have: a record lost, at least. */
+static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning warning, const char *connector, const char *what,
+                         const char *name)
+{
+    char message[256];
+    (void)snprintf(message, sizeof(message),
+                   "the connector %.64s has no %s%s%.64s%s: what would be recorded there is lost, and counted", connector, what,
+                   name ? " \"" : "", name ? name : "", name ? "\"" : "");
+    kvtel_store_count_dropped(store, 1);
+    kvtel_store_warn(store, warning, message);
+}
 
 /* The store's families for the metrics that the configuration asks for. */
 static void make_families(struct kvtel_recorder *recorder, const struct kvtel_transfer_config *config)
@@ -33,8 +53,7 @@ static void make_families(struct kvtel_recorder *recorder, const struct kvtel_tr
         if (kvtel_store_family(recorder->store, &spec, &handle->family) == KVTEL_OK)
             recorder->family_count++;
         else
-            kvtel_store_warn(recorder->store, KVTEL_WARN_SERIES,
-                             "no further family or series could be made: what it would show is lost");
+            warn_no_room(recorder->store);
     }
 }
 
@@ -47,7 +66,7 @@ static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const 
         values[2 + i] = own[i];
     if (kvtel_store_bare_series(recorder->store, family, values, 2 + own_count, series) == KVTEL_OK)
         return true;
-    kvtel_store_warn(recorder->store, KVTEL_WARN_SERIES, "no further family or series could be made: what it would show is lost");
+    warn_no_room(recorder->store);
     return false;
 }
 
@@ -207,17 +226,40 @@ static void free_operation(struct kvtel_operation *operation)
     free(operation);
 }
 
-const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+static const struct kvtel_operation *find_operation(const struct kvtel_recorder *recorder, const char *name, const char *status)
 {
-    const struct kvtel_flow *flow = recorder ? find_flow(recorder->connector, name) : NULL;
-    if (!flow || !kvtel_store_is_own(recorder->store))
-        return NULL;
-    name = name ? name : flow->name;
-    status = status ? status : "ok";
-    for (struct kvtel_operation *operation = recorder->operations; operation; operation = operation->next) {
-        if (strcmp(operation->name, name) == 0 && strcmp(operation->status, status) == 0)
-            return operation;
-    }
+    const struct kvtel_operation *operation = recorder->operations;
+    while (operation && (strcmp(operation->name, name) != 0 || strcmp(operation->status, status) != 0))
+        operation = operation->next;
+    return operation;
+}
+
+/* The group of the operation's columns; where a series belongs to another group each series has one, and the operation none. */
+static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_operation *operation)
+{
+    enum kvtel_status made = operation->feed_count > 0 ? kvtel_store_group(store, operation->feeds, operation->feed_count,
+                                                                           operation->column_count, &operation->group)
+                                                       : KVTEL_E_LIMIT;
+    if (made != KVTEL_E_BUSY && made != KVTEL_E_ARGUMENT)
+        return made;
+    made = KVTEL_OK;
+    for (uint32_t i = 0; made == KVTEL_OK && i < operation->feed_count; i++)
+        made = kvtel_store_own_group(store, operation->feeds[i].series);
+    return made;
+}
+
+/* Whether there is a column for each source, in the order in which a row of a point-to-point transfer is written. */
+static bool is_point_to_point(const struct kvtel_operation *operation)
+{
+    static const uint8_t sources[KVTEL_POINT_TO_POINT] = { KVTEL_SOURCE_DURATION, KVTEL_SOURCE_POST, KVTEL_SOURCE_BYTES,
+                                                           KVTEL_SOURCE_DESCRIPTORS };
+    return operation->group && operation->column_count == KVTEL_POINT_TO_POINT &&
+           memcmp(operation->sources, sources, sizeof(sources)) == 0;
+}
+
+static const struct kvtel_operation *make_operation(struct kvtel_recorder *recorder, const struct kvtel_flow *flow,
+                                                    const char *name, const char *status)
+{
     struct kvtel_operation *operation = calloc(1, sizeof(*operation));
     if (!operation)
         return NULL;
@@ -225,29 +267,18 @@ const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *re
     operation->token = recorder->store->token;
     operation->name = strdup(name);
     operation->status = strdup(status);
-    if (!operation->name || !operation->status) {
+    bool made = operation->name && operation->status;
+    if (made) {
+        feed_flow(recorder, operation, flow);
+        if (recorder->windows)
+            feed_windows(recorder, operation);
+        made = make_group(recorder->store, operation) == KVTEL_OK;
+    }
+    if (!made) {
         free_operation(operation);
         return NULL;
     }
-    feed_flow(recorder, operation, flow);
-    if (recorder->windows)
-        feed_windows(recorder, operation);
-    enum kvtel_status made = operation->feed_count > 0 ? kvtel_store_group(recorder->store, operation->feeds, operation->feed_count,
-                                                                           operation->column_count, &operation->group)
-                                                       : KVTEL_E_UNKNOWN;
-    if (made == KVTEL_E_BUSY || made == KVTEL_E_ARGUMENT) {
-        made = KVTEL_OK;
-        for (uint32_t i = 0; made == KVTEL_OK && i < operation->feed_count; i++)
-            made = kvtel_store_own_group(recorder->store, operation->feeds[i].series);
-    }
-    if (made != KVTEL_OK) {
-        free_operation(operation);
-        return NULL;
-    }
-    static const uint8_t point_to_point[KVTEL_POINT_TO_POINT] = { KVTEL_SOURCE_DURATION, KVTEL_SOURCE_POST, KVTEL_SOURCE_BYTES,
-                                                                  KVTEL_SOURCE_DESCRIPTORS };
-    operation->is_point_to_point = operation->group && operation->column_count == KVTEL_POINT_TO_POINT &&
-                                   memcmp(operation->sources, point_to_point, sizeof(point_to_point)) == 0;
+    operation->is_point_to_point = is_point_to_point(operation);
     if (operation->group) {
         operation->head_at = (uint64_t)operation->group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
         operation->block_at = operation->group->block_at;
@@ -257,9 +288,40 @@ const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *re
     return operation;
 }
 
-static struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels, size_t count)
+/* NULL: the connector has no such flow. */
+static const struct kvtel_operation *get_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+{
+    const struct kvtel_flow *flow = find_flow(recorder->connector, name);
+    if (!flow)
+        return NULL;
+    name = name ? name : flow->name;
+    status = status ? status : "ok";
+    const struct kvtel_operation *operation = find_operation(recorder, name, status);
+    if (!operation)
+        operation = make_operation(recorder, flow, name, status);
+    if (operation)
+        return operation;
+    warn_no_room(recorder->store);
+    return &recorder->lost_operation;
+}
+
+const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+{
+    if (!recorder || !kvtel_store_is_own(recorder->store))
+        return NULL;
+    const struct kvtel_operation *operation = get_operation(recorder, name, status);
+    if (!operation)
+        warn_unknown(recorder->store, KVTEL_WARN_FLOW, recorder->connector->names[0].name,
+                     name ? "flow" : "flow of its own (an operation must be named)", name);
+    return operation;
+}
+
+/* NULL: no metric of the connector is fed by this key and so many labels. */
+static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
+                                                size_t count)
 {
     struct kvtel_channel channel = { .store = recorder->store };
+    bool is_known = false;
     for (size_t i = 0; i < recorder->family_count && channel.count < KVTEL_CHANNEL_SERIES; i++) {
         const struct kvtel_metric *metric = recorder->families[i].metric;
         int field = field_index(recorder, metric, key);
@@ -268,6 +330,7 @@ static struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const
         uint32_t *series = &channel.series[channel.count];
         if (field < 0 || (!by_table && own_count != count))
             continue;
+        is_known = true;
         if (!make_series(recorder, recorder->families[i].family, by_table ? table_labels(metric, (size_t)field) : labels, own_count,
                          series) ||
             kvtel_store_own_group(recorder->store, *series) != KVTEL_OK)
@@ -276,20 +339,31 @@ static struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const
         channel.count++;
     }
     struct kvtel_channel *made = channel.count > 0 ? malloc(sizeof(*made)) : NULL;
-    if (made) {
-        channel.next = recorder->channels;
-        *made = channel;
-        recorder->channels = made;
+    if (!is_known)
+        return NULL;
+    if (!made) {
+        warn_no_room(recorder->store);
+        return &recorder->lost_channel;
     }
+    channel.next = recorder->channels;
+    *made = channel;
+    recorder->channels = made;
     return made;
 }
 
 const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
                                                    size_t count)
 {
-    if (!recorder || !key || count > KVTEL_METRIC_LABELS || !kvtel_store_is_own(recorder->store))
+    if (!recorder || !kvtel_store_is_own(recorder->store))
         return NULL;
-    return make_channel(recorder, key, labels, count);
+    bool is_whole = key && count <= KVTEL_METRIC_LABELS && (labels || count == 0);
+    for (size_t i = 0; is_whole && i < count; i++)
+        is_whole = labels[i] != NULL;
+    const struct kvtel_channel *channel = is_whole ? make_channel(recorder, key, labels, count) : NULL;
+    if (!channel)
+        warn_unknown(recorder->store, KVTEL_WARN_KEY, recorder->connector->names[0].name,
+                     "field or metric of these labels by the name", key ? key : "");
+    return channel;
 }
 
 static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvtel_connector *connector,
@@ -305,6 +379,9 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
     (void)snprintf(number, sizeof(number), "%u", (unsigned)store->header->engine);
     recorder->store = store;
     recorder->connector = connector;
+    static const uint64_t no_token = KVTEL_LOST_TOKEN;
+    recorder->lost_operation = (struct kvtel_operation){ .store = store, .token = &no_token };
+    recorder->lost_channel = (struct kvtel_channel){ .store = store };
     recorder->engine = strdup(options->engine ? options->engine : number);
     struct kvtel_transfer_config *config = options->config ? NULL : kvtel_transfer_config_of(connector->names[0].name);
     if (!recorder->engine || (!options->config && !config)) {
@@ -318,20 +395,38 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
     return recorder;
 }
 
+/* Whether the connector has something to record. */
+static bool has_stats(struct kvtel_store *store, const struct kvtel_connector *connector)
+{
+    char message[192];
+    if (connector && connector->shape != KVTEL_SHAPE_NONE && connector->shape != KVTEL_SHAPE_MULTI)
+        return true;
+    (void)snprintf(message, sizeof(message), "%s%.64s%s: nothing is recorded through its recorder",
+                   connector ? "the connector " : "nobody knows the connector", connector ? connector->names[0].name : "",
+                   connector ? " has no stats of its own" : " that a recorder was to be made for");
+    kvtel_store_count_dropped(store, 1);
+    kvtel_store_warn(store, KVTEL_WARN_CONNECTOR, message);
+    return false;
+}
+
 struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const struct kvtel_connector *connector,
                                              const struct kvtel_recorder_options *given)
 {
-    if (!store || !connector || connector->shape == KVTEL_SHAPE_NONE || connector->shape == KVTEL_SHAPE_MULTI ||
-        !kvtel_store_is_own(store))
+    if (!store || !kvtel_store_is_own(store) || !has_stats(store, connector))
         return NULL;
     struct kvtel_recorder_options options = { 0 };
     if (given)
         memcpy(&options, given, given->size > 0 && given->size < sizeof(options) ? given->size : sizeof(options));
     struct kvtel_recorder *recorder = create(store, connector, &options);
-    if (!recorder)
+    if (!recorder) {
+        kvtel_store_count_dropped(store, 1);
+        warn_no_room(store);
         return NULL;
+    }
     make_idle_series(recorder);
-    recorder->first = kvtel_recorder_operation(recorder, NULL, NULL);
+    recorder->first = get_operation(recorder, NULL, NULL);
+    if (!recorder->first) /* operations must be named */
+        recorder->first = &recorder->lost_operation;
     for (const struct kvtel_failure_field *entry = connector->failures; entry && entry->field; entry++)
         recorder->failures[entry->failure] = make_channel(recorder, entry->field, NULL, 0);
     return recorder;

@@ -56,13 +56,16 @@ struct kvtel_family_handle {
 struct kvtel_recorder {
     struct kvtel_store *store;
     const struct kvtel_connector *connector;
-    const struct kvtel_operation *first;
-    struct kvtel_channel *failures[KVTEL_FAILURE_COUNT];
+    const struct kvtel_operation *first; /* never NULL */
+    const struct kvtel_channel *failures[KVTEL_FAILURE_COUNT];
     struct kvtel_operation *operations;
     struct kvtel_channel *channels;
     char *engine;
     bool windows;
     uint32_t window_families[2];
+    /* What a handle is for which there was no room: whatever is recorded through it is counted as dropped. */
+    struct kvtel_operation lost_operation;
+    struct kvtel_channel lost_channel;
     size_t family_count;
     struct kvtel_family_handle families[];
 };

@@ -56,7 +56,7 @@ uint64_t kvtel_boot_hash(void)
     return size > 0 ? hash : 0;
 }
 
-/* A lane's stride decides how much of everything there can be: a histogram series takes about 17 KiB of a lane. */
+/* A lane's stride decides how much of everything there can be: a histogram series takes about 20 KiB of a lane. */
 static void fill_header(struct kvtel_layout_header *header, const struct kvtel_store_options *options, bool file)
 {
     uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 64u << 20 : 1u << 30;

@@ -45,7 +45,8 @@ struct kvtel_series_local {
     const struct kvtel_bins *bins;
     uint64_t bins_at;
     uint32_t slot;
-    uint32_t type;
+    uint16_t type; /* enum kvtel_metric_type */
+    uint16_t unit; /* enum kvtel_unit */
 };
 
 struct kvtel_lane {
@@ -90,7 +91,14 @@ void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_st
 /* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
 
-enum kvtel_store_warning { KVTEL_WARN_HEAP, KVTEL_WARN_LANES, KVTEL_WARN_SERIES };
+enum kvtel_store_warning {
+    KVTEL_WARN_HEAP,
+    KVTEL_WARN_LANES,
+    KVTEL_WARN_SERIES,
+    KVTEL_WARN_CONNECTOR, /* nobody knows it, or it has no stats */
+    KVTEL_WARN_FLOW,      /* a connector does not have it */
+    KVTEL_WARN_KEY
+};
 /* Says it once. */
 void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warning, const char *message);
 

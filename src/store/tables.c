@@ -247,14 +247,18 @@ static uint32_t find_series(const struct kvtel_store *store, uint32_t family, co
     return KVTEL_INDEX_NONE;
 }
 
+/* What the label set would have shown is lost, whatever there was no room for. */
+static void count_series_dropped(struct kvtel_store *store)
+{
+    atomic_fetch_add_explicit(&store->header->series_dropped, 1, memory_order_relaxed);
+}
+
 static enum kvtel_status append_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                        uint32_t hash, uint32_t *series)
 {
     struct kvtel_family_local *local = &store->families[family];
-    if (local->series_count >= store->header->max_series) {
-        atomic_fetch_add_explicit(&store->header->series_dropped, 1, memory_order_relaxed);
+    if (local->series_count >= store->header->max_series)
         return KVTEL_E_LIMIT;
-    }
     size_t size = texts_size(values, count);
     uint64_t bins = local->bins ? whole_lines((uint64_t)local->bins->bound_count + 1) : 0;
     uint32_t id = (uint32_t)atomic_load_explicit(&store->header->series_count, memory_order_relaxed);
@@ -277,7 +281,8 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
     memcpy(take(store, KVTEL_SERIES, sizeof(record)), &record, sizeof(record));
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
     store->series[id] = (struct kvtel_series_local){ .bins = local->bins, .bins_at = record.bins_at, .slot = record.slot };
-    store->series[id].type = families[family].type;
+    store->series[id].type = (uint16_t)families[family].type;
+    store->series[id].unit = (uint16_t)families[family].unit;
     local->series_count++;
     kvtel_index_put(&store->index, hash, id);
     atomic_store_explicit(&store->header->series_count, id + 1, memory_order_release); /* pairs as family_count does */
@@ -308,6 +313,8 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     else
         *series = id;
     pthread_mutex_unlock(&store->lock);
+    if (status != KVTEL_OK)
+        count_series_dropped(store);
     return status;
 }
 
@@ -326,10 +333,13 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
 {
     uint32_t id;
     enum kvtel_status status = kvtel_store_bare_series(store, family, values, count, &id);
-    if (status == KVTEL_OK)
-        status = kvtel_store_own_group(store, id);
+    if (status != KVTEL_OK)
+        return status;
+    status = kvtel_store_own_group(store, id);
     if (status == KVTEL_OK)
         *series = id;
+    else
+        count_series_dropped(store);
     return status;
 }
 

@@ -7,7 +7,10 @@
 
 /* The lane that the thread used last. `token` is that of its store: odd. A thread that has none yet has one that no store has, and
  * not that of a store in the child of a fork, which is 0. */
-enum { KVTEL_NO_TOKEN = 2 };
+enum {
+    KVTEL_NO_TOKEN = 2,
+    KVTEL_LOST_TOKEN = 4 /* of no thread ever: what is recorded under it takes the way of a first record */
+};
 struct kvtel_thread_lane {
     uint64_t token;
     struct kvtel_lane *lane;
