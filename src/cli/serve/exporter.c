@@ -9,7 +9,6 @@
 #include "logging/snapshot_summary.h"
 #include "store/snapshot.h"
 #include "store/store.h"
-#include "store/totals.h"
 
 #include <errno.h>
 #include <kvtel/recorder.h>
@@ -114,9 +113,13 @@ int exporter_event_fd(const struct exporter *exporter)
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
 {
     uint64_t wait = SECOND_NS;
+    if (exporter->options.store_dir) {
+        pthread_mutex_lock(&exporter->lock);
+        store_dir_poll(&exporter->stores);
+        pthread_mutex_unlock(&exporter->lock);
+        retire_ended(&exporter->stores, &exporter->lock, now_ns);
+    }
     pthread_mutex_lock(&exporter->lock);
-    if (exporter->options.store_dir)
-        store_dir_poll(&exporter->stores, now_ns);
     if (exporter->rings) {
         uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
         wait = rings < wait ? rings : wait;
@@ -155,7 +158,11 @@ static enum kvtel_status collect(struct exporter *exporter, struct kvtel_snapsho
     /* In a directory the own store is one of those. */
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
         status = add_own(exporter, snapshot);
-    return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+    status = status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+    if (status != KVTEL_OK && exporter->collected == KVTEL_OK)
+        serve_log_printf(exporter->log, WEB_LOG_ERROR, "the metrics cannot be collected: %s", kvtel_status_text(status));
+    exporter->collected = status;
+    return status;
 }
 
 enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
@@ -175,6 +182,9 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     if (status == KVTEL_OK && options->store_dir)
         status = store_dir_open(&exporter->stores, options->store_dir, options->rank_label, log, error);
+    exporter->stores.retirement.limit = options->totals_limit;
+    if (status == KVTEL_OK && options->store_dir)
+        (void)exporter_poll(exporter, kvtel_now_ns()); /* ended stores go first: the own store may need their room */
     if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
         status = open_own(exporter, error);
     if (status != KVTEL_OK) {
@@ -193,6 +203,31 @@ static bool is_own_entry(const struct exporter *exporter, const struct store_ent
     return slash && strcmp(slash + 1, entry->name) == 0;
 }
 
+static void set_totals_metrics(struct exporter *exporter)
+{
+    const struct retirement *retirement = &exporter->stores.retirement;
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } counters[] = {
+        { "kvtel_stores_retired", "Stores whose writer ended and whose numbers went into the totals.", retirement->retired },
+        { "kvtel_totals_damaged", "Times that the file of totals was found damaged, of another version, or gone.",
+          retirement->damaged },
+        { "kvtel_totals_label_sets_folded",
+          "Label sets of ended stores that were added up under \"other\", as the totals had no room for more.",
+          retirement->folded },
+        { "kvtel_totals_writes", "Times that the file of totals was written.", retirement->written },
+        { "kvtel_totals_written_bytes", "Bytes of totals that were written.", retirement->written_bytes },
+        { "kvtel_totals_writes_failed", "Times that the file of totals could not be written.", retirement->failed },
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        metric_set_counter(&exporter->self, counters[i].name, counters[i].help, NULL, NULL, (double)counters[i].value);
+    metric_set_gauge(&exporter->self, "kvtel_totals_label_sets", "Label sets in the totals, of all families.", NULL, NULL,
+                     (double)retirement->totals.series_count);
+    metric_set_gauge(&exporter->self, "kvtel_totals_bytes", "Size of the file of totals.", NULL, NULL,
+                     (double)retirement->totals.bytes.size);
+}
+
 static void set_source_metrics(struct exporter *exporter)
 {
     static const char *const help = "Stores of others in the directory, by state.";
@@ -202,9 +237,7 @@ static void set_source_metrics(struct exporter *exporter)
     for (int state = 0; state < STORE_STATES && exporter->options.store_dir; state++)
         metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state), states[state]);
     if (exporter->options.store_dir)
-        metric_set_counter(&exporter->self, "kvtel_stores_retired",
-                           "Stores whose writer ended and whose numbers went into the totals.", NULL, NULL,
-                           (double)exporter->stores.retired);
+        set_totals_metrics(exporter);
     uint64_t dropped[3] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++) {
         struct kvtel_store_info info;
@@ -277,7 +310,7 @@ static enum kvtel_status write_family(const struct exporter *exporter, const str
     char name[256];
     struct kvtel_snapshot_family shown = *family;
     bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
-    if (strcmp(family->name, KVTEL_TOTALS_FAMILY) == 0 || is_past(exporter, family) || (own && !exporter->options.own_metrics))
+    if (is_past(exporter, family) || (own && !exporter->options.own_metrics))
         return KVTEL_OK;
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
@@ -407,6 +440,14 @@ void exporter_summary(void *context, const struct http_request *request, struct 
     response->content_type = "application/json";
     if (status != KVTEL_OK)
         response->status = 500;
+}
+
+enum kvtel_status exporter_state(struct exporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    enum kvtel_status status = exporter->collected;
+    pthread_mutex_unlock(&exporter->lock);
+    return status;
 }
 
 void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context)

@@ -16,6 +16,7 @@
 struct exporter_options {
     const char *store_dir; /* NULL: no stores */
     bool rank_label;       /* keeps ranks of an engine apart */
+    size_t totals_limit;   /* label sets of a family kept of ended stores */
     const char *nixl_dir;  /* NULL: no rings */
     bool nixl_agent_label;
     bool stats_receiver;
@@ -42,6 +43,7 @@ struct exporter {
     struct kvtel_snapshot *newest;     /* of the log line that is made; the main thread's */
     uint64_t scrapes, failed_scrapes;
     double scrape_seconds;
+    enum kvtel_status collected; /* how the last collection of all sources ended */
     uint64_t started_ns;
 };
 
@@ -55,6 +57,9 @@ int exporter_event_fd(const struct exporter *exporter);
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns);
 /* Has the sources look at everything in the next poll, also where nothing seems to have changed. */
 void exporter_look(struct exporter *exporter);
+
+/* Whether all sources could be collected the last time: KVTEL_OK, or why not. Any thread. */
+enum kvtel_status exporter_state(struct exporter *exporter);
 
 /* HTTP handlers; the context is the exporter. */
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response);

@@ -18,6 +18,7 @@ static const char help[] =
     "  --store.dir=DIR              stores of native recorders and of the vLLM plugin; default: $KVTEL_STORE_DIR, else a\n"
     "                               directory of this user in shared memory\n"
     "  --store.rank-label           keep ranks of one engine apart, by a label rank, in place of adding them up\n"
+    "  --store.totals-limit=N       label sets of a metric kept of ended stores, default 10000; others add up as \"other\"\n"
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR)\n"
     "  --nixl.agent-label           a label with the agent's name; agents of vLLM get a new name at each start\n"
     "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
@@ -49,6 +50,7 @@ static const char help[] =
 enum option_id {
     STORE_DIR = 256,
     RANK_LABEL,
+    TOTALS_LIMIT,
     NIXL_DIR,
     NIXL_AGENT,
     RECEIVER,
@@ -70,6 +72,7 @@ enum option_id {
 static const struct option table[] = {
     { "store.dir", required_argument, NULL, STORE_DIR },
     { "store.rank-label", no_argument, NULL, RANK_LABEL },
+    { "store.totals-limit", required_argument, NULL, TOTALS_LIMIT },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
     { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
     { "web.enable-stats-receiver", no_argument, NULL, RECEIVER },
@@ -116,13 +119,29 @@ static bool is_prefix(const char *text)
     return strlen(text) < 64;
 }
 
-static int parse_max_requests(struct serve_options *options)
+/* A number that the option may have. False: it is none. */
+static bool parse_number(long lowest, long highest, long *value)
 {
     char *end;
-    long value = strtol(optarg, &end, 10);
-    if (end == optarg || *end || value < 0 || value > 1000000)
+    *value = strtol(optarg, &end, 10);
+    return end != optarg && !*end && *value >= lowest && *value <= highest;
+}
+
+static int parse_max_requests(struct serve_options *options)
+{
+    long value;
+    if (!parse_number(0, 1000000, &value))
         return command_usage("serve", "--web.max-requests is a number from 0, not \"%s\"", optarg);
     options->max_requests = (unsigned)value;
+    return -1;
+}
+
+static int parse_totals_limit(struct serve_options *options)
+{
+    long value;
+    if (!parse_number(1, TOTALS_SERIES, &value))
+        return command_usage("serve", "--store.totals-limit is a number from 1 to 262144, not \"%s\"", optarg);
+    options->exporter.totals_limit = (size_t)value;
     return -1;
 }
 
@@ -178,6 +197,8 @@ static int take_option(struct serve_options *options, int option)
     case RANK_LABEL:
         options->exporter.rank_label = true;
         return -1;
+    case TOTALS_LIMIT:
+        return parse_totals_limit(options);
     case NIXL_DIR:
         options->exporter.nixl_dir = optarg;
         return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");
@@ -222,7 +243,7 @@ static int take_option(struct serve_options *options, int option)
 int serve_options_parse(struct serve_options *options, int argc, char **argv)
 {
     *options = (struct serve_options){
-        .exporter = { .prefix = "vllm:", .own_metrics = true },
+        .exporter = { .prefix = "vllm:", .own_metrics = true, .totals_limit = TOTALS_DEFAULT_LIMIT },
         .telemetry_path = "/metrics",
         .max_requests = 40,
         .log_interval = 10,

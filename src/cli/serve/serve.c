@@ -78,9 +78,15 @@ static void answer_healthy(void *context, const struct http_request *request, st
 
 static void answer_ready(void *context, const struct http_request *request, struct http_response *response)
 {
-    (void)context;
+    struct serve *serve = context;
+    enum kvtel_status status = exporter_state(&serve->exporter);
     (void)request;
-    answer_text(response, "kvtel is ready.\n");
+    if (status == KVTEL_OK) {
+        answer_text(response, "kvtel is ready.\n");
+        return;
+    }
+    answer_text(response, "the metrics cannot be collected\n");
+    response->status = 503;
 }
 
 static void answer_page_file(void *context, const struct http_request *request, struct http_response *response)
@@ -106,7 +112,7 @@ static void make_routes(struct serve *serve)
     add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
     serve->routes[0].max_requests = serve->options.max_requests;
     add_route(serve, "/-/healthy", HTTP_GET, answer_healthy, serve);
-    add_route(serve, "/-/ready", HTTP_GET, answer_ready, NULL);
+    add_route(serve, "/-/ready", HTTP_GET, answer_ready, serve);
     add_route(serve, "/api/v1/summary", HTTP_GET, exporter_summary, &serve->exporter);
     if (serve->exporter.receiver) {
         add_route(serve, "/api/v1/stats", HTTP_POST, receiver_handle, serve->exporter.receiver);

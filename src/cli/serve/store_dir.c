@@ -71,8 +71,7 @@ void store_dir_close(struct store_dir *dir)
     for (size_t i = 0; i < dir->count; i++)
         free_entry(&dir->entries[i]);
     free(dir->entries);
-    kvtel_store_reader_close(dir->totals);
-    kvtel_snapshot_destroy(dir->scratch);
+    retire_close(dir);
     if (dir->lock >= 0)
         close(dir->lock);
     /* Last: on a busy machine the kernel may take seconds to let go of a watch, and the next exporter need not wait for that. */
@@ -204,8 +203,7 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool b
                                  struct kvtel_error *error)
 {
     *dir = (struct store_dir){ .path = strdup(path), .by_rank = by_rank, .log = log, .lock = -1, .inotify = -1 };
-    dir->scratch = kvtel_snapshot_create();
-    if (!dir->path || !dir->scratch) {
+    if (!dir->path) {
         store_dir_close(dir);
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     }
@@ -280,13 +278,12 @@ static bool take_events(struct store_dir *dir)
     return changed;
 }
 
-void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
+void store_dir_poll(struct store_dir *dir)
 {
     bool changed = take_events(dir);
     if (changed || dir->count == 0 || dir->look)
         scan(dir);
     dir->look = false;
-    retire_ended(dir, now_ns);
 }
 
 /* The readers of all stores that are not in the totals, in `readers`, if it is not NULL. Their number. */
@@ -327,8 +324,8 @@ enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot
     struct kvtel_store_reader **readers = malloc((count + 1) * sizeof(struct kvtel_store_reader *));
     struct kvtel_error *errors = malloc((count + 1) * sizeof *errors);
     enum kvtel_status status = readers && errors ? KVTEL_OK : KVTEL_E_NOMEM;
-    if (status == KVTEL_OK && dir->totals)
-        status = kvtel_snapshot_add_reader(snapshot, dir->totals, NULL);
+    if (status == KVTEL_OK)
+        status = retire_collect(dir, snapshot);
     if (status == KVTEL_OK) {
         (void)list_readers(dir, readers);
         (void)kvtel_snapshot_add_readers(snapshot, readers, count, errors);

@@ -9,6 +9,7 @@
 #define KVTEL_SERVE_STORE_DIR_H
 
 #include "cli/serve/log.h"
+#include "cli/serve/retire.h"
 
 #include <kvtel/reader.h>
 #include <sys/types.h>
@@ -36,23 +37,21 @@ struct store_entry {
     struct timespec changed;           /* the file, when it was refused: looked at again when that or its size differs */
     off_t size;
     bool seen;     /* in the scan that runs */
+    bool retiring; /* in the batch that is being added to the totals */
     bool mismatch; /* it was said that a family of it is left out */
 };
 
 struct store_dir {
     char *path;
     struct serve_log *log;
-    int lock;                          /* held while an exporter uses the directory */
-    int inotify;                       /* readable when something appears, moves or vanishes; -1: no such thing, look each time */
-    struct kvtel_store_reader *totals; /* NULL: there are none */
-    struct kvtel_snapshot *scratch;
+    int lock;    /* held while an exporter uses the directory */
+    int inotify; /* readable when something appears, moves or vanishes; -1: no such thing, look each time */
+    struct retirement retirement;
     struct store_entry *entries; /* by name */
     size_t count, capacity;
-    bool look;            /* the next poll looks at the directory whether something happened in it or not */
-    bool by_rank;         /* ranks of an engine are kept apart, by a label */
-    bool read_only;       /* not ours to write in: ended stores count from their files */
-    uint64_t retired;     /* stores added to the totals since the start */
-    uint64_t retry_after; /* CLOCK_MONOTONIC ns: when retiring failed, the next try */
+    bool look;      /* the next poll looks at the directory whether something happened in it or not */
+    bool by_rank;   /* ranks of an engine are kept apart, by a label */
+    bool read_only; /* not ours to write in: ended stores count from their files */
 };
 
 /* Makes the directory if it is not there, and takes it; one that may only be read is read.
@@ -60,11 +59,9 @@ struct store_dir {
 enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool by_rank, struct serve_log *log,
                                  struct kvtel_error *error);
 void store_dir_close(struct store_dir *dir);
-/* Looks for stores that came and went, and retires those whose writer has ended. Call it when `inotify` is readable and once a
- * second. */
-void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
-/* Adds all of it to a snapshot. A store that cannot be read is refused from then on, the rest is added. Without the totals nothing
- * is, as counters would seem to begin again. KVTEL_OK, KVTEL_E_NOMEM, or why the totals cannot be read. */
+/* Looks for stores that came and went. Call it when `inotify` is readable and once a second, then retire_ended(). */
+void store_dir_poll(struct store_dir *dir);
+/* Adds all of it to a snapshot. A store that cannot be read is refused from then on, the rest is added. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
 
 /* What retire.c shares with store_dir.c. */

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The totals of ended stores: damaged, in a full directory, past their limit; and kvtel totals."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import urllib.request
+import zlib
+from pathlib import Path
+
+import pytest
+
+from exporter import KVTEL, Exporter, Writer, wait_for
+
+COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%s",model_name="m"}'
+NAME = "totals.kvtel-retired"
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir()
+    return directory
+
+
+def store_files(directory):
+    return sorted(path.name for path in directory.glob("*.kvtel"))
+
+
+def retire(stores, tmp_path, count, engine=0):
+    """Leaves the store of a writer that was killed."""
+    Writer(stores, tmp_path / "book", count, engine=engine).done().kill()
+
+
+def retire_all(stores, *arguments):
+    with Exporter(stores, *arguments):
+        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+
+
+def set_aside(stores):
+    return sorted(stores.glob("totals.damaged-*"))
+
+
+def status(exporter, path):
+    try:
+        with urllib.request.urlopen(exporter.url(path), timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def good(exporter):
+    return [status(exporter, path) for path in ["/metrics", "/api/v1/summary", "/-/ready"]] == [200, 200, 200]
+
+
+def cut_to(size):
+    return lambda content: content[: int(len(content) * size)]
+
+
+def flip(content):
+    changed = bytearray(content)
+    changed[len(changed) * 2 // 3] ^= 4
+    return bytes(changed)
+
+
+def other_version(content):
+    return content[:16] + (9).to_bytes(4, "little") + content[20:]
+
+
+DAMAGE = {
+    "cut to 0": (cut_to(0), "cut short"),
+    "cut to half": (cut_to(0.5), "bytes where"),
+    "a bit": (flip, "checksum"),
+    "another version": (other_version, "version 9, this program knows version 1"),
+    "something else": (lambda _: b"something else" * 100, "does not begin as totals do"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damaged_before_the_start(stores, tmp_path, what):
+    """They are set aside and live stores go on; put back, whole, they count again."""
+    damage, reason = DAMAGE[what]
+    retire(stores, tmp_path, 100)
+    retire_all(stores)
+    content = (stores / NAME).read_bytes()
+    (stores / NAME).write_bytes(damage(content))
+    with Exporter(stores) as exporter:
+        writer = Writer(stores, tmp_path / "book", 7).done()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 7, 5, "the live store")
+        assert good(exporter)
+        assert exporter.samples()["kvtel_totals_damaged_total"] == 1
+        [aside] = set_aside(stores)
+        assert aside.read_bytes() == damage(content)
+        assert any(aside.name in line and reason in line and "level=error" in line for line in exporter.log), exporter.log
+        writer.end()
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 7
+    (stores / NAME).write_bytes(content)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 100
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damaged_while_an_exporter_runs(stores, tmp_path, what):
+    """The exporter has the numbers: it writes them again, and nothing is lost."""
+    retire(stores, tmp_path, 100)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        content = (stores / NAME).read_bytes()
+        (stores / NAME).write_bytes(DAMAGE[what][0](content))
+        assert good(exporter) and exporter.samples()[COUNT % 0] == 100
+        wait_for(lambda: exporter.samples()["kvtel_totals_damaged_total"] == 1, 5, "the damage is seen")
+        wait_for(lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, 5, "the totals are whole")
+        assert len(set_aside(stores)) == 1
+        retire(stores, tmp_path, 11)
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 111
+
+
+def test_removed_or_replaced_while_an_exporter_runs(stores, tmp_path):
+    retire(stores, tmp_path, 100)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        content = (stores / NAME).read_bytes()
+        (stores / NAME).unlink()
+        wait_for(lambda: (stores / NAME).exists(), 5, "the totals are there again")
+        assert (stores / NAME).read_bytes() == content
+        retire(stores, tmp_path, 50)
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 150
+        (tmp_path / "backup").write_bytes(content)
+        os.replace(tmp_path / "backup", stores / NAME)
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 100, 5, "the backup counts")
+        assert any("were replaced" in line for line in exporter.log)
+        assert set_aside(stores) == []
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "pipe"])
+def test_totals_that_are_no_file(stores, tmp_path, kind):
+    make = {"directory": os.mkdir, "link": lambda path: os.symlink("/etc/passwd", path), "pipe": os.mkfifo}
+    make[kind](stores / NAME)
+    retire(stores, tmp_path, 5)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 5
+        assert len(set_aside(stores)) == 1
+        assert any("not a regular file" in line for line in exporter.log)
+
+
+@contextlib.contextmanager
+def small_tmpfs(tmp_path, size):
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", mount], capture_output=True).returncode != 0:
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
+
+
+def fill(mount):
+    """Takes the last page of it."""
+    with open(mount / "rest", "wb", buffering=0) as rest, contextlib.suppress(OSError):
+        while rest.write(bytes(4096)):
+            pass
+    assert os.statvfs(mount).f_bavail == 0
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_full_tmpfs_gets_free(tmp_path, killed):
+    """Ended stores fill it before an exporter starts: there is not a page for the totals."""
+    with small_tmpfs(tmp_path, "3m") as mount:
+        for _ in range(20):
+            retire(mount, tmp_path, 100)
+        fill(mount)
+        if killed:
+            with Exporter(mount) as exporter:
+                exporter.end(signal.SIGKILL)
+        with Exporter(mount) as exporter:
+            assert exporter.samples()[COUNT % 0] == 2000
+            wait_for(lambda: store_files(mount) == [], 20, "no store file left")
+            assert exporter.samples()[COUNT % 0] == 2000
+            assert exporter.samples()["kvtel_totals_damaged_total"] == 0
+            assert killed or any("given back" in line for line in exporter.log)
+        assert os.statvfs(mount).f_bavail > 400
+
+
+def test_a_full_tmpfs_where_nothing_can_be_given_back(tmp_path):
+    """Stores count from their files until there is room."""
+    with small_tmpfs(tmp_path, "3m") as mount:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        retire(outside, tmp_path, 100)
+        [ended] = outside.glob("*.kvtel")
+        subprocess.run(["cp", "--sparse=always", ended, mount / "1-0.kvtel"], check=True)
+        fill(mount)
+        with Exporter(mount) as exporter:
+            wait_for(lambda: any("retrying in 10 s" in line for line in exporter.log), 5, "a log line")
+            assert any("No space left on device" in line for line in exporter.log)
+            assert exporter.samples()[COUNT % 0] == 100 and good(exporter)
+            assert exporter.samples()["kvtel_totals_writes_failed_total"] >= 1
+            (mount / "rest").unlink()
+            wait_for(lambda: store_files(mount) == [], 15, "no store file left")
+            assert exporter.samples()[COUNT % 0] == 100
+
+
+def test_room_for_the_next_totals_is_reserved(tmp_path):
+    """Whatever takes the last page, an ended store goes into the totals."""
+    with small_tmpfs(tmp_path, "8m") as mount, Exporter(mount) as exporter:
+        writer = Writer(mount, tmp_path / "book", 100).done()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 100, 5, "the store")
+        fill(mount)
+        writer.kill()
+        wait_for(lambda: store_files(mount) == [], 5, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 100
+        assert not any("given back" in line for line in exporter.log)
+
+
+def engines(stores, first, count):
+    """Stores of engines that ended, through the receiver: one transfer each."""
+    columns = {"transfer_duration": [0.1], "post_duration": [0.01], "bytes_transferred": [1], "num_descriptors": [1]}
+    ids = list(range(first, first + count))
+    header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": ids}
+    recording = "\n".join(map(json.dumps, [header] + [{"engine": i, "payload": columns} for i in ids])).encode()
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        wait_for(lambda: len(store_files(stores)) == 1, 20, "only its own store")
+        exporter.text("/api/v1/stats", recording)
+        exporter.end(signal.SIGKILL)
+
+
+def by_family(found):
+    """Sum of the counts of each histogram, and its label sets."""
+    families = {}
+    for name, value in found.items():
+        if name.startswith("vllm:nixl_") and "_count{" in name:
+            families.setdefault(name.split("{")[0], []).append(value)
+    return families
+
+
+def test_past_the_limit_label_sets_are_added_up(stores):
+    engines(stores, 0, 3)
+    retire_all(stores)
+    engines(stores, 3, 7)
+    with Exporter(stores, "--store.totals-limit=5") as exporter:
+        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        found = exporter.samples()
+        assert all(found[COUNT % i] == 1 for i in range(5)) and COUNT % 5 not in found
+        assert found['vllm:nixl_xfer_time_seconds_count{engine="other",model_name="other"}'] == 5
+        families = by_family(found)
+        assert len(families) == 4 and all(len(values) == 6 and sum(values) == 10 for values in families.values())
+        assert found["kvtel_totals_label_sets_folded_total"] >= 4 * 5
+    engines(stores, 8, 5)
+    with Exporter(stores, "--store.totals-limit=5") as exporter:
+        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        families = by_family(exporter.samples())
+        assert all(len(values) == 6 and sum(values) == 15 for values in families.values())
+    engines(stores, 20, 1)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        assert exporter.samples()[COUNT % 20] == 1
+
+
+def test_totals_do_not_grow_by_being_written_again(stores, tmp_path):
+    """Bins of 0 are not kept."""
+    sizes = []
+    with Exporter(stores) as exporter:
+        for round_ in range(1, 9):
+            retire(stores, tmp_path, 3)
+            wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == round_, 5, "retiring")
+            sizes.append(exporter.samples()["kvtel_totals_bytes"])
+    assert max(sizes) - min(sizes) <= 8 and max(sizes) < 2500, sizes
