@@ -242,6 +242,70 @@ static void test_nixl_telemetry(void **state)
     kvtel_store_close(store);
 }
 
+/* A connector of one's own: the exporter has no table for its families. */
+static void test_families_without_a_table(void **state)
+{
+    (void)state;
+    static const double times[] = { 0.002, 0.002, 0.002, 0.008 }, sizes[] = { 4096, 8192 }, lengths[] = { 3, 4, 5 };
+    static const char *const labels[] = { "model_name", "engine", "peer" };
+    const struct {
+        struct kvtel_family_spec spec;
+        const double *values;
+        size_t count;
+    } families[] = {
+        { { .name = "my_move_seconds", .type = KVTEL_HISTOGRAM, .unit = KVTEL_UNIT_SECONDS }, times, 4 },
+        { { .name = "vllm:my_size_bytes", .type = KVTEL_HISTOGRAM, .unit = KVTEL_UNIT_BYTES }, sizes, 2 },
+        { { .name = "my_queue_length", .type = KVTEL_HISTOGRAM, .unit = KVTEL_UNIT_COUNT }, lengths, 3 },
+        { { .name = "my_failures", .type = KVTEL_COUNTER, .unit = KVTEL_UNIT_COUNT }, NULL, 0 },
+        { { .name = "my_level", .type = KVTEL_GAUGE, .unit = KVTEL_UNIT_RATIO }, NULL, 0 },
+        { { .name = "kvtel_my_own", .type = KVTEL_COUNTER, .unit = KVTEL_UNIT_COUNT }, NULL, 0 },
+    };
+    struct kvtel_store *store = create_store(0);
+    struct kvtel_lane *lane;
+    assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
+    struct kvtel_snapshot *earlier = snapshot_of(store);
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        struct kvtel_family_spec spec = families[i].spec;
+        uint32_t family, series;
+        spec.help = "h";
+        spec.labelnames = labels;
+        spec.label_count = 3;
+        assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
+        assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ "m", "7", "p" }, 3, &series), KVTEL_OK);
+        if (spec.type == KVTEL_HISTOGRAM)
+            assert_int_equal(kvtel_lane_observe(lane, series, families[i].values, families[i].count), families[i].count);
+        else
+            assert_true(spec.type == KVTEL_GAUGE ? kvtel_lane_set(lane, series, 0.5) : kvtel_lane_increase(lane, series, 3));
+    }
+    struct kvtel_snapshot *later = snapshot_of(store);
+    struct kvtel_snapshot_summary made;
+    assert_int_equal(kvtel_snapshot_summary_init(&made, earlier, later, 100), KVTEL_OK);
+    assert_int_equal(made.count, 1);
+    const struct kvtel_engine_summary *entry = find(&made, "other metrics", "7");
+    assert_string_equal(entry->model_name, "m");
+    assert_int_equal(entry->summary.flow_count, 3);
+    assert_int_equal(flow_of(entry, "my_move_seconds")->transfers, 4);
+    check_near(flow_of(entry, "my_move_seconds")->time.max, 0.008, 0.01);
+    check_near(flow_of(entry, "my_size_bytes")->bytes, 12288, 0);
+    assert_int_equal(flow_of(entry, "my_queue_length")->transfers, 3);
+    assert_int_equal(entry->summary.other_count, 2);
+    assert_string_equal(entry->summary.others[0].name, "my_failures");
+    assert_string_equal(entry->summary.others[0].labels, "p");
+    check_near(entry->summary.others[0].value, 3, 0);
+    assert_string_equal(entry->summary.others[1].name, "my_level");
+    kvtel_snapshot_summary_close(&made);
+    check_log(earlier, later, KVTEL_LOG_DEFAULT,
+              "KV transfers: connector=other metrics engine=7 interval=10.0s failures=0 | my_move_seconds ok=4 time_p50=2.007ms "
+              "time_p90=6.221ms time_p99=7.846ms time_max=8.027ms | my_size_bytes ok=2 bytes=12.00KiB rate_wall_clock=1.20KiB/s "
+              "| my_queue_length ok=3 | my_failures[p]=3 my_level[p]=50.0%\n");
+    check_log(later, later, KVTEL_LOG_DEFAULT, "");
+    check_log(earlier, later, KVTEL_LOG_VLLM, "");
+    kvtel_snapshot_destroy(earlier);
+    kvtel_snapshot_destroy(later);
+    kvtel_lane_close(lane);
+    kvtel_store_close(store);
+}
+
 static size_t read_file(void *file, void *bytes, size_t size)
 {
     return fread(bytes, 1, size, file);
@@ -371,7 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interval_of_nixl), cmocka_unit_test(test_engines_and_operations),
         cmocka_unit_test(test_nixl_telemetry),   cmocka_unit_test(test_vllm_lines),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_families_without_a_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static void count_transfers(const struct flow_measures *measured, struct kvtel_f
     }
     if (!flow->has_transfers) {
         flow->has_transfers = measured->count.is_known;
-        flow->transfers = whole(measured->count.sum);
+        flow->transfers = measured->count.bins.family ? measured->count.bins.count : whole(measured->count.sum);
     }
 }
 
@@ -394,6 +394,10 @@ enum kvtel_status kvtel_snapshot_summary_init(struct kvtel_snapshot_summary *mad
     enum kvtel_status status = KVTEL_OK;
     const struct kvtel_connector *table;
     for (size_t i = 0; status == KVTEL_OK && (table = kvtel_snapshot_table(i)); i++)
+        status = add_table(&summary, table, earlier, later, limit);
+    if (status == KVTEL_OK)
+        status = kvtel_generic_table(later, &summary.arena, &table);
+    if (status == KVTEL_OK)
         status = add_table(&summary, table, earlier, later, limit);
     if (status == KVTEL_OK)
         *made = summary;

@@ -23,7 +23,7 @@ struct kvtel_engine_summary {
 
 /* Borrows from the snapshots. */
 struct kvtel_snapshot_summary {
-    struct kvtel_engine_summary *entries; /* connectors in the order of their tables, NIXL's rings last */
+    struct kvtel_engine_summary *entries; /* connectors in the order of their tables, then NIXL's rings, then other metrics */
     size_t count;
     size_t all; /* that there are; more than `count` where a limit was reached */
     struct kvtel_arena arena;
@@ -33,6 +33,11 @@ struct kvtel_snapshot_summary {
 extern const struct kvtel_connector kvtel_nixl_telemetry;
 /* The i-th of all tables that metrics can come from; NULL past the end. */
 const struct kvtel_connector *kvtel_snapshot_table(size_t i);
+
+/* A table of the families that none of these tables has, "other metrics", so that a connector's own are told too. All of it is the
+ * arena's and borrows from the snapshot. @return KVTEL_OK, KVTEL_E_NOMEM */
+enum kvtel_status kvtel_generic_table(const struct kvtel_snapshot *snapshot, struct kvtel_arena *arena,
+                                      const struct kvtel_connector **made);
 
 /* @param earlier NULL: since the start. @param limit how many entries are made. @param made out, to be closed with
  * kvtel_snapshot_summary_close(); untouched on failure.

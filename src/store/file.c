@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stores in files: where they are, how they come into being, how one can tell that their writer lives. */
+#include "store/ending.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -68,8 +69,10 @@ static int open_in(const char *dir, const struct kvtel_store_options *options, s
         return error;
     }
     (*made)->path = kept;
-    if (rename(temporary, path) == 0)
+    if (rename(temporary, path) == 0) {
+        kvtel_store_begins(*made);
         return 0;
+    }
     int error = errno;
     (void)unlink(temporary);
     kvtel_store_close(*made);

@@ -75,6 +75,14 @@ _Static_assert(offsetof(struct kvtel_layout_header, family_count) == 848, "layou
 _Static_assert(sizeof(struct kvtel_layout_header) <= KVTEL_LAYOUT_PAGE, "tables begin at the second page");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared by processes");
 
+/* The last word of the header's page: how the writer ended. */
+enum { KVTEL_LAYOUT_ENDING_AT = KVTEL_LAYOUT_PAGE - 8 };
+enum kvtel_ending {
+    KVTEL_ENDING_NONE,   /* it did not end, or was killed */
+    KVTEL_ENDING_CLOSED, /* it closed the store, or called exit(3) */
+    KVTEL_ENDING_UNKNOWN /* it does not tell */
+};
+
 struct kvtel_layout_family {
     uint32_t type; /* enum kvtel_metric_type */
     uint32_t unit; /* enum kvtel_unit */

@@ -123,6 +123,16 @@ enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_r
     return KVTEL_OK;
 }
 
+enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader)
+{
+    uint64_t ending;
+    if (read_at(reader->fd, &ending, sizeof(ending), KVTEL_LAYOUT_ENDING_AT) != KVTEL_OK)
+        return KVTEL_ENDING_UNKNOWN;
+    return ending == KVTEL_ENDING_NONE     ? KVTEL_ENDING_NONE
+           : ending == KVTEL_ENDING_CLOSED ? KVTEL_ENDING_CLOSED
+                                           : KVTEL_ENDING_UNKNOWN;
+}
+
 void kvtel_store_reader_close(struct kvtel_store_reader *reader)
 {
     if (!reader)

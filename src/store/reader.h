@@ -5,6 +5,7 @@
 
 #include <kvtel/reader.h>
 
+#include "store/layout.h"
 #include "store/view.h"
 
 /* Every series that is read from now on has this label too, behind its own; before the first view. The name is borrowed. */
@@ -12,5 +13,8 @@ void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char 
 
 /* Brings the reader's copies of the tables up to date. The view is valid until the next call. */
 enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error);
+
+/* How the writer ended, as its file says now; KVTEL_ENDING_UNKNOWN when it cannot be read. */
+enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader);
 
 #endif

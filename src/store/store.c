@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a store, its families, series and groups. */
 #include "store/store.h"
+#include "store/ending.h"
 #include "store/thread.h"
 
 #include <fcntl.h>
@@ -234,7 +235,7 @@ void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_st
 
 void kvtel_store_close(struct kvtel_store *store)
 {
-    if (!store)
+    if (!store || !kvtel_store_ends(store))
         return;
     uint64_t lane_count = atomic_load_explicit(&store->header->lane_count, memory_order_relaxed);
     for (uint64_t i = 0; i < lane_count; i++) {

@@ -3,18 +3,21 @@
 
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import termios
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
-from exporter import KVTEL, Exporter, Writer, samples, wait_for
+from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
 
 DROPPED = "kvtel_log_lines_dropped_total"
 LIVE = 'kvtel_stores{state="live"}'
@@ -238,3 +241,52 @@ def test_the_directory_of_rings_is_made_and_named(stores, tmp_path):
         assert folder.is_dir() and folder.stat().st_mode & 0o777 == 0o700
         wait_for(lambda: any(f"dir={folder} state=read" in line for line in exporter.log), 5, "its line")
         assert not any('ring=""' in line for line in exporter.log)
+
+
+def summary(exporter):
+    return json.loads(exporter.text("/api/v1/summary"))
+
+
+def test_a_killed_writer_leaves_a_trace(stores, tmp_path):
+    with Exporter(stores) as exporter:
+        assert summary(exporter)["recording"] == 0 and summary(exporter)["writers"] == []
+        first = Writer(stores, tmp_path / "first", 10, engine=2, rank=1).done()
+        other = Writer(stores, tmp_path / "other", 10, engine=3).done()
+        wait_for(lambda: summary(exporter)["recording"] == 2, 5, "two writers")
+        pid = first.process.pid
+        first.kill()
+        other.end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "their ends")
+        said = [line for line in exporter.log if "ended without closing" in line]
+        assert len(said) == 1 and f'level=warn msg="writer of engine 2 (pid {pid}) ended without closing"' in said[0]
+        assert exporter.samples()["kvtel_writers_unclosed_total"] == 1
+        again = Writer(stores, tmp_path / "again", 10, engine=2, rank=1).done()
+        wait_for(lambda: summary(exporter)["recording"] == 1, 5, "the one that came again")
+        told = {writer["engine"]: writer for writer in summary(exporter)["writers"]}
+        assert (told[2]["live"], told[2]["restarts"], told[2]["unclosed"], told[2]["last_seen_seconds"]) == (1, 1, 1, 0)
+        assert told[2]["rank"] == 1 and told[2]["pid"] == again.process.pid and told[2]["model_name"] == "m"
+        assert (told[3]["live"], told[3]["restarts"], told[3]["unclosed"]) == (0, 0, 0)
+        assert 0 < told[3]["last_seen_seconds"] < 60
+        assert any("engine 2" in line and "began in the place" in line for line in exporter.log)
+        again.end()
+        wait_for(lambda: summary(exporter)["recording"] == 0, 5, "the last one's end")
+
+
+def test_a_writer_that_exits_without_closing_ended_in_order(stores):
+    """exit(3) is an order of its own: a program need not close what it opened."""
+    library = Path(KVTEL).parent / "libkvtel.so"
+    if not library.exists() or "san" in Path(KVTEL).parent.name:
+        pytest.skip("no shared library here")
+    program = "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]); lib.kvtel_store_open.restype = ctypes.c_void_p; assert lib.kvtel_store_open(None)"
+    with Exporter(stores) as exporter:
+        subprocess.run([sys.executable, "-c", program, library], env={**os.environ, "KVTEL_STORE_DIR": str(stores)}, check=True, timeout=20)
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "its end")
+        assert exporter.samples()["kvtel_writers_unclosed_total"] == 0
+
+
+def test_posts_count_as_recording(stores):
+    body = (ROOT / "tests/data/golden/nixl_basic.jsonl").read_bytes()
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert summary(exporter)["recording"] == 0
+        exporter.text("/api/v1/stats", body)
+        wait_for(lambda: summary(exporter)["recording"] == 1, 5, "the post")

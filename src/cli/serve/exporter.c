@@ -4,7 +4,6 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "cli/serve/summary_json.h"
 #include "exposition/text.h"
 #include "logging/snapshot_summary.h"
 #include "store/snapshot.h"
@@ -17,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SECOND_NS = 1000000000, SOURCES_SHOWN = 256 };
+enum { SECOND_NS = 1000000000 };
 
 static void say_ring(void *context, const char *name, enum kvtel_nixl_state state, const char *reason)
 {
@@ -124,6 +123,12 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
         uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
         wait = rings < wait ? rings : wait;
     }
+    if (exporter->receiver) {
+        struct receiver_counts counts = receiver_counts(exporter->receiver);
+        if (counts.accepted + counts.repeated != exporter->posted)
+            exporter->posted_ns = now_ns;
+        exporter->posted = counts.accepted + counts.repeated;
+    }
     pthread_mutex_unlock(&exporter->lock);
     return wait;
 }
@@ -146,8 +151,7 @@ static enum kvtel_status add_own(struct exporter *exporter, struct kvtel_snapsho
     return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
 }
 
-/* All sources at this moment. The lock is held. */
-static enum kvtel_status collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
 {
     enum kvtel_status status = KVTEL_OK;
     kvtel_snapshot_reset(snapshot);
@@ -192,12 +196,11 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         return status;
     }
     (void)exporter_poll(exporter, kvtel_now_ns());
-    (void)collect(exporter, exporter->logged); /* what was before is no news of the first interval */
+    (void)exporter_collect(exporter, exporter->logged); /* what was before is no news of the first interval */
     return KVTEL_OK;
 }
 
-/* The exporter's own store is a file among the others. */
-static bool is_own_entry(const struct exporter *exporter, const struct store_entry *entry)
+bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry)
 {
     const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL, *slash = path ? strrchr(path, '/') : NULL;
     return slash && strcmp(slash + 1, entry->name) == 0;
@@ -233,11 +236,15 @@ static void set_source_metrics(struct exporter *exporter)
     static const char *const help = "Stores of others in the directory, by state.";
     double states[STORE_STATES] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++)
-        states[exporter->stores.entries[i].state] += !is_own_entry(exporter, &exporter->stores.entries[i]);
+        states[exporter->stores.entries[i].state] += !exporter_is_own(exporter, &exporter->stores.entries[i]);
     for (int state = 0; state < STORE_STATES && exporter->options.store_dir; state++)
         metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state), states[state]);
     if (exporter->options.store_dir)
         set_totals_metrics(exporter);
+    if (exporter->options.store_dir)
+        metric_set_counter(&exporter->self, "kvtel_writers_unclosed",
+                           "Writers that ended without closing their store: killed, or crashed.", NULL, NULL,
+                           (double)exporter->stores.writers.unclosed);
     uint64_t dropped[3] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++) {
         struct kvtel_store_info info;
@@ -322,7 +329,7 @@ static enum kvtel_status write_family(const struct exporter *exporter, const str
 
 static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_buffer *text)
 {
-    enum kvtel_status status = collect(exporter, exporter->snapshot);
+    enum kvtel_status status = exporter_collect(exporter, exporter->snapshot);
     if (status == KVTEL_OK && exporter->options.own_metrics) {
         set_own_metrics(exporter);
         status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
@@ -352,108 +359,10 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     (void)kvtel_buffer_printf(&response->body, "the metrics could not be collected: %s\n", kvtel_status_text(status));
 }
 
-static void store_source(const struct store_entry *entry, uint64_t now_ns, struct summary_source *source)
-{
-    struct kvtel_store_info info = { 0 };
-    if (entry->reader)
-        kvtel_store_reader_info(entry->reader, &info);
-    *source = (struct summary_source){
-        .kind = "store",
-        .name = entry->name,
-        .state = store_state_name(entry->state == STORE_RETIRED ? STORE_ENDED : entry->state),
-        .reason = entry->state == STORE_RETIRED ? "it is in the totals; its file cannot be removed" : entry->reason,
-        .engine = info.engine,
-        .rank = info.rank,
-        .pid = info.pid,
-        .age_seconds = info.created_monotonic_ns > 0 && info.created_monotonic_ns < now_ns
-                           ? (double)(now_ns - info.created_monotonic_ns) / SECOND_NS
-                           : 0,
-    };
-    snprintf(source->connector, sizeof source->connector, "%s", info.connector);
-}
-
-/* Stores, then rings, as many as are shown. */
-static size_t list_sources(struct exporter *exporter, struct summary_source *sources, size_t limit)
-{
-    size_t count = 0;
-    uint64_t now_ns = kvtel_now_ns();
-    for (size_t i = 0; i < exporter->stores.count && count < limit; i++)
-        store_source(&exporter->stores.entries[i], now_ns, &sources[count++]);
-    for (size_t i = 0; exporter->rings && i < kvtel_nixl_rings_count(exporter->rings) && count < limit; i++) {
-        struct kvtel_nixl_ring_info info = kvtel_nixl_rings_at(exporter->rings, i);
-        sources[count++] = (struct summary_source){
-            .kind = "ring",
-            .name = info.name,
-            .state = kvtel_nixl_state_text(info.ring->state),
-            .reason = info.ring->reason,
-            .connector = "NIXL telemetry",
-        };
-    }
-    return count;
-}
-
-/* The entries that names point into may go once the lock is free. */
-static bool copy_names(struct summary_source *sources, size_t count)
-{
-    bool good = true;
-    for (size_t i = 0; i < count; i++) {
-        sources[i].name = strdup(sources[i].name);
-        sources[i].reason = sources[i].reason ? strdup(sources[i].reason) : NULL;
-        good &= sources[i].name != NULL;
-    }
-    return good;
-}
-
-static void free_sources(struct summary_source *sources, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free((char *)(uintptr_t)sources[i].name);
-        free((char *)(uintptr_t)sources[i].reason);
-    }
-    free(sources);
-}
-
-void exporter_summary(void *context, const struct http_request *request, struct http_response *response)
-{
-    struct exporter *exporter = context;
-    struct summary_options options = { 0 };
-    struct summary_source *sources = calloc(SOURCES_SHOWN, sizeof *sources);
-    (void)request;
-    pthread_mutex_lock(&exporter->summary_lock);
-    pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status = sources ? collect(exporter, exporter->summarised) : KVTEL_E_NOMEM;
-    if (status == KVTEL_OK) {
-        options.uptime_seconds = (double)(kvtel_now_ns() - exporter->started_ns) / SECOND_NS;
-        options.sources = sources;
-        options.source_count = list_sources(exporter, sources, SOURCES_SHOWN);
-        options.all_sources = exporter->stores.count + (exporter->rings ? kvtel_nixl_rings_count(exporter->rings) : 0);
-        for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
-            options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);
-        if (!copy_names(sources, options.source_count))
-            status = KVTEL_E_NOMEM;
-    }
-    pthread_mutex_unlock(&exporter->lock);
-    if (status == KVTEL_OK)
-        status = summary_json_write(exporter->summarised, &options, &response->body);
-    pthread_mutex_unlock(&exporter->summary_lock);
-    free_sources(sources, options.source_count);
-    response->content_type = "application/json";
-    if (status != KVTEL_OK)
-        response->status = 500;
-}
-
-enum kvtel_status exporter_state(struct exporter *exporter)
-{
-    pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status = exporter->collected;
-    pthread_mutex_unlock(&exporter->lock);
-    return status;
-}
-
 void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context)
 {
     pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status = collect(exporter, exporter->newest);
+    enum kvtel_status status = exporter_collect(exporter, exporter->newest);
     pthread_mutex_unlock(&exporter->lock);
     if (status != KVTEL_OK || kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
         return; /* the next line tells of both intervals */

@@ -34,6 +34,7 @@ struct exporter {
     struct kvtel_nixl_rings *rings;
     struct kvtel_diagnostics *diagnostics; /* of the receiver */
     struct receiver *receiver;
+    uint64_t posted, posted_ns; /* payloads by the last poll; when the last one that saw new ones was, 0: none did */
     struct metric_set self;
     struct kvtel_snapshot *snapshot; /* of the scrape that runs */
     /* What takes longer than collecting is made from snapshots of its own, without the lock, so that no scrape waits for it. */
@@ -60,6 +61,11 @@ void exporter_look(struct exporter *exporter);
 
 /* Whether all sources could be collected the last time: KVTEL_OK, or why not. Any thread. */
 enum kvtel_status exporter_state(struct exporter *exporter);
+
+/* All sources at this moment. The lock is held. */
+enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot);
+/* Whether it is the exporter's own store, a file among the others. */
+bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry);
 
 /* HTTP handlers; the context is the exporter. */
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response);

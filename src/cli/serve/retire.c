@@ -384,13 +384,24 @@ static bool retire_batch(struct store_dir *dir, pthread_mutex_t *lock, uint64_t 
     return true;
 }
 
+static void end_writer(struct store_dir *dir, const struct store_entry *entry)
+{
+    struct kvtel_store_info info;
+    kvtel_store_reader_info(entry->reader, &info);
+    if (strcmp(info.connector, STORE_OWN_CONNECTOR) != 0)
+        writers_ended(&dir->writers, &info, entry->name, kvtel_store_reader_ending(entry->reader) != KVTEL_ENDING_NONE,
+                      kvtel_now_ns());
+}
+
 static bool mark_ended(struct store_dir *dir)
 {
     bool any = false;
     for (size_t i = 0; i < dir->count; i++) {
         struct store_entry *entry = &dir->entries[i];
-        if (entry->state == STORE_LIVE && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
+        if (entry->state == STORE_LIVE && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED) {
             entry->state = STORE_ENDED;
+            end_writer(dir, entry);
+        }
         any = any || entry->state == STORE_ENDED;
     }
     return any;

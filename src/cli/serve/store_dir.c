@@ -71,6 +71,7 @@ void store_dir_close(struct store_dir *dir)
     for (size_t i = 0; i < dir->count; i++)
         free_entry(&dir->entries[i]);
     free(dir->entries);
+    writers_free(&dir->writers);
     retire_close(dir);
     if (dir->lock >= 0)
         close(dir->lock);
@@ -127,6 +128,16 @@ static void add_rank_label(struct kvtel_store_reader *reader)
     kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, rank);
 }
 
+/* A store of which another reader is opened later has the same writer. */
+static void begin_writer(struct store_dir *dir, struct store_entry *entry)
+{
+    struct kvtel_store_info info;
+    kvtel_store_reader_info(entry->reader, &info);
+    if (!entry->began && strcmp(info.connector, STORE_OWN_CONNECTOR) != 0)
+        writers_began(&dir->writers, &info);
+    entry->began = true;
+}
+
 /* Opens the entry's file; refuses it when it is none that can be read. */
 static void open_entry(struct store_dir *dir, struct store_entry *entry)
 {
@@ -144,6 +155,7 @@ static void open_entry(struct store_dir *dir, struct store_entry *entry)
         return;
     }
     entry->state = STORE_LIVE;
+    begin_writer(dir, entry);
     if (dir->by_rank)
         add_rank_label(entry->reader);
     serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", entry->name);
@@ -202,7 +214,8 @@ bool store_dir_unlink(const struct store_dir *dir, const char *name)
 enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool by_rank, struct serve_log *log,
                                  struct kvtel_error *error)
 {
-    *dir = (struct store_dir){ .path = strdup(path), .by_rank = by_rank, .log = log, .lock = -1, .inotify = -1 };
+    *dir =
+        (struct store_dir){ .path = strdup(path), .by_rank = by_rank, .log = log, .writers.log = log, .lock = -1, .inotify = -1 };
     if (!dir->path) {
         store_dir_close(dir);
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));

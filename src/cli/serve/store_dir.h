@@ -8,8 +8,8 @@
 #ifndef KVTEL_SERVE_STORE_DIR_H
 #define KVTEL_SERVE_STORE_DIR_H
 
-#include "cli/serve/log.h"
 #include "cli/serve/retire.h"
+#include "cli/serve/writers.h"
 
 #include <kvtel/reader.h>
 #include <sys/types.h>
@@ -36,6 +36,7 @@ struct store_entry {
     char reason[192];                  /* why it is refused */
     struct timespec changed;           /* the file, when it was refused: looked at again when that or its size differs */
     off_t size;
+    bool began;    /* its writer was told of to `writers` */
     bool seen;     /* in the scan that runs */
     bool retiring; /* in the batch that is being added to the totals */
     bool mismatch; /* it was said that a family of it is left out */
@@ -52,6 +53,7 @@ struct store_dir {
     bool look;      /* the next poll looks at the directory whether something happened in it or not */
     bool by_rank;   /* ranks of an engine are kept apart, by a label */
     bool read_only; /* not ours to write in: ended stores count from their files */
+    struct writers writers;
 };
 
 /* Makes the directory if it is not there, and takes it; one that may only be read is read.

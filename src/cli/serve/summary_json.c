@@ -3,6 +3,7 @@
 #include "cli/serve/summary_json.h"
 
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 #include "logging/snapshot_summary.h"
@@ -90,10 +91,36 @@ static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summar
     }
 }
 
+static const char *unit_name(enum kvtel_unit unit)
+{
+    static const char *const names[] = { "count", "seconds", "bytes", "ratio" };
+    return (size_t)unit < sizeof(names) / sizeof(names[0]) ? names[unit] : "count";
+}
+
+static void put_others(struct kvtel_writer *writer, const struct kvtel_summary *summary)
+{
+    size_t shown = summary->other_count < SUMMARY_OTHERS ? summary->other_count : SUMMARY_OTHERS;
+    kvtel_writer_text(writer, "others");
+    kvtel_writer_array(writer, shown);
+    for (size_t i = 0; i < shown; i++) {
+        const struct kvtel_other_value *other = &summary->others[i];
+        const char *label = other->labels;
+        kvtel_writer_map(writer, 4);
+        put_text(writer, "name", other->name);
+        kvtel_writer_text(writer, "labels");
+        kvtel_writer_array(writer, other->label_count);
+        for (uint32_t k = 0; k < other->label_count; k++, label += strlen(label) + 1)
+            kvtel_writer_text(writer, label);
+        put_text(writer, "unit", unit_name(other->unit));
+        put_number(writer, "value", other->value);
+    }
+    put_count(writer, "others_total", summary->other_count);
+}
+
 static void put_entry(struct kvtel_writer *writer, const struct kvtel_engine_summary *entry)
 {
     const struct kvtel_summary *summary = &entry->summary;
-    kvtel_writer_map(writer, 6);
+    kvtel_writer_map(writer, 8);
     put_text(writer, "connector", entry->connector);
     put_text(writer, "model_name", entry->model_name);
     put_text(writer, "engine", entry->engine);
@@ -103,6 +130,7 @@ static void put_entry(struct kvtel_writer *writer, const struct kvtel_engine_sum
         put_flow(writer, &summary->flows[i], &entry->bins[i]);
     put_count(writer, "failed", summary->failed);
     put_failures(writer, &summary->failures);
+    put_others(writer, summary);
 }
 
 static void put_source(struct kvtel_writer *writer, const struct summary_source *source)
@@ -121,6 +149,20 @@ static void put_source(struct kvtel_writer *writer, const struct summary_source 
     else
         kvtel_writer_nil(writer);
     put_number(writer, "age_seconds", source->age_seconds);
+}
+
+static void put_writer(struct kvtel_writer *writer, const struct summary_writer *told)
+{
+    kvtel_writer_map(writer, 9);
+    put_text(writer, "connector", told->connector);
+    put_text(writer, "model_name", told->model_name);
+    put_count(writer, "engine", told->engine);
+    put_count(writer, "rank", told->rank);
+    put_count(writer, "pid", told->pid);
+    put_count(writer, "live", told->live);
+    put_count(writer, "restarts", told->restarts);
+    put_count(writer, "unclosed", told->unclosed);
+    put_number(writer, "last_seen_seconds", told->live > 0 ? 0 : told->last_seen_seconds);
 }
 
 static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
@@ -152,7 +194,7 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
         return status;
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, buffer);
-    kvtel_writer_map(&writer, 8);
+    kvtel_writer_map(&writer, 11);
     put_text(&writer, "version", kvtel_version());
     put_number(&writer, "time", now());
     put_number(&writer, "uptime_seconds", options->uptime_seconds);
@@ -161,6 +203,12 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     for (size_t i = 0; i < options->source_count; i++)
         put_source(&writer, &options->sources[i]);
     put_count(&writer, "sources_total", options->all_sources);
+    put_count(&writer, "recording", options->recording);
+    kvtel_writer_text(&writer, "writers");
+    kvtel_writer_array(&writer, options->writer_count);
+    for (size_t i = 0; i < options->writer_count; i++)
+        put_writer(&writer, &options->writers[i]);
+    put_count(&writer, "writers_total", options->all_writers);
     put_refused(&writer, options->refused);
     kvtel_writer_text(&writer, "connectors");
     kvtel_writer_array(&writer, made.count);

@@ -17,16 +17,28 @@ struct summary_source {
     double age_seconds;
 };
 
+/* Who records; see struct writer. */
+struct summary_writer {
+    char connector[128], model_name[512];
+    uint32_t engine, rank, live;
+    uint64_t pid, restarts, unclosed;
+    double last_seen_seconds; /* ago; negative: no writer of it ended */
+};
+
 struct summary_options {
     double uptime_seconds;
     const struct summary_source *sources;
     size_t source_count; /* given here */
     size_t all_sources;  /* that there are */
+    const struct summary_writer *writers;
+    size_t writer_count; /* given here */
+    size_t all_writers;  /* that are known */
+    size_t recording;    /* sources that record now */
     uint64_t refused[KVTEL_REFUSAL_COUNT];
 };
 
-/* More connectors and engines than these are counted, not told. */
-enum { SUMMARY_ENTRIES = 256 };
+/* More connectors and engines, and more other values of one, than these are counted, not told. */
+enum { SUMMARY_ENTRIES = 256, SUMMARY_OTHERS = 100 };
 
 /* Appends the body. @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is as before */
 enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, const struct summary_options *options,
