@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kvtel_value value;
     struct kvtel_error error = { 0 };
     size_t used = 0;
-    enum kvtel_status status = kvtel_value_decode_next(data, size, &used, &arena, &value, &error);
+    enum kvtel_status status = kvtel_value_decode_next(data, size, KVTEL_VALUE_COUNT, &used, &arena, &value, &error);
     if (status == KVTEL_OK) {
         MUST(used > 0 && used <= size);
         must_round_trip(KVTEL_MSGPACK, &value);

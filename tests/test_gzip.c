@@ -53,6 +53,23 @@ static void negotiation(void **state)
             fail_msg("\"%s\"", headers[i].header ? headers[i].header : "none");
 }
 
+/* The same in pieces of odd sizes. */
+static void check_pieces(const struct kvtel_buffer *packed, const struct kvtel_buffer *plain)
+{
+    struct gzip_reader reader;
+    char piece[70001];
+    size_t at = 0, step = 1, got;
+    assert_int_equal(gzip_reader_open(&reader, packed->bytes, packed->size, plain->size), KVTEL_OK);
+    while ((got = gzip_reader_read(&reader, piece, step)) > 0) {
+        assert_true(got == step || at + got == plain->size);
+        assert_memory_equal(piece, plain->bytes + at, got);
+        at += got;
+        step = step * 3 % sizeof piece + 1;
+    }
+    assert_int_equal(at, plain->size);
+    gzip_reader_close(&reader);
+}
+
 static void there_and_back(void **state)
 {
     struct kvtel_buffer plain = { 0 }, packed = { 0 }, back = { 0 };
@@ -64,6 +81,7 @@ static void there_and_back(void **state)
     assert_int_equal(gzip_expand(packed.bytes, packed.size, plain.size, &back), KVTEL_OK);
     assert_int_equal(back.size, plain.size);
     assert_memory_equal(back.bytes, plain.bytes, plain.size);
+    check_pieces(&packed, &plain);
 
     /* One byte less is too little room, and nothing is left behind. */
     assert_int_equal(gzip_expand(packed.bytes, packed.size, plain.size - 1, &back), KVTEL_E_LIMIT);

@@ -436,7 +436,7 @@ static void golden_recordings(void **state)
                 used = strcspn(bytes + at, "\n");
                 kvtel_value_decode(KVTEL_JSON, bytes + at, used, &arena, &value, &error);
             } else {
-                kvtel_value_decode_next(bytes + at, size - at, &used, &arena, &value, &error);
+                kvtel_value_decode_next(bytes + at, size - at, KVTEL_VALUE_COUNT, &used, &arena, &value, &error);
             }
             if (error.status != KVTEL_OK)
                 fail_msg("%s at %zu: %s", path, at + error.offset, error.message);

@@ -57,6 +57,10 @@ enum kvtel_status {
 /** The status as a short English phrase. Static text; never NULL. Any thread. */
 KVTEL_API const char *kvtel_status_text(enum kvtel_status status);
 
+/** Bytes of the longest text that is taken from outside: a model's name, a connector's, a source's, a label's value. What is longer is
+ * refused, with the reason. */
+enum { KVTEL_TEXT_LIMIT = 1024 };
+
 /** Where and why reading failed. The caller owns it; a failing call fills all of it, a call that succeeds leaves it alone. */
 struct kvtel_error {
     enum kvtel_status status;

@@ -3,8 +3,12 @@
 #include "recording/recording.h"
 
 #include "base/error.h"
+#include "recording/foreign.h"
 #include "value/transfer_config.h"
 
+#include <float.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +23,8 @@ struct kvtel_recording {
     uint32_t line; /* objects or lines given so far */
     bool at_end, failed, started, has_header, broken;
     enum kvtel_format format;
+    size_t object_limit, value_limit; /* bytes and values of one object */
+    struct kvtel_value value;         /* the object that was read last */
     struct kvtel_arena arena;
     uint32_t *engines;
 };
@@ -29,8 +35,16 @@ struct kvtel_recording *kvtel_recording_open(kvtel_read_fn read, void *context)
     if (recording) {
         recording->read = read;
         recording->context = context;
+        recording->object_limit = KVTEL_RECORDING_OBJECT_LIMIT;
+        recording->value_limit = KVTEL_VALUE_COUNT;
     }
     return recording;
+}
+
+void kvtel_recording_limit(struct kvtel_recording *recording, size_t bytes, size_t values)
+{
+    recording->object_limit = bytes;
+    recording->value_limit = values;
 }
 
 void kvtel_recording_close(struct kvtel_recording *recording)
@@ -58,7 +72,7 @@ static enum kvtel_status fill(struct kvtel_recording *recording)
     }
     if (recording->end == recording->capacity) {
         size_t capacity = recording->capacity ? recording->capacity * 2 : FIRST_CAPACITY;
-        if (capacity > (size_t)KVTEL_RECORDING_OBJECT_LIMIT)
+        if (capacity > recording->object_limit)
             return KVTEL_E_LIMIT;
         char *bytes = realloc(recording->bytes, capacity);
         if (!bytes)
@@ -134,27 +148,38 @@ static enum kvtel_status next_line(struct kvtel_recording *recording, const char
     }
 }
 
+static enum kvtel_status fail_reading(const struct kvtel_recording *recording, struct kvtel_error *error, enum kvtel_status status,
+                                      const char *what)
+{
+    if (status == KVTEL_E_LIMIT)
+        return kvtel_fail(error, status, recording->offset, "%s is longer than %zu MiB", what, recording->object_limit >> 20);
+    return kvtel_fail(error, status, recording->offset, "%s", kvtel_status_text(status));
+}
+
 static enum kvtel_status decode_json(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_value *value,
                                      struct kvtel_error *error)
 {
     enum kvtel_status status = next_line(recording, &record->text, &record->size);
     record->offset = recording->offset;
     record->line = recording->line;
-    if (status == KVTEL_E_LIMIT)
-        skip_line(recording);
     if (status != KVTEL_OK) {
-        kvtel_fail(error, status, record->offset, "%s",
-                   status == KVTEL_E_LIMIT ? "a line is longer than 256 MiB" : kvtel_status_text(status));
+        fail_reading(recording, error, status, "a line");
         if (error)
             error->line = record->line, error->column = 1;
+        if (status == KVTEL_E_LIMIT)
+            skip_line(recording);
         return status;
     }
     if (record->size == 0)
         return KVTEL_OK;
-    status = kvtel_value_decode(KVTEL_JSON, record->text, record->size, &recording->arena, value, error);
-    size_t left = recording->end - recording->begin;
-    consume(recording, record->size < left ? record->size + 1 : record->size);
+    status =
+        kvtel_value_decode_within(KVTEL_JSON, record->text, record->size, recording->value_limit, &recording->arena, value, error);
+    bool has_end = record->size < recording->end - recording->begin;
+    consume(recording, record->size + has_end);
     if (status != KVTEL_OK && error) {
+        const char *hint = kvtel_recording_hint(status, record->text, record->size, error->offset, has_end);
+        if (hint)
+            snprintf(error->message, sizeof error->message, "%s", hint);
         error->offset += record->offset;
         error->line = record->line;
     }
@@ -173,8 +198,8 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
     for (;;) {
         if (recording->end > recording->begin) {
             kvtel_arena_reset(&recording->arena);
-            status = kvtel_value_decode_next(recording->bytes + recording->begin, recording->end - recording->begin, &used,
-                                             &recording->arena, value, &cause);
+            status = kvtel_value_decode_next(recording->bytes + recording->begin, recording->end - recording->begin,
+                                             recording->value_limit, &used, &recording->arena, value, &cause);
             if (status != KVTEL_E_TRUNCATED || recording->at_end)
                 break;
         } else if (recording->at_end) {
@@ -188,8 +213,7 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
         while (filled == KVTEL_OK && !recording->at_end && recording->end - recording->begin < wanted);
         if (filled != KVTEL_OK) {
             recording->broken = true;
-            return kvtel_fail(error, filled, recording->offset, "%s",
-                              filled == KVTEL_E_LIMIT ? "an object is longer than 256 MiB" : kvtel_status_text(filled));
+            return fail_reading(recording, error, filled, "an object");
         }
     }
     if (status != KVTEL_OK) {
@@ -248,23 +272,57 @@ static enum kvtel_status read_engines(struct kvtel_recording *recording, const s
     return KVTEL_OK;
 }
 
+/* A member that must be a text and bounded; `*text` stays as it is when there is none. */
+static enum kvtel_status read_text(const struct kvtel_value *map, const char *key, const struct kvtel_record *record,
+                                   const char **text, struct kvtel_error *error)
+{
+    const struct kvtel_value *value = kvtel_value_get(map, key);
+    if (!value)
+        return KVTEL_OK;
+    const char *fault = value->kind == KVTEL_VALUE_STRING ? kvtel_value_text_fault(value) : "is not a text";
+    *text = value->text;
+    if (!fault)
+        return KVTEL_OK;
+    char message[96];
+    snprintf(message, sizeof message, "\"%s\" %s", key, fault);
+    return fail_at(record, error, KVTEL_E_TYPE, key, message);
+}
+
+static enum kvtel_status read_version(const struct kvtel_value *version, const struct kvtel_record *record,
+                                      struct kvtel_error *error)
+{
+    char message[96];
+    if (version->kind == KVTEL_VALUE_INTEGER && version->integer == KVTEL_RECORDING_VERSION)
+        return KVTEL_OK;
+    if (version->kind == KVTEL_VALUE_INTEGER)
+        snprintf(message, sizeof message, "the recording is of version %" PRId64 "; this kvtel reads version %d", version->integer,
+                 KVTEL_RECORDING_VERSION);
+    else
+        snprintf(message, sizeof message, "\"kvtel\", the version, must be the whole number %d, without a fraction or quotes",
+                 KVTEL_RECORDING_VERSION);
+    return fail_at(record, error, KVTEL_E_FORMAT, "kvtel", message);
+}
+
 static enum kvtel_status read_header(struct kvtel_recording *recording, const struct kvtel_value *map, struct kvtel_record *record,
                                      struct kvtel_error *error)
 {
-    const struct kvtel_value *version = kvtel_value_get(map, "kvtel"), *config = kvtel_value_get(map, "kv_transfer_config");
-    const struct kvtel_value *model = kvtel_value_get(map, "model_name"), *source = kvtel_value_get(map, "source");
+    const struct kvtel_value *config = kvtel_value_get(map, "kv_transfer_config"), *started = kvtel_value_get(map, "started");
     const struct kvtel_value *cache_metrics = kvtel_value_get(map, "kv_cache_metrics");
-    if (version->kind != KVTEL_VALUE_INTEGER || version->integer != KVTEL_RECORDING_VERSION)
-        return fail_at(record, error, KVTEL_E_FORMAT, "kvtel", "the recording is of another version than 1");
-    if (model && model->kind != KVTEL_VALUE_STRING)
-        return fail_at(record, error, KVTEL_E_TYPE, "model_name", "\"model_name\" is not a text");
-    if (source && source->kind != KVTEL_VALUE_STRING)
-        return fail_at(record, error, KVTEL_E_TYPE, "source", "\"source\" is not a text");
+    enum kvtel_status status = read_version(kvtel_value_get(map, "kvtel"), record, error);
+    record->model_name = "";
+    if (status == KVTEL_OK)
+        status = read_text(map, "model_name", record, &record->model_name, error);
+    if (status == KVTEL_OK)
+        status = read_text(map, "source", record, &record->source, error);
+    if (status != KVTEL_OK)
+        return status;
+    if (started && (!kvtel_value_number(started, &record->started) || !(record->started > 0 && record->started <= DBL_MAX)))
+        return fail_at(record, error, KVTEL_E_TYPE, "started", "\"started\" is not a number of seconds above 0");
     if (cache_metrics && cache_metrics->kind != KVTEL_VALUE_BOOL)
         return fail_at(record, error, KVTEL_E_TYPE, "kv_cache_metrics", "\"kv_cache_metrics\" is neither true nor false");
     if (!config)
         return fail_at(record, error, KVTEL_E_TYPE, NULL, "the header has no \"kv_transfer_config\"");
-    enum kvtel_status status = read_engines(recording, kvtel_value_get(map, "engines"), record, error);
+    status = read_engines(recording, kvtel_value_get(map, "engines"), record, error);
     if (status != KVTEL_OK)
         return status;
     struct kvtel_value_path path = { .steps = { { .key = "kv_transfer_config" } }, .depth = 1 };
@@ -274,8 +332,6 @@ static enum kvtel_status read_header(struct kvtel_recording *recording, const st
         return status;
     }
     kvtel_transfer_config_set_cache_metrics(record->config, cache_metrics && cache_metrics->integer);
-    record->model_name = model ? model->text : "";
-    record->source = source ? source->text : NULL;
     record->kind = KVTEL_RECORD_HEADER;
     recording->has_header = true;
     return KVTEL_OK;
@@ -294,8 +350,9 @@ static enum kvtel_status read_payloads(const struct kvtel_value *map, struct kvt
         return fail_at(record, error, KVTEL_E_TYPE, "workers", "\"workers\" is not a list of payloads");
     if (ts && !kvtel_value_number(ts, &record->timestamp))
         return fail_at(record, error, KVTEL_E_TYPE, "ts", "\"ts\" is not a number of seconds");
-    if (sequence && (sequence->kind != KVTEL_VALUE_INTEGER || sequence->integer < 0))
-        return fail_at(record, error, KVTEL_E_TYPE, "seq", "\"seq\" is not a whole number from 0");
+    if (sequence &&
+        (sequence->kind != KVTEL_VALUE_INTEGER || sequence->integer < 0 || sequence->integer > KVTEL_RECORDING_SEQUENCE_LIMIT))
+        return fail_at(record, error, KVTEL_E_TYPE, "seq", "\"seq\" is not a whole number from 0 to 9,000,000,000,000,000,000");
     record->kind = KVTEL_RECORD_PAYLOADS;
     record->engine = (uint32_t)engine->integer;
     record->payloads = workers ? workers->items : payload;
@@ -333,19 +390,25 @@ static bool begins_msgpack_map(unsigned char byte)
 
 static enum kvtel_status start(struct kvtel_recording *recording, struct kvtel_error *error)
 {
-    while (!recording->at_end && recording->end == 0) {
+    while (!recording->at_end && recording->end < KVTEL_FOREIGN_BYTES) {
         enum kvtel_status status = fill(recording);
         if (status != KVTEL_OK)
             return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
     }
     recording->started = true;
+    const char *foreign = recording->end > 0 ? kvtel_recording_foreign(recording->bytes, recording->end) : NULL;
+    if (foreign) {
+        recording->broken = true;
+        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "%s", foreign);
+    }
     recording->format = recording->end > 0 && begins_msgpack_map((unsigned char)recording->bytes[0]) ? KVTEL_MSGPACK : KVTEL_JSON;
     return KVTEL_OK;
 }
 
 enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_error *error)
 {
-    struct kvtel_value value = { 0 };
+    struct kvtel_value *value = &recording->value;
+    *value = (struct kvtel_value){ 0 };
     memset(record, 0, sizeof *record);
     record->sequence = -1;
     if (recording->broken || recording->failed)
@@ -354,9 +417,10 @@ enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct
     if (status != KVTEL_OK)
         return status;
     kvtel_arena_reset(&recording->arena);
-    status = recording->format == KVTEL_JSON ? decode_json(recording, record, &value, error)
-                                             : decode_msgpack(recording, record, &value, error);
+    status = recording->format == KVTEL_JSON ? decode_json(recording, record, value, error)
+                                             : decode_msgpack(recording, record, value, error);
     if (status != KVTEL_OK || record->size == 0)
         return status;
-    return read_object(recording, &value, record, error);
+    record->object = value;
+    return read_object(recording, value, record, error);
 }

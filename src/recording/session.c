@@ -18,6 +18,7 @@ struct kvtel_session {
     struct kvtel_stats *stats, *worker; /* NULL: the connector has none */
     uint32_t *engines;
     size_t engine_count;
+    size_t used; /* payloads of the last record */
 };
 
 /* vLLM's labels of an engine: the served model's name, the engine's number. */
@@ -100,6 +101,17 @@ void kvtel_session_destroy(struct kvtel_session *session)
     free(session);
 }
 
+void kvtel_session_without_log(struct kvtel_session *session)
+{
+    kvtel_logging_destroy(session->logging);
+    session->logging = NULL;
+}
+
+size_t kvtel_session_used(const struct kvtel_session *session)
+{
+    return session->used;
+}
+
 const struct kvtel_connector *kvtel_session_connector(const struct kvtel_session *session)
 {
     return session->connector;
@@ -112,10 +124,20 @@ const char *kvtel_session_connector_name(const struct kvtel_session *session)
 
 static bool is_declared(const struct kvtel_session *session, uint32_t engine)
 {
+    if (engine < session->engine_count && session->engines[engine] == engine) /* usually they are 0, 1, 2, ... */
+        return true;
     for (size_t i = 0; i < session->engine_count; i++)
         if (session->engines[i] == engine)
             return true;
     return false;
+}
+
+static uint64_t count_refusals(const struct kvtel_diagnostics *diagnostics)
+{
+    uint64_t count = 0;
+    for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
+        count += kvtel_diagnostics_count(diagnostics, (enum kvtel_refusal)reason);
+    return count;
 }
 
 /* The payloads of all workers in one stats object; `used` says how many could be. */
@@ -124,12 +146,15 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
     *used = 0;
     for (size_t i = 0; i < record->payload_count; i++) {
         struct kvtel_stats *into = *used == 0 ? session->stats : session->worker;
+        uint64_t refused = count_refusals(session->diagnostics);
         kvtel_arena_reset(&into->arena); /* else it grows from payload to payload */
         enum kvtel_status status = kvtel_stats_decode_value(into, &record->payloads[i], NULL);
+        bool nothing = status == KVTEL_OK && kvtel_stats_is_empty(into) && count_refusals(session->diagnostics) > refused;
         if (status == KVTEL_OK && *used > 0)
             status = kvtel_stats_aggregate(session->stats, session->worker);
         if (status == KVTEL_E_NOMEM)
             return status;
+        session->used += status == KVTEL_OK && !nothing;
         if (status == KVTEL_OK)
             ++*used;
         else
@@ -143,6 +168,7 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
                                         const struct kvtel_stats **stats)
 {
     *stats = NULL;
+    session->used = 0;
     if (!session->stats) {
         kvtel_diagnostics_refuse(
             session->diagnostics, session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
@@ -166,7 +192,8 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
         .ranks = record->from_workers ? (uint32_t)used : 0,
         .timestamp = record->timestamp,
     };
-    status = kvtel_logging_observe(session->logging, session->stats, &observation);
+    if (session->logging)
+        status = kvtel_logging_observe(session->logging, session->stats, &observation);
     if (status == KVTEL_E_NOMEM)
         return status;
     if (status != KVTEL_OK)

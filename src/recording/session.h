@@ -24,6 +24,10 @@ const char *kvtel_session_connector_name(const struct kvtel_session *session);
  * no usable payload. @return KVTEL_OK, KVTEL_E_NOMEM (nothing recorded) */
 enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record,
                                         const struct kvtel_stats **stats);
+/* Of the last record's payloads those that were of use: not refused whole, nor so in each part. An empty one is of use. */
+size_t kvtel_session_used(const struct kvtel_session *session);
+/* For who never ends an interval: else all that is observed is kept for the next line. */
+void kvtel_session_without_log(struct kvtel_session *session);
 /* Ends a logging interval, as kvtel_logging_log(). */
 enum kvtel_status kvtel_session_log(struct kvtel_session *session, kvtel_log_fn sink, void *context);
 

@@ -5,8 +5,11 @@
 
 #include "value/value.h"
 
-enum kvtel_status kvtel_json_decode(const char *text, size_t size, struct kvtel_arena *arena, struct kvtel_value *value,
-                                    struct kvtel_error *error);
+/* Takes the limit, a size_t. */
+#define KVTEL_TOO_MANY_VALUES "the object has more than %zu values; split it into several"
+
+enum kvtel_status kvtel_json_decode(const char *text, size_t size, size_t count, struct kvtel_arena *arena,
+                                    struct kvtel_value *value, struct kvtel_error *error);
 /* A copy in the arena with a NUL behind it, as a STRING. False without memory, or past 4 GiB. */
 bool kvtel_value_set_string(struct kvtel_value *value, struct kvtel_arena *arena, const char *bytes, size_t size);
 

@@ -148,13 +148,43 @@ no_memory:
     return NULL;
 }
 
-enum kvtel_status kvtel_json_decode(const char *text, size_t size, struct kvtel_arena *arena, struct kvtel_value *value,
-                                    struct kvtel_error *error)
+static enum kvtel_status check_size(const char *text, size_t size, size_t count, struct kvtel_error *error)
 {
     if (size >= INT_MAX) /* jansson counts places in int */
         return kvtel_fail(error, KVTEL_E_LIMIT, 0, "a JSON value of 2 GiB or more");
+    size_t at = kvtel_json_too_many(text, size, count);
+    if (at == size)
+        return KVTEL_OK;
+    kvtel_fail(error, KVTEL_E_LIMIT, at, KVTEL_TOO_MANY_VALUES, count);
+    if (error)
+        kvtel_error_place(error, text, size);
+    return KVTEL_E_LIMIT;
+}
+
+bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *error)
+{
+    json_error_t failure;
+    json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &failure);
+    bool twice = !json && json_error_code(&failure) == json_error_duplicate_key;
+    json_decref(json);
+    if (!twice)
+        return true;
+    /* jansson quotes the key as it is written, and stands behind it */
+    size_t at = refused_at(&failure), end = (size_t)failure.position;
+    kvtel_fail(error, KVTEL_E_TYPE, at, "the key %.*s stands twice in one object; the last one counts",
+               (int)(end - at < 80 ? end - at : 80), text + at);
+    kvtel_error_place(error, text, size);
+    return false;
+}
+
+enum kvtel_status kvtel_json_decode(const char *text, size_t size, size_t count, struct kvtel_arena *arena,
+                                    struct kvtel_value *value, struct kvtel_error *error)
+{
     if (size == 0)
         text = "";
+    enum kvtel_status fits = check_size(text, size, count, error);
+    if (fits != KVTEL_OK)
+        return fits;
     const char *nul = memchr(text, '\0', size); /* behind a number jansson would drop it, elsewhere take it for the end */
     size_t length = nul ? (size_t)(nul - text) : size;
     json_error_t failure;

@@ -14,6 +14,7 @@ struct parse {
     /* How many more items containers may promise. Each takes a byte at least, so that all together are no more than the input is
      * long: memory is bounded by the input, whatever lengths it claims. */
     size_t promises;
+    size_t count; /* how many more items there may be at all */
 };
 
 #define msgpack_unpack_struct(name) struct parse##name
@@ -107,6 +108,9 @@ static int start_container(struct parse *parse, enum kvtel_value_kind kind, size
     if (items > parse->promises)
         return KVTEL_E_TRUNCATED;
     parse->promises -= items;
+    if (items > parse->count)
+        return KVTEL_E_LIMIT;
+    parse->count -= items;
     if (items > SIZE_MAX / sizeof(*room) || (items > 0 && !(room = kvtel_arena_alloc(parse->arena, items * sizeof(*room)))))
         return KVTEL_E_NOMEM;
     *value = (struct kvtel_value){ .kind = kind, .items = room };
@@ -189,10 +193,10 @@ static inline int take_map_item(struct parse *parse, struct kvtel_value *map, st
 
 #include <msgpack/unpack_template.h>
 
-enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t *used, struct kvtel_arena *arena,
+enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t count, size_t *used, struct kvtel_arena *arena,
                                           struct kvtel_value *value, struct kvtel_error *error)
 {
-    struct parse_context context = { .user = { .arena = arena, .promises = size } };
+    struct parse_context context = { .user = { .arena = arena, .promises = size, .count = count } };
     size_t offset = 0;
     parse_init(&context);
     int result = parse_execute(&context, size > 0 ? bytes : "", size, &offset);
@@ -209,6 +213,8 @@ enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t
     switch (result) {
     case KVTEL_E_TRUNCATED:
         return kvtel_fail(error, result, offset, "a container promises more items than there are bytes");
+    case KVTEL_E_LIMIT:
+        return kvtel_fail(error, result, offset, KVTEL_TOO_MANY_VALUES, count);
     case KVTEL_E_DEPTH:
         return kvtel_fail(error, result, offset, "nested more than %d levels deep", KVTEL_VALUE_DEPTH);
     case KVTEL_E_TYPE:

@@ -80,6 +80,26 @@ size_t kvtel_json_too_deep(const char *text, size_t size)
     return size;
 }
 
+size_t kvtel_json_too_many(const char *text, size_t size, size_t count)
+{
+    static const unsigned char weights[256] = { ['['] = 4, ['{'] = 8, [','] = 1, [':'] = 3 };
+    enum { HEAVIEST = 8 };
+    if (size <= count / HEAVIEST)
+        return size;
+    for (size_t at = 0; at < size;) {
+        if (text[at] == '"') {
+            at = skip_string(text, size, at);
+            continue;
+        }
+        size_t weight = weights[(unsigned char)text[at]];
+        if (weight > count)
+            return at;
+        count -= weight;
+        at++;
+    }
+    return size;
+}
+
 static bool is_wide_integer(const char *digits, size_t size)
 {
     static const char limits[2][20] = { "9223372036854775807", "9223372036854775808" };

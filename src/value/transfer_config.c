@@ -30,14 +30,18 @@ static enum kvtel_status get(const struct kvtel_value *map, const char *key, enu
     *member = kvtel_value_get(map, key);
     if (*member && (*member)->kind == KVTEL_VALUE_NIL)
         *member = NULL;
-    if (!*member || (*member)->kind == kind)
+    const char *fault = *member && (*member)->kind == KVTEL_VALUE_STRING ? kvtel_value_text_fault(*member) : NULL;
+    if (!*member || ((*member)->kind == kind && !fault))
         return KVTEL_OK;
     push(path, (struct kvtel_value_step){ .key = key });
+    if ((*member)->kind == kind)
+        return kvtel_fail(error, KVTEL_E_TYPE, 0, "%s %s", key, fault);
     return kvtel_fail(error, KVTEL_E_TYPE, 0, "%s is not %s", key, kind_name);
 }
 
+/* Settings of others may be long, and are passed over. A NUL would cut the text, and make another of it. */
 static enum kvtel_status read_settings(struct kvtel_transfer_config *config, const struct kvtel_value *extra,
-                                       struct kvtel_error *error)
+                                       struct kvtel_value_path *path, struct kvtel_error *error)
 {
     config->settings = calloc((size_t)extra->size + 1, sizeof(*config->settings));
     if (!config->settings)
@@ -49,6 +53,13 @@ static enum kvtel_status read_settings(struct kvtel_transfer_config *config, con
         bool is_text = value->kind == KVTEL_VALUE_STRING;
         if (key->kind != KVTEL_VALUE_STRING || (!is_text && !kvtel_value_number(value, &setting->number)))
             continue;
+        if (strlen(key->text) < key->size || (is_text && strlen(value->text) < value->size)) {
+            if (strlen(key->text) == key->size)
+                push(path, (struct kvtel_value_step){ .key = key->text });
+            return kvtel_fail(error, KVTEL_E_TYPE, 0, "%.64s holds a NUL character, which no text may hold", key->text);
+        }
+        if (key->size > KVTEL_TEXT_LIMIT || (is_text && value->size > KVTEL_TEXT_LIMIT))
+            continue;
         config->setting_count++;
         setting->key = strdup(key->text);
         setting->text = is_text ? strdup(value->text) : NULL;
@@ -59,13 +70,20 @@ static enum kvtel_status read_settings(struct kvtel_transfer_config *config, con
 }
 
 static enum kvtel_status read_tiers(struct kvtel_transfer_config *config, const struct kvtel_value *tiers,
-                                    struct kvtel_error *error)
+                                    struct kvtel_value_path *path, struct kvtel_error *error)
 {
     config->tiers = calloc((size_t)tiers->size + 1, sizeof(*config->tiers));
     if (!config->tiers)
         return no_memory(error);
     for (size_t i = 0; i < tiers->size; i++) {
         const struct kvtel_value *type = kvtel_value_get(&tiers->items[i], "type");
+        const char *fault = type && type->kind == KVTEL_VALUE_STRING ? kvtel_value_text_fault(type) : NULL;
+        if (fault) {
+            push(path, (struct kvtel_value_step){ .key = "secondary_tiers" });
+            push(path, (struct kvtel_value_step){ .index = i });
+            push(path, (struct kvtel_value_step){ .key = "type" });
+            return kvtel_fail(error, KVTEL_E_TYPE, 0, "the type of a secondary tier %s", fault);
+        }
         char *text = strdup(type && type->kind == KVTEL_VALUE_STRING ? type->text : "");
         if (!text)
             return no_memory(error);
@@ -103,9 +121,9 @@ static enum kvtel_status read_extra(struct kvtel_transfer_config *config, const 
     const struct kvtel_value *tiers = kvtel_value_get(extra, "secondary_tiers");
     const struct kvtel_value *children = NULL;
     push(path, (struct kvtel_value_step){ .key = "kv_connector_extra_config" });
-    enum kvtel_status status = read_settings(config, extra, error);
+    enum kvtel_status status = read_settings(config, extra, path, error);
     if (status == KVTEL_OK && tiers && tiers->kind == KVTEL_VALUE_ARRAY)
-        status = read_tiers(config, tiers, error);
+        status = read_tiers(config, tiers, path, error);
     if (status == KVTEL_OK && connector && connector->shape == KVTEL_SHAPE_MULTI)
         status = get(extra, "connectors", KVTEL_VALUE_ARRAY, "a list", path, &children, error);
     if (status == KVTEL_OK && children)

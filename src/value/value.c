@@ -19,20 +19,33 @@ bool kvtel_value_set_string(struct kvtel_value *value, struct kvtel_arena *arena
     return true;
 }
 
-enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
-                                     struct kvtel_value *value, struct kvtel_error *error)
+enum kvtel_status kvtel_value_decode_within(enum kvtel_format format, const void *bytes, size_t size, size_t count,
+                                            struct kvtel_arena *arena, struct kvtel_value *value, struct kvtel_error *error)
 {
     if (format == KVTEL_JSON)
-        return kvtel_json_decode(bytes, size, arena, value, error);
+        return kvtel_json_decode(bytes, size, count, arena, value, error);
     struct kvtel_value decoded;
     size_t used;
-    enum kvtel_status status = kvtel_value_decode_next(bytes, size, &used, arena, &decoded, error);
+    enum kvtel_status status = kvtel_value_decode_next(bytes, size, count, &used, arena, &decoded, error);
     if (status != KVTEL_OK)
         return status;
     if (used < size)
         return kvtel_fail(error, KVTEL_E_TRAILING, used, "%zu bytes after the end of the object", size - used);
     *value = decoded;
     return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
+                                     struct kvtel_value *value, struct kvtel_error *error)
+{
+    return kvtel_value_decode_within(format, bytes, size, KVTEL_VALUE_COUNT, arena, value, error);
+}
+
+const char *kvtel_value_text_fault(const struct kvtel_value *value)
+{
+    if (memchr(value->text, '\0', value->size))
+        return "holds a NUL character, which no text may hold";
+    return value->size > KVTEL_TEXT_LIMIT ? "is longer than 1,024 bytes" : NULL;
 }
 
 bool kvtel_value_is_text(const struct kvtel_value *value, const char *text)

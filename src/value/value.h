@@ -11,6 +11,11 @@
 /* Levels of nesting that decoding accepts. The deepest real payload (typed, under a MultiConnector, in a recording) has 7. */
 enum { KVTEL_VALUE_DEPTH = 32 };
 
+/* Values that one decoded object may have, so that memory is bounded by them too and not by its bytes alone: 64 bytes of memory for
+ * each. In JSON, where an empty map takes far more than its two bytes, a list counts as 4, a map as 8 and a member as 3 more; in
+ * MessagePack each item is one. A payload of 1,000,000 transfers of NIXL has 4,000,005. */
+enum { KVTEL_VALUE_COUNT = 1 << 22 };
+
 enum kvtel_value_kind {
     KVTEL_VALUE_NIL,
     KVTEL_VALUE_BOOL,    /* integer is 0 or 1 */
@@ -33,19 +38,29 @@ struct kvtel_value {
 };
 
 /* Decodes exactly one object that fills `bytes`. `value` points into `arena`, never into `bytes`, and stays as it was on failure;
- * the arena may then have grown. `error` may be NULL. Memory is bounded by the input's size. Status: KVTEL_OK, _SYNTAX, _TRUNCATED,
- * _TRAILING, _DEPTH, _TYPE (a MessagePack extension), _LIMIT (JSON of 2 GiB or more), _NOMEM. An integer that does not fit int64_t
+ * the arena may then have grown. `error` may be NULL. Memory is bounded by the input's size and by KVTEL_VALUE_COUNT, which is
+ * checked before anything is allocated. Status: KVTEL_OK, _SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (a MessagePack extension),
+ * _LIMIT (more values than that; JSON of 2 GiB or more), _NOMEM. An integer that does not fit int64_t
  * is a DOUBLE in both formats; JSON's NaN and reals past a double's range are errors. Text of JSON is UTF-8; that of MessagePack is
  * what came. JSON keeps one pair where a key stands twice: the first's place, the last's value. */
 enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
                                      struct kvtel_value *value, struct kvtel_error *error);
+/* The same with a limit of its own in place of KVTEL_VALUE_COUNT. */
+enum kvtel_status kvtel_value_decode_within(enum kvtel_format format, const void *bytes, size_t size, size_t count,
+                                            struct kvtel_arena *arena, struct kvtel_value *value, struct kvtel_error *error);
 /* The same for MessagePack objects one after the other: decodes the first, `used` gets its length. */
-enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t *used, struct kvtel_arena *arena,
+enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t count, size_t *used, struct kvtel_arena *arena,
                                           struct kvtel_value *value, struct kvtel_error *error);
+/* The first key that stands twice in a map of one valid JSON object: false, with its place in `error`. True when none does, and
+ * without memory. */
+bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *error);
 
 /* The value of a string key of a map, or NULL. The last one wins where a key stands twice. */
 const struct kvtel_value *kvtel_value_get(const struct kvtel_value *map, const char *key);
 bool kvtel_value_is_text(const struct kvtel_value *value, const char *text);
+/* Why a text cannot be kept as a C string or as a label: a NUL in it, or more than KVTEL_TEXT_LIMIT bytes. A phrase that goes on
+ * after the text's name ("is longer than 1,024 bytes"); NULL when it can. `value` is a STRING. */
+const char *kvtel_value_text_fault(const struct kvtel_value *value);
 /* A deep copy that lives in `arena`. KVTEL_OK or KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_value_copy(struct kvtel_arena *arena, const struct kvtel_value *value, struct kvtel_value *copy);
 /* INTEGER or DOUBLE (not BOOL) as a double. */

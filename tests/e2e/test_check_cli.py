@@ -45,7 +45,44 @@ DEFECTS = {
     "payload no map": ('{"engine": 0, ^"payload": [1]}', "a payload was refused: value of the wrong type (wrong_type)"),
     "another version": (
         '{^"kvtel": 2, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',
-        "the recording is of another version than 1",
+        "the recording is of version 2; this kvtel reads version 1",
+    ),
+    "a version with a fraction": (
+        '{^"kvtel": 1.0, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',
+        '"kvtel", the version, must be the whole number 1, without a fraction or quotes',
+    ),
+    "pretty-printed": ("{^", "the object does not end on its line; pretty-printed JSON becomes one object a line by jq -c . FILE"),
+    "line breaks taken out": (
+        '{"log": true}^{"log": true}',
+        "two objects stand on one line; each needs a line of its own (curl --data takes line breaks out: use --data-binary)",
+    ),
+    "a NUL in a model's name": (
+        '{"kvtel": 1, ^"model_name": "a\\u0000b", "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
+        '"model_name" holds a NUL character, which no text may hold',
+    ),
+    "a NUL in a source": (
+        '{"kvtel": 1, ^"source": "a\\u0000b", "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
+        '"source" holds a NUL character, which no text may hold',
+    ),
+    "a NUL in a connector's name": (
+        '{"kvtel": 1, "kv_transfer_config": {^"kv_connector": "NixlConnector\\u0000x"}, "engines": [0]}',
+        "kv_connector holds a NUL character, which no text may hold",
+    ),
+    "a NUL in a setting": (
+        '{"kvtel": 1, "kv_transfer_config": {"kv_connector": "OffloadingConnector", "kv_connector_extra_config": {^"spec_name": "a\\u0000b"}}, "engines": [0]}',
+        "spec_name holds a NUL character, which no text may hold",
+    ),
+    "a long model's name": (
+        '{"kvtel": 1, ^"model_name": "' + "m" * 1025 + '", "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
+        '"model_name" is longer than 1,024 bytes',
+    ),
+    "a start that is none": (
+        '{"kvtel": 1, ^"started": -1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
+        '"started" is not a number of seconds above 0',
+    ),
+    "a sequence number past the limit": (
+        '{"engine": 0, "payload": {}, ^"seq": 9223372036854775807}',
+        '"seq" is not a whole number from 0 to 9,000,000,000,000,000,000',
     ),
     "no engines": (
         '^{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',

@@ -83,9 +83,9 @@ COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="0",model_name="m"}'
 def test_a_repeated_payload_is_acknowledged_and_not_counted_again(stores):
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         first = lines(header(source="a"), payload(1), payload(2))
-        assert post(exporter, first) == (200, {"status": "success", "accepted": 2, "repeated": 0})
-        assert post(exporter, first) == (200, {"status": "success", "accepted": 0, "repeated": 2})
-        assert post(exporter, lines(header(source="a"), payload(2), payload(3)))[1] == {"status": "success", "accepted": 1, "repeated": 1}
+        assert post(exporter, first) == (200, {"status": "success", "accepted": 2, "repeated": 0, "refused": {}})
+        assert post(exporter, first) == (200, {"status": "success", "accepted": 0, "repeated": 2, "refused": {}})
+        assert post(exporter, lines(header(source="a"), payload(2), payload(3)))[1] == {"status": "success", "accepted": 1, "repeated": 1, "refused": {}}
         assert post(exporter, lines(header(source="b"), payload(1)))[1]["accepted"] == 1
         found = exporter.samples()
         assert found[COUNT] == 4

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/serve/receiver_sources.h"
 #include "exposition/text.h"
 #include "logging/snapshot_summary.h"
 #include "store/snapshot.h"
@@ -81,7 +82,8 @@ static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error 
     }
     if (status == KVTEL_OK && exporter->options.stats_receiver) {
         exporter->diagnostics = kvtel_diagnostics_create(say_refusal, exporter);
-        exporter->receiver = exporter->diagnostics ? receiver_create(exporter->own, exporter->diagnostics) : NULL;
+        exporter->receiver =
+            exporter->diagnostics ? receiver_create(exporter->own, exporter->diagnostics, say_store, exporter) : NULL;
         status = exporter->receiver ? KVTEL_OK : KVTEL_E_NOMEM;
     }
     return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
@@ -197,6 +199,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     }
     (void)exporter_poll(exporter, kvtel_now_ns());
     (void)exporter_collect(exporter, exporter->logged); /* what was before is no news of the first interval */
+    if (exporter->receiver)
+        receiver_restore(exporter->receiver, exporter->logged);
     return KVTEL_OK;
 }
 
@@ -317,7 +321,8 @@ static enum kvtel_status write_family(const struct exporter *exporter, const str
     char name[256];
     struct kvtel_snapshot_family shown = *family;
     bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
-    if (is_past(exporter, family) || (own && !exporter->options.own_metrics))
+    if (strncmp(family->name, RECEIVER_FAMILIES, strlen(RECEIVER_FAMILIES)) == 0 || is_past(exporter, family) ||
+        (own && !exporter->options.own_metrics))
         return KVTEL_OK;
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <zlib.h>
@@ -99,41 +100,90 @@ enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buf
     return status;
 }
 
-/* Inflates until the end of the input. `most` is what `out` may hold at the end. */
-static enum kvtel_status expand(z_stream *stream, size_t most, struct kvtel_buffer *out)
+enum kvtel_status gzip_reader_open(struct gzip_reader *reader, const void *bytes, size_t size, size_t most)
 {
-    for (;;) {
-        if (kvtel_buffer_reserve(out, EXPAND_STEP) != KVTEL_OK)
-            return KVTEL_E_NOMEM;
-        stream->next_out = (Bytef *)out->bytes + out->size;
-        stream->avail_out = EXPAND_STEP;
-        int result = inflate(stream, Z_NO_FLUSH);
-        out->size += EXPAND_STEP - stream->avail_out;
-        if (out->size > most)
-            return KVTEL_E_LIMIT;
-        if (result == Z_STREAM_END) {
-            if (stream->avail_in == 0)
-                return KVTEL_OK;
-            if (inflateReset(stream) != Z_OK) /* the next member */
-                return KVTEL_E_SYNTAX;
-        } else if (result == Z_MEM_ERROR) {
-            return KVTEL_E_NOMEM;
-        } else if (result == Z_BUF_ERROR) {
-            return KVTEL_E_TRUNCATED;
-        } else if (result != Z_OK) {
-            return KVTEL_E_SYNTAX;
-        }
+    *reader = (struct gzip_reader){ .most = most };
+    if (size > UINT32_MAX)
+        return reader->status = KVTEL_E_LIMIT;
+    z_stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return reader->status = KVTEL_E_NOMEM;
+    stream->next_in = (Bytef *)bytes;
+    stream->avail_in = (uInt)size;
+    if (inflateInit2(stream, GZIP_WINDOW) != Z_OK) {
+        free(stream);
+        return reader->status = KVTEL_E_NOMEM;
     }
+    reader->stream = stream;
+    return KVTEL_OK;
+}
+
+/* One step of the stream. False: it goes on no further. */
+static bool inflate_more(struct gzip_reader *reader)
+{
+    z_stream *stream = reader->stream;
+    switch (inflate(stream, Z_NO_FLUSH)) {
+    case Z_OK:
+        return true;
+    case Z_STREAM_END:
+        reader->ended = stream->avail_in == 0;
+        if (!reader->ended && inflateReset(stream) != Z_OK) /* the next member */
+            reader->status = KVTEL_E_SYNTAX;
+        return !reader->ended && reader->status == KVTEL_OK;
+    case Z_BUF_ERROR:
+        reader->status = KVTEL_E_TRUNCATED;
+        return false;
+    case Z_MEM_ERROR:
+        reader->status = KVTEL_E_NOMEM;
+        return false;
+    default:
+        reader->status = KVTEL_E_SYNTAX;
+        return false;
+    }
+}
+
+size_t gzip_reader_read(struct gzip_reader *reader, void *out, size_t size)
+{
+    z_stream *stream = reader->stream;
+    uInt room = size < UINT32_MAX ? (uInt)size : UINT32_MAX;
+    if (reader->status != KVTEL_OK)
+        return SIZE_MAX;
+    stream->next_out = out;
+    stream->avail_out = room;
+    while (stream->avail_out > 0 && !reader->ended && inflate_more(reader))
+        continue;
+    size_t got = room - stream->avail_out;
+    if (got > reader->most)
+        reader->status = KVTEL_E_LIMIT;
+    if (reader->status != KVTEL_OK)
+        return SIZE_MAX;
+    reader->most -= got;
+    return got;
+}
+
+void gzip_reader_close(struct gzip_reader *reader)
+{
+    if (reader->stream)
+        inflateEnd(reader->stream);
+    free(reader->stream);
+    reader->stream = NULL;
 }
 
 enum kvtel_status gzip_expand(const void *bytes, size_t size, size_t most, struct kvtel_buffer *out)
 {
-    z_stream stream = { .next_in = (Bytef *)bytes, .avail_in = (uInt)size };
-    size_t before = out->size;
-    if (size > UINT32_MAX || most > SIZE_MAX - before || inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
-        return KVTEL_E_NOMEM;
-    enum kvtel_status status = expand(&stream, before + most, out);
-    inflateEnd(&stream);
+    struct gzip_reader reader;
+    size_t before = out->size, got = 0;
+    enum kvtel_status status = gzip_reader_open(&reader, bytes, size, most);
+    if (status != KVTEL_OK)
+        return status;
+    do {
+        status = kvtel_buffer_reserve(out, EXPAND_STEP);
+        got = status == KVTEL_OK ? gzip_reader_read(&reader, out->bytes + out->size, EXPAND_STEP) : 0;
+        out->size += got == SIZE_MAX ? 0 : got;
+    } while (got > 0 && got != SIZE_MAX);
+    gzip_reader_close(&reader);
+    if (status == KVTEL_OK)
+        status = reader.status;
     if (status != KVTEL_OK)
         out->size = before;
     return status;

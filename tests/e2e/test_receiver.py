@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""POST /api/v1/stats: what is counted once, what is refused and told, and that nothing else waits for a post."""
+
+import gzip
+import json
+import signal
+import threading
+import time
+import urllib.error
+from pathlib import Path
+
+import pytest
+from exporter import Exporter
+
+COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="0",model_name="m"}'
+RECEIVER = "--web.enable-stats-receiver"
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+def header(**more):
+    return {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0], **more}
+
+
+def payload(seq=None, engine=0, **columns):
+    body = {"engine": engine, "payload": columns or {"transfer_duration": [0.1]}}
+    return body | ({"seq": seq} if seq is not None else {})
+
+
+def lines(*objects):
+    return "\n".join(json.dumps(o) if isinstance(o, dict) else o for o in objects).encode()
+
+
+def post(exporter, *objects, headers=None):
+    body = objects[0] if isinstance(objects[0], bytes) else lines(*objects)
+    try:
+        return 200, json.loads(exporter.text("/api/v1/stats", body, headers))
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def accepted(answer):
+    code, body = answer
+    assert code == 200, body
+    return body["accepted"]
+
+
+def test_posts_that_are_refused_make_no_source_forgotten(stores):
+    bad = lines(*(header(source=f"new {i}") for i in range(5000)), "{")
+    with Exporter(stores, RECEIVER) as exporter:
+        assert accepted(post(exporter, header(source="a"), payload(1))) == 1
+        assert post(exporter, bad)[0] == 400
+        assert accepted(post(exporter, header(source="a"), payload(1))) == 0
+        assert exporter.samples()[COUNT] == 1
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_counted_is_known_after_a_restart(stores, end):
+    """Twice: the numbers also pass from totals to totals. None of it is shown."""
+    for start in range(3):
+        with Exporter(stores, RECEIVER) as exporter:
+            assert accepted(post(exporter, header(source="a"), payload(1), payload(2 + start))) == 1 + (start == 0)
+            assert accepted(post(exporter, header(source="clock"), payload(1_700_000_000_123_456_789 + start))) == 1
+            assert accepted(post(exporter, header(source="clock"), payload(1_700_000_000_123_456_789 + start))) == 0
+            assert exporter.samples()[COUNT] == 3 + 2 * start
+            assert "kvtel_receiver" not in exporter.text()
+            exporter.end(end)
+
+
+def test_the_longest_name_of_a_source_is_compared_whole(stores):
+    with Exporter(stores, RECEIVER) as exporter:
+        for last in "ab":
+            assert accepted(post(exporter, header(source="s" * 1023 + last), payload(1))) == 1
+        code, answer = post(exporter, header(source="s" * 1025), payload(1))
+        assert (code, answer["error"]["reason"]) == (400, '"source" is longer than 1,024 bytes')
+        assert answer["error"]["line"] == 1 and answer["error"]["column"] > 1
+
+
+def test_a_sender_that_began_anew_is_told(stores):
+    with Exporter(stores, RECEIVER) as exporter:
+        first = [payload(i) for i in range(10)]
+        assert accepted(post(exporter, header(source="a"), *first)) == 10
+        assert "warning" not in post(exporter, header(source="a"), *first)[1]  # sent twice, which is what numbers are for
+        for _ in range(2):
+            answer = post(exporter, header(source="a"), payload(0), payload(1))[1]
+            assert answer["accepted"] == 0 and answer["repeated"] == 2
+            assert '"started"' in answer["warning"] and "up to 9 " in answer["warning"]
+        assert sum("that began anew" in line for line in exporter.log) == 1
+        again = header(source="a", started=100.5)
+        assert post(exporter, again, payload(0), payload(1))[1] == {"status": "success", "accepted": 2, "repeated": 0, "refused": {}}
+        assert accepted(post(exporter, again, payload(0), payload(1))) == 0
+        assert accepted(post(exporter, header(source="a", started=99), payload(0))) == 0
+        exporter.end()
+    with Exporter(stores, RECEIVER) as exporter:
+        assert accepted(post(exporter, again, payload(0), payload(1), payload(2))) == 1
+
+
+def test_no_sequence_number_silences_a_source(stores):
+    with Exporter(stores, RECEIVER) as exporter:
+        code, answer = post(exporter, header(source="a"), payload(2**63 - 1))
+        assert code == 400 and "9,000,000,000,000,000,000" in answer["error"]["reason"]
+        assert accepted(post(exporter, header(source="a"), payload(9 * 10**18))) == 1
+        assert "warning" in post(exporter, header(source="a"), payload(1))[1]
+        assert accepted(post(exporter, header(source="a", started=1), payload(1))) == 1
+
+
+@pytest.mark.parametrize(
+    ("objects", "wanted"),
+    [
+        ([header(), payload(engine=7)], {"unknown_engine": 1}),
+        ([header(), payload(no_such_field=[1])], {"unknown_key": 1}),
+        ([header(), {"engine": 0, "payload": [1]}], {"wrong_type": 1}),
+        ([header(), {"engine": 0, "workers": [{"x": 1}, {"num_failed_transfers": "1"}]}], {"unknown_key": 1, "wrong_type": 1}),
+    ],
+)
+def test_payloads_of_no_use_are_not_accepted(stores, objects, wanted):
+    with Exporter(stores, RECEIVER) as exporter:
+        assert post(exporter, *objects) == (200, {"status": "success", "accepted": 0, "repeated": 0, "refused": wanted})
+        found = exporter.samples()
+        assert {reason: found[f'kvtel_refused_total{{reason="{reason}"}}'] for reason in wanted} == wanted
+        assert post(exporter, header(), payload(), payload(engine=1))[1]["accepted"] == 1
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "reason"),
+    [
+        (b"\xef\xbb\xbf" + lines(header()), None, "byte order mark"),
+        (lines(header()).decode().encode("utf-16"), None, "UTF-16"),
+        (lines(header()).decode().encode("utf-16-be"), None, "UTF-16"),
+        (gzip.compress(lines(header())), None, "Content-Encoding: gzip"),
+        (lines(header()), GZIP, "though Content-Encoding says gzip"),
+        (json.dumps(header(), indent=1).encode(), None, "jq -c"),
+        (lines(header(), payload()).replace(b"\n", b""), None, "--data-binary"),
+        (lines(header(kvtel=1.0)), None, "whole number 1"),
+        (lines(header(model_name="a\0b")), None, "NUL"),
+        (lines(header(kv_transfer_config={"kv_connector": "Nixl\0"})), None, "NUL"),
+        (lines(header(model_name="m" * 1025)), None, "1,024 bytes"),
+    ],
+)
+def test_what_is_no_recording_is_told_what_it_is(stores, body, headers, reason):
+    with Exporter(stores, RECEIVER) as exporter:
+        code, answer = post(exporter, body, headers=headers)
+        assert code == 400 and reason in answer["error"]["reason"], answer
+
+
+def test_x_gzip_is_gzip(stores):
+    with Exporter(stores, RECEIVER) as exporter:
+        assert accepted(post(exporter, gzip.compress(lines(header(), payload())), headers={"Content-Encoding": "x-gzip"})) == 1
+
+
+def peak_mb(exporter):
+    status = Path(f"/proc/{exporter.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1000
+
+
+BOMBS = {
+    "maps": b"[" + b"{}," * 10_000_000 + b"{}]",
+    "lists": b"[" + b"[]," * 10_000_000 + b"[]]",
+    "numbers": b"[" + b"1," * 15_000_000 + b"1]",
+    "members": b"{" + b",".join(b'"%d":1' % i for i in range(2_000_000)) + b"}",
+    "a line": b'"' + b"a" * (127 << 20) + b'"',
+    "spaces": b" " * (127 << 20),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("packing", ["gzip", "plain"])
+def test_a_small_post_takes_little_memory(stores, name, packing):
+    body = lines(header()) + b'\n{"engine": 0, "payload": ' + BOMBS[name] + b"}"
+    if packing == "plain":
+        body = body[: 15 << 20] + body[-1:]
+    with Exporter(stores, RECEIVER) as exporter:
+        before = peak_mb(exporter)
+        code, answer = post(exporter, gzip.compress(body, 1) if packing == "gzip" else body, headers=GZIP if packing == "gzip" else None)
+        assert code in (400, 413) and answer["error"]["reason"], answer
+        assert peak_mb(exporter) - before < 160
+        assert accepted(post(exporter, header(), payload())) == 1
+
+
+def test_messagepack_is_bounded_too(stores):
+    """A list that promises as many items as there are bytes."""
+    name = b"\xa5kvtel"
+    body = b"\x81" + name + b"\xdd" + (14 << 20).to_bytes(4, "big") + b"\x01" * (14 << 20)
+    with Exporter(stores, RECEIVER) as exporter:
+        before = peak_mb(exporter)
+        code, answer = post(exporter, body)
+        assert code == 413 and "1048576 values" in answer["error"]["reason"], answer
+        assert peak_mb(exporter) - before < 160
+
+
+def large(megabytes):
+    """A recording that unpacks to so much, of payloads of 1,000 transfers."""
+    numbers = {"transfer_duration": [0.00123456] * 1000, "bytes_transferred": [1048576] * 1000, "num_descriptors": [16] * 1000}
+    line = json.dumps({"engine": 0, "payload": numbers}).encode() + b"\n"
+    return gzip.compress(lines(header()) + b"\n" + line * (megabytes * 10**6 // len(line)), 1)
+
+
+def test_no_scrape_waits_for_posts(stores):
+    body = large(40)
+    done = []
+    with Exporter(stores, RECEIVER, "--log.interval=1") as exporter:
+        posts = [threading.Thread(target=lambda: done.append(accepted(post(exporter, body, headers=GZIP)))) for _ in range(4)]
+        for thread in posts:
+            thread.start()
+        times = []
+        while any(thread.is_alive() for thread in posts):
+            for path in ("/metrics", "/api/v1/summary"):
+                began = time.monotonic()
+                exporter.text(path)
+                times.append(time.monotonic() - began)
+        for thread in posts:
+            thread.join()
+        assert len(done) == 4 and len(times) > 10, times
+        assert sorted(times)[len(times) // 2] < 0.5 and max(times) < 3, times
+        assert exporter.samples()[COUNT] == sum(done) * 1000
