@@ -2,8 +2,8 @@
 /* Sources of posted recordings. */
 #include "cli/serve/receiver_sources.h"
 
+#include "base/hash.h"
 #include "recording/recording.h"
-#include "store/index.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ void receiver_sources_free(struct receiver_sources *sources)
 
 static uint64_t hash_of(const char *name)
 {
-    return kvtel_index_hash_more(kvtel_index_hash(0), name, strlen(name));
+    return kvtel_hash(0, name, strlen(name));
 }
 
 static void *child_of(const struct receiver_sources *sources, void *family, const char *name)
