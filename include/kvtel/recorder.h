@@ -6,7 +6,14 @@
  * what cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes into a lane of its own, which it
  * gets at its first call and gives back when it ends.
  *
- * After fork() recording through the parent's recorders is off in the child; the child makes a store of its own.
+ * After fork() recording through the parent's recorders is off in the child, whether the store is in a file or in the heap: calls
+ * return false at once and are counted. The child makes a store of its own.
+ *
+ * A signal handler may record in a thread that recorded into this store before. A call that interrupts another one of its thread
+ * returns false and is counted in records_dropped; the interrupted one is not harmed. A thread may be cancelled at any point, also
+ * asynchronously: what it had recorded stays. Not allowed: to leave a call by longjmp() or pthread_exit() out of a handler, after
+ * which the thread records nothing more; to make stores, recorders or handles in a handler; the first call of a thread in a
+ * handler; two threads in one lane at once.
  */
 #ifndef KVTEL_RECORDER_H
 #define KVTEL_RECORDER_H

@@ -27,12 +27,15 @@ struct kvtel_store_options {
     uint32_t rank;          /**< of the writer inside its engine */
     uint32_t max_series;    /**< series of one family, as far as a lane has room; 0: 10,000 */
     uint32_t max_lanes;     /**< 0: 256; 4,096 at most */
-    const char *dir;        /**< kvtel_store_open(): NULL: $KVTEL_STORE_DIR, else a per-user directory in shared memory */
-    uint32_t mode;          /**< permission bits of the file; 0: 0600. Who may read it may also enter a directory made for it */
+    const char *dir;        /**< kvtel_store_open(): NULL or "": $KVTEL_STORE_DIR, else a per-user directory in shared memory */
+    /** Permission bits of the file; 0: 0600. Others are granted reading at most, 0644: who may write could cut what this process
+     * maps. Who may read it may also enter a directory made for it. */
+    uint32_t mode;
     /** Address space of one lane, and with it how much of everything there can be. 0: 64 MiB in a file, for
      * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. */
     uint64_t lane_bytes;
-    /** Told once of each way in which something cannot be recorded, in a complete sentence; from any thread. NULL: nobody is. */
+    /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from any thread.
+     * NULL: nobody is. */
     void (*warn)(void *context, const char *message);
     void *warn_context;
 };
@@ -42,12 +45,14 @@ struct kvtel_store_options {
 KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);
 /** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed: the
  * exporter takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed) it is a store in
- * the heap, which nobody else sees: kvtel_store_path() tells. Linux only.
+ * the heap, which nobody else sees: kvtel_store_path() tells. A process may close all its descriptors, as daemons do: the file is
+ * opened again by its path when more of it is needed. Linux only.
  * @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory, which all of recorder.h takes */
 KVTEL_API struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *options);
 /** The file's path, or NULL for a store in the heap. Borrowed until close. */
 KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
-/** The directory that kvtel_store_open() uses: `dir`, else $KVTEL_STORE_DIR, else kvtel-UID in shared memory.
+/** The directory that kvtel_store_open() uses: `dir` unless it is NULL or "", else $KVTEL_STORE_DIR, else kvtel-UID in shared
+ * memory.
  * @param path out; @return its length without the NUL, or 0 when it does not fit */
 KVTEL_API size_t kvtel_store_default_dir(const char *dir, char *path, size_t size);
 /** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more, and recorders are destroyed
@@ -76,15 +81,17 @@ struct kvtel_store_info {
     uint64_t process_start;                             /**< clock ticks from the machine's start; 0: not known */
     uint64_t created_realtime_ns, created_monotonic_ns; /**< of CLOCK_REALTIME and CLOCK_MONOTONIC */
     uint64_t families, series, lanes;                   /**< lanes that were ever opened at once */
-    uint64_t series_dropped;  /**< how often there was no room for a label set: its family's cap, memory */
-    uint64_t records_dropped; /**< records that found no lane, no series, or came from a child of a fork */
-    uint64_t values_refused;  /**< values (of a transfer: all of it) that no measurement can have */
+    uint64_t series_dropped; /**< how often there was no room for a label set: its family's cap, memory */
+    /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */
+    uint64_t records_dropped;
+    uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */
 };
 /** Any thread. */
 KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);
 
 /** Takes a free lane. Its totals stay when it is closed, and the next owner adds to them. Any thread.
- * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM */
+ * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM, KVTEL_E_BUSY (the store is the parent's of a fork, or the call is
+ * made in a signal handler within another one) */
 KVTEL_API enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane);
 /** Gives the lane back for reuse. NULL is fine. Only by its owner. */
 KVTEL_API void kvtel_lane_close(struct kvtel_lane *lane);

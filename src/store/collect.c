@@ -162,6 +162,22 @@ static enum kvtel_status read_once(struct attempt *try)
     return moved ? KVTEL_E_BUSY : KVTEL_OK;
 }
 
+/* Whether a histogram's bins hold as many values as its slot and its block say. `bins` is where its copy begins. */
+static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *bins)
+{
+    const uint64_t *slot = try->before[1 + i];
+    uint64_t in_bins = 0, present = 0;
+    for (uint64_t bin = slot[KVTEL_SLOT_FIRST]; bin < slot[KVTEL_SLOT_END]; bin++)
+        in_bins += *bins++;
+    in_bins -= slot[KVTEL_SLOT_COUNT + (slot[KVTEL_SLOT_SEQ] / 2 & 1)];
+    if (in_bins == 0 || !(slot[KVTEL_SLOT_SEQ] & 1))
+        return in_bins == 0;
+    const uint64_t *column = try->rows + try->feeds[i].column;
+    for (uint64_t row = 0; row < pending_rows(try, i); row++, column += try->group->columns)
+        present += kvtel_is_amount(kvtel_bits_double(*column));
+    return in_bins <= present;
+}
+
 static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, struct kvtel_collected *series, bool *memory)
 {
     uint64_t first = try->before[1 + i][KVTEL_SLOT_FIRST], end = try->before[1 + i][KVTEL_SLOT_END], total = 0;
@@ -228,10 +244,19 @@ static void add_counter(const struct attempt *try, uint32_t i)
     }
 }
 
+/* All feeds, or none. */
 static enum kvtel_status add_all(const struct attempt *try)
 {
     const uint64_t *bins = try->bins;
     enum kvtel_status status = KVTEL_OK;
+    for (uint32_t i = 0; i < try->feed_count; i++) {
+        if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE)
+            continue;
+        if (!is_possible(try, i, bins))
+            return KVTEL_E_FORMAT;
+        bins += try->series[try->feeds[i].series].layout->bound_count + 1;
+    }
+    bins = try->bins;
     for (uint32_t i = 0; i < try->feed_count && status == KVTEL_OK; i++) {
         if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE) {
             add_counter(try, i);
@@ -359,7 +384,7 @@ static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t 
 }
 
 static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, struct kvtel_arena *arena, uint64_t *words,
-                                      struct kvtel_collected *series)
+                                      struct kvtel_collected *series, bool *left_out)
 {
     size_t slot_words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
     enum kvtel_status status = view->read(view->context, lane, 0, slot_words, words);
@@ -380,6 +405,10 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
         try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
         try.again = try.rows + again;
         status = collect_group(&try, words);
+        if (status == KVTEL_E_FORMAT) { /* what this lane has of this group is lost, and nothing else */
+            *left_out = true;
+            status = KVTEL_OK;
+        }
     }
     return status;
 }
@@ -397,9 +426,10 @@ enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_aren
     if (!scratch_reserve(scratch, (size_t)view->slot_count * KVTEL_SLOT_WORDS + most))
         return KVTEL_E_NOMEM;
     enum kvtel_status status = KVTEL_OK;
+    bool left_out = false;
     for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
-        status = collect_lane(view, lane, arena, scratch->words, series);
+        status = collect_lane(view, lane, arena, scratch->words, series, &left_out);
     for (uint32_t i = 0; view->earlier_boot && i < view->series_count; i++)
         series[i].stamp = series[i].stamp > 0; /* set, but before all that was set since the machine started */
-    return status;
+    return status == KVTEL_OK && left_out ? KVTEL_E_MISMATCH : status;
 }

@@ -28,7 +28,8 @@ struct kvtel_scratch {
 bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end);
 
 /* Adds up all lanes; `series`: view->series_count of them, those without a `layout` where one belongs are left out.
- * KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_FORMAT (words that no writer leaves behind), and what view->read returns. */
+ * KVTEL_OK, KVTEL_E_MISMATCH (words of a group of a lane contradict each other: they are left out, the rest is there),
+ * KVTEL_E_NOMEM, and what view->read returns. */
 enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_arena *arena, struct kvtel_scratch *scratch,
                                 struct kvtel_collected *series);
 

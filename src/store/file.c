@@ -14,18 +14,30 @@
 
 enum { PATH_SIZE = 4096 };
 
+/* The directory that was asked for; NULL: none, as by an empty name. */
+static const char *given_dir(const char *dir)
+{
+    const char *given = dir && *dir ? dir : getenv("KVTEL_STORE_DIR");
+    return given && *given ? given : NULL;
+}
+
+/* Permission bits of the file. Others may read at most: who may write could cut what is mapped. */
+static mode_t file_mode(const struct kvtel_store_options *options)
+{
+    return 0600 | (options->mode & 0044);
+}
+
 size_t kvtel_store_default_dir(const char *dir, char *path, size_t size)
 {
-    const char *configured = dir ? dir : getenv("KVTEL_STORE_DIR");
-    int length = configured && *configured ? snprintf(path, size, "%s", configured)
-                                           : snprintf(path, size, "/dev/shm/kvtel-%lu", (unsigned long)geteuid());
+    const char *given = given_dir(dir);
+    int length = given ? snprintf(path, size, "%s", given) : snprintf(path, size, "/dev/shm/kvtel-%lu", (unsigned long)geteuid());
     return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }
 
 /* Who may read the file may also look for it. 0 or an errno. */
-static int make_dir(const char *path, mode_t file_mode, bool shared_place)
+static int make_dir(const char *path, mode_t readers, bool shared_place)
 {
-    mode_t mode = 0700 | (file_mode & 0040 ? 0050 : 0) | (file_mode & 0004 ? 0005 : 0);
+    mode_t mode = 0700 | (readers & 0040 ? 0050 : 0) | (readers & 0004 ? 0005 : 0);
     if (mkdir(path, mode) == 0)
         return chmod(path, mode) == 0 ? 0 : errno;
     struct stat status;
@@ -49,7 +61,6 @@ static int open_in(const char *dir, const struct kvtel_store_options *options, s
 {
     char temporary[PATH_SIZE], path[PATH_SIZE];
     uint64_t random = 0;
-    mode_t mode = options->mode ? options->mode & 0666 : 0600;
     if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
         random = (uint64_t)(uintptr_t)&random;
     int length = snprintf(temporary, sizeof(temporary), "%s/.%ld-%016llx.new", dir, (long)getpid(), (unsigned long long)random);
@@ -59,8 +70,7 @@ static int open_in(const char *dir, const struct kvtel_store_options *options, s
     int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno;
-    errno = ENOSPC;
-    char *kept = fchmod(fd, mode) == 0 && lock_file(fd) ? strdup(path) : NULL;
+    char *kept = fchmod(fd, file_mode(options)) == 0 && lock_file(fd) ? strdup(path) : NULL;
     if (!kept || kvtel_store_make(options, fd, made) != KVTEL_OK) {
         int error = errno;
         free(kept);
@@ -83,16 +93,19 @@ struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *given)
 {
     const struct kvtel_store_options options = kvtel_store_known_options(given);
     char dir[PATH_SIZE] = "", message[PATH_SIZE + 256];
-    const char *configured = getenv("KVTEL_STORE_DIR");
-    bool shared_place = !options.dir && !(configured && *configured);
+    bool shared_place = !given_dir(options.dir);
     struct kvtel_store *store = NULL;
     int error = kvtel_store_default_dir(options.dir, dir, sizeof(dir)) > 0 ? 0 : ENAMETOOLONG;
     if (error == 0)
-        error = make_dir(dir, options.mode ? options.mode & 0666 : 0600, shared_place);
+        error = make_dir(dir, file_mode(&options), shared_place);
     if (error == 0)
         error = open_in(dir, &options, &store);
-    if (error == 0)
+    if (error == 0) {
+        if (options.mode & ~file_mode(&options) & 0777)
+            kvtel_store_warn(store, KVTEL_WARN_MODE,
+                             "of a store's mode only 0644 is granted: others may read it, and not change it");
         return store;
+    }
     if (kvtel_store_make(&options, -1, &store) != KVTEL_OK)
         return NULL;
     (void)snprintf(message, sizeof(message), "no store can be made in %s (%s): what is recorded stays inside this process", dir,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lanes: opening, closing, writing. */
 #include "store/lane.h"
+#include "store/thread.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #ifdef __x86_64__
@@ -10,67 +12,17 @@
 
 static const double absent = __builtin_nan("");
 
-static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane **made)
-{
-    struct kvtel_layout_header *header = store->header;
-    uint64_t index = atomic_load_explicit(&header->lane_count, memory_order_relaxed);
-    if (index == header->max_lanes)
-        return KVTEL_E_LIMIT;
-    struct kvtel_lane *lane = malloc(sizeof(*lane));
-    kvtel_word *words = kvtel_memory_map(store->fd, header->lanes_at + index * header->lane_stride, header->lane_stride);
-    if (!lane || !words ||
-        !kvtel_store_extend_lane(store, index, words, (struct kvtel_extent){ 0, store->slots.reserved },
-                                 (struct kvtel_extent){ 0, store->bulk.reserved })) {
-        kvtel_memory_unmap((void *)(uintptr_t)words, header->lane_stride);
-        free(lane);
-        return KVTEL_E_NOMEM;
-    }
-    *lane = (struct kvtel_lane){ .store = store, .words = words };
-    store->lanes[index] = lane;
-    atomic_store_explicit(&header->lane_count, index + 1, memory_order_release); /* pairs as family_count does */
-    *made = lane;
-    return KVTEL_OK;
-}
-
-enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane)
-{
-    enum kvtel_status status = KVTEL_OK;
-    if (!kvtel_store_is_own(store))
-        return KVTEL_E_BUSY;
-    pthread_mutex_lock(&store->lock);
-    if (store->free_lanes) {
-        *lane = store->free_lanes;
-        store->free_lanes = (*lane)->next;
-    } else {
-        status = new_lane(store, lane);
-    }
-    pthread_mutex_unlock(&store->lock);
-    return status;
-}
-
-void kvtel_lane_close(struct kvtel_lane *lane)
-{
-    if (!lane || !kvtel_store_is_own(lane->store))
-        return;
-    struct kvtel_store *store = lane->store;
-    atomic_store_explicit(&store->lanes_refused, 0, memory_order_relaxed);
-    pthread_mutex_lock(&store->lock);
-    lane->next = store->free_lanes;
-    store->free_lanes = lane;
-    pthread_mutex_unlock(&store->lock);
-}
-
 /* The series if it is one of this type. */
 static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint32_t series, enum kvtel_metric_type type)
 {
     const struct kvtel_store *store = lane->store;
-    if (!kvtel_store_is_own(store) || series >= atomic_load_explicit(&store->header->series_count, memory_order_acquire))
+    if (series >= atomic_load_explicit(&store->header->series_count, memory_order_acquire))
         return NULL;
     const struct kvtel_series_local *local = &store->series[series];
     return local->type == (uint32_t)type ? local : NULL;
 }
 
-bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount)
+bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_COUNTER);
     if (!local) {
@@ -86,7 +38,7 @@ bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount
     return true;
 }
 
-bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value)
+bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double value)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_GAUGE);
     if (!local) {
@@ -109,7 +61,7 @@ bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value)
     return true;
 }
 
-size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count)
+size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_HISTOGRAM);
     const struct kvtel_group *group = local ? atomic_load_explicit(&local->group, memory_order_acquire) : NULL;
@@ -140,6 +92,36 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
     }
     if (taken < count)
         kvtel_store_count_refused(lane->store, count - taken);
+    return taken;
+}
+
+bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount)
+{
+    uint64_t token;
+    if (!kvtel_lane_enter(lane, 1, &token))
+        return false;
+    bool taken = kvtel_lane_increase_inside(lane, series, amount);
+    kvtel_thread_leave(token);
+    return taken;
+}
+
+bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value)
+{
+    uint64_t token;
+    if (!kvtel_lane_enter(lane, 1, &token))
+        return false;
+    bool taken = kvtel_lane_set_inside(lane, series, value);
+    kvtel_thread_leave(token);
+    return taken;
+}
+
+size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count)
+{
+    uint64_t token;
+    if (!kvtel_lane_enter(lane, count, &token))
+        return 0;
+    size_t taken = kvtel_lane_observe_inside(lane, series, values, count);
+    kvtel_thread_leave(token);
     return taken;
 }
 
@@ -283,11 +265,12 @@ static void add_ones(kvtel_word *bins, const int16_t *found, uint32_t count)
         add_one(bins, found[i]);
 }
 
+/* `done`: how many of the values are in their bins already. */
 static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride,
-                           bool some_absent)
+                           bool some_absent, uint32_t done)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
-    uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ);
+    uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) & ~UINT64_C(1);
     uint64_t now = seq / 2 & 1, next = now ^ 1;
     uint32_t count = KVTEL_BLOCK_ROWS;
     int16_t found[KVTEL_BLOCK_ROWS];
@@ -305,7 +288,7 @@ static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_fee
     sum += kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_SUM + now));
     kvtel_word_store(slot + KVTEL_SLOT_SEQ, seq + 1);
     kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
-    add_ones(lane->words + feed->bins_at, found, count);
+    add_ones(lane->words + feed->bins_at, found + done, count - done);
     kvtel_word_store(slot + KVTEL_SLOT_SUM + next, kvtel_double_bits(sum));
     kvtel_word_store(slot + KVTEL_SLOT_COUNT + next, kvtel_word_load(slot + KVTEL_SLOT_COUNT + now) + count);
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq + 2);
@@ -321,11 +304,121 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
         const struct kvtel_local_feed *feed = &group->feeds[i];
         bool some_absent = absent_columns >> feed->column & 1;
         if (feed->kind == KVTEL_COLUMN_OBSERVE)
-            fold_histogram(lane, feed, block + feed->column, group->columns, some_absent);
+            fold_histogram(lane, feed, block + feed->column, group->columns, some_absent, 0);
         else
             fold_counter(lane, feed, block + feed->column, group->columns);
     }
     if (absent_columns != 0)
         kvtel_word_store(noted, 0);
     kvtel_lane_fence(memory_order_release); /* a reader that sees rows of the next block sees that this one is folded */
+}
+
+/* How many values of an interrupted fold are in their bins. */
+static uint64_t count_added(const struct kvtel_lane *lane, const struct kvtel_local_feed *feed)
+{
+    const kvtel_word *slot = kvtel_lane_slot(lane, feed->slot), *bins = lane->words + feed->bins_at;
+    uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST), end = kvtel_word_load(slot + KVTEL_SLOT_END);
+    uint64_t now = kvtel_word_load(slot + KVTEL_SLOT_SEQ) / 2 & 1, total = 0;
+    for (uint64_t bin = first; bin < end && bin <= feed->bins->bound_count; bin++)
+        total += kvtel_word_load(&bins[bin]);
+    return total - kvtel_word_load(slot + KVTEL_SLOT_COUNT + now);
+}
+
+/* Folds the block into a series that it has not yet gone into, or in part. False: the words contradict each other. */
+static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_group *group, const struct kvtel_local_feed *feed)
+{
+    const column_value *column = (const column_value *)(uintptr_t)(lane->words + group->block_at) + feed->column;
+    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
+    uint64_t seq = kvtel_word_load(kvtel_lane_slot(lane, feed->slot) + KVTEL_SLOT_SEQ), added = 0;
+    double values[KVTEL_BLOCK_ROWS];
+    if (head / KVTEL_BLOCK_ROWS == seq / 2 && !(seq & 1))
+        return true;
+    if (head % KVTEL_BLOCK_ROWS != 0 || head / KVTEL_BLOCK_ROWS != seq / 2 + 1)
+        return false;
+    if (feed->kind != KVTEL_COLUMN_OBSERVE) {
+        fold_counter(lane, feed, column, group->columns);
+        return true;
+    }
+    if (seq & 1)
+        added = count_added(lane, feed);
+    if (added > copy_present(column, group->columns, values))
+        return false;
+    fold_histogram(lane, feed, column, group->columns, true, (uint32_t)added);
+    return true;
+}
+
+/* What the lane's last owner left undone when it ended inside a call. False: the words contradict each other. */
+static bool finish_folds(struct kvtel_lane *lane, const struct kvtel_group *groups)
+{
+    bool good = true;
+    for (const struct kvtel_group *group = groups; group && good; group = group->next) {
+        for (uint32_t i = 0; i < group->feed_count && good; i++)
+            good = finish_feed(lane, group, &group->feeds[i]);
+    }
+    kvtel_lane_fence(memory_order_release); /* as kvtel_lane_fold() */
+    return good;
+}
+
+static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane **made)
+{
+    struct kvtel_layout_header *header = store->header;
+    uint64_t index = atomic_load_explicit(&header->lane_count, memory_order_relaxed);
+    if (index == header->max_lanes)
+        return KVTEL_E_LIMIT;
+    struct kvtel_lane *lane = malloc(sizeof(*lane));
+    kvtel_word *words = kvtel_store_reach(store)
+                            ? kvtel_memory_map(store->fd, header->lanes_at + index * header->lane_stride, header->lane_stride)
+                            : NULL;
+    if (!lane || !words ||
+        !kvtel_store_extend_lane(store, index, words, (struct kvtel_extent){ 0, store->slots.reserved },
+                                 (struct kvtel_extent){ 0, store->bulk.reserved })) {
+        int error = errno;
+        kvtel_memory_unmap((void *)(uintptr_t)words, header->lane_stride);
+        free(lane);
+        errno = error;
+        return KVTEL_E_NOMEM;
+    }
+    *lane = (struct kvtel_lane){ .store = store, .words = words };
+    store->lanes[index] = lane;
+    atomic_store_explicit(&header->lane_count, index + 1, memory_order_release); /* pairs as family_count does */
+    *made = lane;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane)
+{
+    enum kvtel_status status = KVTEL_OK;
+    const struct kvtel_group *groups;
+    struct kvtel_hold hold;
+    bool reused;
+    do {
+        if (!kvtel_store_hold(store, &hold))
+            return KVTEL_E_BUSY;
+        groups = store->groups;
+        reused = store->free_lanes != NULL;
+        if (reused) {
+            *lane = store->free_lanes;
+            store->free_lanes = (*lane)->next;
+            (void)kvtel_store_reach(store); /* to see whether the file is still there */
+        } else {
+            status = new_lane(store, lane);
+        }
+        kvtel_store_release(store, &hold);
+    } while (reused && !finish_folds(*lane, groups)); /* one that was written to by two threads at once is given to nobody */
+    kvtel_store_check_file(store);
+    return status;
+}
+
+void kvtel_lane_close(struct kvtel_lane *lane)
+{
+    if (!lane || !kvtel_store_is_own(lane->store))
+        return;
+    struct kvtel_store *store = lane->store;
+    struct kvtel_hold hold;
+    atomic_store_explicit(&store->lanes_again_ns, 0, memory_order_relaxed);
+    if (!kvtel_store_hold(store, &hold))
+        return;
+    lane->next = store->free_lanes;
+    store->free_lanes = lane;
+    kvtel_store_release(store, &hold);
 }

@@ -4,7 +4,8 @@
  * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store whose writer
  * was killed in between knows what was done: seq turns odd, values enter their bins in the order of the rows, and one store of the
  * next even seq makes the new sum and count valid, which were written to the places that are not in use. So bins that hold n values
- * more than count says tell that the first n values of the block are in. */
+ * more than count says tell that the first n values of the block are in. An owner that was cancelled in between leaves the same:
+ * who gets the lane next finishes the fold first. */
 #ifndef KVTEL_STORE_LANE_H
 #define KVTEL_STORE_LANE_H
 
@@ -97,6 +98,11 @@ static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct 
 
 /* Moves the block, which is full, into the series that the group feeds. */
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
+
+/* As the functions of <kvtel/store.h>, for who is inside a call that kvtel_lane_enter() began. */
+bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount);
+bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double value);
+size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
 /* Makes the row visible that was written at kvtel_lane_row(). */
 static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)

@@ -62,7 +62,7 @@ struct kvtel_layout_header {
     _Atomic uint64_t lane_count; /* lanes that were ever opened */
     /* Counters about the writer itself. */
     _Atomic uint64_t series_dropped;  /* label sets refused by a family's cap */
-    _Atomic uint64_t records_dropped; /* records that found no lane */
+    _Atomic uint64_t records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
     _Atomic uint64_t values_refused;  /* values below 0, infinite or NaN */
 };
 _Static_assert(sizeof(struct kvtel_layout_header) == 904, "layout 1");

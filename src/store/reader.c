@@ -406,9 +406,11 @@ enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, str
         return status;
     status = kvtel_snapshot_add_view(snapshot, &view);
     if (status == KVTEL_E_MISMATCH)
-        return kvtel_fail(error, status, 0, "a family of this name has another definition elsewhere");
+        return kvtel_fail(error, status, 0,
+                          "a part was left out: a family of this name has another definition elsewhere, or a lane "
+                          "holds what no writer leaves behind");
     if (status == KVTEL_E_FORMAT)
-        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
+        return kvtel_fail(error, status, reader->header.tables[KVTEL_SERIES].at, "two series with the same labels");
     if (status == KVTEL_E_NOMEM)
         return kvtel_fail(error, status, 0, "out of memory");
     return status == KVTEL_OK ? status : fail_read(error, status, reader->read_error, reader->header.lanes_at);

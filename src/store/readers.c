@@ -64,7 +64,7 @@ static bool run(struct job *job, void (*step)(struct item *, struct kvtel_worker
         pthread_join(started[i], NULL);
     bool good = true;
     for (size_t i = 0; i < job->count; i++)
-        good = good && job->items[i].status == KVTEL_OK;
+        good = good && (job->items[i].status == KVTEL_OK || job->items[i].status == KVTEL_E_MISMATCH);
     return good;
 }
 
@@ -117,6 +117,7 @@ enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot, st
     enum kvtel_status first = KVTEL_OK;
     for (size_t i = 0; i < count; i++) {
         enum kvtel_status status = kvtel_snapshot_finish(snapshot, &job.items[i].addition);
+        status = status == KVTEL_OK ? job.items[i].status : status;
         if (errors)
             (void)kvtel_fail(&errors[i], status, 0, "%s", kvtel_status_text(status));
         first = first == KVTEL_OK ? status : first;

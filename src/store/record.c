@@ -89,13 +89,13 @@ static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation 
         const struct kvtel_group_feed *feed = &operation->feeds[i];
         double value = values[operation->sources[feed->column]];
         if (feed->kind == KVTEL_COLUMN_ONE)
-            (void)kvtel_lane_increase(lane, feed->series, 1);
+            (void)kvtel_lane_increase_inside(lane, feed->series, 1);
         else if (value != value)
             continue;
         else if (feed->kind == KVTEL_COLUMN_OBSERVE)
-            (void)kvtel_lane_observe(lane, feed->series, &value, 1);
+            (void)kvtel_lane_observe_inside(lane, feed->series, &value, 1);
         else
-            (void)kvtel_lane_increase(lane, feed->series, value);
+            (void)kvtel_lane_increase_inside(lane, feed->series, value);
     }
 }
 
@@ -107,23 +107,26 @@ static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, 
     for (uint32_t i = 0; i < operation->feed_count; i++) {
         const struct kvtel_group_feed *feed = &operation->feeds[i];
         if (feed->kind == KVTEL_COLUMN_ONE && columns >> feed->column & 1)
-            (void)kvtel_lane_increase(lane, feed->series, 1);
+            (void)kvtel_lane_increase_inside(lane, feed->series, 1);
     }
 }
 
-/* Any columns. */
+/* Any columns. Ends the call, as all do that have a `token`. */
 static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, const struct kvtel_operation *operation,
-                                                     const struct kvtel_transfer *transfer)
+                                                     const struct kvtel_transfer *transfer, uint64_t token)
 {
     const struct kvtel_group *group = operation->group;
     struct measures measures;
     take_values(transfer, &measures);
     if (measures.impossible || measures.outside)
         kvtel_store_count_refused(lane->store, 1);
-    if (measures.impossible)
+    if (measures.impossible) {
+        kvtel_thread_leave(token);
         return false;
+    }
     if (!group) {
         record_singly(lane, operation, measures.values);
+        kvtel_thread_leave(token);
         return true;
     }
     uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD), unmeasured = 0;
@@ -136,12 +139,14 @@ static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, co
     if (unmeasured != 0)
         count_unmeasured(lane, operation, unmeasured);
     kvtel_lane_publish_row(lane, group, head);
+    kvtel_thread_leave(token);
     return true;
 }
 
-static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct kvtel_group *group)
+static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t token)
 {
     kvtel_lane_fold(lane, group);
+    kvtel_thread_leave(token);
     return true;
 }
 
@@ -185,16 +190,18 @@ static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *trans
 #endif
 
 /* What is rare is left to functions called last, so that the frequent way saves no registers. */
-static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
+                          uint64_t token)
 {
     kvtel_word *head_word = lane->words + operation->head_at;
     uint64_t head = kvtel_word_load(head_word);
     kvtel_word *row = lane->words + operation->block_at + head % KVTEL_BLOCK_ROWS * KVTEL_POINT_TO_POINT;
     if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0 || !write_row(row, transfer), 0))
-        return record_columns(lane, operation, transfer);
+        return record_columns(lane, operation, transfer, token);
     kvtel_word_publish(head_word, head + 1); /* as kvtel_lane_publish_row() */
     if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
-        return fold(lane, operation->group);
+        return fold(lane, operation->group, token);
+    kvtel_thread_leave(token);
     return true;
 }
 
@@ -211,15 +218,22 @@ static __attribute__((noinline)) bool record_first(const struct kvtel_operation 
     if (is_lost(operation))
         return false;
     struct kvtel_lane *lane = kvtel_thread_lane_find(operation->store);
-    return lane && record(lane, operation, transfer);
+    uint64_t token;
+    return lane && kvtel_thread_enter(&token) && record(lane, operation, transfer, token);
 }
 
 static inline bool record_own(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
     if (!operation)
         return false;
-    if (kvtel_thread_lane_is_of(operation->token))
-        return record(kvtel_thread_lane.lane, operation, transfer);
+    const uint64_t token = *operation->token;
+    if (__builtin_expect(kvtel_thread_lane.token == token, 1)) {
+        kvtel_thread_lane.token = KVTEL_IN_CALL;
+        struct kvtel_lane *lane = kvtel_thread_lane.lane;
+        if (__builtin_expect(lane->store == operation->store, 1))
+            return record(lane, operation, transfer, token);
+        kvtel_thread_lane.token = KVTEL_NO_TOKEN;
+    }
     return record_first(operation, transfer);
 }
 
@@ -235,30 +249,35 @@ bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct k
 
 bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
-    return lane && operation && lane->store == operation->store && kvtel_store_is_own(lane->store) && !is_lost(operation) &&
-           record(lane, operation, transfer);
+    uint64_t token;
+    return lane && operation && lane->store == operation->store && !is_lost(operation) && kvtel_lane_enter(lane, 1, &token) &&
+           record(lane, operation, transfer, token);
 }
 
 bool kvtel_record_value(const struct kvtel_channel *channel, double value)
 {
     struct kvtel_lane *lane = channel ? kvtel_thread_lane_of(channel->store) : NULL;
-    bool recorded = lane != NULL && channel->count > 0;
+    uint64_t token;
     if (lane && channel->count == 0) /* there was no room for what it feeds */
         kvtel_store_count_dropped(lane->store, 1);
-    for (uint32_t i = 0; lane && i < channel->count; i++) {
+    if (!lane || channel->count == 0 || !kvtel_lane_enter(lane, 1, &token))
+        return false;
+    bool recorded = true;
+    for (uint32_t i = 0; i < channel->count; i++) {
         uint32_t series = channel->series[i];
         switch ((enum kvtel_metric_type)channel->store->series[series].type) {
         case KVTEL_COUNTER:
-            recorded &= kvtel_lane_increase(lane, series, channel->ones ? 1 : value);
+            recorded &= kvtel_lane_increase_inside(lane, series, channel->ones ? 1 : value);
             break;
         case KVTEL_GAUGE:
-            recorded &= kvtel_lane_set(lane, series, value);
+            recorded &= kvtel_lane_set_inside(lane, series, value);
             break;
         case KVTEL_HISTOGRAM:
-            recorded &= kvtel_lane_observe(lane, series, &value, 1) == 1;
+            recorded &= kvtel_lane_observe_inside(lane, series, &value, 1) == 1;
             break;
         }
     }
+    kvtel_thread_leave(token);
     return recorded;
 }
 

@@ -11,10 +11,10 @@
 
 static const char *const no_labels[KVTEL_METRIC_LABELS];
 
-/* A family, a series or the memory of a group could not be made. */
-static void warn_no_room(struct kvtel_store *store)
+/* A family, a series or the memory of a group could not be made: a status, and errno. */
+static void warn_no_room(struct kvtel_store *store, enum kvtel_status status)
 {
-    kvtel_store_warn(store, KVTEL_WARN_SERIES, "no further family or series could be made: what it would show is lost");
+    kvtel_store_warn_of(store, KVTEL_WARN_SERIES, status, "no further family or series could be made");
 }
 
 /* What was asked for by a name that the connector does not have: a record lost, at least. */
@@ -50,10 +50,11 @@ static void make_families(struct kvtel_recorder *recorder, const struct kvtel_tr
         if (metric->when && !metric->when(config))
             continue;
         handle->metric = metric;
-        if (kvtel_store_family(recorder->store, &spec, &handle->family) == KVTEL_OK)
+        enum kvtel_status status = kvtel_store_family(recorder->store, &spec, &handle->family);
+        if (status == KVTEL_OK)
             recorder->family_count++;
         else
-            warn_no_room(recorder->store);
+            warn_no_room(recorder->store, status);
     }
 }
 
@@ -64,10 +65,10 @@ static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const 
     const char *values[2 + KVTEL_METRIC_LABELS] = { recorder->store->header->model_name, recorder->engine };
     for (size_t i = 0; i < own_count; i++)
         values[2 + i] = own[i];
-    if (kvtel_store_bare_series(recorder->store, family, values, 2 + own_count, series) == KVTEL_OK)
-        return true;
-    warn_no_room(recorder->store);
-    return false;
+    enum kvtel_status status = kvtel_store_bare_series(recorder->store, family, values, 2 + own_count, series);
+    if (status != KVTEL_OK)
+        warn_no_room(recorder->store, status);
+    return status == KVTEL_OK;
 }
 
 /* Label values that a table itself gives: none, or values[i] of its only label. */
@@ -261,20 +262,23 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
                                                     const char *name, const char *status)
 {
     struct kvtel_operation *operation = calloc(1, sizeof(*operation));
-    if (!operation)
+    if (!operation) {
+        warn_no_room(recorder->store, KVTEL_E_NOMEM);
         return NULL;
+    }
     operation->store = recorder->store;
     operation->token = recorder->store->token;
     operation->name = strdup(name);
     operation->status = strdup(status);
-    bool made = operation->name && operation->status;
-    if (made) {
+    enum kvtel_status made = operation->name && operation->status ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (made == KVTEL_OK) {
         feed_flow(recorder, operation, flow);
         if (recorder->windows)
             feed_windows(recorder, operation);
-        made = make_group(recorder->store, operation) == KVTEL_OK;
+        made = make_group(recorder->store, operation);
     }
-    if (!made) {
+    if (made != KVTEL_OK) {
+        warn_no_room(recorder->store, made);
         free_operation(operation);
         return NULL;
     }
@@ -297,17 +301,14 @@ static const struct kvtel_operation *get_operation(struct kvtel_recorder *record
     name = name ? name : flow->name;
     status = status ? status : "ok";
     const struct kvtel_operation *operation = find_operation(recorder, name, status);
-    if (!operation)
+    if (!operation && kvtel_store_is_own(recorder->store))
         operation = make_operation(recorder, flow, name, status);
-    if (operation)
-        return operation;
-    warn_no_room(recorder->store);
-    return &recorder->lost_operation;
+    return operation ? operation : &recorder->lost_operation;
 }
 
 const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
 {
-    if (!recorder || !kvtel_store_is_own(recorder->store))
+    if (!recorder)
         return NULL;
     const struct kvtel_operation *operation = get_operation(recorder, name, status);
     if (!operation)
@@ -332,9 +333,13 @@ static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder,
             continue;
         is_known = true;
         if (!make_series(recorder, recorder->families[i].family, by_table ? table_labels(metric, (size_t)field) : labels, own_count,
-                         series) ||
-            kvtel_store_own_group(recorder->store, *series) != KVTEL_OK)
+                         series))
             continue;
+        enum kvtel_status status = kvtel_store_own_group(recorder->store, *series);
+        if (status != KVTEL_OK) {
+            warn_no_room(recorder->store, status);
+            continue;
+        }
         channel.ones = channel.ones || metric->feed == KVTEL_FEED_COUNT;
         channel.count++;
     }
@@ -342,7 +347,7 @@ static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder,
     if (!is_known)
         return NULL;
     if (!made) {
-        warn_no_room(recorder->store);
+        warn_no_room(recorder->store, KVTEL_E_NOMEM);
         return &recorder->lost_channel;
     }
     channel.next = recorder->channels;
@@ -354,8 +359,10 @@ static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder,
 const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
                                                    size_t count)
 {
-    if (!recorder || !kvtel_store_is_own(recorder->store))
+    if (!recorder)
         return NULL;
+    if (!kvtel_store_is_own(recorder->store))
+        return &recorder->lost_channel;
     bool is_whole = key && count <= KVTEL_METRIC_LABELS && (labels || count == 0);
     for (size_t i = 0; is_whole && i < count; i++)
         is_whole = labels[i] != NULL;
@@ -420,7 +427,7 @@ struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const st
     struct kvtel_recorder *recorder = create(store, connector, &options);
     if (!recorder) {
         kvtel_store_count_dropped(store, 1);
-        warn_no_room(store);
+        warn_no_room(store, KVTEL_E_NOMEM);
         return NULL;
     }
     make_idle_series(recorder);

@@ -374,8 +374,11 @@ enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const
     enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
     if (status == KVTEL_OK)
         status = kvtel_collect(view, &worker->arena, &worker->scratch, addition.collected);
-    if (status == KVTEL_OK)
+    enum kvtel_status collected = status;
+    if (status == KVTEL_OK || status == KVTEL_E_MISMATCH)
         status = kvtel_snapshot_finish(snapshot, &addition);
+    if (status == KVTEL_OK)
+        status = collected;
     if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
         kvtel_snapshot_take_back(snapshot);
     return status;

@@ -4,13 +4,18 @@
 #include "store/ending.h"
 #include "store/thread.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { WARNING_SIZE = 4096 + 512 };
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -109,14 +114,13 @@ struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_op
     return options;
 }
 
-/* A page that a child of a fork sees as 0. In the heap a child has a copy of everything, which it may go on with. */
-static uint64_t *make_token(bool file)
+/* A page that a child of a fork sees as 0. */
+static uint64_t *make_token(void)
 {
     uint64_t *page = mmap(NULL, KVTEL_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return NULL;
-    if (file)
-        (void)madvise(page, KVTEL_LAYOUT_PAGE, MADV_WIPEONFORK);
+    (void)madvise(page, KVTEL_LAYOUT_PAGE, MADV_WIPEONFORK);
     if (getrandom(page, sizeof(*page), GRND_NONBLOCK) != sizeof(*page))
         *page = clock_ns(CLOCK_MONOTONIC) ^ (uint64_t)(uintptr_t)page << 16;
     *page |= 1;
@@ -134,12 +138,50 @@ static void free_memory(struct kvtel_store *store, const struct kvtel_layout_hea
     free(store);
 }
 
+/* Whether this descriptor is of the store's file. */
+static bool is_file(struct kvtel_store *store, int fd)
+{
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0 || status.st_dev != store->device || status.st_ino != store->inode)
+        return false;
+    if (status.st_nlink == 0)
+        atomic_store_explicit(&store->deleted, true, memory_order_relaxed);
+    return true;
+}
+
+static bool note_file(struct kvtel_store *store)
+{
+    struct stat status;
+    if (store->fd < 0)
+        return true;
+    if (fstat(store->fd, &status) != 0)
+        return false;
+    store->device = status.st_dev;
+    store->inode = status.st_ino;
+    return true;
+}
+
+bool kvtel_store_reach(struct kvtel_store *store)
+{
+    if (store->fd < 0 || is_file(store, store->fd))
+        return true;
+    int fd = store->path ? open(store->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    if (is_file(store, fd)) {
+        store->fd = fd;
+        return true;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    errno = EBADF;
+    return false;
+}
+
 static bool make_memory(struct kvtel_store *store, const struct kvtel_layout_header *header)
 {
     uint64_t room = header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
     store->lanes = calloc(header->max_lanes, sizeof(struct kvtel_lane *));
     store->series = kvtel_memory_map(-1, 0, whole_pages(room * sizeof(struct kvtel_series_local)));
-    store->token = make_token(store->fd >= 0);
+    store->token = make_token();
     store->header = kvtel_memory_map(store->fd, 0, header->lanes_at);
     return store->lanes && store->series && store->token && store->header &&
            kvtel_memory_extend(store->fd, store->header, 0, 0, KVTEL_LAYOUT_PAGE);
@@ -167,20 +209,22 @@ enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, in
     store->fd = fd;
     store->warn = options->warn;
     store->warn_context = options->warn_context;
-    bool done = make_memory(store, &header) && pthread_mutex_init(&store->lock, NULL) == 0;
-    if (done && pthread_key_create(&store->thread_lane, kvtel_thread_lane_end) != 0) {
+    errno = ENOMEM;
+    int error = note_file(store) && make_memory(store, &header) ? pthread_mutex_init(&store->lock, NULL) : errno;
+    if (error == 0 && (error = pthread_key_create(&store->thread_lane, kvtel_thread_lane_end)) != 0)
         pthread_mutex_destroy(&store->lock);
-        done = false;
-    }
-    if (!done) {
+    if (error != 0) {
         free_memory(store, &header);
+        errno = error;
         return KVTEL_E_NOMEM;
     }
     memcpy(store->header, &header, sizeof(header));
     memcpy(store->header->magic, KVTEL_LAYOUT_MAGIC, sizeof(header.magic));
     if (!make_tables(store)) {
+        error = errno;
         store->fd = -1; /* stays the caller's */
         kvtel_store_close(store);
+        errno = error;
         return KVTEL_E_NOMEM;
     }
     *made = store;
@@ -200,6 +244,43 @@ void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warnin
     uint32_t bit = 1u << warning;
     if (store->warn && !(atomic_fetch_or_explicit(&store->warned, bit, memory_order_relaxed) & bit))
         store->warn(store->warn_context, message);
+}
+
+/* Of the store's file, without what follows the last slash. */
+static int dir_length(const struct kvtel_store *store)
+{
+    const char *slash = store->path ? strrchr(store->path, '/') : NULL;
+    return slash ? (int)(slash - store->path) : 0;
+}
+
+void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status, const char *what)
+{
+    char message[WARNING_SIZE], cause[WARNING_SIZE / 2];
+    int error = errno;
+    if (status == KVTEL_E_LIMIT && warning == KVTEL_WARN_LANES)
+        (void)snprintf(cause, sizeof(cause), "all %u are taken (max_lanes)", (unsigned)store->header->max_lanes);
+    else if (status == KVTEL_E_LIMIT)
+        (void)snprintf(cause, sizeof(cause), "max_series (%u) or the room of a lane (lane_bytes) is used up",
+                       (unsigned)store->header->max_series);
+    else if (status == KVTEL_E_NOMEM && store->path && error == EBADF)
+        (void)snprintf(cause, sizeof(cause), "this process closed the descriptor of %s, which cannot be opened again", store->path);
+    else if (status == KVTEL_E_NOMEM && store->path && error != ENOMEM)
+        (void)snprintf(cause, sizeof(cause), "no memory in %.*s: %s", dir_length(store), store->path, strerror(error));
+    else
+        (void)snprintf(cause, sizeof(cause), "%s", kvtel_status_text(status));
+    (void)snprintf(message, sizeof(message), "%s (%s): what it would record is lost, and counted", what, cause);
+    kvtel_store_warn(store, warning, message);
+}
+
+void kvtel_store_check_file(struct kvtel_store *store)
+{
+    char message[WARNING_SIZE];
+    if (!atomic_load_explicit(&store->deleted, memory_order_relaxed))
+        return;
+    (void)snprintf(message, sizeof(message),
+                   "%s was deleted while this process records into it: an exporter that starts from now on cannot see it",
+                   store->path ? store->path : "");
+    kvtel_store_warn(store, KVTEL_WARN_DELETED, message);
 }
 
 const char *kvtel_store_path(const struct kvtel_store *store)
@@ -248,7 +329,7 @@ void kvtel_store_close(struct kvtel_store *store)
     }
     kvtel_bins_free(store->bins);
     free(store->index.entries);
-    if (store->fd >= 0)
+    if (is_file(store, store->fd))
         (void)close(store->fd);
     pthread_key_delete(store->thread_lane);
     pthread_mutex_destroy(&store->lock);

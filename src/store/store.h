@@ -5,6 +5,7 @@
 
 #include <kvtel/store.h>
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "store/bins.h"
 #include "store/index.h"
@@ -56,17 +57,24 @@ struct kvtel_lane {
 };
 
 struct kvtel_store {
+    /* Of the file; -1: in the heap. The process may close it behind our back and give the number to another file: under the lock,
+     * kvtel_store_reach() is asked before each use. */
+    int fd;
+    dev_t device; /* of the file */
+    ino_t inode;
+    _Atomic bool deleted; /* the file is in no directory any more */
     /* Read without the lock. */
-    int fd; /* -1: in the heap */
     /* Tells this store from any other that was or will be: random. Reads 0 in a child of a fork, which must not write into its
-     * parent's file: the page is wiped there. */
+     * parent's file nor wait for a lock that a thread of its parent held: the page is wiped there. */
     const uint64_t *token;
     char *path; /* of the file */
     void (*warn)(void *context, const char *message);
     void *warn_context;
-    _Atomic uint32_t warned;        /* a bit for each enum kvtel_store_warning that was given */
-    _Atomic uint32_t lanes_refused; /* threads asked in vain since the last time that a lane was to be had */
+    _Atomic uint32_t warned;         /* a bit for each enum kvtel_store_warning that was given */
+    _Atomic uint64_t lanes_again_ns; /* when a thread may ask again, as none was to be had; 0: now */
+    _Atomic uint32_t lanes_refused;  /* threads that did not ask since */
     pthread_key_t thread_lane;
+    struct kvtel_lane *_Atomic shared_lane; /* that metric types borrow; NULL: one of them has it, or none is open yet */
     struct kvtel_layout_header *header;
     struct kvtel_series_local *series; /* as many as the table has room for; grows as the table does */
     struct kvtel_lane **lanes;         /* header->lane_count of them */
@@ -88,7 +96,7 @@ struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_op
 uint64_t kvtel_boot_hash(void);
 void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info);
 
-/* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. */
+/* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. errno says why not. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
 
 enum kvtel_store_warning {
@@ -97,10 +105,20 @@ enum kvtel_store_warning {
     KVTEL_WARN_SERIES,
     KVTEL_WARN_CONNECTOR, /* nobody knows it, or it has no stats */
     KVTEL_WARN_FLOW,      /* a connector does not have it */
-    KVTEL_WARN_KEY
+    KVTEL_WARN_KEY,
+    KVTEL_WARN_MODE,
+    KVTEL_WARN_DELETED
 };
-/* Says it once. */
+/* Says it once. Not under the lock. */
 void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warning, const char *message);
+/* The same, with what a status and errno tell of the cause: which directory is full, or which limit was reached. */
+void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status, const char *what);
+
+/* Under the lock: whether `fd` is the store's file, opened anew if it has to be. True in the heap. Notes that the file was deleted.
+ * False: errno. */
+bool kvtel_store_reach(struct kvtel_store *store);
+/* Not under the lock: says once that the file was deleted. */
+void kvtel_store_check_file(struct kvtel_store *store);
 
 /* Whether this process may write into the store. */
 static inline bool kvtel_store_is_own(const struct kvtel_store *store)

@@ -2,6 +2,7 @@
 /* The tables of a store: families, series, groups. They are appended under the store's lock and published by one release store
  * each. */
 #include "store/lane.h"
+#include "store/thread.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@ static enum kvtel_status reserve(struct kvtel_store *store, enum kvtel_table tab
     if (bytes > place->size - extent->used)
         return KVTEL_E_LIMIT;
     uint64_t goal = kvtel_memory_goal(extent, extent->used + bytes, place->size);
-    if (!kvtel_memory_extend(store->fd, store->header, 0, place->at + extent->reserved, place->at + goal))
+    if (goal > extent->reserved &&
+        (!kvtel_store_reach(store) ||
+         !kvtel_memory_extend(store->fd, store->header, 0, place->at + extent->reserved, place->at + goal)))
         return KVTEL_E_NOMEM;
     extent->reserved = goal;
     return KVTEL_OK;
@@ -51,7 +54,10 @@ static enum kvtel_status reserve_lanes(struct kvtel_store *store, uint64_t slots
     uint64_t slots_goal = kvtel_memory_goal(&store->slots, slots_end, header->slots_size);
     uint64_t bulk_goal = kvtel_memory_goal(&store->bulk, bulk_end, bulk_size);
     uint64_t lane_count = atomic_load_explicit(&header->lane_count, memory_order_relaxed);
-    for (uint64_t i = 0; i < lane_count; i++) {
+    bool grows = slots_goal > store->slots.reserved || bulk_goal > store->bulk.reserved;
+    if (grows && lane_count > 0 && !kvtel_store_reach(store))
+        return KVTEL_E_NOMEM;
+    for (uint64_t i = 0; grows && i < lane_count; i++) {
         if (!kvtel_store_extend_lane(store, i, store->lanes[i]->words, (struct kvtel_extent){ store->slots.reserved, slots_goal },
                                      (struct kvtel_extent){ store->bulk.reserved, bulk_goal }))
             return KVTEL_E_NOMEM;
@@ -221,7 +227,9 @@ enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvt
     if (status != KVTEL_OK)
         return status;
     uint32_t hash = texts_hash(family_bit, &spec->name, 1);
-    pthread_mutex_lock(&store->lock);
+    struct kvtel_hold hold;
+    if (!kvtel_store_hold(store, &hold))
+        return KVTEL_E_BUSY;
     uint32_t id = find_family(store, spec->name, hash);
     if (id == KVTEL_INDEX_NONE) {
         status = append_family(store, spec, bound_count, hash, family);
@@ -230,7 +238,8 @@ enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvt
     } else {
         status = KVTEL_E_MISMATCH;
     }
-    pthread_mutex_unlock(&store->lock);
+    kvtel_store_release(store, &hold);
+    kvtel_store_check_file(store);
     return status;
 }
 
@@ -306,13 +315,16 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     }
     enum kvtel_status status = KVTEL_OK;
     uint32_t hash = texts_hash(family, values, count);
-    pthread_mutex_lock(&store->lock);
+    struct kvtel_hold hold;
+    if (!kvtel_store_hold(store, &hold))
+        return KVTEL_E_BUSY;
     uint32_t id = find_series(store, family, values, count, hash);
     if (id == KVTEL_INDEX_NONE)
         status = append_series(store, family, values, count, hash, series);
     else
         *series = id;
-    pthread_mutex_unlock(&store->lock);
+    kvtel_store_release(store, &hold);
+    kvtel_store_check_file(store);
     if (status != KVTEL_OK)
         count_series_dropped(store);
     return status;
@@ -404,7 +416,11 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
         return KVTEL_E_NOMEM;
     *group = (struct kvtel_group){ .columns = columns, .feed_count = (uint32_t)count };
     enum kvtel_status status = KVTEL_OK;
-    pthread_mutex_lock(&store->lock);
+    struct kvtel_hold hold;
+    if (!kvtel_store_hold(store, &hold)) {
+        free(group);
+        return KVTEL_E_NOMEM;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct kvtel_series_local *series = &store->series[feeds[i].series];
         struct kvtel_group *other = atomic_load_explicit(&series->group, memory_order_relaxed);
@@ -412,7 +428,7 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
             status = same_feeds(other, feeds, count, columns) ? KVTEL_OK : KVTEL_E_BUSY;
             if (status == KVTEL_OK)
                 *made = other;
-            pthread_mutex_unlock(&store->lock);
+            kvtel_store_release(store, &hold);
             free(group);
             return status;
         }
@@ -422,7 +438,7 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
         group->feeds[i].kind = (uint16_t)feeds[i].kind;
     }
     status = append_group(store, group);
-    pthread_mutex_unlock(&store->lock);
+    kvtel_store_release(store, &hold);
     if (status == KVTEL_OK)
         *made = group;
     else

@@ -93,8 +93,11 @@ void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const st
 void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
 {
     if (!entry->mismatch)
-        serve_log_printf(dir->log, WEB_LOG_WARN, "store %s has a family whose name stands for another definition; it is left out",
-                         entry->name);
+        serve_log_printf(
+            dir->log, WEB_LOG_WARN,
+            "store %s: a part of it is left out: a family whose name stands for another definition, or what a lane holds that "
+            "no writer leaves behind",
+            entry->name);
     entry->mismatch = true;
 }
 

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a process does behind a store's back: signal handlers that record, threads that are cancelled, forks, closed descriptors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "store/lane.h"
+#include "store/recorder.h"
+#include <fcntl.h>
+#include <kvtel/reader.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
+
+struct recording {
+    struct kvtel_store *store;
+    struct kvtel_recorder *recorder;
+};
+
+static void take_warning(void *context, const char *message)
+{
+    (void)snprintf(context, 512, "%s", message);
+}
+
+static struct recording start(const struct kvtel_store_options *options, bool file)
+{
+    struct recording made = { .store = file ? kvtel_store_open(options) : kvtel_store_create(options) };
+    made.recorder = kvtel_recorder_create(made.store, kvtel_connector_find("NixlConnector"), NULL);
+    return made;
+}
+
+static void end(const struct recording *recording)
+{
+    kvtel_recorder_destroy(recording->recorder);
+    if (kvtel_store_path(recording->store))
+        (void)unlink(kvtel_store_path(recording->store));
+    kvtel_store_close(recording->store);
+}
+
+static uint64_t dropped(const struct kvtel_store *store)
+{
+    struct kvtel_store_info info;
+    kvtel_store_describe(store, &info);
+    return info.records_dropped;
+}
+
+/* What a reader counts, in each of the four histograms alike. */
+static enum kvtel_status count_path(const char *path, uint64_t *count)
+{
+    static const char *const names[] = { "vllm:nixl_xfer_time_seconds", "vllm:nixl_post_time_seconds",
+                                         "vllm:nixl_bytes_transferred", "vllm:nixl_num_descriptors" };
+    struct kvtel_store_reader *reader;
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
+    enum kvtel_status status = kvtel_snapshot_add_reader(snapshot, reader, NULL);
+    for (size_t i = 0; i < 4; i++) {
+        const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, names[i]);
+        uint64_t in_bins = 0;
+        assert_non_null(family);
+        for (uint32_t bin = 0; bin < family->series[0].bin_count; bin++)
+            in_bins += family->series[0].bins[bin];
+        assert_int_equal(in_bins, family->series[0].count);
+        if (i > 0)
+            assert_int_equal(in_bins, *count);
+        *count = in_bins;
+    }
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_store_reader_close(reader);
+    return status;
+}
+
+static uint64_t count(const struct recording *recording)
+{
+    uint64_t found = 0;
+    assert_int_equal(count_path(kvtel_store_path(recording->store), &found), KVTEL_OK);
+    return found;
+}
+
+static double now(void)
+{
+    return (double)kvtel_now_ns() / 1e9;
+}
+
+/* --- Signal handlers --- */
+
+static struct recording handled[2];
+static struct kvtel_lane *handled_lane;
+static volatile uint64_t taken[3], refused[3]; /* by the store of that number; 2: through a lane */
+
+static void note(int which, bool recorded)
+{
+    *(recorded ? &taken[which] : &refused[which]) += 1;
+}
+
+static void record_in_handler(int number)
+{
+    static int turn;
+    (void)number;
+    for (int i = 0; i < 3; i++)
+        note(turn % 2, kvtel_record_transfer(handled[turn % 2].recorder, &transfer));
+    note(2, kvtel_lane_record(handled_lane, handled[0].recorder->first, &transfer));
+    (void)kvtel_record_failure(handled[0].recorder, KVTEL_FAILED_TRANSFER);
+    turn++;
+}
+
+static void set_timer(suseconds_t interval_us)
+{
+    const struct itimerval timer = { { 0, interval_us }, { 0, interval_us } };
+    assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+/* A handler comes at any instruction of a call, and records into the same store and into another one. */
+static void test_signal_handler(void **state)
+{
+    (void)state;
+    const struct sigaction action = { .sa_handler = record_in_handler, .sa_flags = SA_RESTART };
+    struct sigaction before;
+    uint64_t own[2] = { 0 }, lost = 0;
+    for (int i = 0; i < 2; i++) {
+        handled[i] = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+        own[i] += kvtel_record_transfer(handled[i].recorder, &transfer);
+    }
+    assert_int_equal(kvtel_lane_open(handled[0].store, &handled_lane), KVTEL_OK);
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    set_timer(20);
+    for (double until = now() + 20; now() < until && (refused[0] < 50 || refused[1] < 50);) {
+        for (int i = 0; i < 4096; i++) {
+            int which = i >> 8 & 1;
+            if (kvtel_record_transfer(handled[which].recorder, &transfer))
+                own[which]++;
+            else
+                lost++;
+        }
+    }
+    set_timer(0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    assert_int_equal(lost, 0);
+    assert_true(refused[0] > 0 && refused[1] > 0 && refused[2] > 0);
+    assert_int_equal(count(&handled[0]), own[0] + taken[0] + taken[2]);
+    assert_int_equal(count(&handled[1]), own[1] + taken[1]);
+    assert_true(dropped(handled[0].store) >= refused[0] + refused[2]);
+    assert_int_equal(dropped(handled[1].store), refused[1]);
+    end(&handled[0]);
+    end(&handled[1]);
+}
+
+static void make_series_in_handler(int number)
+{
+    static unsigned made;
+    char value[32];
+    uint32_t family, series;
+    const char *label = "n", *values[] = { value };
+    const struct kvtel_family_spec spec = { "late", KVTEL_COUNTER, "Late.", &label, 1, NULL, KVTEL_UNIT_COUNT };
+    (void)number;
+    (void)snprintf(value, sizeof(value), "%u", made++ % 100);
+    enum kvtel_status status = kvtel_store_family(handled[0].store, &spec, &family);
+    if (status == KVTEL_OK)
+        status = kvtel_store_series(handled[0].store, family, values, 1, &series);
+    note(0, status == KVTEL_OK);
+    (void)kvtel_record_transfer(handled[0].recorder, &transfer);
+}
+
+/* One that comes while its thread holds the store's lock is refused: it would wait for ever. */
+static void test_handler_within_the_lock(void **state)
+{
+    (void)state;
+    const struct sigaction action = { .sa_handler = make_series_in_handler, .sa_flags = SA_RESTART };
+    struct sigaction before;
+    struct kvtel_lane *lane;
+    handled[0] = start(NULL, false);
+    (void)kvtel_record_transfer(handled[0].recorder, &transfer);
+    refused[0] = 0;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    set_timer(30);
+    for (double until = now() + 20; now() < until && refused[0] < 50;) {
+        for (int i = 0; i < 1000; i++) {
+            if (kvtel_lane_open(handled[0].store, &lane) == KVTEL_OK)
+                kvtel_lane_close(lane);
+        }
+    }
+    set_timer(0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    assert_true(refused[0] > 0);
+    end(&handled[0]);
+}
+
+/* --- Threads that end inside a call --- */
+
+struct worker {
+    const struct recording *recording;
+    _Atomic uint64_t done;
+};
+
+static void *record_until_cancelled(void *argument)
+{
+    struct worker *worker = argument;
+    int before;
+    (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+    for (;;) {
+        if (kvtel_record_transfer(worker->recording->recorder, &transfer))
+            atomic_fetch_add_explicit(&worker->done, 1, memory_order_relaxed);
+    }
+    return NULL;
+}
+
+static void test_cancelled_threads(void **state)
+{
+    (void)state;
+    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+    enum { ROUNDS = 400 };
+    uint64_t done = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct worker worker = { .recording = &recording };
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, record_until_cancelled, &worker), 0);
+        while (atomic_load(&worker.done) < 100 + round % 256)
+            continue;
+        assert_int_equal(pthread_cancel(thread), 0);
+        pthread_join(thread, NULL);
+        done += atomic_load(&worker.done);
+        uint64_t found = count(&recording);
+        if (found < done || found > done + round + 1)
+            fail_msg("round %u: %llu of %llu", round, (unsigned long long)found, (unsigned long long)done);
+    }
+    struct kvtel_store_info info;
+    kvtel_store_describe(recording.store, &info);
+    assert_int_equal(info.lanes, 1); /* each got that of the one before */
+    end(&recording);
+}
+
+/* A lane whose owner ended with `folded` of the four columns folded, and the next one's first `added` values in their bins. */
+static void check_unfinished(uint32_t folded, uint32_t added)
+{
+    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+    const struct kvtel_group *group = recording.recorder->first->group;
+    struct kvtel_lane *lane, *again;
+    assert_int_equal(kvtel_lane_open(recording.store, &lane), KVTEL_OK);
+    for (int i = 0; i < 2 * KVTEL_BLOCK_ROWS; i++)
+        assert_true(kvtel_lane_record(lane, recording.recorder->first, &transfer));
+    for (uint32_t i = folded; i < group->feed_count; i++) { /* take back the second fold */
+        kvtel_word *slot = kvtel_lane_slot(lane, group->feeds[i].slot);
+        kvtel_word *bins = lane->words + group->feeds[i].bins_at;
+        uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST);
+        bool begun = i == folded && added > 0;
+        assert_int_equal(kvtel_word_load(&bins[first]), 2 * KVTEL_BLOCK_ROWS);
+        kvtel_word_store(&bins[first], KVTEL_BLOCK_ROWS + (begun ? added : 0));
+        kvtel_word_store(slot + KVTEL_SLOT_SEQ, begun ? 3 : 2);
+        kvtel_word_store(slot + KVTEL_SLOT_SUM, kvtel_double_bits(0));
+        kvtel_word_store(slot + KVTEL_SLOT_COUNT, 0);
+    }
+    assert_int_equal(count(&recording), 2 * KVTEL_BLOCK_ROWS);
+    kvtel_lane_close(lane);
+    assert_int_equal(kvtel_lane_open(recording.store, &again), KVTEL_OK);
+    assert_ptr_equal(again, lane);
+    for (int i = 0; i < 1000; i++)
+        assert_true(kvtel_lane_record(again, recording.recorder->first, &transfer));
+    assert_int_equal(count(&recording), 2 * KVTEL_BLOCK_ROWS + 1000);
+    end(&recording);
+}
+
+static void test_next_owner_finishes_the_fold(void **state)
+{
+    (void)state;
+    for (uint32_t folded = 0; folded < 4; folded++) {
+        check_unfinished(folded, 0);
+        check_unfinished(folded, 1);
+        check_unfinished(folded, KVTEL_BLOCK_ROWS);
+    }
+}
+
+/* Two threads wrote into one lane, say: it is left out and given to nobody, the others count. */
+static void test_contradicting_lane(void **state)
+{
+    (void)state;
+    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+    const struct kvtel_group *group = recording.recorder->first->group;
+    struct kvtel_lane *lanes[2], *again;
+    uint64_t found = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(kvtel_lane_open(recording.store, &lanes[i]), KVTEL_OK);
+        for (int k = 0; k < 1000; k++)
+            assert_true(kvtel_lane_record(lanes[i], recording.recorder->first, &transfer));
+    }
+    kvtel_word *slot = kvtel_lane_slot(lanes[0], group->feeds[1].slot);
+    kvtel_word_store(slot + KVTEL_SLOT_SEQ, kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 4);
+    assert_int_equal(count_path(kvtel_store_path(recording.store), &found), KVTEL_E_MISMATCH);
+    assert_int_equal(found, 1000);
+    kvtel_lane_close(lanes[0]);
+    assert_int_equal(kvtel_lane_open(recording.store, &again), KVTEL_OK);
+    assert_ptr_not_equal(again, lanes[0]);
+    end(&recording);
+}
+
+/* --- Forks --- */
+
+static _Atomic bool stop;
+
+static void *make_series(void *argument)
+{
+    struct kvtel_store *store = argument;
+    const char *label = "n";
+    const struct kvtel_family_spec spec = { "grows", KVTEL_COUNTER, "Grows.", &label, 1, NULL, KVTEL_UNIT_COUNT };
+    uint32_t family, series;
+    if (kvtel_store_family(store, &spec, &family) != KVTEL_OK)
+        abort();
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        char value[32];
+        const char *values[] = { value };
+        (void)snprintf(value, sizeof(value), "%u", i % 5000);
+        (void)kvtel_store_series(store, family, values, 1, &series);
+    }
+    return NULL;
+}
+
+static int use_in_child(const struct recording *recording)
+{
+    const struct kvtel_family_spec spec = { "x", KVTEL_COUNTER, "X.", NULL, 0, NULL, KVTEL_UNIT_COUNT };
+    struct kvtel_lane *lane;
+    uint32_t number;
+    uint64_t before = dropped(recording->store);
+    bool off = kvtel_lane_open(recording->store, &lane) == KVTEL_E_BUSY &&
+               kvtel_store_family(recording->store, &spec, &number) == KVTEL_E_BUSY &&
+               !kvtel_record_transfer(recording->recorder, &transfer) &&
+               !kvtel_record_operation(kvtel_recorder_operation(recording->recorder, NULL, NULL), &transfer) &&
+               !kvtel_record_failure(recording->recorder, KVTEL_FAILED_TRANSFER);
+    return off && dropped(recording->store) >= before + 3 ? 0 : 1;
+}
+
+/* Whatever lock a thread holds at that moment, the child's calls return at once. They record nothing, and that is counted. */
+static void check_forks(bool file)
+{
+    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), file);
+    pthread_t thread;
+    assert_true(kvtel_record_transfer(recording.recorder, &transfer));
+    atomic_store(&stop, false);
+    assert_int_equal(pthread_create(&thread, NULL, make_series, recording.store), 0);
+    for (int i = 0; i < 200; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            (void)alarm(20);
+            _exit(use_in_child(&recording));
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    assert_true(kvtel_record_transfer(recording.recorder, &transfer));
+    end(&recording);
+}
+
+static void test_fork_in_the_heap(void **state)
+{
+    (void)state;
+    check_forks(false);
+}
+
+static void test_fork_with_a_file(void **state)
+{
+    (void)state;
+    check_forks(true);
+}
+
+/* --- Descriptors --- */
+
+static void *record_thousand(void *argument)
+{
+    for (int i = 0; i < 1000; i++)
+        (void)kvtel_record_transfer(argument, &transfer);
+    return NULL;
+}
+
+static bool is_untouched(int fd)
+{
+    char text[32] = "";
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_size == 5 && status.st_blocks <= 8 && pread(fd, text, sizeof(text), 0) == 5 &&
+           strcmp(text, "mine\n") == 0;
+}
+
+/* Closes what daemons close, and opens files that get the numbers. */
+static int go_on_as_daemon(bool deleted)
+{
+    char warning[512] = "", path[256];
+    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
+    if (!kvtel_record_transfer(recording.recorder, &transfer))
+        return 1;
+    for (int fd = 3; fd < 256; fd++)
+        (void)close(fd);
+    (void)snprintf(path, sizeof(path), "%s", kvtel_store_path(recording.store));
+    if (deleted && unlink(path) != 0)
+        return 2;
+    int files[32];
+    for (int i = 0; i < 32; i++) {
+        char name[] = "/dev/shm/kvtel-test-file-XXXXXX";
+        files[i] = mkstemp(name);
+        if (files[i] < 0 || unlink(name) != 0 || write(files[i], "mine\n", 5) != 5)
+            return 3;
+    }
+    pthread_t thread;
+    uint64_t found = 0;
+    if (pthread_create(&thread, NULL, record_thousand, recording.recorder) != 0)
+        return 4;
+    pthread_join(thread, NULL);
+    struct kvtel_recorder *more = kvtel_recorder_create(recording.store, kvtel_connector_find("OffloadingConnector"), NULL);
+    bool good = deleted ? dropped(recording.store) == 1000 && strstr(warning, path)
+                        : count_path(path, &found) == KVTEL_OK && found == 1001 && dropped(recording.store) == 0 && !*warning;
+    if (!good)
+        return 5;
+    kvtel_recorder_destroy(more);
+    end(&recording);
+    for (int i = 0; i < 32; i++) {
+        if (!is_untouched(files[i]))
+            return 6;
+    }
+    return 0;
+}
+
+static void test_closed_descriptors(void **state)
+{
+    (void)state;
+    for (int deleted = 0; deleted < 2; deleted++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(go_on_as_daemon(deleted));
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signal_handler),     cmocka_unit_test(test_handler_within_the_lock),
+        cmocka_unit_test(test_cancelled_threads),  cmocka_unit_test(test_next_owner_finishes_the_fold),
+        cmocka_unit_test(test_contradicting_lane), cmocka_unit_test(test_fork_in_the_heap),
+        cmocka_unit_test(test_fork_with_a_file),   cmocka_unit_test(test_closed_descriptors),
+    };
+    if (!mkdtemp(dir))
+        return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    (void)rmdir(dir);
+    return failed;
+}
