@@ -373,7 +373,6 @@ static void replay(const char *name)
     assert_true(lines > 0);
     kvtel_snapshot_destroy(earlier);
     kvtel_session_destroy(session);
-    kvtel_lane_close(types.context);
     kvtel_store_close(store);
     kvtel_recording_close(recording);
     fclose(file);

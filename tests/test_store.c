@@ -9,6 +9,7 @@
 #include <kvtel/snapshot.h>
 #include <kvtel/store.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,12 +234,71 @@ static void test_metric_types(void **state)
     kvtel_store_close(store);
 }
 
+static void *observe_some(void *argument)
+{
+    const struct kvtel_metric_types *types = argument;
+    void *family, *child;
+    if (types->family(types->context, &histogram, &family) != KVTEL_OK ||
+        types->child(types->context, family, engine_1, 2, &child) != KVTEL_OK)
+        abort();
+    for (int i = 0; i < 10000; i++)
+        types->observe(types->context, child, (const double[]){ 1, 2 }, 2);
+    return NULL;
+}
+
+/* However many there are, they take no lane each, and what several threads write at once is all there. */
+static void test_many_metric_types(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_metric_types types;
+    struct kvtel_store_info info;
+    void *family, *child;
+    pthread_t threads[4];
+    for (int i = 0; i < 10000; i++) {
+        assert_int_equal(kvtel_store_metric_types(store, &types), KVTEL_OK);
+        assert_int_equal(types.family(types.context, &counter, &family), KVTEL_OK);
+        assert_int_equal(types.child(types.context, family, engine_0, 2, &child), KVTEL_OK);
+        types.increase(types.context, child, 1);
+    }
+    kvtel_store_describe(store, &info);
+    assert_int_equal(info.lanes, 1);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, observe_some, &types), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    struct kvtel_snapshot *snapshot = snapshot_of(store);
+    assert_true(kvtel_snapshot_find(snapshot, "c")->series[0].value == 10000);
+    assert_int_equal(kvtel_snapshot_find(snapshot, "h")->series[0].count, 80000);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_store_close(store);
+}
+
+static void test_metric_types_without_a_lane(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.max_lanes = 1));
+    struct kvtel_metric_types types;
+    struct kvtel_lane *lane;
+    assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
+    assert_int_equal(kvtel_store_metric_types(store, &types), KVTEL_E_LIMIT);
+    kvtel_lane_close(lane);
+    assert_int_equal(kvtel_store_metric_types(store, &types), KVTEL_OK);
+    kvtel_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_families),     cmocka_unit_test(test_series_cap), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_folds),        cmocka_unit_test(test_lane_limit), cmocka_unit_test(test_many_series),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_series_cap),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_lane_limit),
+        cmocka_unit_test(test_many_series),
         cmocka_unit_test(test_metric_types),
+        cmocka_unit_test(test_many_metric_types),
+        cmocka_unit_test(test_metric_types_without_a_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

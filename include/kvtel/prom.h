@@ -38,8 +38,10 @@ struct kvtel_metric_types {
     void (*observe)(void *context, void *child, const double *values, size_t count); /**< histogram; values >= 0 and finite */
 };
 
-/** The default: metrics live in a store, written through a lane of its own. `store` must outlive what uses the types.
- * @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (no lane left) */
+/** The default: metrics live in a store. All such types of a store share a lane, and take another one for as long as several
+ * threads write at once: any thread, and there is nothing to give back. What finds no lane is counted in the store's dropped
+ * records. `store` must outlive what uses the types.
+ * @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (no lane left), KVTEL_E_BUSY (the store is the parent's of a fork) */
 KVTEL_API enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, struct kvtel_metric_types *types);
 
 /** Label values of one engine, in the order of labelnames. */

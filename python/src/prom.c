@@ -28,8 +28,6 @@ static void prom_free(PyObject *object)
     kvtel_prom_metrics_destroy(self->metrics);
     kvtel_stats_destroy(self->payload);
     kvtel_transfer_config_destroy(self->config);
-    if (self->store)
-        kvtel_lane_close(self->vtable.context);
     Py_XDECREF(self->store);
     kvtel_python_types_close(&self->types);
     kvtel_python_warnings_close(&self->warnings);
