@@ -18,3 +18,18 @@ install(EXPORT kvtel NAMESPACE kvtel:: FILE kvtelTargets.cmake DESTINATION ${pac
 configure_package_config_file(cmake/kvtelConfig.cmake.in kvtelConfig.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(kvtelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/kvtelConfig.cmake ${PROJECT_BINARY_DIR}/kvtelConfigVersion.cmake DESTINATION ${package_dir})
+
+# The systemd unit, with the program's place in the prefix that is installed to; and what else a machine needs.
+install(CODE "
+    set(KVTEL_SERVICE_BINDIR \"${CMAKE_INSTALL_BINDIR}\")
+    set(KVTEL_SERVICE_DATADIR \"${CMAKE_INSTALL_DATADIR}\")
+    foreach(dir KVTEL_SERVICE_BINDIR KVTEL_SERVICE_DATADIR)
+        if(NOT IS_ABSOLUTE \"\${\${dir}}\")
+            set(\${dir} \"\${CMAKE_INSTALL_PREFIX}/\${\${dir}}\")
+        endif()
+    endforeach()
+    configure_file(\"${PROJECT_SOURCE_DIR}/deploy/kvtel.service.in\" \"${PROJECT_BINARY_DIR}/kvtel.service\" @ONLY)
+")
+install(FILES ${PROJECT_BINARY_DIR}/kvtel.service DESTINATION lib/systemd/system)
+install(FILES deploy/pod.yaml deploy/prometheus.yml deploy/rules.yml deploy/rules-kv.yml
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/kvtel/deploy)

@@ -48,4 +48,10 @@ needed=$(ldd "$libdir/libkvtel_record.so" | awk '!/linux-vdso|ld-linux|lib(c|m|p
 exported=$(nm -D --defined-only "$libdir/libkvtel.so" | awk '$3 !~ /^kvtel_/ { print $3 }')
 [ -z "$exported" ] || { echo "libkvtel.so exports: $exported"; exit 1; }
 
+# The unit starts the program that was installed with it.
+grep -qx "ExecStart=$prefix/bin/kvtel serve" "$prefix/lib/systemd/system/kvtel.service"
+for name in pod.yaml prometheus.yml rules.yml rules-kv.yml; do
+    cmp "$source/deploy/$name" "$prefix/share/kvtel/deploy/$name"
+done
+
 [ ! -e "$prefix/bin/kvtel" ] || "$prefix/bin/kvtel" --version
