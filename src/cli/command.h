@@ -17,6 +17,7 @@ int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_totals(int argc, char **argv);
 
 /* "kvtel: " and a message on standard error; returns EXIT_FAILED. */
 int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);

@@ -3,14 +3,12 @@
 #include "cli/command.h"
 
 #include "base/buffer.h"
-#include "base/number.h"
-#include "base/utf8.h"
+#include "cli/series_text.h"
 #include "value/value.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 #include <kvtel/reader.h>
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -27,8 +25,6 @@ static const char help[] =
     "  kvtel dump --json STORE | jq '.families[].name'\n"
     "\n"
     "exit codes: 0 good, 1 a store could not be read, 2 wrong usage\n";
-
-static const double quantiles[] = { 0.5, 0.9, 0.99 };
 
 struct store {
     const char *path;
@@ -48,50 +44,6 @@ static const char *type_text(enum kvtel_metric_type type)
     return texts[type];
 }
 
-/* Text of a store is anybody's: what could steer a terminal is shown as its code. */
-static void print_text(const char *text)
-{
-    for (size_t size = strlen(text); size > 0;) {
-        uint32_t code;
-        bool valid;
-        size_t length = kvtel_utf8_next(text, size, &code, &valid);
-        if (valid && code >= ' ' && (code < 0x7f || code >= 0xa0) && code != '"' && code != '\\')
-            fwrite(text, 1, length, stdout);
-        else
-            for (size_t i = 0; i < length; i++)
-                printf("\\x%02x", (unsigned char)text[i]);
-        text += length;
-        size -= length;
-    }
-}
-
-static void print_number(const char *before, double number)
-{
-    char text[KVTEL_NUMBER_SIZE];
-    kvtel_number_repr(number, text);
-    printf("%s%s", before, text);
-}
-
-static void print_series(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
-{
-    printf("%s{", family->name);
-    for (size_t i = 0; i < family->label_count; i++) {
-        printf("%s%s=\"", i > 0 ? "," : "", family->labelnames[i]);
-        print_text(series->values[i]);
-        putchar('"');
-    }
-    putchar('}');
-    if (family->type != KVTEL_HISTOGRAM) {
-        print_number(" ", series->value);
-    } else {
-        printf(" count %" PRIu64, series->count);
-        print_number(" sum ", series->sum);
-        for (size_t i = 0; series->count > 0 && i < sizeof quantiles / sizeof *quantiles; i++)
-            printf(" P%g %.4g", quantiles[i] * 100, kvtel_snapshot_quantile(family, series, quantiles[i]));
-    }
-    putchar('\n');
-}
-
 static void print_store(const struct store *store)
 {
     const struct kvtel_store_info *info = &store->info;
@@ -101,9 +53,9 @@ static void print_store(const struct store *store)
     if (gmtime_r(&seconds, &utc))
         strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S UTC", &utc);
     printf("%s: %s, pid %" PRIu64 ", model \"", store->path, state_text(store->state), info->pid);
-    print_text(info->model_name);
+    series_print_text(info->model_name);
     printf("\", connector \"");
-    print_text(info->connector);
+    series_print_text(info->connector);
     printf("\", engine %u, rank %u, since %s\n", info->engine, info->rank, since);
     printf("%" PRIu64 " families, %" PRIu64 " series, %" PRIu64 " lanes; refused: %" PRIu64 " label sets, %" PRIu64
            " records, %" PRIu64 " values\n",
@@ -111,7 +63,7 @@ static void print_store(const struct store *store)
     for (size_t f = 0; f < kvtel_snapshot_family_count(store->snapshot); f++) {
         const struct kvtel_snapshot_family *family = kvtel_snapshot_family(store->snapshot, f);
         for (size_t i = 0; i < family->series_count; i++)
-            print_series(family, &family->series[i]);
+            series_print(family, &family->series[i]);
     }
 }
 

@@ -14,6 +14,7 @@ static const struct command {
 } commands[] = {
     { "serve", command_serve, "export what connectors record, for Prometheus, with a live page" },
     { "dump", command_dump, "print what the file of a store holds" },
+    { "totals", command_totals, "list or drop what is kept of stores whose writers have ended" },
     { "replay", command_replay, "take a recording of an engine through stats, metrics and the log" },
     { "check", command_check, "say what is wrong with a recording, by line and column" },
     { "demo", command_demo, "run a small engine that moves KV blocks, records them and checks what is exported" },
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     hold_standard_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a message */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that would grow past the limit */
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;

@@ -276,3 +276,85 @@ def test_totals_do_not_grow_by_being_written_again(stores, tmp_path):
             wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == round_, 5, "retiring")
             sizes.append(exporter.samples()["kvtel_totals_bytes"])
     assert max(sizes) - min(sizes) <= 8 and max(sizes) < 2500, sizes
+
+
+def totals(stores, *arguments, code=0):
+    done = subprocess.run([KVTEL, "totals", f"--store.dir={stores}", *arguments], capture_output=True, text=True, timeout=20)
+    assert done.returncode == code, done
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_totals_lists_label_sets(stores, tmp_path):
+    assert "has no totals" in totals(stores, code=1)
+    for engine in range(3):
+        retire(stores, tmp_path, 10 + engine, engine=engine)
+    with Exporter(stores):
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        lines = totals(stores).splitlines()  # also while an exporter runs
+        assert 'vllm:nixl_bytes_transferred{model_name="m",engine="1"} count 11' in "\n".join(lines)
+        assert len(lines) % 3 == 0
+        only = totals(stores, 'vllm:nixl_xfer_time_seconds_count{engine=~"[01]",model_name!="n"}').splitlines()
+        assert [line.split(" sum ")[0] for line in only] == [
+            f'vllm:nixl_xfer_time_seconds{{model_name="m",engine="{i}"}} count {10 + i}' for i in range(2)]
+        assert len(totals(stores, '{engine="2"}', '{engine!~"[02]"}').splitlines()) == len(lines) * 2 // 3
+        assert totals(stores, '{engine="7"}') == totals(stores, "vllm:nothing") == ""
+
+
+def test_totals_drops_label_sets(stores, tmp_path):
+    for engine in range(3):
+        retire(stores, tmp_path, 10 + engine, engine=engine)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        assert "in use by 'kvtel serve'" in totals(stores, "--drop", '{engine="1"}', code=1)
+        assert exporter.samples()[COUNT % 1] == 11
+    before = len(totals(stores).splitlines())
+    assert totals(stores, "--drop", '{engine="1"}') == f"{before // 3} label sets dropped\n"
+    assert totals(stores, "--drop", '{engine="1"}') == "0 label sets dropped\n"
+    assert totals(stores, "--drop", "vllm:nixl_bytes_transferred") == "2 label sets dropped\n"
+    assert sorted(path.name for path in stores.iterdir() if "totals" in path.name) == [NAME]
+    with Exporter(stores) as exporter:
+        found = exporter.samples()
+        assert found[COUNT % 0] == 10 and found[COUNT % 2] == 12 and COUNT % 1 not in found
+        assert not any("nixl_bytes_transferred" in name for name in found)
+        retire(stores, tmp_path, 5, engine=1)
+        wait_for(lambda: exporter.samples().get(COUNT % 1) == 5, 5, "the engine counts anew")
+
+
+def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
+    """The family of new writers is left out as long as the totals have another one of its name."""
+    writer = Writer(stores, tmp_path / "book", 100).done()
+    content = writer.path.read_bytes()
+    writer.kill()
+    retire_all(stores)
+    changed = content.replace(b"vllm:nixl_xfer_time_seconds\0", b"vllm:nixl_bytes_transferred\0")
+    (stores / "1-changed.kvtel").write_bytes(changed)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: any("another definition" in line for line in exporter.log), 5, "a log line")
+    totals(stores, "--drop", "vllm:nixl_bytes_transferred")
+    assert "vllm:nixl_bytes_transferred" not in totals(stores)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--drop"], "--drop wants a selector"),
+    (["--drops"], "Try 'kvtel totals --help'"),
+    (["{engine=3}"], "column 9: a value in double quotes is wanted here"),
+    (['{engine="3"'], ", or } is wanted here"),
+    (['{engine="3'], "the quotes are not closed"),
+    (['{engine~"3"}'], "=, !=, =~ or !~ is wanted here"),
+    (['{engine=~"("}'], "no regular expression"),
+    (['{3="3"}'], "the name of a label is wanted here"),
+    (["{}"], "a selector names a metric or a label"),
+    ([""], "a selector names a metric or a label"),
+    (["a b"], "nothing may come here"),
+])
+def test_totals_used_wrongly(stores, arguments, message):
+    assert message in totals(stores, *arguments, code=2)
+
+
+def test_totals_of_a_damaged_file(stores, tmp_path):
+    retire(stores, tmp_path, 5)
+    retire_all(stores)
+    (stores / NAME).write_bytes(flip((stores / NAME).read_bytes()))
+    assert "its checksum is wrong" in totals(stores, code=1)
+    assert "its checksum is wrong" in totals(stores, "--drop", '{engine="0"}', code=1)
+    assert (stores / NAME).exists() and set_aside(stores) == []

@@ -13,7 +13,9 @@
 #include <string.h>
 
 enum { BATCH = 512, RESERVE = 64 << 10 };
-static const uint64_t RETRY_NS = 10000000000u, CHECK_NS = 60000000000u, PAUSE_NS = 200000000u;
+static const uint64_t RETRY_NS = 10000000000u, CHECK_NS = 60000000000u;
+/* Writing takes a third of the time at most, unless it takes seconds. */
+static const uint64_t PAUSE_NS = 200000000u, PAUSE_MAX_NS = 2000000000u;
 
 static void say(struct store_dir *dir, enum web_log_level level, const char *message, const char *reason)
 {
@@ -270,21 +272,14 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
     return count;
 }
 
-/* New totals in `totals` and in the file: what was in them and, on top, the batch. */
-static enum kvtel_status write_totals(struct store_dir *dir, const char *const *names, size_t name_count, struct totals *totals,
+/* New totals in `totals` and in the file: what the scratch snapshot holds. */
+static enum kvtel_status write_totals(struct store_dir *dir, const struct totals_contents *contents, struct totals *totals,
                                       struct kvtel_error *error)
 {
     struct retirement *retirement = &dir->retirement;
     struct kvtel_buffer content = { 0 };
     uint64_t folded;
-    const struct totals_contents contents = {
-        .snapshot = retirement->scratch,
-        .stores = names,
-        .store_count = name_count,
-        .limit = retirement->limit,
-        .by_rank = dir->by_rank,
-    };
-    enum kvtel_status status = totals_encode(&contents, &retirement->totals, &content, &folded);
+    enum kvtel_status status = totals_encode(contents, &retirement->totals, &content, &folded);
     if (status != KVTEL_OK)
         (void)kvtel_fail(error, status, 0, "new totals cannot be made: %s", kvtel_status_text(status));
     if (status == KVTEL_OK) /* also shows that the next start can read them */
@@ -370,8 +365,15 @@ static bool retire_batch(struct store_dir *dir, pthread_mutex_t *lock, uint64_t 
         count = add_ended(dir, names, &name_count);
         pthread_mutex_unlock(lock);
     }
+    const struct totals_contents contents = {
+        .snapshot = retirement->scratch,
+        .stores = names,
+        .store_count = name_count,
+        .limit = retirement->limit,
+        .by_rank = dir->by_rank,
+    };
     if (status == KVTEL_OK && count > 0)
-        status = write_totals(dir, names, name_count, &totals, &error);
+        status = write_totals(dir, &contents, &totals, &error);
     free(names);
     if (status != KVTEL_OK) {
         take_failure(dir, lock, &error, now_ns);
@@ -421,7 +423,44 @@ void retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
     }
     uint64_t began = kvtel_now_ns();
     retirement->next_ns = 0;
-    if (retire_batch(dir, lock, now_ns) && retirement->next_ns == 0)
-        retirement->next_ns = now_ns + PAUSE_NS + 10 * (kvtel_now_ns() - began);
+    if (retire_batch(dir, lock, now_ns) && retirement->next_ns == 0) {
+        uint64_t ended_ns = kvtel_now_ns(), pause = PAUSE_NS + 2 * (ended_ns - began);
+        retirement->next_ns = ended_ns + (pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+    }
     fill_reserve(dir);
+}
+
+enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,
+                              struct kvtel_error *error)
+{
+    struct retirement *retirement = &dir->retirement;
+    struct totals totals = { 0 };
+    const char **names = malloc((dir->count + 1) * sizeof *names);
+    size_t name_count = 0, before = retirement->totals.series_count;
+    for (size_t i = 0; names && i < dir->count; i++)
+        if (dir->entries[i].state == STORE_RETIRED)
+            names[name_count++] = dir->entries[i].name;
+    const struct totals_contents contents = {
+        .snapshot = retirement->scratch,
+        .stores = names,
+        .store_count = name_count,
+        .by_rank = dir->by_rank,
+        .keep = keep,
+        .context = context,
+    };
+    kvtel_snapshot_reset(retirement->scratch);
+    enum kvtel_status status = names && !dir->read_only ? totals_add_to(&retirement->totals, retirement->scratch) : KVTEL_E_NOMEM;
+    if (dir->read_only)
+        status = kvtel_fail(error, KVTEL_E_IO, 0, "%.100s may only be read", dir->path);
+    else if (status != KVTEL_OK)
+        (void)kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    if (status == KVTEL_OK)
+        status = write_totals(dir, &contents, &totals, error);
+    free(names);
+    if (status != KVTEL_OK)
+        return status;
+    totals_free(&retirement->totals);
+    retirement->totals = totals;
+    *dropped = before - totals.series_count;
+    return KVTEL_OK;
 }

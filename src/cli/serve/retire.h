@@ -18,11 +18,11 @@ struct retirement {
     struct totals_identity file;
     struct totals_reserve reserve;
     struct kvtel_snapshot *scratch;
-    size_t limit;      /* label sets of a family in the totals; 0: no limit */
-    size_t batch;      /* stores at one time: fewer after a failure */
-    uint64_t next_ns;  /* CLOCK_MONOTONIC: no writing before; writing takes a small part of the time, however large totals are */
-    uint64_t check_ns; /* and no comparison of the file's content */
-    bool unreadable;   /* it was said that the file cannot be read */
+    size_t limit;             /* label sets of a family in the totals; 0: no limit */
+    size_t batch;             /* stores at one time: fewer after a failure */
+    uint64_t next_ns;         /* CLOCK_MONOTONIC: no writing before, so that what ends meanwhile is one batch */
+    uint64_t check_ns;        /* and no comparison of the file's content */
+    bool unreadable;          /* it was said that the file cannot be read */
     _Atomic uint64_t retired; /* stores added to the totals since the start */
     _Atomic uint64_t damaged; /* times that the file was found damaged, of another version, or gone */
     _Atomic uint64_t folded;  /* label sets added up for want of room */
@@ -38,6 +38,10 @@ enum kvtel_status retire_open(struct store_dir *dir, struct kvtel_error *error);
 void retire_close(struct store_dir *dir);
 /* Adds ended stores to the totals, then removes their files. Takes `lock` where it changes what others read. */
 void retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns);
+/* Takes label sets that are not kept out of the totals. `dropped` gets how many. KVTEL_OK; else `error` says why not, and all is as
+ * it was. */
+enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,
+                              struct kvtel_error *error);
 /* Adds the totals to a snapshot. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status retire_collect(const struct store_dir *dir, struct kvtel_snapshot *snapshot);
 

@@ -49,6 +49,9 @@ void totals_free(struct totals *totals);
  * KVTEL_E_NOMEM, KVTEL_E_FORMAT (a label set twice: the snapshot is unchanged). */
 enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot);
 
+typedef bool (*totals_keep_fn)(const void *context, const struct kvtel_snapshot_family *family,
+                               const struct kvtel_snapshot_series *series);
+
 /* What goes into new totals beside the numbers. */
 struct totals_contents {
     const struct kvtel_snapshot *snapshot;
@@ -57,7 +60,7 @@ struct totals_contents {
     size_t limit; /* label sets of a family; 0: no limit, and none for all families */
     bool by_rank;
     /* Whether a label set stays; NULL: each does. */
-    bool (*keep)(const void *context, const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series);
+    totals_keep_fn keep;
     const void *context;
 };
 /* Appends the content of a file. Label sets that `old` has stay; of others, in the order of the snapshot, as many as the limit

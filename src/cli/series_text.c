@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Series as text for people. */
+#include "cli/series_text.h"
+
+#include "base/number.h"
+#include "base/utf8.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double quantiles[] = { 0.5, 0.9, 0.99 };
+
+void series_print_text(const char *text)
+{
+    for (size_t size = strlen(text); size > 0;) {
+        uint32_t code;
+        bool valid;
+        size_t length = kvtel_utf8_next(text, size, &code, &valid);
+        if (valid && code >= ' ' && (code < 0x7f || code >= 0xa0) && code != '"' && code != '\\')
+            fwrite(text, 1, length, stdout);
+        else
+            for (size_t i = 0; i < length; i++)
+                printf("\\x%02x", (unsigned char)text[i]);
+        text += length;
+        size -= length;
+    }
+}
+
+void series_print_number(const char *before, double number)
+{
+    char text[KVTEL_NUMBER_SIZE];
+    kvtel_number_repr(number, text);
+    printf("%s%s", before, text);
+}
+
+void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
+{
+    printf("%s{", family->name);
+    for (size_t i = 0; i < family->label_count; i++) {
+        printf("%s%s=\"", i > 0 ? "," : "", family->labelnames[i]);
+        series_print_text(series->values[i]);
+        putchar('"');
+    }
+    putchar('}');
+    if (family->type != KVTEL_HISTOGRAM) {
+        series_print_number(" ", series->value);
+    } else {
+        printf(" count %" PRIu64, series->count);
+        series_print_number(" sum ", series->sum);
+        for (size_t i = 0; series->count > 0 && i < sizeof quantiles / sizeof *quantiles; i++)
+            printf(" P%g %.4g", quantiles[i] * 100, kvtel_snapshot_quantile(family, series, quantiles[i]));
+    }
+    putchar('\n');
+}
