@@ -101,6 +101,25 @@ static void test_modes(void **state)
     assert_int_equal(rmdir(inner), 0);
 }
 
+/* Others never get the right to cut what is mapped here. */
+static void test_others_may_read_at_most(void **state)
+{
+    (void)state;
+    static const uint32_t modes[][2] = {
+        { 0666, 0644 }, { 0777, 0644 }, { 0660, 0640 }, { 0640, 0640 }, { 0044, 0644 }, { 0400, 0600 }, { 0622, 0600 }
+    };
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        char warning[256] = "";
+        struct stat status;
+        struct kvtel_store *store =
+            record_into(KVTEL_STORE_OPTIONS(.dir = dir, .mode = modes[i][0], .warn = take_warning, .warn_context = warning), 1);
+        assert_int_equal(stat(kvtel_store_path(store), &status), 0);
+        assert_int_equal(status.st_mode & 07777, modes[i][1]);
+        assert_true((strstr(warning, "0644") != NULL) == ((modes[i][0] & ~0644u) != 0));
+        remove_store(store);
+    }
+}
+
 static void test_directory_from_environment(void **state)
 {
     (void)state;
@@ -108,6 +127,10 @@ static void test_directory_from_environment(void **state)
     assert_int_equal(setenv("KVTEL_STORE_DIR", dir, 1), 0);
     assert_int_equal(kvtel_store_default_dir(NULL, path, sizeof(path)), strlen(dir));
     struct kvtel_store *store = record_into(NULL, 1);
+    assert_int_equal(strncmp(kvtel_store_path(store), dir, strlen(dir)), 0);
+    remove_store(store);
+    assert_int_equal(kvtel_store_default_dir("", path, sizeof(path)), strlen(dir)); /* an empty name is none */
+    store = record_into(KVTEL_STORE_OPTIONS(.dir = ""), 1);
     assert_int_equal(strncmp(kvtel_store_path(store), dir, strlen(dir)), 0);
     remove_store(store);
     assert_int_equal(unsetenv("KVTEL_STORE_DIR"), 0);
@@ -383,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_directory),
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_others_may_read_at_most),
         cmocka_unit_test(test_directory_from_environment),
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_full_disk),
