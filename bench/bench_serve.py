@@ -49,7 +49,8 @@ class Process:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000
 
     def get(self, path="/metrics", data=None):
-        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data), timeout=60) as answer:
+        headers = {"Content-Type": "application/jsonl"} if data else {}
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data, headers=headers), timeout=60) as answer:
             return answer.read()
 
     def scrapes(self, count):

@@ -75,18 +75,24 @@ static const char *value_of(const char *argument, const char *name)
 
 static bool read_limit(const char *argument, struct http_limits *limits, struct http_route *routes, size_t count)
 {
-    unsigned header_bytes = 0, max_requests = 0;
+    unsigned header_bytes = 0, held_bytes = 0, max_requests = 0;
     const struct {
         const char *name;
         unsigned *value;
-    } names[] = { { "connections", &limits->connections }, { "connections_per_address", &limits->connections_per_address },
-                  { "header_bytes", &header_bytes },       { "header_ms", &limits->header_ms },
-                  { "body_ms", &limits->body_ms },         { "response_ms", &limits->response_ms },
-                  { "idle_ms", &limits->idle_ms },         { "max_requests", &max_requests } };
+    } names[] = { { "connections", &limits->connections },
+                  { "connections_per_address", &limits->connections_per_address },
+                  { "header_bytes", &header_bytes },
+                  { "header_ms", &limits->header_ms },
+                  { "body_ms", &limits->body_ms },
+                  { "response_ms", &limits->response_ms },
+                  { "idle_ms", &limits->idle_ms },
+                  { "max_requests", &max_requests },
+                  { "held_bytes", &held_bytes } };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (value_of(argument, names[i].name)) {
             *names[i].value = (unsigned)atoi(value_of(argument, names[i].name));
             limits->header_bytes = header_bytes ? header_bytes : limits->header_bytes;
+            limits->held_bytes = held_bytes ? held_bytes : limits->held_bytes;
             for (size_t j = 0; max_requests && j < count; j++)
                 routes[j].max_requests = max_requests;
             return true;
@@ -110,7 +116,7 @@ int main(int argc, char **argv)
         if (value_of(argv[i], "config")) {
             options.web_config = value_of(argv[i], "config");
         } else if (address && options.socket_count < MOST_SOCKETS) {
-            if (listen_open(address, &sockets[options.socket_count], &error) != KVTEL_OK)
+            if (listen_open(&address, 1, &sockets[options.socket_count], &error) != KVTEL_OK)
                 return fail(&error);
             options.socket_count++;
         } else if (strcmp(argv[i], "systemd") == 0) {

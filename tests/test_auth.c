@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <gnutls/gnutls.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -27,10 +28,12 @@ static const char users[] = "basic_auth_users:\n"
                             "  first: $2$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
                             "  long: $2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i\n"
                             "  \"\\xE4\": $2b$04$abcdefghijklmnopqrstuukt5gEdxhyYU8q7nPVxOXoWsXfLuYbs6\n"
-                            "  slow: $2b$14$abcdefghijklmnopqrstuuu3YKPHzv.du08CUZBfOZF3yKt5yjPLm\n"
+                            "  slow: $2b$08$abcdefghijklmnopqrstuuDhTyj/ncqnLTTRGGvUpBz0U8HJJSJ8u\n"
                             "  empty: $2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq\n";
 
 #define LONGEST "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static const unsigned char here[AUTH_ADDRESS] = { 127, 0, 0, 1 }, elsewhere[AUTH_ADDRESS] = { 192, 0, 2, 1 };
 
 struct fixture {
     struct auth *auth;
@@ -69,12 +72,17 @@ static char *header(const char *plain, size_t size)
     return text;
 }
 
-static enum auth_result check(struct fixture *fixture, const char *plain, size_t size)
+static enum auth_result check_from(struct fixture *fixture, const unsigned char *address, const char *plain, size_t size)
 {
     char *text = header(plain, size);
-    enum auth_result result = auth_check(fixture->auth, fixture->config, text);
+    enum auth_result result = auth_check(fixture->auth, fixture->config, address, text);
     free(text);
     return result;
+}
+
+static enum auth_result check(struct fixture *fixture, const char *plain, size_t size)
+{
+    return check_from(fixture, here, plain, size);
 }
 
 static const struct {
@@ -127,11 +135,11 @@ static void malformed_headers(void **state)
                                            "Basic \xff\xff\xff\xff" };
     struct fixture *fixture = *state;
     for (size_t i = 0; i < COUNT(headers); i++)
-        assert_int_equal(auth_check(fixture->auth, fixture->config, headers[i]), AUTH_BAD);
-    assert_int_equal(auth_check(fixture->auth, fixture->config, "bAsIc YWxpY2U6b3BlbiBzZXNhbWU="), AUTH_GOOD);
+        assert_int_equal(auth_check(fixture->auth, fixture->config, here, headers[i]), AUTH_BAD);
+    assert_int_equal(auth_check(fixture->auth, fixture->config, here, "bAsIc YWxpY2U6b3BlbiBzZXNhbWU="), AUTH_GOOD);
     struct web_config *open = NULL;
     assert_int_equal(web_config_parse("", 0, &open, NULL), KVTEL_OK);
-    assert_int_equal(auth_check(fixture->auth, open, NULL), AUTH_GOOD);
+    assert_int_equal(auth_check(fixture->auth, open, here, NULL), AUTH_GOOD);
     web_config_destroy(open);
 }
 
@@ -216,6 +224,122 @@ static void slow_does_not_block_known(void **state)
     assert_true(seconds() - began < 3 * one);
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The work of ten wrong passwords. */
+static double cost_of_wrong(struct fixture *fixture, const char *user)
+{
+    static int number;
+    double began = cpu_seconds();
+    for (int i = 0; i < 10; i++) {
+        char guess[64];
+        snprintf(guess, sizeof guess, "%s:wrong %d", user, number++);
+        assert_int_equal(check(fixture, guess, strlen(guess)), AUTH_BAD);
+    }
+    return cpu_seconds() - began;
+}
+
+/* A wrong password takes as long for a user of cost 4 as for one of cost 8, and for nobody. */
+static void every_name_costs_the_same(void **state)
+{
+    double cheap = cost_of_wrong(*state, "alice"), dear = cost_of_wrong(*state, "slow"), nobody = cost_of_wrong(*state, "mallory");
+    if (!(cheap > 0.7 * dear && cheap < 1.4 * dear && nobody > 0.7 * dear && nobody < 1.4 * dear))
+        fail_msg("cost 4: %f s, cost 8: %f s, nobody: %f s", cheap, dear, nobody);
+}
+
+/* Callers that keep the line full until they are told to stop. */
+enum { CROWD = 24 };
+struct crowd {
+    struct fixture *fixture;
+    const char *format; /* of user and password, with a number */
+    atomic_int stop, number, answered;
+    pthread_t threads[CROWD];
+};
+
+static void *guess_on(void *argument)
+{
+    struct crowd *crowd = argument;
+    while (!atomic_load(&crowd->stop)) {
+        char guess[64];
+        int number = atomic_fetch_add(&crowd->number, 1);
+        snprintf(guess, sizeof guess, crowd->format, number, number);
+        if (check(crowd->fixture, guess, strlen(guess)) != AUTH_BUSY)
+            atomic_fetch_add(&crowd->answered, 1);
+    }
+    return NULL;
+}
+
+static void start_crowd(struct crowd *crowd, struct fixture *fixture, const char *format)
+{
+    crowd->fixture = fixture;
+    crowd->format = format;
+    atomic_init(&crowd->stop, 0);
+    atomic_init(&crowd->number, 0);
+    atomic_init(&crowd->answered, 0);
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&crowd->threads[i], NULL, guess_on, crowd), 0);
+    while (atomic_load(&crowd->number) < CROWD || atomic_load(&crowd->answered) == 0)
+        sched_yield();
+}
+
+static void stop_crowd(struct crowd *crowd)
+{
+    atomic_store(&crowd->stop, 1);
+    for (int i = 0; i < CROWD; i++)
+        pthread_join(crowd->threads[i], NULL);
+}
+
+/* A good password that is not remembered yet comes through, whatever waits in line: guesses at other names from the same address,
+ * and guesses at its own from another. */
+static void users_do_not_wait_for_strangers(void **state)
+{
+    static const struct {
+        const char *format;
+        const unsigned char *address;
+    } rows[] = { { "mallory%d:guess %d", here }, { "slow:guess %d %d", elsewhere } };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct crowd crowd;
+        static const char *const good[] = { "alice:open sesame", "a:open sesame", "x:open sesame", "y:open sesame",
+                                            "first:open sesame" };
+        start_crowd(&crowd, *state, rows[i].format);
+        int before = atomic_load(&crowd.answered);
+        for (size_t j = 0; j < COUNT(good); j++)
+            assert_int_equal(check_from(*state, rows[i].address, good[j], strlen(good[j])), AUTH_GOOD);
+        int meanwhile = atomic_load(&crowd.answered) - before;
+        stop_crowd(&crowd);
+        if (meanwhile > 3 * (int)COUNT(good))
+            fail_msg("%s: %d guesses were answered before %zu users", rows[i].format, meanwhile, COUNT(good));
+        struct fixture *fixture = *state;
+        auth_destroy(fixture->auth);
+        fixture->auth = auth_create();
+        assert_non_null(fixture->auth);
+    }
+}
+
+/* In a full line, too, a wrong password tells nothing of the name: a user's is answered no earlier than a stranger's. */
+static void a_full_line_tells_no_names(void **state)
+{
+    struct crowd crowd;
+    int waited[2] = { 0 };
+    start_crowd(&crowd, *state, "mallory%d:guess %d");
+    for (int i = 0; i < 10; i++)
+        for (int user = 0; user < 2; user++) {
+            char guess[64];
+            snprintf(guess, sizeof guess, "%s:wrong %d", user ? "alice" : "bob", i);
+            int before = atomic_load(&crowd.answered);
+            assert_int_not_equal(check(*state, guess, strlen(guess)), AUTH_GOOD);
+            waited[user] += atomic_load(&crowd.answered) - before;
+        }
+    stop_crowd(&crowd);
+    if (waited[1] * 3 + 20 < waited[0])
+        fail_msg("%d guesses were answered before a stranger's, %d before a user's", waited[0], waited[1]);
+}
+
 static void stopped(void **state)
 {
     struct fixture *fixture = *state;
@@ -231,6 +355,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(changed_hash, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_does_not_block_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_name_costs_the_same, setup, teardown),
+        cmocka_unit_test_setup_teardown(users_do_not_wait_for_strangers, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_line_tells_no_names, setup, teardown),
         cmocka_unit_test_setup_teardown(stopped, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static void addresses(void **state)
     for (size_t i = 0; i < COUNT(good); i++) {
         struct listen_socket socket;
         struct kvtel_error error = { 0 };
-        if (listen_open(good[i].address, &socket, &error) != KVTEL_OK)
+        if (listen_open(&good[i].address, 1, &socket, &error) != KVTEL_OK)
             fail_msg("%s: %s", good[i].address, error.message);
         const char *const *bound = good[i].bound;
         if (strncmp(socket.address, bound[0], strlen(bound[0])) != 0 &&
@@ -72,7 +72,7 @@ static void refused(void **state)
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct listen_socket socket;
         struct kvtel_error error = { 0 };
-        if (listen_open(bad[i].address, &socket, &error) == KVTEL_OK || !strstr(error.message, bad[i].reason) ||
+        if (listen_open(&bad[i].address, 1, &socket, &error) == KVTEL_OK || !strstr(error.message, bad[i].reason) ||
             !strstr(error.message, bad[i].address))
             fail_msg("%s: %s", bad[i].address, error.message);
     }
@@ -83,8 +83,8 @@ static void port_in_use(void **state)
     struct listen_socket first, second;
     struct kvtel_error error = { 0 };
     (void)state;
-    assert_int_equal(listen_open("127.0.0.1:0", &first, NULL), KVTEL_OK);
-    assert_int_equal(listen_open(first.address, &second, &error), KVTEL_E_IO);
+    assert_int_equal(listen_open((const char *[]){ "127.0.0.1:0" }, 1, &first, NULL), KVTEL_OK);
+    assert_int_equal(listen_open((const char *[]){ first.address }, 1, &second, &error), KVTEL_E_IO);
     assert_non_null(strstr(error.message, first.address));
     assert_non_null(strstr(error.message, "another program listens there"));
     listen_close(&first, 1);
@@ -122,7 +122,7 @@ static void systemd(void **state)
 {
     struct listen_socket socket;
     (void)state;
-    assert_int_equal(listen_open("127.0.0.1:0", &socket, NULL), KVTEL_OK);
+    assert_int_equal(listen_open((const char *[]){ "127.0.0.1:0" }, 1, &socket, NULL), KVTEL_OK);
     assert_int_equal(from_systemd(socket.fd, "1", NULL), KVTEL_OK);
     assert_int_equal(from_systemd(socket.fd, "1", "1"), KVTEL_E_IO); /* for another process */
     assert_int_equal(from_systemd(socket.fd, "0", NULL), KVTEL_E_IO);

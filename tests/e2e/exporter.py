@@ -60,7 +60,8 @@ class Exporter:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def text(self, path="/metrics", data=None, headers=None):
-        request = urllib.request.Request(self.url(path), data=data, headers=headers or {})
+        headers = {**({"Content-Type": "application/jsonl"} if data is not None else {}), **(headers or {})}
+        request = urllib.request.Request(self.url(path), data=data, headers=headers)
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.read().decode()
 

@@ -60,7 +60,7 @@ class Front:
 
     def get(self, path="/metrics", headers="", method="GET"):
         """One request on a connection of its own: status, headers in lower case, body."""
-        answer, ended = self.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n".encode())
+        answer, ended = self.raw(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n".encode())
         assert ended
         return parse(answer)
 

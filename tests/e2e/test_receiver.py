@@ -127,7 +127,7 @@ def test_payloads_of_no_use_are_not_accepted(stores, objects, wanted):
         assert post(exporter, header(), payload(), payload(engine=1))[1]["accepted"] == 1
 
 
-GZIP = {"Content-Encoding": "gzip"}
+GZIP = {"Content-Type": "application/jsonl", "Content-Encoding": "gzip"}
 
 
 @pytest.mark.parametrize(

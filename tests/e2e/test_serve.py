@@ -50,7 +50,7 @@ def test_posted_by_curl_compressed_in_both_forms(stores, replay, tmp_path, form)
     body = tmp_path / "body.gz"
     body.write_bytes(gzip.compress(recording.read_bytes()))
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        command = ["curl", "-sS", "-H", "Content-Encoding: gzip", "--data-binary", f"@{body}", exporter.url("/api/v1/stats")]
+        command = ["curl", "-sS", "-H", "Content-Type: application/jsonl", "-H", "Content-Encoding: gzip", "--data-binary", f"@{body}", exporter.url("/api/v1/stats")]
         answer = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=20).stdout)
         assert answer["status"] == "success" and answer["accepted"] > 0
         assert connector_samples(exporter.text()) == connector_samples(replay(recording).text)
@@ -128,7 +128,7 @@ def test_posts_whose_bytes_are_changed_at_random(stores):
                 body[draw.randrange(len(body))] = draw.choice([0, 0xC1, 0xDF, 0xFF, ord("["), ord("}"), ord("-"), draw.randrange(256)])
             if draw.random() < 0.2:
                 body = gzip.compress(body)[: draw.randrange(20, 4000)]
-            request = urllib.request.Request(exporter.url("/api/v1/stats"), data=body, headers={"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {})
+            request = urllib.request.Request(exporter.url("/api/v1/stats"), data=body, headers={"Content-Type": "application/jsonl", **({"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {})})
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:
                     codes.add(answer.status)

@@ -161,7 +161,7 @@ int demo_exporter_start(struct demo_exporter *exporter, const char *address, con
 {
     struct listen_socket probe;
     struct kvtel_error error = { 0 };
-    enum kvtel_status status = listen_open(address, &probe, &error); /* checks it, and finds a free port where it says 0 */
+    enum kvtel_status status = listen_open(&address, 1, &probe, &error); /* checks it, and finds a free port where it says 0 */
     if (status != KVTEL_OK)
         return status == KVTEL_E_ARGUMENT ? command_usage("demo", "--web.listen-address: %s", error.message)
                                           : command_fail("%s", error.message);

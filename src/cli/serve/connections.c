@@ -1,152 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accepting, limits and deadlines. One thread waits for new connections, for the first byte of each (so that one that says nothing
- * costs no thread), and for the next deadline. Cutting a connection off is to shut its socket down: whoever reads or writes it sees
- * its end and closes it. */
-#include "cli/serve/connections.h"
+ * costs no thread), and for the next deadline. */
+#include "cli/serve/connection_table.h"
 
 #include "base/error.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { ACCEPTS_AT_ONCE = 64, EVENTS_AT_ONCE = 64, TICK_MS = 1000, ADDRESS_KEY = 8 };
-/* A request in progress gives way to a new connection only when it takes longer than this. */
-static const int64_t YOUNG_NS = 2000000000;
+enum { ACCEPTS_AT_ONCE = 64, EVENTS_AT_ONCE = 64, TICK_MS = 1000 };
 
 /* What an epoll event is about: a connection by its index, a socket, or the wish to be woken. */
 #define EVENT_SOCKET (UINT64_C(1) << 32)
 #define EVENT_WAKE UINT64_MAX
-
-struct connection {
-    int fd; /* -1: free */
-    enum connection_phase phase;
-    bool taken, entered;
-    int64_t since_ns, deadline_ns;
-    unsigned char key[ADDRESS_KEY]; /* who it is for the limit by address */
-    struct sockaddr_storage address;
-    socklen_t length;
-};
-
-struct connections {
-    struct connections_options options;
-    pthread_t thread;
-    int epoll, wake;
-    pthread_mutex_t mutex; /* all below */
-    bool stopping, paused;
-    unsigned count;
-    struct connection *all; /* limits.connections of them */
-};
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* -- The table; the mutex is held -- */
-
-static void begin(struct connections *connections, struct connection *connection, enum connection_phase phase)
-{
-    const struct http_limits *limits = &connections->options.limits;
-    const unsigned ms[] = {
-        [CONNECTION_GREETING] = limits->header_ms,
-        [CONNECTION_HEADER] = limits->header_ms,
-        [CONNECTION_BODY] = limits->body_ms,
-        [CONNECTION_HANDLER] = 0,
-        [CONNECTION_RESPONSE] = limits->response_ms,
-        [CONNECTION_IDLE] = limits->idle_ms,
-        [CONNECTION_CUT] = 0,
-    };
-    connection->phase = phase;
-    connection->since_ns = now_ns();
-    connection->deadline_ns = ms[phase] ? connection->since_ns + (int64_t)ms[phase] * 1000000 : INT64_MAX;
-}
-
-static void wake_up(struct connections *connections)
-{
-    uint64_t one = 1;
-    while (write(connections->wake, &one, sizeof one) < 0 && errno == EINTR)
-        ;
-}
-
-static void forget(struct connections *connections, struct connection *connection)
-{
-    connection->fd = -1;
-    connections->count--;
-    if (connections->paused)
-        wake_up(connections);
-}
-
-static void cut(struct connections *connections, struct connection *connection)
-{
-    if (!connection->taken) {
-        close(connection->fd);
-        forget(connections, connection);
-    } else if (!connection->entered) {
-        forget(connections, connection); /* it never came to be; its socket is closed, and the number may be another's */
-    } else {
-        /* What a client does not read goes with the connection, instead of waiting in the kernel. */
-        struct linger none = { .l_onoff = 1 };
-        if (connection->phase == CONNECTION_RESPONSE)
-            setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-        shutdown(connection->fd, SHUT_RDWR);
-        begin(connections, connection, CONNECTION_CUT);
-    }
-}
-
-/* Which phases give way first; -1: never. */
-static int rank(const struct connection *connection, int64_t now)
-{
-    bool young = now - connection->since_ns < YOUNG_NS;
-    switch (connection->phase) {
-    case CONNECTION_IDLE:
-        return 3;
-    case CONNECTION_GREETING:
-    case CONNECTION_HEADER:
-        return young ? -1 : 2;
-    case CONNECTION_BODY:
-    case CONNECTION_RESPONSE:
-        return young ? -1 : 1;
-    default:
-        return -1;
-    }
-}
-
-/* Cuts off the connection that has waited longest in the phase that matters least, of those with `key` (NULL: of all). */
-static bool make_room(struct connections *connections, const unsigned char *key)
-{
-    struct connection *victim = NULL;
-    int64_t now = now_ns();
-    for (unsigned i = 0; i < connections->options.limits.connections; i++) {
-        struct connection *each = &connections->all[i];
-        if (each->fd < 0 || (key && memcmp(each->key, key, ADDRESS_KEY) != 0) || rank(each, now) < 0)
-            continue;
-        if (!victim || rank(each, now) > rank(victim, now) ||
-            (rank(each, now) == rank(victim, now) && each->since_ns < victim->since_ns))
-            victim = each;
-    }
-    if (victim)
-        cut(connections, victim);
-    return victim;
-}
-
-static void expire(struct connections *connections)
-{
-    int64_t now = now_ns();
-    pthread_mutex_lock(&connections->mutex);
-    for (unsigned i = 0; connections->count > 0 && i < connections->options.limits.connections; i++)
-        if (connections->all[i].fd >= 0 && connections->all[i].deadline_ns <= now)
-            cut(connections, &connections->all[i]);
-    pthread_mutex_unlock(&connections->mutex);
-}
 
 /* -- Accepting -- */
 
@@ -184,11 +57,11 @@ static bool may_enter(struct connections *connections, const unsigned char key[A
     for (unsigned i = 0; i < connections->options.limits.connections; i++)
         same += connections->all[i].fd >= 0 && connections->all[i].phase != CONNECTION_CUT &&
                 memcmp(connections->all[i].key, key, ADDRESS_KEY) == 0;
-    return same < connections->options.limits.connections_per_address || make_room(connections, key);
+    return same < connections->options.limits.connections_per_address || table_make_room(connections, key);
 }
 
 /* Takes an accepted socket into the table, or closes it. The mutex is held. */
-static void admit(struct connections *connections, int fd, const struct sockaddr_storage *address, socklen_t length)
+static void admit(struct connections *connections, int fd, const struct sockaddr_storage *address, socklen_t length, bool local)
 {
     struct connection *place = NULL;
     unsigned char key[ADDRESS_KEY];
@@ -196,7 +69,7 @@ static void admit(struct connections *connections, int fd, const struct sockaddr
     for (unsigned i = 0; i < connections->options.limits.connections; i++) {
         struct connection *each = &connections->all[i];
         if (each->fd == fd)
-            forget(connections, each); /* its socket is closed, or the number could not be given out again */
+            table_forget(connections, each); /* its socket is closed, or the number could not be given out again */
         if (each->fd < 0 && !place)
             place = each;
     }
@@ -205,19 +78,30 @@ static void admit(struct connections *connections, int fd, const struct sockaddr
         close(fd);
         return;
     }
-    *place = (struct connection){ .fd = fd, .address = *address, .length = length };
+    *place = (struct connection){ .fd = fd, .local = local, .address = *address, .length = length };
     memcpy(place->key, key, ADDRESS_KEY);
-    begin(connections, place, CONNECTION_GREETING);
+    table_begin(connections, place, CONNECTION_GREETING);
     connections->count++;
 }
 
-static void accept_some(struct connections *connections, int socket)
+/* Whether somebody wants to connect. */
+static bool waits(int socket)
+{
+    struct pollfd event = { .fd = socket, .events = POLLIN };
+    return poll(&event, 1, 0) > 0;
+}
+
+static void accept_some(struct connections *connections, const struct listen_socket *socket)
 {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         pthread_mutex_lock(&connections->mutex);
         bool full = connections->count >= connections->options.limits.connections;
+        if (full && !waits(socket->fd)) {
+            pthread_mutex_unlock(&connections->mutex);
+            return;
+        }
         if (full) {
-            make_room(connections, NULL);
+            table_make_room(connections, NULL);
             /* One that was not taken is gone at once; any other, when its thread is. */
             full = connections->count >= connections->options.limits.connections;
         }
@@ -229,16 +113,16 @@ static void accept_some(struct connections *connections, int socket)
 
         struct sockaddr_storage address = { 0 };
         socklen_t length = sizeof address;
-        int fd = accept4(socket, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(socket->fd, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == ECONNABORTED || errno == EINTR || errno == EPERM || errno == EPROTO))
             continue;
         if (fd < 0 && errno == EAGAIN)
             return;
         pthread_mutex_lock(&connections->mutex);
         if (fd >= 0) {
-            admit(connections, fd, &address, length);
+            admit(connections, fd, &address, length, socket->loopback);
         } else { /* no descriptors or memory: wait for some */
-            make_room(connections, NULL);
+            table_make_room(connections, NULL);
             pause_accepting(connections, true);
         }
         pthread_mutex_unlock(&connections->mutex);
@@ -249,23 +133,10 @@ static void accept_some(struct connections *connections, int socket)
 
 /* -- The first byte -- */
 
-enum { TLS_HANDSHAKE_RECORD = 0x16 };
-
-static void refuse_plain(int fd)
-{
-    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
-                                 "Content-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    char rest[4096];
-    if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
-        shutdown(fd, SHUT_WR);
-    while (recv(fd, rest, sizeof rest, MSG_DONTWAIT) == sizeof rest) /* what is left unread would take the answer back */
-        ;
-}
-
 /* A connection has bytes, or ended without any. */
 static void greet(struct connections *connections, struct connection *connection)
 {
-    unsigned char first;
+    unsigned char first = 0;
     pthread_mutex_lock(&connections->mutex);
     int fd = connection->fd;
     ssize_t got = fd < 0 || connection->taken ? 0 : recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -274,25 +145,21 @@ static void greet(struct connections *connections, struct connection *connection
         return; /* an event of an earlier holder of the place */
     }
     bool wanted = got == 1;
-    if (wanted && connections->options.tls && first != TLS_HANDSHAKE_RECORD) {
-        refuse_plain(fd);
-        wanted = false;
-    }
     watch(connections, EPOLL_CTL_DEL, fd, 0, 0);
     if (wanted) {
         connection->taken = true;
         connection->phase = CONNECTION_HEADER; /* the time runs on */
     } else {
-        cut(connections, connection);
+        table_cut(connections, connection);
     }
     struct sockaddr_storage address = connection->address;
     socklen_t length = connection->length;
     pthread_mutex_unlock(&connections->mutex);
 
-    if (wanted && !connections->options.take(connections->options.context, fd, (struct sockaddr *)&address, length)) {
+    if (wanted && !connections->options.take(connections->options.context, fd, (struct sockaddr *)&address, length, first)) {
         pthread_mutex_lock(&connections->mutex);
         if (connection->fd == fd && !connection->entered)
-            forget(connections, connection);
+            table_forget(connections, connection);
         pthread_mutex_unlock(&connections->mutex);
     }
 }
@@ -323,7 +190,7 @@ static void *run(void *argument)
 {
     struct connections *connections = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
-    int64_t expired_ns = now_ns();
+    int64_t expired_ns = table_now_ns();
     for (;;) {
         int count = wait_for_events(connections, events);
         bool woken = count == 0;
@@ -332,27 +199,30 @@ static void *run(void *argument)
             if (what == EVENT_WAKE)
                 woken = read(connections->wake, &ignored, sizeof ignored) > 0 || woken;
             else if (what >= EVENT_SOCKET)
-                accept_some(connections, connections->options.sockets[what - EVENT_SOCKET].fd);
+                accept_some(connections, &connections->options.sockets[what - EVENT_SOCKET]);
             else
                 greet(connections, &connections->all[what]);
         }
         if (woken && !resume(connections))
             return NULL;
-        if (now_ns() - expired_ns >= TICK_MS * (int64_t)1000000 / 4) {
-            expire(connections);
-            expired_ns = now_ns();
+        if (table_now_ns() - expired_ns >= TICK_MS * (int64_t)1000000 / 4) {
+            table_expire(connections);
+            expired_ns = table_now_ns();
         }
     }
 }
 
-struct connections *connections_create(const struct connections_options *options)
+struct connections *connections_create(const struct connections_options *options, struct kvtel_error *error)
 {
     struct connections *connections = calloc(1, sizeof *connections);
-    if (!connections)
+    if (!connections) {
+        kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
         return NULL;
+    }
     connections->options = *options;
     connections->epoll = epoll_create1(EPOLL_CLOEXEC);
-    connections->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    connections->wake = connections->epoll >= 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    int failure = errno;
     pthread_mutex_init(&connections->mutex, NULL);
     struct listen_socket *sockets = reallocarray(NULL, options->socket_count, sizeof *sockets);
     if (sockets)
@@ -361,8 +231,12 @@ struct connections *connections_create(const struct connections_options *options
     connections->all = calloc(options->limits.connections, sizeof *connections->all);
     for (unsigned i = 0; connections->all && i < options->limits.connections; i++)
         connections->all[i].fd = -1;
-    if (sockets && connections->all && connections->epoll >= 0 && connections->wake >= 0)
+    if (sockets && connections->all && connections->wake >= 0)
         return connections;
+    if (connections->wake < 0)
+        kvtel_fail(error, KVTEL_E_IO, 0, "cannot watch the sockets: %s%s", strerror(failure), listen_advice(failure));
+    else
+        kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     connections_destroy(connections);
     return NULL;
 }
@@ -373,24 +247,25 @@ enum kvtel_status connections_start(struct connections *connections, struct kvte
     bool good = watch(connections, EPOLL_CTL_ADD, connections->wake, EPOLLIN, EVENT_WAKE);
     for (size_t i = 0; good && i < options->socket_count; i++)
         good = watch(connections, EPOLL_CTL_ADD, options->sockets[i].fd, EPOLLIN, EVENT_SOCKET + i);
-    if (good && pthread_create(&connections->thread, NULL, run, connections) == 0)
+    int failure = good ? pthread_create(&connections->thread, NULL, run, connections) : errno;
+    if (failure == 0)
         return KVTEL_OK;
     listen_close(options->sockets, options->socket_count);
-    return kvtel_fail(error, KVTEL_E_IO, 0, "cannot watch the sockets: %s", strerror(errno));
+    return kvtel_fail(error, KVTEL_E_IO, 0, "cannot watch the sockets: %s", strerror(failure));
 }
 
 void connections_stop(struct connections *connections)
 {
     pthread_mutex_lock(&connections->mutex);
     connections->stopping = true;
-    wake_up(connections);
+    table_wake(connections);
     pthread_mutex_unlock(&connections->mutex);
     pthread_join(connections->thread, NULL);
     listen_close(connections->options.sockets, connections->options.socket_count);
     pthread_mutex_lock(&connections->mutex);
     for (unsigned i = 0; i < connections->options.limits.connections; i++)
         if (connections->all[i].fd >= 0 && !connections->all[i].taken)
-            cut(connections, &connections->all[i]);
+            table_cut(connections, &connections->all[i]);
     pthread_mutex_unlock(&connections->mutex);
 }
 
@@ -424,7 +299,7 @@ struct connection *connections_enter(struct connections *connections, int fd)
 void connections_remove(struct connections *connections, struct connection *connection)
 {
     pthread_mutex_lock(&connections->mutex);
-    forget(connections, connection);
+    table_forget(connections, connection);
     pthread_mutex_unlock(&connections->mutex);
 }
 
@@ -432,7 +307,7 @@ void connections_phase(struct connections *connections, struct connection *conne
 {
     pthread_mutex_lock(&connections->mutex);
     if (connection->phase != CONNECTION_CUT)
-        begin(connections, connection, phase);
+        table_begin(connections, connection, phase);
     pthread_mutex_unlock(&connections->mutex);
 }
 
@@ -442,4 +317,32 @@ unsigned connections_count(struct connections *connections)
     unsigned count = connections->count;
     pthread_mutex_unlock(&connections->mutex);
     return count;
+}
+
+bool connections_hold(struct connections *connections, struct connection *connection, size_t bytes)
+{
+    size_t most = connections->options.limits.held_bytes;
+    pthread_mutex_lock(&connections->mutex);
+    table_release(connections, connection);
+    bool any = connection->phase == CONNECTION_HANDLER; /* its answer is made; only a body may be told to come again */
+    while (bytes > 0 && connections->held > 0 && connections->held + bytes > most &&
+           table_make_memory(connections, connection, any))
+        ;
+    bool fits = bytes == 0 || connections->held == 0 || connections->held + bytes <= most;
+    if (fits && connection->phase != CONNECTION_CUT) {
+        connection->held = bytes;
+        connections->held += bytes;
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    return fits;
+}
+
+const unsigned char *connection_address(const struct connection *connection)
+{
+    return connection->key;
+}
+
+bool connection_is_local(const struct connection *connection)
+{
+    return connection->local;
 }

@@ -1,65 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server: libmicrohttpd speaks HTTP, one thread for each connection; connections.c hands them over. This file decides what a
- * request gets: refused by its framing, by rate, by credentials, by path, method or size; or its route's handler. */
+/* The server: libmicrohttpd speaks HTTP, one thread for each connection; connections.c hands them over; exchange.c decides what a
+ * request gets. */
 #include "cli/serve/http.h"
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "cli/serve/auth.h"
-#include "cli/serve/connections.h"
-#include "cli/serve/framing.h"
-#include "cli/serve/gzip.h"
-#include "cli/serve/rate_limit.h"
+#include "cli/serve/exchange.h"
 #include "cli/serve/web_tls.h"
 
+#include <errno.h>
 #include <gnutls/abstract.h>
-#include <microhttpd.h>
-#include <stdatomic.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-    GZIP_LEAST = 512,       /* shorter answers are sent as they are */
     DISCARD_MOST = 1 << 20, /* so much of a refused body is read, for the client to see the answer; more closes the connection */
     THREAD_STACK_BYTES = 512 << 10,
-    SPARE_CONNECTIONS = 8, /* libmicrohttpd forgets a closed connection a moment after connections.c does */
-};
-
-struct http {
-    const struct http_route *routes;
-    size_t route_count;
-    atomic_uint *in_flight; /* requests by route */
-    struct web_watch *watch;
-    struct auth *auth;
-    struct rate_limit rate;
-    bool tls;
-    struct connections *connections;
-    struct MHD_Daemon *daemon;
-};
-
-/* A TCP connection. */
-struct client {
-    struct connection *connection;
-    struct web_state *state; /* whose certificates its handshake used; NULL: plain HTTP */
-};
-
-/* One request from its first line to its end. */
-struct exchange {
-    char *target; /* as sent, up to '?' */
-    char *query;  /* in `target`, behind it; NULL: none */
-    struct client *client;
-    struct web_state *state;
-    const struct http_route *route; /* once it is counted in in_flight */
-    enum http_method method;
-    struct http_response response; /* status 0: there is none yet */
-    bool begun, close;
-    struct kvtel_buffer body;
-    size_t received, discarded;
-    char allow[32];
+    /* libmicrohttpd forgets a closed connection a moment after connections.c does, which is who limits them. At its own limit it
+     * would stop for good: it waits for a lock that it holds. */
+    LIBRARY_CONNECTIONS = 1 << 20,
+    TLS_HANDSHAKE_RECORD = 0x16,
 };
 
 const char *http_request_header(const struct http_request *request, const char *name)
@@ -67,184 +32,102 @@ const char *http_request_header(const struct http_request *request, const char *
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
-static int64_t now_ns(void)
+/* -- Refusals that libmicrohttpd has no part in -- */
+
+/* Ends what the client is sent, and reads what is there: what stays unread would take the answer back. */
+static void end_sending(int fd)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    char rest[4096];
+    shutdown(fd, SHUT_WR);
+    for (size_t read = 0; read < DISCARD_MOST && recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0; read += sizeof rest)
+        ;
 }
 
-/* -- What a request gets -- */
-
-static const struct http_route *find_route(const struct http *http, const char *path)
+static void refuse_plain(int fd, struct http *http, unsigned status, const char *text)
 {
-    for (size_t i = 0; i < http->route_count; i++)
-        if (strcmp(http->routes[i].path, path) == 0)
-            return &http->routes[i];
-    return NULL;
+    struct kvtel_buffer answer = { 0 };
+    struct web_state *state = web_watch_last(http->watch);
+    if (exchange_write_refusal(&answer, state, status, text) == KVTEL_OK)
+        (void)send(fd, answer.bytes, answer.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    end_sending(fd);
+    web_state_release(state);
+    kvtel_buffer_free(&answer);
 }
 
-/* Answers without a handler. `header` NULL: no more headers. Returns false, for the caller to return. */
-static bool refuse(struct exchange *exchange, unsigned status, const char *text, const char *header, const char *value)
-{
-    struct http_response *response = &exchange->response;
-    response->status = status;
-    response->content_type = "text/plain; charset=utf-8";
-    response->headers[0].name = "X-Content-Type-Options";
-    response->headers[0].value = "nosniff";
-    response->headers[1].name = header;
-    response->headers[1].value = value;
-    response->body.size = 0;
-    kvtel_buffer_printf(&response->body, "%s\n", text); /* without memory the status must do */
-    return false;
-}
+/* The request whose connection this thread serves; NULL: between two, or another thread. */
+static _Thread_local struct exchange *served;
 
-/* Whether this user may be here now; no matter which path is asked for. */
-static bool admit(struct http *http, struct exchange *exchange, struct MHD_Connection *connection)
+/* Answers a request that libmicrohttpd refuses by itself, before it does: its answer has not the headers that each answer should
+ * have, and to a bad Content-Length it sends two. What it writes afterwards goes nowhere. */
+static void refuse_instead(struct exchange *exchange, unsigned status)
 {
-    exchange->state = web_watch_current(http->watch);
-    if (!exchange->state)
-        return refuse(exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error", NULL, NULL);
-    /* After a change of the certificates the next request comes through a handshake with the new ones. */
-    exchange->close = exchange->client->state && exchange->client->state != exchange->state;
-    const struct web_config *config = web_state_config(exchange->state);
-    if (!rate_limit_allow(&http->rate, now_ns(), config->rate_interval_ns, config->rate_burst))
-        return refuse(exchange, MHD_HTTP_TOO_MANY_REQUESTS, "Too Many Requests", NULL, NULL);
-    switch (
-        auth_check(http->auth, config, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION))) {
-    case AUTH_GOOD:
-        return true;
-    case AUTH_BUSY:
-        return refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many passwords are being checked, try again later.",
-                      MHD_HTTP_HEADER_RETRY_AFTER, "5");
-    case AUTH_BAD:
-    default:
-        return refuse(exchange, MHD_HTTP_UNAUTHORIZED, "Unauthorized", MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic");
+    const union MHD_ConnectionInfo *tls = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    int fd = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const char *text = MHD_get_reason_phrase_for(status);
+    if (!tls || !tls->tls_session) {
+        refuse_plain(fd, exchange->http, status, text);
+        return;
     }
+    struct kvtel_buffer answer = { 0 };
+    struct web_state *state = web_watch_last(exchange->http->watch);
+    if (exchange_write_refusal(&answer, state, status, text) == KVTEL_OK)
+        (void)gnutls_record_send(tls->tls_session, answer.bytes, answer.size);
+    (void)gnutls_bye(tls->tls_session, GNUTLS_SHUT_WR);
+    end_sending(fd);
+    web_state_release(state);
+    kvtel_buffer_free(&answer);
 }
 
-static bool refuse_method(struct exchange *exchange, unsigned methods)
+/* What libmicrohttpd says of itself. */
+static void on_message(void *context, const char *format, va_list arguments)
 {
-    const char *get = methods & HTTP_GET ? "GET, HEAD" : "", *post = methods & HTTP_POST ? "POST" : "";
-    snprintf(exchange->allow, sizeof exchange->allow, "%s%s%s", get, *get && *post ? ", " : "", post);
-    return refuse(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed", MHD_HTTP_HEADER_ALLOW, exchange->allow);
-}
-
-/* Finds the route and counts the request there. */
-static bool find_handler(struct http *http, struct exchange *exchange, const char *method, const struct framing *framing)
-{
-    if (*exchange->target != '/')
-        return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", NULL, NULL);
-    const struct http_route *route = find_route(http, exchange->target);
-    if (!route)
-        return refuse(exchange, MHD_HTTP_NOT_FOUND, "404 page not found", NULL, NULL);
-    unsigned asked = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 ? HTTP_GET
-                     : strcmp(method, MHD_HTTP_METHOD_POST) == 0                                           ? HTTP_POST
-                                                                                                           : 0;
-    if (!(route->methods & asked))
-        return refuse_method(exchange, route->methods);
-    exchange->method = (enum http_method)asked;
-    if (asked == HTTP_GET && (framing->chunked || framing->length > 0))
-        return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: a GET has no body here", NULL, NULL);
-    if (framing->length > route->max_body)
-        return refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", NULL, NULL);
-    exchange->route = route;
-    unsigned before = atomic_fetch_add_explicit(&http->in_flight[route - http->routes], 1, memory_order_relaxed); /* a mere count */
-    if (route->max_requests > 0 && before >= route->max_requests) {
-        char text[96];
-        snprintf(text, sizeof text, "Limit of concurrent requests reached (%u), try again later.", route->max_requests);
-        return refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, text, NULL, NULL);
+    static const char refusing[] = "Error processing request (HTTP response code is %u";
+    struct http *http = context;
+    struct exchange *exchange = served;
+    if (!http->connections && !*http->reason) { /* it starts, and something is in the way: the first message says what */
+        vsnprintf(http->reason, sizeof http->reason, format, arguments);
+        http->reason[strcspn(http->reason, "\n")] = '\0';
+    } else if (exchange && !exchange->sent && strncmp(format, refusing, sizeof refusing - 1) == 0) {
+        refuse_instead(exchange, va_arg(arguments, unsigned));
     }
-    return true;
-}
-
-/* -- Answers -- */
-
-static bool add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    return MHD_add_response_header(response, name, value) == MHD_YES;
-}
-
-/* The answer's own headers, and those of the web configuration that it does not set itself. */
-static bool add_headers(struct MHD_Response *response, const struct exchange *exchange)
-{
-    const struct http_response *answer = &exchange->response;
-    bool good = !answer->content_type || add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
-    for (size_t i = 0; good && i < HTTP_EXTRA_HEADERS && answer->headers[i].name; i++)
-        good = add_header(response, answer->headers[i].name, answer->headers[i].value);
-    const struct web_config *config = exchange->state ? web_state_config(exchange->state) : NULL;
-    for (size_t i = 0; good && config && i < config->header_count; i++)
-        if (!MHD_get_response_header(response, config->headers[i].name) && *config->headers[i].value)
-            good = add_header(response, config->headers[i].name, config->headers[i].value);
-    return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
-}
-
-/* Compresses the body where that is wanted and of use. */
-static bool encode(struct exchange *exchange, struct MHD_Connection *connection, struct MHD_Response **response)
-{
-    struct kvtel_buffer *body = &exchange->response.body, packed = { 0 };
-    const char *accepted = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    bool varies = exchange->response.status == MHD_HTTP_OK && body->size >= GZIP_LEAST;
-    bool gzip = varies && gzip_is_accepted(accepted) && gzip_compress(body->bytes, body->size, &packed) == KVTEL_OK;
-    if (gzip) {
-        kvtel_buffer_free(body);
-        *body = packed;
-    }
-    *response = MHD_create_response_from_buffer(body->size, body->bytes, MHD_RESPMEM_MUST_FREE);
-    if (!*response)
-        return false;
-    *body = (struct kvtel_buffer){ 0 };
-    return (!varies || add_header(*response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING)) &&
-           (!gzip || add_header(*response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip"));
-}
-
-/* MHD_NO closes the connection without an answer. */
-static enum MHD_Result answer(struct http *http, struct exchange *exchange, struct MHD_Connection *connection)
-{
-    struct MHD_Response *response = NULL;
-    enum MHD_Result result = MHD_NO;
-    if (encode(exchange, connection, &response) && add_headers(response, exchange)) {
-        connections_phase(http->connections, exchange->client->connection, CONNECTION_RESPONSE);
-        result = MHD_queue_response(connection, exchange->response.status, response);
-    }
-    if (response)
-        MHD_destroy_response(response);
-    return result;
 }
 
 /* -- libmicrohttpd's calls, in the order in which they come -- */
 
-static enum MHD_Result begin(struct http *http, struct exchange *exchange, struct MHD_Connection *connection, const char *method,
-                             const char *version)
+static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
 {
-    struct framing framing = framing_of(connection, version);
+    struct http *http = exchange->http;
+    struct framing framing = framing_of(exchange->connection, version);
     connections_phase(http->connections, exchange->client->connection, CONNECTION_HANDLER);
-    if (framing.malformed) {
-        refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", NULL, NULL);
-        exchange->close = true;
-        return answer(http, exchange, connection);
-    }
-    if (admit(http, exchange, connection))
-        find_handler(http, exchange, method, &framing);
+    exchange_decide(exchange, method, &framing);
+    if (framing.malformed)
+        return exchange_answer(exchange);
     if (!framing.chunked && framing.length == 0)
         return MHD_YES;
     /* The answer to a refused body waits for the body's end: one that comes earlier gets lost when the connection closes. */
-    bool waits = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    bool waits = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
     if (exchange->response.status && (waits || framing.length > DISCARD_MOST))
-        return answer(http, exchange, connection);
+        return exchange_answer(exchange);
     connections_phase(http->connections, exchange->client->connection, CONNECTION_BODY);
     return MHD_YES;
+}
+
+static void take_bytes(struct exchange *exchange, const char *bytes, size_t size)
+{
+    struct http *http = exchange->http;
+    if (exchange->received > exchange->route->max_body)
+        exchange_refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", NULL, NULL);
+    else if (!connections_hold(http->connections, exchange->client->connection, exchange->received))
+        exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many bodies come at one time, try again later.", NULL, NULL);
+    else if (kvtel_buffer_append(&exchange->body, bytes, size) != KVTEL_OK)
+        exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Out of memory, try again later.", NULL, NULL);
 }
 
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *size)
 {
     exchange->received += *size;
-    if (!exchange->response.status) {
-        if (exchange->received > exchange->route->max_body)
-            refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", NULL, NULL);
-        else if (kvtel_buffer_append(&exchange->body, bytes, *size) != KVTEL_OK)
-            refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Out of memory, try again later.", NULL, NULL);
-    }
+    if (!exchange->response.status)
+        take_bytes(exchange, bytes, *size);
     if (exchange->response.status) {
         kvtel_buffer_free(&exchange->body);
         exchange->discarded += *size;
@@ -255,37 +138,23 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, s
     return MHD_YES;
 }
 
-static enum MHD_Result finish(struct http *http, struct exchange *exchange, struct MHD_Connection *connection)
-{
-    if (!exchange->response.status) {
-        struct http_request request = {
-            .method = exchange->method,
-            .path = exchange->route->path,
-            .query = exchange->query ? exchange->query : "",
-            .body = exchange->body.bytes,
-            .body_size = exchange->body.size,
-            .connection = connection,
-        };
-        connections_phase(http->connections, exchange->client->connection, CONNECTION_HANDLER);
-        exchange->response.status = MHD_HTTP_OK;
-        exchange->route->handler(exchange->route->context, &request, &exchange->response);
-        kvtel_buffer_free(&exchange->body);
-    }
-    return answer(http, exchange, connection);
-}
-
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *bytes, size_t *size, void **request)
 {
     struct exchange *exchange = *request;
+    (void)context;
+    (void)connection;
     (void)url; /* it is unescaped, which makes different paths the same */
     if (!exchange)
         return MHD_NO;
     if (!exchange->begun) {
         exchange->begun = true;
-        return begin(context, exchange, connection, method, version);
+        return begin(exchange, method, version);
     }
-    return *size > 0 ? take_body(exchange, bytes, size) : finish(context, exchange, connection);
+    if (*size > 0)
+        return take_body(exchange, bytes, size);
+    exchange_handle(exchange);
+    return exchange_answer(exchange);
 }
 
 /* The request line is there. What it returns comes as `request` to the others; NULL closes the connection. */
@@ -294,20 +163,10 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     struct http *http = context;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct client *client = info ? info->socket_context : NULL;
-    struct exchange *exchange = client ? calloc(1, sizeof *exchange) : NULL;
-    if (!exchange)
-        return NULL;
-    exchange->client = client;
-    exchange->target = strdup(target);
-    if (!exchange->target) {
-        free(exchange);
-        return NULL;
-    }
-    exchange->query = strchr(exchange->target, '?');
-    if (exchange->query)
-        *exchange->query++ = '\0';
-    connections_phase(http->connections, client->connection, CONNECTION_HEADER);
-    return exchange;
+    served = client ? exchange_open(http, client, connection, target) : NULL;
+    if (served)
+        connections_phase(http->connections, client->connection, CONNECTION_HEADER);
+    return served;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)
@@ -319,13 +178,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (!exchange)
         return;
     connections_phase(http->connections, exchange->client->connection, CONNECTION_IDLE);
-    if (exchange->route)
-        atomic_fetch_sub_explicit(&http->in_flight[exchange->route - http->routes], 1, memory_order_relaxed);
-    web_state_release(exchange->state);
-    kvtel_buffer_free(&exchange->body);
-    kvtel_buffer_free(&exchange->response.body);
-    free(exchange->target);
-    free(exchange);
+    exchange_close(exchange);
+    served = NULL;
     *request = NULL;
 }
 
@@ -379,10 +233,15 @@ static int no_certificate(gnutls_session_t session, const gnutls_datum_t *author
 }
 
 /* A connection's first bytes are there. */
-static bool take(void *context, int fd, const struct sockaddr *address, socklen_t length)
+static bool take(void *context, int fd, const struct sockaddr *address, socklen_t length, unsigned char first_byte)
 {
     static const unsigned char internal_error[] = { 21, 3, 1, 0, 2, 2, 80 }; /* a TLS alert, fatal */
     struct http *http = context;
+    if (http->tls && first_byte != TLS_HANDSHAKE_RECORD) {
+        refuse_plain(fd, http, MHD_HTTP_BAD_REQUEST, "Client sent an HTTP request to an HTTPS server.");
+        close(fd);
+        return false;
+    }
     if (http->tls) {
         struct web_state *state = web_watch_current(http->watch);
         if (!state) {
@@ -408,23 +267,36 @@ static struct http_limits resolve(const struct http_limits *asked)
         .body_ms = asked->body_ms ? asked->body_ms : 30000,
         .response_ms = asked->response_ms ? asked->response_ms : 30000,
         .idle_ms = asked->idle_ms ? asked->idle_ms : 120000,
+        .held_bytes = asked->held_bytes ? asked->held_bytes : 128 << 20,
     };
 }
 
 static struct MHD_Daemon *start_daemon(struct http *http, const struct http_limits *limits)
 {
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_NO_LISTEN_SOCKET |
-                     MHD_USE_ITC | (http->tls ? MHD_USE_TLS : 0);
+                     MHD_USE_ITC | MHD_USE_ERROR_LOG | (http->tls ? MHD_USE_TLS : 0);
     struct MHD_OptionItem tls[] = {
         { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)no_certificate },
         { MHD_OPTION_END, 0, NULL },
     };
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-                            MHD_OPTION_CONNECTION_LIMIT, limits->connections + SPARE_CONNECTIONS,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->header_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-                            MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES, MHD_OPTION_ARRAY, http->tls ? tls : &tls[1],
-                            MHD_OPTION_END);
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_message, http,
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->header_bytes,
+                            MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES,
+                            MHD_OPTION_ARRAY, http->tls ? tls : &tls[1], MHD_OPTION_END);
+}
+
+/* libmicrohttpd leaves no errno, and says what failed but not why. */
+static enum kvtel_status fail_to_start(const struct http *http, struct kvtel_error *error)
+{
+    int fd = eventfd(0, EFD_CLOEXEC), failure = fd < 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    if (failure)
+        return kvtel_fail(error, KVTEL_E_IO, 0, "the HTTP server did not start: %s%s", strerror(failure), listen_advice(failure));
+    return kvtel_fail(error, KVTEL_E_IO, 0, "the HTTP server did not start: %s",
+                      *http->reason ? http->reason : "no memory or no threads");
 }
 
 /* Everything but to begin. The sockets stay the caller's. */
@@ -433,6 +305,9 @@ static enum kvtel_status prepare(struct http *http, const struct http_options *o
 {
     http->routes = options->routes;
     http->route_count = options->route_count;
+    http->allowed_hosts = options->allowed_hosts;
+    http->allowed_host_count = options->allowed_host_count;
+    http->log = options->log;
     http->rate = (struct rate_limit)RATE_LIMIT_INIT;
     http->watch = web_watch_open(options->web_config, &options->log, error);
     if (!http->watch)
@@ -446,14 +321,12 @@ static enum kvtel_status prepare(struct http *http, const struct http_options *o
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     http->daemon = start_daemon(http, limits);
     if (!http->daemon)
-        return kvtel_fail(error, KVTEL_E_IO, 0, "libmicrohttpd did not start");
-    http->connections = connections_create(&(struct connections_options){ .sockets = options->sockets,
-                                                                          .socket_count = options->socket_count,
-                                                                          .limits = *limits,
-                                                                          .tls = http->tls,
-                                                                          .take = take,
-                                                                          .context = http });
-    return http->connections ? KVTEL_OK : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+        return fail_to_start(http, error);
+    http->connections = connections_create(
+        &(struct connections_options){
+            .sockets = options->sockets, .socket_count = options->socket_count, .limits = *limits, .take = take, .context = http },
+        error);
+    return http->connections ? KVTEL_OK : error->status;
 }
 
 static void destroy(struct http *http)
@@ -467,6 +340,27 @@ static void destroy(struct http *http)
     free(http);
 }
 
+/* Says once what everybody who reaches this can do. */
+static void warn_of_strangers(const struct http *http, const struct http_options *options)
+{
+    const struct listen_socket *reached = NULL;
+    for (size_t i = 0; i < options->socket_count && !reached; i++)
+        reached = options->sockets[i].loopback ? NULL : &options->sockets[i];
+    struct web_state *state = web_watch_last(http->watch);
+    const struct web_config *config = web_state_config(state);
+    bool users = config->user_count > 0 || config->client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT;
+    if (reached && !users && !http->tls)
+        web_log_printf(
+            &http->log, WEB_LOG_WARN,
+            "listening on %s without TLS or users: everybody who reaches it reads all and may post; --web.config.file says "
+            "who may, --web.listen-address=127.0.0.1:9466 is for this machine alone",
+            reached->address);
+    else if (reached && !http->tls)
+        web_log_printf(&http->log, WEB_LOG_WARN,
+                       "listening on %s with users but without TLS: their passwords can be read on the way", reached->address);
+    web_state_release(state);
+}
+
 struct http *http_start(const struct http_options *options, struct kvtel_error *error)
 {
     struct http *http = calloc(1, sizeof *http);
@@ -476,8 +370,10 @@ struct http *http_start(const struct http_options *options, struct kvtel_error *
         status = connections_start(http->connections, error);
     else
         listen_close(options->sockets, options->socket_count);
-    if (status == KVTEL_OK)
+    if (status == KVTEL_OK) {
+        warn_of_strangers(http, options);
         return http;
+    }
     if (http)
         destroy(http);
     return NULL;

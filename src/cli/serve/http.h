@@ -48,19 +48,23 @@ struct http_route {
     unsigned methods; /* HTTP_GET | HTTP_POST */
     http_handler handler;
     void *context;
-    size_t max_body; /* bytes that a POST may carry; more is answered 413 */
-    unsigned
-        max_requests; /* at one time, from the end of the headers until the answer is sent; more is answered 503. 0: no limit */
+    size_t max_body;       /* bytes that a POST may carry; more is answered 413 */
+    unsigned max_requests; /* whose handler runs or whose answer is compressed at one time; more is answered 503. 0: no limit */
+    bool open;             /* asks for no password, takes nothing of the rate, and is served while the web configuration is bad */
 };
 
 struct http_limits {
-    unsigned connections;             /* 0: 512. When all are taken the longest idle one gives way */
+    /* 0: 512. When all are taken the longest idle one gives way to a new one; else the one that is without a whole request, or
+     * takes its answer slowly, for longest */
+    unsigned connections;
     unsigned connections_per_address; /* 0: 256; an IPv6 address counts by its /64 */
     size_t header_bytes;              /* 0: 32 KiB: request line and headers */
     unsigned header_ms;               /* 0: 10 s from the connection's or the request line's arrival to the end of the headers */
     unsigned body_ms;                 /* 0: 30 s for the body */
     unsigned response_ms;             /* 0: 30 s to read the answer */
     unsigned idle_ms;                 /* 0: 120 s from one request to the next */
+    size_t held_bytes;                /* 0: 128 MiB: bodies that come and answers that wait to be read, of all together; one
+                                       * alone may have more */
 };
 
 struct http_options {
@@ -70,6 +74,10 @@ struct http_options {
     const struct http_route *routes; /* borrowed until http_stop */
     size_t route_count;
     struct http_limits limits;
+    /* Names, without a port, that a POST may be addressed to besides this machine's own; borrowed until http_stop. Without any,
+     * only a socket on a loopback address looks at the name. */
+    const char *const *allowed_hosts;
+    size_t allowed_host_count;
     struct web_log log;
 };
 

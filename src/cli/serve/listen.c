@@ -51,20 +51,29 @@ static enum kvtel_status split(const char *address, struct parts *parts, struct 
     return KVTEL_OK;
 }
 
-/* The address that was bound, as text. */
-static void describe(int fd, char *text, size_t size)
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    if (address->ss_family == AF_INET)
+        return (ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24) == 127;
+    return address->ss_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127));
+}
+
+/* The address that was bound. */
+static void describe(int fd, struct listen_socket *socket)
 {
     struct sockaddr_storage bound = { 0 };
     socklen_t length = sizeof bound;
     char host[64], port[8];
-    if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0 ||
-        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        snprintf(text, size, "socket %d", fd);
+    socket->fd = fd;
+    socket->loopback = getsockname(fd, (struct sockaddr *)&bound, &length) == 0 && is_loopback(&bound);
+    if (getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        snprintf(socket->address, sizeof socket->address, "socket %d", fd);
     else
-        snprintf(text, size, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+        snprintf(socket->address, sizeof socket->address, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static const char *advice(int error)
+const char *listen_advice(int error)
 {
     switch (error) {
     case EADDRINUSE:
@@ -73,20 +82,24 @@ static const char *advice(int error)
         return "; ports below 1024 need CAP_NET_BIND_SERVICE: choose another port";
     case EADDRNOTAVAIL:
         return "; no interface of this host has that address";
+    case EMFILE:
+        return "; allow this process more (ulimit -n, LimitNOFILE=)";
+    case ENFILE:
+        return "; the whole system has no more (sysctl fs.file-max)";
     default:
         return "";
     }
 }
 
-/* Binds and listens; -1 with errno. */
-static int open_socket(int family, const struct sockaddr *address, socklen_t length)
+/* Binds and listens; -1 with errno. `six_alone`: an IPv6 socket leaves IPv4 to another. */
+static int open_socket(int family, const struct sockaddr *address, socklen_t length, bool six_alone)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    int on = 1, off = 0;
+    int on = 1, alone = six_alone;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        (family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0) &&
+        (family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof alone) == 0) &&
         bind(fd, address, length) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int failure = errno;
@@ -100,14 +113,15 @@ static int open_all(const char *port)
 {
     in_port_t number = htons((in_port_t)atoi(port));
     struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = number, .sin6_addr = in6addr_any };
-    int fd = open_socket(AF_INET6, (struct sockaddr *)&six, sizeof six);
+    int fd = open_socket(AF_INET6, (struct sockaddr *)&six, sizeof six, false);
     if (fd >= 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
         return fd;
     struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = number, .sin_addr = { htonl(INADDR_ANY) } };
-    return open_socket(AF_INET, (struct sockaddr *)&four, sizeof four);
+    return open_socket(AF_INET, (struct sockaddr *)&four, sizeof four, false);
 }
 
-static enum kvtel_status open_host(const struct parts *parts, const char *address, int *fd, struct kvtel_error *error)
+static enum kvtel_status open_host(const struct parts *parts, const char *address, bool six_alone, int *fd,
+                                   struct kvtel_error *error)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
                               .ai_family = parts->bracketed ? AF_INET6 : AF_UNSPEC,
@@ -122,33 +136,80 @@ static enum kvtel_status open_host(const struct parts *parts, const char *addres
             first = each;
             break;
         }
-    *fd = open_socket(first->ai_family, first->ai_addr, first->ai_addrlen);
+    *fd = open_socket(first->ai_family, first->ai_addr, first->ai_addrlen, six_alone);
     int failure = errno;
     freeaddrinfo(found);
     errno = failure;
     return KVTEL_OK;
 }
 
-enum kvtel_status listen_open(const char *address, struct listen_socket *socket, struct kvtel_error *error)
+/* -- Several addresses -- */
+
+static bool is_all(const struct parts *parts, bool six)
 {
-    struct parts parts;
+    return !*parts->host || strcmp(parts->host, six ? "::" : "0.0.0.0") == 0;
+}
+
+/* Whether all IPv4 addresses are asked for beside all IPv6 ones, with this port. */
+static bool has_own_ipv4(const struct parts *all, size_t count, const struct parts *six)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(all[i].host, "0.0.0.0") == 0 && atoi(all[i].port) == atoi(six->port) && atoi(six->port) != 0)
+            return true;
+    return false;
+}
+
+/* Of the addresses that were opened before, the one that has `parts` as well; NULL: none. */
+static const char *covering(const struct parts *all, const char *const *addresses, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (atoi(all[i].port) == atoi(all[at].port) && atoi(all[at].port) != 0 &&
+            (is_all(&all[i], true) || is_all(&all[i], false) || is_all(&all[at], true) || is_all(&all[at], false) ||
+             strcmp(all[i].host, all[at].host) == 0))
+            return addresses[i];
+    return NULL;
+}
+
+static enum kvtel_status open_one(const struct parts *all, const char *const *addresses, size_t count, size_t at,
+                                  struct listen_socket *socket, struct kvtel_error *error)
+{
+    const struct parts *parts = &all[at];
     int fd = -1;
-    enum kvtel_status status = split(address, &parts, error);
-    if (status != KVTEL_OK)
-        return status;
-    if (*parts.host)
-        status = open_host(&parts, address, &fd, error);
-    else if (parts.bracketed)
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": nothing in the brackets; write [::]:port", address);
+    enum kvtel_status status = KVTEL_OK;
+    if (*parts->host)
+        status = open_host(parts, addresses[at], is_all(parts, true) && has_own_ipv4(all, count, parts), &fd, error);
+    else if (parts->bracketed)
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": nothing in the brackets; write [::]:port", addresses[at]);
     else
-        fd = open_all(parts.port);
+        fd = open_all(parts->port);
     if (status != KVTEL_OK)
         return status;
+    int failure = errno;
+    const char *before = fd < 0 && failure == EADDRINUSE ? covering(all, addresses, at) : NULL;
+    if (before)
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0,
+                          "cannot listen on \"%s\" beside \"%s\": one has what the other has; leave one out", addresses[at],
+                          before);
     if (fd < 0)
-        return kvtel_fail(error, KVTEL_E_IO, 0, "cannot listen on \"%s\": %s%s", address, strerror(errno), advice(errno));
-    socket->fd = fd;
-    describe(fd, socket->address, sizeof socket->address);
+        return kvtel_fail(error, KVTEL_E_IO, 0, "cannot listen on \"%s\": %s%s", addresses[at], strerror(failure),
+                          listen_advice(failure));
+    describe(fd, socket);
     return KVTEL_OK;
+}
+
+enum kvtel_status listen_open(const char *const *addresses, size_t count, struct listen_socket *sockets, struct kvtel_error *error)
+{
+    struct parts *all = calloc(count ? count : 1, sizeof *all);
+    enum kvtel_status status = all ? KVTEL_OK : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    size_t opened = 0;
+    for (size_t i = 0; i < count && status == KVTEL_OK; i++)
+        status = split(addresses[i], &all[i], error);
+    for (; opened < count && status == KVTEL_OK; opened += status == KVTEL_OK)
+        status = open_one(all, addresses, count, opened, &sockets[opened], error);
+    free(all);
+    if (status != KVTEL_OK)
+        listen_close(sockets, opened);
+    return status;
 }
 
 /* How many file descriptors systemd says are for this process; 0 when none. */
@@ -175,8 +236,7 @@ static enum kvtel_status take_over(int fd, struct listen_socket *socket, struct 
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
         return kvtel_fail(error, KVTEL_E_IO, 0, "file descriptor %d from systemd: %s", fd, strerror(errno));
-    socket->fd = fd;
-    describe(fd, socket->address, sizeof socket->address);
+    describe(fd, socket);
     return KVTEL_OK;
 }
 

@@ -3,6 +3,9 @@
 #include "cli/serve/options.h"
 
 #include "cli/command.h"
+#include "cli/serve/cross_site.h"
+#include "cli/serve/page.h"
+#include "cli/serve/target.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -27,6 +30,8 @@ static const char help[] =
     "  --web.listen-address=ADDR    HOST:PORT or :PORT, repeatable; default 127.0.0.1:9466\n"
     "  --web.systemd-socket         take the sockets that systemd hands over\n"
     "  --web.config.file=FILE       TLS, client certificates, users, rate limit: the exporter toolkit's YAML\n"
+    "  --web.open-probes            /-/healthy and /-/ready ask for no password and are not rate-limited\n"
+    "  --web.allowed-host=NAME      a name that posts may be addressed to besides this machine's, repeatable\n"
     "  --web.telemetry-path=PATH    default /metrics\n"
     "  --web.max-requests=N         scrapes at one time; default 40, 0: no limit\n"
     "  --web.disable-exporter-metrics  leave out kvtel_* and process_*\n"
@@ -57,6 +62,8 @@ enum option_id {
     LISTEN,
     SYSTEMD,
     WEB_CONFIG,
+    OPEN_PROBES,
+    ALLOWED_HOST,
     TELEMETRY_PATH,
     MAX_REQUESTS,
     NO_OWN_METRICS,
@@ -79,6 +86,8 @@ static const struct option table[] = {
     { "web.listen-address", required_argument, NULL, LISTEN },
     { "web.systemd-socket", no_argument, NULL, SYSTEMD },
     { "web.config.file", required_argument, NULL, WEB_CONFIG },
+    { "web.open-probes", no_argument, NULL, OPEN_PROBES },
+    { "web.allowed-host", required_argument, NULL, ALLOWED_HOST },
     { "web.telemetry-path", required_argument, NULL, TELEMETRY_PATH },
     { "web.max-requests", required_argument, NULL, MAX_REQUESTS },
     { "web.disable-exporter-metrics", no_argument, NULL, NO_OWN_METRICS },
@@ -91,6 +100,9 @@ static const struct option table[] = {
     { "help", no_argument, NULL, HELP },
     { NULL, 0, NULL, 0 },
 };
+
+enum { MOST_PATH_BYTES = 1024 };
+static const double LEAST_LOG_INTERVAL = 0.1; /* seconds */
 
 /* "10", "2.5", "10s", "500ms", "1m". False: none of that, or negative. */
 static bool parse_seconds(const char *text, double *seconds)
@@ -117,6 +129,69 @@ static bool is_prefix(const char *text)
               (c > text && *c >= '0' && *c <= '9')))
             return false;
     return strlen(text) < 64;
+}
+
+/* Whether a client can ask for this path: what a URL may hold, without the segments "." and "..", which clients resolve themselves.
+ * Makes it normal. */
+static bool is_path(char *path)
+{
+    static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/";
+    size_t length = strlen(path);
+    if (path[0] != '/' || length > MOST_PATH_BYTES || strspn(path, may) != length || !target_normalise(path))
+        return false;
+    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+        size_t segment = strcspn(slash + 1, "/");
+        if ((segment == 1 && slash[1] == '.') || (segment == 2 && slash[1] == '.' && slash[2] == '.'))
+            return false;
+    }
+    return true;
+}
+
+static bool is_taken(const char *path)
+{
+    static const char *const paths[] = { "/", PATH_HEALTHY, PATH_READY, PATH_SUMMARY, PATH_STATS };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (strcmp(paths[i], path) == 0)
+            return true;
+    for (size_t i = 0; i < page_file_count; i++)
+        if (strcmp(page_files[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+static int parse_telemetry_path(struct serve_options *options, char *path)
+{
+    if (!is_path(path))
+        return command_usage(
+            "serve",
+            "--web.telemetry-path is the path of a URL: it begins with /, has no query, and its letters beyond ASCII are "
+            "%%-encoded; not \"%s\"",
+            path);
+    if (is_taken(path))
+        return command_usage("serve", "--web.telemetry-path: \"%s\" is there already, for something else", path);
+    options->telemetry_path = path;
+    return -1;
+}
+
+static int parse_listen_address(struct serve_options *options, const char *address)
+{
+    if (options->address_count == LISTEN_ADDRESSES)
+        return command_usage("serve", "at most %d addresses", LISTEN_ADDRESSES);
+    for (size_t i = 0; i < options->address_count; i++)
+        if (strcmp(options->addresses[i], address) == 0)
+            return command_usage("serve", "--web.listen-address=%s is there twice", address);
+    options->addresses[options->address_count++] = address;
+    return -1;
+}
+
+static int parse_allowed_host(struct serve_options *options, const char *name)
+{
+    if (options->allowed_host_count == ALLOWED_HOSTS)
+        return command_usage("serve", "at most %d allowed hosts", ALLOWED_HOSTS);
+    if (!cross_site_is_name(name))
+        return command_usage("serve", "--web.allowed-host is a name or an address without a port, not \"%s\"", name);
+    options->allowed_hosts[options->allowed_host_count++] = name;
+    return -1;
 }
 
 /* A number that the option may have. False: it is none. */
@@ -148,9 +223,11 @@ static int parse_totals_limit(struct serve_options *options)
 static int parse_log_option(struct serve_options *options, int option)
 {
     if (option == LOG_INTERVAL)
-        return parse_seconds(optarg, &options->log_interval)
+        return parse_seconds(optarg, &options->log_interval) &&
+                       (options->log_interval == 0 || options->log_interval >= LEAST_LOG_INTERVAL)
                    ? -1
-                   : command_usage("serve", "--log.interval is a number of seconds like 10s, or 0, not \"%s\"", optarg);
+                   : command_usage("serve", "--log.interval is a time like 10s, at least 100ms, or 0 for no lines, not \"%s\"",
+                                   optarg);
     if (option == LOG_LEVEL)
         return serve_log_level(optarg, &options->log_level)
                    ? -1
@@ -169,23 +246,20 @@ static int parse_log_option(struct serve_options *options, int option)
 
 static int parse_web_option(struct serve_options *options, int option)
 {
-    if (option == LISTEN) {
-        if (options->address_count == LISTEN_ADDRESSES)
-            return command_usage("serve", "at most %d addresses", LISTEN_ADDRESSES);
-        options->addresses[options->address_count++] = optarg;
-    } else if (option == TELEMETRY_PATH) {
-        if (optarg[0] != '/' || strcmp(optarg, "/") == 0)
-            return command_usage("serve", "--web.telemetry-path begins with / and is not the page itself, not \"%s\"", optarg);
-        options->telemetry_path = optarg;
-    } else if (option == PREFIX) {
+    if (option == LISTEN)
+        return parse_listen_address(options, optarg);
+    if (option == ALLOWED_HOST)
+        return parse_allowed_host(options, optarg);
+    if (option == TELEMETRY_PATH)
+        return parse_telemetry_path(options, optarg);
+    if (option == PREFIX) {
         if (!is_prefix(optarg))
             return command_usage(
                 "serve", "--metrics.prefix has letters, digits, _ and : and does not begin with a digit, not \"%s\"", optarg);
         options->exporter.prefix = optarg;
-    } else {
-        return parse_max_requests(options);
+        return -1;
     }
-    return -1;
+    return parse_max_requests(options);
 }
 
 static int take_option(struct serve_options *options, int option)
@@ -213,6 +287,9 @@ static int take_option(struct serve_options *options, int option)
         return -1;
     case WEB_CONFIG:
         options->web_config = optarg;
+        return *optarg ? -1 : command_usage("serve", "--web.config.file is empty; without the flag there is neither TLS nor users");
+    case OPEN_PROBES:
+        options->open_probes = true;
         return -1;
     case NO_OWN_METRICS:
         options->exporter.own_metrics = false;
@@ -225,6 +302,7 @@ static int take_option(struct serve_options *options, int option)
         fputs(help, stdout);
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
     case LISTEN:
+    case ALLOWED_HOST:
     case TELEMETRY_PATH:
     case PREFIX:
     case MAX_REQUESTS:

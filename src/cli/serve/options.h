@@ -7,7 +7,13 @@
 
 #include <kvtel/logging.h>
 
-enum { LISTEN_ADDRESSES = 16, STORE_DIR_SIZE = 4096 };
+enum { LISTEN_ADDRESSES = 16, ALLOWED_HOSTS = 16, STORE_DIR_SIZE = 4096 };
+
+/* Where everything is but the metrics, whose place --web.telemetry-path says, and the page. */
+#define PATH_HEALTHY "/-/healthy"
+#define PATH_READY "/-/ready"
+#define PATH_SUMMARY "/api/v1/summary"
+#define PATH_STATS "/api/v1/stats"
 
 struct serve_options {
     struct exporter_options exporter;
@@ -16,7 +22,10 @@ struct serve_options {
     size_t address_count;
     bool systemd_socket;
     const char *web_config;
-    const char *telemetry_path;
+    const char *allowed_hosts[ALLOWED_HOSTS];
+    size_t allowed_host_count;
+    bool open_probes;
+    const char *telemetry_path; /* normal, as target_normalise makes it */
     unsigned max_requests;
     enum kvtel_log_style log_style;
     double log_interval; /* seconds; 0: no line */

@@ -111,11 +111,13 @@ static void make_routes(struct serve *serve)
 {
     add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
     serve->routes[0].max_requests = serve->options.max_requests;
-    add_route(serve, "/-/healthy", HTTP_GET, answer_healthy, serve);
-    add_route(serve, "/-/ready", HTTP_GET, answer_ready, serve);
-    add_route(serve, "/api/v1/summary", HTTP_GET, exporter_summary, &serve->exporter);
+    add_route(serve, PATH_HEALTHY, HTTP_GET, answer_healthy, serve);
+    serve->routes[1].open = serve->options.open_probes;
+    add_route(serve, PATH_READY, HTTP_GET, answer_ready, serve);
+    serve->routes[2].open = serve->options.open_probes;
+    add_route(serve, PATH_SUMMARY, HTTP_GET, exporter_summary, &serve->exporter);
     if (serve->exporter.receiver) {
-        add_route(serve, "/api/v1/stats", HTTP_POST, receiver_handle, serve->exporter.receiver);
+        add_route(serve, PATH_STATS, HTTP_POST, receiver_handle, serve->exporter.receiver);
         serve->routes[serve->route_count - 1].max_body = RECEIVER_BODY_LIMIT;
         serve->routes[serve->route_count - 1].max_requests = 8;
     }
@@ -139,15 +141,12 @@ static bool open_sockets(struct serve *serve, struct listen_socket **sockets, si
         fail(serve, "%s", kvtel_status_text(KVTEL_E_NOMEM));
         return false;
     }
-    for (; *count < serve->options.address_count; ++*count) {
-        if (listen_open(serve->options.addresses[*count], &(*sockets)[*count], &error) == KVTEL_OK)
-            continue;
-        fail(serve, "%s", error.message);
-        listen_close(*sockets, *count);
-        free(*sockets);
-        return false;
-    }
-    return true;
+    *count = serve->options.address_count;
+    if (listen_open(serve->options.addresses, *count, *sockets, &error) == KVTEL_OK)
+        return true;
+    command_fail("%s", error.message);
+    free(*sockets);
+    return false;
 }
 
 static bool start_http(struct serve *serve)
@@ -163,6 +162,8 @@ static bool start_http(struct serve *serve)
         .web_config = serve->options.web_config,
         .routes = serve->routes,
         .route_count = serve->route_count,
+        .allowed_hosts = serve->options.allowed_hosts,
+        .allowed_host_count = serve->options.allowed_host_count,
         .log = serve_log_for_web(&serve->log),
     };
     serve->http = http_start(&options, &error);

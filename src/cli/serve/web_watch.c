@@ -317,3 +317,12 @@ struct web_state *web_watch_look(struct web_watch *watch)
 {
     return current(watch, 0);
 }
+
+struct web_state *web_watch_last(struct web_watch *watch)
+{
+    pthread_mutex_lock(&watch->mutex);
+    struct web_state *state = watch->good;
+    atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed); /* the mutex orders it */
+    pthread_mutex_unlock(&watch->mutex);
+    return state;
+}

@@ -36,5 +36,7 @@ void web_watch_close(struct web_watch *watch);
 struct web_state *web_watch_current(struct web_watch *watch);
 /* The same, and looks at the files' contents now. */
 struct web_state *web_watch_look(struct web_watch *watch);
+/* The last that was good, also while the files are bad: for the headers of the refusals. Release it as well. Looks at no file. */
+struct web_state *web_watch_last(struct web_watch *watch);
 
 #endif
