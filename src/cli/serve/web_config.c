@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+static const int64_t SECOND_NS = 1000000000;
 
 static struct web_config *config_of(struct yaml_reader *reader)
 {
@@ -381,11 +382,18 @@ static enum kvtel_status read_burst(struct yaml_reader *reader, const char *key,
     return KVTEL_OK;
 }
 
+/* Without a burst: what comes in a second, and at least one; to refuse everybody takes a 0 that is written. */
 static enum kvtel_status read_rate_limit(struct yaml_reader *reader, const char *key, yaml_node_t *value)
 {
     static const struct yaml_key keys[] = { { "interval", read_interval }, { "burst", read_burst } };
+    struct web_config *config = config_of(reader);
     (void)key;
-    return yaml_read_mapping(reader, value, keys, COUNT(keys));
+    config->rate_burst = -1;
+    enum kvtel_status status = yaml_read_mapping(reader, value, keys, COUNT(keys));
+    if (config->rate_burst < 0)
+        config->rate_burst =
+            config->rate_interval_ns > 0 && config->rate_interval_ns < SECOND_NS ? SECOND_NS / config->rate_interval_ns : 1;
+    return status;
 }
 
 /* -- The file -- */
