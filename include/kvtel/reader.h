@@ -40,9 +40,9 @@ KVTEL_API void kvtel_store_reader_info(const struct kvtel_store_reader *reader, 
 
 /** Adds the store as it is now to a snapshot, as kvtel_snapshot_add() does. The snapshot is unchanged on failure.
  * @param error may be NULL
- * @return KVTEL_OK, KVTEL_E_MISMATCH (a family of this name with another definition was left out, or what a lane holds that no
- * writer leaves behind; the rest is added), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (records that no writer leaves behind), KVTEL_E_IO,
- * KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_MISMATCH (a family whose name, or the name of a sample of it, stands for something else was left out,
+ * or what a lane holds that no writer leaves behind; the rest is added), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (records that no writer
+ * leaves behind), KVTEL_E_LIMIT (amounts that cannot be added up), KVTEL_E_IO, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
                                                       struct kvtel_error *error);
 

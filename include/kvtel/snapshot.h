@@ -12,7 +12,7 @@ KVTEL_BEGIN_DECLS
 
 /** One label set of a family. */
 struct kvtel_snapshot_series {
-    const char *const *values; /**< label values, in the order of the family's labelnames; UTF-8 is not guaranteed */
+    const char *const *values; /**< label values, in the order of the family's labelnames; UTF-8 */
     double value;              /**< counter, gauge */
     uint64_t stamp;            /**< gauge: when it was set, CLOCK_MONOTONIC ns; 0: never */
     uint64_t count;            /**< histogram: number of values */
@@ -55,8 +55,10 @@ KVTEL_API void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot);
 /** Empties it; memory is kept for the next round, so that a warm snapshot allocates nothing. Pointers got from it are invalid. */
 KVTEL_API void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot);
 /** Adds a store of this process, live or not. Counters and histograms of equal label sets add up, gauges take the newest. Never
- * blocks a writer. Unchanged on failure. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_MISMATCH (a family of this name with another
- * definition: that family is left out, the rest is added) */
+ * blocks a writer. Unchanged on failure. Label values that are no UTF-8 are made so, U+FFFD in place of what is none; those that
+ * are equal then are one label set. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts that cannot be added up),
+ * KVTEL_E_MISMATCH (a family of this name with another definition, or one with a sample of its name: that family is left out, the
+ * rest is added) */
 KVTEL_API enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store);
 
 /** Families in the order in which they were made. Borrowed until the next reset, add or destroy. */

@@ -32,7 +32,7 @@ struct kvtel_store_options {
      * maps. Who may read it may also enter a directory made for it. */
     uint32_t mode;
     /** Address space of one lane, and with it how much of everything there can be. 0: 64 MiB in a file, for
-     * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. */
+     * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. At most 1 GiB. */
     uint64_t lane_bytes;
     /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from any thread.
      * NULL: nobody is. */
@@ -62,9 +62,11 @@ KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 /** Makes a family, or finds the one of this name. Any thread.
  * @param family out, valid for the life of the store
  * @return KVTEL_OK; KVTEL_E_MISMATCH (same name, other type, labels or buckets), KVTEL_E_ARGUMENT (not a metric or label name,
- * buckets not ascending, not finite or below 0), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+ * a label twice or `le` in a histogram, buckets not ascending, not finite or below 0), KVTEL_E_LIMIT (1,024 families),
+ * KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
-/** Makes or finds the series of these label values (UTF-8; what is not is replaced when exposed). Any thread.
+/** Makes or finds the series of these label values (UTF-8; what is not is replaced when it is read, and series
+ * that are equal then are added up). Any thread.
  * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap, or a lane is full), KVTEL_E_NOMEM; both
  * are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
@@ -96,8 +98,9 @@ KVTEL_API enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kv
 /** Gives the lane back for reuse. NULL is fine. Only by its owner. */
 KVTEL_API void kvtel_lane_close(struct kvtel_lane *lane);
 
-/** Adds to a counter. Negative, infinite or NaN amounts are refused and counted: false; so are times (KVTEL_UNIT_SECONDS) of more
- * than 2^62 ns. A series that is none, or of another type, is a record dropped. Only the lane's owner; no lock, no system call. */
+/** Adds to a counter. Amounts that are negative, NaN or above 2^900 (so that no sum becomes infinite) are refused and counted:
+ * false; so are times (KVTEL_UNIT_SECONDS) of more than 2^62 ns. A series that is none, or of another type, is a record dropped.
+ * Only the lane's owner; no lock, no system call. */
 KVTEL_API bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount);
 /** Sets a gauge; among lanes and stores the newest set wins. A value that is infinite or NaN is refused as for
  * kvtel_lane_increase(). Reads the clock. Only the lane's owner. */

@@ -2,6 +2,8 @@
 /* Reading UTF-8: well-formed sequences are those of the Unicode standard's table 3-7. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t kvtel_utf8_next(const char *text, size_t size, uint32_t *code, bool *valid)
 {
     const unsigned char *bytes = (const unsigned char *)text;
@@ -36,4 +38,31 @@ size_t kvtel_utf8_next(const char *text, size_t size, uint32_t *code, bool *vali
     if (valid)
         *valid = whole;
     return used;
+}
+
+bool kvtel_utf8_is_valid(const char *text, size_t size)
+{
+    uint64_t eight;
+    uint32_t code;
+    bool valid = true;
+    for (size_t at = 0; at < size && valid;) {
+        if (size - at >= sizeof(eight) && (memcpy(&eight, text + at, sizeof(eight)), (eight & 0x8080808080808080u) == 0))
+            at += sizeof(eight);
+        else
+            at += kvtel_utf8_next(text + at, size - at, &code, &valid);
+    }
+    return valid;
+}
+
+size_t kvtel_utf8_repair(const char *text, size_t size, char *copy)
+{
+    size_t made = 0, used;
+    for (size_t at = 0; at < size; at += used) {
+        uint32_t code;
+        bool valid;
+        used = kvtel_utf8_next(text + at, size - at, &code, &valid);
+        memcpy(copy + made, valid ? text + at : "\xEF\xBF\xBD", valid ? used : 3);
+        made += valid ? used : 3;
+    }
+    return made;
 }

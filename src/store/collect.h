@@ -27,6 +27,10 @@ struct kvtel_scratch {
 /* Makes bins from..end - 1 part of what is held, as 0 if they were not. `arena` holds them. False without memory. */
 bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end);
 
+/* Adds what another store has of the series. False without memory: nothing is added. */
+bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *arena, const struct kvtel_collected *more,
+                         enum kvtel_metric_type type);
+
 /* Adds up all lanes; `series`: view->series_count of them, those without a `layout` where one belongs are left out.
  * KVTEL_OK, KVTEL_E_MISMATCH (words of a group of a lane contradict each other: they are left out, the rest is there),
  * KVTEL_E_NOMEM, and what view->read returns. */

@@ -56,16 +56,17 @@ static inline double kvtel_bits_double(uint64_t bits)
     memcpy(&value, &bits, sizeof(value));
     return value;
 }
-/* Whether a lane takes this value: not negative, not infinite, not NaN. It takes it as value + 0.0, which makes 0 of -0. */
+/* Whether a lane takes this value: not negative, not NaN, not past KVTEL_AMOUNT_MAX. It takes it as value + 0.0, which makes 0 of
+ * -0. */
 static inline bool kvtel_is_amount(double value)
 {
-    return value >= 0 && value <= __DBL_MAX__;
+    return value >= 0 && value <= KVTEL_AMOUNT_MAX;
 }
 
 /* The largest amount or value that a series takes: times end where those of a transfer do. */
 static inline double kvtel_series_most(const struct kvtel_series_local *series)
 {
-    return series->unit == KVTEL_UNIT_SECONDS ? (double)KVTEL_TRANSFER_LIMIT / 1e9 : __DBL_MAX__;
+    return series->unit == KVTEL_UNIT_SECONDS ? (double)KVTEL_TRANSFER_LIMIT / 1e9 : KVTEL_AMOUNT_MAX;
 }
 
 /* Counts values that are none, and records that have no place. */

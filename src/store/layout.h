@@ -16,15 +16,22 @@
 
 enum {
     KVTEL_LAYOUT_VERSION = 1,
-    KVTEL_LAYOUT_SCHEMA = 6,      /* exponential bounds are powers of 2^(1/64) */
-    KVTEL_LAYOUT_PAGE = 4096,     /* tables, lanes and their parts begin at multiples of it; also what memory is reserved in */
-    KVTEL_LAYOUT_FAMILIES = 1024, /* at most */
-    KVTEL_LAYOUT_LABELS = 16,     /* of a family, at most */
-    KVTEL_LAYOUT_BOUNDS = 256,    /* explicit bounds of a family, at most */
-    KVTEL_LAYOUT_COLUMNS = 16,    /* of a group, at most; as many feeds at most, each of another series */
-    KVTEL_LAYOUT_LANES = 4096,    /* at most */
-    KVTEL_BLOCK_ROWS = 256,       /* of a group's block: the rows that one fold takes */
+    KVTEL_LAYOUT_SCHEMA = 6,           /* exponential bounds are powers of 2^(1/64) */
+    KVTEL_LAYOUT_PAGE = 4096,          /* tables, lanes and their parts begin at multiples of it; also what memory is reserved in */
+    KVTEL_LAYOUT_FAMILIES = 1024,      /* at most */
+    KVTEL_LAYOUT_LABELS = 16,          /* of a family, at most */
+    KVTEL_LAYOUT_BOUNDS = 256,         /* explicit bounds of a family, at most; there is room for as many in every family */
+    KVTEL_LAYOUT_COLUMNS = 16,         /* of a group, at most; as many feeds at most, each of another series */
+    KVTEL_LAYOUT_LANES = 4096,         /* at most */
+    KVTEL_LAYOUT_LANE_BYTES = 1 << 30, /* of a lane, at most; the tables' room goes with it */
+    KVTEL_BLOCK_ROWS = 256,            /* of a group's block: the rows that one fold takes */
 };
+
+/* An amount is at most KVTEL_AMOUNT_MAX, so that no writer can make a total past KVTEL_TOTAL_MAX, and no number of stores infinity
+ * out of their totals. */
+#define KVTEL_AMOUNT_MAX 0x1p900
+#define KVTEL_TOTAL_MAX 0x1p1000
+#define KVTEL_COUNT_MAX (UINT64_C(1) << 62)
 
 enum kvtel_table { KVTEL_FAMILIES, KVTEL_BOUNDS, KVTEL_SERIES, KVTEL_GROUPS, KVTEL_FEEDS, KVTEL_STRINGS, KVTEL_TABLES };
 
@@ -63,7 +70,7 @@ struct kvtel_layout_header {
     /* Counters about the writer itself. */
     _Atomic uint64_t series_dropped;  /* label sets refused by a family's cap */
     _Atomic uint64_t records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
-    _Atomic uint64_t values_refused;  /* values below 0, infinite or NaN */
+    _Atomic uint64_t values_refused;  /* values below 0, NaN, or past KVTEL_AMOUNT_MAX */
 };
 _Static_assert(sizeof(struct kvtel_layout_header) == 904, "layout 1");
 _Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 1");

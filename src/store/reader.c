@@ -213,7 +213,7 @@ static bool are_bounds(const char *table, const struct kvtel_layout_family *fami
 {
     const double *bounds = family->bound_count > 0 ? (const double *)(const void *)table + family->bounds_at : NULL;
     for (uint32_t i = 0; i < family->bound_count; i++) {
-        if (!kvtel_is_amount(bounds[i]) || signbit(bounds[i]) || (i > 0 && bounds[i] <= bounds[i - 1]))
+        if (!kvtel_is_bound(bounds[i], i > 0 ? bounds[i - 1] : -1))
             return false;
     }
     return true;
@@ -407,10 +407,12 @@ enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, str
     status = kvtel_snapshot_add_view(snapshot, &view);
     if (status == KVTEL_E_MISMATCH)
         return kvtel_fail(error, status, 0,
-                          "a part was left out: a family of this name has another definition elsewhere, or a lane "
+                          "a part was left out: a family, or a sample of it, has the name of another one elsewhere, or a lane "
                           "holds what no writer leaves behind");
+    if (status == KVTEL_E_LIMIT)
+        return kvtel_fail(error, status, 0, "amounts that cannot be added to those of other stores");
     if (status == KVTEL_E_FORMAT)
-        return kvtel_fail(error, status, reader->header.tables[KVTEL_SERIES].at, "two series with the same labels");
+        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
     if (status == KVTEL_E_NOMEM)
         return kvtel_fail(error, status, 0, "out of memory");
     return status == KVTEL_OK ? status : fail_read(error, status, reader->read_error, reader->header.lanes_at);

@@ -68,6 +68,15 @@ static bool run(struct job *job, void (*step)(struct item *, struct kvtel_worker
     return good;
 }
 
+static bool prepare_all(struct job *job)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        if (kvtel_snapshot_prepare(job->snapshot, &job->items[i].addition) != KVTEL_OK)
+            return false;
+    }
+    return true;
+}
+
 static bool begin_all(struct job *job)
 {
     for (size_t i = 0; i < job->count; i++) {
@@ -108,7 +117,8 @@ enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot, st
     struct job job = { .items = threads > 1 ? calloc(count, sizeof(struct item)) : NULL, .count = count, .snapshot = snapshot };
     for (size_t i = 0; job.items && i < count; i++)
         job.items[i].reader = readers[i];
-    bool read = job.items && run(&job, step_open, threads) && begin_all(&job) && run(&job, step_collect, threads);
+    bool read =
+        job.items && run(&job, step_open, threads) && begin_all(&job) && run(&job, step_collect, threads) && prepare_all(&job);
     if (!read) {
         kvtel_snapshot_take_back(snapshot);
         free(job.items);
@@ -116,7 +126,7 @@ enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot, st
     }
     enum kvtel_status first = KVTEL_OK;
     for (size_t i = 0; i < count; i++) {
-        enum kvtel_status status = kvtel_snapshot_finish(snapshot, &job.items[i].addition);
+        enum kvtel_status status = kvtel_snapshot_commit(snapshot, &job.items[i].addition);
         status = status == KVTEL_OK ? job.items[i].status : status;
         if (errors)
             (void)kvtel_fail(&errors[i], status, 0, "%s", kvtel_status_text(status));

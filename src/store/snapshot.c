@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: what stores hold, merged by family and label set. */
 #include "store/snapshot.h"
+#include "store/sample_names.h"
+#include "base/utf8.h"
+#include "store/index.h"
 #include "store/store.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* Bounds differ from store to store only where stores are made to differ: past this many the cache starts anew. */
@@ -22,7 +24,7 @@ struct place {
     uint32_t family, position;
     uint32_t hash;
     uint32_t text_size;
-    uint64_t add; /* the last that had it: a store has each label set once */
+    struct kvtel_collected *pending; /* what is prepared for it, not shown yet; NULL: nothing */
 };
 
 struct kvtel_snapshot {
@@ -33,7 +35,6 @@ struct kvtel_snapshot {
     struct kvtel_index family_index, series_index;
     struct kvtel_bins *layouts;
     size_t layout_count;
-    uint64_t adds;
     struct kvtel_arena arena;
     struct kvtel_worker workers[KVTEL_WORKERS];
 };
@@ -172,25 +173,42 @@ static enum kvtel_status append_family(struct kvtel_snapshot *snapshot, const st
     return KVTEL_OK;
 }
 
-/* KVTEL_E_MISMATCH: the name stands for something else here. */
+static uint32_t name_hash(const char *name, size_t size)
+{
+    return kvtel_index_hash(kvtel_hash(0, name, size));
+}
+
+/* The family of the name that the first `size` characters of `name` are, or KVTEL_INDEX_NONE. */
+static uint32_t find_family(const struct kvtel_snapshot *snapshot, const char *name, size_t size)
+{
+    uint32_t hash = name_hash(name, size), id;
+    for (size_t probe = 0; (id = kvtel_index_next(&snapshot->family_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
+        const char *other = snapshot->families[id].shown.name;
+        if (strncmp(other, name, size) == 0 && other[size] == '\0')
+            break;
+    }
+    return id;
+}
+
+/* KVTEL_E_MISMATCH: the name, or one that its samples have, stands for something else here. */
 static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
                                     const struct kvtel_layout_family *record, uint32_t *mapped)
 {
     const char *name = view->strings + record->text_at;
-    size_t size = strlen(name) + 1, probe = 0;
+    size_t size = strlen(name);
     const struct kvtel_bins *layout = NULL;
     if (record->type == KVTEL_HISTOGRAM && !(layout = layout_of(snapshot, view, record)))
         return KVTEL_E_NOMEM;
-    uint32_t hash = kvtel_index_hash(kvtel_hash(0, name, size));
-    for (uint32_t id; (id = kvtel_index_next(&snapshot->family_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
-        if (strcmp(snapshot->families[id].shown.name, name) == 0) {
-            *mapped = id;
-            return same_family(&snapshot->families[id], record, layout, name + size + strlen(name + size) + 1) ? KVTEL_OK
-                                                                                                               : KVTEL_E_MISMATCH;
-        }
-    }
+    *mapped = find_family(snapshot, name, size);
+    if (*mapped != KVTEL_INDEX_NONE)
+        return same_family(&snapshot->families[*mapped], record, layout, name + size + 1 + strlen(name + size + 1) + 1)
+                   ? KVTEL_OK
+                   : KVTEL_E_MISMATCH;
+    enum kvtel_status status = kvtel_sample_names_check(snapshot, name, (enum kvtel_metric_type)record->type, &snapshot->arena);
+    if (status != KVTEL_OK)
+        return status;
     *mapped = (uint32_t)snapshot->family_count;
-    return append_family(snapshot, record, name, layout, hash);
+    return append_family(snapshot, record, name, layout, name_hash(name, size));
 }
 
 static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t family_id, const char *text, uint32_t size,
@@ -209,9 +227,18 @@ static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t
     if (!values)
         return KVTEL_E_NOMEM;
     family->series[family->series_count] = (struct kvtel_snapshot_series){ .values = values };
-    snapshot->places[snapshot->place_count] = (struct place){ family_id, (uint32_t)family->series_count++, hash, size, 0 };
+    snapshot->places[snapshot->place_count] = (struct place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
     kvtel_index_put(&snapshot->series_index, hash, (uint32_t)snapshot->place_count++);
     return KVTEL_OK;
+}
+
+/* What is no UTF-8 becomes U+FFFD. NULL without memory. */
+static const char *make_valid(struct kvtel_snapshot *snapshot, const char *text, size_t *size)
+{
+    char *copy = *size < UINT32_MAX / 3 ? kvtel_arena_alloc(&snapshot->arena, 3 * *size) : NULL;
+    if (copy)
+        *size = kvtel_utf8_repair(text, *size, copy);
+    return copy;
 }
 
 static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snapshot, uint32_t place)
@@ -219,9 +246,16 @@ static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snap
     return &snapshot->families[snapshot->places[place].family].series[snapshot->places[place].position];
 }
 
+/* Label values are made valid before they are looked up: those that an exposition would show as equal are one series. */
 static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t family, const char *text, uint32_t size,
                                     uint32_t *mapped)
 {
+    size_t valid_size = size;
+    if (!kvtel_utf8_is_valid(text, size)) {
+        if (!(text = make_valid(snapshot, text, &valid_size)))
+            return KVTEL_E_NOMEM;
+        size = (uint32_t)valid_size;
+    }
     uint32_t hash = kvtel_index_hash(kvtel_hash(family, text, size));
     size_t probe = 0;
     for (uint32_t id; (id = kvtel_index_next(&snapshot->series_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
@@ -264,34 +298,31 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_a
         enum kvtel_status status = map_series(snapshot, family, view->strings + series->text_at, series->text_size, &places[i]);
         if (status != KVTEL_OK)
             return status;
-        if (snapshot->places[places[i]].add == snapshot->adds)
-            return KVTEL_E_FORMAT;
-        snapshot->places[places[i]].add = snapshot->adds;
         collected[i].layout = snapshot->families[family].layout;
     }
     return KVTEL_OK;
 }
 
-/* Makes room in what is shown for the bins to come. What it says stays the same. */
-static enum kvtel_status widen_shown(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+/* Whether amounts can be added up without end of the range of numbers: a store whose amounts cannot is not merged. */
+static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more, enum kvtel_metric_type type)
 {
-    const uint32_t *places = addition->places;
-    const struct kvtel_collected *collected = addition->collected;
-    for (uint32_t i = 0; i < addition->view->series_count; i++) {
-        if (places[i] == KVTEL_INDEX_NONE || collected[i].bin_count == 0)
-            continue;
-        struct kvtel_snapshot_series *shown = series_at(snapshot, places[i]);
-        if (shown->bin_count == 0)
-            continue;
-        struct kvtel_collected wide = { .layout = collected[i].layout, .first = shown->first_bin, .bin_count = shown->bin_count };
-        wide.bins = (uint64_t *)(uintptr_t)shown->bins;
-        if (!kvtel_collected_widen(&wide, &snapshot->arena, collected[i].first, collected[i].first + collected[i].bin_count))
-            return KVTEL_E_NOMEM;
-        shown->bins = wide.bins;
-        shown->first_bin = wide.first;
-        shown->bin_count = wide.bin_count;
-    }
-    return KVTEL_OK;
+    return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) && shown->sum + more->sum <= KVTEL_TOTAL_MAX &&
+           more->count <= KVTEL_COUNT_MAX && shown->count <= KVTEL_COUNT_MAX - more->count;
+}
+
+/* Makes room in what is shown for the bins to come. What it says stays the same. */
+static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown, const struct kvtel_collected *more)
+{
+    if (shown->bin_count == 0 || more->bin_count == 0)
+        return true;
+    struct kvtel_collected wide = { .layout = more->layout, .first = shown->first_bin, .bin_count = shown->bin_count };
+    wide.bins = (uint64_t *)(uintptr_t)shown->bins;
+    if (!kvtel_collected_widen(&wide, &snapshot->arena, more->first, more->first + more->bin_count))
+        return false;
+    shown->bins = wide.bins;
+    shown->first_bin = wide.first;
+    shown->bin_count = wide.bin_count;
+    return true;
 }
 
 static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected, enum kvtel_metric_type type)
@@ -336,8 +367,10 @@ void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
         snapshot->families[i].series_count = snapshot->families[i].shown.series_count;
         kvtel_index_put(&snapshot->family_index, snapshot->families[i].hash, (uint32_t)i);
     }
-    for (size_t i = 0; i < snapshot->place_count; i++)
+    for (size_t i = 0; i < snapshot->place_count; i++) {
+        snapshot->places[i].pending = NULL;
         kvtel_index_put(&snapshot->series_index, snapshot->places[i].hash, (uint32_t)i);
+    }
     show(snapshot);
 }
 
@@ -347,21 +380,37 @@ enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct k
     addition->places = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->places));
     addition->collected = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->collected));
     addition->mismatch = false;
-    snapshot->adds++;
     return addition->places && addition->collected ? map_all(snapshot, addition) : KVTEL_E_NOMEM;
 }
 
-enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
 {
-    const uint32_t *places = addition->places;
-    enum kvtel_status status = widen_shown(snapshot, addition);
-    if (status != KVTEL_OK)
-        return status;
     for (uint32_t i = 0; i < addition->view->series_count; i++) {
-        if (places[i] == KVTEL_INDEX_NONE)
+        if (addition->places[i] == KVTEL_INDEX_NONE)
             continue;
-        enum kvtel_metric_type type = snapshot->families[snapshot->places[places[i]].family].shown.type;
-        merge(series_at(snapshot, places[i]), &addition->collected[i], type);
+        struct place *place = &snapshot->places[addition->places[i]];
+        struct kvtel_snapshot_series *shown = series_at(snapshot, addition->places[i]);
+        enum kvtel_metric_type type = snapshot->families[place->family].shown.type;
+        if (!place->pending)
+            place->pending = &addition->collected[i];
+        else if (!kvtel_collected_add(place->pending, &snapshot->arena, &addition->collected[i], type))
+            return KVTEL_E_NOMEM;
+        if (!fits(shown, place->pending, type))
+            return KVTEL_E_LIMIT;
+        if (!widen_shown(snapshot, shown, place->pending))
+            return KVTEL_E_NOMEM;
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+{
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
+        struct place *place = addition->places[i] != KVTEL_INDEX_NONE ? &snapshot->places[addition->places[i]] : NULL;
+        if (!place || !place->pending)
+            continue;
+        merge(series_at(snapshot, addition->places[i]), place->pending, snapshot->families[place->family].shown.type);
+        place->pending = NULL;
     }
     show(snapshot);
     return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
@@ -374,13 +423,15 @@ enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const
     enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
     if (status == KVTEL_OK)
         status = kvtel_collect(view, &worker->arena, &worker->scratch, addition.collected);
-    enum kvtel_status collected = status;
-    if (status == KVTEL_OK || status == KVTEL_E_MISMATCH)
-        status = kvtel_snapshot_finish(snapshot, &addition);
+    if (status == KVTEL_E_MISMATCH) {
+        addition.mismatch = true;
+        status = KVTEL_OK;
+    }
     if (status == KVTEL_OK)
-        status = collected;
-    if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
-        kvtel_snapshot_take_back(snapshot);
+        status = kvtel_snapshot_prepare(snapshot, &addition);
+    if (status == KVTEL_OK)
+        return kvtel_snapshot_commit(snapshot, &addition);
+    kvtel_snapshot_take_back(snapshot);
     return status;
 }
 
@@ -402,33 +453,6 @@ const struct kvtel_snapshot_family *kvtel_snapshot_family(const struct kvtel_sna
 
 const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot, const char *name)
 {
-    uint32_t hash = kvtel_index_hash(kvtel_hash(0, name, strlen(name) + 1));
-    size_t probe = 0;
-    for (uint32_t id; (id = kvtel_index_next(&snapshot->family_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
-        if (strcmp(snapshot->families[id].shown.name, name) == 0)
-            return &snapshot->families[id].shown;
-    }
-    return NULL;
-}
-
-double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series, double q)
-{
-    if (series->count == 0 || !(q >= 0 && q <= 1))
-        return NAN;
-    double rank = q * (double)series->count;
-    uint64_t below = 0;
-    uint32_t i = 0;
-    while (i + 1 < series->bin_count && ((double)(below + series->bins[i]) < rank || below + series->bins[i] == 0))
-        below += series->bins[i++];
-    uint32_t bin = series->first_bin + i;
-    if (bin == family->bound_count)
-        return bin > 0 ? family->bounds[bin - 1] : NAN;
-    double high = family->bounds[bin], low = bin > 0 ? family->bounds[bin - 1] : 0;
-    if ((family->unit == KVTEL_UNIT_COUNT || family->unit == KVTEL_UNIT_BYTES) && high < 0x1p53) {
-        double whole = (double)(int64_t)high;
-        if (whole > low && whole - 1 <= low)
-            return whole; /* the only whole number in the bin */
-    }
-    /* as far from either end, relative to it */
-    return low > 0 ? 2 * low * high / (low + high) : high;
+    uint32_t id = find_family(snapshot, name, strlen(name));
+    return id != KVTEL_INDEX_NONE ? &snapshot->families[id].shown : NULL;
 }

@@ -8,7 +8,7 @@
 
 #include "store/collect.h"
 
-/* As kvtel_snapshot_add(); also KVTEL_E_FORMAT and what view->read returns, with the snapshot unchanged. */
+/* As kvtel_snapshot_add(); also KVTEL_E_FORMAT, KVTEL_E_LIMIT and what view->read returns, with the snapshot unchanged. */
 enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
 
 /* What is added. Valid until the snapshot is reset. */
@@ -18,11 +18,14 @@ struct kvtel_addition {
     struct kvtel_collected *collected; /* for kvtel_collect() */
     bool mismatch;
 };
-/* Finds or makes the places of all series. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_FORMAT. */
+/* Finds or makes the places of all series. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
-/* Merges what was collected. KVTEL_OK, KVTEL_E_MISMATCH, KVTEL_E_NOMEM (nothing of it is merged). */
-enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition);
-/* Forgets what was begun since the last one that was finished. */
+/* Puts what was collected beside what is shown, with all that can fail: KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts past
+ * KVTEL_TOTAL_MAX). Nothing of it is shown before it is committed. */
+enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition);
+/* Shows what was prepared. Cannot fail: KVTEL_OK, KVTEL_E_MISMATCH. */
+enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition);
+/* Forgets what was begun and prepared since the last commit. */
 void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot);
 
 /* Memory of a thread that collects; the snapshot's, kept from one round to the next. */

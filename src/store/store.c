@@ -62,15 +62,29 @@ uint64_t kvtel_boot_hash(void)
     return size > 0 ? hash : 0;
 }
 
+/* Cut to fit, between two characters. */
+static void copy_name(char *out, size_t size, const char *name)
+{
+    size_t length = name ? strlen(name) : 0;
+    if (length >= size) {
+        length = size - 1;
+        while (length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80)
+            length--;
+    }
+    if (length > 0)
+        memcpy(out, name, length);
+    out[length] = '\0';
+}
+
 /* A lane's stride decides how much of everything there can be: a histogram series takes about 20 KiB of a lane. */
 static void fill_header(struct kvtel_layout_header *header, const struct kvtel_store_options *options, bool file)
 {
-    uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 64u << 20 : 1u << 30;
-    stride = whole_pages(stride < 1u << 20 ? 1u << 20 : stride);
+    uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 64u << 20 : KVTEL_LAYOUT_LANE_BYTES;
+    stride = stride < 1u << 20 ? 1u << 20 : stride < KVTEL_LAYOUT_LANE_BYTES ? whole_pages(stride) : KVTEL_LAYOUT_LANE_BYTES;
     uint64_t series = stride / 1024;
     const uint64_t sizes[KVTEL_TABLES] = {
         [KVTEL_FAMILIES] = KVTEL_LAYOUT_FAMILIES * sizeof(struct kvtel_layout_family),
-        [KVTEL_BOUNDS] = (uint64_t)KVTEL_LAYOUT_FAMILIES * 64 * sizeof(double),
+        [KVTEL_BOUNDS] = (uint64_t)KVTEL_LAYOUT_FAMILIES * KVTEL_LAYOUT_BOUNDS * sizeof(double),
         [KVTEL_SERIES] = series * sizeof(struct kvtel_layout_series),
         [KVTEL_GROUPS] = series * sizeof(struct kvtel_layout_group),
         [KVTEL_FEEDS] = series * sizeof(struct kvtel_layout_feed),
@@ -100,10 +114,8 @@ static void fill_header(struct kvtel_layout_header *header, const struct kvtel_s
     header->pid = (uint64_t)getpid();
     header->process_start = process_start();
     header->boot_hash = kvtel_boot_hash();
-    if (options->model_name)
-        strncpy(header->model_name, options->model_name, sizeof(header->model_name) - 1);
-    if (options->connector)
-        strncpy(header->connector, options->connector, sizeof(header->connector) - 1);
+    copy_name(header->model_name, sizeof(header->model_name), options->model_name);
+    copy_name(header->connector, sizeof(header->connector), options->connector);
 }
 
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given)

@@ -148,6 +148,9 @@ enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t seri
 /* Whether Prometheus takes this as a name of a metric (`colons`) or of a label. */
 bool kvtel_is_name(const char *name, bool colons);
 
+/* Whether buckets may have this bound behind that one; -1: it is the first. */
+bool kvtel_is_bound(double bound, double before);
+
 struct kvtel_group_feed {
     uint32_t series;
     uint16_t column;

@@ -99,6 +99,11 @@ bool kvtel_is_name(const char *name, bool colons)
     return true;
 }
 
+bool kvtel_is_bound(double bound, double before)
+{
+    return bound >= 0 && bound <= __DBL_MAX__ && !signbit(bound) && bound > before;
+}
+
 /* Texts are kept one after the other, a NUL behind each. */
 static size_t texts_size(const char *const *texts, size_t count)
 {
@@ -141,12 +146,15 @@ static enum kvtel_status check_spec(const struct kvtel_family_spec *spec, size_t
     if (!kvtel_is_name(spec->name, true) || (unsigned)spec->type > KVTEL_HISTOGRAM || (unsigned)spec->unit > KVTEL_UNIT_RATIO)
         return KVTEL_E_ARGUMENT;
     for (size_t i = 0; i < spec->label_count; i++) {
-        if (!kvtel_is_name(spec->labelnames[i], false))
+        if (!kvtel_is_name(spec->labelnames[i], false) || (spec->type == KVTEL_HISTOGRAM && strcmp(spec->labelnames[i], "le") == 0))
             return KVTEL_E_ARGUMENT;
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(spec->labelnames[k], spec->labelnames[i]) == 0)
+                return KVTEL_E_ARGUMENT;
+        }
     }
     for (size_t i = 0; i < *bound_count; i++) {
-        double bound = spec->buckets->bounds[i];
-        if (!kvtel_is_amount(bound) || signbit(bound) || (i > 0 && bound <= spec->buckets->bounds[i - 1]))
+        if (!kvtel_is_bound(spec->buckets->bounds[i], i > 0 ? spec->buckets->bounds[i - 1] : -1))
             return KVTEL_E_ARGUMENT;
     }
     return spec->label_count > KVTEL_LAYOUT_LABELS || *bound_count > KVTEL_LAYOUT_BOUNDS ? KVTEL_E_LIMIT : KVTEL_OK;

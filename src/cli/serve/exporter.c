@@ -338,6 +338,8 @@ static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_b
     if (status == KVTEL_OK && exporter->options.own_metrics) {
         set_own_metrics(exporter);
         status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
+        if (status == KVTEL_E_MISMATCH)
+            status = KVTEL_OK; /* a store came first with that name; the others are there */
     }
     for (size_t i = 0; i < kvtel_snapshot_family_count(exporter->snapshot) && status == KVTEL_OK; i++)
         status = write_family(exporter, kvtel_snapshot_family(exporter->snapshot, i), text);

@@ -215,7 +215,10 @@ static enum kvtel_status try_out(const struct totals *totals, struct kvtel_error
 {
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     enum kvtel_status status = snapshot ? totals_add_to(totals, snapshot) : KVTEL_E_NOMEM;
-    bool twice = status == KVTEL_OK && kvtel_snapshot_family_count(snapshot) != totals->family_count;
+    size_t families = kvtel_snapshot_family_count(snapshot), series = 0;
+    for (size_t i = 0; status == KVTEL_OK && i < families; i++)
+        series += kvtel_snapshot_family(snapshot, i)->series_count;
+    bool twice = status == KVTEL_OK && (families != totals->family_count || series != totals->series_count);
     kvtel_snapshot_destroy(snapshot);
     if (status == KVTEL_E_FORMAT || status == KVTEL_E_MISMATCH || twice)
         return kvtel_fail(error, KVTEL_E_FORMAT, 0, "a family or a label set is there twice, or a bin that there is not");
@@ -327,8 +330,9 @@ enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapsh
         if (addition.places[i] != KVTEL_INDEX_NONE)
             status = fill(totals, i, arena, &addition.collected[i]);
     if (status == KVTEL_OK)
-        status = kvtel_snapshot_finish(snapshot, &addition);
-    if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
-        kvtel_snapshot_take_back(snapshot);
+        status = kvtel_snapshot_prepare(snapshot, &addition);
+    if (status == KVTEL_OK)
+        return kvtel_snapshot_commit(snapshot, &addition);
+    kvtel_snapshot_take_back(snapshot);
     return status;
 }
