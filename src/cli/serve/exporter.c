@@ -118,7 +118,8 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
         pthread_mutex_lock(&exporter->lock);
         store_dir_poll(&exporter->stores);
         pthread_mutex_unlock(&exporter->lock);
-        retire_ended(&exporter->stores, &exporter->lock, now_ns);
+        uint64_t retiring = retire_ended(&exporter->stores, &exporter->lock, now_ns);
+        wait = retiring < wait ? retiring : wait;
     }
     pthread_mutex_lock(&exporter->lock);
     if (exporter->rings) {

@@ -409,25 +409,25 @@ static bool mark_ended(struct store_dir *dir)
     return any;
 }
 
-void retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
+uint64_t retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
     pthread_mutex_lock(lock);
     bool ended = mark_ended(dir);
     pthread_mutex_unlock(lock);
     if (dir->read_only || !look_after_file(dir, lock, now_ns))
-        return;
-    if (!ended || now_ns < retirement->next_ns) {
-        fill_reserve(dir);
-        return;
-    }
-    uint64_t began = kvtel_now_ns();
-    retirement->next_ns = 0;
-    if (retire_batch(dir, lock, now_ns) && retirement->next_ns == 0) {
-        uint64_t ended_ns = kvtel_now_ns(), pause = PAUSE_NS + 2 * (ended_ns - began);
-        retirement->next_ns = ended_ns + (pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+        return UINT64_MAX;
+    if (ended && now_ns >= retirement->next_ns) {
+        uint64_t began = kvtel_now_ns();
+        retirement->next_ns = 0;
+        ended = retire_batch(dir, lock, now_ns);
+        if (ended && retirement->next_ns == 0) {
+            uint64_t done_ns = kvtel_now_ns(), pause = PAUSE_NS + 2 * (done_ns - began);
+            retirement->next_ns = done_ns + (pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS);
+        }
     }
     fill_reserve(dir);
+    return ended && retirement->next_ns > now_ns ? retirement->next_ns - now_ns : UINT64_MAX;
 }
 
 enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,

@@ -36,8 +36,9 @@ struct retirement {
 enum kvtel_status retire_open(struct store_dir *dir, struct kvtel_error *error);
 /* Frees what is held. A file that somebody changed is written again, if the directory's lock is held. */
 void retire_close(struct store_dir *dir);
-/* Adds ended stores to the totals, then removes their files. Takes `lock` where it changes what others read. */
-void retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns);
+/* Adds ended stores to the totals, then removes their files. Takes `lock` where it changes what others read.
+ * @return ns until it wants to be called again; UINT64_MAX: whenever the directory is looked at */
+uint64_t retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns);
 /* Takes label sets that are not kept out of the totals. `dropped` gets how many. KVTEL_OK; else `error` says why not, and all is as
  * it was. */
 enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,
