@@ -69,10 +69,12 @@ static bool skip_values(struct cursor *cursor, const struct kvtel_layout_family 
     uint64_t count, next = 0, bin, total = 0;
     if (!take(cursor, &value, sizeof value))
         return false;
-    if (family->type == KVTEL_COUNTER)
-        return true;
     if (family->type == KVTEL_GAUGE)
         return take(cursor, &count, sizeof count);
+    if (!(value >= 0 && value <= KVTEL_TOTAL_MAX))
+        return false;
+    if (family->type == KVTEL_COUNTER)
+        return true;
     uint64_t bin_count = (uint64_t)family->bound_count + family->exponential_count + 1;
     if (!take_varint(cursor, &count) || count > bin_count)
         return false;
@@ -215,14 +217,15 @@ static enum kvtel_status try_out(const struct totals *totals, struct kvtel_error
 {
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     enum kvtel_status status = snapshot ? totals_add_to(totals, snapshot) : KVTEL_E_NOMEM;
-    size_t families = kvtel_snapshot_family_count(snapshot), series = 0;
-    for (size_t i = 0; status == KVTEL_OK && i < families; i++)
+    size_t families = status == KVTEL_OK ? kvtel_snapshot_family_count(snapshot) : 0, series = 0;
+    for (size_t i = 0; i < families; i++)
         series += kvtel_snapshot_family(snapshot, i)->series_count;
-    bool twice = status == KVTEL_OK && (families != totals->family_count || series != totals->series_count);
     kvtel_snapshot_destroy(snapshot);
-    if (status == KVTEL_E_FORMAT || status == KVTEL_E_MISMATCH || twice)
+    if (status == KVTEL_E_NOMEM)
+        return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    if (status != KVTEL_OK || families != totals->family_count || series != totals->series_count)
         return kvtel_fail(error, KVTEL_E_FORMAT, 0, "a family or a label set is there twice, or a bin that there is not");
-    return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    return KVTEL_OK;
 }
 
 enum kvtel_status totals_decode(struct kvtel_buffer *bytes, struct totals *totals, struct kvtel_error *error)

@@ -46,7 +46,7 @@ enum kvtel_status totals_add_label(struct totals *totals, const char *name);
 void totals_free(struct totals *totals);
 
 /* Adds them to a snapshot, as kvtel_snapshot_add() does. KVTEL_OK, KVTEL_E_MISMATCH (a family with another definition is left out),
- * KVTEL_E_NOMEM, KVTEL_E_FORMAT (a label set twice: the snapshot is unchanged). */
+ * KVTEL_E_NOMEM, KVTEL_E_LIMIT (sums past KVTEL_TOTAL_MAX): the snapshot is unchanged. */
 enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot);
 
 typedef bool (*totals_keep_fn)(const void *context, const struct kvtel_snapshot_family *family,
