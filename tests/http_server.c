@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter's HTTP front with routes that answer what a test asks for. Ends with its standard input.
- * http_server [KEY=VALUE...]: listen (repeatable), systemd, config, and the limits by their names in http.h. Prints each address.
+ * http_server [KEY=VALUE...]: listen and allow (repeatable), systemd, config, and the limits by their names in http.h. Prints each
+ * address.
  */
 #include "base/buffer.h"
 #include "cli/serve/gzip.h"
@@ -109,16 +110,19 @@ int main(int argc, char **argv)
     };
     struct listen_socket own[MOST_SOCKETS], *sockets = own, *handed = NULL;
     struct http_options options = { .routes = routes, .route_count = 3, .log = { .write = write_log } };
+    const char *allowed[MOST_SOCKETS], *addresses[MOST_SOCKETS];
+    size_t address_count = 0;
     struct kvtel_error error = { 0 };
+    options.allowed_hosts = allowed;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
         const char *address = value_of(argv[i], "listen");
-        if (value_of(argv[i], "config")) {
+        if (value_of(argv[i], "allow") && options.allowed_host_count < MOST_SOCKETS) {
+            allowed[options.allowed_host_count++] = value_of(argv[i], "allow");
+        } else if (value_of(argv[i], "config")) {
             options.web_config = value_of(argv[i], "config");
-        } else if (address && options.socket_count < MOST_SOCKETS) {
-            if (listen_open(&address, 1, &sockets[options.socket_count], &error) != KVTEL_OK)
-                return fail(&error);
-            options.socket_count++;
+        } else if (address && address_count < MOST_SOCKETS) {
+            addresses[address_count++] = address;
         } else if (strcmp(argv[i], "systemd") == 0) {
             if (listen_systemd(&handed, &options.socket_count, &error) != KVTEL_OK)
                 return fail(&error);
@@ -127,6 +131,11 @@ int main(int argc, char **argv)
             fprintf(stderr, "http_server: %s is unknown\n", argv[i]);
             return 2;
         }
+    }
+    if (address_count > 0) {
+        if (listen_open(addresses, address_count, sockets, &error) != KVTEL_OK)
+            return fail(&error);
+        options.socket_count = address_count;
     }
     options.sockets = sockets;
     struct http *http = http_start(&options, &error);

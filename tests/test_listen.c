@@ -45,6 +45,54 @@ static void addresses(void **state)
     }
 }
 
+/* Bound to one port, in the order in which they stand. */
+static enum kvtel_status open_both(const char *first, const char *second, struct listen_socket sockets[2],
+                                   struct kvtel_error *error)
+{
+    char texts[2][64];
+    struct listen_socket probe;
+    assert_int_equal(listen_open((const char *[]){ "127.0.0.1:0" }, 1, &probe, NULL), KVTEL_OK);
+    const char *port = strrchr(probe.address, ':');
+    snprintf(texts[0], sizeof texts[0], "%s%s", first, port);
+    snprintf(texts[1], sizeof texts[1], "%s%s", second, port);
+    listen_close(&probe, 1);
+    return listen_open((const char *[]){ texts[0], texts[1] }, 2, sockets, error);
+}
+
+static void several(void **state)
+{
+    static const struct {
+        const char *first, *second, *reason; /* NULL: both are open */
+    } rows[] = {
+        { "0.0.0.0", "[::]", NULL },
+        { "[::]", "0.0.0.0", NULL },
+        { "127.0.0.1", "127.0.0.2", NULL },
+        { "127.0.0.1", "[::1]", NULL },
+        { "", "0.0.0.0", "one has what the other has; leave one out" },
+        { "0.0.0.0", "", "one has what the other has" },
+        { "0.0.0.0", "127.0.0.1", "one has what the other has" },
+        { "[::]", "127.0.0.1", "one has what the other has" },
+        { "127.0.0.1", "127.0.0.1", "one has what the other has" },
+    };
+    (void)state;
+    struct listen_socket six;
+    if (listen_open((const char *[]){ "[::1]:0" }, 1, &six, NULL) != KVTEL_OK)
+        skip(); /* no IPv6 here */
+    assert_true(six.loopback);
+    listen_close(&six, 1);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct listen_socket sockets[2];
+        struct kvtel_error error = { 0 };
+        if ((open_both(rows[i].first, rows[i].second, sockets, &error) == KVTEL_OK) != !rows[i].reason ||
+            (rows[i].reason && !strstr(error.message, rows[i].reason)))
+            fail_msg("%s and %s: %s", rows[i].first, rows[i].second, error.message);
+        if (rows[i].reason)
+            continue;
+        assert_int_equal(sockets[0].loopback, *rows[i].first == '1');
+        listen_close(sockets, 2);
+    }
+}
+
 static void refused(void **state)
 {
     static const struct {
@@ -140,10 +188,8 @@ static void systemd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(port_in_use),
-        cmocka_unit_test(systemd),
+        cmocka_unit_test(addresses),   cmocka_unit_test(several), cmocka_unit_test(refused),
+        cmocka_unit_test(port_in_use), cmocka_unit_test(systemd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

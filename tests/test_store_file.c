@@ -105,9 +105,8 @@ static void test_modes(void **state)
 static void test_others_may_read_at_most(void **state)
 {
     (void)state;
-    static const uint32_t modes[][2] = {
-        { 0666, 0644 }, { 0777, 0644 }, { 0660, 0640 }, { 0640, 0640 }, { 0044, 0644 }, { 0400, 0600 }, { 0622, 0600 }
-    };
+    static const uint32_t modes[][2] = { { 0666, 0644 }, { 0777, 0644 }, { 0660, 0640 }, { 0640, 0640 },
+                                         { 0044, 0644 }, { 0400, 0600 }, { 0622, 0600 } };
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         char warning[256] = "";
         struct stat status;

@@ -79,6 +79,27 @@ static void every_key(void **state)
     web_config_destroy(NULL);
 }
 
+/* Without a burst, what comes in a second; a 0 that is written stays. */
+static void burst(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t burst;
+    } rows[] = {
+        { "rate_limit: {interval: 100ms}", 10 },          { "rate_limit: {interval: 1s}", 1 },
+        { "rate_limit: {interval: 1h, burst: null}", 1 }, { "rate_limit: {interval: 1}", 1000000000 },
+        { "rate_limit: {interval: 1s, burst: 0}", 0 },    { "rate_limit: {burst: 3, interval: 1s}", 3 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct web_config *config = NULL;
+        assert_int_equal(web_config_parse(rows[i].text, strlen(rows[i].text), &config, NULL), KVTEL_OK);
+        if (config->rate_burst != rows[i].burst)
+            fail_msg("%s: %lld", rows[i].text, (long long)config->rate_burst);
+        web_config_destroy(config);
+    }
+}
+
 /* Files that are taken, and whether they ask for TLS. */
 static const struct {
     const char *text;
@@ -247,8 +268,13 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_key),         cmocka_unit_test(taken),    cmocka_unit_test(refused),
-        cmocka_unit_test(no_secret_is_said), cmocka_unit_test(too_long), cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(every_key),
+        cmocka_unit_test(burst),
+        cmocka_unit_test(taken),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(no_secret_is_said),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 int command_fail(const char *format, ...)
 {
@@ -40,10 +41,14 @@ void command_warn(void *context, enum kvtel_refusal reason, const char *subject,
 bool command_close(FILE *file, const char *path)
 {
     bool good = !ferror(file);
-    errno = 0;
-    if (file == stdout ? fflush(file) != 0 : fclose(file) != 0)
-        good = false;
-    if (!good)
-        command_fail("%s: writing failed: %s", path, errno ? strerror(errno) : "not all of it was written");
-    return good;
+    int failure = fflush(file) != 0 ? errno : 0;
+    /* A write that failed before has its errno lost; the file is not whole, so that one more line end does no harm to learn it. */
+    if (!good && failure == 0 && write(fileno(file), "\n", 1) < 0)
+        failure = errno;
+    if (file != stdout && fclose(file) != 0 && failure == 0)
+        failure = errno;
+    if (good && failure == 0)
+        return true;
+    command_fail("%s: writing failed: %s", path, failure ? strerror(failure) : "not all of it was written");
+    return false;
 }

@@ -4,6 +4,7 @@
 import gzip
 import os
 import re
+import resource
 import socket
 import subprocess
 import threading
@@ -492,6 +493,40 @@ def test_connections_of_one_address():
         assert front.get()[0] == 200
 
 
+# -- Web pages --
+
+
+def post(front, headers, target="/echo"):
+    answer, _ = front.raw(f"POST {target} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: 2\r\n\r\nhi".encode())
+    return statuses(answer)[0]
+
+
+def test_posts_of_web_pages():
+    """tests/test_target.c has every rule; here: they hold for a post, on loopback with its host, and not for a GET."""
+    with Front("allow=proxy.example.org") as front:
+        rows = {
+            "Host: localhost\r\n": 200,
+            "Host: localhost\r\nOrigin: http://evil.example\r\n": 403,
+            "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n": 403,
+            "Host: localhost\r\nContent-Type: text/plain\r\n": 415,
+            "Host: evil.example\r\n": 403,
+            "Host: evil.example\r\nOrigin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\n": 403,
+            "Host: proxy.example.org\r\n": 200,
+        }
+        assert [post(front, headers) for headers in rows] == list(rows.values())
+        # Of an absolute target it is its own host that counts.
+        assert post(front, "Host: localhost\r\n", "http://evil.example/echo") == 403
+        assert post(front, "Host: evil.example\r\n", "http://localhost/echo") == 200
+        for headers in ("Host: evil.example\r\n", "Host: localhost\r\nOrigin: http://evil.example\r\n"):
+            answer, _ = front.raw(f"GET /metrics HTTP/1.1\r\n{headers}Connection: close\r\n\r\n".encode())
+            assert statuses(answer) == [200]
+    with Front(listen=["0.0.0.0:0"]) as front:
+        assert post(front, "Host: anything.example\r\n") == 200
+        assert post(front, "Host: anything.example\r\nOrigin: http://evil.example\r\n") == 403
+    with Front("allow=proxy.example.org", listen=["0.0.0.0:0"]) as front:
+        assert post(front, "Host: anything.example\r\n") == 403
+
+
 # -- Life --
 
 
@@ -537,6 +572,36 @@ def test_all_addresses_are_both_families():
 def test_address_in_use(front):
     done = run(BINARY, f"listen=127.0.0.1:{front.port}", input=b"")
     assert done.returncode == 1 and b"another program listens there" in done.stderr
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_all_addresses_as_two():
+    port = socket.create_server(("127.0.0.1", 0)).getsockname()[1]
+    for listen in ([f"0.0.0.0:{port}", f"[::]:{port}"], [f"[::]:{port}", f"0.0.0.0:{port}"]):
+        with Front(listen=listen):
+            for host in ("127.0.0.1", "::1"):
+                with socket.create_connection((host, port)) as client:
+                    assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [200]
+
+
+def test_everybody_is_warned_of_once():
+    with Front(listen=["127.0.0.1:0", "0.0.0.0:0", "0.0.0.0:0"]) as front:
+        pass
+    assert front.log.count("without TLS or users") == 1 and "warn: listening on 0.0.0.0:" in front.log
+    with Front() as front:
+        pass
+    assert "warn" not in front.log
+
+
+def test_no_descriptors_at_start():
+    """Whatever finds none left names that, and what to do."""
+    for most in range(4, 16):
+        done = subprocess.run([BINARY, "listen=127.0.0.1:0"], input=b"", capture_output=True, timeout=20,
+                              preexec_fn=lambda most=most: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))  # fmt: skip
+        if done.returncode == 0:
+            break
+        assert done.returncode == 1 and b"Too many open files; allow this process more" in done.stderr, done.stderr
+    assert done.returncode == 0 and most > 6
 
 
 def test_socket_activation():

@@ -18,6 +18,13 @@ def test_closed_standard_output(kvtel):
         assert (code, errors) == (1, "kvtel: standard output: writing failed: Bad file descriptor\n")
 
 
+def test_full_outputs_are_named_with_the_reason(kvtel):
+    for arguments in (f"replay {RECORDING} >/dev/full", *(f"replay --{which}.output=/dev/full {RECORDING}" for which in ("log", "metrics", "aggregated"))):
+        name = "standard output" if ">" in arguments else "/dev/full"
+        code, _, errors = shell(kvtel, arguments)
+        assert (code, errors) == (1, f"kvtel: {name}: writing failed: No space left on device\n"), arguments
+
+
 def test_no_output_file_takes_the_place_of_a_closed_stream(kvtel, tmp_path):
     code, _, _ = shell(kvtel, f"replay --log.output={tmp_path}/log {RECORDING} {tmp_path}/missing <&- >&- 2>&-")
     assert code == 1

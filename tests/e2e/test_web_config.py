@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The web configuration file in use: TLS against curl and openssl, client certificates, users, changes while it runs."""
 
+import base64
 import shutil
 import threading
 import time
@@ -232,6 +233,65 @@ def test_headers_and_rate(folder, start):
     front = start("rate_limit: {interval: 1h, burst: 3}\n")
     assert [status(front, folder, scheme="http") for _ in range(5)] == [200, 200, 200, 429, 429]
     assert status(start("rate_limit: {interval: 1h, burst: 0}\n"), folder, scheme="http") == 429
+
+
+def test_rate_without_a_burst(folder, start):
+    """It lets its rate through."""
+    front = start("rate_limit: {interval: 1h}\n")
+    assert [status(front, folder, scheme="http") for _ in range(3)] == [200, 429, 429]
+
+
+HEADERS = "http_server_config: {headers: {X-Frame-Options: deny, Strict-Transport-Security: max-age=1}}\n"
+
+
+def told(answer):
+    code, headers, _ = parse(answer)
+    assert (headers.get("x-frame-options"), headers.get("strict-transport-security")) == ("deny", "max-age=1"), answer
+    assert headers["x-content-type-options"] == "nosniff"
+    return code
+
+
+def test_headers_on_every_refusal(folder, start):
+    """The 400 of framing, what the HTTP library refuses, the 500 of a bad file, and HTTP on a port of TLS."""
+    front = start(HEADERS)
+    requests = {
+        b"GET /metrics HTTP/1.1\r\n\r\n": 400,
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n": 400,
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n": 400,
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 70000 + b"\r\n\r\n": 431,
+        b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n": 404,
+        b"POST /echo HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\nConnection: close\r\n\r\n": 403,
+    }
+    assert [told(front.raw(request)[0]) for request in requests] == list(requests.values())
+    change(folder, HEADERS + "nonsense: 1\n")
+    assert told(front.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0]) == 500
+    front = start(TLS + HEADERS)
+    answer, ended = front.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert ended and told(answer) == 400
+    bad = run("openssl", "s_client", "-quiet", "-connect", f"localhost:{front.port}", "-CAfile", folder / "ca.pem",
+              input=b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n").stdout  # fmt: skip
+    assert statuses(bad) == [400] and told(bad) == 400
+
+
+def test_names_of_certificates_that_nobody_asks_for(folder, start):
+    """client_allowed_sans holds for a certificate that is shown; it does not ask for one."""
+    front = start(TLS + "  client_auth_type: RequestClientCert\n  client_allowed_sans: [another.example.org]\n")
+    assert status(front, folder) == 200
+    assert status(front, folder, *CLIENT) == 0
+
+
+def test_good_users_do_not_wait_for_strangers(folder, start):
+    """200 wrong logins at one time, at cost 10; a user who is not remembered yet comes through."""
+    front = start("basic_auth_users:\n" + f"  alice: {QUICK}\n" + "  bob: $2b$10$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n")
+    crowd = [front.connect(30) for _ in range(200)]
+    for number, client in enumerate(crowd):
+        login = base64.b64encode(f"nobody{number}:{number}".encode()).decode()
+        client.sendall(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n\r\n".encode())
+    began = time.monotonic()
+    assert status(front, folder, *ALICE, scheme="http") == 200
+    assert time.monotonic() - began < 4
+    for client in crowd:
+        client.close()
 
 
 # -- Changes --
