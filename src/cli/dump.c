@@ -4,13 +4,16 @@
 
 #include "base/buffer.h"
 #include "cli/series_text.h"
+#include "cli/totals/layout.h"
 #include "value/value.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <kvtel/reader.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: kvtel dump [--json] STORE...\n"
@@ -170,6 +173,16 @@ static bool write_store(const struct store *store)
     return status == KVTEL_OK;
 }
 
+static bool is_totals(const char *path)
+{
+    char magic[8] = "";
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool totals = file >= 0 && read(file, magic, sizeof magic) == sizeof magic && memcmp(magic, TOTALS_MAGIC, sizeof magic) == 0;
+    if (file >= 0)
+        close(file);
+    return totals;
+}
+
 static bool dump(const char *path, bool json, struct kvtel_snapshot *snapshot)
 {
     struct kvtel_store_reader *reader = NULL;
@@ -184,7 +197,10 @@ static bool dump(const char *path, bool json, struct kvtel_snapshot *snapshot)
     }
     kvtel_store_reader_close(reader);
     if (status != KVTEL_OK) {
-        command_fail("%s: byte %zu: %s", path, error.offset, error.message);
+        if (is_totals(path))
+            command_fail("%s is no store but the totals of ended stores: 'kvtel totals' lists them", path);
+        else
+            command_fail("%s: byte %zu: %s", path, error.offset, error.message);
         return false;
     }
     if (json)

@@ -4,13 +4,11 @@
 import contextlib
 import json
 import os
-import random
-import shutil
+import resource
 import signal
 import subprocess
+import urllib.error
 import urllib.request
-import zlib
-from pathlib import Path
 
 import pytest
 
@@ -267,6 +265,51 @@ def test_past_the_limit_label_sets_are_added_up(stores):
         assert exporter.samples()[COUNT % 20] == 1
 
 
+def make_odd(content):
+    """The store with histograms of another exponential range, under other names."""
+    changed = bytearray(content.replace(b"vllm:nixl_", b"odd0:nixl_"))
+    families_at, count = int.from_bytes(changed[88:96], "little"), int.from_bytes(changed[848:856], "little")
+    for at in range(families_at, families_at + 64 * count, 64):
+        if changed[at] == 2:
+            first = int.from_bytes(changed[at + 32 : at + 36], "little", signed=True)
+            changed[at + 32 : at + 36] = (first + 3).to_bytes(4, "little", signed=True)
+    return bytes(changed)
+
+
+def test_an_odd_store_does_not_hold_up_the_others(stores, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    retire(outside, tmp_path, 100)
+    [ended] = outside.glob("*.kvtel")
+    content = ended.read_bytes()
+    for i in range(3):
+        (stores / f"{i}-0.kvtel").write_bytes(content)
+    (stores / "1-odd.kvtel").write_bytes(make_odd(content))
+    (stores / "2-cut.kvtel").write_bytes(content[:6000])
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == ["2-cut.kvtel"], 10, "all but one retired")
+        found = exporter.samples()
+        assert found[COUNT % 0] == 300
+        assert found[COUNT.replace("vllm", "odd0") % 0] == 100
+        assert found['kvtel_stores{state="refused"}'] == 1
+        assert any("2-cut.kvtel" in line for line in exporter.log)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT.replace("vllm", "odd0") % 0] == 100
+
+
+def test_past_the_limit_of_file_sizes(stores, tmp_path):
+    """The kernel would end the process by SIGXFSZ."""
+    retire(stores, tmp_path, 100)
+    with Exporter(stores, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))) as exporter:
+        wait_for(lambda: any("File too large" in line for line in exporter.log), 5, "a log line")
+        assert good(exporter) and exporter.samples()[COUNT % 0] == 100
+        assert exporter.samples()["kvtel_totals_writes_failed_total"] > 0
+    assert [path.name for path in stores.iterdir() if path.name.endswith(".next")] == []
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 100
+
+
 def test_totals_do_not_grow_by_being_written_again(stores, tmp_path):
     """Bins of 0 are not kept."""
     sizes = []
@@ -349,6 +392,13 @@ def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
 ])
 def test_totals_used_wrongly(stores, arguments, message):
     assert message in totals(stores, *arguments, code=2)
+
+
+def test_dump_says_which_command_reads_totals(stores, tmp_path):
+    retire(stores, tmp_path, 5)
+    retire_all(stores)
+    done = subprocess.run([KVTEL, "dump", stores / NAME], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "totals of ended stores: 'kvtel totals'" in done.stderr
 
 
 def test_totals_of_a_damaged_file(stores, tmp_path):
