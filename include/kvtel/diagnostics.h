@@ -24,7 +24,8 @@ KVTEL_BEGIN_DECLS
     X(KVTEL_REFUSED_UNEQUAL_COLUMNS, "unequal_columns", "rows that some column of a transfer lacks")    \
     X(KVTEL_REFUSED_LABEL_COUNT, "label_count", "values with a wrong number of label values")           \
     X(KVTEL_REFUSED_SERIES_LIMIT, "series_limit", "values whose label set came after a family's cap")   \
-    X(KVTEL_REFUSED_NO_MEMORY, "no_memory", "values for which no memory was left")
+    X(KVTEL_REFUSED_NO_MEMORY, "no_memory", "values for which no memory was left")                      \
+    X(KVTEL_REFUSED_LONG_TEXT, "long_text", "values whose name or label is longer than 1,024 bytes")
 
 enum kvtel_refusal {
 #define X(name, label, meaning) name,

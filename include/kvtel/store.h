@@ -21,8 +21,8 @@ struct kvtel_lane;
 /** Zero is the default of every option. Text is borrowed until the call returns. */
 struct kvtel_store_options {
     size_t size;            /**< sizeof(struct kvtel_store_options); KVTEL_STORE_OPTIONS() sets it; 0: the same */
-    const char *model_name; /**< label of every series that a recorder makes; NULL: "" */
-    const char *connector;  /**< who writes, for people; NULL: "" */
+    const char *model_name; /**< label of every series that a recorder makes, at most 511 bytes: cut, with a warning; NULL: "" */
+    const char *connector;  /**< who writes, for people, at most 127 bytes: likewise; NULL: "" */
     uint32_t engine;        /**< default engine of a recorder */
     uint32_t rank;          /**< of the writer inside its engine */
     uint32_t max_series;    /**< series of one family, as far as a lane has room; 0: 10,000 */
@@ -67,7 +67,8 @@ KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
 /** Makes or finds the series of these label values (UTF-8; what is not is replaced when it is read, and series
  * that are equal then are added up). Any thread.
- * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count), KVTEL_E_LIMIT (the family's cap, or a lane is full), KVTEL_E_NOMEM; both
+ * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count, a value longer than KVTEL_TEXT_LIMIT), KVTEL_E_LIMIT (the family's cap, or a
+ * lane is full), KVTEL_E_NOMEM; both
  * are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                                uint32_t *series);

@@ -31,9 +31,18 @@ enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, enum kvte
     return value->number < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
 }
 
+enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value)
+{
+    if (!kvtel_decode_is_name(value))
+        return KVTEL_REFUSED_WRONG_TYPE;
+    return value->size > KVTEL_TEXT_LIMIT ? KVTEL_REFUSED_LONG_TEXT : KVTEL_REFUSAL_COUNT;
+}
+
 const char *kvtel_decode_why(enum kvtel_refusal reason)
 {
     switch (reason) {
+    case KVTEL_REFUSED_LONG_TEXT:
+        return "has a text that is longer than 1,024 bytes";
     case KVTEL_REFUSED_WRONG_TYPE:
         return "holds something that is no number";
     case KVTEL_REFUSED_NOT_FINITE:
@@ -259,8 +268,7 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
         const struct kvtel_field *field = &table->fields[i];
         enum kvtel_refusal reason = !found[i]                         ? KVTEL_REFUSED_UNEQUAL_COLUMNS
                                     : field->kind != KVTEL_FIELD_TEXT ? kvtel_decode_judge(found[i], field->kind)
-                                    : kvtel_decode_is_name(found[i])  ? KVTEL_REFUSAL_COUNT
-                                                                      : KVTEL_REFUSED_WRONG_TYPE;
+                                                                      : kvtel_decode_judge_text(found[i]);
         if (reason != KVTEL_REFUSAL_COUNT) {
             kvtel_decode_refuse(decoder, reason, 1, field->key,
                                 found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason))
@@ -307,6 +315,10 @@ static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const 
         if (!kvtel_decode_is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, kvtel_decode_is_name(key) ? key->text : "?",
                                 rows ? "is not a list of rows" : "is not a map of counts");
+            continue;
+        }
+        if (kvtel_decode_judge_text(key) != KVTEL_REFUSAL_COUNT) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, key->text, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
             continue;
         }
         struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);

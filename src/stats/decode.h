@@ -16,6 +16,8 @@ void kvtel_decode_refuse(const struct kvtel_decoder *decoder, enum kvtel_refusal
 /* A key or text that can be a C string: names with a NUL inside are nobody's. */
 bool kvtel_decode_is_name(const struct kvtel_value *value);
 /* Why a number cannot be used; KVTEL_REFUSAL_COUNT when it can. And that in words. */
+/* The same of a name or a label. */
+enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value);
 enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, enum kvtel_field_kind kind);
 const char *kvtel_decode_why(enum kvtel_refusal reason);
 /* Appends a number that was judged. */

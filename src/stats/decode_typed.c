@@ -4,12 +4,18 @@
 
 #include <string.h>
 
-/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is -1 when it is none. */
+/* The JSON of a tuple of the longest labels, each byte of which may be written as \u00xx. */
+enum { NO_TUPLE = -1, LONG_LABEL = -2, TUPLE_LIMIT = KVTEL_METRIC_LABELS * (6 * KVTEL_TEXT_LIMIT + 4) + 2 };
+
+/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is NO_TUPLE when it is none, LONG_LABEL when one of
+ * them is too long. */
 static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const struct kvtel_value *key, const char **labels,
                                        size_t *size, int *count)
 {
     struct kvtel_value parsed;
-    *count = -1;
+    *count = key->kind == KVTEL_VALUE_STRING && key->size > TUPLE_LIMIT ? LONG_LABEL : NO_TUPLE;
+    if (*count == LONG_LABEL)
+        return KVTEL_OK;
     if (key->kind == KVTEL_VALUE_STRING) {
         enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
         if (status != KVTEL_OK)
@@ -20,7 +26,9 @@ static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const stru
         return KVTEL_OK;
     *size = 0;
     for (uint32_t i = 0; i < key->size; i++) {
-        if (!kvtel_decode_is_name(&key->items[i]))
+        enum kvtel_refusal reason = kvtel_decode_judge_text(&key->items[i]);
+        *count = reason == KVTEL_REFUSED_LONG_TEXT ? LONG_LABEL : NO_TUPLE;
+        if (reason != KVTEL_REFUSAL_COUNT)
             return KVTEL_OK;
         *size += key->items[i].size + 1;
     }
@@ -46,6 +54,10 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
     if (status != KVTEL_OK)
         return status;
     uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
+    if (count == LONG_LABEL) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, group->name, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+        return KVTEL_OK;
+    }
     if (count < 0 || (size_t)count != expected) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name, "has a wrong number of label values");
         return KVTEL_OK;
@@ -128,6 +140,18 @@ static bool is_info(const struct kvtel_value *info)
     return true;
 }
 
+/* Whether any of its texts is too long. */
+static bool has_long_text(const struct kvtel_value *info)
+{
+    for (uint32_t i = 0; i < info->size; i++) {
+        const struct kvtel_value *map = &info->items[i];
+        for (uint32_t k = 0; k < 2 * map->size; k++)
+            if (map->items[k].kind == KVTEL_VALUE_STRING && map->items[k].size > KVTEL_TEXT_LIMIT)
+                return true;
+    }
+    return false;
+}
+
 enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
     const struct kvtel_value *types = kvtel_value_get(map, "types"), *data = kvtel_value_get(map, "data");
@@ -154,6 +178,10 @@ enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct
         return status;
     if (!decoder->content.table->has_info || !is_info(info)) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "info", "is not a list of maps from label to value");
+        return KVTEL_OK;
+    }
+    if (has_long_text(info)) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, "info", kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
         return KVTEL_OK;
     }
     return kvtel_value_copy(&decoder->content.info_arena, info, &decoder->content.info);

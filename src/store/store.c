@@ -239,6 +239,10 @@ enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, in
         errno = error;
         return KVTEL_E_NOMEM;
     }
+    if (options->model_name && strlen(options->model_name) >= sizeof(header.model_name))
+        kvtel_store_warn(store, KVTEL_WARN_TEXT, "model_name is longer than 511 bytes and is cut: two that begin alike are one");
+    else if (options->connector && strlen(options->connector) >= sizeof(header.connector))
+        kvtel_store_warn(store, KVTEL_WARN_TEXT, "connector is longer than 127 bytes and is cut");
     *made = store;
     return KVTEL_OK;
 }

@@ -103,6 +103,7 @@ enum kvtel_store_warning {
     KVTEL_WARN_HEAP,
     KVTEL_WARN_LANES,
     KVTEL_WARN_SERIES,
+    KVTEL_WARN_TEXT,
     KVTEL_WARN_CONNECTOR, /* nobody knows it, or it has no stats */
     KVTEL_WARN_FLOW,      /* a connector does not have it */
     KVTEL_WARN_KEY,

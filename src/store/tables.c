@@ -318,7 +318,7 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     if (count != families[family].label_count)
         return KVTEL_E_ARGUMENT;
     for (size_t i = 0; i < count; i++) {
-        if (!values[i])
+        if (!values[i] || strnlen(values[i], KVTEL_TEXT_LIMIT + 1) > KVTEL_TEXT_LIMIT)
             return KVTEL_E_ARGUMENT;
     }
     enum kvtel_status status = KVTEL_OK;

@@ -127,6 +127,28 @@ def test_payloads_of_no_use_are_not_accepted(stores, objects, wanted):
         assert post(exporter, header(), payload(), payload(engine=1))[1]["accepted"] == 1
 
 
+LONG = "x" * 1025
+LOADS = "vllm:kv_offload_load_bytes"
+
+
+@pytest.mark.parametrize(
+    ("connector", "body"),
+    [
+        ("MooncakeStoreConnector", {LONG: [{"duration_seconds": 1, "num_keys": 1, "num_bytes": 1, "status": "ok", "num_failed_keys": 0}]}),
+        ("MooncakeStoreConnector", {"get": [{"duration_seconds": 1, "num_keys": 1, "num_bytes": 1, "status": LONG, "num_failed_keys": 0}]}),
+        ("UMBPStoreConnector", {LONG: {"submitted": 1}}),
+        ("OffloadingConnector", {"types": {LOADS: "counter"}, "data": {LOADS: {json.dumps([LONG]): 1}}}),
+        ("OffloadingConnector", {"types": {LOADS: "counter"}, "data": {LOADS: {json.dumps(["x" * 200_000]): 1}}}),
+        ("OffloadingConnector", {"types": {}, "data": {}, "info": [{"a": LONG}]}),
+    ],
+)
+def test_long_texts_are_refused(stores, connector, body):
+    with Exporter(stores, RECEIVER) as exporter:
+        code, answer = post(exporter, header(kv_transfer_config={"kv_connector": connector}), {"engine": 0, "payload": body})
+        assert code == 200 and answer["refused"] == {"long_text": 1}
+        assert LONG not in exporter.text()
+
+
 GZIP = {"Content-Type": "application/jsonl", "Content-Encoding": "gzip"}
 
 
