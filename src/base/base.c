@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/python.h"
 
 const char *kvtel_status_text(enum kvtel_status status)
 {
@@ -44,9 +45,11 @@ enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status
     *error = (struct kvtel_error){ .status = status, .offset = offset };
     va_list arguments;
     va_start(arguments, format);
-    if (vsnprintf(error->message, sizeof(error->message), format, arguments) < 0)
-        error->message[0] = '\0';
+    char message[sizeof(error->message)] = "";
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0)
+        message[0] = '\0';
     va_end(arguments);
+    kvtel_python_line_into(error->message, sizeof(error->message), message); /* it may quote what was read */
     return status;
 }
 

@@ -2,6 +2,8 @@
 /* Refusals: counts by reason, and a set of the subjects that were already warned about. */
 #include <kvtel/diagnostics.h>
 
+#include "base/python.h"
+
 #include "base/hash.h"
 
 #include <stdarg.h>
@@ -79,15 +81,6 @@ static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enu
     return &diagnostics->subjects[diagnostics->subject_count++];
 }
 
-/* Messages quote keys of untrusted payloads: no line break or terminal escape of theirs reaches a log. */
-static void disarm(char *message)
-{
-    for (char *c = message; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            *c = '?';
-    }
-}
-
 void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, uint64_t n, const char *subject,
                               const char *format, ...)
 {
@@ -97,15 +90,16 @@ void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_
     const struct subject *known = diagnostics->warn ? remember(diagnostics, reason, subject ? subject : "") : NULL;
     if (!known)
         return;
-    char message[MESSAGE_SIZE];
+    char message[MESSAGE_SIZE], shown[MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     if (length < 0)
         return;
-    disarm(message);
-    diagnostics->warn(diagnostics->context, reason, known->text, message);
+    /* It quotes keys of untrusted payloads: no line break or terminal escape of theirs reaches a log. */
+    kvtel_python_line_into(shown, sizeof(shown), message);
+    diagnostics->warn(diagnostics->context, reason, known->text, shown);
 }
 
 void kvtel_diagnostics_forget(struct kvtel_diagnostics *diagnostics)

@@ -5,9 +5,12 @@
 #include "base/buffer.h"
 #include "base/utf8.h"
 
-/* Ranges of str.isprintable()'s False above ASCII, unassigned code points left out: control, format, surrogate, private, spaces. */
-static bool is_printable(uint32_t code)
+#include <stdio.h>
+#include <string.h>
+
+bool kvtel_python_is_printable(uint32_t code)
 {
+    /* control, format, surrogate, private, spaces; unassigned ones are left out */
     static const struct {
         uint32_t first, last;
     } hidden[] = {
@@ -25,14 +28,23 @@ static bool is_printable(uint32_t code)
     return true;
 }
 
+enum { ESCAPE_SIZE = 16 };
+
+static const char *escape(uint32_t code, char out[ESCAPE_SIZE])
+{
+    if (code == '\n' || code == '\r' || code == '\t')
+        return code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t";
+    if (code <= 0xFF)
+        snprintf(out, ESCAPE_SIZE, "\\x%02x", (unsigned)code);
+    else
+        snprintf(out, ESCAPE_SIZE, code <= 0xFFFF ? "\\u%04x" : "\\U%08x", (unsigned)code);
+    return out;
+}
+
 static enum kvtel_status append_code(struct kvtel_buffer *buffer, uint32_t code)
 {
-    const char *short_form = code == '\n' ? "\\n" : code == '\r' ? "\\r" : code == '\t' ? "\\t" : NULL;
-    if (short_form)
-        return kvtel_buffer_append_text(buffer, short_form);
-    if (code <= 0xFF)
-        return kvtel_buffer_printf(buffer, "\\x%02x", (unsigned)code);
-    return kvtel_buffer_printf(buffer, code <= 0xFFFF ? "\\u%04x" : "\\U%08x", (unsigned)code);
+    char out[ESCAPE_SIZE];
+    return kvtel_buffer_append_text(buffer, escape(code, out));
 }
 
 /* Between two quotes, where there are any; without them backslashes stay as they are. A damaged byte can be in no Python str: it
@@ -49,7 +61,7 @@ static enum kvtel_status append_escaped(struct kvtel_buffer *buffer, const char 
             status = kvtel_buffer_printf(buffer, "\\%c", (int)code);
         else if (!valid)
             status = kvtel_buffer_append_text(buffer, "\xEF\xBF\xBD");
-        else if (is_printable(code))
+        else if (kvtel_python_is_printable(code))
             status = kvtel_buffer_append(buffer, text + at, used);
         else
             status = append_code(buffer, code);
@@ -71,4 +83,29 @@ enum kvtel_status kvtel_python_repr(struct kvtel_buffer *buffer, const char *tex
 enum kvtel_status kvtel_python_line(struct kvtel_buffer *buffer, const char *text, size_t size)
 {
     return append_escaped(buffer, text, size, '\0');
+}
+
+void kvtel_python_line_into(char *out, size_t size, const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        char escaped[ESCAPE_SIZE];
+        uint32_t code;
+        bool valid;
+        size_t used = kvtel_utf8_next(text, left, &code, &valid), length = used;
+        const char *piece = text;
+        if (!valid)
+            piece = "\xEF\xBF\xBD";
+        else if (!kvtel_python_is_printable(code))
+            piece = escape(code, escaped);
+        if (piece != text)
+            length = strlen(piece);
+        if (length >= size)
+            break;
+        memcpy(out, piece, length);
+        out += length;
+        size -= length;
+        text += used;
+        left -= used;
+    }
+    *out = '\0';
 }

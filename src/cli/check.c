@@ -31,10 +31,11 @@ struct check {
 
 static void print_place(const struct check *check, const struct kvtel_error *error)
 {
+    command_print_name(input_name(check->input));
     if (error->line > 0)
-        printf("%s:%u:%u: %s\n", input_name(check->input), error->line, error->column, error->message);
+        printf(":%u:%u: %s\n", error->line, error->column, error->message);
     else
-        printf("%s: byte %zu: %s\n", input_name(check->input), error->offset, error->message);
+        printf(": byte %zu: %s\n", error->offset, error->message);
 }
 
 /* Column of the text as a JSON string, from 1; 1 when it does not stand there as it is. */
@@ -62,6 +63,18 @@ static void print_refusal(void *context, enum kvtel_refusal reason, const char *
     print_place(check, &error);
 }
 
+/* The last of two equal keys counts, as in vLLM, but one of them is likely a mistake. */
+static void check_keys(struct check *check, const struct kvtel_record *record)
+{
+    struct kvtel_error error = { .line = 0 };
+    if (record->text ? kvtel_json_keys_differ(record->text, record->size, &error) : kvtel_value_keys_differ(record->object, &error))
+        return;
+    check->problems++;
+    error.offset += record->offset;
+    error.line = record->text ? record->line : 0;
+    print_place(check, &error);
+}
+
 static void ignore_line(void *context, const char *line)
 {
     (void)context;
@@ -74,6 +87,7 @@ static enum kvtel_status check_record(struct check *check, const struct kvtel_me
 {
     check->objects++;
     check->record = record;
+    check_keys(check, record);
     kvtel_diagnostics_forget(diagnostics); /* each object is told on its own */
     if (record->kind == KVTEL_RECORD_HEADER) {
         kvtel_session_destroy(*session);
@@ -118,7 +132,10 @@ static bool check_file(const char *path)
         command_fail("%s: %s", input_name(&input), kvtel_status_text(status));
         check.problems++;
     } else if (check.objects == 0) {
-        printf("%s:1:1: the recording is empty; its first object must be a header\n", input_name(&input));
+        const struct kvtel_error error = { .line = 1,
+                                           .column = 1,
+                                           .message = "the recording is empty; its first object must be a header" };
+        print_place(&check, &error);
         check.problems++;
     }
     kvtel_session_destroy(session);
@@ -126,8 +143,9 @@ static bool check_file(const char *path)
     kvtel_diagnostics_destroy(diagnostics);
     kvtel_store_close(store);
     input_close(&input);
-    printf("%s: %" PRIu64 " object%s, %" PRIu64 " problem%s\n", input_name(&input), check.objects, check.objects == 1 ? "" : "s",
-           check.problems, check.problems == 1 ? "" : "s");
+    command_print_name(input_name(&input));
+    printf(": %" PRIu64 " object%s, %" PRIu64 " problem%s\n", check.objects, check.objects == 1 ? "" : "s", check.problems,
+           check.problems == 1 ? "" : "s");
     return check.problems == 0;
 }
 

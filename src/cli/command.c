@@ -2,18 +2,31 @@
 /* What the commands share. */
 #include "cli/command.h"
 
+#include "base/python.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { MESSAGE_SIZE = 6000 };
+
+/* To standard error, escaped: it quotes names of files, and what is in them. */
+static void say(const char *format, va_list arguments)
+{
+    char message[MESSAGE_SIZE], shown[2 * MESSAGE_SIZE];
+    if (vsnprintf(message, sizeof message, format, arguments) < 0)
+        return;
+    kvtel_python_line_into(shown, sizeof shown, message);
+    fprintf(stderr, "%s\n", shown);
+}
 
 int command_fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     fputs("kvtel: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    say(format, arguments);
     va_end(arguments);
     return EXIT_FAILED;
 }
@@ -23,10 +36,17 @@ int command_usage(const char *command, const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     fprintf(stderr, "kvtel %s: ", command);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\nTry 'kvtel %s --help'.\n", command);
+    say(format, arguments);
     va_end(arguments);
+    fprintf(stderr, "Try 'kvtel %s --help'.\n", command);
     return EXIT_USAGE;
+}
+
+void command_print_name(const char *name)
+{
+    char shown[2 * MESSAGE_SIZE];
+    kvtel_python_line_into(shown, sizeof shown, name);
+    fputs(shown, stdout);
 }
 
 void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message)

@@ -55,7 +55,8 @@ static void print_store(const struct store *store)
     struct tm utc;
     if (gmtime_r(&seconds, &utc))
         strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S UTC", &utc);
-    printf("%s: %s, pid %" PRIu64 ", model \"", store->path, state_text(store->state), info->pid);
+    command_print_name(store->path);
+    printf(": %s, pid %" PRIu64 ", model \"", state_text(store->state), info->pid);
     series_print_text(info->model_name);
     printf("\", connector \"");
     series_print_text(info->connector);

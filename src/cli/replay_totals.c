@@ -106,18 +106,6 @@ enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct k
     return status == KVTEL_E_MISMATCH ? KVTEL_OK : status; /* older and newer payloads in one recording: the first kind is shown */
 }
 
-/* Names come from the recording: what is not printable is escaped, so that none reaches the terminal as a command. "?" without
- * memory. */
-static void print_name(const char *name)
-{
-    struct kvtel_buffer buffer = { 0 };
-    if (kvtel_python_line(&buffer, name, strlen(name)) == KVTEL_OK)
-        fwrite(buffer.bytes, 1, buffer.size, stdout);
-    else
-        putchar('?');
-    kvtel_buffer_free(&buffer);
-}
-
 /* A number and its unit, three digits or more. */
 static const char *scaled(char *out, size_t size, double value, const char *const *units, double step)
 {
@@ -178,7 +166,7 @@ struct table {
     size_t count, capacity;
 };
 
-/* A name as print_name() has it, cut between two characters. */
+/* A name as command_print_name() has it, cut between two characters. */
 static enum kvtel_status cut_name(char out[CELL], const char *name)
 {
     struct kvtel_buffer buffer = { 0 };
@@ -257,7 +245,7 @@ static void print_failures(const struct kvtel_summary *summary, uint32_t engine)
         if (shown == 0)
             printf("    engine %" PRIu32 " failures:", engine);
         fputs(shown++ == 0 ? " " : ", ", stdout);
-        print_name(summary->failures.entries[i].label);
+        command_print_name(summary->failures.entries[i].label);
         printf(" %" PRIu64, summary->failures.entries[i].count);
     }
     if (left > 0)
@@ -274,7 +262,7 @@ static void print_others(const struct kvtel_summary *summary, uint32_t engine)
         printf("    engine %" PRIu32 " %s", engine, other->name);
         for (uint32_t k = 0; k < other->label_count; k++) {
             fputs(k == 0 ? "{" : ", ", stdout);
-            print_name(label);
+            command_print_name(label);
             label += strlen(label) + 1;
         }
         printf("%s = %.6g\n", other->label_count > 0 ? "}" : "", other->value);
@@ -341,10 +329,11 @@ static void print_title(const struct recording_totals *recording)
         payloads += recording->engines[e].payloads;
         ranks = recording->engines[e].ranks > ranks ? recording->engines[e].ranks : ranks;
     }
-    printf("%s\n  ", recording->file);
-    print_name(recording->connector_name);
+    command_print_name(recording->file);
+    fputs("\n  ", stdout);
+    command_print_name(recording->connector_name);
     fputs(", model ", stdout);
-    print_name(*recording->model_name ? recording->model_name : "(no name)");
+    command_print_name(*recording->model_name ? recording->model_name : "(no name)");
     printf(", %zu engine%s, ", recording->engine_count, recording->engine_count == 1 ? "" : "s");
     if (ranks > 0)
         printf("%" PRIu32 " ranks, ", ranks);

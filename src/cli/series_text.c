@@ -3,6 +3,7 @@
 #include "cli/series_text.h"
 
 #include "base/number.h"
+#include "base/python.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -17,7 +18,7 @@ void series_print_text(const char *text)
         uint32_t code;
         bool valid;
         size_t length = kvtel_utf8_next(text, size, &code, &valid);
-        if (valid && code >= ' ' && (code < 0x7f || code >= 0xa0) && code != '"' && code != '\\')
+        if (valid && kvtel_python_is_printable(code) && code != '"' && code != '\\')
             fwrite(text, 1, length, stdout);
         else
             for (size_t i = 0; i < length; i++)
@@ -36,7 +37,7 @@ void series_print_number(const char *before, double number)
 
 void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
-    printf("%s{", family->name);
+    printf("%s%s{", family->name, family->type == KVTEL_COUNTER ? "_total" : ""); /* as /metrics names it */
     for (size_t i = 0; i < family->label_count; i++) {
         printf("%s%s=\"", i > 0 ? "," : "", family->labelnames[i]);
         series_print_text(series->values[i]);

@@ -5,6 +5,8 @@
 
 #include "value/value.h"
 
+/* Takes a quote, the length of the key, the key, a quote. */
+#define KVTEL_KEY_TWICE "the key %s%.*s%s stands twice in one object; the last one counts"
 /* Takes the limit, a size_t. */
 #define KVTEL_TOO_MANY_VALUES "the object has more than %zu values; split it into several"
 

@@ -161,6 +161,15 @@ static enum kvtel_status check_size(const char *text, size_t size, size_t count,
     return KVTEL_E_LIMIT;
 }
 
+/* Whether an odd number of backslashes stands before. */
+static bool is_escaped(const char *text, size_t at)
+{
+    bool escaped = false;
+    while (at-- > 0 && text[at] == '\\')
+        escaped = !escaped;
+    return escaped;
+}
+
 bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *error)
 {
     json_error_t failure;
@@ -169,10 +178,12 @@ bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *e
     json_decref(json);
     if (!twice)
         return true;
-    /* jansson quotes the key as it is written, and stands behind it */
-    size_t at = refused_at(&failure), end = (size_t)failure.position;
-    kvtel_fail(error, KVTEL_E_TYPE, at, "the key %.*s stands twice in one object; the last one counts",
-               (int)(end - at < 80 ? end - at : 80), text + at);
+    /* jansson stands behind the key's closing quote */
+    size_t end = (size_t)failure.position, at = end > 0 ? end - 1 : 0;
+    do
+        at -= at > 0;
+    while (at > 0 && (text[at] != '"' || is_escaped(text, at)));
+    kvtel_fail(error, KVTEL_E_TYPE, at, KVTEL_KEY_TWICE, "", (int)(end - at < 80 ? end - at : 80), text + at, "");
     kvtel_error_place(error, text, size);
     return false;
 }

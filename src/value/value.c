@@ -2,6 +2,7 @@
 /* Decoding in either format, and reading of what was decoded. */
 #include "value/value.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -39,6 +40,45 @@ enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes
                                      struct kvtel_value *value, struct kvtel_error *error)
 {
     return kvtel_value_decode_within(format, bytes, size, KVTEL_VALUE_COUNT, arena, value, error);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct kvtel_value *first = *(const struct kvtel_value *const *)a, *second = *(const struct kvtel_value *const *)b;
+    if (first->size != second->size)
+        return first->size < second->size ? -1 : 1;
+    return memcmp(first->text, second->text, first->size);
+}
+
+/* The text that two keys of a map are; NULL when there is none, and without memory. */
+static const struct kvtel_value *find_twice(const struct kvtel_value *map)
+{
+    const struct kvtel_value **keys = malloc(((size_t)map->size + 1) * sizeof *keys), *found = NULL;
+    size_t count = 0;
+    for (uint32_t i = 0; keys && i < map->size; i++)
+        if (map->items[2 * i].kind == KVTEL_VALUE_STRING)
+            keys[count++] = &map->items[2 * i];
+    if (count > 0)
+        qsort(keys, count, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < count && !found; i++)
+        if (compare_keys(&keys[i - 1], &keys[i]) == 0)
+            found = keys[i];
+    free(keys);
+    return found;
+}
+
+bool kvtel_value_keys_differ(const struct kvtel_value *value, struct kvtel_error *error)
+{
+    const struct kvtel_value *twice = value->kind == KVTEL_VALUE_MAP ? find_twice(value) : NULL;
+    size_t items = value->kind == KVTEL_VALUE_MAP ? 2 * (size_t)value->size : value->kind == KVTEL_VALUE_ARRAY ? value->size : 0;
+    if (twice) {
+        kvtel_fail(error, KVTEL_E_TYPE, 0, KVTEL_KEY_TWICE, "\"", (int)(twice->size < 80 ? twice->size : 80), twice->text, "\"");
+        return false;
+    }
+    for (size_t i = 0; i < items; i++)
+        if (!kvtel_value_keys_differ(&value->items[i], error))
+            return false;
+    return true;
 }
 
 const char *kvtel_value_text_fault(const struct kvtel_value *value)

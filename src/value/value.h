@@ -58,6 +58,8 @@ bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *e
 /* The value of a string key of a map, or NULL. The last one wins where a key stands twice. */
 const struct kvtel_value *kvtel_value_get(const struct kvtel_value *map, const char *key);
 bool kvtel_value_is_text(const struct kvtel_value *value, const char *text);
+/* The same of a decoded object, without a place: MessagePack keeps both pairs. */
+bool kvtel_value_keys_differ(const struct kvtel_value *value, struct kvtel_error *error);
 /* Why a text cannot be kept as a C string or as a label: a NUL in it, or more than KVTEL_TEXT_LIMIT bytes. A phrase that goes on
  * after the text's name ("is longer than 1,024 bytes"); NULL when it can. `value` is a STRING. */
 const char *kvtel_value_text_fault(const struct kvtel_value *value);

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kvtel check: nothing in good recordings, and file, line and column of each defect in others."""
 
+import gzip
+import json
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -83,6 +86,14 @@ DEFECTS = {
     "a sequence number past the limit": (
         '{"engine": 0, "payload": {}, ^"seq": 9223372036854775807}',
         '"seq" is not a whole number from 0 to 9,000,000,000,000,000,000',
+    ),
+    "a key twice": (
+        '{"engine": 0, "payload": {"num_failed_transfers": [1], ^"num_failed_transfers": [2]}}',
+        'the key "num_failed_transfers" stands twice in one object; the last one counts',
+    ),
+    "a key that would steer a terminal": (
+        '^{"engine": 0, "payload": {"\\u001b[2J\\u202e\\u007f": []}}',
+        'NixlConnector: "\\x1b[2J\\u202e\\x7f" is no field of this connector (unknown_key)',
     ),
     "no engines": (
         '^{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',
@@ -182,3 +193,30 @@ def test_full_disk(kvtel):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 1
     assert done.stderr.decode() == "kvtel: standard output: writing failed: No space left on device\n"
+
+
+def test_a_key_twice_in_msgpack(check, tmp_path):
+    path = tmp_path / "twice.mp"
+    path.write_bytes(msgspec.msgpack.encode(json.loads(HEADER)) + b"\x83\xa6engine\x00\xa7payload\x80\xa7payload\x80")
+    code, out, _ = check(path)
+    assert code == 1 and 'the key "payload" stands twice' in out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"\xef\xbb\xbf" + HEADER.encode(), "byte order mark"),
+        (HEADER.encode("utf-16"), "UTF-16"),
+        (gzip.compress(HEADER.encode()), "zcat FILE | kvtel check -"),
+        (b"\x28\xb5\x2f\xfd....", "zstd"),
+    ],
+)
+def test_what_is_no_recording(check, kvtel, tmp_path, body, message):
+    """Whatever the file is called, no byte of it or of its name reaches the terminal raw."""
+    path = tmp_path / "a\x1b[31m\nb.jsonl"
+    path.write_bytes(body)
+    code, out, _ = check(path)
+    assert code == 1 and message in out and "a\\x1b[31m\\nb.jsonl: byte 0: " in out and "\x1b" not in out
+    assert len(out.splitlines()) == 2
+    done = subprocess.run([kvtel, "replay", path, "missing\x1b"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and message in done.stderr and "\x1b" not in done.stderr + done.stdout

@@ -40,3 +40,13 @@ def test_reading_that_fails_is_no_malformed_recording(kvtel):
     code, out, errors = shell(kvtel, "replay /proc/self/mem")
     assert (code, errors) == (1, "kvtel: /proc/self/mem: byte 0: input or output failed\n")
     assert "refused" not in out
+
+
+def test_a_full_device(kvtel, tmp_path):
+    """However much was to be written: what is lost first is lost while it is printed, not at the end."""
+    many = tmp_path / "many.jsonl"
+    many.write_text(RECORDING.read_text().splitlines()[0] + "\n" + "x\n" * 5000)
+    for arguments in (f"check {RECORDING}", f"check {many}", f"replay {RECORDING}", f"replay --metrics.output=- {RECORDING}",
+                      f"replay --aggregated.output=/dev/full {RECORDING}"):
+        code, _, errors = shell(kvtel, f"{arguments} >/dev/full")
+        assert code == 1 and errors.endswith("writing failed: No space left on device\n"), (arguments, errors)
