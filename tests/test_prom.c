@@ -371,7 +371,7 @@ static void test_connector_with_metrics_of_its_own(void **state)
 {
     (void)state;
     struct fixture fixture;
-    assert_int_equal(kvtel_connector_register(&counting), KVTEL_OK);
+    assert_int_equal(kvtel_connector_register(&counting, NULL), KVTEL_OK);
     static const char *const configs[] = {
         "{\"kv_connector\": \"CountingConnector\"}",
         "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["

@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include <kvtel/connector.h>
+#include "base/connector_check.h"
 
 enum { THREADS = 4, TABLES = 64, NAME_SIZE = 32 };
 
@@ -60,12 +60,89 @@ static void what_cannot_be_registered(void **state)
     static const struct kvtel_connector_name taken_classes[] = { { "OwnConnector", "NixlPullConnector" }, { NULL, NULL } };
     static const struct kvtel_connector taken_name = { .names = taken_names };
     static const struct kvtel_connector taken_class = { .names = taken_classes };
-    assert_int_equal(kvtel_connector_register(NULL), KVTEL_E_ARGUMENT);
-    assert_int_equal(kvtel_connector_register(&nameless), KVTEL_E_ARGUMENT);
-    assert_int_equal(kvtel_connector_register(&no_names), KVTEL_E_ARGUMENT);
-    assert_int_equal(kvtel_connector_register(&taken_name), KVTEL_E_ARGUMENT);
-    assert_int_equal(kvtel_connector_register(&taken_class), KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_connector_register(NULL, NULL), KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_connector_register(&nameless, NULL), KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_connector_register(&no_names, NULL), KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_connector_register(&taken_name, NULL), KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_connector_register(&taken_class, NULL), KVTEL_E_ARGUMENT);
     assert_null(kvtel_connector_find("OwnConnector"));
+}
+
+#define SOME_NAME .names = KVTEL_NAMES({ "SomeConnector", NULL })
+#define SOME_FIELDS                                                                   \
+    .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 }, \
+                           { "failed", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 })
+#define COLUMNS SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, SOME_FIELDS
+#define METRIC(...) COLUMNS, .metrics = KVTEL_METRICS({ __VA_ARGS__ })
+
+/* Tables that something later would stumble over, and a part of the reason. */
+static const struct {
+    struct kvtel_connector table;
+    const char *reason;
+} wrong_tables[] = {
+    { { .names = KVTEL_NAMES({ "", NULL }) }, "name is empty" },
+    { { .names = KVTEL_NAMES({ "Two words", NULL }) }, "\"Two words\"" },
+    { { .names = KVTEL_NAMES({ "Own", "line\nbreak" }) }, "control" },
+    { { .names = KVTEL_NAMES({ "Own", NULL }, { "Own", NULL }) }, "twice" },
+    { { SOME_NAME, .shape = (enum kvtel_shape)77 }, "no shape" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .arithmetic = (enum kvtel_arithmetic)9 }, "arithmetic" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS }, "no fields" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_TYPED, SOME_FIELDS }, "has fields" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .row = 1 }, { "a", .row = 1 }) },
+      "\"a\" stands twice" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "", .row = 1 }) }, "key is empty" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .kind = KVTEL_FIELD_TEXT }) }, "text" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .unit = (enum kvtel_unit)40 }) }, "unit" },
+    { { METRIC(.name = "no such name", .fields = { "failed" }) }, "no name of a metric" },
+    { { METRIC(.name = "a", .type = (enum kvtel_metric_type)5, .fields = { "failed" }) }, "no type" },
+    { { METRIC(.name = "a") }, "no field" },
+    { { METRIC(.name = "a", .fields = { "nobody" }) }, "\"nobody\", which is no field" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .labels = { "no label" }) }, "no name of a label" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .labels = { "engine" }) }, "not its own" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .labels = { "b", "b" }) }, "stands twice" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .values = { "x" }) }, "only label" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .labels = { "b" }, .values = { "x", "y" }) }, "as many values" },
+    { { METRIC(.name = "a", .type = KVTEL_COUNTER, .fields = { "failed" }, .buckets = KVTEL_BUCKETS(1)) }, "no histogram" },
+    { { METRIC(.name = "a", .type = KVTEL_HISTOGRAM, .fields = { "seconds" }, .buckets = KVTEL_BUCKETS(2, 1)) }, "ascend" },
+    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_COUNT) }, "its type cannot" },
+    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_INFO) }, "info" },
+    { { COLUMNS, .metrics = KVTEL_METRICS({ .name = "a", .fields = { "failed" } }, { .name = "a_total", .fields = { "failed" } }) },
+      "\"a_total\" stands twice" },
+    { { COLUMNS, .reduce = KVTEL_REDUCE({ .key = "k", .fields = { "x" } }) }, "\"x\"" },
+    { { COLUMNS, .reduce = KVTEL_REDUCE({ .key = "k", .kind = KVTEL_REDUCE_RATE, .fields = { "failed" } }) }, "lacks" },
+    { { COLUMNS, .flows = KVTEL_FLOWS({ .name = "*", .time = "seconds" }) }, "\"*\"" },
+    { { COLUMNS, .flows = KVTEL_FLOWS({ .name = "f", .time = "minutes" }) }, "\"minutes\"" },
+    { { COLUMNS, .failures = KVTEL_FAILURES({ (enum kvtel_failure)99, "failed" }) }, "no class" },
+    { { COLUMNS, .failures = KVTEL_FAILURES({ KVTEL_FAILED_LOAD, "nobody" }) }, "\"nobody\"" },
+    { { COLUMNS, .content = KVTEL_KEYS("nobody") }, "\"nobody\"" },
+    { { COLUMNS, .primary = "nobody" }, "\"nobody\"" },
+};
+
+static void what_is_wrong_with_a_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong_tables) / sizeof(wrong_tables[0]); i++) {
+        struct kvtel_error error = { .status = KVTEL_OK };
+        assert_int_equal(kvtel_connector_register(&wrong_tables[i].table, &error), KVTEL_E_ARGUMENT);
+        assert_int_equal(error.status, KVTEL_E_ARGUMENT);
+        if (!strstr(error.message, wrong_tables[i].reason))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, error.message, wrong_tables[i].reason);
+        assert_null(kvtel_connector_find("SomeConnector"));
+    }
+    struct kvtel_error error;
+    assert_int_equal(
+        kvtel_connector_register(&(struct kvtel_connector){ .names = KVTEL_NAMES({ "NixlConnector", "Own" }) }, &error),
+        KVTEL_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "\"NixlConnector\" is taken"));
+}
+
+static void the_tables_of_the_build_are_right(void **state)
+{
+    (void)state;
+    struct kvtel_error error;
+    for (size_t i = 0; kvtel_connector_at(i); i++)
+        if (!kvtel_connector_check(kvtel_connector_at(i), &error))
+            fail_msg("%s: %s", kvtel_connector_at(i)->names[0].name, error.message);
 }
 
 static char texts[TABLES + 1][NAME_SIZE];
@@ -78,7 +155,7 @@ static void *register_all(void *context)
 {
     (void)context;
     for (size_t i = 0; i < TABLES; i++) {
-        enum kvtel_status status = kvtel_connector_register(&tables[i]);
+        enum kvtel_status status = kvtel_connector_register(&tables[i], NULL);
         atomic_fetch_add(status == KVTEL_OK ? &registered : status == KVTEL_E_LIMIT ? &limited : &taken, 1);
         if (kvtel_connector_find(texts[i]) != &tables[i])
             return texts[i];
@@ -108,7 +185,7 @@ static void registration_by_many_threads(void **state)
     assert_int_equal(registered, TABLES);
     assert_int_equal(limited, 0);
     assert_int_equal(taken, (THREADS - 1) * TABLES);
-    assert_int_equal(kvtel_connector_register(&tables[TABLES]), KVTEL_E_LIMIT);
+    assert_int_equal(kvtel_connector_register(&tables[TABLES], NULL), KVTEL_E_LIMIT);
     assert_non_null(kvtel_connector_at(built_in + TABLES - 1));
     assert_null(kvtel_connector_at(built_in + TABLES));
 }
@@ -119,6 +196,8 @@ int main(void)
         cmocka_unit_test(names_and_classes),
         cmocka_unit_test(every_table_is_found_by_its_names),
         cmocka_unit_test(what_cannot_be_registered),
+        cmocka_unit_test(what_is_wrong_with_a_table),
+        cmocka_unit_test(the_tables_of_the_build_are_right),
         cmocka_unit_test(registration_by_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

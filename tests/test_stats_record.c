@@ -340,16 +340,61 @@ static void test_large_numbers(void **state)
 {
     (void)state;
     struct kvtel_stats *stats = make_stats("LMCacheMPConnector", NULL);
-    const struct kvtel_transfer longest = { .duration_ns = UINT64_MAX };
+    const struct kvtel_transfer longest = { .duration_ns = KVTEL_TRANSFER_LIMIT - 1 };
     assert_int_equal(kvtel_stats_record_transfer(stats, NULL, &longest), KVTEL_OK);
-    check_payload(stats, "{\"lookup_duration_seconds\": [18446744073.709553]}");
+    check_payload(stats, "{\"lookup_duration_seconds\": [4611686018.427388]}");
     kvtel_stats_destroy(stats);
     struct kvtel_stats *store = make_stats("UMBPStoreConnector", NULL);
-    const struct kvtel_transfer largest = { .bytes = UINT64_MAX };
+    const struct kvtel_transfer largest = { .bytes = KVTEL_TRANSFER_LIMIT - 1 };
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(kvtel_stats_record_operation(store, "x", "ok", &largest), KVTEL_OK);
+    check_payload(store, "{\"x\": {\"submitted\": 2, \"completed\": 2, \"failed\": 0, \"num_bytes\": 9223372036854775806}}");
     assert_int_equal(kvtel_stats_record_operation(store, "x", "ok", &largest), KVTEL_OK);
-    assert_int_equal(kvtel_stats_record_operation(store, "x", "ok", &transfer), KVTEL_OK);
-    check_payload(store, "{\"x\": {\"submitted\": 2, \"completed\": 2, \"failed\": 0, \"num_bytes\": 1.8446744073709814e+19}}");
+    check_payload(store, "{\"x\": {\"submitted\": 3, \"completed\": 3, \"failed\": 0, \"num_bytes\": 1.3835058055282164e+19}}");
     kvtel_stats_destroy(store);
+}
+
+/* The difference of two clocks that disagree: refused, counted, and nothing of the transfer is added. */
+static void test_impossible_numbers(void **state)
+{
+    (void)state;
+    static const struct kvtel_transfer rows[] = {
+        { .duration_ns = (uint64_t)-10 }, { .duration_ns = KVTEL_TRANSFER_LIMIT }, { .post_ns = UINT64_MAX },
+        { .bytes = (uint64_t)-1 },        { .descriptors = UINT64_MAX },           { .failed = UINT64_MAX - 3 },
+    };
+    static const char *const connectors[] = { "NixlConnector", "OffloadingConnector", "UMBPStoreConnector",
+                                              "MooncakeStoreConnector" };
+    for (size_t c = 0; c < COUNT_OF(connectors); c++) {
+        struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(NULL, NULL);
+        struct kvtel_stats *stats = kvtel_stats_create(kvtel_connector_find(connectors[c]), diagnostics);
+        for (size_t i = 0; i < COUNT_OF(rows); i++)
+            assert_int_equal(kvtel_stats_record_transfer(stats, c == 2 || c == 3 ? "load" : NULL, &rows[i]), KVTEL_E_ARGUMENT);
+        assert_true(kvtel_stats_is_empty(stats));
+        assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_IMPLAUSIBLE), COUNT_OF(rows));
+        kvtel_stats_destroy(stats);
+        kvtel_diagnostics_destroy(diagnostics);
+    }
+}
+
+/* A row of a payload has a value of each field, so what was not measured is 0 there; a total or a typed metric gets nothing. */
+static void test_unmeasured(void **state)
+{
+    (void)state;
+    const struct kvtel_transfer unmeasured = { .duration_ns = KVTEL_UNMEASURED,
+                                               .post_ns = KVTEL_UNMEASURED,
+                                               .bytes = KVTEL_UNMEASURED,
+                                               .descriptors = KVTEL_UNMEASURED,
+                                               .failed = KVTEL_UNMEASURED };
+    struct kvtel_stats *stats = make_stats("NixlConnector", NULL);
+    assert_int_equal(kvtel_stats_record_transfer(stats, NULL, &unmeasured), KVTEL_OK);
+    check_payload(stats, "{\"transfer_duration\": [0.0], \"post_duration\": [0.0], \"bytes_transferred\": [0], "
+                         "\"num_descriptors\": [0], \"num_failed_transfers\": [], \"num_failed_notifications\": [], "
+                         "\"num_failed_handshakes\": [], \"num_kv_expired_reqs\": [], \"num_notifications_after_expiry\": []}");
+    kvtel_stats_destroy(stats);
+    stats = make_stats("UMBPStoreConnector", NULL);
+    assert_int_equal(kvtel_stats_record_operation(stats, "x", "ok", &unmeasured), KVTEL_OK);
+    check_payload(stats, "{\"x\": {\"submitted\": 1, \"completed\": 1, \"failed\": 0, \"num_bytes\": 0}}");
+    kvtel_stats_destroy(stats);
 }
 
 int main(void)
@@ -361,7 +406,8 @@ int main(void)
         cmocka_unit_test(test_values),         cmocka_unit_test(test_typed_values),
         cmocka_unit_test(test_label_sets_end), cmocka_unit_test(test_operations_end),
         cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_rows_of_many_fields),
-        cmocka_unit_test(test_large_numbers),
+        cmocka_unit_test(test_large_numbers),  cmocka_unit_test(test_impossible_numbers),
+        cmocka_unit_test(test_unmeasured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,9 +207,11 @@ KVTEL_API const struct kvtel_connector *kvtel_connector_find(const char *name);
 KVTEL_API const char *kvtel_connector_class(const char *name);
 /** The i-th table of all, registered ones last; NULL past the end. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_at(size_t i);
-/** Adds a table of the caller's for the life of the process. At most 64.
- * @return KVTEL_OK, KVTEL_E_ARGUMENT (no name, or a name that is taken), KVTEL_E_LIMIT. Any thread. */
-KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector);
+/** Adds a table of the caller's for the life of the process. At most 64. The whole table is checked: names that Prometheus takes,
+ * keys that are there, buckets that ascend, and what else the members are told to be.
+ * @param error why not; may be NULL
+ * @return KVTEL_OK, KVTEL_E_ARGUMENT (the table cannot be, or a name is taken), KVTEL_E_LIMIT. Any thread. */
+KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector, struct kvtel_error *error);
 
 /** Says of a number of a transfer that it was not measured. No difference of two numbers is likely to be this. */
 #define KVTEL_UNMEASURED (UINT64_C(1) << 63)

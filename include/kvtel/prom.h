@@ -81,7 +81,8 @@ struct kvtel_prom_metrics {
 };
 
 /** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show zeros.
- * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+ * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_ARGUMENT (no configuration, a function of `types` is NULL,
+ * more than 8 label names, or labels, engines or values that are counted but not there), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
                                                               const struct kvtel_prom_options *options,
                                                               struct kvtel_prom_metrics **metrics);

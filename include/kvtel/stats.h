@@ -56,20 +56,23 @@ KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum k
 KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes,
                                                size_t *size);
 
-/** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first.
- * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_NOMEM (nothing added) */
+/** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first. A number that was not measured
+ * (KVTEL_UNMEASURED) is 0 in a row of vLLM's payload, which has a value of each field, and no sample where samples stand alone.
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_ARGUMENT (a number that cannot be: KVTEL_TRANSFER_LIMIT; counted in
+ * the diagnostics), KVTEL_E_LIMIT (as kvtel_stats_record_operation()), KVTEL_E_NOMEM. Nothing is added on failure. */
 KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow,
                                                         const struct kvtel_transfer *transfer);
 /** Adds one failure. @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector does not count this class), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvtel_failure failure);
 /** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok" completes).
  * @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector has no operations, or its flow does not name all fields of a row),
- * KVTEL_E_LIMIT (10,000 operations or statuses), KVTEL_E_NOMEM */
+ * KVTEL_E_ARGUMENT (as kvtel_stats_record_transfer()), KVTEL_E_LIMIT (10,000 operations or statuses), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status,
                                                          const struct kvtel_transfer *transfer);
 /** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by `key`.
  * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED), 512 bytes in all
- * @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT, KVTEL_E_LIMIT (10,000 label sets of a metric), KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT (labels, or a value that is not finite, below 0 where it is no level, or a
+ * time of more than 2^62 ns, which the diagnostics count), KVTEL_E_LIMIT (10,000 label sets of a metric), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels,
                                                      size_t label_count, double value);
 

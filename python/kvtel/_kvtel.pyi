@@ -42,11 +42,11 @@ class Stats:
     def encode(self, format: _Format = "msgpack") -> bytes: ...
     def decode(self, payload: bytes, format: _Format = "msgpack") -> None: ...
     def record_transfer(
-        self, flow: Optional[str] = None, *, duration_ns: int = 0, post_ns: int = 0, bytes: int = 0, descriptors: int = 0, failed: int = 0
+        self, flow: Optional[str] = None, *, duration_ns: Optional[int] = None, post_ns: Optional[int] = None, bytes: Optional[int] = None, descriptors: Optional[int] = None, failed: Optional[int] = None
     ) -> None: ...
     def record_failure(self, failure: _Failure, /) -> None: ...
     def record_operation(
-        self, operation: str, status: str, /, *, duration_ns: int = 0, bytes: int = 0, descriptors: int = 0, failed: int = 0
+        self, operation: str, status: str, /, *, duration_ns: Optional[int] = None, bytes: Optional[int] = None, descriptors: Optional[int] = None, failed: Optional[int] = None
     ) -> None: ...
     def record_value(self, key: str, value: float, labels: Sequence[str] = ()) -> None: ...
 
@@ -113,15 +113,15 @@ class Operation:
     def record(
         self,
         *,
-        duration_ns: int = 0,
-        post_ns: int = 0,
-        bytes: int = 0,
-        descriptors: int = 0,
-        failed: int = 0,
-        submitted_ns: int = 0,
-        posted_ns: int = 0,
-        first_byte_ns: int = 0,
-        done_ns: int = 0,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
+        submitted_ns: Optional[int] = None,
+        posted_ns: Optional[int] = None,
+        first_byte_ns: Optional[int] = None,
+        done_ns: Optional[int] = None,
     ) -> bool: ...
     def record_many(self, duration_ns: _Column, post_ns: _Column = None, bytes: _Column = None, descriptors: _Column = None) -> int: ...
 
@@ -139,15 +139,15 @@ class Recorder:
     def record_transfer(
         self,
         *,
-        duration_ns: int = 0,
-        post_ns: int = 0,
-        bytes: int = 0,
-        descriptors: int = 0,
-        failed: int = 0,
-        submitted_ns: int = 0,
-        posted_ns: int = 0,
-        first_byte_ns: int = 0,
-        done_ns: int = 0,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
+        submitted_ns: Optional[int] = None,
+        posted_ns: Optional[int] = None,
+        first_byte_ns: Optional[int] = None,
+        done_ns: Optional[int] = None,
     ) -> bool: ...
     def record_transfers(
         self, duration_ns: _Column, post_ns: _Column = None, bytes: _Column = None, descriptors: _Column = None

@@ -176,6 +176,17 @@ void kvtel_python_texts_free(struct kvtel_python_texts *texts)
     *texts = (struct kvtel_python_texts){ 0 };
 }
 
+bool kvtel_python_is_wrong_value(void)
+{
+    if (!PyErr_Occurred())
+        return true;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError) &&
+        !PyErr_ExceptionMatches(PyExc_OverflowError))
+        return false;
+    PyErr_Clear();
+    return true;
+}
+
 int kvtel_python_uint64(PyObject *object, uint64_t *out)
 {
     PyObject *integer = PyNumber_Index(object);
@@ -208,11 +219,23 @@ static uint64_t *transfer_member(struct kvtel_transfer *transfer, size_t i)
     return members[i];
 }
 
+/* Recording must not raise because two clocks disagree. */
+static int set_number(PyObject *value, uint64_t *number)
+{
+    if (kvtel_python_uint64(value, number) == 0)
+        return 0;
+    if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+        return -1;
+    PyErr_Clear();
+    *number = UINT64_MAX;
+    return 0;
+}
+
 static int set_member(PyObject *key, PyObject *value, struct kvtel_transfer *transfer)
 {
     for (size_t i = 0; i < sizeof transfer_names / sizeof *transfer_names; i++)
         if (PyUnicode_CompareWithASCIIString(key, transfer_names[i]) == 0)
-            return kvtel_python_uint64(value, transfer_member(transfer, i));
+            return value == Py_None ? 0 : set_number(value, transfer_member(transfer, i));
     PyErr_Format(PyExc_TypeError, "%R is no part of a transfer", key);
     return -1;
 }
@@ -222,7 +245,7 @@ int kvtel_python_transfer(PyObject *arguments, PyObject *keywords, const char *n
 {
     Py_ssize_t given = PyTuple_Size(arguments), at = 0;
     PyObject *key, *value;
-    *transfer = (struct kvtel_transfer){ 0 };
+    *transfer = (struct kvtel_transfer){ KVTEL_UNMEASURED, KVTEL_UNMEASURED, KVTEL_UNMEASURED, KVTEL_UNMEASURED, .failed = 0 };
     if (given > (name ? 1 : 0)) {
         PyErr_SetString(PyExc_TypeError, "the parts of a transfer are given by name");
         return -1;

@@ -56,13 +56,18 @@ struct kvtel_python_texts {
 int kvtel_python_texts(PyObject *sequence, struct kvtel_python_texts *texts);
 void kvtel_python_texts_free(struct kvtel_python_texts *texts);
 
+/* Whether the exception that is set says that a value is of no use: then it is cleared. What says anything else (KeyboardInterrupt,
+ * SystemExit, MemoryError: a value may be code) stays set. */
+bool kvtel_python_is_wrong_value(void);
+
 /* A uint64_t from an int, or from what stands for one: NumPy's integers do. 0 or -1. */
 int kvtel_python_uint64(PyObject *object, uint64_t *out);
 /* A uint32_t from an int. 0 or -1. For PyArg_Parse's O&. */
 int kvtel_python_engine(PyObject *object, void *engine);
 
-/* A transfer from keyword arguments alone: those of struct kvtel_transfer. Where `name` is not NULL, an argument before them, by
- * that name or by place, is put into `*first` (borrowed; NULL when it is absent or None). 0 or -1. */
+/* A transfer from keyword arguments alone: those of struct kvtel_transfer; what is absent or None was not measured. A number that
+ * no uint64_t holds is one that no transfer has (UINT64_MAX), so that it is refused and counted as such. Where `name` is not NULL,
+ * an argument before them, by that name or by place, is put into `*first` (borrowed; NULL when it is absent or None). 0 or -1. */
 int kvtel_python_transfer(PyObject *arguments, PyObject *keywords, const char *name, PyObject **first,
                           struct kvtel_transfer *transfer);
 /* A failure by its label, e.g. "handshake". 0 or -1. */

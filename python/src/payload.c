@@ -2,7 +2,6 @@
 /* Payloads between Python objects and stats. */
 #include "stats.h"
 
-#include <float.h>
 #include <string.h>
 
 /* --- The usual payload of a connector of columns: from Python's lists into columns without a step between. --- */
@@ -26,7 +25,7 @@ static __attribute__((noinline)) int find_field(struct kvtel_python_keys *keys, 
         return -1;
     const char *text = kvtel_python_text(key, &holder);
     if (!text) {
-        PyErr_Clear();
+        (void)kvtel_python_is_wrong_value();
         return -1;
     }
     int field = kvtel_table_field_near(table, text, place);
@@ -41,12 +40,14 @@ static __attribute__((noinline)) int find_field(struct kvtel_python_keys *keys, 
     return field;
 }
 
-static bool fill_doubles(union kvtel_number *out, PyObject *list, PyObject *first, Py_ssize_t count, double least)
+static bool fill_doubles(union kvtel_number *out, PyObject *list, PyObject *first, Py_ssize_t count,
+                         const struct kvtel_number_range *range)
 {
+    const double least = range->least, most = range->most;
     PyObject *item = first;
     for (Py_ssize_t i = 0; item && Py_TYPE(item) == &PyFloat_Type; item = PyList_GetItem(list, i)) {
         double number = PyFloat_AsDouble(item);
-        if (!(number >= least && number <= DBL_MAX))
+        if (!(number >= least && number <= most))
             return false;
         out[i++].number = number;
         if (i == count)
@@ -55,13 +56,15 @@ static bool fill_doubles(union kvtel_number *out, PyObject *list, PyObject *firs
     return false;
 }
 
-static bool fill_integers(union kvtel_number *out, PyObject *list, PyObject *first, Py_ssize_t count, int64_t least)
+static bool fill_integers(union kvtel_number *out, PyObject *list, PyObject *first, Py_ssize_t count,
+                          const struct kvtel_number_range *range)
 {
+    const int64_t least = range->least_integer, most = range->most_integer;
     PyObject *item = first;
     for (Py_ssize_t i = 0; item && Py_TYPE(item) == &PyLong_Type; item = PyList_GetItem(list, i)) {
         int overflow;
         long long number = PyLong_AsLongLongAndOverflow(item, &overflow);
-        if (overflow != 0 || number < least)
+        if (overflow != 0 || number < least || number > most)
             return false;
         out[i++].integer = number;
         if (i == count)
@@ -71,16 +74,17 @@ static bool fill_integers(union kvtel_number *out, PyObject *list, PyObject *fir
 }
 
 /* A list of numbers that are all usable and of one kind. */
-static bool fill_column(struct kvtel_column *column, PyObject *list, Py_ssize_t count, bool is_level)
+static bool fill_column(struct kvtel_column *column, PyObject *list, Py_ssize_t count, const struct kvtel_field *field)
 {
+    const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
     if (column->capacity < (size_t)count && kvtel_column_reserve(column, (size_t)count, false) != KVTEL_OK)
         return false;
     PyObject *first = PyList_GetItem(list, 0);
     bool doubles = Py_TYPE(first) == &PyFloat_Type;
     column->type = doubles ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS;
     column->count = (size_t)count;
-    return doubles ? fill_doubles(column->values, list, first, count, is_level ? -DBL_MAX : 0)
-                   : fill_integers(column->values, list, first, count, is_level ? INT64_MIN : 0);
+    return doubles ? fill_doubles(column->values, list, first, count, &range)
+                   : fill_integers(column->values, list, first, count, &range);
 }
 
 /* Room that was kept, or that there is to keep, is as kvtel_column_clear() says. */
@@ -118,7 +122,7 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
         if (row > 0 && (row >= sizeof rows / sizeof *rows || (rows[row] > 0 && rows[row] != count)))
             return false;
         rows[row] = count;
-        if (!fill_column(column, list, count, fields[field].kind == KVTEL_FIELD_LEVEL))
+        if (!fill_column(column, list, count, &fields[field]))
             return false;
         content->samples += (size_t)count;
     }
@@ -187,7 +191,8 @@ static int from_integer(PyObject *object, struct kvtel_value *value)
     }
     double real = PyLong_AsDouble(object);
     if (real == -1.0 && PyErr_Occurred()) {
-        PyErr_Clear();
+        if (!kvtel_python_is_wrong_value())
+            return -1;
         real = overflow > 0 ? HUGE_VAL : -HUGE_VAL;
     }
     *value = (struct kvtel_value){ .kind = KVTEL_VALUE_DOUBLE, .number = real };
@@ -246,26 +251,39 @@ static int from_dict(PyObject *dict, struct kvtel_arena *arena, unsigned depth, 
     return 0;
 }
 
+/* The object's `data`; NULL: it has none, or an exception is set. */
+static PyObject *data_of(PyObject *object)
+{
+    PyObject *data = PyObject_GetAttrString(object, "data");
+    if (!data && PyErr_ExceptionMatches(PyExc_AttributeError))
+        PyErr_Clear();
+    else if (!data)
+        (void)kvtel_python_is_wrong_value();
+    return data;
+}
+
 /* Numbers of other libraries, and vLLM's stats objects, whose payload is their `data`. Anything else is nil, which no field takes.
  */
 static int from_other(PyObject *object, struct kvtel_arena *arena, unsigned depth, struct kvtel_value *value)
 {
     PyObject *made = PyIndex_Check(object) ? PyNumber_Index(object) : NULL;
     int result = 0;
-    PyErr_Clear(); /* NumPy's arrays have the method, and raise */
+    *value = (struct kvtel_value){ .kind = KVTEL_VALUE_NIL };
+    if (!made && !kvtel_python_is_wrong_value()) /* NumPy's arrays have the method, and raise */
+        return -1;
     if (made) {
         result = from_integer(made, value);
-    } else if ((made = PyObject_GetAttrString(object, "data")) && PyDict_Check(made)) {
+    } else if ((made = data_of(object)) && PyDict_Check(made)) {
         result = from_object(made, arena, depth + 1, value);
+    } else if (PyErr_Occurred()) {
+        return -1;
     } else {
         Py_XDECREF(made);
-        PyErr_Clear();
         made = PyNumber_Float(object);
         if (made)
             *value = (struct kvtel_value){ .kind = KVTEL_VALUE_DOUBLE, .number = PyFloat_AsDouble(made) };
         else
-            *value = (struct kvtel_value){ .kind = KVTEL_VALUE_NIL };
-        PyErr_Clear();
+            result = kvtel_python_is_wrong_value() ? 0 : -1;
     }
     Py_XDECREF(made);
     return result;
@@ -342,13 +360,16 @@ static int decode_any(PyObject *object, struct kvtel_stats *stats, PyObject *pay
 int kvtel_python_decode(PyObject *object, PyObject *payload)
 {
     struct kvtel_stats *stats = kvtel_python_stats_of(object);
-    return decode_columns(stats, &((struct kvtel_python_stats *)object)->keys, payload, false) ? 0
-                                                                                               : decode_any(object, stats, payload);
+    if (decode_columns(stats, &((struct kvtel_python_stats *)object)->keys, payload, false))
+        return 0;
+    return PyErr_Occurred() ? -1 : decode_any(object, stats, payload);
 }
 
 int kvtel_python_decode_passing(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload)
 {
-    return decode_columns(stats, keys, payload, true) ? 0 : decode_any(NULL, stats, payload);
+    if (decode_columns(stats, keys, payload, true))
+        return 0;
+    return PyErr_Occurred() ? -1 : decode_any(NULL, stats, payload);
 }
 
 /* --- And back. --- */

@@ -177,7 +177,7 @@ static bool is_number(PyObject *object)
     if (PyLong_Check(object))
         return true;
     bool is = PyIndex_Check(object) && PyObject_Size(object) < 0;
-    PyErr_Clear();
+    (void)kvtel_python_is_wrong_value();
     return is;
 }
 
@@ -185,11 +185,13 @@ static int column_init(struct column *column, PyObject *object)
 {
     Py_ssize_t size;
     char *data;
-    *column = (struct column){ 0 };
+    *column = (struct column){ .same = KVTEL_UNMEASURED };
     if (!object || object == Py_None)
         return 0;
     if (is_number(object))
-        return kvtel_python_uint64(object, &column->same);
+        return PyErr_Occurred() ? -1 : kvtel_python_uint64(object, &column->same);
+    if (PyErr_Occurred())
+        return -1;
     if (column_format(object, &column->format) < 0)
         return -1;
     column->bytes = PyBytes_FromObject(object);
@@ -203,23 +205,19 @@ static int column_init(struct column *column, PyObject *object)
     return -1;
 }
 
-/* A row's value; false: it is negative, NaN or too large. */
-static bool column_get(const struct column *column, size_t row, uint64_t *out)
+/* A row's value. What is negative, NaN or too large is UINT64_MAX, which is refused and counted. */
+static uint64_t column_get(const struct column *column, size_t row)
 {
     double real;
-    if (!column->bytes) {
-        *out = column->same;
-        return true;
-    }
+    uint64_t number;
+    if (!column->bytes)
+        return column->same;
     if (column->format != 'd') {
-        memcpy(out, column->data + 8 * row, sizeof *out);
-        return column->format == 'Q' || (int64_t)*out >= 0;
+        memcpy(&number, column->data + 8 * row, sizeof number);
+        return number < KVTEL_TRANSFER_LIMIT ? number : UINT64_MAX;
     }
     memcpy(&real, column->data + 8 * row, sizeof real);
-    if (!(real >= 0 && real < 18446744073709551616.0))
-        return false;
-    *out = (uint64_t)(real + 0.5);
-    return true;
+    return real >= 0 && real < (double)KVTEL_TRANSFER_LIMIT ? (uint64_t)(real + 0.5) : UINT64_MAX;
 }
 
 enum { COLUMNS = 4 };
@@ -228,10 +226,9 @@ static size_t record_rows(const struct kvtel_operation *operation, const struct 
 {
     size_t recorded = 0;
     for (size_t row = 0; row < count; row++) {
-        struct kvtel_transfer transfer = { 0 };
-        if (column_get(&columns[0], row, &transfer.duration_ns) && column_get(&columns[1], row, &transfer.post_ns) &&
-            column_get(&columns[2], row, &transfer.bytes) && column_get(&columns[3], row, &transfer.descriptors))
-            recorded += kvtel_record_operation(operation, &transfer);
+        const struct kvtel_transfer transfer = { column_get(&columns[0], row), column_get(&columns[1], row),
+                                                 column_get(&columns[2], row), column_get(&columns[3], row), .failed = 0 };
+        recorded += kvtel_record_operation(operation, &transfer);
     }
     return recorded;
 }
@@ -288,14 +285,16 @@ static PyObject *get_store(PyObject *object, void *unused)
     return store;
 }
 
-#define TRANSFER_ARGUMENTS \
-    "*, duration_ns=0, post_ns=0, bytes=0, descriptors=0, failed=0, submitted_ns=0, posted_ns=0, first_byte_ns=0, done_ns=0"
-#define MANY_DOC                                                                                                                   \
-    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                     \
-    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"        \
-    "memoryview; bytes and bytearray are taken as uint64), an int that all rows share, or None. Times are nanoseconds. Rows with " \
-    "a negative\n"                                                                                                                 \
-    "or NaN value are left out. Returns how many were recorded.\n\nRaises ArgumentError (lengths), WrongTypeError (item type)."
+#define TRANSFER_ARGUMENTS                                                                                              \
+    "*, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None, submitted_ns=None, posted_ns=None, " \
+    "first_byte_ns=None, done_ns=None"
+#define MANY_DOC                                                                                                               \
+    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                 \
+    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"    \
+    "memoryview; bytes and bytearray are taken as uint64), an int that all rows share, or None: not measured. Times are\n"     \
+    "nanoseconds. Rows with a negative, NaN or impossible value (from 2^62 on) are refused, and counted in\n"                  \
+    "Store.info()['values_refused']. Returns how many were recorded.\n\nRaises ArgumentError (lengths), WrongTypeError (item " \
+    "type)."
 
 static int add_handles(PyObject *module)
 {
@@ -333,8 +332,10 @@ int kvtel_python_add_recorder(PyObject *module)
     static PyMethodDef methods[] = {
         { "record_transfer", KVTEL_PYTHON_KEYWORDS(recorder_record_transfer),
           "record_transfer($self, " TRANSFER_ARGUMENTS ")\n--\n\n"
-          "Records a finished transfer of the connector's first flow: nanoseconds, bytes, contiguous pieces. Points in time\n"
-          "(submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for durations that are 0. Returns whether it was recorded." },
+          "Records a finished transfer of the connector's first flow: nanoseconds, bytes, contiguous pieces. What is None was not\n"
+          "measured and has no value. Points in time (submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for durations.\n"
+          "Returns whether it was recorded. A number below 0, or from 2^62 on, is no measurement: the transfer is refused, and\n"
+          "counted in Store.info()['values_refused']." },
         { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },
         { "record_failure", recorder_record_failure, METH_O,
           "record_failure($self, failure, /)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"

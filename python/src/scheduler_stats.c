@@ -41,20 +41,24 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     return (PyObject *)self;
 }
 
-/* Hands what was raised to the subclass. Nothing of it goes on to the caller, vLLM. */
-static void report(PyObject *self, PyObject *stats, PyObject *engine)
+/* Hands what was raised to the subclass. No error goes on to the caller, vLLM; what is none (KeyboardInterrupt, SystemExit) does:
+ * it stays set. False: it does. */
+static bool report(PyObject *self, PyObject *stats, PyObject *engine)
 {
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return false;
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
     PyObject *answer = PyObject_CallMethod(self, "_not_recorded", "OOO", error ? error : Py_None, stats ? stats : Py_None,
                                            engine ? engine : Py_None);
-    if (!answer)
+    if (!answer && PyErr_ExceptionMatches(PyExc_Exception))
         PyErr_WriteUnraisable(self);
     Py_XDECREF(answer);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(traceback);
+    return !PyErr_Occurred();
 }
 
 /* The argument at a place, or of that name. Borrowed; NULL: it was not given. */
@@ -72,6 +76,7 @@ static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, P
 {
     struct recorder *self = (struct recorder *)object;
     PyObject *scheduler_stats = self->prom ? argument(arguments, count, names, 0, self->scheduler_stats) : NULL;
+    bool good = true;
     if (scheduler_stats && scheduler_stats != Py_None) {
         PyObject *index = argument(arguments, count, names, 3, self->engine_idx);
         if (!index && count == 3 && PyLong_Check(arguments[2])) /* of an older vLLM, without mm_cache_stats */
@@ -80,9 +85,11 @@ static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, P
         PyObject *stats = PyObject_GetAttr(scheduler_stats, self->attribute);
         if (!stats || (stats != Py_None && ((index && !kvtel_python_engine(index, &engine)) ||
                                             kvtel_python_prom_observe(self->prom, stats, engine) < 0)))
-            report(object, stats, index);
+            good = report(object, stats, index);
         Py_XDECREF(stats);
     }
+    if (!good)
+        return NULL;
     Py_INCREF(Py_None);
     return Py_None;
 }

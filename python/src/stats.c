@@ -370,7 +370,7 @@ int kvtel_python_add_stats(PyObject *module)
           "one\n"
           "by one, counted in `refused`, and the rest is applied." },
         { "record_transfer", KVTEL_PYTHON_KEYWORDS(stats_record_transfer),
-          "record_transfer($self, flow=None, *, duration_ns=0, post_ns=0, bytes=0, descriptors=0, failed=0)\n--\n\n"
+          "record_transfer($self, flow=None, *, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None)\n--\n\n"
           "Adds one transfer: nanoseconds, bytes, counts. flow is its kind ('transfer', 'load', ...), None the connector's "
           "first.\n\n"
           "Raises UnknownNameError for a flow that the connector does not have." },
@@ -380,7 +380,7 @@ int kvtel_python_add_stats(PyObject *module)
           "'late_notification', 'allocation', 'save' or 'load'.\n\nRaises UnknownNameError where the connector does not count "
           "it." },
         { "record_operation", KVTEL_PYTHON_KEYWORDS(stats_record_operation),
-          "record_operation($self, operation, status, /, *, duration_ns=0, bytes=0, descriptors=0, failed=0)\n--\n\n"
+          "record_operation($self, operation, status, /, *, duration_ns=None, bytes=None, descriptors=None, failed=None)\n--\n\n"
           "Adds one call of a store with its status ('ok', 'error', ...). descriptors are its keys.\n\n"
           "Raises UnknownNameError where the connector has no operations." },
         { "record_value", KVTEL_PYTHON_KEYWORDS(stats_record_value),

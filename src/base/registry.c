@@ -9,6 +9,9 @@
 
 #include <kvtel/connector.h>
 
+#include "base/connector_check.h"
+#include "base/error.h"
+
 #define X(id) extern const struct kvtel_connector kvtel_connector_##id;
 #include "connectors_list.h"
 #undef X
@@ -73,26 +76,32 @@ const char *kvtel_connector_class(const char *name)
     return name && find(name, &entry) ? class_of(entry) : name;
 }
 
-static bool names_are_free(const struct kvtel_connector *connector)
+/* A name of the table that another one has; NULL: none. */
+static const char *taken_name(const struct kvtel_connector *connector)
 {
     for (const struct kvtel_connector_name *name = connector->names; name->name; name++) {
-        if (kvtel_connector_find(name->name) || kvtel_connector_find(class_of(name)))
-            return false;
+        if (kvtel_connector_find(name->name))
+            return name->name;
+        if (kvtel_connector_find(class_of(name)))
+            return class_of(name);
     }
-    return true;
+    return NULL;
 }
 
-enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector)
+enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector, struct kvtel_error *error)
 {
-    if (!connector || !connector->names || !connector->names[0].name)
+    if (!connector)
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "there is no table");
+    if (!kvtel_connector_check(connector, error))
         return KVTEL_E_ARGUMENT;
     enum kvtel_status status = KVTEL_OK;
     pthread_mutex_lock(&registering);
     size_t count = atomic_load_explicit(&registered_count, memory_order_relaxed); /* only written under the mutex */
-    if (!names_are_free(connector)) {
-        status = KVTEL_E_ARGUMENT;
+    const char *taken = taken_name(connector);
+    if (taken) {
+        status = kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "the name \"%.64s\" is taken", taken);
     } else if (count == REGISTERED_LIMIT) {
-        status = KVTEL_E_LIMIT;
+        status = kvtel_fail(error, KVTEL_E_LIMIT, 0, "%d tables are registered already", REGISTERED_LIMIT);
     } else {
         registered[count] = connector;
         /* the entry first, then the count; pairs with the load in kvtel_connector_at() */

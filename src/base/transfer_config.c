@@ -9,7 +9,7 @@
 
 struct kvtel_transfer_config *kvtel_transfer_config_of(const char *connector_name)
 {
-    if (strnlen(connector_name, KVTEL_TEXT_LIMIT + 1) > KVTEL_TEXT_LIMIT)
+    if (!connector_name || strnlen(connector_name, KVTEL_TEXT_LIMIT + 1) > KVTEL_TEXT_LIMIT)
         return NULL;
     struct kvtel_transfer_config *config = calloc(1, sizeof(*config));
     if (config && !(config->connector_name = strdup(connector_name))) {

@@ -18,8 +18,10 @@ struct multi_metrics {
     size_t child_count;
 };
 
-static struct multi_child *find_child(struct multi_metrics *self, const char *class_name)
+/* The child of a payload's key: its class, or a name that stands for the class, as older versions of vLLM call it. */
+static struct multi_child *find_child(struct multi_metrics *self, const char *key)
 {
+    const char *class_name = kvtel_connector_class(key);
     for (size_t i = 0; i < self->child_count; i++)
         if (strcmp(self->children[i].class_name, class_name) == 0)
             return &self->children[i];

@@ -6,6 +6,8 @@
 
 enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
 {
+    if (!options || !options->config)
+        return KVTEL_E_ARGUMENT;
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(options->config);
     if (!connector)
         return KVTEL_E_UNKNOWN;
@@ -31,6 +33,8 @@ struct kvtel_prom {
 
 enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom)
 {
+    if (!kvtel_prom_options_are_whole(options))
+        return KVTEL_E_ARGUMENT;
     const char *name = kvtel_transfer_config_connector_name(options->config);
     struct kvtel_prom *self = calloc(1, sizeof *self);
     if (!self)

@@ -360,6 +360,8 @@ enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types
                                                  const struct kvtel_engine_labels *engines, size_t engine_count, size_t label_count,
                                                  void **children)
 {
+    if (!types || !types->child || (!engines && engine_count > 0))
+        return KVTEL_E_ARGUMENT;
     void **made = malloc((engine_count + 1) * sizeof *made);
     enum kvtel_status status = made ? KVTEL_OK : KVTEL_E_NOMEM;
     for (size_t e = 0; e < engine_count && status == KVTEL_OK; e++)
@@ -449,13 +451,40 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     return KVTEL_OK;
 }
 
+static bool are_texts(const char *const *texts, size_t count)
+{
+    if (!texts)
+        return count == 0;
+    for (size_t i = 0; i < count; i++)
+        if (!texts[i])
+            return false;
+    return true;
+}
+
+bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options)
+{
+    if (!options || !options->config)
+        return false;
+    const struct kvtel_metric_types *types = &options->types;
+    if (!types->family || !types->child || !types->increase || !types->set || !types->observe ||
+        options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS || !are_texts(options->labelnames, options->label_count) ||
+        (!options->engines && options->engine_count > 0))
+        return false;
+    for (size_t i = 0; i < options->engine_count; i++)
+        if (!are_texts(options->engines[i].values, options->label_count))
+            return false;
+    return true;
+}
+
 enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
                                                     const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
 {
     static const struct kvtel_prom_metrics_vtable vtable = { generic_observe, generic_destroy };
+    if (!connector)
+        return KVTEL_E_ARGUMENT;
     if (connector->shape == KVTEL_SHAPE_NONE)
         return KVTEL_E_NO_STATS;
-    if (options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS)
+    if (!kvtel_prom_options_are_whole(options))
         return KVTEL_E_ARGUMENT;
     if (connector->shape == KVTEL_SHAPE_MULTI)
         return kvtel_prom_metrics_create_multi(options, metrics);

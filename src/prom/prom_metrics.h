@@ -19,6 +19,9 @@ void kvtel_engine_table_free(struct kvtel_engine_table *table);
 /* Row of an engine; SIZE_MAX when it was not declared. */
 size_t kvtel_engine_table_find(const struct kvtel_engine_table *table, uint32_t engine);
 
+/* Whether nothing is missing that the metrics would call or read. */
+bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options);
+
 /* The metrics of a MultiConnector: each child class its own. */
 enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics);
 

@@ -19,16 +19,37 @@ bool kvtel_decode_is_name(const struct kvtel_value *value)
     return value->kind == KVTEL_VALUE_STRING && strlen(value->text) == value->size;
 }
 
-/* Why a number cannot be used; KVTEL_REFUSAL_COUNT when it can. */
-enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, enum kvtel_field_kind kind)
+struct kvtel_number_range kvtel_number_range(enum kvtel_field_kind kind, enum kvtel_unit unit)
 {
-    if (value->kind == KVTEL_VALUE_INTEGER)
-        return value->integer < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
-    if (value->kind != KVTEL_VALUE_DOUBLE)
-        return KVTEL_REFUSED_WRONG_TYPE;
-    if (!(value->number >= -DBL_MAX && value->number <= DBL_MAX))
+    struct kvtel_number_range range = { 0, DBL_MAX, 0, INT64_MAX };
+    if (kind == KVTEL_FIELD_LEVEL) {
+        range.least = -DBL_MAX;
+        range.least_integer = INT64_MIN;
+    } else if (unit == KVTEL_UNIT_SECONDS) {
+        range.most = (double)KVTEL_TRANSFER_LIMIT / 1e9;
+        range.most_integer = (int64_t)(KVTEL_TRANSFER_LIMIT / 1000000000);
+    }
+    return range;
+}
+
+enum kvtel_refusal kvtel_number_fault(double number, const struct kvtel_number_range *range)
+{
+    if (number >= range->least && number <= range->most)
+        return KVTEL_REFUSAL_COUNT;
+    if (!(number >= -DBL_MAX && number <= DBL_MAX))
         return KVTEL_REFUSED_NOT_FINITE;
-    return value->number < 0 && kind != KVTEL_FIELD_LEVEL ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSAL_COUNT;
+    return number < range->least ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSED_IMPLAUSIBLE;
+}
+
+enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, const struct kvtel_number_range *range)
+{
+    if (value->kind == KVTEL_VALUE_DOUBLE)
+        return kvtel_number_fault(value->number, range);
+    if (value->kind != KVTEL_VALUE_INTEGER)
+        return KVTEL_REFUSED_WRONG_TYPE;
+    if (value->integer < range->least_integer)
+        return KVTEL_REFUSED_NEGATIVE;
+    return value->integer > range->most_integer ? KVTEL_REFUSED_IMPLAUSIBLE : KVTEL_REFUSAL_COUNT;
 }
 
 enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value)
@@ -47,6 +68,8 @@ const char *kvtel_decode_why(enum kvtel_refusal reason)
         return "holds something that is no number";
     case KVTEL_REFUSED_NOT_FINITE:
         return "holds NaN or infinity";
+    case KVTEL_REFUSED_IMPLAUSIBLE:
+        return "holds a time past what any clock measures (2^62 ns); are two clocks compared?";
     default:
         return "holds a number below zero";
     }
@@ -67,17 +90,17 @@ enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct 
 }
 
 /* The usual list, all of one kind and all usable, in one tight loop. False: nothing was appended, look at each. */
-static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list, enum kvtel_field_kind kind)
+static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list, const struct kvtel_number_range *given)
 {
     uint32_t i = 0;
-    double least = kind == KVTEL_FIELD_LEVEL ? -DBL_MAX : 0;
+    const struct kvtel_number_range range = *given;
     union kvtel_number *out = column->values;
     if (list->size == 0 || column->count > 0)
         return list->size == 0;
     if (list->items[0].kind == KVTEL_VALUE_DOUBLE) {
         for (; i < list->size; i++) {
             const struct kvtel_value *item = &list->items[i];
-            if (item->kind != KVTEL_VALUE_DOUBLE || !(item->number >= least && item->number <= DBL_MAX))
+            if (item->kind != KVTEL_VALUE_DOUBLE || !(item->number >= range.least && item->number <= range.most))
                 return false;
             out[i].number = item->number;
         }
@@ -85,7 +108,7 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
     } else {
         for (; i < list->size; i++) {
             const struct kvtel_value *item = &list->items[i];
-            if (item->kind != KVTEL_VALUE_INTEGER || (item->integer < 0 && kind != KVTEL_FIELD_LEVEL))
+            if (item->kind != KVTEL_VALUE_INTEGER || item->integer < range.least_integer || item->integer > range.most_integer)
                 return false;
             out[i].integer = item->integer;
         }
@@ -98,14 +121,14 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
 /* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
  * 1 + the reason. */
 enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
-                                    enum kvtel_field_kind kind, uint8_t **bad)
+                                    const struct kvtel_number_range *range, uint8_t **bad)
 {
     static const struct kvtel_value zero = { .kind = KVTEL_VALUE_INTEGER };
     enum kvtel_status status = kvtel_column_reserve(column, list->size, false);
-    if (status != KVTEL_OK || append_uniform(column, list, kind))
+    if (status != KVTEL_OK || append_uniform(column, list, range))
         return status;
     for (uint32_t i = 0; i < list->size; i++) {
-        enum kvtel_refusal reason = kvtel_decode_judge(&list->items[i], kind);
+        enum kvtel_refusal reason = kvtel_decode_judge(&list->items[i], range);
         if (reason != KVTEL_REFUSAL_COUNT && !*bad) {
             *bad = kvtel_arena_alloc(&decoder->stats->arena, list->size);
             if (!*bad)
@@ -185,6 +208,7 @@ static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *gro
 static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_field *field,
                                       const struct kvtel_value *value, uint8_t **bad)
 {
+    const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
     column->count = 0; /* a key that stands twice: the last one counts */
     *bad = NULL;
     if (field->kind != KVTEL_FIELD_TOTAL) {
@@ -193,9 +217,9 @@ static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvte
             return KVTEL_OK;
         }
         column->present = true;
-        return kvtel_decode_list(decoder, column, value, field->kind, bad);
+        return kvtel_decode_list(decoder, column, value, &range, bad);
     }
-    enum kvtel_refusal reason = kvtel_decode_judge(value, field->kind);
+    enum kvtel_refusal reason = kvtel_decode_judge(value, &range);
     if (reason != KVTEL_REFUSAL_COUNT) {
         kvtel_decode_refuse(decoder, reason, 1, field->key,
                             reason == KVTEL_REFUSED_WRONG_TYPE ? "is not a number" : kvtel_decode_why(reason));
@@ -266,8 +290,9 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
     }
     for (size_t i = 0; i < group->column_count; i++) {
         const struct kvtel_field *field = &table->fields[i];
+        const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
         enum kvtel_refusal reason = !found[i]                         ? KVTEL_REFUSED_UNEQUAL_COLUMNS
-                                    : field->kind != KVTEL_FIELD_TEXT ? kvtel_decode_judge(found[i], field->kind)
+                                    : field->kind != KVTEL_FIELD_TEXT ? kvtel_decode_judge(found[i], &range)
                                                                       : kvtel_decode_judge_text(found[i]);
         if (reason != KVTEL_REFUSAL_COUNT) {
             kvtel_decode_refuse(decoder, reason, 1, field->key,

@@ -15,17 +15,18 @@ void kvtel_decode_refuse(const struct kvtel_decoder *decoder, enum kvtel_refusal
                          const char *what);
 /* A key or text that can be a C string: names with a NUL inside are nobody's. */
 bool kvtel_decode_is_name(const struct kvtel_value *value);
-/* Why a number cannot be used; KVTEL_REFUSAL_COUNT when it can. And that in words. */
+/* Why a value cannot be used; KVTEL_REFUSAL_COUNT when it can. */
+enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, const struct kvtel_number_range *range);
 /* The same of a name or a label. */
 enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value);
-enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, enum kvtel_field_kind kind);
+/* A reason in words. */
 const char *kvtel_decode_why(enum kvtel_refusal reason);
 /* Appends a number that was judged. */
 enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct kvtel_value *value);
 /* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
  * the reason + 1. */
 enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
-                                    enum kvtel_field_kind kind, uint8_t **bad);
+                                    const struct kvtel_number_range *range, uint8_t **bad);
 /* Drops the rows that are bad in any of the columns, each counted once. */
 void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
                                 const char *const *keys, size_t count);

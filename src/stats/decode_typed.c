@@ -65,7 +65,8 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
     enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
                                  : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
                                                                         : KVTEL_FIELD_TOTAL;
-    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES        ? kvtel_decode_judge(value, kind)
+    const struct kvtel_number_range range = kvtel_number_range(kind, group->metric->unit);
+    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES        ? kvtel_decode_judge(value, &range)
                                 : value->kind == KVTEL_VALUE_ARRAY ? KVTEL_REFUSAL_COUNT
                                                                    : KVTEL_REFUSED_WRONG_TYPE;
     if (reason != KVTEL_REFUSAL_COUNT) {
@@ -87,7 +88,7 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
         return kvtel_decode_number(column, value);
     uint8_t *bad = NULL;
     const char *name = group->name;
-    status = kvtel_decode_list(decoder, column, value, kind, &bad);
+    status = kvtel_decode_list(decoder, column, value, &range, &bad);
     if (status == KVTEL_OK)
         kvtel_decode_drop_bad_rows(decoder, &column, &bad, &name, 1);
     return status;

@@ -95,9 +95,22 @@ static struct addition *add(struct additions *additions, struct kvtel_group *gro
     return item;
 }
 
+/* What a payload says of a number that was not measured: no sample, where samples stand alone; else 0, because a row has a value of
+ * each of its fields. */
+static bool is_left_out(const struct additions *additions, const char *key, uint64_t *value)
+{
+    const struct kvtel_connector *table = additions->stats->content.table;
+    int field = key ? kvtel_table_field(table, key) : -1;
+    bool is_alone = field >= 0 && table->fields[field].row == 0 && table->fields[field].kind == KVTEL_FIELD_SAMPLES;
+    bool is_unmeasured = *value == KVTEL_UNMEASURED;
+    if (is_unmeasured)
+        *value = 0;
+    return is_unmeasured && is_alone;
+}
+
 static void add_integer(struct additions *additions, struct kvtel_group *group, const char *key, uint64_t value)
 {
-    struct addition *item = add(additions, group, key);
+    struct addition *item = is_left_out(additions, key, &value) ? NULL : add(additions, group, key);
     if (!item)
         return;
     item->is_double = value > INT64_MAX;
@@ -107,7 +120,7 @@ static void add_integer(struct additions *additions, struct kvtel_group *group, 
 
 static void add_seconds(struct additions *additions, struct kvtel_group *group, const char *key, uint64_t value_ns)
 {
-    struct addition *item = add(additions, group, key);
+    struct addition *item = is_left_out(additions, key, &value_ns) ? NULL : add(additions, group, key);
     if (!item)
         return;
     item->is_double = true;
@@ -167,6 +180,32 @@ static bool is_integral(enum kvtel_unit unit, double value)
     return (unit == KVTEL_UNIT_COUNT || unit == KVTEL_UNIT_BYTES) && value == floor(value) && fabs(value) < 0x1p53;
 }
 
+/* Counts a number that no measurement can have; whether it is one. */
+static bool is_implausible(struct kvtel_stats *stats, enum kvtel_refusal fault, const char *key)
+{
+    if (fault == KVTEL_REFUSED_IMPLAUSIBLE)
+        kvtel_diagnostics_refuse(stats->diagnostics, fault, 1, key, "%s: \"%.64s\" is past what can be measured (2^62)",
+                                 stats->connector->names[0].name, key);
+    return fault != KVTEL_REFUSAL_COUNT;
+}
+
+/* Whether all numbers of a transfer can be; counted if not. */
+static bool check_transfer(struct kvtel_stats *stats, const struct kvtel_transfer *transfer)
+{
+    const struct {
+        const char *name;
+        uint64_t number;
+    } parts[] = { { "duration_ns", transfer->duration_ns },
+                  { "post_ns", transfer->post_ns },
+                  { "bytes", transfer->bytes },
+                  { "descriptors", transfer->descriptors },
+                  { "failed", transfer->failed } };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].number >= KVTEL_TRANSFER_LIMIT && parts[i].number != KVTEL_UNMEASURED)
+            return !is_implausible(stats, KVTEL_REFUSED_IMPLAUSIBLE, parts[i].name);
+    return true;
+}
+
 struct typed_part {
     const char *key; /* NULL: nothing */
     double value;
@@ -179,7 +218,10 @@ static enum kvtel_status add_typed(struct additions *additions, const struct typ
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO)
         return KVTEL_E_UNKNOWN;
     double value = part->value;
-    if (label_count != kvtel_metric_label_count(metric) || !isfinite(value) || (value < 0 && metric->type != KVTEL_GAUGE))
+    const struct kvtel_number_range range =
+        kvtel_number_range(metric->type == KVTEL_GAUGE ? KVTEL_FIELD_LEVEL : KVTEL_FIELD_SAMPLES, metric->unit);
+    if (label_count != kvtel_metric_label_count(metric) || (label_count > 0 && !labels) ||
+        is_implausible(additions->stats, kvtel_number_fault(value, &range), part->key))
         return KVTEL_E_ARGUMENT;
     bool integral = is_integral(metric->unit, value);
     struct addition *item = &additions->items[additions->count];
@@ -219,6 +261,8 @@ static enum kvtel_status record_typed(struct kvtel_stats *stats, const struct ty
 enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels,
                                            size_t label_count, double value)
 {
+    if (!key)
+        return KVTEL_E_UNKNOWN;
     if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
         return record_typed(stats, &(struct typed_part){ key, value }, 1, labels, label_count);
     if (stats->content.table->shape != KVTEL_SHAPE_COLUMNS)
@@ -227,26 +271,33 @@ enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char
     struct addition *item = add(&additions, &stats->content.groups[0], key);
     if (!item)
         return KVTEL_E_UNKNOWN;
-    if (label_count > 0 || !isfinite(value) || (value < 0 && item->kind != KVTEL_FIELD_LEVEL))
+    enum kvtel_unit unit = stats->content.table->fields[kvtel_table_field(stats->content.table, key)].unit;
+    const struct kvtel_number_range range = kvtel_number_range(item->kind, unit);
+    if (label_count > 0 || is_implausible(stats, kvtel_number_fault(value, &range), key))
         return KVTEL_E_ARGUMENT;
-    bool integral = is_integral(stats->content.table->fields[kvtel_table_field(stats->content.table, key)].unit, value);
+    bool integral = is_integral(unit, value);
     item->is_double = !integral;
     item->integer = integral ? (int64_t)value : 0;
     item->number = value;
     return apply_all(&additions);
 }
 
+static const char *measured(const char *key, uint64_t number)
+{
+    return number == KVTEL_UNMEASURED ? NULL : key;
+}
+
 static enum kvtel_status record_typed_transfer(struct kvtel_stats *stats, const struct kvtel_flow *flow,
                                                const struct kvtel_transfer *transfer)
 {
     const struct typed_part parts[] = {
-        { flow->time, (double)transfer->duration_ns / 1e9 },
-        { flow->post, (double)transfer->post_ns / 1e9 },
-        { flow->bytes, (double)transfer->bytes },
-        { flow->descriptors, (double)transfer->descriptors },
+        { measured(flow->time, transfer->duration_ns), (double)transfer->duration_ns / 1e9 },
+        { measured(flow->post, transfer->post_ns), (double)transfer->post_ns / 1e9 },
+        { measured(flow->bytes, transfer->bytes), (double)transfer->bytes },
+        { measured(flow->descriptors, transfer->descriptors), (double)transfer->descriptors },
         { flow->count, 1 },
         { flow->started, 1 },
-        { flow->sizes, (double)transfer->bytes },
+        { measured(flow->sizes, transfer->bytes), (double)transfer->bytes },
     };
     return record_typed(stats, parts, sizeof parts / sizeof *parts, NULL, 0);
 }
@@ -258,6 +309,8 @@ enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const c
     const struct kvtel_flow *flow = find_flow(content->table, flow_name);
     if (!flow)
         return KVTEL_E_UNKNOWN;
+    if (!check_transfer(stats, transfer))
+        return KVTEL_E_ARGUMENT;
     if (content->table->shape == KVTEL_SHAPE_TYPED)
         return record_typed_transfer(stats, flow, transfer);
     if (content->table->shape != KVTEL_SHAPE_COLUMNS)
@@ -290,11 +343,15 @@ enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvt
 enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status_text,
                                                const struct kvtel_transfer *transfer)
 {
+    if (!operation || !status_text)
+        return KVTEL_E_ARGUMENT;
     struct kvtel_content *content = &stats->content;
     bool rows = content->table->shape == KVTEL_SHAPE_ROWS, ok = strcmp(status_text, "ok") == 0;
     const struct kvtel_flow *flow = find_flow(content->table, operation);
     if (!flow || (!rows && content->table->shape != KVTEL_SHAPE_COUNTS))
         return KVTEL_E_UNKNOWN;
+    if (!check_transfer(stats, transfer))
+        return KVTEL_E_ARGUMENT;
     size_t groups = content->group_count, id = 0;
     enum kvtel_status status = KVTEL_OK;
     struct kvtel_group *group = kvtel_content_find_group(content, operation, strlen(operation));

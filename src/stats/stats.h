@@ -61,6 +61,15 @@ struct kvtel_content {
     } pending;
 };
 
+/* What a field of this kind and unit takes. */
+struct kvtel_number_range {
+    double least, most;
+    int64_t least_integer, most_integer;
+};
+struct kvtel_number_range kvtel_number_range(enum kvtel_field_kind kind, enum kvtel_unit unit);
+/* Why a number cannot be used; KVTEL_REFUSAL_COUNT when it can. */
+enum kvtel_refusal kvtel_number_fault(double number, const struct kvtel_number_range *range);
+
 struct kvtel_stats {
     const struct kvtel_connector *connector;
     struct kvtel_diagnostics *diagnostics;

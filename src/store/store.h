@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "base/metric.h"
 #include "store/bins.h"
 #include "store/index.h"
 #include "store/layout.h"
@@ -145,12 +146,6 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
 
 /* A group of its own for a histogram that belongs to none yet. */
 enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series);
-
-/* Whether Prometheus takes this as a name of a metric (`colons`) or of a label. */
-bool kvtel_is_name(const char *name, bool colons);
-
-/* Whether buckets may have this bound behind that one; -1: it is the first. */
-bool kvtel_is_bound(double bound, double before);
 
 struct kvtel_group_feed {
     uint32_t series;

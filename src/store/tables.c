@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of a store: families, series, groups. They are appended under the store's lock and published by one release store
  * each. */
+#include "base/metric.h"
 #include "store/lane.h"
 #include "store/thread.h"
 
@@ -87,23 +88,6 @@ static uint64_t whole_lines(uint64_t words)
     return (words + 7) / 8 * 8;
 }
 
-bool kvtel_is_name(const char *name, bool colons)
-{
-    if (!name || !*name)
-        return false;
-    for (const char *c = name; *c; c++) {
-        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' || (colons && *c == ':');
-        if (!letter && (c == name || *c < '0' || *c > '9'))
-            return false;
-    }
-    return true;
-}
-
-bool kvtel_is_bound(double bound, double before)
-{
-    return bound >= 0 && bound <= __DBL_MAX__ && !signbit(bound) && bound > before;
-}
-
 /* Texts are kept one after the other, a NUL behind each. */
 static size_t texts_size(const char *const *texts, size_t count)
 {
@@ -144,6 +128,8 @@ static enum kvtel_status check_spec(const struct kvtel_family_spec *spec, size_t
 {
     *bound_count = spec->type == KVTEL_HISTOGRAM && spec->buckets ? spec->buckets->count : 0;
     if (!kvtel_is_name(spec->name, true) || (unsigned)spec->type > KVTEL_HISTOGRAM || (unsigned)spec->unit > KVTEL_UNIT_RATIO)
+        return KVTEL_E_ARGUMENT;
+    if ((spec->label_count > 0 && !spec->labelnames) || (*bound_count > 0 && !spec->buckets->bounds))
         return KVTEL_E_ARGUMENT;
     for (size_t i = 0; i < spec->label_count; i++) {
         if (!kvtel_is_name(spec->labelnames[i], false) || (spec->type == KVTEL_HISTOGRAM && strcmp(spec->labelnames[i], "le") == 0))
@@ -315,7 +301,7 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     if (family >= atomic_load_explicit(&store->header->family_count, memory_order_acquire))
         return KVTEL_E_ARGUMENT;
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
-    if (count != families[family].label_count)
+    if (count != families[family].label_count || (count > 0 && !values))
         return KVTEL_E_ARGUMENT;
     for (size_t i = 0; i < count; i++) {
         if (!values[i] || strnlen(values[i], KVTEL_TEXT_LIMIT + 1) > KVTEL_TEXT_LIMIT)

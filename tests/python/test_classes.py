@@ -66,8 +66,10 @@ def test_record():
         stats.record_failure("no such class")
     with pytest.raises(TypeError):
         stats.record_transfer(seconds=1)
-    with pytest.raises((OverflowError, TypeError)):
-        stats.record_transfer(bytes=-1)
+    for number in (-1, 2**62, 2**64, -10):  # the difference of two clocks, say
+        with pytest.raises(kvtel.ArgumentError):
+            stats.record_transfer(bytes=number)
+    assert stats.refused == {"implausible": 4}
     store = kvtel.Stats("MooncakeStoreConnector")
     store.record_operation("load_get", "ok", duration_ns=1_000_000, bytes=4096, descriptors=3)
     assert store.reduce()["load_get_count"] == 1
@@ -354,6 +356,68 @@ def test_recorder_of_operations_and_values():
     usage = kvtel.Recorder(store, "HiSparseConnector").channel("host_cache_usage_perc")
     assert usage.record(0.25) and usage.record(0.5)
     assert total(store, "vllm:hisparse_host_cache_usage_perc") == 0.5
+
+
+def test_what_is_not_measured_has_no_value_and_what_cannot_be_is_counted():
+    store = kvtel.Store("m")
+    recorder = kvtel.Recorder(store, "NixlConnector")
+    assert recorder.record_transfer(duration_ns=1_000_000, bytes=0)
+    assert recorder.record_transfer(duration_ns=None, post_ns=1000, descriptors=3)
+    for name, count in {"xfer_time_seconds": 1, "post_time_seconds": 1, "bytes_transferred": 1, "num_descriptors": 1}.items():
+        assert total(store, f"vllm:nixl_{name}_count") == count
+    for number in (-10, 2**62, 2**64 - 10, 2**70):
+        assert not recorder.record_transfer(duration_ns=number, bytes=1)
+    assert store.info()["values_refused"] == 4 and total(store, "vllm:nixl_xfer_time_seconds_sum") == 0.001
+    assert recorder.record_transfers(array.array("q", [5, -5]), descriptors=array.array("d", [1, 1])) == 1
+    assert recorder.record_transfers(array.array("Q", [2**63, 2**64 - 10])) == 0
+    assert store.info()["values_refused"] == 7
+    prom = kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m", "0"]}, store)
+    prom.observe({"transfer_duration": [1.0, 9.3e9], "bytes_transferred": [1, 2]}, 0)
+    assert prom.refused == {"implausible": 1}
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __float__(self):
+        raise self.error
+
+    @property
+    def data(self):
+        raise AttributeError
+
+
+class RaisesAsData:
+    def __init__(self, error):
+        self.error = error
+
+    @property
+    def data(self):
+        raise self.error
+
+
+class RaisesAsIndex:
+    def __init__(self, error):
+        self.error = error
+
+    def __index__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", [Raises, RaisesAsData, RaisesAsIndex])
+def test_only_a_wrong_value_is_a_wrong_value(kind):
+    for error in (KeyboardInterrupt, SystemExit, MemoryError, RecursionError, RuntimeError):
+        for observe in (
+            lambda payload: kvtel.Stats("NixlConnector", payload),
+            lambda payload: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m", "0"]}).observe(payload, 0),
+            lambda payload: kvtel.Logging("NixlConnector").observe(payload),
+        ):
+            with pytest.raises(error):
+                observe({"transfer_duration": [1.0, kind(error())]})
+    for error in (TypeError, ValueError, OverflowError):
+        stats = kvtel.Stats("NixlConnector", {"transfer_duration": [1.0, kind(error())]})
+        assert stats.data["transfer_duration"] == [1.0] and stats.refused == {"wrong_type": 1}
 
 
 @pytest.mark.parametrize("kind", ["array", "numpy", "bytes", "bytearray", "memoryview"])
