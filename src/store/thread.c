@@ -9,7 +9,7 @@
 enum { REFUSED_CALLS = 1024 };
 static const uint64_t refused_ns = 1000000000;
 
-_Thread_local struct kvtel_thread_lane kvtel_thread_lane __attribute__((tls_model("initial-exec"))) = { .token = KVTEL_NO_TOKEN };
+_Thread_local struct kvtel_thread_lane kvtel_thread_lane KVTEL_THREAD_LANE_MODEL = { .token = KVTEL_NO_TOKEN };
 
 bool kvtel_store_hold(struct kvtel_store *store, struct kvtel_hold *hold)
 {

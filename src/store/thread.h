@@ -22,7 +22,14 @@ struct kvtel_thread_lane {
     volatile uint64_t token; /* of the store that the lane is of */
     struct kvtel_lane *volatile lane;
 };
-extern _Thread_local struct kvtel_thread_lane kvtel_thread_lane __attribute__((tls_model("initial-exec")));
+/* Found without a call of the dynamic linker, for which glibc keeps room in each thread; musl has none for libraries that are opened
+ * later. */
+#ifdef __GLIBC__
+#define KVTEL_THREAD_LANE_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define KVTEL_THREAD_LANE_MODEL
+#endif
+extern _Thread_local struct kvtel_thread_lane kvtel_thread_lane KVTEL_THREAD_LANE_MODEL;
 
 /* Begins a call. False: the thread is inside one, which a signal handler interrupted. */
 static inline bool kvtel_thread_enter(uint64_t *token)

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import kvtel
 import msgspec
+import pytest
 
 from conftest import ENGINE, LABELNAMES, total
 
@@ -45,6 +46,42 @@ def test_fork(tmp_path, nixl):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert store.text() == before and recorder.record_transfer(bytes=1)
     assert len(list(tmp_path.glob("*.kvtel"))) == 2
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_what_a_child_records_is_counted(tmp_path, nixl, in_file):
+    store = kvtel.Store.open("m", dir=tmp_path) if in_file else kvtel.Store("m")
+    recorder, prom = kvtel.Recorder(store, "NixlConnector"), kvtel.Prom("NixlConnector", LABELNAMES, ENGINE, store)
+    operation = recorder.operation()
+    recorder.record_transfer(bytes=1)
+    prom.observe(nixl)
+    before = store.text()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            assert store.info()["records_dropped"] == 0
+            assert not recorder.record_transfer(bytes=1)
+            assert not recorder.operation().record(bytes=1)
+            assert not operation.record(bytes=1)
+            assert store.info()["records_dropped"] == 3
+            prom.observe(nixl)
+            assert store.info()["records_dropped"] > 3
+            assert store.text() == before
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.text() == before
+    assert (store.info()["records_dropped"] > 3) == in_file
+
+
+def test_ten_thousand_proms_of_one_store(nixl):
+    store = kvtel.Store("m")
+    proms = [kvtel.Prom("NixlConnector", LABELNAMES, ENGINE, store) for _ in range(10000)]
+    for prom in proms[::100]:
+        prom.observe(nixl)
+    assert store.info()["lanes"] == 1 and store.info()["records_dropped"] == 0
 
 
 def test_fork_while_another_thread_encodes(nixl):
