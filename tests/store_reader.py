@@ -16,7 +16,7 @@ class Store:
         with open(path, "rb") as file:
             self.data = file.read()
         magic, order, version, header_size, schema, rows = HEADER.unpack_from(self.data)[:6]
-        if magic != b"kvtelst\n" or order != 0x0102030405060708 or version != 1 or header_size != 904:
+        if magic != b"kvtelst\n" or order != 0x0102030405060708 or version != 1 or header_size != 912:
             raise ValueError(f"{path}: not a store of layout 1")
         assert schema == 6 and rows == BLOCK_ROWS
         tables = struct.unpack_from("=12Q", self.data, 88)

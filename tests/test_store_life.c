@@ -441,6 +441,35 @@ static void test_closed_descriptors(void **state)
     }
 }
 
+/* The file of a live store is deleted: recording goes on, who has it open reads on, and the writer says so once. */
+static void test_deleted_file(void **state)
+{
+    (void)state;
+    char warning[512] = "";
+    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
+    const char *path = kvtel_store_path(recording.store);
+    struct kvtel_store_reader *reader;
+    struct kvtel_store_info info;
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    pthread_t thread;
+    assert_true(kvtel_record_transfer(recording.recorder, &transfer));
+    assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
+    assert_int_equal(unlink(path), 0);
+    for (int i = 0; i < 2; i++) { /* one takes a new lane, the next one gets the same */
+        assert_int_equal(pthread_create(&thread, NULL, record_thousand, recording.recorder), 0);
+        pthread_join(thread, NULL);
+        assert_true((strstr(warning, path) && strstr(warning, "deleted")) == (i == 0));
+        warning[0] = '\0';
+    }
+    assert_int_equal(kvtel_snapshot_add_reader(snapshot, reader, NULL), KVTEL_OK);
+    kvtel_store_reader_info(reader, &info);
+    assert_int_equal(info.file_deleted, 1);
+    assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred")->series[0].count, 2001);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_store_reader_close(reader);
+    end(&recording);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_cancelled_threads),  cmocka_unit_test(test_next_owner_finishes_the_fold),
         cmocka_unit_test(test_contradicting_lane), cmocka_unit_test(test_fork_in_the_heap),
         cmocka_unit_test(test_fork_with_a_file),   cmocka_unit_test(test_closed_descriptors),
+        cmocka_unit_test(test_deleted_file),
     };
     if (!mkdtemp(dir))
         return 1;

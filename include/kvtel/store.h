@@ -88,6 +88,7 @@ struct kvtel_store_info {
     /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */
     uint64_t records_dropped;
     uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */
+    uint64_t file_deleted;   /**< 1: the writer found its file deleted when it took memory or a lane; no new reader can open it */
 };
 /** Any thread. */
 KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);

@@ -71,8 +71,9 @@ struct kvtel_layout_header {
     _Atomic uint64_t series_dropped;  /* label sets refused by a family's cap */
     _Atomic uint64_t records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
     _Atomic uint64_t values_refused;  /* values below 0, NaN, or past KVTEL_AMOUNT_MAX */
+    _Atomic uint64_t file_deleted;    /* 1: the writer found its file deleted */
 };
-_Static_assert(sizeof(struct kvtel_layout_header) == 904, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 1");
 _Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 1");
 _Static_assert(offsetof(struct kvtel_layout_header, created_realtime_ns) == 48, "layout 1");
 _Static_assert(offsetof(struct kvtel_layout_header, tables) == 88, "layout 1");

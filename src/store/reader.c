@@ -352,6 +352,7 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
     reader->header.series_dropped = families.series_dropped;
     reader->header.records_dropped = families.records_dropped;
     reader->header.values_refused = families.values_refused;
+    reader->header.file_deleted = families.file_deleted;
     return KVTEL_OK;
 }
 

@@ -157,7 +157,7 @@ static bool is_file(struct kvtel_store *store, int fd)
     if (fd < 0 || fstat(fd, &status) != 0 || status.st_dev != store->device || status.st_ino != store->inode)
         return false;
     if (status.st_nlink == 0)
-        atomic_store_explicit(&store->deleted, true, memory_order_relaxed);
+        atomic_store_explicit(&store->header->file_deleted, 1, memory_order_relaxed);
     return true;
 }
 
@@ -291,7 +291,7 @@ void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning war
 void kvtel_store_check_file(struct kvtel_store *store)
 {
     char message[WARNING_SIZE];
-    if (!atomic_load_explicit(&store->deleted, memory_order_relaxed))
+    if (atomic_load_explicit(&store->header->file_deleted, memory_order_relaxed) == 0)
         return;
     (void)snprintf(message, sizeof(message),
                    "%s was deleted while this process records into it: an exporter that starts from now on cannot see it",
@@ -328,6 +328,7 @@ void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_st
     info->series_dropped = atomic_load_explicit(&header->series_dropped, memory_order_relaxed);
     info->records_dropped = atomic_load_explicit(&header->records_dropped, memory_order_relaxed);
     info->values_refused = atomic_load_explicit(&header->values_refused, memory_order_relaxed);
+    info->file_deleted = atomic_load_explicit(&header->file_deleted, memory_order_relaxed);
 }
 
 void kvtel_store_close(struct kvtel_store *store)

@@ -63,7 +63,6 @@ struct kvtel_store {
     int fd;
     dev_t device; /* of the file */
     ino_t inode;
-    _Atomic bool deleted; /* the file is in no directory any more */
     /* Read without the lock. */
     /* Tells this store from any other that was or will be: random. Reads 0 in a child of a fork, which must not write into its
      * parent's file nor wait for a lock that a thread of its parent held: the page is wiped there. */

@@ -22,8 +22,8 @@ struct kvtel_thread_lane {
     volatile uint64_t token; /* of the store that the lane is of */
     struct kvtel_lane *volatile lane;
 };
-/* Found without a call of the dynamic linker, for which glibc keeps room in each thread; musl has none for libraries that are opened
- * later. */
+/* Found without a call of the dynamic linker, for which glibc keeps room in each thread; musl has none for libraries that are
+ * opened later. */
 #ifdef __GLIBC__
 #define KVTEL_THREAD_LANE_MODEL __attribute__((tls_model("initial-exec")))
 #else
