@@ -94,6 +94,20 @@ static void test_sources_and_refusals(void **state)
     };
     struct summary_options options = { .sources = sources, .source_count = 2, .all_sources = 7 };
     options.refused[KVTEL_REFUSED_MALFORMED] = 4;
+    const struct summary_writer writers[] = {
+        { .connector = "NixlConnector",
+          .model_name = "m",
+          .engine = 2,
+          .pid = 99,
+          .restarts = 3,
+          .unclosed = 1,
+          .last_seen_seconds = 7.5 },
+        { .connector = "NixlConnector", .engine = 3, .rank = 1, .pid = 98, .live = 2, .last_seen_seconds = 7.5 },
+    };
+    options.writers = writers;
+    options.writer_count = 2;
+    options.all_writers = 5;
+    options.recording = 6;
     const struct kvtel_value *told = write_and_read(snapshot, &options, &arena);
     check_text(told, "sources/0/connector", "NixlConnector");
     assert_int_equal(at(told, "sources/0/reason")->kind, KVTEL_VALUE_NIL);
@@ -102,6 +116,13 @@ static void test_sources_and_refusals(void **state)
     check_text(told, "sources/1/name", "quo\"te");
     check_text(told, "sources/1/reason", "a reason");
     assert_true(number_at(told, "sources_total") == 7);
+    assert_true(number_at(told, "recording") == 6 && number_at(told, "writers_total") == 5);
+    assert_int_equal(at(told, "writers")->size, 2);
+    check_text(told, "writers/0/model_name", "m");
+    assert_true(number_at(told, "writers/0/engine") == 2 && number_at(told, "writers/0/pid") == 99);
+    assert_true(number_at(told, "writers/0/live") == 0 && number_at(told, "writers/0/restarts") == 3);
+    assert_true(number_at(told, "writers/0/unclosed") == 1 && number_at(told, "writers/0/last_seen_seconds") == 7.5);
+    assert_true(number_at(told, "writers/1/live") == 2 && number_at(told, "writers/1/last_seen_seconds") == 0); /* now */
     assert_int_equal(at(told, "refused")->size, 1);
     assert_true(number_at(told, "refused/malformed") == 4);
     kvtel_arena_free(&arena);

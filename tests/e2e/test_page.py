@@ -68,6 +68,11 @@ def source(name, state, **more):
             **more}
 
 
+def writer(connector, engine, rank, pid, **more):
+    return {"connector": connector, "model_name": "meta-llama/Llama-3.1-70B-Instruct", "engine": engine, "rank": rank, "pid": pid, "live": 1,
+            "restarts": 0, "unclosed": 0, "last_seen_seconds": 0.0, **more}
+
+
 class Fake:
     """The page's files and a summary that grows with `tick`, as an exporter would serve them."""
 
@@ -80,7 +85,7 @@ class Fake:
         self.tick += 1
         seconds = self.tick * self.step
         made = {"version": "0.1.0", "time": self.start + seconds, "uptime_seconds": 5400.0 + seconds, "sources": [], "sources_total": 0,
-                "refused": {}, "connectors": [], "connectors_total": 0}
+                "refused": {}, "connectors": [], "connectors_total": 0, "recording": 0, "writers": [], "writers_total": 0}
         if self.kind == "empty":
             return made
         wave = [int(seconds * rate + 22 * rate * math.sin(seconds / 31 + k)) + 100 * rate for k, rate in enumerate((90, 60, 14, 22))]
@@ -92,6 +97,12 @@ class Fake:
                        {"allocation": int(seconds / 25)}),
         ]
         made["connectors_total"] = 3
+        made["recording"] = 0 if self.kind == "gone" else 3
+        made["writers"] = [writer("NixlConnector", 0, 0, 4711), writer("NixlConnector", 0, 1, 4712, restarts=2, unclosed=1),
+                           writer("NixlConnector", 1, 0, 4801, live=0, unclosed=1, last_seen_seconds=95.0 + seconds)]
+        if self.kind == "gone":
+            made["writers"] = [{**one, "live": 0, "last_seen_seconds": 30.0 + seconds} for one in made["writers"]]
+        made["writers_total"] = 3
         made["sources"] = [
             source("prefill-0.kvtel", "live", connector="NixlConnector", rank=0, pid=4711, age_seconds=5300 + seconds),
             source("prefill-1.kvtel", "live", connector="NixlConnector", rank=1, pid=4712, age_seconds=5300 + seconds),
@@ -104,9 +115,9 @@ class Fake:
         return made
 
     @staticmethod
-    def entry(connector, engine, flows, failures):
+    def entry(connector, engine, flows, failures, others=()):
         return {"connector": connector, "model_name": "meta-llama/Llama-3.1-70B-Instruct", "engine": engine, "flows": flows,
-                "failed": sum(failures.values()), "failures": failures}
+                "failed": sum(failures.values()), "failures": failures, "others": list(others), "others_total": len(others)}
 
     def answer(self, path):
         if path == "/api/v1/summary":
@@ -227,7 +238,8 @@ def test_busy(hurried, fake, scheme, width, height):
         shown = points(driver, chart)
         assert len(shown) == count and shown[0] > 2, (chart, shown)
     assert not visible(driver, "empty") and not visible(driver, "lost")
-    assert driver.execute_script("return document.getElementById('state').textContent") == "live"
+    assert driver.execute_script("return document.getElementById('state').textContent") == "exporter reachable"
+    assert driver.execute_script("return document.getElementById('recording').textContent") == "3 sources record"
     # the page itself never scrolls sideways
     assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert driver.execute_script("return [...document.querySelectorAll('canvas')].every((one) => one.getAttribute('aria-label'))")
@@ -240,9 +252,74 @@ def test_empty(driver, fake):
     until(driver, "document.getElementById('empty').checkVisibility()")
     assert not visible(driver, "overview") and not visible(driver, "detail") and not visible(driver, "sources")
     assert fake.start and f"127.0.0.1:{fake.port}/api/v1/stats" in driver.execute_script("return document.getElementById('empty').innerText")
+    told = driver.execute_script("return document.getElementById('empty').innerText")
+    for part in ("kvtel serve --nixl.telemetry-dir=/dev/shm/nixl", "NIXL_TELEMETRY_ENABLE=y", "NIXL_TELEMETRY_DIR=/dev/shm/nixl", "pip install ./python"):
+        assert part in told
+    assert driver.execute_script("return document.getElementById('recording').textContent") == "nobody has recorded yet"
     shot(driver, "empty")
     fake.kind = "busy"  # it goes on without a reload
     until(driver, "document.getElementById('overview').checkVisibility() && !document.getElementById('empty').checkVisibility()")
+    assert complaints(driver) == []
+
+
+def test_nobody_records(hurried, fake):
+    """The exporter is well and its engines are gone: not the same, and not green."""
+    driver = hurried
+    busy(driver, fake, 40)
+    fake.kind = "gone"
+    until(driver, "document.getElementById('recording').dataset.state === 'none'")
+    assert driver.execute_script("return document.getElementById('recording').textContent") == "nobody records"
+    assert driver.execute_script("return document.getElementById('state').dataset.state") == "live"
+    color = "return getComputedStyle(document.getElementById(arguments[0])).color"
+    assert driver.execute_script(color, "recording") != driver.execute_script(color, "state")
+    rows = driver.execute_script("return [...document.querySelectorAll('#writer-rows tr')].map((row) => row.innerText)")
+    assert len(rows) == 3 and all("gone" in row and "ago" in row for row in rows)
+    shot(driver, "nobody")
+    assert complaints(driver) == []
+
+
+def test_failures_of_the_window_and_since_the_start(hurried, fake):
+    driver = hurried
+    fake.step = 1.0
+    busy(driver, fake, 30)
+    cell = "document.querySelector('#engines tbody td.failures')"
+    # two transfers and one expiry came before the page looked; in 30 s of its own nothing did
+    until(driver, cell + ".innerText.startsWith('0 in ')")
+    shown = driver.execute_script("return " + cell + ".innerText")
+    assert "3 since the start (transfer or handshake 2, expired 1)" in shown
+    assert not driver.execute_script("return " + cell + ".classList.contains('grew')")
+    until(driver, cell + ".classList.contains('grew')")
+    shown = driver.execute_script("return " + cell + ".innerText")
+    assert re.match(r"1 in .*\(transfer or handshake 1\)\s+4 since the start", shown), shown
+    assert complaints(driver) == []
+
+
+def test_names_cannot_turn_the_page_around(hurried, fake):
+    driver = hurried
+    name = "mod\u202eel\u2066\u200b\x1b[31m\u0007<img src=x onerror=alert(1)>"
+    ordinary = fake.summary
+
+    def hostile():
+        made = ordinary()
+        if made["connectors"]:
+            made["connectors"][0]["connector"] = made["connectors"][0]["model_name"] = name
+            made["connectors"][0]["failures"] = {name: 3}
+            made["connectors"][0]["others"] = [{"name": name, "labels": [name], "unit": "bytes", "value": 4096.0}]
+            made["connectors"][0]["others_total"] = 1
+            made["sources"][0].update(name=name, reason=name, connector=name)
+            made["writers"][0].update(connector=name, model_name=name)
+            made["refused"] = {name: 1}
+        return made
+
+    fake.summary = hostile
+    busy(driver, fake, 10)
+    driver.execute_script("document.querySelector('#engines button').click()")
+    until(driver, "document.getElementById('others').checkVisibility()")
+    text = driver.execute_script("return document.body.innerText + document.title + location.hash")
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f]", text)
+    assert text.count("mod\\u{202e}el\\u{2066}\\u{200b}\\u{1b}[31m") >= 8
+    assert driver.execute_script("return document.querySelector('img')") is None
+    shot(driver, "hostile")
     assert complaints(driver) == []
 
 
@@ -333,6 +410,7 @@ def test_real_exporter(driver, tmp_path):
         choose(driver, "UMBPStoreConnector", told)
         until(driver, "Chart.getChart('chart-failed').data.datasets.map(({ label }) => label).join() === 'other'")
         assert visible(driver, "sources") and not visible(driver, "lost")
+        assert driver.execute_script("return document.getElementById('recording').textContent") == "1 source records"
         shot(driver, "real")
         assert complaints(driver) == []
     until(driver, "document.getElementById('lost').checkVisibility()")

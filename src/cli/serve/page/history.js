@@ -179,6 +179,13 @@ export class History {
     }
   }
 
+  // How much of the window was seen.
+  watched(seconds) {
+    let longest = 0;
+    this.inWindow(seconds, (slot, ago) => { longest = Math.max(longest, ago); });
+    return longest;
+  }
+
   // Mean of what is known of the last `seconds`; NaN when nothing is.
   mean(values, seconds) {
     let sum = 0, count = 0;

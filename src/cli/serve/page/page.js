@@ -24,6 +24,20 @@ function element(name, className, text) {
   return made;
 }
 
+// Names are anybody's: what turns text around, hides or breaks lines is shown as an escape.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
+
+function escaped(text) {
+  return text.replace(UNSEEN, (one) => "\\u{" + one.codePointAt(0).toString(16) + "}");
+}
+
+function clean(value) {
+  if (typeof value === "string") return escaped(value);
+  if (Array.isArray(value)) return typeof value[0] === "number" || Array.isArray(value[0]) ? value : value.map(clean);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [escaped(key), clean(one)]));
+}
+
 // Figures
 
 const charts = at("charts");
@@ -122,6 +136,7 @@ function makeRow(name) {
 
 function makeBody(entry) {
   const body = element("tbody"), head = element("th"), button = element("button"), failed = element("td", "failures");
+  failed.append(element("div"), element("div", "total"));
   head.scope = "rowgroup";
   button.type = "button";
   const where = place(entry);
@@ -137,10 +152,18 @@ function makeBody(entry) {
   return { body, button, failed, flows, where, text: (entry.connector + " " + where).toLowerCase() };
 }
 
-function failureText(entry) {
-  if (!entry.failed) return "0";
-  const classes = [...entry.failures].map(([label, { total }]) => words(label) + " " + number.whole(total)).join(", ");
-  return number.whole(entry.failed) + (classes ? " (" + classes + ")" : "");
+function classText(counts) {
+  const list = counts.filter(([, count]) => count > 0).map(([label, count]) => words(label) + " " + number.whole(count));
+  return list.length > 0 ? " (" + list.join(", ") + ")" : "";
+}
+
+// What grew in the window, and below it what there was since the start.
+function showFailures(entry, cell) {
+  const grown = [...entry.failures].map(([label, { values }]) => [label, history.sum(values, windowSeconds)]);
+  const sum = grown.reduce((total, [, count]) => total + count, 0);
+  setText(cell.firstChild, number.whole(sum) + " in " + number.age(history.watched(windowSeconds)) + classText(grown));
+  setText(cell.lastChild, entry.failed ? number.whole(entry.failed) + " since the start" + classText([...entry.failures].map(([label, { total }]) => [label, total])) : "none since the start");
+  cell.className = "failures" + (sum > 0 ? " grew" : entry.failed ? " some" : "");
 }
 
 function fillBody(entry, row) {
@@ -153,10 +176,7 @@ function fillBody(entry, row) {
     setText(cells.post, flow.measures.post ? number.seconds(quantiles(flow.since(since).post, flow.was.post)[1]) : "");
     cells.path.setAttribute("d", trendPath(flow.measures.transfers ? flow.transfers : flow.bytes));
   }
-  let grew = 0;
-  for (const { values } of entry.failures.values()) grew += history.sum(values, windowSeconds);
-  setText(row.failed, failureText(entry));
-  row.failed.className = "failures" + (grew > 0 ? " grew" : entry.failed ? " some" : "");
+  showFailures(entry, row.failed);
 }
 
 function showEngines() {
@@ -234,6 +254,40 @@ function showSources() {
   setText(at("more-sources"), number.whole(missing) + " more are not shown.");
 }
 
+function more(id, missing, text) {
+  at(id).hidden = missing <= 0;
+  setText(at(id), number.whole(missing) + text);
+}
+
+function showWriters() {
+  const list = [...summary.writers].sort((a, b) => (a.live > 0) - (b.live > 0));
+  at("writers").hidden = list.length === 0;
+  fillRows(at("writer-rows"), list.map((one) => [
+    one.live > 0 ? [one.live > 1 ? one.live + " record" : "records", "text state-live"] : ["gone", "text state-refused"],
+    [one.connector, "text"], [one.model_name, "name"], [String(one.engine)], [String(one.rank)], [String(one.pid)],
+    [one.live > 0 ? "now" : number.age(one.last_seen_seconds) + " ago"], [number.whole(one.restarts)],
+    [number.whole(one.unclosed), one.unclosed > 0 ? "bad" : ""]]));
+  more("more-writers", summary.writers_total - list.length, " more are not shown.");
+}
+
+const UNITS = { seconds: number.seconds, bytes: number.bytes, ratio: (value) => number.count(value * 100) + " %", count: number.count };
+
+function showOthers() {
+  const told = summary.connectors.find((raw) => JSON.stringify([raw.connector, raw.model_name, raw.engine]) === chosen);
+  const list = told ? told.others : [];
+  at("others").hidden = list.length === 0;
+  fillRows(at("other-rows"), list.map((one) => [[one.name, "name"], [one.labels.join(", "), "text"], [UNITS[one.unit](one.value)]]));
+  more("more-others", told ? told.others_total - list.length : 0, " more are not shown here; the metrics have them.");
+}
+
+// The exporter may be well while nobody records: that is told apart from it.
+function showRecording() {
+  const count = summary.recording, began = summary.connectors.length > 0 || summary.writers.length > 0;
+  at("recording").hidden = false;
+  at("recording").dataset.state = count > 0 ? "live" : began ? "none" : "wait";
+  setText(at("recording"), count > 0 ? number.whole(count) + (count === 1 ? " source records" : " sources record") : began ? "nobody records" : "nobody has recorded yet");
+}
+
 function showRefused() {
   const list = Object.entries(summary.refused);
   at("refused").hidden = list.length === 0;
@@ -248,8 +302,11 @@ function show() {
   at("overview").hidden = isEmpty;
   showEngines();
   showDetail(history.entries.get(chosen));
+  showOthers();
+  showWriters();
   showSources();
   showRefused();
+  showRecording();
   const sources = number.whole(summary.sources_total) + (summary.sources_total === 1 ? " source" : " sources");
   setText(at("about"), "version " + summary.version + " · up " + number.age(summary.uptime_seconds) + " · " + sources);
 }
@@ -278,11 +335,11 @@ async function ask() {
   try {
     const response = await fetch("api/v1/summary", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
     if (!response.ok) throw new Error("status " + response.status);
-    summary = await response.json();
+    summary = clean(await response.json());
     history.take(summary);
     failures = 0;
     lastAnswer = new Date();
-    setState("live", "live");
+    setState("live", "exporter reachable");
     show();
   } catch (error) {
     wait = lose(error.name === "TimeoutError" ? "no answer in time" : error instanceof TypeError ? "no connection" : error.message);
