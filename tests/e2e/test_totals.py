@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -219,6 +220,31 @@ def test_room_for_the_next_totals_is_reserved(tmp_path):
         wait_for(lambda: store_files(mount) == [], 5, "no store file left")
         assert exporter.samples()[COUNT % 0] == 100
         assert not any("given back" in line for line in exporter.log)
+
+
+def test_exporters_killed_in_a_full_tmpfs(tmp_path):
+    """Whenever one is killed, each store counts once."""
+    draw = random.Random(11)
+    with small_tmpfs(tmp_path, "4m") as mount:
+        expected, last, exporter = 0, 0, Exporter(mount)
+        for round_ in range(12):
+            writers = [Writer(mount, tmp_path / f"book{i}", 100 + i).done() for i in range(draw.randint(1, 6))]
+            expected += sum(100 + i for i in range(len(writers)))
+            fill(mount)
+            for writer in writers:
+                writer.kill()
+            wait_for(lambda: draw.random() < 0.2 or store_files(mount) == [], 5, "a moment")
+            exporter.end(signal.SIGKILL)
+            if draw.random() < 0.5:
+                (mount / "rest").unlink()
+            exporter = Exporter(mount)
+            wait_for(lambda: exporter.samples().get(COUNT % 0, 0) == expected, 5, f"{expected} in round {round_}")
+            assert exporter.samples()[COUNT % 0] >= last
+            last = expected
+            (mount / "rest").unlink(missing_ok=True)
+            wait_for(lambda: store_files(mount) == [], 15, "no store file left")
+        exporter.end()
+        assert list(mount.glob(".totals-*")) == []
 
 
 def engines(stores, first, count):

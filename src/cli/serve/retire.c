@@ -113,7 +113,7 @@ static enum kvtel_status write_file(struct store_dir *dir, const struct kvtel_bu
         uint64_t freed = 0;
         char path[STORE_DIR_PATH];
         for (size_t i = 0; i < dir->count && freed < 2 * content->size + RESERVE; i++)
-            if (dir->entries[i].state == STORE_ENDED && store_dir_path(dir, dir->entries[i].name, path))
+            if (dir->entries[i].ended && store_dir_path(dir, dir->entries[i].name, path))
                 freed += totals_punch_zeros(path);
         serve_log_printf(dir->log, WEB_LOG_INFO, "%s is full: %llu bytes of ended stores that hold nothing were given back",
                          dir->path, (unsigned long long)freed);
@@ -160,38 +160,14 @@ static bool same_content(const struct totals *left, const struct totals *right)
            (left->bytes.size == 0 || memcmp(left->bytes.bytes, right->bytes.bytes, left->bytes.size) == 0);
 }
 
-/* Sees that the file holds what is in memory, or takes over what somebody put there. False: it cannot be read or written now. */
-static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
+/* The file is damaged, of somebody else or gone: what is in memory takes its place. */
+static bool write_again(struct store_dir *dir, const char *reason, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
-    struct totals totals;
-    struct totals_identity file;
     struct kvtel_error error = { 0 };
-    if (now_ns < retirement->check_ns && totals_file_is(dir->path, &retirement->file))
-        return true;
-    retirement->check_ns = now_ns + CHECK_NS;
-    enum kvtel_status status = totals_file_read(dir->path, &totals, &file, &error);
-    bool damaged = status == KVTEL_E_FORMAT || status == KVTEL_E_TRUNCATED;
-    if (status != KVTEL_OK && !damaged) {
-        if (!retirement->unreadable)
-            say(dir, WEB_LOG_ERROR, "the totals of ended stores cannot be read now; no store is retired until they can",
-                error.message);
-        retirement->unreadable = true;
-        retirement->check_ns = now_ns;
+    if (reason && !set_aside(dir, reason))
         return false;
-    }
-    if (status == KVTEL_OK && same_content(&totals, &retirement->totals)) {
-        retirement->unreadable = false;
-        retirement->file = file;
-        totals_free(&totals);
-        return true;
-    }
-    if (status == KVTEL_OK && file.inode != 0 && adopt(dir, lock, &totals, &file))
-        return true;
-    if (damaged || file.inode != 0) {
-        if (!set_aside(dir, damaged ? error.message : "it keeps ranks apart"))
-            return false;
-    } else if (retirement->file.inode != 0) {
+    if (!reason && retirement->file.inode != 0) {
         retirement->damaged++;
         say(dir, WEB_LOG_WARN, "the totals of ended stores were removed", TOTALS_NAME);
     }
@@ -206,6 +182,38 @@ static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64
     retirement->check_ns = now_ns + RETRY_NS;
     say(dir, WEB_LOG_ERROR, "the totals of ended stores cannot be written", error.message);
     return false;
+}
+
+/* Sees that the file holds what is in memory, or takes over what somebody put there. False: it cannot be read or written now. */
+static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
+{
+    struct retirement *retirement = &dir->retirement;
+    struct totals totals;
+    struct totals_identity file;
+    struct kvtel_error error = { 0 };
+    if (now_ns < retirement->check_ns && totals_file_is(dir->path, &retirement->file))
+        return true;
+    retirement->check_ns = now_ns + CHECK_NS;
+    enum kvtel_status status = totals_file_read(dir->path, &totals, &file, &error);
+    if (status == KVTEL_E_FORMAT || status == KVTEL_E_TRUNCATED)
+        return write_again(dir, error.message, now_ns);
+    if (status != KVTEL_OK) {
+        if (!retirement->unreadable)
+            say(dir, WEB_LOG_ERROR, "the totals of ended stores cannot be read now; no store is retired until they can",
+                error.message);
+        retirement->unreadable = true;
+        retirement->check_ns = now_ns;
+        return false;
+    }
+    if (same_content(&totals, &retirement->totals)) {
+        retirement->unreadable = false;
+        retirement->file = file;
+        totals_free(&totals);
+        return true;
+    }
+    if (file.inode == 0)
+        return write_again(dir, NULL, now_ns);
+    return adopt(dir, lock, &totals, &file) || write_again(dir, "it keeps ranks apart", now_ns);
 }
 
 void retire_close(struct store_dir *dir)
@@ -254,6 +262,7 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
         struct store_entry *entry = &dir->entries[i];
         struct kvtel_error why = { 0 };
         entry->retiring = false;
+        entry->ended = entry->state == STORE_ENDED;
         if (entry->state == STORE_RETIRED)
             names[(*name_count)++] = entry->name;
         if (entry->state != STORE_ENDED || count == dir->retirement.batch)

@@ -39,6 +39,7 @@ struct store_entry {
     bool began;    /* its writer was told of to `writers` */
     bool seen;     /* in the scan that runs */
     bool retiring; /* in the batch that is being added to the totals */
+    bool ended;    /* when the latest batch was made: nobody writes to it any more */
     bool mismatch; /* it was said that a family of it is left out */
 };
 

@@ -134,6 +134,9 @@ void totals_reserve_free(struct totals_reserve *reserve)
 
 void totals_reserve_fill(const char *dir, struct totals_reserve *reserve, size_t size)
 {
+    struct stat status;
+    if (is_made(reserve) && lstat(reserve->path, &status) != 0 && errno == ENOENT)
+        forget_reserve(reserve); /* somebody removed it, or the directory */
     if (!is_made(reserve) && !make_file(dir, reserve))
         return;
     if (reserve->size >= (off_t)size)
