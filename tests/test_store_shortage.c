@@ -23,19 +23,19 @@ static int open_error, read_error;
 static long reads_before;
 static bool reads_short;
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
+int __real_openat(int folder, const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...);
 ssize_t __real_pread(int fd, void *bytes, size_t size, off_t at);
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at);
 
-int __wrap_open(const char *path, int flags, ...)
+int __wrap_openat(int folder, const char *path, int flags, ...)
 {
     va_list more;
     va_start(more, flags);
     mode_t mode = flags & O_CREAT ? va_arg(more, mode_t) : 0;
     va_end(more);
     if (open_error == 0 || !strstr(path, dir))
-        return __real_open(path, flags, mode);
+        return __real_openat(folder, path, flags, mode);
     errno = open_error;
     return -1;
 }

@@ -83,6 +83,8 @@ enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options 
     made->states_changed = true;
     if (made->options.interval_ns == 0)
         made->options.interval_ns = DEFAULT_INTERVAL_NS;
+    if (made->options.most_open == 0 || made->options.most_open > MAX_WARM)
+        made->options.most_open = MAX_WARM;
     *rings = made;
     return KVTEL_OK;
 }
@@ -248,7 +250,7 @@ static void schedule(struct kvtel_nixl_rings *rings, struct entry *entry, uint64
 {
     uint64_t idle_ns = now_ns - entry->active_ns, interval_ns = rings->options.interval_ns;
     bool in_use = entry->ring.fd >= 0 && entry->ring.state <= KVTEL_NIXL_UNFINISHED && idle_ns < WARM_NS;
-    if (!in_use || (!entry->warm && rings->warm_count == MAX_WARM)) {
+    if (!in_use || (!entry->warm && rings->warm_count >= rings->options.most_open)) {
         cool(rings, entry);
         return;
     }

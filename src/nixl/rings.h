@@ -19,6 +19,7 @@ struct kvtel_nixl_rings_options {
     bool agent_label;          /* series for each agent */
     /* Between two looks at a ring in use; 0: 50 ms. Longer while nothing is found, shorter while a ring fills. */
     uint64_t interval_ns;
+    size_t most_open;      /* rings that are kept open, 256 at most; 0: 256 */
     kvtel_nixl_say_fn say; /* may be NULL */
     void *context;
 };

@@ -21,6 +21,11 @@ static const char *given_dir(const char *dir)
     return given && *given ? given : NULL;
 }
 
+bool kvtel_store_dir_is_default(const char *dir)
+{
+    return !given_dir(dir);
+}
+
 /* Permission bits of the file. Others may read at most: who may write could cut what is mapped. */
 static mode_t file_mode(const struct kvtel_store_options *options)
 {

@@ -89,30 +89,51 @@ static enum kvtel_status check_header(const struct kvtel_layout_header *header, 
     return KVTEL_OK;
 }
 
-/* O_NONBLOCK: a pipe must not make the reader wait. */
-static enum kvtel_status open_file(struct kvtel_store_reader *reader, const char *path, struct kvtel_error *error)
+int kvtel_store_file_open(int dir, const char *name, int flags, struct stat *status, struct kvtel_error *error)
 {
-    struct stat status;
+    int fd;
+    if (fstatat(dir, name, status, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) != 0) {
+        (void)kvtel_fail_system(error, errno, 0, "cannot be opened");
+        return -1;
+    }
+    if (!S_ISREG(status->st_mode)) {
+        (void)kvtel_fail(error, KVTEL_E_FORMAT, 0, S_ISLNK(status->st_mode) ? "a symbolic link is not followed" : "not a file");
+        return -1;
+    }
+    /* O_NONBLOCK: a pipe that took the file's name since must not make the reader wait. */
     do
-        reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    while (reader->fd < 0 && errno == EINTR);
-    if (reader->fd < 0)
-        return kvtel_fail_system(error, errno, 0, "cannot be opened");
-    if (fstat(reader->fd, &status) != 0)
-        return kvtel_fail_system(error, errno, 0, "cannot be opened");
-    return S_ISREG(status.st_mode) ? KVTEL_OK : kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a file");
+        fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0 && fstat(fd, status) == 0 && S_ISREG(status->st_mode))
+        return fd;
+    (void)kvtel_fail_system(error, fd < 0 ? errno : EINVAL, 0, "cannot be opened");
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
 }
 
 enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_reader **made, struct kvtel_error *error)
 {
+    struct stat status;
+    struct kvtel_error why = { 0 };
+    int fd = kvtel_store_file_open(AT_FDCWD, path, 0, &status, &why);
+    if (fd >= 0)
+        return kvtel_store_reader_take(fd, made, error);
+    if (error)
+        *error = why;
+    return why.status;
+}
+
+enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **made, struct kvtel_error *error)
+{
     struct kvtel_store_reader *reader = calloc(1, sizeof(*reader));
-    if (!reader)
+    if (!reader) {
+        (void)close(fd);
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
-    enum kvtel_status result = open_file(reader, path, error);
-    if (result == KVTEL_OK) {
-        result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
-        result = result == KVTEL_OK ? check_header(&reader->header, error) : fail_read(error, result, errno, 0);
     }
+    reader->fd = fd;
+    enum kvtel_status result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
+    result = result == KVTEL_OK ? check_header(&reader->header, error) : fail_read(error, result, errno, 0);
     if (result != KVTEL_OK) {
         kvtel_store_reader_close(reader);
         return result;
@@ -145,9 +166,28 @@ void kvtel_store_reader_close(struct kvtel_store_reader *reader)
     free(reader);
 }
 
+bool kvtel_store_reader_is_open(const struct kvtel_store_reader *reader)
+{
+    return reader->fd >= 0;
+}
+
+void kvtel_store_reader_park(struct kvtel_store_reader *reader)
+{
+    if (reader->fd >= 0)
+        (void)close(reader->fd);
+    reader->fd = -1;
+}
+
+void kvtel_store_reader_resume(struct kvtel_store_reader *reader, int fd)
+{
+    kvtel_store_reader_park(reader);
+    reader->fd = fd;
+}
+
+/* A lock for reading is asked for: it is the writer's that keeps it from being free, not one of another reader. */
 enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader *reader)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
     return fcntl(reader->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK ? KVTEL_STORE_ENDED : KVTEL_STORE_LIVE;
 }
 

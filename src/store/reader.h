@@ -8,6 +8,22 @@
 #include "store/layout.h"
 #include "store/view.h"
 
+#include <sys/stat.h>
+
+/* Opens a regular file for reading; anything else is not opened, so that a device or a pipe is not touched.
+ * @param dir   AT_FDCWD or a directory that `name` is relative to
+ * @param flags O_NOFOLLOW: a symbolic link is an error; 0: it is followed
+ * @param status out: of the open file
+ * @return the descriptor; -1: `error` (may be NULL) says why */
+int kvtel_store_file_open(int dir, const char *name, int flags, struct stat *status, struct kvtel_error *error);
+/* kvtel_store_reader_open() of an open file, which it takes over, also when it fails. */
+enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **reader, struct kvtel_error *error);
+/* Closes the file; what was read of it stays. Until it is open again the reader can only be asked for its info. */
+void kvtel_store_reader_park(struct kvtel_store_reader *reader);
+/* Opens it again: takes over `fd`, which is the same file. */
+void kvtel_store_reader_resume(struct kvtel_store_reader *reader, int fd);
+bool kvtel_store_reader_is_open(const struct kvtel_store_reader *reader);
+
 /* Every series that is read from now on has this label too, behind its own; before the first view. The name is borrowed. */
 void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value);
 

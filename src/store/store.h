@@ -92,6 +92,9 @@ struct kvtel_store {
 
 /* A caller that was built against an older header gives fewer options: the rest is 0. NULL: all are. */
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given);
+/* Whether kvtel_store_default_dir() is the one in shared memory, where anybody could have made a directory of that name: neither
+ * `dir` nor $KVTEL_STORE_DIR names one. */
+bool kvtel_store_dir_is_default(const char *dir);
 /* Tells the machine's run since it was started from others; 0: not known. */
 uint64_t kvtel_boot_hash(void);
 void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info);

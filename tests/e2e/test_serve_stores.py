@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores in a directory, their writers' ends, and the exporter's own: nothing counted is lost or counted twice."""
 
+import errno
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
+from exporter import KVTEL, ROOT, Exporter, Failing, Writer, samples, wait_for
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 BYTES = 'vllm:nixl_bytes_transferred_sum{engine="%d",model_name="m"}'
@@ -93,25 +94,23 @@ def test_killed_while_the_totals_were_written(stores, tmp_path):
 
 
 def test_a_file_that_cannot_be_removed_is_not_counted_again(stores, tmp_path):
-    """A directory stands in for the file, which no unlink() removes; then the store itself is there again."""
     writer = Writer(stores, tmp_path / "book", 400).done()
-    kept = tmp_path / "kept"
-    shutil.copy(writer.path, kept)
-    with Exporter(stores) as exporter:
+    failing = Failing(tmp_path / "fail", "unlinkat", writer.path.name, errno.EPERM).on()
+    with Exporter(stores, env=failing.environment) as exporter:
         wait_for(lambda: exporter.samples().get(COUNT % 0) == 400, 2, "the store")
-        writer.path.unlink()
-        writer.path.mkdir()
         writer.end()
         wait_for(lambda: exporter.samples()['kvtel_stores{state="retired"}'] == 1, 5, "retiring")
         Writer(stores, tmp_path / "book2", 50).done().kill()
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "retiring another")
         assert exporter.samples()[COUNT % 0] == 450
         exporter.end(signal.SIGKILL)
-    with Exporter(stores) as exporter:
+    with Exporter(stores, env=failing.environment) as exporter:
         assert exporter.samples()['kvtel_stores{state="retired"}'] == 1
         assert exporter.samples()[COUNT % 0] == 450
-    writer.path.rmdir()
-    kept.rename(writer.path)
+        os.link(writer.path, stores / "1-second.kvtel")
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="retired"}'] == 1, 5, "the second name to be removed")
+        assert exporter.samples()[COUNT % 0] == 450
+    failing.off()
     with Exporter(stores) as exporter:
         assert exporter.samples()[COUNT % 0] == 450
         assert store_files(stores) == []

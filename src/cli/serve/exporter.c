@@ -75,6 +75,7 @@ static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error 
             .folder = exporter->options.nixl_dir,
             .store = exporter->own,
             .agent_label = exporter->options.nixl_agent_label,
+            .most_open = exporter->options.rings_open,
             .say = say_ring,
             .context = exporter,
         };
@@ -102,6 +103,7 @@ void exporter_close(struct exporter *exporter)
     kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
     kvtel_snapshot_destroy(exporter->newest);
+    kvtel_buffer_free(&exporter->good);
     pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
@@ -116,7 +118,7 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
     uint64_t wait = SECOND_NS;
     if (exporter->options.store_dir) {
         pthread_mutex_lock(&exporter->lock);
-        store_dir_poll(&exporter->stores);
+        store_dir_poll(&exporter->stores, now_ns);
         pthread_mutex_unlock(&exporter->lock);
         uint64_t retiring = retire_ended(&exporter->stores, &exporter->lock, now_ns);
         wait = retiring < wait ? retiring : wait;
@@ -177,7 +179,7 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
 {
     *exporter =
         (struct exporter){ .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns() };
-    exporter->stores = (struct store_dir){ .lock = -1, .inotify = -1 };
+    exporter->stores = STORE_DIR_CLOSED;
     pthread_mutex_init(&exporter->lock, NULL);
     pthread_mutex_init(&exporter->summary_lock, NULL);
     exporter->snapshot = kvtel_snapshot_create();
@@ -187,8 +189,15 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     enum kvtel_status status = KVTEL_OK;
     if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest || !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    const struct store_dir_options stores = {
+        .path = options->store_dir,
+        .by_rank = options->rank_label,
+        .shared_place = options->default_store_dir,
+        .most_open = options->stores_open,
+        .log = log,
+    };
     if (status == KVTEL_OK && options->store_dir)
-        status = store_dir_open(&exporter->stores, options->store_dir, options->rank_label, log, error);
+        status = store_dir_open(&exporter->stores, &stores, error);
     exporter->stores.retirement.limit = options->totals_limit;
     if (status == KVTEL_OK && options->store_dir)
         (void)exporter_poll(exporter, kvtel_now_ns()); /* ended stores go first: the own store may need their room */
@@ -208,7 +217,7 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
 bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry)
 {
     const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL, *slash = path ? strrchr(path, '/') : NULL;
-    return slash && strcmp(slash + 1, entry->name) == 0;
+    return slash && strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* what is added says that the file was removed */
 }
 
 static void set_totals_metrics(struct exporter *exporter)
@@ -250,6 +259,15 @@ static void set_source_metrics(struct exporter *exporter)
         metric_set_counter(&exporter->self, "kvtel_writers_unclosed",
                            "Writers that ended without closing their store: killed, or crashed.", NULL, NULL,
                            (double)exporter->stores.writers.unclosed);
+    if (exporter->options.store_dir) {
+        metric_set_counter(&exporter->self, "kvtel_stores_deleted",
+                           "Files of stores that were removed while their writers ran. They count on until the writers end, if the "
+                           "exporter runs until then.",
+                           NULL, NULL, (double)exporter->stores.deleted);
+        metric_set_gauge(&exporter->self, "kvtel_stores_postponed",
+                         "Stores that could not be opened for want of descriptors or memory; tried again each second.", NULL, NULL,
+                         (double)exporter->stores.postponed);
+    }
     uint64_t dropped[3] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++) {
         struct kvtel_store_info info;
@@ -300,6 +318,9 @@ static void set_own_metrics(struct exporter *exporter)
                        (double)exporter->scrapes);
     metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
                        (double)exporter->failed_scrapes);
+    metric_set_counter(&exporter->self, "kvtel_scrapes_repeated",
+                       "Scrapes answered with the numbers of the one before, because a store could not be read.", NULL, NULL,
+                       (double)exporter->repeated_scrapes);
     metric_set_gauge(&exporter->self, "kvtel_scrape_duration_seconds",
                      "Time to collect all sources and write the page, of the last scrape.", NULL, NULL, exporter->scrape_seconds);
     metric_set_counter(&exporter->self, "kvtel_log_lines_dropped",
@@ -347,6 +368,29 @@ static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_b
     return status;
 }
 
+static bool is_shortage(enum kvtel_status status)
+{
+    return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
+}
+
+/* The page, for the next scrape if that finds a store that cannot be read. Without memory there is none to repeat. */
+static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
+{
+    exporter->good.size = 0;
+    if (kvtel_buffer_append(&exporter->good, text->bytes, text->size) != KVTEL_OK)
+        exporter->good.size = 0;
+}
+
+/* The page as of the last scrape that could read all: without the store that cannot be read now sums would seem to begin again. */
+static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *text)
+{
+    text->size = 0;
+    if (exporter->good.size == 0)
+        return KVTEL_E_IO;
+    exporter->repeated_scrapes++;
+    return kvtel_buffer_append(text, exporter->good.bytes, exporter->good.size);
+}
+
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
@@ -354,6 +398,10 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
     enum kvtel_status status = write_metrics(exporter, &response->body);
+    if (is_shortage(status))
+        status = repeat(exporter, &response->body);
+    else if (status == KVTEL_OK)
+        keep(exporter, &response->body);
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;
     exporter->failed_scrapes += status != KVTEL_OK;

@@ -14,10 +14,13 @@
 #include <kvtel/logging.h>
 
 struct exporter_options {
-    const char *store_dir; /* NULL: no stores */
-    bool rank_label;       /* keeps ranks of an engine apart */
-    size_t totals_limit;   /* label sets of a family kept of ended stores */
-    const char *nixl_dir;  /* NULL: no rings */
+    const char *store_dir;  /* NULL: no stores */
+    bool default_store_dir; /* nobody named the directory: it must be this user's alone */
+    size_t stores_open;     /* descriptors that may be kept for stores; 0: any number */
+    size_t rings_open;      /* and for rings; 0: 256 */
+    bool rank_label;        /* keeps ranks of an engine apart */
+    size_t totals_limit;    /* label sets of a family kept of ended stores */
+    const char *nixl_dir;   /* NULL: no rings */
     bool nixl_agent_label;
     bool stats_receiver;
     const char *prefix; /* in place of "vllm:" */
@@ -42,7 +45,8 @@ struct exporter {
     struct kvtel_snapshot *summarised; /* of the summary that runs */
     struct kvtel_snapshot *logged;     /* as of the last log line; the main thread's */
     struct kvtel_snapshot *newest;     /* of the log line that is made; the main thread's */
-    uint64_t scrapes, failed_scrapes;
+    struct kvtel_buffer good;          /* the page of the last scrape that could read all */
+    uint64_t scrapes, failed_scrapes, repeated_scrapes;
     double scrape_seconds;
     enum kvtel_status collected; /* how the last collection of all sources ended */
     uint64_t started_ns;

@@ -6,6 +6,7 @@
 #include "cli/serve/cross_site.h"
 #include "cli/serve/page.h"
 #include "cli/serve/target.h"
+#include "store/store.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -340,6 +341,7 @@ int serve_options_parse(struct serve_options *options, int argc, char **argv)
         options->addresses[options->address_count++] = "127.0.0.1:9466";
     if (kvtel_store_default_dir(options->exporter.store_dir, options->store_dir, sizeof options->store_dir) == 0)
         return command_usage("serve", "the name of the store directory is too long");
+    options->exporter.default_store_dir = kvtel_store_dir_is_default(options->exporter.store_dir);
     options->exporter.store_dir = options->store_dir;
     return -1;
 }

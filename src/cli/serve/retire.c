@@ -219,7 +219,7 @@ static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64
 void retire_close(struct store_dir *dir)
 {
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    if (dir->lock >= 0 && dir->retirement.file.inode != 0)
+    if (dir->fd >= 0 && !dir->read_only && !dir->displaced && dir->retirement.file.inode != 0)
         (void)look_after_file(dir, &lock, UINT64_MAX);
     totals_reserve_free(&dir->retirement.reserve);
     totals_free(&dir->retirement.totals);
@@ -327,8 +327,7 @@ static void commit(struct store_dir *dir, pthread_mutex_t *lock, struct totals *
         if (gone) {
             store_dir_remove(dir, i);
         } else {
-            kvtel_store_reader_close(entry->reader);
-            entry->reader = NULL;
+            store_dir_close_reader(dir, entry);
         }
         pthread_mutex_unlock(lock);
         if (!gone)
@@ -409,12 +408,13 @@ static bool mark_ended(struct store_dir *dir)
     bool any = false;
     for (size_t i = 0; i < dir->count; i++) {
         struct store_entry *entry = &dir->entries[i];
-        if (entry->state == STORE_LIVE && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED) {
+        if (entry->state == STORE_LIVE && store_dir_has_ended(dir, entry)) {
             entry->state = STORE_ENDED;
             end_writer(dir, entry);
         }
         any = any || entry->state == STORE_ENDED;
     }
+    store_dir_mark_seconds(dir);
     return any;
 }
 
@@ -424,7 +424,7 @@ uint64_t retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now
     pthread_mutex_lock(lock);
     bool ended = mark_ended(dir);
     pthread_mutex_unlock(lock);
-    if (dir->read_only || !look_after_file(dir, lock, now_ns))
+    if (dir->read_only || dir->displaced || !look_after_file(dir, lock, now_ns))
         return UINT64_MAX;
     if (ended && now_ns >= retirement->next_ns) {
         uint64_t began = kvtel_now_ns();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel serve: opens sources and sockets, then looks after the sources until a signal ends it. */
 #include "cli/command.h"
+#include "cli/serve/descriptors.h"
 #include "cli/serve/options.h"
 #include "cli/serve/page.h"
 #include "cli/serve/signals.h"
@@ -27,6 +28,7 @@ struct serve {
     struct serve_options options;
     struct serve_log log;
     struct exporter exporter;
+    struct descriptors descriptors;
     struct http *http;
     struct http_route routes[ROUTES];
     size_t route_count;
@@ -164,6 +166,8 @@ static bool start_http(struct serve *serve)
         .route_count = serve->route_count,
         .allowed_hosts = serve->options.allowed_hosts,
         .allowed_host_count = serve->options.allowed_host_count,
+        .limits = { .connections = serve->descriptors.connections,
+                    .connections_per_address = (serve->descriptors.connections + 1) / 2 },
         .log = serve_log_for_web(&serve->log),
     };
     serve->http = http_start(&options, &error);
@@ -255,6 +259,9 @@ static int run(struct serve *serve)
 static int serve_all(struct serve *serve)
 {
     struct kvtel_error error = { 0 };
+    serve->descriptors = descriptors_share();
+    serve->options.exporter.stores_open = serve->descriptors.stores;
+    serve->options.exporter.rings_open = serve->descriptors.rings;
     enum kvtel_status status = exporter_open(&serve->exporter, &serve->options.exporter, &serve->log, &error);
     if (status != KVTEL_OK)
         return fail(serve, "%s", error.message);

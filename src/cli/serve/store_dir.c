@@ -4,21 +4,23 @@
 
 #include "base/error.h"
 #include "cli/serve/retire.h"
+#include "cli/serve/store_place.h"
 #include "store/reader.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdalign.h>
+#include <kvtel/recorder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_NAME ".exporter.lock"
 #define STORE_SUFFIX ".kvtel"
+
+/* Descriptors beside those that are kept: for stores that have ended, and for those that are read one after the other. */
+enum { ENDED_AT_ONCE = 16, CLOSED_AT_ONCE = 16 };
+static const uint64_t FAILING_NS = UINT64_C(60000000000);
 
 const char *store_state_name(enum store_state state)
 {
@@ -38,53 +40,28 @@ bool store_dir_is_store(const char *name)
     return size > suffix && name[0] != '.' && strcmp(name + size - suffix, STORE_SUFFIX) == 0;
 }
 
-/* Held as long as the file is open, so that it is free however an exporter ended. */
-static enum kvtel_status take_lock(struct store_dir *dir, struct kvtel_error *error)
+static void free_entry(struct store_dir *dir, struct store_entry *entry)
 {
-    char path[STORE_DIR_PATH];
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    if (!store_dir_path(dir, LOCK_NAME, path))
-        return kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
-    dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (dir->lock < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
-        dir->read_only = true;
-        serve_log_printf(dir->log, WEB_LOG_WARN, "%s may only be read: ended stores stay where they are and count from their files",
-                         dir->path);
-        return KVTEL_OK;
-    }
-    if (dir->lock < 0)
-        return kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
-    if (fcntl(dir->lock, F_OFD_SETLK, &lock) != 0)
-        return kvtel_fail(error, KVTEL_E_BUSY, 0,
-                          "%.100s is in use by another exporter; end it, or give this one another --store.dir", dir->path);
-    return KVTEL_OK;
-}
-
-static void free_entry(struct store_entry *entry)
-{
-    kvtel_store_reader_close(entry->reader);
+    store_dir_close_reader(dir, entry);
     free(entry->name);
 }
 
 void store_dir_close(struct store_dir *dir)
 {
     for (size_t i = 0; i < dir->count; i++)
-        free_entry(&dir->entries[i]);
+        free_entry(dir, &dir->entries[i]);
     free(dir->entries);
     writers_free(&dir->writers);
     retire_close(dir);
-    if (dir->lock >= 0)
-        close(dir->lock);
-    /* Last: on a busy machine the kernel may take seconds to let go of a watch, and the next exporter need not wait for that. */
-    if (dir->inotify >= 0)
-        close(dir->inotify);
+    store_place_close(dir);
     free(dir->path);
-    *dir = (struct store_dir){ .lock = -1, .inotify = -1 };
+    *dir = STORE_DIR_CLOSED;
 }
 
 void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
 {
     entry->state = STORE_REFUSED;
+    store_dir_close_reader(dir, entry);
     snprintf(entry->reason, sizeof entry->reason, "%s", error->message);
     const char *const pairs[] = { "store", entry->name, "reason", entry->reason, NULL };
     serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);
@@ -121,63 +98,6 @@ size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found
     return low;
 }
 
-static void add_rank_label(struct kvtel_store_reader *reader)
-{
-    struct kvtel_store_info info;
-    char rank[16] = "";
-    kvtel_store_reader_info(reader, &info);
-    if (strcmp(info.connector, STORE_OWN_CONNECTOR) != 0)
-        snprintf(rank, sizeof rank, "%u", (unsigned)info.rank);
-    kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, rank);
-}
-
-/* A store of which another reader is opened later has the same writer. */
-static void begin_writer(struct store_dir *dir, struct store_entry *entry)
-{
-    struct kvtel_store_info info;
-    kvtel_store_reader_info(entry->reader, &info);
-    if (!entry->began && strcmp(info.connector, STORE_OWN_CONNECTOR) != 0)
-        writers_began(&dir->writers, &info);
-    entry->began = true;
-}
-
-/* Opens the entry's file; refuses it when it is none that can be read. */
-static void open_entry(struct store_dir *dir, struct store_entry *entry)
-{
-    char path[STORE_DIR_PATH];
-    struct kvtel_error error = { 0 };
-    struct stat status;
-    if (!store_dir_path(dir, entry->name, path))
-        return;
-    if (stat(path, &status) == 0) {
-        entry->changed = status.st_mtim;
-        entry->size = status.st_size;
-    }
-    if (kvtel_store_reader_open(path, &entry->reader, &error) != KVTEL_OK) {
-        store_dir_refuse(dir, entry, &error);
-        return;
-    }
-    entry->state = STORE_LIVE;
-    begin_writer(dir, entry);
-    if (dir->by_rank)
-        add_rank_label(entry->reader);
-    serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", entry->name);
-}
-
-/* A file that was being copied when it was first seen is whole later. */
-static void reconsider(struct store_dir *dir, struct store_entry *entry)
-{
-    char path[STORE_DIR_PATH];
-    struct stat status;
-    if (entry->state != STORE_REFUSED || !store_dir_path(dir, entry->name, path) || stat(path, &status) != 0 ||
-        (status.st_size == entry->size && status.st_mtim.tv_sec == entry->changed.tv_sec &&
-         status.st_mtim.tv_nsec == entry->changed.tv_nsec))
-        return;
-    kvtel_store_reader_close(entry->reader);
-    entry->reader = NULL;
-    open_entry(dir, entry);
-}
-
 /* NULL without memory. */
 struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name)
 {
@@ -200,154 +120,181 @@ struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *
 
 void store_dir_remove(struct store_dir *dir, size_t at)
 {
-    free_entry(&dir->entries[at]);
+    free_entry(dir, &dir->entries[at]);
     memmove(dir->entries + at, dir->entries + at + 1, (dir->count - at - 1) * sizeof *dir->entries);
     dir->count--;
 }
 
-/* Whether the file of a store that is in the totals is gone. It must not be taken for a new store while it is not. */
 bool store_dir_unlink(const struct store_dir *dir, const char *name)
 {
-    char path[STORE_DIR_PATH];
     struct stat status;
-    return !store_dir_path(dir, name, path) || (!dir->read_only && unlink(path) == 0) ||
-           (lstat(path, &status) != 0 && errno == ENOENT);
+    bool found;
+    size_t at = store_dir_find(dir, name, &found);
+    if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT || errno == ENAMETOOLONG;
+    if (found && dir->entries[at].inode && (dir->entries[at].device != status.st_dev || dir->entries[at].inode != status.st_ino))
+        return true; /* the name is another file's by now */
+    return !dir->read_only && unlinkat(dir->fd, name, 0) == 0;
 }
 
-enum kvtel_status store_dir_open(struct store_dir *dir, const char *path, bool by_rank, struct serve_log *log,
-                                 struct kvtel_error *error)
+enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options, struct kvtel_error *error)
 {
-    *dir =
-        (struct store_dir){ .path = strdup(path), .by_rank = by_rank, .log = log, .writers.log = log, .lock = -1, .inotify = -1 };
-    if (!dir->path) {
-        store_dir_close(dir);
-        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
-    }
+    *dir = STORE_DIR_CLOSED;
+    dir->path = strdup(options->path);
+    dir->by_rank = options->by_rank;
+    dir->shared_place = options->shared_place;
+    dir->most_open = options->most_open;
+    dir->log = options->log;
+    dir->look = true;
+    dir->writers.log = options->log;
     enum kvtel_status status = KVTEL_OK;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        status = kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", path, strerrordesc_np(errno));
+    if (!dir->path)
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     if (status == KVTEL_OK)
-        status = take_lock(dir, error);
+        status = store_place_open(dir, error);
     if (status == KVTEL_OK)
         status = retire_open(dir, error);
-    if (status != KVTEL_OK) {
+    if (status != KVTEL_OK)
         store_dir_close(dir);
-        return status;
+    return status;
+}
+
+bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry)
+{
+    struct kvtel_error error = { 0 };
+    if (store_dir_resume(dir, entry, &error) != KVTEL_OK)
+        return false;
+    bool room = dir->most_open == 0 || dir->open_count <= dir->most_open + ENDED_AT_ONCE;
+    if (room && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
+        return true;
+    store_dir_park(dir, entry);
+    return false;
+}
+
+void store_dir_mark_seconds(struct store_dir *dir)
+{
+    for (size_t i = 0; i < dir->count; i++) {
+        struct store_entry *second = &dir->entries[i];
+        for (size_t k = 0; second->second && k < dir->count; k++) {
+            const struct store_entry *first = &dir->entries[k];
+            if (first->state == STORE_ENDED && first->device == second->device && first->inode == second->inode)
+                second->state = STORE_RETIRED;
+        }
     }
-    dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (dir->inotify >= 0 &&
-        inotify_add_watch(dir->inotify, path, IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_MOVE_SELF) <
-            0) {
-        close(dir->inotify);
-        dir->inotify = -1;
+}
+
+static bool is_retry_due(const struct store_dir *dir, uint64_t now_ns)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        if (dir->entries[i].state == STORE_REFUSED && now_ns >= dir->entries[i].retry_ns)
+            return true;
+    return false;
+}
+
+void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
+{
+    bool moved = store_place_moved(dir, now_ns), changed = store_place_changed(dir) || moved || dir->look;
+    if (moved)
+        dir->retirement.check_ns = 0; /* the totals belong there too, at once */
+    for (size_t i = 0; dir->look && i < dir->count; i++)
+        dir->entries[i].retry_ns = 0;
+    dir->look = false;
+    if (changed || dir->count == 0 || dir->postponed > 0 || dir->incomplete || is_retry_due(dir, now_ns))
+        store_dir_scan(dir, now_ns);
+}
+
+/* -- Reading -- */
+
+/* A store that fails for a passing reason fails the whole: without it the sums would seem to begin again. One whose file cannot be
+ * read for a minute is refused, so that the rest goes on. */
+static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error, uint64_t now_ns)
+{
+    if (kvtel_error_is_passing(error) && (error->status == KVTEL_E_NOMEM || error->system_error != EIO || entry->failed_ns == 0 ||
+                                          now_ns - entry->failed_ns < FAILING_NS)) {
+        if (entry->failed_ns == 0) {
+            const char *const pairs[] = { "store", entry->name, "reason", error->message, NULL };
+            serve_log_write(dir->log, WEB_LOG_WARN, "a store cannot be read now; the last numbers stay", pairs);
+            entry->failed_ns = now_ns;
+        }
+        return error->status;
+    }
+    entry->failed_ns = 0;
+    if (error->status == KVTEL_E_MISMATCH) {
+        store_dir_say_mismatch(dir, entry);
+    } else if (error->status != KVTEL_OK) {
+        store_dir_refuse(dir, entry, error);
+        entry->retry_ns = now_ns + FAILING_NS;
     }
     return KVTEL_OK;
 }
 
-/* What is in the directory against what is known of it. */
-static void scan(struct store_dir *dir)
-{
-    DIR *directory = opendir(dir->path);
-    if (!directory)
-        return;
-    for (size_t i = 0; i < dir->count; i++)
-        dir->entries[i].seen = false;
-    for (struct dirent *file; (file = readdir(directory));) {
-        bool found;
-        if (!store_dir_is_store(file->d_name))
-            continue;
-        size_t at = store_dir_find(dir, file->d_name, &found);
-        struct store_entry *entry = found ? &dir->entries[at] : store_dir_add(dir, at, file->d_name);
-        if (!entry)
-            continue; /* without memory: the next scan tries again */
-        entry->seen = true;
-        if (!found)
-            open_entry(dir, entry);
-        else if (entry->state == STORE_RETIRED)
-            (void)store_dir_unlink(dir, entry->name);
-        else
-            reconsider(dir, entry);
-    }
-    closedir(directory);
-    /* A file that someone removed counts on: it is there as long as it is open, until its writer ends and it is retired. */
-    for (size_t i = dir->count; i-- > 0;)
-        if (!dir->entries[i].seen && dir->entries[i].state >= STORE_RETIRED)
-            store_dir_remove(dir, i);
-}
+/* What a collection works with: places of entries, their readers, what became of each. */
+struct reading {
+    struct store_dir *dir;
+    struct kvtel_snapshot *snapshot;
+    uint64_t now_ns;
+    size_t *at;
+    struct kvtel_store_reader **readers;
+    struct kvtel_error *errors;
+};
 
-/* Whether anything happened in the directory. When it is another one than the one that is watched, it is looked at each time. */
-static bool take_events(struct store_dir *dir)
+/* Adds the stores from `from` to `to` in the list; those whose files are closed are open meanwhile. */
+static enum kvtel_status read_some(struct reading *reading, size_t from, size_t to)
 {
-    alignas(struct inotify_event) char events[4096];
-    bool changed = dir->inotify < 0, gone = false;
-    for (ssize_t size; dir->inotify >= 0 && (size = read(dir->inotify, events, sizeof events)) > 0; changed = true) {
-        const struct inotify_event *event;
-        for (ssize_t at = 0; at < size; at += (ssize_t)(sizeof *event + event->len)) {
-            event = (const void *)(events + at);
-            gone = gone || event->mask & (IN_IGNORED | IN_MOVE_SELF);
+    struct store_dir *dir = reading->dir;
+    enum kvtel_status status = KVTEL_OK;
+    size_t count = 0;
+    for (size_t i = from; i < to; i++) {
+        struct store_entry *entry = &dir->entries[reading->at[i]];
+        struct kvtel_error error = { 0 };
+        if (store_dir_resume(dir, entry, &error) == KVTEL_OK) {
+            reading->at[from + count] = reading->at[i];
+            reading->readers[count++] = entry->reader;
+        } else if (judge(dir, entry, &error, reading->now_ns) != KVTEL_OK) {
+            status = error.status;
         }
     }
-    if (gone) {
-        close(dir->inotify);
-        dir->inotify = -1;
-    }
-    return changed;
-}
-
-void store_dir_poll(struct store_dir *dir)
-{
-    bool changed = take_events(dir);
-    if (changed || dir->count == 0 || dir->look)
-        scan(dir);
-    dir->look = false;
-}
-
-/* The readers of all stores that are not in the totals, in `readers`, if it is not NULL. Their number. */
-static size_t list_readers(const struct store_dir *dir, struct kvtel_store_reader **readers)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < dir->count; i++) {
-        if (dir->entries[i].state >= STORE_RETIRED)
-            continue;
-        if (readers)
-            readers[count] = dir->entries[i].reader;
-        count++;
-    }
-    return count;
-}
-
-/* Refuses the stores that could not be read. KVTEL_E_NOMEM: it was for want of memory. */
-static enum kvtel_status refuse_failed(struct store_dir *dir, const struct kvtel_error *errors)
-{
-    enum kvtel_status status = KVTEL_OK;
-    for (size_t i = 0, read = 0; i < dir->count; i++) {
-        if (dir->entries[i].state >= STORE_RETIRED)
-            continue;
-        const struct kvtel_error *error = &errors[read++];
-        if (error->status == KVTEL_E_NOMEM)
-            status = KVTEL_E_NOMEM;
-        else if (error->status == KVTEL_E_MISMATCH)
-            store_dir_say_mismatch(dir, &dir->entries[i]);
-        else if (error->status != KVTEL_OK)
-            store_dir_refuse(dir, &dir->entries[i], error);
+    memset(reading->errors, 0, count * sizeof *reading->errors);
+    (void)kvtel_snapshot_add_readers(reading->snapshot, reading->readers, count, reading->errors);
+    for (size_t i = 0; i < count; i++) {
+        struct store_entry *entry = &dir->entries[reading->at[from + i]];
+        enum kvtel_status judged = judge(dir, entry, &reading->errors[i], reading->now_ns);
+        status = judged == KVTEL_OK ? status : judged;
+        store_dir_park(dir, entry);
     }
     return status;
 }
 
+/* Entries with an open file, or those with a closed one, behind the first `count` of the list. Returns how long it is then. */
+static size_t list_entries(const struct store_dir *dir, bool open, size_t *list, size_t count)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        if (dir->entries[i].state < STORE_RETIRED && kvtel_store_reader_is_open(dir->entries[i].reader) == open)
+            list[count++] = i;
+    return count;
+}
+
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot)
 {
-    size_t count = list_readers(dir, NULL);
-    struct kvtel_store_reader **readers = malloc((count + 1) * sizeof(struct kvtel_store_reader *));
-    struct kvtel_error *errors = malloc((count + 1) * sizeof *errors);
-    enum kvtel_status status = readers && errors ? KVTEL_OK : KVTEL_E_NOMEM;
+    struct reading reading = {
+        .dir = dir,
+        .snapshot = snapshot,
+        .now_ns = kvtel_now_ns(),
+        .at = malloc((dir->count + 1) * sizeof *reading.at),
+        .readers = malloc((dir->count + 1) * sizeof(struct kvtel_store_reader *)),
+        .errors = malloc((dir->count + 1) * sizeof *reading.errors),
+    };
+    enum kvtel_status status = reading.at && reading.readers && reading.errors ? KVTEL_OK : KVTEL_E_NOMEM;
     if (status == KVTEL_OK)
         status = retire_collect(dir, snapshot);
     if (status == KVTEL_OK) {
-        (void)list_readers(dir, readers);
-        (void)kvtel_snapshot_add_readers(snapshot, readers, count, errors);
-        status = refuse_failed(dir, errors);
+        size_t open = list_entries(dir, true, reading.at, 0), count = list_entries(dir, false, reading.at, open);
+        status = read_some(&reading, 0, open);
+        for (size_t from = open; from < count && status == KVTEL_OK; from += CLOSED_AT_ONCE)
+            status = read_some(&reading, from, from + CLOSED_AT_ONCE < count ? from + CLOSED_AT_ONCE : count);
     }
-    free(readers);
-    free(errors);
+    free(reading.at);
+    free(reading.readers);
+    free(reading.errors);
     return status;
 }

@@ -74,7 +74,8 @@ static int drop(const char *path, const struct totals *totals, const struct sele
     if (!serve_log_init(&log))
         return command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
     log.level = WEB_LOG_WARN;
-    enum kvtel_status status = store_dir_open(&dir, path, totals->by_rank, &log, &error);
+    const struct store_dir_options options = { .path = path, .by_rank = totals->by_rank, .log = &log };
+    enum kvtel_status status = store_dir_open(&dir, &options, &error);
     if (status == KVTEL_OK) {
         status = retire_drop(&dir, is_kept, selection, &dropped, &error);
         store_dir_close(&dir);

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The directory of stores: shortages, links and names, deletions, another directory in its place, who may use it."""
+
+import errno
+import fcntl
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter import KVTEL, Exporter, Failing, Writer, wait_for
+
+COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
+F_OFD_SETLK = 37
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir()
+    return directory
+
+
+def store_files(directory):
+    return sorted(path.name for path in directory.glob("*.kvtel"))
+
+
+def few_descriptors(count):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def copies(stores, tmp_path, count, transfers=100):
+    """Stores of writers that have ended."""
+    writer = Writer(tmp_path, tmp_path / "book", transfers).done()
+    sparse = tmp_path / "sparse"
+    subprocess.run(["cp", "--sparse=always", writer.path, sparse], check=True)
+    writer.end()
+    script = f'i=0; while [ $i -lt {count} ]; do cp --sparse=always "$1" "$2/9$i-0.kvtel"; i=$((i+1)); done'
+    subprocess.run(["sh", "-c", script, "sh", sparse, stores], check=True)
+
+
+def lock(path, kind=fcntl.F_WRLCK):
+    """An open file description lock, as a writer holds it."""
+    fd = os.open(path, os.O_RDWR)
+    fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+    return fd
+
+
+# -- Shortages --
+
+
+def test_more_ended_stores_than_descriptors(stores, tmp_path):
+    copies(stores, tmp_path, 500)
+    with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
+        assert exporter.samples()[COUNT % 0] == 50000
+        wait_for(lambda: store_files(stores) == [], 60, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 50000
+        assert exporter.samples()['kvtel_stores{state="refused"}'] == 0
+
+
+def test_more_live_stores_than_descriptors(stores, tmp_path):
+    copies(stores, tmp_path, 300)
+    locks = [lock(path) for path in stores.glob("*.kvtel")]
+    with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, 20, "all stores")
+        time.sleep(2)
+        found = exporter.samples()
+        assert found[COUNT % 0] == 30000 and found['kvtel_stores{state="live"}'] == 300
+        for fd in locks:
+            os.close(fd)
+        wait_for(lambda: store_files(stores) == [], 60, "no store file left")
+        assert exporter.samples()[COUNT % 0] == 30000
+
+
+def test_clients_take_no_descriptors_from_stores(stores, tmp_path):
+    with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
+        clients = []
+        for i in range(600):
+            client = socket.socket()
+            client.bind((f"127.0.0.{1 + i % 8}", 0))
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", exporter.port))
+            clients.append(client)
+        wait_for(lambda: len(os.listdir(f"/proc/{exporter.process.pid}/fd")) > 45, 10, "connections")
+        writers = [Writer(stores, tmp_path / f"book{i}", 10).done() for i in range(5)]
+        for writer in writers[:3]:
+            writer.end()
+        for client in clients:
+            client.close()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, 20, "all engines")
+        for writer in writers[3:]:
+            writer.end()
+
+
+def test_the_soft_limit_of_descriptors_is_raised(stores):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with Exporter(stores, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))) as exporter:
+        limits = Path(f"/proc/{exporter.process.pid}/limits").read_text()
+        assert re.search(r"Max open files\s+(\d+)", limits)[1] == str(hard)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EAGAIN])
+def test_a_store_that_cannot_be_opened_now_is_opened_later(stores, tmp_path, number):
+    failing = Failing(tmp_path / "fail", "openat", ".kvtel", number).on()
+    with Exporter(stores, env=failing.environment) as exporter:
+        writer = Writer(stores, tmp_path / "book", 70).done()
+        wait_for(lambda: exporter.samples()["kvtel_stores_postponed"] == 1, 5, "the store is postponed")
+        assert exporter.samples()['kvtel_stores{state="refused"}'] == 0
+        assert sum("cannot be opened now" in line for line in exporter.log) == 1
+        failing.off()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 70, 5, "the store")
+        assert exporter.samples()["kvtel_stores_postponed"] == 0
+        writer.end()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])
+def test_the_last_numbers_stay_while_a_store_cannot_be_read(stores, tmp_path, number):
+    writers = [Writer(stores, tmp_path / f"book{i}", 100 + i).done() for i in range(2)]
+    failing = Failing(tmp_path / "fail", "pread", writers[0].path.name, number)
+    with Exporter(stores, env=failing.environment) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 201, 5, "both stores")
+        failing.on()
+        for _ in range(5):
+            assert exporter.samples()[COUNT % 0] == 201
+        failing.off()
+        found = exporter.samples()
+        assert found[COUNT % 0] == 201 and found['kvtel_stores{state="live"}'] == 2
+        assert found["kvtel_scrapes_repeated_total"] == 5
+        for writer in writers:
+            writer.end()
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 201
+
+
+# -- Names --
+
+
+def test_another_name_of_a_store_counts_nothing(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    os.link(writer.path, stores / "1-hard.kvtel")
+    (stores / "1-soft.kvtel").symlink_to(writer.path)
+    os.mkfifo(stores / "1-pipe.kvtel")
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 3, 5, "three refused")
+        assert exporter.samples()[COUNT % 0] == 50
+        for text in ["another name of", "symbolic link is not followed", "not a file"]:
+            assert any(text in line for line in exporter.log), text
+        writer.kill()
+        wait_for(lambda: store_files(stores) == ["1-pipe.kvtel", "1-soft.kvtel"], 5, "both names to go")
+        assert exporter.samples()[COUNT % 0] == 50
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 50
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_store_whose_one_name_of_two_is_removed(stores, tmp_path, first):
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    second = stores / "1-second.kvtel"
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, 5, "the store")
+        os.link(writer.path, second)
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 1, 5, "the second name")
+        (writer.path if first else second).unlink()
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 0, 5, "one name")
+        assert exporter.samples()[COUNT % 0] == 50
+        assert exporter.samples()["kvtel_stores_deleted_total"] == 0
+        writer.end()
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 50
+
+
+def test_a_renamed_store_is_the_same(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, 5, "the store")
+        for name in ["1-renamed.kvtel", "zz.kvtel"]:
+            writer.path = writer.path.rename(stores / name)
+            wait_for(lambda: f'"{name}"' in exporter.text("/api/v1/summary"), 5, "the new name")
+            found = exporter.samples()
+            assert found[COUNT % 0] == 50 and found["kvtel_stores_deleted_total"] == 0
+        writer.end()
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 50
+
+
+def test_another_file_under_a_known_name_is_another_store(stores, tmp_path):
+    """Over a live store, and over one that has ended and cannot be removed."""
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    other = Writer(tmp_path, tmp_path / "book2", 7).done()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, 5, "the store")
+        other.path.rename(writer.path)
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 57, 5, "both")
+        assert exporter.samples()["kvtel_stores_deleted_total"] == 1
+        writer.end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 57 and store_files(stores) == [writer.path.name]
+        other.end()
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 57
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 57
+
+
+def test_the_deletion_of_a_live_store_is_said_and_counted(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 600).done()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 600, 5, "the store")
+        writer.path.unlink()
+        wait_for(lambda: exporter.samples()["kvtel_stores_deleted_total"] == 1, 5, "the deletion")
+        assert any("removed while its writer runs" in line and writer.path.name in line for line in exporter.log)
+        writer.end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "retiring")
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 600
+
+
+def test_what_killed_writers_left_is_removed(stores, tmp_path):
+    names = [".123-00ab.new", ".124-00ab.new", ".125-00ab.new", ".other.new"]
+    for name in names:
+        (stores / name).write_bytes(b"x")
+        if name != names[2]:
+            os.utime(stores / name, (1, 1))
+    held = lock(stores / names[1])
+    with Exporter(stores) as exporter:
+        wait_for(lambda: not (stores / names[0]).exists(), 5, "the leftover is removed")
+        assert all((stores / name).exists() for name in names[1:])
+        assert any(names[0] in line for line in exporter.log)
+    os.close(held)
+
+
+def test_a_readers_lock_keeps_no_store_live(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    path = writer.path
+    writer.end()
+    held = lock(path, fcntl.F_RDLCK)
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 50
+    os.close(held)
+
+
+# -- The directory --
+
+
+def serve(directory, **options):
+    command = [KVTEL, "serve", "--web.listen-address=127.0.0.1:0"] + ([f"--store.dir={directory}"] if directory else [])
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, **options)
+
+
+def test_a_second_exporter_is_kept_out_whatever_is_cleaned_away(stores):
+    with Exporter(stores):
+        for path in stores.iterdir():
+            path.unlink()
+        done = serve(stores)
+        assert done.returncode == 1 and "in use by another exporter" in done.stderr
+
+
+def test_a_file_system_without_locks_is_not_in_use(stores, tmp_path):
+    failing = Failing(tmp_path / "fail", "flock", "stores", errno.ENOLCK).on()
+    done = serve(stores, env=failing.environment)
+    assert done.returncode == 1
+    assert "No locks available" in done.stderr and "in use" not in done.stderr
+
+
+def test_a_directory_that_was_removed_and_made_again(stores, tmp_path):
+    Writer(stores, tmp_path / "book", 1000).done().end()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        old = Writer(stores, tmp_path / "book1", 30).done()
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 1030, 5, "the store")
+        shutil.rmtree(stores.rename(tmp_path / "removed"))
+        wait_for(lambda: stores.exists() and list(stores.glob("totals.*")), 10, "totals in a directory that is made again")
+        shutil.rmtree(stores.rename(tmp_path / "removed"))
+        new = Writer(stores, tmp_path / "book2", 5).done()
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 1035, 5, "the new engine, while the old one lives")
+        assert any("removed or replaced" in line for line in exporter.log)
+        assert serve(stores).returncode == 1
+        old.end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "retiring the old one")
+        assert exporter.samples()[COUNT % 0] == 1035
+        new.end()
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 1035
+
+
+def test_a_directory_that_another_exporter_took_meanwhile(stores, tmp_path):
+    writer = Writer(stores, tmp_path / "book", 30).done()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 30, 5, "the store")
+        stores.rename(tmp_path / "moved")
+        (tmp_path / "other").mkdir()
+        held = os.open(tmp_path / "other", os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (tmp_path / "other").rename(stores)
+        wait_for(lambda: any("in use by another exporter" in line for line in exporter.log), 5, "a line")
+        writer.end()
+        wait_for(lambda: exporter.samples()['kvtel_stores{state="ended"}'] == 1, 5, "the writer's end")
+        assert list(stores.iterdir()) == [] and exporter.samples()[COUNT % 0] == 30
+        os.close(held)
+        wait_for(lambda: list(stores.glob("totals.*")), 5, "the totals")
+        assert exporter.samples()[COUNT % 0] == 30
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user")
+@pytest.mark.parametrize("kind", ["owner", "mode", "link"])
+def test_a_default_directory_that_somebody_else_made(tmp_path, kind):
+    user = 54321
+    path = Path(f"/dev/shm/kvtel-{user}")
+    shutil.rmtree(path, ignore_errors=True)
+    path.unlink(missing_ok=True)
+    if kind == "link":
+        path.symlink_to(tmp_path)
+    else:
+        path.mkdir()
+        path.chmod(0o777)
+        if kind == "mode":
+            os.chown(path, user, user)
+    environment = {key: value for key, value in os.environ.items() if key != "KVTEL_STORE_DIR"}
+    try:
+        done = serve(None, env=environment, preexec_fn=lambda: os.setuid(user))
+        assert done.returncode == 1 and str(path) in done.stderr
+        assert ("link" if kind == "link" else "not this user's alone") in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        path.unlink() if kind == "link" else shutil.rmtree(path)
