@@ -32,6 +32,7 @@ def code(exporter, path, data=None, headers=None):
     "--web.telemetry-path=/m%", "--web.telemetry-path=/a/../m", "--web.telemetry-path=/./m", "--web.telemetry-path=/m/..",
     "--web.telemetry-path=/mé", "--web.telemetry-path=/" + "m" * 2000, "--web.allowed-host=", "--web.allowed-host=a:80",
     "--web.allowed-host=http://a", "--web.config.file=", "--log.interval=1ms", "--log.interval=-1", "--log.interval=nan",
+    "--metrics.prefix=",
 ])  # fmt: skip
 def test_flags_without_sense_are_refused(tmp_path, flag):
     done = subprocess.run([KVTEL, "serve", f"--store.dir={tmp_path}", "--web.listen-address=127.0.0.1:0", flag], capture_output=True, text=True, timeout=20)

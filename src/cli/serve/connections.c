@@ -319,6 +319,13 @@ unsigned connections_count(struct connections *connections)
     return count;
 }
 
+void connections_make_room(struct connections *connections)
+{
+    pthread_mutex_lock(&connections->mutex);
+    table_make_room(connections, NULL);
+    pthread_mutex_unlock(&connections->mutex);
+}
+
 bool connections_hold(struct connections *connections, struct connection *connection, size_t bytes)
 {
     size_t most = connections->options.limits.held_bytes;

@@ -13,6 +13,16 @@ static bool is_token(const char *text, size_t size)
     return size > 0;
 }
 
+/* RFC 3986's characters of a host and its port. */
+static bool is_host(const char *text, size_t size)
+{
+    static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:%[]";
+    for (size_t i = 0; i < size; i++)
+        if (!memchr(may, text[i], sizeof may - 1))
+            return false;
+    return true;
+}
+
 static bool is_header(const char *key, size_t size, const char *name)
 {
     return size == strlen(name) && strncasecmp(key, name, size) == 0;
@@ -59,7 +69,7 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
     else if (is_header(key, key_size, MHD_HTTP_HEADER_TRANSFER_ENCODING))
         framing->malformed |= framing->encodings++ > 0 || !(framing->chunked = is_header(value, value_size, "chunked"));
     else if (is_header(key, key_size, MHD_HTTP_HEADER_HOST))
-        framing->malformed |= framing->hosts++ > 0;
+        framing->malformed |= framing->hosts++ > 0 || !is_host(value, value_size);
     else if (is_header(key, key_size, MHD_HTTP_HEADER_AUTHORIZATION))
         framing->malformed |= framing->authorizations++ > 0;
     return MHD_YES;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,6 +79,16 @@ static void refuse_instead(struct exchange *exchange, unsigned status)
     kvtel_buffer_free(&answer);
 }
 
+/* No thread or no memory for a new connection. */
+static bool is_shortage(const char *format)
+{
+    static const char *const messages[] = { "Failed to create a", "Error allocating memory" };
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (strncmp(format, messages[i], strlen(messages[i])) == 0)
+            return true;
+    return false;
+}
+
 /* What libmicrohttpd says of itself. */
 static void on_message(void *context, const char *format, va_list arguments)
 {
@@ -89,6 +100,8 @@ static void on_message(void *context, const char *format, va_list arguments)
         http->reason[strcspn(http->reason, "\n")] = '\0';
     } else if (exchange && !exchange->sent && strncmp(format, refusing, sizeof refusing - 1) == 0) {
         refuse_instead(exchange, va_arg(arguments, unsigned));
+    } else if (http->connections && is_shortage(format)) {
+        connections_make_room(http->connections);
     }
 }
 
@@ -257,10 +270,19 @@ static bool take(void *context, int fd, const struct sockaddr *address, socklen_
 
 /* -- Start and stop -- */
 
+/* Connections leave half of the descriptors to everything else. */
+static unsigned bounded(unsigned connections)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < connections)
+        connections = (unsigned)files.rlim_cur / 2;
+    return connections > 1 ? connections : 1;
+}
+
 static struct http_limits resolve(const struct http_limits *asked)
 {
     return (struct http_limits){
-        .connections = asked->connections ? asked->connections : 512,
+        .connections = bounded(asked->connections ? asked->connections : 512),
         .connections_per_address = asked->connections_per_address ? asked->connections_per_address : 256,
         .header_bytes = asked->header_bytes ? asked->header_bytes : 32 << 10,
         .header_ms = asked->header_ms ? asked->header_ms : 10000,

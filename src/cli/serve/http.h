@@ -54,8 +54,8 @@ struct http_route {
 };
 
 struct http_limits {
-    /* 0: 512. When all are taken the longest idle one gives way to a new one; else the one that is without a whole request, or
-     * takes its answer slowly, for longest */
+    /* 0: 512; at most half of the file descriptors that the process may have. When all are taken the longest idle one gives way to
+     * a new one; else the one that is without a whole request, or takes its answer slowly, for longest */
     unsigned connections;
     unsigned connections_per_address; /* 0: 256; an IPv6 address counts by its /64 */
     size_t header_bytes;              /* 0: 32 KiB: request line and headers */

@@ -122,14 +122,15 @@ static bool parse_seconds(const char *text, double *seconds)
     return false;
 }
 
-/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do, or nothing. */
+/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do. Without one, metrics of vLLM
+ * would have the names of NIXL's rings. */
 static bool is_prefix(const char *text)
 {
     for (const char *c = text; *c; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' || *c == ':' ||
               (c > text && *c >= '0' && *c <= '9')))
             return false;
-    return strlen(text) < 64;
+    return *text && strlen(text) < 64;
 }
 
 /* Whether a client can ask for this path: what a URL may hold, without the segments "." and "..", which clients resolve themselves.
@@ -256,7 +257,8 @@ static int parse_web_option(struct serve_options *options, int option)
     if (option == PREFIX) {
         if (!is_prefix(optarg))
             return command_usage(
-                "serve", "--metrics.prefix has letters, digits, _ and : and does not begin with a digit, not \"%s\"", optarg);
+                "serve", "--metrics.prefix has letters, digits, _ and :, at least one, and does not begin with a digit, not \"%s\"",
+                optarg);
         options->exporter.prefix = optarg;
         return -1;
     }
