@@ -24,6 +24,13 @@ struct kvtel_family_spec {
     enum kvtel_unit unit;
 };
 
+/** A child to be made: its family, and its label values in the order of labelnames. */
+struct kvtel_child_spec {
+    void *family;
+    const char *const *values;
+    size_t count;
+};
+
 /** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and live as long
  * as it does. kvtel calls from one thread at a time. */
 struct kvtel_metric_types {
@@ -36,6 +43,9 @@ struct kvtel_metric_types {
     void (*increase)(void *context, void *child, double amount);                     /**< counter; amount >= 0 */
     void (*set)(void *context, void *child, double value);                           /**< gauge */
     void (*observe)(void *context, void *child, const double *values, size_t count); /**< histogram; values >= 0 and finite */
+    /** Whether all of these children are there or can be made: KVTEL_OK or KVTEL_E_LIMIT, and then none of an engine's is made.
+     * NULL: each is made for which there is room. */
+    enum kvtel_status (*room)(void *context, const struct kvtel_child_spec *children, size_t count);
 };
 
 /** The default: metrics live in a store. All such types of a store share a lane, and take another one for as long as several

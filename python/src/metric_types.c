@@ -131,7 +131,7 @@ int kvtel_python_types_init(struct kvtel_python_types *types, PyObject *metric_t
     types->children = PyDict_New();
     if (!parsed || !types->families || !types->children)
         return -1;
-    *vtable = (struct kvtel_metric_types){ types, make_family, make_child, increase, set, observe };
+    *vtable = (struct kvtel_metric_types){ types, make_family, make_child, increase, set, observe, NULL };
     return 0;
 }
 

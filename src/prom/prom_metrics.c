@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that needs no code of its own. */
-#include "prom/prom_metrics.h"
+#include "prom/generic.h"
 
 #include "base/number.h"
 
@@ -10,33 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABELS_MAX = 16, CHUNK = 512, SCALAR_SIZE = 32 };
+enum { CHUNK = 512, SCALAR_SIZE = 32 };
 
-struct metric {
-    /* What an observation of columns reads stands together. */
-    size_t field_count;
-    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
-    enum kvtel_metric_type type;
-    uint32_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
-    void **children;   /* up_front of engine 0, of engine 1, ... */
-
-    const struct kvtel_metric *table;
-    void *family;
-    const char *const *values; /* of its only label, up front */
-    size_t own_labels;
-};
-
-struct generic_metrics {
-    struct kvtel_prom_metrics base;
-    struct kvtel_metric_types types;
-    struct kvtel_diagnostics *diagnostics;
-    struct kvtel_engine_table engines;
-    struct metric *metrics;
-    size_t metric_count;
-};
-
-static void refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric, enum kvtel_status status,
-                         uint64_t lost)
+void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric, enum kvtel_status status,
+                             uint64_t lost)
 {
     kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT,
                              lost, metric->name, "%s: no further label set could be made: %s", metric->name,
@@ -57,7 +34,7 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
     enum kvtel_status status = self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
     if (status == KVTEL_OK)
         return child;
-    refuse_child(self, metric->table, status, lost);
+    kvtel_prom_refuse_child(self, metric->table, status, lost);
     return NULL;
 }
 
@@ -104,7 +81,7 @@ static void feed_up_front(struct generic_metrics *self, const struct metric *met
     if (child)
         feed_values(self, metric, child, column);
     else if (column)
-        refuse_child(self, metric->table, KVTEL_E_LIMIT, column->count);
+        kvtel_prom_refuse_child(self, metric->table, KVTEL_E_LIMIT, column->count);
 }
 
 static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
@@ -117,7 +94,7 @@ static void observe_columns(struct generic_metrics *self, const struct metric *m
 }
 
 /* Looks up once what every observation needs. */
-static void find_columns(struct metric *metric, const struct kvtel_connector *connector)
+void kvtel_prom_find_columns(struct metric *metric, const struct kvtel_connector *connector)
 {
     metric->field_count = 0;
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++)
@@ -205,7 +182,7 @@ static void observe_operations(struct generic_metrics *self, const struct metric
         if (text < 0 && (source->count > 0 || content->table->shape == KVTEL_SHAPE_COUNTS))
             feed_operation(self, metric, content, group, engine, 0, source);
         else if (text >= 0 && !(ranks && feed_by_text(self, metric, content, group, engine, text, ranks)))
-            refuse_child(self, metric->table, KVTEL_E_NOMEM, source->count);
+            kvtel_prom_refuse_child(self, metric->table, KVTEL_E_NOMEM, source->count);
     }
     free(ranks);
 }
@@ -321,7 +298,7 @@ static void observe_older(struct generic_metrics *self, const struct kvtel_conte
             continue;
         struct metric fed = *metric;
         fed.table = table;
-        find_columns(&fed, content->table);
+        kvtel_prom_find_columns(&fed, content->table);
         observe_fields(self, &fed, content, engine);
     }
 }
@@ -356,6 +333,8 @@ static void generic_destroy(struct kvtel_prom_metrics *metrics)
     free(self);
 }
 
+const struct kvtel_prom_metrics_vtable kvtel_prom_generic = { generic_observe, generic_destroy };
+
 enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
                                                  const struct kvtel_engine_labels *engines, size_t engine_count, size_t label_count,
                                                  void **children)
@@ -370,142 +349,4 @@ enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types
         memcpy(children, made, engine_count * sizeof *made);
     free(made);
     return status;
-}
-
-/* One engine's child up front; past the cap of the family there is none, and what comes for it is refused. */
-static enum kvtel_status make_up_front(struct generic_metrics *self, struct metric *metric, size_t engine, size_t value)
-{
-    const char *labels[LABELS_MAX];
-    size_t count = self->engines.label_count;
-    for (size_t i = 0; i < count; i++)
-        labels[i] = self->engines.rows[engine].values[i];
-    if (metric->values[0])
-        labels[count++] = metric->values[value];
-    enum kvtel_status status =
-        self->types.child(self->types.context, metric->family, labels, count, &metric->children[engine * metric->up_front + value]);
-    if (status != KVTEL_E_LIMIT)
-        return status;
-    refuse_child(self, metric->table, status, 0);
-    return KVTEL_OK;
-}
-
-static enum kvtel_status make_children(struct generic_metrics *self, struct metric *metric,
-                                       const struct kvtel_prom_options *options)
-{
-    uint32_t values = 0;
-    while (values < KVTEL_METRIC_FIELDS && metric->values[values])
-        values++;
-    bool typed = self->base.connector->shape == KVTEL_SHAPE_TYPED;
-    metric->up_front = values > 0 ? values : !typed && metric->own_labels == 0;
-    metric->children = calloc(self->engines.count * metric->up_front + 1, sizeof *metric->children);
-    if (!metric->children)
-        return KVTEL_E_NOMEM;
-    if (metric->up_front == 1 && values == 0) {
-        enum kvtel_status status = kvtel_create_metric_per_engine(&self->types, metric->family, options->engines,
-                                                                  options->engine_count, options->label_count, metric->children);
-        if (status != KVTEL_E_LIMIT)
-            return status;
-    }
-    for (size_t e = 0; e < self->engines.count; e++) {
-        for (size_t v = 0; v < metric->up_front; v++) {
-            enum kvtel_status status = make_up_front(self, metric, e, v);
-            if (status != KVTEL_OK)
-                return status;
-        }
-    }
-    return KVTEL_OK;
-}
-
-static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table,
-                                     const struct kvtel_prom_options *options)
-{
-    char name[256];
-    const char *labels[LABELS_MAX];
-    struct metric *metric = &self->metrics[self->metric_count++];
-    metric->type = table->type;
-    metric->table = table;
-    metric->values = table->values;
-    metric->own_labels = kvtel_metric_label_count(table);
-    find_columns(metric, self->base.connector);
-    for (size_t i = 0; i < options->label_count; i++)
-        labels[i] = options->labelnames[i];
-    for (size_t i = 0; i < metric->own_labels; i++)
-        labels[options->label_count + i] = table->labels[i];
-    const struct kvtel_family_spec spec = {
-        .name = kvtel_metric_family_name(table, name, sizeof name),
-        .type = table->type,
-        .help = table->help,
-        .labelnames = labels,
-        .label_count = options->label_count + metric->own_labels,
-        .buckets = table->buckets,
-        .unit = table->unit,
-    };
-    enum kvtel_status status = self->types.family(self->types.context, &spec, &metric->family);
-    if (status != KVTEL_E_MISMATCH)
-        return status == KVTEL_OK ? make_children(self, metric, options) : status;
-    /* The name is taken, by another configuration of the same connector say: all but this family goes on. */
-    self->metric_count--;
-    kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
-                             "%s: the name stands for a family with other labels or buckets already; it is not recorded here",
-                             table->name);
-    return KVTEL_OK;
-}
-
-static bool are_texts(const char *const *texts, size_t count)
-{
-    if (!texts)
-        return count == 0;
-    for (size_t i = 0; i < count; i++)
-        if (!texts[i])
-            return false;
-    return true;
-}
-
-bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options)
-{
-    if (!options || !options->config)
-        return false;
-    const struct kvtel_metric_types *types = &options->types;
-    if (!types->family || !types->child || !types->increase || !types->set || !types->observe ||
-        options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS || !are_texts(options->labelnames, options->label_count) ||
-        (!options->engines && options->engine_count > 0))
-        return false;
-    for (size_t i = 0; i < options->engine_count; i++)
-        if (!are_texts(options->engines[i].values, options->label_count))
-            return false;
-    return true;
-}
-
-enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
-                                                    const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
-{
-    static const struct kvtel_prom_metrics_vtable vtable = { generic_observe, generic_destroy };
-    if (!connector)
-        return KVTEL_E_ARGUMENT;
-    if (connector->shape == KVTEL_SHAPE_NONE)
-        return KVTEL_E_NO_STATS;
-    if (!kvtel_prom_options_are_whole(options))
-        return KVTEL_E_ARGUMENT;
-    if (connector->shape == KVTEL_SHAPE_MULTI)
-        return kvtel_prom_metrics_create_multi(options, metrics);
-    size_t count = 0;
-    while (connector->metrics && connector->metrics[count].name)
-        count++;
-    struct generic_metrics *self = calloc(1, sizeof *self);
-    if (!self)
-        return KVTEL_E_NOMEM;
-    self->base = (struct kvtel_prom_metrics){ .vtable = &vtable, .connector = connector };
-    self->types = options->types;
-    self->diagnostics = options->diagnostics;
-    self->metrics = calloc(count + 1, sizeof *self->metrics);
-    enum kvtel_status status = self->metrics ? kvtel_engine_table_init(&self->engines, options) : KVTEL_E_NOMEM;
-    for (size_t i = 0; i < count && status == KVTEL_OK; i++)
-        if (!connector->metrics[i].when || connector->metrics[i].when(options->config))
-            status = make_metric(self, &connector->metrics[i], options);
-    if (status != KVTEL_OK) {
-        generic_destroy(&self->base);
-        return status;
-    }
-    *metrics = &self->base;
-    return KVTEL_OK;
 }

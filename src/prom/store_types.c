@@ -55,6 +55,18 @@ static enum kvtel_status make_child(void *store, void *family, const char *const
     return status;
 }
 
+enum { ROOM_LIMIT = 256 }; /* label sets that one engine of a connector has from the start */
+
+static enum kvtel_status room(void *store, const struct kvtel_child_spec *children, size_t count)
+{
+    struct kvtel_series_request requests[ROOM_LIMIT];
+    if (count > ROOM_LIMIT)
+        return KVTEL_OK;
+    for (size_t i = 0; i < count; i++)
+        requests[i] = (struct kvtel_series_request){ from_handle(children[i].family), children[i].values, children[i].count };
+    return kvtel_store_room(store, requests, count);
+}
+
 static void increase(void *store, void *child, double amount)
 {
     struct kvtel_lane *lane = borrow_for(store, 1);
@@ -89,6 +101,6 @@ enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, struct kvt
     if (status != KVTEL_OK)
         return status;
     give_back(store, lane);
-    *types = (struct kvtel_metric_types){ store, make_family, make_child, increase, set, observe };
+    *types = (struct kvtel_metric_types){ store, make_family, make_child, increase, set, observe, room };
     return KVTEL_OK;
 }

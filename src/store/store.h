@@ -146,6 +146,15 @@ static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
 enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
                                           uint32_t *series);
 
+struct kvtel_series_request {
+    uint32_t family;
+    const char *const *values;
+    size_t count;
+};
+/* Whether all of these are there or can be made by kvtel_store_series(), as far as the store's own size goes. KVTEL_OK;
+ * KVTEL_E_LIMIT: those that are not there are counted as dropped; KVTEL_E_BUSY. */
+enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel_series_request *requests, size_t count);
+
 /* A group of its own for a histogram that belongs to none yet. */
 enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series);
 

@@ -250,10 +250,58 @@ static uint32_t find_series(const struct kvtel_store *store, uint32_t family, co
     return KVTEL_INDEX_NONE;
 }
 
-/* What the label set would have shown is lost, whatever there was no room for. */
-static void count_series_dropped(struct kvtel_store *store)
+/* What the label sets would have shown is lost, whatever there was no room for. */
+static void count_series_dropped(struct kvtel_store *store, uint64_t count)
 {
-    atomic_fetch_add_explicit(&store->header->series_dropped, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&store->header->series_dropped, count, memory_order_relaxed);
+}
+
+/* What series of the requests take that are not there. The store is held. */
+struct need {
+    uint64_t series, histograms, slots, words, strings;
+};
+
+static bool has_room(const struct kvtel_store *store, const struct need *need)
+{
+    const struct kvtel_layout_header *header = store->header;
+    const uint64_t bytes[KVTEL_TABLES] = {
+        [KVTEL_SERIES] = need->series * sizeof(struct kvtel_layout_series),
+        [KVTEL_GROUPS] = need->histograms * sizeof(struct kvtel_layout_group),
+        [KVTEL_FEEDS] = need->histograms * sizeof(struct kvtel_layout_feed),
+        [KVTEL_STRINGS] = need->strings,
+    };
+    for (size_t i = 0; i < KVTEL_TABLES; i++)
+        if (bytes[i] > header->tables[i].size - store->tables[i].used)
+            return false;
+    return store->slots.used + need->slots * KVTEL_SLOT_WORDS * sizeof(kvtel_word) <= header->slots_size &&
+           store->bulk.used + need->words * sizeof(kvtel_word) <= header->lane_stride - header->slots_size;
+}
+
+enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel_series_request *requests, size_t count)
+{
+    struct need need = { 0 };
+    struct kvtel_hold hold;
+    bool fits = true;
+    if (!kvtel_store_is_own(store) || !kvtel_store_hold(store, &hold))
+        return KVTEL_E_BUSY;
+    for (size_t i = 0; i < count; i++) {
+        const struct kvtel_series_request *request = &requests[i];
+        const struct kvtel_family_local *local = &store->families[request->family];
+        uint32_t hash = texts_hash(request->family, request->values, request->count);
+        if (find_series(store, request->family, request->values, request->count, hash) != KVTEL_INDEX_NONE)
+            continue;
+        fits &= local->series_count < store->header->max_series;
+        need.series++;
+        need.strings += texts_size(request->values, request->count);
+        need.slots += local->bins ? 2 : 1; /* one is the group's of its own */
+        need.histograms += local->bins != NULL;
+        need.words += local->bins ? whole_lines((uint64_t)local->bins->bound_count + 1) + KVTEL_BLOCK_ROWS : 0;
+    }
+    fits &= has_room(store, &need);
+    kvtel_store_release(store, &hold);
+    if (!fits)
+        count_series_dropped(store, need.series);
+    return fits ? KVTEL_OK : KVTEL_E_LIMIT;
 }
 
 static enum kvtel_status append_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
@@ -320,7 +368,7 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     kvtel_store_release(store, &hold);
     kvtel_store_check_file(store);
     if (status != KVTEL_OK)
-        count_series_dropped(store);
+        count_series_dropped(store, 1);
     return status;
 }
 
@@ -345,7 +393,7 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
     if (status == KVTEL_OK)
         *series = id;
     else
-        count_series_dropped(store);
+        count_series_dropped(store, 1);
     return status;
 }
 
@@ -438,35 +486,4 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
     else
         free(group);
     return status;
-}
-
-static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
-{
-    const struct kvtel_store *store = context;
-    const kvtel_word *words = store->lanes[lane]->words + word;
-    for (size_t i = 0; i < count; i++)
-        copy[i] = atomic_load_explicit(&words[i], memory_order_acquire);
-    return KVTEL_OK;
-}
-
-struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
-{
-    /* What refers to others is counted before them, so that all that it refers to is counted too. */
-    struct kvtel_layout_header *header = store->header;
-    struct kvtel_view view = { .read = read_lane, .context = (void *)(uintptr_t)store };
-    view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);
-    view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
-    view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);
-    view.family_count = (uint32_t)atomic_load_explicit(&header->family_count, memory_order_acquire);
-    view.families = kvtel_store_table(store, KVTEL_FAMILIES);
-    view.bounds = kvtel_store_table(store, KVTEL_BOUNDS);
-    view.series = kvtel_store_table(store, KVTEL_SERIES);
-    view.groups = kvtel_store_table(store, KVTEL_GROUPS);
-    view.feeds = kvtel_store_table(store, KVTEL_FEEDS);
-    view.strings = kvtel_store_table(store, KVTEL_STRINGS);
-    if (view.series_count > 0)
-        view.slot_count = view.series[view.series_count - 1].slot + 1;
-    if (view.group_count > 0 && view.groups[view.group_count - 1].slot >= view.slot_count)
-        view.slot_count = view.groups[view.group_count - 1].slot + 1;
-    return view;
 }

@@ -127,6 +127,28 @@ def test_payloads_of_no_use_are_not_accepted(stores, objects, wanted):
         assert post(exporter, header(), payload(), payload(engine=1))[1]["accepted"] == 1
 
 
+def test_an_engine_has_all_of_its_series_or_none(stores):
+    """The store of what is posted is full long before 4,000 engines: what it has no room for is counted, and told."""
+    engines = range(4000)
+    with Exporter(stores, RECEIVER) as exporter:
+        code, answer = post(exporter, header(engines=list(engines)), *(payload(engine=i, num_failed_transfers=[1]) for i in engines))
+        assert code == 200 and answer["accepted"] == 4000
+        found = exporter.samples()
+        families = {}
+        for name in found:
+            if name.startswith("vllm:") and "_bucket" not in name:
+                families.setdefault(name.split("{")[0], []).append(name.split('engine="')[1].split('"')[0])
+        kept = families.pop("vllm:nixl_xfer_time_seconds_count")
+        assert 600 < len(kept) < 1000 and all(sorted(each) == sorted(kept) for each in families.values())
+        sets = len([name for name in families if not name.endswith("_sum") and not name.endswith("_count")]) + 4
+        lost = 4000 - len(kept)
+        assert answer["refused"] == {"series_limit": lost * sets + lost}
+        assert found['kvtel_refused_total{reason="series_limit"}'] == lost * sets + lost
+        assert found["kvtel_store_series_dropped"] == lost * sets
+        assert sum("no room for the label sets" in line for line in exporter.log) == 1
+        print(len(kept), sets)
+
+
 LONG = "x" * 1025
 LOADS = "vllm:kv_offload_load_bytes"
 
