@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "store/layout.h"
 
 enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 3 };
@@ -77,10 +78,12 @@ static void must_agree(const struct kvtel_snapshot *snapshot)
             uint64_t total = 0;
             for (uint32_t i = 0; i < series->bin_count; i++)
                 total += series->bins[i];
-            MUST(total == series->count);
+            MUST(total == series->count && series->count <= KVTEL_COUNT_MAX);
+            MUST(series->sum >= 0 && series->sum <= KVTEL_TOTAL_MAX);
+            MUST(family->type != KVTEL_COUNTER || (series->value >= 0 && series->value <= KVTEL_TOTAL_MAX));
             MUST(series->bin_count == 0 || series->first_bin + series->bin_count <= family->bound_count + 1);
             for (size_t label = 0; label < family->label_count; label++)
-                MUST(strlen(series->values[label]) < SIZE_MAX);
+                MUST(kvtel_utf8_is_valid(series->values[label], strlen(series->values[label])));
             if (family->type == KVTEL_HISTOGRAM)
                 (void)kvtel_snapshot_quantile(family, series, 0.5);
         }

@@ -149,6 +149,21 @@ const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *
     return bins;
 }
 
+uint32_t kvtel_bins_count(const double *explicit_bounds, uint32_t explicit_count, int32_t exponential_first,
+                          uint32_t exponential_count)
+{
+    uint32_t equal = 0;
+    for (uint32_t i = 0, j = 0; i < explicit_count && j < exponential_count;) {
+        double bound = exponential_bound(exponential_first + (int32_t)j);
+        equal += explicit_bounds[i] == bound;
+        if (explicit_bounds[i] <= bound)
+            i++;
+        else
+            j++;
+    }
+    return explicit_count + exponential_count - equal + 1;
+}
+
 void kvtel_bins_free(struct kvtel_bins *list)
 {
     for (struct kvtel_bins *next; list; list = next) {

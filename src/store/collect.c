@@ -2,15 +2,17 @@
 /* Reading the lanes of a store. lane.h says how they are written. */
 #include "store/collect.h"
 #include "store/lane.h"
+#include "store/plausible.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     GROUP_TRIES = 32, /* for all columns of a group at one moment */
     FEED_TRIES = 200, /* for one of them */
     SPAN = 64,        /* slots that are read at once, rather than one by one */
-    ROUND = 16,       /* bins more than asked for, on either side */
 };
+_Static_assert(KVTEL_SLOT_VALUE == KVTEL_SLOT_SUM, "a total stands in the same place");
 
 typedef uint64_t slot_copy[KVTEL_SLOT_WORDS];
 
@@ -22,6 +24,8 @@ struct attempt {
     uint32_t feed_count, lane;
     struct kvtel_collected *series;
     struct kvtel_arena *arena;
+    struct kvtel_scratch *scratch;                                               /* counts what is read */
+    bool again_and_again;                                                        /* what is read was read before */
     slot_copy before[1 + KVTEL_LAYOUT_COLUMNS], after[1 + KVTEL_LAYOUT_COLUMNS]; /* the group's, then one a feed */
     uint64_t *rows, *bins, *again; /* bins of all feeds, one after the other; a second copy of one */
 };
@@ -38,47 +42,16 @@ static bool scratch_reserve(struct kvtel_scratch *scratch, size_t words)
     return true;
 }
 
-bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end)
+/* Reads words of a lane, as long as the view does not pretend to more than it may. What is read again, because its writer went on,
+ * has a measure of its own: where that is full the writer is taken for too fast. */
+static enum kvtel_status read_words(const struct attempt *try, uint64_t word, size_t count, uint64_t *copy)
 {
-    uint32_t old_end = series->first + series->bin_count;
-    if (from >= end || (series->bin_count > 0 && from >= series->first && end <= old_end))
-        return true;
-    uint32_t total = series->layout->bound_count + 1;
-    uint32_t round = series->bin_count / 4 > ROUND ? series->bin_count / 4 : ROUND; /* so that a range that grows slowly is cheap */
-    from = from > round ? from - round : 0;
-    end = total - end > round ? end + round : total;
-    if (series->bin_count > 0) {
-        from = from < series->first ? from : series->first;
-        end = end > old_end ? end : old_end;
-    }
-    uint64_t *bins = kvtel_arena_alloc(arena, (end - from) * sizeof(*bins));
-    if (!bins)
-        return false;
-    memset(bins, 0, (end - from) * sizeof(*bins));
-    if (series->bin_count > 0)
-        memcpy(bins + (series->first - from), series->bins, series->bin_count * sizeof(*bins));
-    series->bins = bins;
-    series->first = from;
-    series->bin_count = end - from;
-    return true;
-}
-
-bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *arena, const struct kvtel_collected *more,
-                         enum kvtel_metric_type type)
-{
-    if (more->bin_count > 0 && !kvtel_collected_widen(series, arena, more->first, more->first + more->bin_count))
-        return false;
-    if (type == KVTEL_COUNTER) {
-        series->value += more->value;
-    } else if (type == KVTEL_GAUGE && more->stamp > series->stamp) {
-        series->value = more->value;
-        series->stamp = more->stamp;
-    }
-    series->count += more->count;
-    series->sum += more->sum;
-    for (uint32_t i = 0; i < more->bin_count; i++)
-        series->bins[more->first - series->first + i] += more->bins[i];
-    return true;
+    const struct kvtel_view *view = try->view;
+    uint64_t *spent = try->again_and_again ? &try->scratch->read_again : &try->scratch->read;
+    *spent += count;
+    if (!try->again_and_again && view->most_words > 0 && *spent > view->most_words)
+        return KVTEL_E_LIMIT;
+    return view->read(view->context, try->lane, word, count, copy);
 }
 
 static uint32_t feed_slot(const struct attempt *try, uint32_t i)
@@ -99,14 +72,13 @@ static enum kvtel_status read_slots(const struct attempt *try, slot_copy *copies
     bool near = highest - lowest < SPAN;
     enum kvtel_status status = KVTEL_OK;
     if (near)
-        status = try->view->read(try->view->context, try->lane, (uint64_t)lowest * KVTEL_SLOT_WORDS,
-                                 (size_t)(highest - lowest + 1) * KVTEL_SLOT_WORDS, span);
+        status = read_words(try, (uint64_t)lowest * KVTEL_SLOT_WORDS, (size_t)(highest - lowest + 1) * KVTEL_SLOT_WORDS, span);
     for (uint32_t i = 0; i <= try->feed_count && status == KVTEL_OK; i++) {
         uint32_t slot = feed_slot(try, i);
         if (near)
             memcpy(copies[i], span + (size_t)(slot - lowest) * KVTEL_SLOT_WORDS, sizeof(slot_copy));
         else
-            status = try->view->read(try->view->context, try->lane, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, copies[i]);
+            status = read_words(try, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, copies[i]);
     }
     return status;
 }
@@ -126,9 +98,9 @@ static enum kvtel_status read_bins(const struct attempt *try, uint32_t i, uint64
     uint64_t size = end > first ? end - first : 0;
     enum kvtel_status status = KVTEL_OK;
     if (size > 0)
-        status = try->view->read(try->view->context, try->lane, series->bins_at + first, size, bins);
+        status = read_words(try, series->bins_at + first, size, bins);
     if (size > 0 && status == KVTEL_OK && slot[KVTEL_SLOT_SEQ] & 1) {
-        status = try->view->read(try->view->context, try->lane, series->bins_at + first, size, try->again);
+        status = read_words(try, series->bins_at + first, size, try->again);
         if (status == KVTEL_OK && memcmp(bins, try->again, size * sizeof(*bins)) != 0)
             status = KVTEL_E_BUSY;
     }
@@ -157,7 +129,7 @@ static enum kvtel_status read_once(struct attempt *try)
     }
     enum kvtel_status status = KVTEL_OK;
     if (possible && most > 0)
-        status = try->view->read(try->view->context, try->lane, try->group->block_at, most * try->group->columns, try->rows);
+        status = read_words(try, try->group->block_at, most * try->group->columns, try->rows);
     uint64_t *bins = try->bins;
     bool moved = false;
     for (uint32_t i = 0; possible && i < try->feed_count && (status == KVTEL_OK); i++) {
@@ -181,13 +153,43 @@ static enum kvtel_status read_once(struct attempt *try)
     return moved ? KVTEL_E_BUSY : KVTEL_OK;
 }
 
+/* Whether a slot's sum and count and these bins can be a writer's; *in_bins: how many values they hold. */
+static bool are_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, uint64_t *in_bins)
+{
+    const uint64_t *slot = try->before[1 + i];
+    uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1, first = slot[KVTEL_SLOT_FIRST], end = slot[KVTEL_SLOT_END];
+    *in_bins = 0;
+    for (uint64_t bin = first; bin < end; bin++, bins++) {
+        if (*bins > KVTEL_LANE_COUNT_MAX)
+            return false;
+        *in_bins += *bins;
+    }
+    double sum = kvtel_bits_double(slot[KVTEL_SLOT_SUM + which]);
+    return *in_bins <= KVTEL_LANE_COUNT_MAX && kvtel_is_total(sum) &&
+           kvtel_is_sum_of(sum, slot[KVTEL_SLOT_COUNT + which], try->series[try->feeds[i].series].layout, first, end);
+}
+
+/* Whether the rows that some feed has not folded yet hold amounts, or nothing. */
+static bool are_rows(const struct attempt *try)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < try->feed_count; i++)
+        most = pending_rows(try, i) > most ? pending_rows(try, i) : most;
+    for (uint64_t k = 0; k < most * try->group->columns; k++) {
+        double value = kvtel_bits_double(try->rows[k]);
+        if (value == value && !kvtel_is_amount(value))
+            return false;
+    }
+    return true;
+}
+
 /* Whether a histogram's bins hold as many values as its slot and its block say. `bins` is where its copy begins. */
 static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
-    uint64_t in_bins = 0, present = 0;
-    for (uint64_t bin = slot[KVTEL_SLOT_FIRST]; bin < slot[KVTEL_SLOT_END]; bin++)
-        in_bins += *bins++;
+    uint64_t in_bins, present = 0;
+    if (!are_bins(try, i, bins, &in_bins))
+        return false;
     in_bins -= slot[KVTEL_SLOT_COUNT + (slot[KVTEL_SLOT_SEQ] / 2 & 1)];
     if (in_bins == 0 || !(slot[KVTEL_SLOT_SEQ] & 1))
         return in_bins == 0;
@@ -268,8 +270,14 @@ static enum kvtel_status add_all(const struct attempt *try)
 {
     const uint64_t *bins = try->bins;
     enum kvtel_status status = KVTEL_OK;
+    if (!are_rows(try))
+        return KVTEL_E_FORMAT;
     for (uint32_t i = 0; i < try->feed_count; i++) {
-        if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE)
+        const uint64_t *slot = try->before[1 + i];
+        bool histogram = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE;
+        if (!histogram && !kvtel_is_total(kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)])))
+            return KVTEL_E_FORMAT;
+        if (!histogram)
             continue;
         if (!is_possible(try, i, bins))
             return KVTEL_E_FORMAT;
@@ -290,7 +298,9 @@ static enum kvtel_status add_all(const struct attempt *try)
 static enum kvtel_status read_and_add(struct attempt *try, unsigned tries)
 {
     enum kvtel_status status = read_once(try);
-    while (status == KVTEL_E_BUSY && --tries > 0) {
+    try->again_and_again = true;
+    while (status == KVTEL_E_BUSY && --tries > 0 &&
+           (try->view->most_words == 0 || try->scratch->read_again < try->view->most_words)) {
         memcpy(try->before, try->after, sizeof(try->before));
         status = read_once(try);
     }
@@ -303,18 +313,23 @@ static enum kvtel_status add_moving(struct attempt *try)
 {
     const uint64_t *slot = try->before[1];
     struct kvtel_collected *series = &try->series[try->feeds[0].series];
-    if (try->feeds[0].kind != KVTEL_COLUMN_OBSERVE) {
-        series->value += kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+    double total = kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+    bool histogram = try->feeds[0].kind == KVTEL_COLUMN_OBSERVE, memory;
+    if (!kvtel_is_total(total) || (histogram && slot[KVTEL_SLOT_END] > (uint64_t)series->layout->bound_count + 1))
+        return KVTEL_E_FORMAT;
+    if (!histogram) {
+        series->value += total;
         return KVTEL_OK;
     }
-    bool memory;
-    if (slot[KVTEL_SLOT_END] > (uint64_t)series->layout->bound_count + 1)
-        return KVTEL_E_FORMAT;
     enum kvtel_status status = read_bins(try, 0, try->bins);
     if (status != KVTEL_OK && status != KVTEL_E_BUSY)
         return status;
+    for (uint64_t i = slot[KVTEL_SLOT_FIRST]; i < slot[KVTEL_SLOT_END]; i++) {
+        if (try->bins[i - slot[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13) /* all together stay below 2^64 */
+            return KVTEL_E_FORMAT;
+    }
     series->count += add_bins(try, 0, try->bins, series, &memory);
-    series->sum += kvtel_bits_double(slot[KVTEL_SLOT_SUM + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+    series->sum += total;
     return memory ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
@@ -364,7 +379,7 @@ static size_t group_words(const struct kvtel_view *view, const struct kvtel_layo
 
 /* The newest set wins. A copy is whole if a second one is the same. */
 static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t lane, uint32_t slot, const uint64_t *copy,
-                                       struct kvtel_collected *series)
+                                       uint64_t now, struct kvtel_collected *series)
 {
     slot_copy before, after;
     memcpy(before, copy, sizeof(before));
@@ -377,6 +392,7 @@ static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t l
         memcpy(before, after, sizeof(before));
     }
     uint64_t which = before[KVTEL_SLOT_SEQ] & 1, stamp = before[KVTEL_SLOT_STAMP + which];
+    stamp = stamp < now ? stamp : now; /* nobody sets a gauge later than now: it would hold for ever */
     if (stamp > series->stamp) {
         series->stamp = stamp;
         series->value = kvtel_bits_double(before[KVTEL_SLOT_VALUE + which]);
@@ -384,42 +400,64 @@ static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t l
     return KVTEL_OK;
 }
 
-static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t lane, const uint64_t *slots,
-                                        struct kvtel_collected *series)
+static uint64_t now_ns(void)
 {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t lane, const uint64_t *slots,
+                                        struct kvtel_collected *series, bool *left_out)
+{
+    uint64_t now = view->earlier_boot ? UINT64_MAX : 0;
     for (uint32_t i = 0; i < view->series_count; i++) {
         const struct kvtel_layout_series *record = &view->series[i];
         const uint64_t *slot = slots + (size_t)record->slot * KVTEL_SLOT_WORDS;
         uint32_t type = view->families[record->family].type;
         enum kvtel_status status = KVTEL_OK;
-        if (type == KVTEL_COUNTER)
+        if (type == KVTEL_COUNTER && kvtel_is_total(kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]))) {
             series[i].value += kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]);
-        else if (type == KVTEL_GAUGE)
-            status = collect_gauge(view, lane, record->slot, slot, &series[i]);
+        } else if (type == KVTEL_COUNTER) {
+            *left_out = true;
+        } else if (type == KVTEL_GAUGE) {
+            now = now > 0 ? now : now_ns();
+            status = collect_gauge(view, lane, record->slot, slot, now, &series[i]);
+        }
         if (status != KVTEL_OK)
             return status;
     }
     return KVTEL_OK;
 }
 
-static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, struct kvtel_arena *arena, uint64_t *words,
-                                      struct kvtel_collected *series, bool *left_out)
+/* Slots are read in one piece, and those of idle series are many: eight of their words count as one. */
+enum { SLOTS_SHARE = 8, SMALL = 1 << 17 };
+
+static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, struct kvtel_arena *arena,
+                                      struct kvtel_scratch *scratch, struct kvtel_collected *series, bool *left_out)
 {
+    uint64_t *words = scratch->words;
     size_t slot_words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
+    if (view->is_empty && slot_words * view->lane_count > SMALL && view->is_empty(view->context, lane))
+        return KVTEL_OK;
+    scratch->read += slot_words / SLOTS_SHARE;
+    if (view->most_words > 0 && scratch->read > view->most_words)
+        return KVTEL_E_LIMIT;
     enum kvtel_status status = view->read(view->context, lane, 0, slot_words, words);
     if (status == KVTEL_OK)
-        status = collect_direct(view, lane, words, series);
+        status = collect_direct(view, lane, words, series, left_out);
     for (uint32_t i = 0; i < view->group_count && status == KVTEL_OK; i++) {
         const struct kvtel_layout_group *group = &view->groups[i];
         size_t again;
-        if (group_words(view, group, series, &again) == 0)
-            continue;
+        if (words[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 || group_words(view, group, series, &again) == 0)
+            continue; /* no row was ever written */
         struct attempt try = {
             .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count
         };
         try.lane = lane;
         try.series = series;
         try.arena = arena;
+        try.scratch = scratch;
         try.rows = words + slot_words;
         try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
         try.again = try.rows + again;
@@ -446,8 +484,9 @@ enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_aren
         return KVTEL_E_NOMEM;
     enum kvtel_status status = KVTEL_OK;
     bool left_out = false;
+    scratch->read = scratch->read_again = 0;
     for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
-        status = collect_lane(view, lane, arena, scratch->words, series, &left_out);
+        status = collect_lane(view, lane, arena, scratch, series, &left_out);
     for (uint32_t i = 0; view->earlier_boot && i < view->series_count; i++)
         series[i].stamp = series[i].stamp > 0; /* set, but before all that was set since the machine started */
     return status == KVTEL_OK && left_out ? KVTEL_E_MISMATCH : status;

@@ -22,6 +22,7 @@ struct kvtel_collected {
 struct kvtel_scratch {
     uint64_t *words;
     size_t capacity;
+    uint64_t read, read_again; /* words of the store that is collected */
 };
 
 /* Makes bins from..end - 1 part of what is held, as 0 if they were not. `arena` holds them. False without memory. */
@@ -33,7 +34,7 @@ bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *are
 
 /* Adds up all lanes; `series`: view->series_count of them, those without a `layout` where one belongs are left out.
  * KVTEL_OK, KVTEL_E_MISMATCH (words of a group of a lane contradict each other: they are left out, the rest is there),
- * KVTEL_E_NOMEM, and what view->read returns. */
+ * KVTEL_E_NOMEM, KVTEL_E_LIMIT (more words than view->most_words), and what view->read returns. */
 enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_arena *arena, struct kvtel_scratch *scratch,
                                 struct kvtel_collected *series);
 

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "store/reader.h"
+#include "store/bins.h"
+#include "store/check.h"
 #include "store/lane.h"
 #include "store/relabel.h"
 #include "store/snapshot.h"
@@ -19,11 +21,14 @@
 
 enum {
     RECORDS_MAX = 1 << 20,
-    STRINGS_MAX = 64 << 20,
-    LANE_SLOTS_MAX = 1 << 20, /* of all lanes together */
-    EXPONENTIAL_MAX = 4096,
-    EXPONENT_MAX = 1000 << KVTEL_LAYOUT_SCHEMA, /* so that every bound is a normal number */
+    /* A file that pretends to more than it holds costs no more than in proportion to the memory that it takes: a multiple of that,
+     * for pages of 0 that a copy lacks, and what is free. */
+    TABLES_FREE = 1 << 20,
+    TABLES_FACTOR = 4,
+    LANES_FREE = 64 << 20,
+    LANES_FACTOR = 16,
 };
+_Static_assert(RECORDS_MAX == KVTEL_LAYOUT_LANE_BYTES / 1024, "as many records as a writer's tables have room for");
 
 struct kvtel_store_reader {
     int fd;
@@ -32,7 +37,14 @@ struct kvtel_store_reader {
     char *tables[KVTEL_TABLES];
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* checked */
-    uint32_t slot_count;
+    uint32_t slot_count, slots_most;
+    uint64_t allocated; /* bytes of memory or disk that the file takes */
+    /* Where the next record's part begins at the earliest: no two share text, bounds, feeds, bins or blocks. */
+    uint64_t family_text, series_text, bounds_end, feeds_end, bins_end, blocks_end;
+    uint32_t bin_counts[KVTEL_LAYOUT_FAMILIES]; /* of each family; 0: no histogram */
+    uint8_t *slots_taken;                       /* of each slot: 1 */
+    uint8_t *fed;                               /* of each series: 1 if a group feeds it */
+    uint32_t slots_room, fed_room;
     int read_error;               /* errno of a lane's read that failed */
     struct kvtel_relabel relabel; /* without a name: labels are as they are */
 };
@@ -60,33 +72,6 @@ static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status 
     if (status == KVTEL_E_TRUNCATED)
         return kvtel_fail(error, status, (size_t)at, "the file is cut short");
     return kvtel_fail_system(error, number, (size_t)at, "reading failed");
-}
-
-static enum kvtel_status check_header(const struct kvtel_layout_header *header, struct kvtel_error *error)
-{
-    if (memcmp(header->magic, KVTEL_LAYOUT_MAGIC, sizeof(header->magic)) != 0)
-        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "not a store");
-    if (header->byte_order != KVTEL_LAYOUT_ORDER)
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, byte_order),
-                          "a store of a machine with another byte order");
-    if (header->version != KVTEL_LAYOUT_VERSION || header->header_size != sizeof(*header))
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, version),
-                          "a store of layout version %u, this program knows version %u", (unsigned)header->version,
-                          (unsigned)KVTEL_LAYOUT_VERSION);
-    if (header->schema != KVTEL_LAYOUT_SCHEMA || header->block_rows != KVTEL_BLOCK_ROWS || header->max_lanes > KVTEL_LAYOUT_LANES)
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, schema),
-                          "sizes that this version does not have");
-    for (size_t i = 0; i < KVTEL_TABLES; i++) {
-        const struct kvtel_layout_table *table = &header->tables[i];
-        if (table->at < sizeof(*header) || table->at > header->lanes_at || table->size > header->lanes_at - table->at ||
-            table->at % 8 != 0)
-            return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, tables) + i * sizeof(*table),
-                              "a table outside its place");
-    }
-    if (header->lanes_at > 1u << 30 || header->lanes_at % 8 != 0 || header->lane_stride > 1ull << 40 ||
-        header->lane_stride % 8 != 0 || header->slots_size > header->lane_stride || header->slots_size % 8 != 0)
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lanes_at), "lanes outside their place");
-    return KVTEL_OK;
 }
 
 int kvtel_store_file_open(int dir, const char *name, int flags, struct stat *status, struct kvtel_error *error)
@@ -133,7 +118,7 @@ enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **ma
     }
     reader->fd = fd;
     enum kvtel_status result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
-    result = result == KVTEL_OK ? check_header(&reader->header, error) : fail_read(error, result, errno, 0);
+    result = result == KVTEL_OK ? kvtel_check_header(&reader->header, error) : fail_read(error, result, errno, 0);
     if (result != KVTEL_OK) {
         kvtel_store_reader_close(reader);
         return result;
@@ -162,6 +147,8 @@ void kvtel_store_reader_close(struct kvtel_store_reader *reader)
         (void)close(reader->fd);
     for (size_t i = 0; i < KVTEL_TABLES; i++)
         free(reader->tables[i]);
+    free(reader->slots_taken);
+    free(reader->fed);
     kvtel_relabel_free(&reader->relabel);
     free(reader);
 }
@@ -204,8 +191,10 @@ static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvte
     uint64_t had = reader->sizes[table];
     if (size <= had)
         return KVTEL_OK;
-    if (size > place->size || size > STRINGS_MAX)
+    if (size > place->size)
         return kvtel_fail(error, KVTEL_E_FORMAT, place->at, "a table larger than its place");
+    if (size > TABLES_FREE + TABLES_FACTOR * reader->allocated)
+        return kvtel_fail(error, KVTEL_E_FORMAT, place->at, "a table larger than the file");
     char *larger = realloc(reader->tables[table], size);
     if (!larger)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
@@ -217,12 +206,13 @@ static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvte
     return KVTEL_OK;
 }
 
-/* Copies text, and checks that it is `count` texts with a NUL behind each. */
-static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count,
+/* Copies text, and checks that it is `count` texts with a NUL behind each. Texts of a table stand one behind the other: it begins
+ * at *end or later, which moves behind it. */
+static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count, uint64_t *end,
                                    struct kvtel_error *error)
 {
-    uint64_t place = reader->header.tables[KVTEL_STRINGS].at;
-    if (at > STRINGS_MAX || size > STRINGS_MAX)
+    uint64_t place = reader->header.tables[KVTEL_STRINGS].at, room = reader->header.tables[KVTEL_STRINGS].size;
+    if (at < *end || at > room || size > room - at)
         return kvtel_fail(error, KVTEL_E_FORMAT, place, "text outside its place");
     enum kvtel_status status = copy_table(reader, KVTEL_STRINGS, at + size, error);
     if (status != KVTEL_OK || size == 0)
@@ -233,30 +223,8 @@ static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t a
         found += text[i] == '\0';
     if (found != count || text[size - 1] != '\0')
         return kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts that do not end where they should");
+    *end = at + size;
     return KVTEL_OK;
-}
-
-static bool are_names(const char *text, uint32_t label_count)
-{
-    if (!kvtel_is_name(text, true))
-        return false;
-    text += strlen(text) + 1; /* help */
-    for (uint32_t i = 0; i < label_count; i++) {
-        text += strlen(text) + 1;
-        if (!kvtel_is_name(text, false))
-            return false;
-    }
-    return true;
-}
-
-static bool are_bounds(const char *table, const struct kvtel_layout_family *family)
-{
-    const double *bounds = family->bound_count > 0 ? (const double *)(const void *)table + family->bounds_at : NULL;
-    for (uint32_t i = 0; i < family->bound_count; i++) {
-        if (!kvtel_is_bound(bounds[i], i > 0 ? bounds[i - 1] : -1))
-            return false;
-    }
-    return true;
 }
 
 static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
@@ -264,20 +232,32 @@ static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_
     const struct kvtel_layout_family *family = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES] + i;
     uint64_t at = reader->header.tables[KVTEL_FAMILIES].at + i * sizeof(*family);
     bool histogram = family->type == KVTEL_HISTOGRAM;
+    uint64_t text = reader->family_text;
+    int32_t first;
+    uint32_t count;
     if (family->type > KVTEL_HISTOGRAM || family->unit > KVTEL_UNIT_RATIO || family->label_count > KVTEL_LAYOUT_LABELS ||
-        family->bound_count > (histogram ? KVTEL_LAYOUT_BOUNDS : 0) || family->exponential_count > EXPONENTIAL_MAX ||
-        (family->exponential_count > 0) != histogram || family->exponential_first < -EXPONENT_MAX ||
-        family->exponential_first > EXPONENT_MAX - EXPONENTIAL_MAX || family->bounds_at > RECORDS_MAX)
+        family->bound_count > (histogram ? KVTEL_LAYOUT_BOUNDS : 0) || family->bounds_at < reader->bounds_end ||
+        family->bounds_at > RECORDS_MAX)
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family that cannot be");
-    enum kvtel_status status = copy_text(reader, family->text_at, family->text_size, 2 + family->label_count, error);
+    kvtel_bins_range((enum kvtel_unit)family->unit, &first, &count);
+    if (family->exponential_count != (histogram ? count : 0) || (histogram && family->exponential_first != first))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family with another exponential range than its unit has");
+    enum kvtel_status status = copy_text(reader, family->text_at, family->text_size, 2 + family->label_count, &text, error);
     if (status == KVTEL_OK && histogram)
         status = copy_table(reader, KVTEL_BOUNDS, ((uint64_t)family->bounds_at + family->bound_count) * sizeof(double), error);
     if (status != KVTEL_OK)
         return status;
-    if (!are_names(reader->tables[KVTEL_STRINGS] + family->text_at, family->label_count))
-        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a name that is none");
-    if (histogram && !are_bounds(reader->tables[KVTEL_BOUNDS], family))
+    if (!kvtel_check_names(reader->tables[KVTEL_STRINGS] + family->text_at, family->label_count, histogram))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a name that is none, or twice");
+    if (histogram && !kvtel_check_bounds(reader->tables[KVTEL_BOUNDS], family))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "bounds that do not ascend");
+    reader->bin_counts[i] = 0;
+    if (histogram)
+        reader->bin_counts[i] = kvtel_bins_count(
+            family->bound_count > 0 ? (const double *)(const void *)reader->tables[KVTEL_BOUNDS] + family->bounds_at : NULL,
+            family->bound_count, first, count);
+    reader->family_text = text;
+    reader->bounds_end = (uint64_t)family->bounds_at + family->bound_count;
     return KVTEL_OK;
 }
 
@@ -288,13 +268,18 @@ static bool is_in_lane(const struct kvtel_store_reader *reader, uint64_t word, u
     return word >= first && word <= end && words <= end - word;
 }
 
-static bool take_slot(struct kvtel_store_reader *reader, uint32_t slot)
+/* Each slot is one record's, and there are no more than records. */
+static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t slot, uint64_t at, struct kvtel_error *error)
 {
-    if (slot >= reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
-        return false;
-    if (slot >= reader->slot_count)
-        reader->slot_count = slot + 1;
-    return true;
+    if (slot >= reader->slots_most || slot >= reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot outside its place");
+    if (!kvtel_marks_reserve(&reader->slots_taken, &reader->slots_room, slot + 1))
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    if (reader->slots_taken[slot])
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot that another record has");
+    reader->slots_taken[slot] = 1;
+    reader->slot_count = slot >= reader->slot_count ? slot + 1 : reader->slot_count;
+    return KVTEL_OK;
 }
 
 static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
@@ -302,13 +287,21 @@ static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_
     const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES] + i;
     const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
     uint64_t at = reader->header.tables[KVTEL_SERIES].at + i * sizeof(*series);
-    if (series->family >= reader->family_count || !take_slot(reader, series->slot))
+    if (series->family >= reader->family_count)
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a series that cannot be");
     const struct kvtel_layout_family *family = &families[series->family];
-    if (family->type == KVTEL_HISTOGRAM &&
-        !is_in_lane(reader, series->bins_at, (uint64_t)family->bound_count + family->exponential_count + 1))
+    uint64_t bins = reader->bin_counts[series->family];
+    if (bins > 0 && (series->bins_at < reader->bins_end || !is_in_lane(reader, series->bins_at, bins)))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "bins outside their place");
-    return copy_text(reader, series->text_at, series->text_size, family->label_count, error);
+    uint64_t text = reader->series_text;
+    enum kvtel_status status = copy_text(reader, series->text_at, series->text_size, family->label_count, &text, error);
+    if (status == KVTEL_OK)
+        status = take_slot(reader, series->slot, at, error);
+    if (status != KVTEL_OK)
+        return status;
+    reader->series_text = text;
+    reader->bins_end = bins > 0 ? series->bins_at + bins : reader->bins_end;
+    return KVTEL_OK;
 }
 
 static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
@@ -317,32 +310,47 @@ static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t
     const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES];
     const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
     uint64_t at = reader->header.tables[KVTEL_GROUPS].at + i * sizeof(*group);
+    uint64_t block = (uint64_t)group->columns * KVTEL_BLOCK_ROWS;
     if (group->columns > KVTEL_LAYOUT_COLUMNS || group->feed_count == 0 || group->feed_count > KVTEL_LAYOUT_COLUMNS ||
-        group->feeds_at > RECORDS_MAX || !take_slot(reader, group->slot) ||
-        !is_in_lane(reader, group->block_at, (uint64_t)group->columns * KVTEL_BLOCK_ROWS))
+        group->feeds_at < reader->feeds_end || group->feeds_at > RECORDS_MAX || group->block_at < reader->blocks_end ||
+        !is_in_lane(reader, group->block_at, block))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that cannot be");
     enum kvtel_status status =
         copy_table(reader, KVTEL_FEEDS, ((uint64_t)group->feeds_at + group->feed_count) * sizeof(struct kvtel_layout_feed), error);
     if (status != KVTEL_OK)
         return status;
+    if (!kvtel_marks_reserve(&reader->fed, &reader->fed_room, reader->series_count))
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     const struct kvtel_layout_feed *feeds = (const struct kvtel_layout_feed *)(void *)reader->tables[KVTEL_FEEDS] + group->feeds_at;
     for (uint32_t k = 0; k < group->feed_count; k++) {
         bool known =
             feeds[k].series < reader->series_count && feeds[k].column < group->columns && feeds[k].kind <= KVTEL_COLUMN_ONE;
         uint32_t type = known ? families[series[feeds[k].series].family].type : KVTEL_GAUGE;
-        if (!known || type != (feeds[k].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_HISTOGRAM : KVTEL_COUNTER))
+        if (!known || type != (feeds[k].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_HISTOGRAM : KVTEL_COUNTER) ||
+            reader->fed[feeds[k].series])
             return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that feeds what it cannot");
+        for (uint32_t j = 0; j < k; j++) {
+            if (feeds[j].series == feeds[k].series)
+                return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that feeds a series twice");
+        }
     }
-    return KVTEL_OK;
+    status = take_slot(reader, group->slot, at, error);
+    for (uint32_t k = 0; k < group->feed_count && status == KVTEL_OK; k++)
+        reader->fed[feeds[k].series] = 1;
+    if (status == KVTEL_OK) {
+        reader->feeds_end = (uint64_t)group->feeds_at + group->feed_count;
+        reader->blocks_end = group->block_at + block;
+    }
+    return status;
 }
 
 /* Copies and checks what was appended to a table of records since the last time. */
 static enum kvtel_status follow(struct kvtel_store_reader *reader, enum kvtel_table table, size_t record, uint64_t count,
-                                uint32_t *checked,
+                                uint32_t most, uint32_t *checked,
                                 enum kvtel_status (*check)(struct kvtel_store_reader *, uint32_t, struct kvtel_error *),
                                 struct kvtel_error *error)
 {
-    if (count < *checked || count > RECORDS_MAX)
+    if (count < *checked || count > most)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, family_count), "a count that cannot be");
     enum kvtel_status status = copy_table(reader, table, count * record, error);
     while (status == KVTEL_OK && *checked < count) {
@@ -371,18 +379,26 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
         series = families = groups; /* the usual case: nothing was appended */
     else if (status == KVTEL_OK && (status = read_counts(reader, &series, error)) == KVTEL_OK)
         status = read_counts(reader, &families, error);
-    if (status == KVTEL_OK)
-        status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count, &reader->family_count,
-                        check_family, error);
-    if (status == KVTEL_OK)
-        status = follow(reader, KVTEL_SERIES, sizeof(struct kvtel_layout_series), series.series_count, &reader->series_count,
-                        check_series, error);
-    if (status == KVTEL_OK)
-        status = follow(reader, KVTEL_GROUPS, sizeof(struct kvtel_layout_group), groups.group_count, &reader->group_count,
-                        check_group, error);
+    struct stat file;
+    if (status == KVTEL_OK && fstat(reader->fd, &file) != 0)
+        status = kvtel_fail_system(error, errno, 0, "reading failed");
     if (status != KVTEL_OK)
         return status;
-    if (groups.lane_count > reader->header.max_lanes || groups.lane_count * reader->slot_count > LANE_SLOTS_MAX)
+    reader->allocated = (uint64_t)file.st_blocks * 512;
+    uint64_t records = families.series_count + families.group_count; /* each has one slot */
+    reader->slots_most = records < 2 * RECORDS_MAX ? (uint32_t)records : 2 * RECORDS_MAX;
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count, KVTEL_LAYOUT_FAMILIES,
+                        &reader->family_count, check_family, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_SERIES, sizeof(struct kvtel_layout_series), series.series_count, RECORDS_MAX,
+                        &reader->series_count, check_series, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_GROUPS, sizeof(struct kvtel_layout_group), groups.group_count, RECORDS_MAX,
+                        &reader->group_count, check_group, error);
+    if (status != KVTEL_OK)
+        return status;
+    if (groups.lane_count > reader->header.max_lanes)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lane_count), "more lanes than there can be");
     reader->lane_count = (uint32_t)groups.lane_count;
     reader->header.family_count = reader->family_count;
@@ -404,6 +420,15 @@ static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, 
     reader->read_error = status == KVTEL_E_IO ? errno : 0;
     kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those of this one */
     return status;
+}
+
+/* Whether the file has no memory there, so that all words are 0. Some file systems cannot tell. */
+static bool is_empty_lane(void *context, uint32_t lane)
+{
+    const struct kvtel_store_reader *reader = context;
+    off_t at = (off_t)(reader->header.lanes_at + lane * reader->header.lane_stride);
+    off_t data = lseek(reader->fd, at, SEEK_DATA);
+    return data < 0 ? errno == ENXIO && lseek(reader->fd, 0, SEEK_END) > at : data >= at + (off_t)reader->header.lane_stride;
 }
 
 void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value)
@@ -431,6 +456,8 @@ enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, str
         .slot_count = reader->slot_count,
         .earlier_boot = reader->earlier_boot,
         .read = read_lane,
+        .is_empty = is_empty_lane,
+        .most_words = (LANES_FREE + LANES_FACTOR * reader->allocated) / sizeof(uint64_t),
         .context = reader,
     };
     if (reader->relabel.name && kvtel_relabel_view(&reader->relabel, view) != KVTEL_OK)
@@ -451,7 +478,7 @@ enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, str
                           "a part was left out: a family, or a sample of it, has the name of another one elsewhere, or a lane "
                           "holds what no writer leaves behind");
     if (status == KVTEL_E_LIMIT)
-        return kvtel_fail(error, status, 0, "amounts that cannot be added to those of other stores");
+        return kvtel_fail(error, status, 0, "it pretends to more than its file holds, or to amounts that cannot be added up");
     if (status == KVTEL_E_FORMAT)
         return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
     if (status == KVTEL_E_NOMEM)

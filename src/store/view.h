@@ -22,7 +22,10 @@ struct kvtel_view {
     bool earlier_boot;   /* its clock was another one: its gauges are older than any of this boot */
     /* Copies words of a lane, in no order among themselves, but none before what an earlier call copied. */
     enum kvtel_status (*read)(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy);
+    /* Whether a lane is all 0, where that can be told without reading it; NULL: it cannot. */
+    bool (*is_empty)(void *context, uint32_t lane);
     void *context;
+    uint64_t most_words; /* that can be read of its lanes before it is refused, for a file that nobody vouches for; 0: any number */
 };
 
 #endif
