@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/serve/own_guard.h"
 #include "cli/serve/receiver_sources.h"
 #include "exposition/text.h"
 #include "logging/snapshot_summary.h"
@@ -69,6 +70,8 @@ static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error 
     };
     exporter->own = exporter->options.store_dir ? kvtel_store_open(&options) : kvtel_store_create(&options);
     enum kvtel_status status = exporter->own ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK && kvtel_store_path(exporter->own) && !own_guard_begin(exporter->own))
+        status = KVTEL_E_IO;
     if (status == KVTEL_OK && exporter->options.nixl_dir) {
         make_ring_folder(exporter);
         const struct kvtel_nixl_rings_options rings = {
@@ -95,6 +98,7 @@ void exporter_close(struct exporter *exporter)
     receiver_destroy(exporter->receiver);
     kvtel_diagnostics_destroy(exporter->diagnostics);
     kvtel_nixl_rings_destroy(exporter->rings);
+    own_guard_end();
     kvtel_store_close(exporter->own);
     kvtel_relabel_free(&exporter->own_rank);
     store_dir_close(&exporter->stores);
@@ -113,6 +117,28 @@ int exporter_event_fd(const struct exporter *exporter)
     return exporter->stores.inotify;
 }
 
+/* Whether somebody cut the file of the own store, found by looking at it or by touching what is gone. Said once. The lock is held.
+ */
+static void look_after_own(struct exporter *exporter)
+{
+    struct stat status;
+    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL;
+    if (!path || exporter->own_cut)
+        return;
+    own_guard_note();
+    off_t size = fstat(exporter->own->fd, &status) == 0 ? status.st_size : exporter->own_size;
+    exporter->own_cut = size < exporter->own_size || own_guard_was_cut(); /* what nobody touched was not found missing */
+    exporter->own_size = size;
+    if (!exporter->own_cut)
+        return;
+    const char *const pairs[] = { "store", path, NULL };
+    serve_log_write(
+        exporter->log, WEB_LOG_ERROR,
+        "somebody cut the file of the exporter's own store: rings and posts are not counted until the exporter is started "
+        "again, and what it had counted of them is lost; other stores go on",
+        pairs);
+}
+
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
 {
     uint64_t wait = SECOND_NS;
@@ -124,6 +150,7 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
         wait = retiring < wait ? retiring : wait;
     }
     pthread_mutex_lock(&exporter->lock);
+    look_after_own(exporter);
     if (exporter->rings) {
         uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
         wait = rings < wait ? rings : wait;
@@ -318,6 +345,10 @@ static void set_own_metrics(struct exporter *exporter)
                        (double)exporter->scrapes);
     metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
                        (double)exporter->failed_scrapes);
+    if (exporter->own)
+        metric_set_gauge(&exporter->self, "kvtel_own_store_cut",
+                         "1 when somebody cut the file of the exporter's own store: rings and posts are not counted any more.",
+                         NULL, NULL, exporter->own_cut);
     metric_set_counter(&exporter->self, "kvtel_scrapes_repeated",
                        "Scrapes answered with the numbers of the one before, because a store could not be read.", NULL, NULL,
                        (double)exporter->repeated_scrapes);

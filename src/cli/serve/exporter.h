@@ -32,7 +32,9 @@ struct exporter {
     struct serve_log *log;
     pthread_mutex_t lock; /* of all that follows */
     struct store_dir stores;
-    struct kvtel_store *own;       /* what rings and the receiver count; a file among the stores where there is a directory */
+    struct kvtel_store *own; /* what rings and the receiver count; a file among the stores where there is a directory */
+    bool own_cut;            /* somebody cut its file: nothing more is counted in it */
+    off_t own_size;
     struct kvtel_relabel own_rank; /* of the own store when it is no file */
     struct kvtel_nixl_rings *rings;
     struct kvtel_diagnostics *diagnostics; /* of the receiver */
