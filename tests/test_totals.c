@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <float.h>
 #include <kvtel/store.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +289,31 @@ static void test_label_sets_past_the_limit(void **state)
     kvtel_snapshot_destroy(more);
 }
 
+/* More families than there may be is a failure of that batch, not damage. */
+static void test_more_families_than_there_may_be(void **state)
+{
+    (void)state;
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    const struct totals_contents contents = { .snapshot = snapshot };
+    struct kvtel_buffer bytes = { 0 };
+    for (unsigned made = 0; made < TOTALS_FAMILIES + 1;) {
+        struct kvtel_store *store = kvtel_store_create(NULL);
+        for (unsigned i = 0; i < 1000 && made < TOTALS_FAMILIES + 1; i++, made++) {
+            char name[16];
+            uint32_t family, series;
+            (void)snprintf(name, sizeof name, "c%u", made);
+            const struct kvtel_family_spec spec = { .name = name, .type = KVTEL_COUNTER };
+            assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
+            assert_int_equal(kvtel_store_series(store, family, NULL, 0, &series), KVTEL_OK);
+        }
+        assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+        kvtel_store_close(store);
+    }
+    assert_int_equal(totals_encode(&contents, NULL, &bytes, NULL), KVTEL_E_LIMIT);
+    kvtel_buffer_free(&bytes);
+    kvtel_snapshot_destroy(snapshot);
+}
+
 static void test_one_more_label(void **state)
 {
     (void)state;
@@ -352,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_hostile_content),
         cmocka_unit_test(test_other_bounds),
         cmocka_unit_test(test_label_sets_past_the_limit),
+        cmocka_unit_test(test_more_families_than_there_may_be),
         cmocka_unit_test(test_one_more_label),
         cmocka_unit_test(test_selectors),
     };
