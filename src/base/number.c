@@ -216,6 +216,20 @@ size_t kvtel_number_exposition(double value, char out[KVTEL_NUMBER_SIZE])
     return write_number(value, value > 0 ? EXPOSITION_LIMIT : REPR_LIMIT, out);
 }
 
+/* A locale's decimal point is what stands between the digits, of however many bytes. */
+size_t kvtel_number_fixed(double value, int digits, char out[KVTEL_FIXED_SIZE])
+{
+    int length = snprintf(out, KVTEL_FIXED_SIZE, "%.*f", digits, value);
+    size_t whole = out[0] == '-';
+    while (out[whole] >= '0' && out[whole] <= '9')
+        whole++;
+    if (length <= 0 || digits == 0 || !isfinite(value))
+        return length > 0 ? (size_t)length : 0;
+    out[whole] = '.';
+    memmove(out + whole + 1, out + length - digits, (size_t)digits + 1);
+    return whole + 1 + (size_t)digits;
+}
+
 /* For the few numbers whose scaled value is past 2^52. */
 static double round_by_text(double value, int digits)
 {

@@ -13,12 +13,14 @@
 #include <kvtel/kvtel.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: kvtel replay [OPTION...] RECORDING...\n"
     "\n"
     "Takes recordings (JSON Lines or MessagePack; '-' is standard input) through stats, Prometheus metrics and the log line.\n"
-    "Without an output option it prints a summary.\n"
+    "Without an output option it prints a summary. No output may be one of the recordings, or another output.\n"
     "\n"
     "  --log.output=FILE         the log lines, one interval after the other ('-': standard output)\n"
     "  --log.style=STYLE         default, or vllm: vLLM's lines to the letter\n"
@@ -48,6 +50,56 @@ struct replay {
     struct replay_totals *totals;
     uint64_t payloads;
 };
+
+/* Output options that were given. */
+enum { OUTPUTS = 3 };
+static size_t given_outputs(const struct replay *replay, const char *paths[OUTPUTS])
+{
+    const char *const all[OUTPUTS] = { replay->log_path, replay->metrics_path, replay->aggregated_path };
+    size_t count = 0;
+    for (size_t i = 0; i < OUTPUTS; i++)
+        if (all[i])
+            paths[count++] = all[i];
+    return count;
+}
+
+/* The file behind a path; false: there is none yet, or it is no regular one, which writing would not empty. */
+static bool find_file(const char *path, int standard, struct stat *file)
+{
+    return (strcmp(path, "-") == 0 ? fstat(standard, file) : stat(path, file)) == 0 && S_ISREG(file->st_mode);
+}
+
+static bool is_same(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* Opening an output empties it: none may be one of the recordings, under whatever name, or another output. Says so. */
+static bool outputs_are_free(const struct replay *replay, char **inputs, size_t input_count)
+{
+    const char *outputs[OUTPUTS];
+    size_t count = given_outputs(replay, outputs);
+    struct stat output, other;
+    for (size_t i = 0; i < count; i++) {
+        bool is_file = find_file(outputs[i], STDOUT_FILENO, &output);
+        for (size_t k = 0; is_file && k < input_count; k++) {
+            if (find_file(inputs[k], STDIN_FILENO, &other) && is_same(&output, &other)) {
+                command_fail("%s: is the recording %s itself; write to another file", outputs[i], inputs[k]);
+                return false;
+            }
+        }
+        for (size_t k = 0; k < i; k++) {
+            bool is_one = strcmp(outputs[k], outputs[i]) == 0
+                              ? strcmp(outputs[k], "-") != 0 && strcmp(outputs[k], "/dev/null") != 0
+                              : is_file && find_file(outputs[k], STDOUT_FILENO, &other) && is_same(&output, &other);
+            if (is_one) {
+                command_fail("%s: is what two options write to; name another file for one", outputs[i]);
+                return false;
+            }
+        }
+    }
+    return true;
+}
 
 static FILE *open_output(const char *path)
 {
@@ -361,7 +413,7 @@ int command_replay(int argc, char **argv)
     int code = parse_options(&replay, argc, argv);
     if (code >= 0)
         return code;
-    if (prepare(&replay)) {
+    if (outputs_are_free(&replay, argv + optind, (size_t)(argc - optind)) && prepare(&replay)) {
         for (int i = optind; i < argc && !is_output_lost(&replay); i++)
             replay_file(&replay, argv[i]);
         finish(&replay);

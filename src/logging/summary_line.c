@@ -31,20 +31,36 @@ static void put_name(struct line *line, const char *name)
         line->status = kvtel_python_line(line->buffer, name, strlen(name));
 }
 
+/* A number of so many decimals, of which the host's locale says nothing. */
+static void put_fixed(struct line *line, double value, int digits)
+{
+    char text[KVTEL_FIXED_SIZE];
+    (void)kvtel_number_fixed(value, digits, text);
+    PUT(line, "%s", text);
+}
+
 static void put_bytes(struct line *line, const char *key, double bytes, const char *per)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
     size_t unit = 0;
     for (; bytes >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
         bytes /= 1024;
-    PUT(line, "%s=%.*f%s%s", key, unit == 0 ? 0 : 2, bytes, units[unit], per);
+    PUT(line, "%s=", key);
+    put_fixed(line, bytes, unit == 0 ? 0 : 2);
+    PUT(line, "%s%s", units[unit], per);
 }
 
 static void put_quantiles(struct line *line, const char *key, const struct kvtel_quantiles *quantiles)
 {
-    if (quantiles->known)
-        PUT(line, " %s_p50=%.3fms %s_p90=%.3fms %s_p99=%.3fms %s_max=%.3fms", key, quantiles->p50 * 1e3, key, quantiles->p90 * 1e3,
-            key, quantiles->p99 * 1e3, key, quantiles->max * 1e3);
+    const struct {
+        const char *name;
+        double seconds;
+    } rows[] = { { "p50", quantiles->p50 }, { "p90", quantiles->p90 }, { "p99", quantiles->p99 }, { "max", quantiles->max } };
+    for (size_t i = 0; quantiles->known && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        PUT(line, " %s_%s=", key, rows[i].name);
+        put_fixed(line, rows[i].seconds * 1e3, 3);
+        PUT(line, "ms");
+    }
 }
 
 /* Classes of failures named in a line. */
@@ -105,10 +121,14 @@ static void put_other(struct line *line, const struct kvtel_other_value *other)
         put_bytes(line, "", other->value, "");
         break;
     case KVTEL_UNIT_SECONDS:
-        PUT(line, "=%.3fms", other->value * 1e3);
+        PUT(line, "=");
+        put_fixed(line, other->value * 1e3, 3);
+        PUT(line, "ms");
         break;
     case KVTEL_UNIT_RATIO:
-        PUT(line, "=%.1f%%", other->value * 100);
+        PUT(line, "=");
+        put_fixed(line, other->value * 100, 1);
+        PUT(line, "%%");
         break;
     case KVTEL_UNIT_COUNT:
         if (other->value == floor(other->value) && fabs(other->value) < 0x1p53) {
@@ -140,8 +160,11 @@ enum kvtel_status kvtel_summary_line(const struct kvtel_summary *summary, const 
     }
     if (context->ranks > 0)
         PUT(&line, " ranks=%u", (unsigned)context->ranks);
-    if (context->interval > 0)
-        PUT(&line, " interval=%.1fs", context->interval);
+    if (context->interval > 0) {
+        PUT(&line, " interval=");
+        put_fixed(&line, context->interval, 1);
+        PUT(&line, "s");
+    }
     put_failures(&line, "failures", summary->failed, &summary->failures);
     for (size_t i = 0; i < summary->flow_count; i++)
         put_flow(&line, &summary->flows[i], context->interval);

@@ -2,6 +2,7 @@
 /* JSON: jansson's tree, turned into a struct kvtel_value. */
 #include <jansson.h>
 #include <limits.h>
+#include <locale.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -115,10 +116,24 @@ static enum kvtel_status fail(const json_error_t *failure, size_t size, struct k
     }
 }
 
-static json_t *load(const char *text, size_t size, json_error_t *failure)
+/* jansson reads numbers as the thread's locale writes them, and aborts where the decimal point has several bytes. So it reads them
+ * in the C locale, which is always there: having it allocates nothing in glibc. */
+static json_t *load_flags(const char *text, size_t size, size_t flags, json_error_t *failure)
 {
     memset(failure, 0, sizeof(*failure));
-    return json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, failure);
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c_locale == (locale_t)0)
+        return NULL; /* says nothing, as where there is no memory */
+    locale_t before = uselocale(c_locale);
+    json_t *json = json_loadb(text, size, flags, failure);
+    (void)uselocale(before);
+    freelocale(c_locale);
+    return json;
+}
+
+static json_t *load(const char *text, size_t size, json_error_t *failure)
+{
+    return load_flags(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, failure);
 }
 
 /* Loads text with "e0" put behind each integer past int64_t, which makes it a real. Places are again those of `text`. */
@@ -173,7 +188,7 @@ static bool is_escaped(const char *text, size_t at)
 bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *error)
 {
     json_error_t failure;
-    json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &failure);
+    json_t *json = load_flags(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &failure);
     bool twice = !json && json_error_code(&failure) == json_error_duplicate_key;
     json_decref(json);
     if (!twice)

@@ -43,6 +43,48 @@ def test_help(run):
     assert code == 0 and re.fullmatch(r"kvtel, version \d+\.\d+\.\d+\n", text)
 
 
+OUTPUTS = ("--log.output", "--metrics.output", "--aggregated.output")
+
+
+@pytest.mark.parametrize("option", OUTPUTS)
+def test_an_output_that_is_a_recording(option, run, tmp_path):
+    recording, hard, soft = tmp_path / "a.jsonl", tmp_path / "hard", tmp_path / "soft"
+    recording.write_text(HEADER + PAYLOAD)
+    (tmp_path / "other.jsonl").write_text(HEADER + PAYLOAD)
+    hard.hardlink_to(recording)
+    soft.symlink_to(recording)
+    for output in (recording, hard, soft, tmp_path / "." / "a.jsonl"):
+        code, out, errors = run("replay", f"{option}={output}", str(tmp_path / "other.jsonl"), str(recording))
+        assert code == 1 and out == "" and str(output) in errors and "itself" in errors
+        assert recording.read_text() == HEADER + PAYLOAD
+
+
+@pytest.mark.parametrize("option", OUTPUTS)
+def test_a_standard_stream_that_is_a_recording(option, kvtel, run, tmp_path):
+    recording = tmp_path / "a.jsonl"
+    recording.write_text(HEADER + PAYLOAD)
+    with open(recording, "rb") as stdin:
+        done = subprocess.run([kvtel, "replay", f"{option}={recording}", "-"], stdin=stdin, capture_output=True, timeout=60)
+    assert done.returncode == 1 and recording.read_text() == HEADER + PAYLOAD
+    with open(recording, "ab") as stdout:
+        done = subprocess.run([kvtel, "replay", f"{option}=-", recording], stdout=stdout, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1 and recording.read_text() == HEADER + PAYLOAD
+
+
+def test_two_outputs_into_one_file(run, tmp_path):
+    recording, output = tmp_path / "a.jsonl", tmp_path / "out"
+    recording.write_text(HEADER + PAYLOAD)
+    (tmp_path / "link").symlink_to(output)
+    for existing in (False, True):
+        for other in (output, tmp_path / "link") if existing else (output,):
+            code, _, errors = run("replay", f"--log.output={output}", f"--metrics.output={other}", str(recording))
+            assert code == 1 and "two options" in errors
+        output.write_text("kept")
+    assert output.read_text() == "kept"
+    assert run("replay", "--log.output=/dev/null", "--metrics.output=/dev/null", str(recording))[0] == 0
+    assert run("replay", "--log.output=-", "--metrics.output=-", str(recording))[0] == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
