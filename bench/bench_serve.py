@@ -5,6 +5,7 @@
 Usage: bench_serve.py BUILD"""
 
 import fcntl
+import gzip
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -104,6 +106,35 @@ def make_stores(kvtel, directory, count):
         return held
 
 
+def large_post(megabytes):
+    """A recording that unpacks to so much, of payloads of 1,000 transfers; and what it is packed."""
+    head = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0]}
+    columns = {"transfer_duration": [0.00123456] * 1000, "bytes_transferred": [1048576] * 1000, "num_descriptors": [16] * 1000}
+    line = json.dumps({"engine": 0, "payload": columns}) + "\n"
+    return gzip.compress((json.dumps(head) + "\n" + line * (megabytes * 10**6 // len(line))).encode(), 6)
+
+
+def scrapes_beside(server, body, posts):
+    """Seconds of each scrape while so many posts are taken at once, and seconds until the last one is answered."""
+    def send():
+        request = urllib.request.Request(f"http://127.0.0.1:{server.port}/api/v1/stats", data=body)
+        request.add_header("Content-Encoding", "gzip")
+        request.add_header("Content-Type", "application/jsonl")
+        urllib.request.urlopen(request, timeout=600).read()
+
+    threads = [threading.Thread(target=send) for _ in range(posts)]
+    started, times = time.perf_counter(), []
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    while any(thread.is_alive() for thread in threads) or not times:
+        began = time.perf_counter()
+        server.get()
+        times.append(time.perf_counter() - began)
+        time.sleep(0.02)
+    return times, time.perf_counter() - started
+
+
 def main():
     kvtel = pathlib.Path(sys.argv[1]).resolve() / "kvtel"
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
@@ -112,6 +143,15 @@ def main():
         latency, cpu = server.scrapes(30)
         report("kvtel serve: scrape of 67,000 series over HTTP", latency * 1e3, "ms")
         report("kvtel serve: CPU of a scrape of 67,000 series", cpu * 1e3, "ms")
+        server.end()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        server = serve(kvtel, directory, "--web.enable-stats-receiver")
+        body = large_post(120)
+        for posts in (1, 8):
+            times, whole = scrapes_beside(server, body, posts)
+            report(f"kvtel serve: scrape while {posts} posts of 120 MB are taken, median", statistics.median(times) * 1e3, "ms")
+            report(f"kvtel serve: scrape while {posts} posts of 120 MB are taken, longest", max(times) * 1e3, "ms")
+            report(f"kvtel serve: {posts} posts of 120 MB at once", whole, "s")
         server.end()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         held = make_stores(kvtel, directory, 1000)

@@ -192,6 +192,7 @@ def replace(loggers):
     for user in vars(loggers).values():  # PrometheusStatLogger names its class in an attribute
         if isinstance(user, type) and vars(user).get("_kv_connector_cls") is Prom.original:
             user._kv_connector_cls = Prom
+    _logger.info("KVTEL_REPLACE=1: kvtel's classes stand in for vLLM's KVConnectorLogging and KVConnectorProm")
 
 
 def _replace_if_asked():

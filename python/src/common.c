@@ -3,6 +3,7 @@
 #include "common.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 PyObject *kvtel_python_support(const char *name, const char *format, ...)
@@ -41,11 +42,15 @@ void *kvtel_python_raise(enum kvtel_status status, const struct kvtel_error *err
     return raise((int)status, message, error);
 }
 
-void *kvtel_python_raise_connector(const struct kvtel_connector *connector)
+void *kvtel_python_raise_connector(const struct kvtel_connector *connector, const char *name)
 {
     enum { UNKNOWN_CONNECTOR = 1 }; /* no status: _errors.py gives it a class of its own */
-    return connector ? kvtel_python_raise(KVTEL_E_NO_STATS, NULL, NULL)
-                     : raise(UNKNOWN_CONNECTOR, "nobody knows this connector", NULL);
+    char message[192];
+    if (connector)
+        snprintf(message, sizeof message, "%.100s: this connector has no stats", name);
+    else
+        snprintf(message, sizeof message, "nobody knows the connector \"%.100s\"", name);
+    return raise(connector ? (int)KVTEL_E_NO_STATS : UNKNOWN_CONNECTOR, message, NULL);
 }
 
 PyObject *kvtel_python_class(const char *name)

@@ -16,7 +16,7 @@ enum { KVTEL_PYTHON_LONG = 64 * 1024 };
 void *kvtel_python_raise(enum kvtel_status status, const struct kvtel_error *error, const char *message);
 
 /* Raises that a connector (NULL: nobody knows it) has no stats, and returns NULL. */
-void *kvtel_python_raise_connector(const struct kvtel_connector *connector);
+void *kvtel_python_raise_connector(const struct kvtel_connector *connector, const char *name);
 
 /* Attribute `name` of kvtel._support, called with what Py_BuildValue() makes of `format`, a tuple. New reference or NULL. */
 PyObject *kvtel_python_support(const char *name, const char *format, ...);

@@ -135,7 +135,7 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
     if (status == KVTEL_OK)
         return 0;
     if (status == KVTEL_E_UNKNOWN)
-        kvtel_python_raise_connector(NULL);
+        kvtel_python_raise_connector(NULL, kvtel_transfer_config_connector_name(self->config));
     else if (self->store)
         raise_of_store(status, NULL);
     else

@@ -47,7 +47,7 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
         self->store = store;
         self->recorder = kvtel_recorder_create(((struct kvtel_python_store *)store)->store, table, &options);
     } else if (!PyErr_Occurred()) {
-        kvtel_python_raise_connector(table);
+        kvtel_python_raise_connector(table, config ? kvtel_transfer_config_connector_name(config) : "");
     }
     kvtel_transfer_config_destroy(config);
     return (PyObject *)self;

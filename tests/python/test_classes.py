@@ -478,3 +478,10 @@ def test_texts_that_are_cut_or_no_utf8(tmp_path):
     (tmp_path / "file").touch()
     store = kvtel.Store.open("m", dir=os.fsencode(tmp_path / "file") + b"/\xff")
     assert "\ufffd" in store.warnings[0]
+
+
+@pytest.mark.parametrize("make", [lambda name: kvtel.Stats(name), lambda name: kvtel.PromMetrics(name, None, LABELNAMES, ENGINE),
+                                  lambda name: kvtel.Recorder(kvtel.Store(), name)])
+def test_an_unknown_connector_is_named(make):
+    with pytest.raises(kvtel.UnknownConnectorError, match='nobody knows the connector "NobodysConnector"'):
+        make("NobodysConnector")
