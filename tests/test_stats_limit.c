@@ -411,8 +411,8 @@ static void test_levels_do_not_grow(void **state)
 static void test_extreme_values(void **state)
 {
     (void)state;
-    struct kvtel_stats *one = stats_of(
-        "MooncakeConnector", "{\"transfer_duration\": [5e-324, 1, 0, 1], \"bytes_transferred\": [5e-324, 1.7e308, 0, 1]}");
+    struct kvtel_stats *one =
+        stats_of("MooncakeConnector", "{\"transfer_duration\": [5e-324, 1, 0, 1], \"bytes_transferred\": [5e-324, 1.7e308, 0, 1]}");
     struct kvtel_stats *sum = make_stats("MooncakeConnector", NULL);
     kvtel_stats_set_sample_limit(sum, 0);
     size_t before = held;
