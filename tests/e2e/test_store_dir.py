@@ -354,6 +354,9 @@ def test_the_own_store_is_cut_while_posts_come(stores, tmp_path, size):
         wait_for(lambda: any("own store" in line for line in exporter.log), 5, "a line")
         found = exporter.samples()
         assert found[COUNT % 7] == 50 and found["kvtel_own_store_cut"] == 1
+        with pytest.raises(urllib.error.HTTPError) as error:
+            exporter.text("/api/v1/stats", recording, json)
+        assert error.value.code == 503 and b"start the exporter again" in error.value.read()
         writer.end()
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "retiring")
         exporter.text("/api/v1/summary")

@@ -131,6 +131,7 @@ static void look_after_own(struct exporter *exporter)
     exporter->own_size = size;
     if (!exporter->own_cut)
         return;
+    own_guard_give_up();
     const char *const pairs[] = { "store", path, NULL };
     serve_log_write(
         exporter->log, WEB_LOG_ERROR,

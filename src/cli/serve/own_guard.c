@@ -33,6 +33,13 @@ static bool is_guarded(const struct kvtel_store *store, const void *address)
     return false;
 }
 
+/* No call on the store begins any more. */
+static void give_up(struct kvtel_store *store)
+{
+    *(volatile uint64_t *)(uintptr_t)store->token = 0;
+    atomic_store_explicit(&guard.cut, true, memory_order_relaxed);
+}
+
 /* Any other SIGBUS ends the process, when the access is tried again. Only system calls and memory: nothing that could wait. */
 static void take_signal(int number, siginfo_t *info, void *context)
 {
@@ -42,10 +49,9 @@ static void take_signal(int number, siginfo_t *info, void *context)
     (void)context;
     if (store && is_guarded(store, info->si_addr) &&
         mmap(page, KVTEL_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
-        *(volatile uint64_t *)(uintptr_t)store->token = 0;
+        give_up(store);
         if (page == store->header)
             memcpy(page, &guard.header, sizeof guard.header);
-        atomic_store_explicit(&guard.cut, true, memory_order_relaxed);
     } else {
         (void)signal(number, SIG_DFL);
     }
@@ -72,6 +78,13 @@ void own_guard_note(void)
 bool own_guard_was_cut(void)
 {
     return atomic_load_explicit(&guard.cut, memory_order_relaxed);
+}
+
+void own_guard_give_up(void)
+{
+    struct kvtel_store *store = atomic_load_explicit(&guard.store, memory_order_relaxed);
+    if (store)
+        give_up(store);
 }
 
 void own_guard_end(void)

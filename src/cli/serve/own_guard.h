@@ -15,6 +15,8 @@ bool own_guard_begin(struct kvtel_store *store);
 void own_guard_note(void);
 /* Whether pages of the store were found cut. Any thread. */
 bool own_guard_was_cut(void);
+/* Somebody cut the store, where nobody has touched it yet: no call on it begins any more. */
+void own_guard_give_up(void);
 /* Before the store is closed. */
 void own_guard_end(void);
 

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/serve/own_guard.h"
 #include "cli/serve/gzip.h"
 #include "cli/serve/receiver_answer.h"
 #include "cli/serve/receiver_sources.h"
@@ -327,8 +328,10 @@ void receiver_handle(void *context, const struct http_request *request, struct h
     if (status == KVTEL_OK)
         status = run_pass(&pass, &body, &error);
     pass.apply = true;
-    if (status == KVTEL_OK)
+    if (status == KVTEL_OK && !own_guard_was_cut())
         status = run_pass(&pass, &body, &error);
+    if (status == KVTEL_OK && own_guard_was_cut()) /* a sender may post it again, to the exporter that comes next */
+        status = kvtel_fail(&error, KVTEL_E_NOMEM, 0, "somebody cut the file that posts are counted in; start the exporter again");
     count(receiver, &pass, status, &error);
     kvtel_diagnostics_destroy(pass.diagnostics);
     if (status == KVTEL_OK)
