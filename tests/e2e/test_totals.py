@@ -313,14 +313,12 @@ def test_an_odd_store_does_not_hold_up_the_others(stores, tmp_path):
     (stores / "1-odd.kvtel").write_bytes(make_odd(content))
     (stores / "2-cut.kvtel").write_bytes(content[:6000])
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == ["2-cut.kvtel"], 10, "all but one retired")
+        wait_for(lambda: store_files(stores) == ["1-odd.kvtel", "2-cut.kvtel"], 10, "the others retired")
         found = exporter.samples()
         assert found[COUNT % 0] == 300
-        assert found[COUNT.replace("vllm", "odd0") % 0] == 100
-        assert found['kvtel_stores{state="refused"}'] == 1
-        assert any("2-cut.kvtel" in line for line in exporter.log)
-    with Exporter(stores) as exporter:
-        assert exporter.samples()[COUNT.replace("vllm", "odd0") % 0] == 100
+        assert found['kvtel_stores{state="refused"}'] == 2
+        for name in ["1-odd.kvtel", "2-cut.kvtel"]:
+            assert any("left out" in line and name in line for line in exporter.log)
 
 
 def test_past_the_limit_of_file_sizes(stores, tmp_path):
