@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP front when clients are slow, many, or short of everything: deadlines, places, memory, threads, descriptors."""
+
+import os
+import re
+import resource
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from http_front import BINARY, Front, exchange, parse, statuses
+
+HOST = b"Host: localhost\r\n"
+SANITIZED = any(name in Path(BINARY).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
+GET = b"GET /metrics HTTP/1.1\r\n" + HOST + b"\r\n"
+POST = b"POST /echo HTTP/1.1\r\n" + HOST
+
+
+@pytest.fixture(scope="module")
+def front():
+    with Front() as running:
+        yield running
+
+
+# -- Slow clients --
+
+
+def cut_off_after(client, piece, every=0.05, most=8):
+    """Sends (or, without a piece, reads a byte) again and again; when the other side ended it."""
+    began = time.monotonic()
+    client.settimeout(every)
+    while time.monotonic() - began < most:
+        try:
+            if piece:
+                client.sendall(piece)
+            if client.recv(1) == b"":
+                break
+            time.sleep(every)
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - began
+
+
+def test_slow_clients_are_cut_off():
+    with Front("header_ms=1500", "body_ms=1500", "response_ms=1500", "idle_ms=1500") as front:
+        def cut(opening, piece):
+            with front.connect() as client:
+                client.sendall(opening)
+                spans.append(cut_off_after(client, piece))
+
+        spans = []
+        ways = [(b"", None), (b"G", b"E"), (b"GET /metrics HTTP/1.1\r\n", b"X: y\r\n"), (b"GET /metrics HTTP/1.1\r\n" + HOST + b"X", b"x"),
+                (POST + b"Content-Length: 60000\r\n\r\n", b"x"), (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+                (GET, b"\r\n")]  # fmt: skip
+        threads = [threading.Thread(target=cut, args=way) for way in ways]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(spans) == len(ways) and max(spans) < 6, spans
+        assert wait_until(lambda: front.connections() == 0)
+
+
+def test_slow_readers_are_cut_off():
+    with Front("response_ms=1500") as front, front.connect() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /metrics?size=50000000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        began = time.monotonic()
+        client.recv(1)
+        while front.connections() > 0 and time.monotonic() - began < 8:
+            client.recv(1)
+            time.sleep(0.1)
+        assert 1.4 < time.monotonic() - began < 6
+        with pytest.raises(ConnectionResetError):  # nothing is left in the kernel either
+            while client.recv(1 << 20):
+                pass
+
+
+def wait_until(condition, most=5):
+    end = time.monotonic() + most
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_scrapes_do_not_wait_for_slow_clients(front):
+    """150 clients that send or read next to nothing, and 100 scrapes at once beside them."""
+    slow = []
+    for i in range(50):
+        slow += [front.connect(), front.connect(), front.connect()]
+        slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nX")
+        slow[-2].sendall(POST + b"Content-Length: 100\r\n\r\nx")
+        slow[-3].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow[-3].sendall(b"GET /metrics?size=1000000 HTTP/1.1\r\n" + HOST + b"\r\n")
+    spans, failures = [], []
+
+    def scrape():
+        began = time.monotonic()
+        status, _, body = front.get("/metrics?size=20000")
+        spans.append(time.monotonic() - began)
+        if status != 200 or len(body) < 20000:
+            failures.append(status)
+
+    threads = [threading.Thread(target=scrape) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for client in slow:
+        client.close()
+    assert not failures and len(spans) == 100
+    assert sorted(spans)[50] < 4 and max(spans) < 9
+    assert wait_until(lambda: front.connections() == 0)
+
+
+def test_200_clients_at_once(front):
+    barrier = threading.Barrier(200)
+    results = []
+
+    def client():
+        with front.connect(30) as connection:
+            barrier.wait()
+            for _ in range(5):
+                connection.sendall(GET)
+                answer = b""
+                while not answer.endswith(b"up 1\n"):
+                    answer += connection.recv(65536)
+                results.append(parse(answer)[0])
+
+    threads = [threading.Thread(target=client) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [200] * 1000
+
+
+def test_slow_handler_holds_nobody_up(front):
+    late = threading.Thread(target=front.get, args=("/slow?ms=3000",))
+    late.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    assert front.get()[0] == 200
+    assert time.monotonic() - began < 2
+    late.join()
+
+
+# -- Limits --
+
+
+def test_concurrent_requests():
+    with Front("max_requests=2") as front:
+        busy = [threading.Thread(target=front.get, args=("/slow?ms=1500",)) for _ in range(2)]
+        for thread in busy:
+            thread.start()
+        time.sleep(0.5)
+        status, _, body = front.get("/slow")
+        assert (status, body) == (503, b"Limit of concurrent requests reached (2), try again later.\n")
+        assert front.get("/metrics")[0] == 200  # each route counts its own
+        for thread in busy:
+            thread.join()
+        assert front.get("/slow")[0] == 200
+
+
+def test_idle_connections_give_way():
+    with Front("connections=10", "connections_per_address=10") as front:
+        idle = [front.connect() for _ in range(10)]
+        for client in idle:
+            client.sendall(GET)
+            client.recv(65536)
+            time.sleep(0.1)  # it is idle from when the server has ended the exchange, which is after the answer came
+        for _ in range(5):
+            assert front.get()[0] == 200
+        assert front.connections() <= 10
+        # The one that has waited longest went first.
+        assert idle[0].recv(10) == b""
+        idle[9].sendall(GET)
+        assert statuses(idle[9].recv(65536)) == [200]
+
+
+@pytest.mark.parametrize("half", [b"", b"GET /metrics HTTP/1.1\r\nX", POST + b"Content-Length: 100\r\n\r\nx"])
+def test_half_requests_give_way(half):
+    """A full house of clients that never finish a request, however young they are: the oldest goes."""
+    with Front("connections=10") as front:
+        loris = [front.connect() for _ in range(10)]
+        for client in loris:
+            client.sendall(half)
+        for _ in range(5):
+            assert front.get()[0] == 200
+
+
+def test_new_connections_without_end(front):
+    """A stream of them from the scraper's own address, none of which asks for anything: every scrape comes through."""
+    stop, opened = threading.Event(), []
+
+    def flood():
+        while not stop.wait(0.004):
+            opened.append(front.connect())
+            opened[-1].sendall(b"GET /metrics HTTP/1.1\r\nX")
+
+    flooders = [threading.Thread(target=flood) for _ in range(2)]
+    for flooder in flooders:
+        flooder.start()
+    assert wait_until(lambda: len(opened) > 300)
+    answers = [front.raw(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0] for _ in range(40)]
+    stop.set()
+    for flooder in flooders:
+        flooder.join()
+    for client in opened:
+        client.close()
+    assert [statuses(answer) for answer in answers] == [[200]] * 40
+    assert wait_until(lambda: front.connections() == 0)
+
+
+def unread(front, size, count):
+    """Clients that ask for an answer of so many bytes and read none of it."""
+    clients = []
+    for _ in range(count):
+        clients.append(socket.socket())
+        clients[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        clients[-1].connect((front.host, front.port))
+        clients[-1].sendall(b"GET /metrics?size=%d HTTP/1.1\r\n" % size + HOST + b"\r\n")
+    for client in clients:
+        client.settimeout(10)
+        assert client.recv(1, socket.MSG_PEEK) == b"H"  # the answer is made
+    return clients
+
+
+def test_unread_answers_hold_no_place():
+    """Far more clients that do not read than there may be requests at one time."""
+    with Front("max_requests=4") as front:
+        clients = unread(front, 5_000_000, 20)
+        assert [front.get()[0] for _ in range(5)] == [200] * 5
+        for client in clients:
+            client.close()
+
+
+def test_unread_answers_have_bounded_memory():
+    """All of them together have so much; past it the oldest goes, and a new client is answered."""
+    with Front("max_requests=4", "held_bytes=20000000") as front:
+        clients = unread(front, 5_000_000, 20)
+        resident = int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{front.process.pid}/status").read())[1])
+        assert resident < 60_000 or SANITIZED
+        assert front.get("/metrics?size=5000000")[0] == 200
+        with pytest.raises(ConnectionResetError):  # the first
+            while clients[0].recv(1 << 20):
+                pass
+        for client in clients:
+            client.close()
+
+
+def test_bodies_have_bounded_memory():
+    """Whoever sends a body slowly gives way to the others' bodies, once there is no more memory for them."""
+    with Front("held_bytes=100000", "body_ms=60000") as front:
+        slow = [front.connect() for _ in range(3)]
+        for client in slow:
+            client.sendall(POST + b"Content-Length: 60000\r\n\r\n" + bytes(30000))
+        request = POST + b"Connection: close\r\nContent-Length: 60000\r\n\r\n" + bytes(60000)
+        codes = []
+        assert wait_until(lambda: codes.append(statuses(front.raw(request)[0])) or codes[-1] == [200], 15), codes
+        assert all(code in ([503], [200]) for code in codes)
+        for client in slow:
+            client.close()
+
+
+def test_an_answer_that_is_read_is_not_cut_off():
+    """Not even when every place of the address is taken and another wants one; one that is not read gives way after two seconds."""
+    with Front("connections_per_address=2", "response_ms=60000") as front:
+        reader, sleeper = unread(front, 30_000_000, 2)
+        got = 0
+        began = time.monotonic()
+        while time.monotonic() - began < 4:
+            got += len(reader.recv(100_000))
+            time.sleep(0.02)  # some megabytes a second
+            if time.monotonic() - began > 3:
+                with front.connect(1) as another:
+                    exchange(another, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        while got < 30_000_000 and (piece := reader.recv(1 << 20)):
+            got += len(piece)
+        assert got >= 30_000_000
+        with pytest.raises(ConnectionResetError):
+            while sleeper.recv(1 << 20):
+                pass
+        reader.close()
+        sleeper.close()
+
+
+def test_connections_leave_descriptors():
+    """However many connect: half of the descriptors are for everything else, and each new client is answered."""
+    with Front(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))) as front:
+        clients = [front.connect() for _ in range(60)]
+        for _ in range(5):
+            assert front.get()[0] == 200
+        assert len(os.listdir(f"/proc/{front.process.pid}/fd")) < 50
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes the address space for itself")
+def test_without_threads_the_oldest_gives_way():
+    """Address space for some hundred threads: half requests take them all, and a scrape comes through soon."""
+    most = 120 << 20
+    with Front(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most))) as front:
+        clients = [front.connect() for _ in range(240)]
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nX")
+        request = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        assert wait_until(lambda: statuses(front.raw(request)[0]) == [200])
+        for client in clients:
+            client.close()
+
+
+def test_connections_of_one_address():
+    with Front("connections_per_address=3") as front:
+        busy = [front.connect() for _ in range(3)]
+        for client in busy:
+            client.sendall(b"GET /slow?ms=2000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        time.sleep(0.5)
+        with front.connect() as one_more:
+            assert exchange(one_more, GET) == (b"", True)
+        for client in busy:
+            assert statuses(client.recv(65536)) == [200]
+        assert front.get()[0] == 200
