@@ -57,7 +57,7 @@ enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel
     enum kvtel_status status = prom->metrics ? prom->metrics->vtable->observe(prom->metrics, stats, engine) : KVTEL_OK;
     if (status == KVTEL_E_ENGINE)
         kvtel_diagnostics_refuse(prom->diagnostics, KVTEL_REFUSED_UNKNOWN_ENGINE, 1, "engine",
-                                 "a payload came from engine %u, which was not declared", engine);
+                                 "these metrics were not made for engine %u: a payload of it is not in them", engine);
     else if (status == KVTEL_E_MISMATCH)
         kvtel_diagnostics_refuse(prom->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, stats->connector->names[0].name,
                                  "stats of %s came to the metrics of another connector", stats->connector->names[0].name);
