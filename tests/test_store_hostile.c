@@ -302,11 +302,10 @@ static void test_whatever_options(void **state)
     check_options((struct kvtel_store_options){ 0 }, 10000, 105, KVTEL_COUNTER);               /* all defaults */
     check_options((struct kvtel_store_options){ .lane_bytes = 1 }, 10000, 3, KVTEL_HISTOGRAM); /* until a lane is full */
     check_options((struct kvtel_store_options){ .lane_bytes = UINT64_MAX / 2 }, 10, 2, KVTEL_HISTOGRAM);
-    check_options((struct kvtel_store_options){ .max_lanes = UINT32_MAX, .lane_bytes = 1 << 20 }, 2, KVTEL_LAYOUT_LANES,
-                  KVTEL_COUNTER);
-    check_options((struct kvtel_store_options){ .max_series = UINT32_MAX }, 60000, 2, KVTEL_COUNTER);
+    check_options((struct kvtel_store_options){ .max_lanes = UINT32_MAX, .lane_bytes = 1 << 20 }, 2, 600, KVTEL_COUNTER);
+    check_options((struct kvtel_store_options){ .max_series = UINT32_MAX }, 20000, 2, KVTEL_COUNTER);
     srandom(1);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 8; i++) {
         struct kvtel_store_options options = { .lane_bytes = (uint64_t)random() % (200u << 20) };
         options.max_series = (uint32_t)random() % 500;
         options.max_lanes = (uint32_t)random() % 10;
