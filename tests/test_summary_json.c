@@ -168,6 +168,47 @@ static void test_flows(void **state)
     kvtel_store_close(store);
 }
 
+/* A connector of one's own. */
+static void test_other_values(void **state)
+{
+    (void)state;
+    enum { SERIES = SUMMARY_OTHERS + 5 };
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    struct kvtel_lane *lane;
+    uint32_t family, series;
+    const struct kvtel_family_spec spec = { .name = "my_bytes",
+                                            .type = KVTEL_COUNTER,
+                                            .help = "h",
+                                            .labelnames = (const char *const[]){ "engine", "peer" },
+                                            .label_count = 2,
+                                            .unit = KVTEL_UNIT_BYTES };
+    assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
+    assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
+    for (int i = 0; i < SERIES; i++) {
+        char peer[16];
+        snprintf(peer, sizeof(peer), "peer%d", i);
+        assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ "4", peer }, 2, &series), KVTEL_OK);
+        assert_true(kvtel_lane_increase(lane, series, 4096 + i));
+    }
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+    const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ 0 }, &arena);
+    assert_true(number_at(told, "connectors_total") == 1);
+    check_text(told, "connectors/0/connector", "other metrics");
+    check_text(told, "connectors/0/engine", "4");
+    assert_int_equal(at(told, "connectors/0/others")->size, SUMMARY_OTHERS);
+    assert_true(number_at(told, "connectors/0/others_total") == SERIES);
+    check_text(told, "connectors/0/others/1/name", "my_bytes");
+    check_text(told, "connectors/0/others/1/labels/0", "peer1");
+    check_text(told, "connectors/0/others/1/unit", "bytes");
+    assert_true(number_at(told, "connectors/0/others/1/value") == 4097);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_lane_close(lane);
+    kvtel_store_close(store);
+}
+
 static void test_cap(void **state)
 {
     (void)state;
@@ -196,9 +237,8 @@ static void test_cap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_sources_and_refusals),
-        cmocka_unit_test(test_flows),
+        cmocka_unit_test(test_empty), cmocka_unit_test(test_sources_and_refusals),
+        cmocka_unit_test(test_flows), cmocka_unit_test(test_other_values),
         cmocka_unit_test(test_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

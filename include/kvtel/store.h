@@ -55,8 +55,9 @@ KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
  * memory.
  * @param path out; @return its length without the NUL, or 0 when it does not fit */
 KVTEL_API size_t kvtel_store_default_dir(const char *dir, char *path, size_t size);
-/** Closes a store of either kind; NULL is fine. Its lanes are gone: no thread may write any more, and recorders are destroyed
- * before. */
+/** Closes a store of either kind; NULL is fine. The file says from then on that its writer ended in order, as it does when the
+ * process calls exit(3); a process that ends otherwise is one that was killed, of which the exporter warns. Its lanes are gone: no
+ * thread may write any more, and recorders are destroyed before. */
 KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 
 /** Makes a family, or finds the one of this name. Any thread.
