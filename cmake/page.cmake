@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The page of `kvtel serve`: its own files and Debian's Chart.js as C arrays, for src/cli/serve/page.c.
+# The page of `kvtel serve`: its own files and Debian's Chart.js as C arrays, for src/serve/page.c.
 
 find_file(KVTEL_CHART_JS NAMES chart.min.js Chart.min.js PATHS /usr/share/javascript/chart.js
           DOC "Chart.js 3, minified, which the page draws with (Debian: libjs-chart.js)")
@@ -10,7 +10,7 @@ endif()
 set(page_inputs ${KVTEL_CHART_JS})
 set(page_arguments "chart_js=${KVTEL_CHART_JS}")
 foreach(name index.html page.css page.js charts.js history.js)
-    set(file ${PROJECT_SOURCE_DIR}/src/cli/serve/page/${name})
+    set(file ${PROJECT_SOURCE_DIR}/src/serve/page/${name})
     string(REPLACE "." "_" array ${name})
     list(APPEND page_inputs ${file})
     string(APPEND page_arguments ",${array}=${file}")
@@ -21,4 +21,4 @@ add_custom_command(OUTPUT ${page_bytes}
                    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${page_bytes} -DFILES=${page_arguments} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
                    DEPENDS ${page_inputs} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
                    COMMENT "Embedding the page" VERBATIM)
-target_sources(kvtel_cli PRIVATE ${page_bytes})
+add_custom_target(page_bytes DEPENDS ${page_bytes})

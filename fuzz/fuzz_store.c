@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
-#include "store/layout.h"
+#include "format/layout.h"
 
 enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 3 };
 

@@ -2,8 +2,8 @@
 /* The content of a file of totals: each input is one. Size and checksum are put right, as else nothing gets past them. */
 #include "contract.h"
 
-#include "cli/totals/layout.h"
-#include "cli/totals/totals.h"
+#include "totals/layout.h"
+#include "totals/totals.h"
 
 #include <zlib.h>
 

@@ -2,7 +2,7 @@
 /* The web configuration file. */
 #include "contract.h"
 
-#include "cli/serve/web_config.h"
+#include "serve/web/config.h"
 
 static void must_be_whole(const struct web_config *config)
 {

@@ -4,9 +4,10 @@
  * address.
  */
 #include "base/buffer.h"
-#include "cli/serve/gzip.h"
-#include "cli/serve/http.h"
+#include "serve/web/gzip.h"
+#include "serve/web/http.h"
 
+#include <kvtel/exposition.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 set -eu
 
 failed=0
-for file in $(find include src python/src tests fuzz bench $([ ! -d examples ] || echo examples) \( -name '*.[ch]' -o -name '*.cpp' \) | sort); do
+for file in $(find include src demo python/src tests fuzz bench $([ ! -d examples ] || echo examples) \( -name '*.[ch]' -o -name '*.cpp' \) | sort); do
     "$1" --dry-run --Werror "$file" || failed=1
     awk -v file="$file" 'length > 132 { print file ":" FNR ": longer than 132 columns"; bad = 1 } END { exit bad }' "$file" || failed=1
 done

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "stats/arithmetic.h"
+#include "vllm/stats/arithmetic.h"
 
 /* Marsaglia's xorshift: 53 random bits and an exponent, the same in the Python that made the table. */
 static void fill(double *values, size_t count)

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "cli/serve/auth.h"
+#include "serve/web/auth.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

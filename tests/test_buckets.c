@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/bins.h"
+#include "histogram/bins.h"
 
 static uint64_t seed = 42;
 

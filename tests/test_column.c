@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stats/column.h"
+#include "vllm/stats/column.h"
 
 static void add_integer(struct kvtel_column *column, int64_t value)
 {

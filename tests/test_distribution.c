@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "stats/distribution.h"
+#include "histogram/distribution.h"
 
 static void add(struct kvtel_distribution *distribution, double value)
 {

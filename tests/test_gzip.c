@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
-#include "cli/serve/gzip.h"
+#include "serve/web/gzip.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "store/index.h"
+#include "base/index.h"
 
 /* What CPython 3.11 (hash algorithm siphash13, PYTHONHASHSEED=0) says of the same bytes. */
 static void test_siphash(void **state)

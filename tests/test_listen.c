@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/serve/listen.h"
+#include "serve/web/listen.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

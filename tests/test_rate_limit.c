@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cli/serve/rate_limit.h"
+#include "serve/web/rate_limit.h"
 
 enum { SECOND = 1000000000 };
 

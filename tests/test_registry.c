@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/connector_check.h"
+#include "connectors/check.h"
 
 enum { THREADS = 4, TABLES = 64, NAME_SIZE = 32 };
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "logging/snapshot_summary.h"
+#include "report/snapshot_summary.h"
 #include "nixl/metrics.h"
 #include "recording/session.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */

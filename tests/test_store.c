@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <kvtel/snapshot.h>
+#include <kvtel/prom.h>
 #include <kvtel/store.h>
 #include <math.h>
 #include <pthread.h>

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "store/layout.h"
+#include "format/layout.h"
 
 static const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
@@ -341,7 +341,8 @@ static void *cut_and_restore(void *path)
     for (unsigned i = 0; !atomic_load(&stop); i++) {
         if (truncate(path, (off_t)(i * 7919 % (unsigned)status.st_size)) != 0)
             abort();
-        (void)truncate(path, status.st_size);
+        if (truncate(path, status.st_size) != 0)
+            abort();
     }
     return NULL;
 }

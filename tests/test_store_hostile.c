@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/layout.h"
+#include "format/layout.h"
 
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
 static const char *const labelnames[] = { "model_name" };

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "store/lane.h"
-#include "store/recorder.h"
+#include "record/lane.h"
+#include "record/recorder.h"
 #include <fcntl.h>
 #include <kvtel/reader.h>
 #include <pthread.h>

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "logging/summary.h"
+#include "vllm/logging/stats_summary.h"
 #include <kvtel/logging.h>
 
 /* The allocation that fails, counted down; below 0 none does. */
@@ -72,7 +72,7 @@ static void check_nixl(size_t sample_limit, double relative)
 {
     struct kvtel_stats *stats = make_nixl(sample_limit);
     struct kvtel_summary summary;
-    assert_int_equal(kvtel_summary_init(&summary, stats), KVTEL_OK);
+    assert_int_equal(kvtel_stats_summary_init(&summary, stats), KVTEL_OK);
     assert_int_equal(summary.flow_count, 1);
     const struct kvtel_flow_summary *flow = &summary.flows[0];
     assert_string_equal(flow->name, "transfer");
@@ -130,7 +130,7 @@ static void test_statuses_are_failures(void **state)
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         struct kvtel_stats *stats = make_store(limits[i]);
         struct kvtel_summary summary;
-        assert_int_equal(kvtel_summary_init(&summary, stats), KVTEL_OK);
+        assert_int_equal(kvtel_stats_summary_init(&summary, stats), KVTEL_OK);
         assert_int_equal(summary.flow_count, 2);
         assert_string_equal(summary.flows[0].name, "load_get");
         assert_string_equal(summary.flows[1].name, "save_put");
@@ -159,7 +159,7 @@ static void test_memory_runs_out(void **state)
             struct kvtel_buffer line = { 0 };
             const struct kvtel_summary_context context = { .connector = "C", .interval = 1 };
             allocations_left = n;
-            status = kvtel_summary_init(&summary, stats);
+            status = kvtel_stats_summary_init(&summary, stats);
             if (status == KVTEL_OK) {
                 status = kvtel_summary_line(&summary, &context, &line);
                 assert_true(status == KVTEL_OK || line.size == 0);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/serve/summary_json.h"
+#include "report/summary_json.h"
 #include "value/value.h"
 
 /* A member by the path of keys and indices; fails where it is not. */

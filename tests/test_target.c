@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include <unistd.h>
 
-#include "cli/serve/cross_site.h"
-#include "cli/serve/target.h"
+#include "serve/web/cross_site.h"
+#include "serve/web/target.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

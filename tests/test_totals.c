@@ -12,10 +12,10 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "cli/totals/layout.h"
-#include "cli/totals/selector.h"
-#include "cli/totals/totals.h"
-#include "store/snapshot.h"
+#include "totals/layout.h"
+#include "totals/selector.h"
+#include "totals/totals.h"
+#include "collect/snapshot.h"
 
 static const char *const labelnames[] = { "model_name", "engine" };
 static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }, 3 };

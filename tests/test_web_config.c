@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "cli/serve/web_config.h"
+#include "serve/web/config.h"
 #include "support/failing.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))

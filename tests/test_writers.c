@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/serve/writers.h"
-#include "store/reader.h"
+#include "serve/writers.h"
+#include "collect/reader.h"
 
 static struct kvtel_store_info info_of(uint32_t engine, uint32_t rank, uint64_t pid)
 {

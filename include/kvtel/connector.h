@@ -9,6 +9,7 @@
 #define KVTEL_CONNECTOR_H
 
 #include <kvtel/base.h>
+#include <kvtel/metric.h>
 #include <kvtel/transfer_config.h>
 
 KVTEL_BEGIN_DECLS
@@ -22,8 +23,6 @@ enum kvtel_shape {
     KVTEL_SHAPE_TYPED,   /**< {"types": {metric: type}, "data": {metric: {label values: number or [numbers]}}, "info": ...} */
     KVTEL_SHAPE_MULTI    /**< {class name: payload}: a MultiConnector */
 };
-
-enum kvtel_unit { KVTEL_UNIT_COUNT, KVTEL_UNIT_SECONDS, KVTEL_UNIT_BYTES, KVTEL_UNIT_RATIO };
 
 /** What a field holds and how two of them are aggregated. */
 enum kvtel_field_kind {
@@ -39,14 +38,6 @@ struct kvtel_field {
     enum kvtel_field_kind kind;
     enum kvtel_unit unit;
     unsigned row; /**< columns with the same number above 0 describe the same transfers: equally long, one row a transfer */
-};
-
-enum kvtel_metric_type { KVTEL_COUNTER, KVTEL_GAUGE, KVTEL_HISTOGRAM };
-
-/** Upper bounds of explicit buckets, ascending, without +Inf. */
-struct kvtel_buckets {
-    const double *bounds;
-    size_t count;
 };
 
 /** What of its fields a metric takes. */
@@ -191,12 +182,6 @@ struct kvtel_connector {
 #define KVTEL_FLOWS(...) (const struct kvtel_flow[]) { __VA_ARGS__, { .name = NULL } }
 #define KVTEL_FAILURES(...) (const struct kvtel_failure_field[]) { __VA_ARGS__, { .field = NULL } }
 #define KVTEL_KEYS(...) (const char *const[]) { __VA_ARGS__, NULL }
-#define KVTEL_BUCKETS(...)                                                            \
-    &(const struct kvtel_buckets)                                                     \
-    {                                                                                 \
-        .bounds = (const double[]){ __VA_ARGS__ },                                    \
-        .count = sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double)             \
-    }
 /* clang-format on */
 /** Defines a connector of the build; its file in src/connectors/ has the same name. */
 #define KVTEL_CONNECTOR(id) const struct kvtel_connector kvtel_connector_##id

@@ -5,18 +5,10 @@
 #ifndef KVTEL_EXPOSITION_H
 #define KVTEL_EXPOSITION_H
 
+#include <kvtel/buffer.h>
 #include <kvtel/snapshot.h>
 
 KVTEL_BEGIN_DECLS
-
-/** A growing buffer that keeps its memory between two uses. Start from {0}. Single owner. */
-struct kvtel_buffer {
-    char *bytes; /**< not NUL-terminated */
-    size_t size;
-    size_t capacity;
-};
-/** Frees the memory and makes it {0} again. NULL is fine. */
-KVTEL_API void kvtel_buffer_free(struct kvtel_buffer *buffer);
 
 /** Content-Type of the text format. */
 #define KVTEL_CONTENT_TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"

@@ -6,10 +6,13 @@
 #define KVTEL_KVTEL_H
 
 #include <kvtel/base.h>
+#include <kvtel/buffer.h>
 #include <kvtel/connector.h>
 #include <kvtel/diagnostics.h>
 #include <kvtel/exposition.h>
+#include <kvtel/log_line.h>
 #include <kvtel/logging.h>
+#include <kvtel/metric.h>
 #include <kvtel/prom.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>

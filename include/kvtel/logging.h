@@ -5,18 +5,11 @@
 #ifndef KVTEL_LOGGING_H
 #define KVTEL_LOGGING_H
 
+#include <kvtel/log_line.h>
 #include <kvtel/stats.h>
 #include <kvtel/transfer_config.h>
 
 KVTEL_BEGIN_DECLS
-
-enum kvtel_log_style {
-    KVTEL_LOG_DEFAULT, /**< one line per connector and engine, with failures, quantiles and both rates */
-    KVTEL_LOG_VLLM     /**< vLLM's line, to the letter, one over all engines */
-};
-
-/** Takes one finished line without newline; `line` is borrowed until it returns. */
-typedef void (*kvtel_log_fn)(void *context, const char *line);
 
 /** Accumulates stats between two log calls. Opaque. Single owner. */
 struct kvtel_logging;

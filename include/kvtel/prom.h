@@ -13,17 +13,6 @@ KVTEL_BEGIN_DECLS
 
 struct kvtel_store;
 
-/** A family to be made: names are borrowed until the call returns. */
-struct kvtel_family_spec {
-    const char *name; /**< a counter's without _total */
-    enum kvtel_metric_type type;
-    const char *help;
-    const char *const *labelnames; /**< model_name, engine, then the metric's own */
-    size_t label_count;
-    const struct kvtel_buckets *buckets; /**< histograms only */
-    enum kvtel_unit unit;
-};
-
 /** A child to be made: its family, and its label values in the order of labelnames. */
 struct kvtel_child_spec {
     void *family;

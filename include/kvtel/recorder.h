@@ -18,6 +18,7 @@
 #ifndef KVTEL_RECORDER_H
 #define KVTEL_RECORDER_H
 
+#include <kvtel/connector.h>
 #include <kvtel/store.h>
 
 KVTEL_BEGIN_DECLS

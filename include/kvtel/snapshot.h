@@ -5,7 +5,6 @@
 #ifndef KVTEL_SNAPSHOT_H
 #define KVTEL_SNAPSHOT_H
 
-#include <kvtel/connector.h>
 #include <kvtel/store.h>
 
 KVTEL_BEGIN_DECLS

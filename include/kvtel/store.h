@@ -3,15 +3,14 @@
  * The store: cumulative metrics of one process, in the heap or in a file that an exporter maps.
  *
  * A store has families, series (label sets of a family) and lanes. A lane has one writer, so that writing takes no lock
- * and no atomic read-modify-write; a snapshot adds the lanes up. src/store/layout.h and docs/store-format.md say where each byte
+ * and no atomic read-modify-write; a snapshot adds the lanes up. src/format/layout.h and docs/store-format.md say where each byte
  * is.
  */
 #ifndef KVTEL_STORE_H
 #define KVTEL_STORE_H
 
 #include <kvtel/base.h>
-#include <kvtel/connector.h>
-#include <kvtel/prom.h>
+#include <kvtel/metric.h>
 
 KVTEL_BEGIN_DECLS
 

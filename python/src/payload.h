@@ -4,7 +4,7 @@
 #define KVTEL_PYTHON_PAYLOAD_H
 
 #include "common.h"
-#include "stats/stats.h"
+#include "vllm/stats/stats.h"
 
 /* The keys of the latest payload by their place in the dict. Senders keep key objects and order, so that a look at the address
  * tells the field. Holds references. Start from {0}. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Status texts, labels, the version, and the filling of errors. */
+/* Status texts, the version, and the filling of errors. */
 #include <kvtel/base.h>
-#include <kvtel/connector.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -26,16 +25,6 @@ const char *kvtel_status_text(enum kvtel_status status)
 const char *kvtel_version(void)
 {
     return KVTEL_VERSION;
-}
-
-const char *kvtel_failure_label(enum kvtel_failure failure)
-{
-    static const char *const labels[] = {
-#define X(name, label) [name] = label,
-        KVTEL_FAILURE_LIST(X)
-#undef X
-    };
-    return (size_t)failure < KVTEL_FAILURE_COUNT ? labels[failure] : NULL;
 }
 
 enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status, size_t offset, const char *format, ...)

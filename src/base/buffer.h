@@ -3,7 +3,7 @@
 #ifndef KVTEL_BASE_BUFFER_H
 #define KVTEL_BASE_BUFFER_H
 
-#include <kvtel/exposition.h>
+#include <kvtel/buffer.h>
 #include <string.h>
 
 /* Makes the capacity at least size + more, by reallocating. */

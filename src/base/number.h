@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as Python prints and rounds them. Pure functions: any thread. */
-#ifndef KVTEL_NUMBER_H
-#define KVTEL_NUMBER_H
+#ifndef KVTEL_BASE_NUMBER_H
+#define KVTEL_BASE_NUMBER_H
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
 #ifndef KVTEL_BASE_PYTHON_H
 #define KVTEL_BASE_PYTHON_H
 
-#include <kvtel/exposition.h>
+#include <kvtel/buffer.h>
 
 /* str.isprintable() of one character. */
 bool kvtel_python_is_printable(uint32_t code);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel check: what is wrong with a recording, by line and column. */
-#include "cli/command.h"
+#include "command/command.h"
 #include "cli/input.h"
 #include "recording/session.h"
-#include "stats/stats.h"
+#include "vllm/stats/stats.h"
 
 #include <getopt.h>
 #include <inttypes.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel dump: what a store holds. */
-#include "cli/command.h"
+#include "command/command.h"
 
 #include "base/buffer.h"
 #include "cli/series_text.h"
-#include "cli/totals/layout.h"
+#include "totals/layout.h"
 #include "value/value.h"
 
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /* A recording's file as the commands read it. */
 #include "cli/input.h"
 
-#include "cli/command.h"
+#include "command/command.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A recording's file as the commands read it, with progress on a terminal. */
-#ifndef KVTEL_INPUT_H
-#define KVTEL_INPUT_H
+#ifndef KVTEL_CLI_INPUT_H
+#define KVTEL_CLI_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>

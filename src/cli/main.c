@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel: finds the command and runs it. */
-#include "cli/command.h"
+#include "command/command.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -17,7 +17,6 @@ static const struct command {
     { "totals", command_totals, "list or drop what is kept of stores whose writers have ended" },
     { "replay", command_replay, "take a recording of an engine through stats, metrics and the log" },
     { "check", command_check, "say what is wrong with a recording, by line and column" },
-    { "demo", command_demo, "run a small engine that moves KV blocks, records them and checks what is exported" },
 };
 
 static void print_usage(FILE *out)

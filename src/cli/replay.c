@@ -3,10 +3,10 @@
 #include "cli/replay.h"
 
 #include "base/buffer.h"
-#include "cli/command.h"
+#include "command/command.h"
 #include "cli/input.h"
 #include "recording/session.h"
-#include "stats/stats.h"
+#include "vllm/stats/stats.h"
 
 #include <errno.h>
 #include <getopt.h>

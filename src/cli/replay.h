@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The summary of a replay: per recording, connector and engine what was moved, what failed, and how long it took. */
-#ifndef KVTEL_REPLAY_H
-#define KVTEL_REPLAY_H
+#ifndef KVTEL_CLI_REPLAY_H
+#define KVTEL_CLI_REPLAY_H
 
 #include "recording/recording.h"
 #include <kvtel/stats.h>

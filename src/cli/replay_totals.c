@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The summary of a replay. */
 #include "base/python.h"
-#include "cli/command.h"
+#include "command/command.h"
 #include "cli/replay.h"
-#include "logging/summary.h"
+#include "vllm/logging/stats_summary.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -353,7 +353,7 @@ static enum kvtel_status print_recording(const struct recording_totals *recordin
         if (!recording->engines[made].stats)
             continue;
         any = true;
-        status = kvtel_summary_init(&summaries[made], recording->engines[made].stats);
+        status = kvtel_stats_summary_init(&summaries[made], recording->engines[made].stats);
         if (status != KVTEL_OK)
             break;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Series as commands print them, one line each. */
-#ifndef KVTEL_SERIES_TEXT_H
-#define KVTEL_SERIES_TEXT_H
+#ifndef KVTEL_CLI_SERIES_TEXT_H
+#define KVTEL_CLI_SERIES_TEXT_H
 
 #include <kvtel/snapshot.h>
 

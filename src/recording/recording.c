@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "recording/foreign.h"
-#include "value/transfer_config.h"
+#include "config/parse/transfer_config.h"
 
 #include <float.h>
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A recording: a header, payloads and interval marks, as JSON Lines or as MessagePack objects one after the other. The format is
  * described in docs/recording-format.md. Reading streams: memory is bounded by the largest object. */
-#ifndef KVTEL_RECORDING_H
-#define KVTEL_RECORDING_H
+#ifndef KVTEL_RECORDING_RECORDING_H
+#define KVTEL_RECORDING_RECORDING_H
 
 #include "value/value.h"
 #include <kvtel/transfer_config.h>

@@ -2,7 +2,7 @@
 /* One recording's way through stats, Prometheus metrics and the log. */
 #include "recording/session.h"
 
-#include "stats/stats.h"
+#include "vllm/stats/stats.h"
 
 #include <inttypes.h>
 #include <stdio.h>

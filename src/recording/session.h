@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One recording's way through stats, Prometheus metrics and the log: what a frontend of vLLM does with its payloads. */
-#ifndef KVTEL_SESSION_H
-#define KVTEL_SESSION_H
+#ifndef KVTEL_RECORDING_SESSION_H
+#define KVTEL_RECORDING_SESSION_H
 
 #include "recording/recording.h"
 #include <kvtel/logging.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decoded object: what both wire formats become, so that all that reads payloads and recordings reads one thing. */
-#ifndef KVTEL_VALUE_H
-#define KVTEL_VALUE_H
+#ifndef KVTEL_VALUE_VALUE_H
+#define KVTEL_VALUE_VALUE_H
 
 #include <kvtel/base.h>
 
 #include "base/arena.h"
-#include <kvtel/exposition.h>
+#include <kvtel/buffer.h>
 
 /* Levels of nesting that decoding accepts. The deepest real payload (typed, under a MultiConnector, in a recording) has 7. */
 enum { KVTEL_VALUE_DEPTH = 32 };

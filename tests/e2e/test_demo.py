@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kvtel demo: its books and the exporter's totals are equal, whatever is killed, and it leaves nothing behind."""
+"""kvtel-demo: its books and the exporter's totals are equal, whatever is killed, and it leaves nothing behind."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class Demo:
         self.place = place
         environment = {**os.environ, "TMPDIR": str(place)}
         self.process = subprocess.Popen(
-            [kvtel, "demo", *arguments],
+            [kvtel.with_name("kvtel-demo"), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -137,8 +137,8 @@ def test_trace_file_without_exporter(demo, tmp_path):
     output, errors = running.finish(0)
     said = errors.splitlines()
     assert len(said) == 2
-    assert said[0].startswith(f"kvtel: {trace}:4: ")
-    assert said[1].startswith(f'kvtel: {trace}:5: "hash_ids"')
+    assert said[0].startswith(f"kvtel-demo: {trace}:4: ")
+    assert said[1].startswith(f'kvtel-demo: {trace}:5: "hash_ids"')
     assert EQUAL in output and "exporter:" not in output
     assert len(list(stores.iterdir())) == 4  # for others to look at
     running.assert_nothing_left()
@@ -220,7 +220,7 @@ def test_table_on_a_terminal(kvtel, tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["TMPDIR"] = str(tmp_path)
-        os.execv(kvtel, [str(kvtel), "demo", "--duration", "2"])
+        os.execv(kvtel.with_name("kvtel-demo"), ["kvtel-demo", "--duration", "2"])
     shown = b""
     while True:
         try:
@@ -250,7 +250,7 @@ def test_table_on_a_terminal(kvtel, tmp_path):
         (["--workers=2.5"], "is no whole number"),
         (["--kill-worker=all"], "none of decode, prefill and none"),
         (["--store.dir="], "name a directory"),
-        (["--web.listen-address=127.0.0.1"], "no port"),
+        (["--web.listen-address=127.0.0.1"], "is not an address"),
         (["now"], "takes no argument"),
     ],
 )
@@ -259,7 +259,7 @@ def test_wrong_usage(demo, arguments, said):
     output, errors = running.finish(2)
     assert output == ""
     assert said in errors
-    assert "kvtel demo --help" in errors
+    assert "kvtel-demo --help" in errors
     running.assert_nothing_left()
 
 
@@ -273,11 +273,11 @@ def test_what_cannot_be_used_is_an_error(demo, tmp_path):
     ):
         running = demo("--duration", "1", *arguments)
         _, errors = running.finish(1)
-        assert errors.startswith("kvtel: ")
+        assert errors.startswith("kvtel-demo: ")
         running.assert_nothing_left()
 
 
 def test_help(kvtel):
-    done = subprocess.run([kvtel, "demo", "--help"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([kvtel.with_name("kvtel-demo"), "--help"], capture_output=True, text=True, timeout=10)
     assert done.returncode == 0
-    assert done.stdout.startswith("usage: kvtel demo") and "examples:" in done.stdout
+    assert done.stdout.startswith("usage: kvtel-demo") and "examples:" in done.stdout

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hash index over records that live elsewhere: open addressing, at most half full, nothing is ever taken out. What is looked up
+ * comes from outside: its hash is kvtel_hash()'s, which nobody can make collide. */
+#ifndef KVTEL_BASE_INDEX_H
+#define KVTEL_BASE_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+struct kvtel_index_entry {
+    uint32_t hash;
+    uint32_t id; /* 1 + the record's; 0: free */
+};
+struct kvtel_index {
+    struct kvtel_index_entry *entries;
+    size_t capacity; /* a power of two, or 0 */
+    size_t count;
+};
+
+enum { KVTEL_INDEX_FIRST = 64 };
+#define KVTEL_INDEX_NONE UINT32_MAX
+
+/* The part of a hash that an entry keeps. */
+static inline uint32_t kvtel_index_hash(uint64_t hash)
+{
+    return (uint32_t)hash;
+}
+
+/* The next record that may have this hash; start with *probe = 0. KVTEL_INDEX_NONE: no more. */
+static inline uint32_t kvtel_index_next(const struct kvtel_index *index, uint32_t hash, size_t *probe)
+{
+    while (*probe < index->capacity) {
+        const struct kvtel_index_entry *entry = &index->entries[(hash + (*probe)++) & (index->capacity - 1)];
+        if (entry->id == 0)
+            break;
+        if (entry->hash == hash)
+            return entry->id - 1;
+    }
+    return KVTEL_INDEX_NONE;
+}
+
+static inline void kvtel_index_put(struct kvtel_index *index, uint32_t hash, uint32_t record)
+{
+    size_t at = hash;
+    while (index->entries[at & (index->capacity - 1)].id != 0)
+        at++;
+    index->entries[at & (index->capacity - 1)] = (struct kvtel_index_entry){ hash, record + 1 };
+    index->count++;
+}
+
+/* Makes room for one more. False without memory: the index is as before. */
+static inline bool kvtel_index_reserve(struct kvtel_index *index)
+{
+    if (index->count < index->capacity / 2)
+        return true;
+    struct kvtel_index larger = { .capacity = index->capacity ? index->capacity * 2 : KVTEL_INDEX_FIRST };
+    larger.entries = calloc(larger.capacity, sizeof(*larger.entries));
+    if (!larger.entries)
+        return false;
+    for (size_t i = 0; i < index->capacity; i++) {
+        if (index->entries[i].id != 0)
+            kvtel_index_put(&larger, index->entries[i].hash, index->entries[i].id - 1);
+    }
+    free(index->entries);
+    *index = larger;
+    return true;
+}
+
+static inline void kvtel_index_clear(struct kvtel_index *index)
+{
+    if (index->capacity > 0)
+        memset(index->entries, 0, index->capacity * sizeof(*index->entries));
+    index->count = 0;
+}
+
+#endif

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a store's file. Tables are copied and checked once, as they grow; lanes are copied in pieces for each snapshot. */
+#include <kvtel/reader.h>
+
+#include "base/error.h"
+#include "collect/reader.h"
+#include "histogram/bins.h"
+#include "collect/check.h"
+#include "record/lane.h"
+#include "collect/relabel.h"
+#include "collect/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    RECORDS_MAX = 1 << 20,
+    /* A file that pretends to more than it holds costs no more than in proportion to the memory that it takes: a multiple of that,
+     * for pages of 0 that a copy lacks, and what is free. */
+    TABLES_FREE = 1 << 20,
+    TABLES_FACTOR = 4,
+    LANES_FREE = 64 << 20,
+    LANES_FACTOR = 16,
+};
+_Static_assert(RECORDS_MAX == KVTEL_LAYOUT_LANE_BYTES / 1024, "as many records as a writer's tables have room for");
+
+struct kvtel_store_reader {
+    int fd;
+    struct kvtel_layout_header header;
+    bool earlier_boot;
+    char *tables[KVTEL_TABLES];
+    uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
+    uint32_t family_count, series_count, group_count, lane_count; /* checked */
+    uint32_t slot_count, slots_most;
+    uint64_t allocated; /* bytes of memory or disk that the file takes */
+    /* Where the next record's part begins at the earliest: no two share text, bounds, feeds, bins or blocks. */
+    uint64_t family_text, series_text, bounds_end, feeds_end, bins_end, blocks_end;
+    uint32_t bin_counts[KVTEL_LAYOUT_FAMILIES]; /* of each family; 0: no histogram */
+    uint8_t *slots_taken;                       /* of each slot: 1 */
+    uint8_t *fed;                               /* of each series: 1 if a group feeds it */
+    uint32_t slots_room, fed_room;
+    int read_error;               /* errno of a lane's read that failed */
+    struct kvtel_relabel relabel; /* without a name: labels are as they are */
+};
+
+/* Exactly `size` bytes. */
+static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
+{
+    char *place = bytes;
+    while (size > 0) {
+        ssize_t got = pread(fd, place, size, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 ? KVTEL_E_TRUNCATED : KVTEL_E_IO;
+        place += got;
+        size -= (size_t)got;
+        at += (uint64_t)got;
+    }
+    return KVTEL_OK;
+}
+
+/* `number`: errno, where it is no KVTEL_E_TRUNCATED. */
+static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status status, int number, uint64_t at)
+{
+    if (status == KVTEL_E_TRUNCATED)
+        return kvtel_fail(error, status, (size_t)at, "the file is cut short");
+    return kvtel_fail_system(error, number, (size_t)at, "reading failed");
+}
+
+int kvtel_store_file_open(int dir, const char *name, int flags, struct stat *status, struct kvtel_error *error)
+{
+    int fd;
+    if (fstatat(dir, name, status, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) != 0) {
+        (void)kvtel_fail_system(error, errno, 0, "cannot be opened");
+        return -1;
+    }
+    if (!S_ISREG(status->st_mode)) {
+        (void)kvtel_fail(error, KVTEL_E_FORMAT, 0, S_ISLNK(status->st_mode) ? "a symbolic link is not followed" : "not a file");
+        return -1;
+    }
+    /* O_NONBLOCK: a pipe that took the file's name since must not make the reader wait. */
+    do
+        fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0 && fstat(fd, status) == 0 && S_ISREG(status->st_mode))
+        return fd;
+    (void)kvtel_fail_system(error, fd < 0 ? errno : EINVAL, 0, "cannot be opened");
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
+enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_reader **made, struct kvtel_error *error)
+{
+    struct stat status;
+    struct kvtel_error why = { 0 };
+    int fd = kvtel_store_file_open(AT_FDCWD, path, 0, &status, &why);
+    if (fd >= 0)
+        return kvtel_store_reader_take(fd, made, error);
+    if (error)
+        *error = why;
+    return why.status;
+}
+
+enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **made, struct kvtel_error *error)
+{
+    struct kvtel_store_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        (void)close(fd);
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    }
+    reader->fd = fd;
+    enum kvtel_status result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
+    result = result == KVTEL_OK ? kvtel_check_header(&reader->header, error) : fail_read(error, result, errno, 0);
+    if (result != KVTEL_OK) {
+        kvtel_store_reader_close(reader);
+        return result;
+    }
+    uint64_t boot = kvtel_boot_hash();
+    reader->earlier_boot = boot != 0 && reader->header.boot_hash != 0 && reader->header.boot_hash != boot;
+    *made = reader;
+    return KVTEL_OK;
+}
+
+enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader)
+{
+    uint64_t ending;
+    if (read_at(reader->fd, &ending, sizeof(ending), KVTEL_LAYOUT_ENDING_AT) != KVTEL_OK)
+        return KVTEL_ENDING_UNKNOWN;
+    return ending == KVTEL_ENDING_NONE     ? KVTEL_ENDING_NONE
+           : ending == KVTEL_ENDING_CLOSED ? KVTEL_ENDING_CLOSED
+                                           : KVTEL_ENDING_UNKNOWN;
+}
+
+void kvtel_store_reader_close(struct kvtel_store_reader *reader)
+{
+    if (!reader)
+        return;
+    if (reader->fd >= 0)
+        (void)close(reader->fd);
+    for (size_t i = 0; i < KVTEL_TABLES; i++)
+        free(reader->tables[i]);
+    free(reader->slots_taken);
+    free(reader->fed);
+    kvtel_relabel_free(&reader->relabel);
+    free(reader);
+}
+
+bool kvtel_store_reader_is_open(const struct kvtel_store_reader *reader)
+{
+    return reader->fd >= 0;
+}
+
+void kvtel_store_reader_park(struct kvtel_store_reader *reader)
+{
+    if (reader->fd >= 0)
+        (void)close(reader->fd);
+    reader->fd = -1;
+}
+
+void kvtel_store_reader_resume(struct kvtel_store_reader *reader, int fd)
+{
+    kvtel_store_reader_park(reader);
+    reader->fd = fd;
+}
+
+/* A lock for reading is asked for: it is the writer's that keeps it from being free, not one of another reader. */
+enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader *reader)
+{
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+    return fcntl(reader->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK ? KVTEL_STORE_ENDED : KVTEL_STORE_LIVE;
+}
+
+void kvtel_store_reader_info(const struct kvtel_store_reader *reader, struct kvtel_store_info *info)
+{
+    kvtel_header_info(&reader->header, info);
+}
+
+/* Copies a table up to `size` bytes. */
+static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvtel_table table, uint64_t size,
+                                    struct kvtel_error *error)
+{
+    const struct kvtel_layout_table *place = &reader->header.tables[table];
+    uint64_t had = reader->sizes[table];
+    if (size <= had)
+        return KVTEL_OK;
+    if (size > place->size)
+        return kvtel_fail(error, KVTEL_E_FORMAT, place->at, "a table larger than its place");
+    if (size > TABLES_FREE + TABLES_FACTOR * reader->allocated)
+        return kvtel_fail(error, KVTEL_E_FORMAT, place->at, "a table larger than the file");
+    char *larger = realloc(reader->tables[table], size);
+    if (!larger)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    reader->tables[table] = larger;
+    enum kvtel_status status = read_at(reader->fd, larger + had, size - had, place->at + had);
+    if (status != KVTEL_OK)
+        return fail_read(error, status, errno, place->at + had);
+    reader->sizes[table] = size;
+    return KVTEL_OK;
+}
+
+/* Copies text, and checks that it is `count` texts with a NUL behind each. Texts of a table stand one behind the other: it begins
+ * at *end or later, which moves behind it. */
+static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count, uint64_t *end,
+                                   struct kvtel_error *error)
+{
+    uint64_t place = reader->header.tables[KVTEL_STRINGS].at, room = reader->header.tables[KVTEL_STRINGS].size;
+    if (at < *end || at > room || size > room - at)
+        return kvtel_fail(error, KVTEL_E_FORMAT, place, "text outside its place");
+    enum kvtel_status status = copy_table(reader, KVTEL_STRINGS, at + size, error);
+    if (status != KVTEL_OK || size == 0)
+        return status != KVTEL_OK || count == 0 ? status : kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts are missing");
+    const char *text = reader->tables[KVTEL_STRINGS] + at;
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < size; i++)
+        found += text[i] == '\0';
+    if (found != count || text[size - 1] != '\0')
+        return kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts that do not end where they should");
+    *end = at + size;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
+{
+    const struct kvtel_layout_family *family = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES] + i;
+    uint64_t at = reader->header.tables[KVTEL_FAMILIES].at + i * sizeof(*family);
+    bool histogram = family->type == KVTEL_HISTOGRAM;
+    uint64_t text = reader->family_text;
+    int32_t first;
+    uint32_t count;
+    if (family->type > KVTEL_HISTOGRAM || family->unit > KVTEL_UNIT_RATIO || family->label_count > KVTEL_LAYOUT_LABELS ||
+        family->bound_count > (histogram ? KVTEL_LAYOUT_BOUNDS : 0) || family->bounds_at < reader->bounds_end ||
+        family->bounds_at > RECORDS_MAX)
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family that cannot be");
+    kvtel_bins_range((enum kvtel_unit)family->unit, &first, &count);
+    if (family->exponential_count != (histogram ? count : 0) || (histogram && family->exponential_first != first))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family with another exponential range than its unit has");
+    enum kvtel_status status = copy_text(reader, family->text_at, family->text_size, 2 + family->label_count, &text, error);
+    if (status == KVTEL_OK && histogram)
+        status = copy_table(reader, KVTEL_BOUNDS, ((uint64_t)family->bounds_at + family->bound_count) * sizeof(double), error);
+    if (status != KVTEL_OK)
+        return status;
+    if (!kvtel_check_names(reader->tables[KVTEL_STRINGS] + family->text_at, family->label_count, histogram))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a name that is none, or twice");
+    if (histogram && !kvtel_check_bounds(reader->tables[KVTEL_BOUNDS], family))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "bounds that do not ascend");
+    reader->bin_counts[i] = 0;
+    if (histogram)
+        reader->bin_counts[i] = kvtel_bins_count(
+            family->bound_count > 0 ? (const double *)(const void *)reader->tables[KVTEL_BOUNDS] + family->bounds_at : NULL,
+            family->bound_count, first, count);
+    reader->family_text = text;
+    reader->bounds_end = (uint64_t)family->bounds_at + family->bound_count;
+    return KVTEL_OK;
+}
+
+/* Whether `words` words of the second part of a lane begin at `word`. */
+static bool is_in_lane(const struct kvtel_store_reader *reader, uint64_t word, uint64_t words)
+{
+    uint64_t first = reader->header.slots_size / sizeof(uint64_t), end = reader->header.lane_stride / sizeof(uint64_t);
+    return word >= first && word <= end && words <= end - word;
+}
+
+/* Each slot is one record's, and there are no more than records. */
+static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t slot, uint64_t at, struct kvtel_error *error)
+{
+    if (slot >= reader->slots_most || slot >= reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot outside its place");
+    if (!kvtel_marks_reserve(&reader->slots_taken, &reader->slots_room, slot + 1))
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    if (reader->slots_taken[slot])
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot that another record has");
+    reader->slots_taken[slot] = 1;
+    reader->slot_count = slot >= reader->slot_count ? slot + 1 : reader->slot_count;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
+{
+    const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES] + i;
+    const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
+    uint64_t at = reader->header.tables[KVTEL_SERIES].at + i * sizeof(*series);
+    if (series->family >= reader->family_count)
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a series that cannot be");
+    const struct kvtel_layout_family *family = &families[series->family];
+    uint64_t bins = reader->bin_counts[series->family];
+    if (bins > 0 && (series->bins_at < reader->bins_end || !is_in_lane(reader, series->bins_at, bins)))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "bins outside their place");
+    uint64_t text = reader->series_text;
+    enum kvtel_status status = copy_text(reader, series->text_at, series->text_size, family->label_count, &text, error);
+    if (status == KVTEL_OK)
+        status = take_slot(reader, series->slot, at, error);
+    if (status != KVTEL_OK)
+        return status;
+    reader->series_text = text;
+    reader->bins_end = bins > 0 ? series->bins_at + bins : reader->bins_end;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
+{
+    const struct kvtel_layout_group *group = (const struct kvtel_layout_group *)(void *)reader->tables[KVTEL_GROUPS] + i;
+    const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES];
+    const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
+    uint64_t at = reader->header.tables[KVTEL_GROUPS].at + i * sizeof(*group);
+    uint64_t block = (uint64_t)group->columns * KVTEL_BLOCK_ROWS;
+    if (group->columns > KVTEL_LAYOUT_COLUMNS || group->feed_count == 0 || group->feed_count > KVTEL_LAYOUT_COLUMNS ||
+        group->feeds_at < reader->feeds_end || group->feeds_at > RECORDS_MAX || group->block_at < reader->blocks_end ||
+        !is_in_lane(reader, group->block_at, block))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that cannot be");
+    enum kvtel_status status =
+        copy_table(reader, KVTEL_FEEDS, ((uint64_t)group->feeds_at + group->feed_count) * sizeof(struct kvtel_layout_feed), error);
+    if (status != KVTEL_OK)
+        return status;
+    if (!kvtel_marks_reserve(&reader->fed, &reader->fed_room, reader->series_count))
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    const struct kvtel_layout_feed *feeds = (const struct kvtel_layout_feed *)(void *)reader->tables[KVTEL_FEEDS] + group->feeds_at;
+    for (uint32_t k = 0; k < group->feed_count; k++) {
+        bool known =
+            feeds[k].series < reader->series_count && feeds[k].column < group->columns && feeds[k].kind <= KVTEL_COLUMN_ONE;
+        uint32_t type = known ? families[series[feeds[k].series].family].type : KVTEL_GAUGE;
+        if (!known || type != (feeds[k].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_HISTOGRAM : KVTEL_COUNTER) ||
+            reader->fed[feeds[k].series])
+            return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that feeds what it cannot");
+        for (uint32_t j = 0; j < k; j++) {
+            if (feeds[j].series == feeds[k].series)
+                return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that feeds a series twice");
+        }
+    }
+    status = take_slot(reader, group->slot, at, error);
+    for (uint32_t k = 0; k < group->feed_count && status == KVTEL_OK; k++)
+        reader->fed[feeds[k].series] = 1;
+    if (status == KVTEL_OK) {
+        reader->feeds_end = (uint64_t)group->feeds_at + group->feed_count;
+        reader->blocks_end = group->block_at + block;
+    }
+    return status;
+}
+
+/* Copies and checks what was appended to a table of records since the last time. */
+static enum kvtel_status follow(struct kvtel_store_reader *reader, enum kvtel_table table, size_t record, uint64_t count,
+                                uint32_t most, uint32_t *checked,
+                                enum kvtel_status (*check)(struct kvtel_store_reader *, uint32_t, struct kvtel_error *),
+                                struct kvtel_error *error)
+{
+    if (count < *checked || count > most)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, family_count), "a count that cannot be");
+    enum kvtel_status status = copy_table(reader, table, count * record, error);
+    while (status == KVTEL_OK && *checked < count) {
+        status = check(reader, *checked, error);
+        *checked += status == KVTEL_OK;
+    }
+    return status;
+}
+
+static enum kvtel_status read_counts(struct kvtel_store_reader *reader, struct kvtel_layout_header *counts,
+                                     struct kvtel_error *error)
+{
+    enum { FROM = offsetof(struct kvtel_layout_header, family_count) };
+    enum kvtel_status status = read_at(reader->fd, (char *)counts + FROM, sizeof(*counts) - FROM, FROM);
+    kvtel_lane_fence(memory_order_acquire); /* pairs with the release stores of the counts */
+    return status == KVTEL_OK ? status : fail_read(error, status, errno, FROM);
+}
+
+/* Brings the copies of the tables up to date. What refers to others is counted before them. */
+static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel_error *error)
+{
+    struct kvtel_layout_header groups, series, families;
+    enum kvtel_status status = read_counts(reader, &groups, error);
+    if (status == KVTEL_OK && groups.group_count == reader->group_count && groups.series_count == reader->series_count &&
+        groups.family_count == reader->family_count)
+        series = families = groups; /* the usual case: nothing was appended */
+    else if (status == KVTEL_OK && (status = read_counts(reader, &series, error)) == KVTEL_OK)
+        status = read_counts(reader, &families, error);
+    struct stat file;
+    if (status == KVTEL_OK && fstat(reader->fd, &file) != 0)
+        status = kvtel_fail_system(error, errno, 0, "reading failed");
+    if (status != KVTEL_OK)
+        return status;
+    reader->allocated = (uint64_t)file.st_blocks * 512;
+    uint64_t records = families.series_count + families.group_count; /* each has one slot */
+    reader->slots_most = records < 2 * RECORDS_MAX ? (uint32_t)records : 2 * RECORDS_MAX;
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count, KVTEL_LAYOUT_FAMILIES,
+                        &reader->family_count, check_family, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_SERIES, sizeof(struct kvtel_layout_series), series.series_count, RECORDS_MAX,
+                        &reader->series_count, check_series, error);
+    if (status == KVTEL_OK)
+        status = follow(reader, KVTEL_GROUPS, sizeof(struct kvtel_layout_group), groups.group_count, RECORDS_MAX,
+                        &reader->group_count, check_group, error);
+    if (status != KVTEL_OK)
+        return status;
+    if (groups.lane_count > reader->header.max_lanes)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lane_count), "more lanes than there can be");
+    reader->lane_count = (uint32_t)groups.lane_count;
+    reader->header.family_count = reader->family_count;
+    reader->header.series_count = reader->series_count;
+    reader->header.group_count = reader->group_count;
+    reader->header.lane_count = reader->lane_count;
+    reader->header.series_dropped = families.series_dropped;
+    reader->header.records_dropped = families.records_dropped;
+    reader->header.values_refused = families.values_refused;
+    reader->header.file_deleted = families.file_deleted;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
+{
+    struct kvtel_store_reader *reader = context;
+    uint64_t at = reader->header.lanes_at + lane * reader->header.lane_stride + word * sizeof(uint64_t);
+    enum kvtel_status status = read_at(reader->fd, copy, count * sizeof(uint64_t), at);
+    reader->read_error = status == KVTEL_E_IO ? errno : 0;
+    kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those of this one */
+    return status;
+}
+
+/* Whether the file has no memory there, so that all words are 0. Some file systems cannot tell. */
+static bool is_empty_lane(void *context, uint32_t lane)
+{
+    const struct kvtel_store_reader *reader = context;
+    off_t at = (off_t)(reader->header.lanes_at + lane * reader->header.lane_stride);
+    off_t data = lseek(reader->fd, at, SEEK_DATA);
+    return data < 0 ? errno == ENXIO && lseek(reader->fd, 0, SEEK_END) > at : data >= at + (off_t)reader->header.lane_stride;
+}
+
+void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value)
+{
+    reader->relabel.name = name;
+    (void)snprintf(reader->relabel.value, sizeof(reader->relabel.value), "%s", value);
+}
+
+enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error)
+{
+    enum kvtel_status status = refresh(reader, error);
+    if (status != KVTEL_OK)
+        return status;
+    *view = (struct kvtel_view){
+        .families = (const void *)reader->tables[KVTEL_FAMILIES],
+        .bounds = (const void *)reader->tables[KVTEL_BOUNDS],
+        .series = (const void *)reader->tables[KVTEL_SERIES],
+        .groups = (const void *)reader->tables[KVTEL_GROUPS],
+        .feeds = (const void *)reader->tables[KVTEL_FEEDS],
+        .strings = reader->tables[KVTEL_STRINGS],
+        .family_count = reader->family_count,
+        .series_count = reader->series_count,
+        .group_count = reader->group_count,
+        .lane_count = reader->lane_count,
+        .slot_count = reader->slot_count,
+        .earlier_boot = reader->earlier_boot,
+        .read = read_lane,
+        .is_empty = is_empty_lane,
+        .most_words = (LANES_FREE + LANES_FACTOR * reader->allocated) / sizeof(uint64_t),
+        .context = reader,
+    };
+    if (reader->relabel.name && kvtel_relabel_view(&reader->relabel, view) != KVTEL_OK)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
+                                            struct kvtel_error *error)
+{
+    struct kvtel_view view;
+    enum kvtel_status status = kvtel_store_reader_view(reader, &view, error);
+    if (status != KVTEL_OK)
+        return status;
+    status = kvtel_snapshot_add_view(snapshot, &view);
+    if (status == KVTEL_E_MISMATCH)
+        return kvtel_fail(error, status, 0,
+                          "a part was left out: a family, or a sample of it, has the name of another one elsewhere, or a lane "
+                          "holds what no writer leaves behind");
+    if (status == KVTEL_E_LIMIT)
+        return kvtel_fail(error, status, 0, "it pretends to more than its file holds, or to amounts that cannot be added up");
+    if (status == KVTEL_E_FORMAT)
+        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
+    if (status == KVTEL_E_NOMEM)
+        return kvtel_fail(error, status, 0, "out of memory");
+    return status == KVTEL_OK ? status : fail_read(error, status, reader->read_error, reader->header.lanes_at);
+}

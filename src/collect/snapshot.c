@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots: what stores hold, merged by family and label set. */
+#include "collect/snapshot.h"
+#include "collect/sample_names.h"
+#include "base/utf8.h"
+#include "base/index.h"
+#include "record/store.h"
+
+#include <stdlib.h>
+
+/* Bounds differ from store to store only where stores are made to differ: past this many the cache starts anew. */
+enum { LAYOUTS_KEPT = 256 };
+
+struct family {
+    struct kvtel_snapshot_family shown; /* its series_count is what an add has completed */
+    const struct kvtel_bins *layout;
+    struct kvtel_snapshot_series *series;
+    size_t series_count, series_capacity;
+    uint32_t hash;
+};
+
+/* Where a label set stands, for the index. */
+struct place {
+    uint32_t family, position;
+    uint32_t hash;
+    uint32_t text_size;
+    struct kvtel_collected *pending; /* what is prepared for it, not shown yet; NULL: nothing */
+};
+
+struct kvtel_snapshot {
+    struct family *families; /* those past family_capacity's used part keep their series' memory */
+    size_t family_count, shown_families, family_capacity;
+    struct place *places;
+    size_t place_count, shown_places, place_capacity;
+    struct kvtel_index family_index, series_index;
+    struct kvtel_bins *layouts;
+    size_t layout_count;
+    struct kvtel_arena arena;
+    struct kvtel_worker workers[KVTEL_WORKERS];
+};
+
+struct kvtel_snapshot *kvtel_snapshot_create(void)
+{
+    return calloc(1, sizeof(struct kvtel_snapshot));
+}
+
+void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    for (size_t i = 0; i < snapshot->family_capacity; i++)
+        free(snapshot->families[i].series);
+    free(snapshot->families);
+    free(snapshot->places);
+    free(snapshot->family_index.entries);
+    free(snapshot->series_index.entries);
+    kvtel_bins_free(snapshot->layouts);
+    kvtel_arena_free(&snapshot->arena);
+    for (size_t i = 0; i < KVTEL_WORKERS; i++) {
+        kvtel_arena_free(&snapshot->workers[i].arena);
+        free(snapshot->workers[i].scratch.words);
+    }
+    free(snapshot);
+}
+
+struct kvtel_worker *kvtel_snapshot_worker(struct kvtel_snapshot *snapshot, size_t i)
+{
+    return &snapshot->workers[i];
+}
+
+void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
+{
+    snapshot->family_count = snapshot->shown_families = 0;
+    snapshot->place_count = snapshot->shown_places = 0;
+    kvtel_index_clear(&snapshot->family_index);
+    kvtel_index_clear(&snapshot->series_index);
+    kvtel_arena_reset(&snapshot->arena);
+    for (size_t i = 0; i < KVTEL_WORKERS; i++)
+        kvtel_arena_reset(&snapshot->workers[i].arena);
+    if (snapshot->layout_count > LAYOUTS_KEPT) {
+        kvtel_bins_free(snapshot->layouts);
+        snapshot->layouts = NULL;
+        snapshot->layout_count = 0;
+    }
+}
+
+/* Room for one more element. `fresh` elements are zeroed. False without memory: nothing changed. */
+static bool grow(void **elements, size_t *capacity, size_t count, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    size_t larger = *capacity ? *capacity * 2 : 16;
+    void *moved = larger > SIZE_MAX / size ? NULL : realloc(*elements, larger * size);
+    if (!moved)
+        return false;
+    memset((char *)moved + *capacity * size, 0, (larger - *capacity) * size);
+    *elements = moved;
+    *capacity = larger;
+    return true;
+}
+
+static char *copy_text(struct kvtel_snapshot *snapshot, const char *text, size_t size)
+{
+    char *copy = kvtel_arena_alloc(&snapshot->arena, size);
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+/* Pointers to `count` texts that stand one after the other. */
+static const char **split(struct kvtel_snapshot *snapshot, const char *text, size_t count)
+{
+    const char **texts = kvtel_arena_alloc(&snapshot->arena, (count ? count : 1) * sizeof(*texts));
+    for (size_t i = 0; texts && i < count; i++, text += strlen(text) + 1)
+        texts[i] = text;
+    return texts;
+}
+
+static const struct kvtel_bins *layout_of(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
+                                          const struct kvtel_layout_family *family)
+{
+    struct kvtel_bins *first = snapshot->layouts;
+    const struct kvtel_bins *layout =
+        kvtel_bins_get(&snapshot->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL, family->bound_count,
+                       family->exponential_first, family->exponential_count);
+    snapshot->layout_count += snapshot->layouts != first;
+    return layout;
+}
+
+static bool same_family(const struct family *family, const struct kvtel_layout_family *other, const struct kvtel_bins *layout,
+                        const char *labelnames)
+{
+    if (family->shown.type != (enum kvtel_metric_type)other->type || family->shown.label_count != other->label_count ||
+        family->layout != layout)
+        return false;
+    for (size_t i = 0; i < other->label_count; i++, labelnames += strlen(labelnames) + 1) {
+        if (strcmp(family->shown.labelnames[i], labelnames) != 0)
+            return false;
+    }
+    return true;
+}
+
+static enum kvtel_status append_family(struct kvtel_snapshot *snapshot, const struct kvtel_layout_family *record, const char *text,
+                                       const struct kvtel_bins *layout, uint32_t hash)
+{
+    void *families = snapshot->families;
+    if (!grow(&families, &snapshot->family_capacity, snapshot->family_count, sizeof(struct family)))
+        return KVTEL_E_NOMEM;
+    snapshot->families = families;
+    const char *name = copy_text(snapshot, text, record->text_size);
+    const char **texts = name ? split(snapshot, name, 2 + record->label_count) : NULL;
+    if (!texts || !kvtel_index_reserve(&snapshot->family_index))
+        return KVTEL_E_NOMEM;
+    struct family *family = &snapshot->families[snapshot->family_count];
+    family->shown = (struct kvtel_snapshot_family){ .name = name, .type = (enum kvtel_metric_type)record->type, .help = texts[1] };
+    family->shown.labelnames = texts + 2;
+    family->shown.label_count = record->label_count;
+    family->shown.unit = (enum kvtel_unit)record->unit;
+    family->shown.schema = KVTEL_LAYOUT_SCHEMA;
+    if (layout) {
+        family->shown.bounds = layout->bounds;
+        family->shown.bound_count = layout->bound_count;
+        family->shown.explicit_bins = layout->explicit_bins;
+        family->shown.explicit_count = layout->explicit_count;
+        family->shown.exponential_bins = layout->exponential_bins;
+        family->shown.exponential_count = layout->exponential_count;
+        family->shown.exponential_first = layout->exponential_first;
+    }
+    family->layout = layout;
+    family->series_count = 0;
+    family->hash = hash;
+    kvtel_index_put(&snapshot->family_index, hash, (uint32_t)snapshot->family_count++);
+    return KVTEL_OK;
+}
+
+static uint32_t name_hash(const char *name, size_t size)
+{
+    return kvtel_index_hash(kvtel_hash(0, name, size));
+}
+
+/* The family of the name that the first `size` characters of `name` are, or KVTEL_INDEX_NONE. */
+static uint32_t find_family(const struct kvtel_snapshot *snapshot, const char *name, size_t size)
+{
+    uint32_t hash = name_hash(name, size), id;
+    for (size_t probe = 0; (id = kvtel_index_next(&snapshot->family_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
+        const char *other = snapshot->families[id].shown.name;
+        if (strncmp(other, name, size) == 0 && other[size] == '\0')
+            break;
+    }
+    return id;
+}
+
+/* KVTEL_E_MISMATCH: the name, or one that its samples have, stands for something else here. */
+static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
+                                    const struct kvtel_layout_family *record, uint32_t *mapped)
+{
+    const char *name = view->strings + record->text_at;
+    size_t size = strlen(name);
+    const struct kvtel_bins *layout = NULL;
+    if (record->type == KVTEL_HISTOGRAM && !(layout = layout_of(snapshot, view, record)))
+        return KVTEL_E_NOMEM;
+    *mapped = find_family(snapshot, name, size);
+    if (*mapped != KVTEL_INDEX_NONE)
+        return same_family(&snapshot->families[*mapped], record, layout, name + size + 1 + strlen(name + size + 1) + 1)
+                   ? KVTEL_OK
+                   : KVTEL_E_MISMATCH;
+    enum kvtel_status status = kvtel_sample_names_check(snapshot, name, (enum kvtel_metric_type)record->type, &snapshot->arena);
+    if (status != KVTEL_OK)
+        return status;
+    *mapped = (uint32_t)snapshot->family_count;
+    return append_family(snapshot, record, name, layout, name_hash(name, size));
+}
+
+static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t family_id, const char *text, uint32_t size,
+                                       uint32_t hash)
+{
+    struct family *family = &snapshot->families[family_id];
+    void *series = family->series, *places = snapshot->places;
+    bool grown = grow(&series, &family->series_capacity, family->series_count, sizeof(struct kvtel_snapshot_series));
+    family->series = series;
+    grown = grown && grow(&places, &snapshot->place_capacity, snapshot->place_count, sizeof(struct place));
+    snapshot->places = places;
+    if (!grown || !kvtel_index_reserve(&snapshot->series_index))
+        return KVTEL_E_NOMEM;
+    const char *copy = copy_text(snapshot, text, size);
+    const char **values = copy ? split(snapshot, copy, family->shown.label_count) : NULL;
+    if (!values)
+        return KVTEL_E_NOMEM;
+    family->series[family->series_count] = (struct kvtel_snapshot_series){ .values = values };
+    snapshot->places[snapshot->place_count] = (struct place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
+    kvtel_index_put(&snapshot->series_index, hash, (uint32_t)snapshot->place_count++);
+    return KVTEL_OK;
+}
+
+/* What is no UTF-8 becomes U+FFFD. NULL without memory. */
+static const char *make_valid(struct kvtel_snapshot *snapshot, const char *text, size_t *size)
+{
+    char *copy = *size < UINT32_MAX / 3 ? kvtel_arena_alloc(&snapshot->arena, 3 * *size) : NULL;
+    if (copy)
+        *size = kvtel_utf8_repair(text, *size, copy);
+    return copy;
+}
+
+static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snapshot, uint32_t place)
+{
+    return &snapshot->families[snapshot->places[place].family].series[snapshot->places[place].position];
+}
+
+/* Label values are made valid before they are looked up: those that an exposition would show as equal are one series. */
+static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t family, const char *text, uint32_t size,
+                                    uint32_t *mapped)
+{
+    size_t valid_size = size;
+    if (!kvtel_utf8_is_valid(text, size)) {
+        if (!(text = make_valid(snapshot, text, &valid_size)))
+            return KVTEL_E_NOMEM;
+        size = (uint32_t)valid_size;
+    }
+    uint32_t hash = kvtel_index_hash(kvtel_hash(family, text, size));
+    size_t probe = 0;
+    for (uint32_t id; (id = kvtel_index_next(&snapshot->series_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
+        const struct place *place = &snapshot->places[id];
+        if (place->family == family && place->text_size == size &&
+            (size == 0 || memcmp(series_at(snapshot, id)->values[0], text, size) == 0)) {
+            *mapped = id;
+            return KVTEL_OK;
+        }
+    }
+    *mapped = (uint32_t)snapshot->place_count;
+    return append_series(snapshot, family, text, size, hash);
+}
+
+/* Finds or makes the places of all series; those of families that do not match get KVTEL_INDEX_NONE and no layout. */
+static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
+{
+    const struct kvtel_view *view = addition->view;
+    uint32_t *places = addition->places;
+    struct kvtel_collected *collected = addition->collected;
+    uint32_t *families = kvtel_arena_alloc(&snapshot->arena, (view->family_count + 1) * sizeof(*families));
+    if (!families)
+        return KVTEL_E_NOMEM;
+    for (uint32_t i = 0; i < view->family_count; i++) {
+        enum kvtel_status status = map_family(snapshot, view, &view->families[i], &families[i]);
+        if (status == KVTEL_E_MISMATCH) {
+            families[i] = KVTEL_INDEX_NONE;
+            addition->mismatch = true;
+        } else if (status != KVTEL_OK) {
+            return status;
+        }
+    }
+    for (uint32_t i = 0; i < view->series_count; i++) {
+        const struct kvtel_layout_series *series = &view->series[i];
+        uint32_t family = families[series->family];
+        collected[i] = (struct kvtel_collected){ .layout = NULL };
+        places[i] = KVTEL_INDEX_NONE;
+        if (family == KVTEL_INDEX_NONE)
+            continue;
+        enum kvtel_status status = map_series(snapshot, family, view->strings + series->text_at, series->text_size, &places[i]);
+        if (status != KVTEL_OK)
+            return status;
+        collected[i].layout = snapshot->families[family].layout;
+    }
+    return KVTEL_OK;
+}
+
+/* Whether amounts can be added up without end of the range of numbers: a store whose amounts cannot is not merged. */
+static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more, enum kvtel_metric_type type)
+{
+    return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) && shown->sum + more->sum <= KVTEL_TOTAL_MAX &&
+           more->count <= KVTEL_COUNT_MAX && shown->count <= KVTEL_COUNT_MAX - more->count;
+}
+
+/* Makes room in what is shown for the bins to come. What it says stays the same. */
+static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown, const struct kvtel_collected *more)
+{
+    if (shown->bin_count == 0 || more->bin_count == 0)
+        return true;
+    struct kvtel_collected wide = { .layout = more->layout, .first = shown->first_bin, .bin_count = shown->bin_count };
+    wide.bins = (uint64_t *)(uintptr_t)shown->bins;
+    if (!kvtel_collected_widen(&wide, &snapshot->arena, more->first, more->first + more->bin_count))
+        return false;
+    shown->bins = wide.bins;
+    shown->first_bin = wide.first;
+    shown->bin_count = wide.bin_count;
+    return true;
+}
+
+static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected, enum kvtel_metric_type type)
+{
+    if (type == KVTEL_COUNTER) {
+        shown->value += collected->value;
+    } else if (type == KVTEL_GAUGE && collected->stamp > shown->stamp) {
+        shown->value = collected->value;
+        shown->stamp = collected->stamp;
+    }
+    shown->count += collected->count;
+    shown->sum += collected->sum;
+    if (shown->bin_count == 0) {
+        shown->bins = collected->bins;
+        shown->first_bin = collected->first;
+        shown->bin_count = collected->bin_count;
+        return;
+    }
+    uint64_t *bins = (uint64_t *)(uintptr_t)shown->bins + (collected->first - shown->first_bin);
+    for (uint32_t i = 0; i < collected->bin_count; i++)
+        bins[i] += collected->bins[i];
+}
+
+/* The pointers that callers get may have moved. */
+static void show(struct kvtel_snapshot *snapshot)
+{
+    snapshot->shown_families = snapshot->family_count;
+    snapshot->shown_places = snapshot->place_count;
+    for (size_t i = 0; i < snapshot->family_count; i++) {
+        snapshot->families[i].shown.series = snapshot->families[i].series;
+        snapshot->families[i].shown.series_count = snapshot->families[i].series_count;
+    }
+}
+
+void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
+{
+    snapshot->family_count = snapshot->shown_families;
+    snapshot->place_count = snapshot->shown_places;
+    kvtel_index_clear(&snapshot->family_index);
+    kvtel_index_clear(&snapshot->series_index);
+    for (size_t i = 0; i < snapshot->family_count; i++) {
+        snapshot->families[i].series_count = snapshot->families[i].shown.series_count;
+        kvtel_index_put(&snapshot->family_index, snapshot->families[i].hash, (uint32_t)i);
+    }
+    for (size_t i = 0; i < snapshot->place_count; i++) {
+        snapshot->places[i].pending = NULL;
+        kvtel_index_put(&snapshot->series_index, snapshot->places[i].hash, (uint32_t)i);
+    }
+    show(snapshot);
+}
+
+enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
+{
+    size_t count = (size_t)addition->view->series_count + 1;
+    addition->places = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->places));
+    addition->collected = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->collected));
+    addition->mismatch = false;
+    return addition->places && addition->collected ? map_all(snapshot, addition) : KVTEL_E_NOMEM;
+}
+
+enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+{
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
+        if (addition->places[i] == KVTEL_INDEX_NONE)
+            continue;
+        struct place *place = &snapshot->places[addition->places[i]];
+        struct kvtel_snapshot_series *shown = series_at(snapshot, addition->places[i]);
+        enum kvtel_metric_type type = snapshot->families[place->family].shown.type;
+        if (!place->pending)
+            place->pending = &addition->collected[i];
+        else if (!kvtel_collected_add(place->pending, &snapshot->arena, &addition->collected[i], type))
+            return KVTEL_E_NOMEM;
+        if (!fits(shown, place->pending, type))
+            return KVTEL_E_LIMIT;
+        if (!widen_shown(snapshot, shown, place->pending))
+            return KVTEL_E_NOMEM;
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+{
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
+        struct place *place = addition->places[i] != KVTEL_INDEX_NONE ? &snapshot->places[addition->places[i]] : NULL;
+        if (!place || !place->pending)
+            continue;
+        merge(series_at(snapshot, addition->places[i]), place->pending, snapshot->families[place->family].shown.type);
+        place->pending = NULL;
+    }
+    show(snapshot);
+    return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+{
+    struct kvtel_addition addition = { .view = view };
+    struct kvtel_worker *worker = kvtel_snapshot_worker(snapshot, 0);
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    if (status == KVTEL_OK)
+        status = kvtel_collect(view, &worker->arena, &worker->scratch, addition.collected);
+    if (status == KVTEL_E_MISMATCH) {
+        addition.mismatch = true;
+        status = KVTEL_OK;
+    }
+    if (status == KVTEL_OK)
+        status = kvtel_snapshot_prepare(snapshot, &addition);
+    if (status == KVTEL_OK)
+        return kvtel_snapshot_commit(snapshot, &addition);
+    kvtel_snapshot_take_back(snapshot);
+    return status;
+}
+
+enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)
+{
+    struct kvtel_view view = kvtel_store_view(store);
+    return kvtel_snapshot_add_view(snapshot, &view);
+}
+
+size_t kvtel_snapshot_family_count(const struct kvtel_snapshot *snapshot)
+{
+    return snapshot->shown_families;
+}
+
+const struct kvtel_snapshot_family *kvtel_snapshot_family(const struct kvtel_snapshot *snapshot, size_t i)
+{
+    return i < snapshot->shown_families ? &snapshot->families[i].shown : NULL;
+}
+
+const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot, const char *name)
+{
+    uint32_t id = find_family(snapshot, name, strlen(name));
+    return id != KVTEL_INDEX_NONE ? &snapshot->families[id].shown : NULL;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of the kvtel program: one file and one row of main.c's table each. */
+#ifndef KVTEL_COMMAND_COMMAND_H
+#define KVTEL_COMMAND_COMMAND_H
+
+#include <kvtel/diagnostics.h>
+#include <stdio.h>
+
+/* Exit codes. */
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* argv[0] is the command's name. @return an exit code */
+typedef int (*command_fn)(int argc, char **argv);
+
+int command_serve(int argc, char **argv);
+int command_replay(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_totals(int argc, char **argv);
+
+/* "kvtel: " and a message on standard error, what is not printable in it escaped; returns EXIT_FAILED. */
+int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);
+/* The same for wrong usage, with a hint to `kvtel COMMAND --help`; returns EXIT_USAGE. */
+int command_usage(const char *command, const char *format, ...) KVTEL_PRINTF(2, 3);
+/* Prints a name of outside on standard output, with what is not printable escaped. */
+void command_print_name(const char *name);
+/* Prints a warning of the library on standard error. A kvtel_warn_fn; no context. */
+void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
+/* Flushes and closes an output file ("-": standard output is only flushed). False, with a message, when anything was lost. */
+bool command_close(FILE *file, const char *path);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checking a connector's table before it is registered. */
+#ifndef KVTEL_CONNECTORS_CHECK_H
+#define KVTEL_CONNECTORS_CHECK_H
+
+#include <kvtel/connector.h>
+
+/* Whether all after the table can rely on it; false with KVTEL_E_ARGUMENT and the reason in `error` (may be NULL). */
+bool kvtel_connector_check(const struct kvtel_connector *table, struct kvtel_error *error);
+
+#endif

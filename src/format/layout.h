@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md says the same for readers in other
+ * languages.
+ *
+ * A store is a header page, six tables that only grow, and lanes at a fixed stride. Records of a table never change once they are
+ * published, which is one release store of the table's count. All of a lane is 8-byte words that only its owner writes. */
+#ifndef KVTEL_FORMAT_LAYOUT_H
+#define KVTEL_FORMAT_LAYOUT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KVTEL_LAYOUT_MAGIC "kvtelst\n"
+#define KVTEL_LAYOUT_ORDER 0x0102030405060708u
+
+enum {
+    KVTEL_LAYOUT_VERSION = 1,
+    KVTEL_LAYOUT_SCHEMA = 6,           /* exponential bounds are powers of 2^(1/64) */
+    KVTEL_LAYOUT_PAGE = 4096,          /* tables, lanes and their parts begin at multiples of it; also what memory is reserved in */
+    KVTEL_LAYOUT_FAMILIES = 1024,      /* at most */
+    KVTEL_LAYOUT_LABELS = 16,          /* of a family, at most */
+    KVTEL_LAYOUT_BOUNDS = 256,         /* explicit bounds of a family, at most; there is room for as many in every family */
+    KVTEL_LAYOUT_COLUMNS = 16,         /* of a group, at most; as many feeds at most, each of another series */
+    KVTEL_LAYOUT_LANES = 4096,         /* at most */
+    KVTEL_LAYOUT_LANE_BYTES = 1 << 30, /* of a lane, at most; the tables' room goes with it */
+    KVTEL_BLOCK_ROWS = 256,            /* of a group's block: the rows that one fold takes */
+};
+
+/* An amount is at most KVTEL_AMOUNT_MAX, so that no writer can make a total past KVTEL_TOTAL_MAX, and no number of stores infinity
+ * out of their totals. */
+#define KVTEL_AMOUNT_MAX 0x1p900
+#define KVTEL_TOTAL_MAX 0x1p1000
+#define KVTEL_COUNT_MAX (UINT64_C(1) << 62)
+
+enum kvtel_table { KVTEL_FAMILIES, KVTEL_BOUNDS, KVTEL_SERIES, KVTEL_GROUPS, KVTEL_FEEDS, KVTEL_STRINGS, KVTEL_TABLES };
+
+struct kvtel_layout_table {
+    uint64_t at;   /* from the start of the store */
+    uint64_t size; /* room, in bytes */
+};
+
+struct kvtel_layout_header {
+    char magic[8];
+    uint64_t byte_order;
+    uint32_t version;
+    uint32_t header_size;
+    int32_t schema;
+    uint32_t block_rows;
+    uint32_t engine;
+    uint32_t rank;
+    uint32_t max_lanes;
+    uint32_t max_series; /* of one family */
+    uint64_t created_realtime_ns;
+    uint64_t created_monotonic_ns;
+    uint64_t boot_hash;     /* FNV-1a of /proc/sys/kernel/random/boot_id; 0: not known */
+    uint64_t pid;           /* in the writer's own namespace */
+    uint64_t process_start; /* clock ticks since boot, field 22 of /proc/PID/stat; 0: not known */
+    struct kvtel_layout_table tables[KVTEL_TABLES];
+    uint64_t lanes_at;
+    uint64_t lane_stride;
+    uint64_t slots_size; /* of a lane's first part; the second goes up to the stride */
+    char model_name[512];
+    char connector[128];
+    /* How many records are published. */
+    _Atomic uint64_t family_count;
+    _Atomic uint64_t series_count;
+    _Atomic uint64_t group_count;
+    _Atomic uint64_t lane_count; /* lanes that were ever opened */
+    /* Counters about the writer itself. */
+    _Atomic uint64_t series_dropped;  /* label sets refused by a family's cap */
+    _Atomic uint64_t records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
+    _Atomic uint64_t values_refused;  /* values below 0, NaN, or past KVTEL_AMOUNT_MAX */
+    _Atomic uint64_t file_deleted;    /* 1: the writer found its file deleted */
+};
+_Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 1");
+_Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 1");
+_Static_assert(offsetof(struct kvtel_layout_header, created_realtime_ns) == 48, "layout 1");
+_Static_assert(offsetof(struct kvtel_layout_header, tables) == 88, "layout 1");
+_Static_assert(offsetof(struct kvtel_layout_header, lanes_at) == 184, "layout 1");
+_Static_assert(offsetof(struct kvtel_layout_header, model_name) == 208, "layout 1");
+_Static_assert(offsetof(struct kvtel_layout_header, family_count) == 848, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_header) <= KVTEL_LAYOUT_PAGE, "tables begin at the second page");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared by processes");
+
+/* The last word of the header's page: how the writer ended. */
+enum { KVTEL_LAYOUT_ENDING_AT = KVTEL_LAYOUT_PAGE - 8 };
+enum kvtel_ending {
+    KVTEL_ENDING_NONE,   /* it did not end, or was killed */
+    KVTEL_ENDING_CLOSED, /* it closed the store, or called exit(3) */
+    KVTEL_ENDING_UNKNOWN /* it does not tell */
+};
+
+struct kvtel_layout_family {
+    uint32_t type; /* enum kvtel_metric_type */
+    uint32_t unit; /* enum kvtel_unit */
+    uint32_t label_count;
+    uint32_t bound_count;       /* explicit bounds */
+    uint32_t bounds_at;         /* index of the first in the table of bounds */
+    uint32_t text_size;         /* name, help and label names, a NUL behind each */
+    uint64_t text_at;           /* in the table of strings */
+    int32_t exponential_first;  /* bound i is 2^((exponential_first + i) / 64) */
+    uint32_t exponential_count; /* 0: no histogram */
+    uint64_t reserved[3];
+};
+_Static_assert(sizeof(struct kvtel_layout_family) == 64, "layout 1");
+
+struct kvtel_layout_series {
+    uint32_t family;
+    uint32_t text_size; /* label values, a NUL behind each */
+    uint64_t text_at;
+    uint64_t bins_at; /* word of the lane where a histogram's bins begin */
+    uint32_t slot;    /* slot of the lane */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct kvtel_layout_series) == 32, "layout 1");
+
+/* Rows of values that are written together, and where each column goes. */
+struct kvtel_layout_group {
+    uint32_t slot; /* its row counter's */
+    uint32_t columns;
+    uint32_t feeds_at; /* index in the table of feeds */
+    uint32_t feed_count;
+    uint64_t block_at; /* word of the lane: KVTEL_BLOCK_ROWS rows of `columns` words */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct kvtel_layout_group) == 32, "layout 1");
+
+enum kvtel_column_kind {
+    KVTEL_COLUMN_OBSERVE, /* histogram: the value */
+    KVTEL_COLUMN_ADD,     /* counter: the value */
+    KVTEL_COLUMN_ONE      /* counter: 1 a row that has a value */
+};
+
+struct kvtel_layout_feed {
+    uint32_t series;
+    uint16_t column;
+    uint16_t kind;
+};
+_Static_assert(sizeof(struct kvtel_layout_feed) == 8, "layout 1");
+
+/* A lane is slots, each one cache line, then blocks and bins. Words of a slot: */
+enum {
+    KVTEL_SLOT_WORDS = 8,
+
+    /* of a group */
+    KVTEL_SLOT_HEAD = 0,   /* rows ever written; row r stands in place r % 256 of the block */
+    KVTEL_SLOT_ABSENT = 1, /* of the writer alone: a bit for each column that lacks a value in some row of this block */
+
+    /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often
+     * it was set */
+    KVTEL_SLOT_SEQ = 0,
+
+    /* counter: value[folds & 1] is what was folded, `direct` what was added otherwise; the counter is their sum */
+    KVTEL_SLOT_VALUE = 1,
+    KVTEL_SLOT_DIRECT = 3,
+
+    /* gauge: value[seq & 1], and CLOCK_MONOTONIC ns when it was set (0: never) */
+    KVTEL_SLOT_STAMP = 3,
+
+    /* histogram: sum[folds & 1] and count[folds & 1] of the values folded; bins outside [first, end) are 0 */
+    KVTEL_SLOT_SUM = 1,
+    KVTEL_SLOT_COUNT = 3,
+    KVTEL_SLOT_FIRST = 5,
+    KVTEL_SLOT_END = 6,
+};
+
+/* A word of a lane. Volatile keeps the stores of a fold in the order in which they are written down, which is what a reader relies
+ * on when the writer was killed in the middle of one. */
+typedef volatile _Atomic uint64_t kvtel_word;
+_Static_assert(sizeof(kvtel_word) == 8, "layout 1");
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is kept of samples that were too many. */
+#include "histogram/distribution.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BINS_AN_OCTAVE = 64 };
+
+/* Off by one at a bound costs at most a bin's width, which the promised error allows for. */
+static int32_t bin_of(double value)
+{
+    return (int32_t)ceil(log2(value) * BINS_AN_OCTAVE);
+}
+
+static enum kvtel_status reserve_bins(struct kvtel_distribution *distribution, int32_t low, int32_t high)
+{
+    if (distribution->bin_count > 0) {
+        int32_t last = distribution->first + (int32_t)distribution->bin_count - 1;
+        if (low >= distribution->first && high <= last)
+            return KVTEL_OK;
+        low = low < distribution->first ? low : distribution->first;
+        high = high > last ? high : last;
+    }
+    size_t bin_count = (size_t)(high - low) + 1;
+    uint64_t *bins = calloc(bin_count, sizeof *bins);
+    if (!bins)
+        return KVTEL_E_NOMEM;
+    if (distribution->bin_count > 0)
+        memcpy(bins + (distribution->first - low), distribution->bins, distribution->bin_count * sizeof *bins);
+    free(distribution->bins);
+    distribution->bins = bins;
+    distribution->first = low;
+    distribution->bin_count = bin_count;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_distribution_reserve(struct kvtel_distribution *distribution, double smallest, double largest)
+{
+    return reserve_bins(distribution, bin_of(smallest), bin_of(largest));
+}
+
+enum kvtel_status kvtel_distribution_reserve_like(struct kvtel_distribution *distribution, const struct kvtel_distribution *other)
+{
+    if (other->bin_count == 0)
+        return KVTEL_OK;
+    return reserve_bins(distribution, other->first, other->first + (int32_t)other->bin_count - 1);
+}
+
+enum kvtel_status kvtel_distribution_reserve_texts(struct kvtel_distribution *distribution, size_t ids)
+{
+    return ids == 0 ? KVTEL_OK : reserve_bins(distribution, 0, (int32_t)ids - 1);
+}
+
+void kvtel_distribution_add_text(struct kvtel_distribution *distribution, size_t id, uint64_t count)
+{
+    distribution->bins[id] += count;
+    distribution->count += count;
+}
+
+static void count_value(struct kvtel_distribution *distribution, double value)
+{
+    if (distribution->count == 0 || value < distribution->smallest)
+        distribution->smallest = value;
+    if (distribution->count == 0 || value > distribution->largest)
+        distribution->largest = value;
+    distribution->count++;
+    if (value == 0)
+        distribution->zeros++;
+    else
+        distribution->bins[bin_of(value) - distribution->first]++;
+}
+
+static void add_to_sum(struct kvtel_distribution *distribution, double value)
+{
+    double sum = distribution->sum + value;
+    distribution->compensation +=
+        fabs(distribution->sum) >= fabs(value) ? (distribution->sum - sum) + value : (value - sum) + distribution->sum;
+    distribution->sum = sum;
+}
+
+void kvtel_distribution_add_integer(struct kvtel_distribution *distribution, int64_t value)
+{
+    count_value(distribution, (double)value);
+    distribution->integers += value;
+}
+
+void kvtel_distribution_add_double(struct kvtel_distribution *distribution, double value)
+{
+    count_value(distribution, value);
+    distribution->doubles++;
+    add_to_sum(distribution, value);
+}
+
+void kvtel_distribution_merge(struct kvtel_distribution *distribution, const struct kvtel_distribution *other)
+{
+    if (other->count == 0)
+        return;
+    if (distribution->count == 0 || other->smallest < distribution->smallest)
+        distribution->smallest = other->smallest;
+    if (distribution->count == 0 || other->largest > distribution->largest)
+        distribution->largest = other->largest;
+    distribution->count += other->count;
+    distribution->zeros += other->zeros;
+    distribution->integers += other->integers;
+    distribution->doubles += other->doubles;
+    add_to_sum(distribution, other->sum);
+    distribution->compensation += other->compensation;
+    for (size_t i = 0; i < other->bin_count; i++)
+        if (other->bins[i] > 0)
+            distribution->bins[other->first + (int32_t)i - distribution->first] += other->bins[i];
+}
+
+double kvtel_distribution_sum(const struct kvtel_distribution *distribution)
+{
+    /* Past the largest double there is nothing to make up for. */
+    double doubles = isfinite(distribution->sum) ? distribution->sum + distribution->compensation : distribution->sum;
+    return (double)distribution->integers + doubles;
+}
+
+double kvtel_distribution_quantile(const struct kvtel_distribution *distribution, double q)
+{
+    if (distribution->count == 0)
+        return 0;
+    uint64_t rank = (uint64_t)(q * (double)(distribution->count - 1)), seen = distribution->zeros;
+    if (rank < seen)
+        return 0;
+    for (size_t i = 0; i < distribution->bin_count; i++) {
+        seen += distribution->bins[i];
+        if (rank < seen) {
+            /* The point of the bin whose relative distance to both bounds is equal: 2 * low * high / (low + high). */
+            double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE);
+            double value = high * (2 / (1 + exp2(1.0 / BINS_AN_OCTAVE)));
+            return fmin(fmax(value, distribution->smallest), distribution->largest);
+        }
+    }
+    return distribution->largest;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing into a lane. Only its owner stores there, so plain loads and stores do; what pairs with a reader says so.
+ *
+ * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store whose writer
+ * was killed in between knows what was done: seq turns odd, values enter their bins in the order of the rows, and one store of the
+ * next even seq makes the new sum and count valid, which were written to the places that are not in use. So bins that hold n values
+ * more than count says tell that the first n values of the block are in. An owner that was cancelled in between leaves the same:
+ * who gets the lane next finishes the fold first. */
+#ifndef KVTEL_RECORD_LANE_H
+#define KVTEL_RECORD_LANE_H
+
+#include "record/store.h"
+#include <kvtel/connector.h>
+
+static inline uint64_t kvtel_word_load(const kvtel_word *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+static inline void kvtel_word_store(kvtel_word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+#if defined(__SANITIZE_THREAD__)
+#define KVTEL_LANE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KVTEL_LANE_TSAN 1
+#endif
+#endif
+/* What x86-64 does better than the compiler; under TSan all of a lane is written as the atomics that it is. */
+#if defined(__x86_64__) && !defined(KVTEL_LANE_TSAN)
+#define KVTEL_LANE_X86 1
+#endif
+
+/* TSan knows no fences; as all of a lane is atomic there is no race to find. */
+static inline void kvtel_lane_fence(memory_order order)
+{
+#ifdef KVTEL_LANE_TSAN
+    atomic_signal_fence(order);
+#else
+    atomic_thread_fence(order);
+#endif
+}
+static inline uint64_t kvtel_double_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+static inline double kvtel_bits_double(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+/* Whether a lane takes this value: not negative, not NaN, not past KVTEL_AMOUNT_MAX. It takes it as value + 0.0, which makes 0 of
+ * -0. */
+static inline bool kvtel_is_amount(double value)
+{
+    return value >= 0 && value <= KVTEL_AMOUNT_MAX;
+}
+
+/* The largest amount or value that a series takes: times end where those of a transfer do. */
+static inline double kvtel_series_most(const struct kvtel_series_local *series)
+{
+    return series->unit == KVTEL_UNIT_SECONDS ? (double)KVTEL_TRANSFER_LIMIT / 1e9 : KVTEL_AMOUNT_MAX;
+}
+
+/* Counts values that are none, and records that have no place. */
+static inline void kvtel_store_count_refused(struct kvtel_store *store, size_t values)
+{
+    atomic_fetch_add_explicit(&store->header->values_refused, values, memory_order_relaxed);
+}
+static inline void kvtel_store_count_dropped(struct kvtel_store *store, size_t records)
+{
+    atomic_fetch_add_explicit(&store->header->records_dropped, records, memory_order_relaxed);
+}
+
+static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_t slot)
+{
+    return lane->words + (size_t)slot * KVTEL_SLOT_WORDS;
+}
+
+/* Where row `head` of the group is written. */
+static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
+{
+    return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
+}
+
+/* Remembers, before the row is published, which of its columns (a bit each) have no value, so that the fold need not look. */
+static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t columns)
+{
+    kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
+    kvtel_word_store(noted, kvtel_word_load(noted) | columns);
+}
+
+/* Moves the block, which is full, into the series that the group feeds. */
+void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
+
+/* As the functions of <kvtel/store.h>, for who is inside a call that kvtel_lane_enter() began. */
+bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount);
+bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double value);
+size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
+
+/* Makes the row visible that was written at kvtel_lane_row(). */
+static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
+{
+    /* pairs with the acquire loads of a reader, which sees whole rows only */
+    kvtel_word_publish(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD, head + 1);
+    if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
+        kvtel_lane_fold(lane, group);
+}
+
+#endif

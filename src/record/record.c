@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recording through handles: the hot path. */
+#include "record/lane.h"
+#include "record/recorder.h"
+#include "record/thread.h"
+
+#ifdef KVTEL_LANE_X86
+#include <emmintrin.h>
+#endif
+
+static const double absent = __builtin_nan("");
+
+/* The values of a transfer that columns can take. */
+struct measures {
+    double values[KVTEL_SOURCES];
+    bool impossible; /* a number is past the limit, or a point in time before the transfer began */
+    bool outside;    /* the first byte did not come during the transfer */
+};
+
+/* Signed, because that is one instruction; `number` is below the limit. */
+static inline double to_double(uint64_t number)
+{
+    return (double)(int64_t)number;
+}
+
+static inline double measure(uint64_t number, bool *impossible)
+{
+    if (__builtin_expect(number >= KVTEL_TRANSFER_LIMIT, 0)) {
+        *impossible = *impossible || number != KVTEL_UNMEASURED;
+        return absent;
+    }
+    return to_double(number);
+}
+
+/* A number that is never 0. */
+static inline double measure_positive(uint64_t number, bool *impossible)
+{
+    return number == 0 ? absent : measure(number, impossible);
+}
+
+static bool is_known(uint64_t number)
+{
+    return number != 0 && number != KVTEL_UNMEASURED;
+}
+
+/* Seconds from one point in time to another; absent where one is not known. */
+static double seconds_between(uint64_t from, uint64_t to, bool *impossible)
+{
+    if (!is_known(from) || !is_known(to))
+        return absent;
+    return measure(to - from, impossible) / 1e9; /* past the limit when `to` comes first */
+}
+
+/* What the points in time say, where the transfer has them. */
+static void take_windows(const struct kvtel_transfer *transfer, struct measures *measures)
+{
+    uint64_t from = transfer->submitted_ns, done = transfer->done_ns, first = transfer->first_byte_ns;
+    if (!is_known(transfer->duration_ns))
+        measures->values[KVTEL_SOURCE_DURATION] = seconds_between(from, done, &measures->impossible);
+    if (!is_known(transfer->post_ns))
+        measures->values[KVTEL_SOURCE_POST] = seconds_between(from, transfer->posted_ns, &measures->impossible);
+    double before = seconds_between(from, first, &measures->outside);
+    double after = seconds_between(first, done, &measures->outside);
+    if (!measures->outside) {
+        measures->values[KVTEL_SOURCE_FIRST_BYTE] = before;
+        measures->values[KVTEL_SOURCE_DATA] = after;
+    }
+}
+
+static inline void take_values(const struct kvtel_transfer *transfer, struct measures *measures)
+{
+    double *values = measures->values;
+    bool *impossible = &measures->impossible;
+    measures->impossible = measures->outside = false;
+    values[KVTEL_SOURCE_DURATION] = measure(transfer->duration_ns, impossible) / 1e9;
+    values[KVTEL_SOURCE_POST] = measure_positive(transfer->post_ns, impossible) / 1e9;
+    values[KVTEL_SOURCE_BYTES] = measure(transfer->bytes, impossible);
+    values[KVTEL_SOURCE_DESCRIPTORS] = measure_positive(transfer->descriptors, impossible);
+    values[KVTEL_SOURCE_FAILED] = measure(transfer->failed, impossible);
+    values[KVTEL_SOURCE_FIRST_BYTE] = values[KVTEL_SOURCE_DATA] = absent;
+    if (__builtin_expect(is_known(transfer->done_ns), 0))
+        take_windows(transfer, measures);
+}
+
+/* Series of other groups: each value by itself. */
+static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation *operation, const double *values)
+{
+    for (uint32_t i = 0; i < operation->feed_count; i++) {
+        const struct kvtel_group_feed *feed = &operation->feeds[i];
+        double value = values[operation->sources[feed->column]];
+        if (feed->kind == KVTEL_COLUMN_ONE)
+            (void)kvtel_lane_increase_inside(lane, feed->series, 1);
+        else if (value != value)
+            continue;
+        else if (feed->kind == KVTEL_COLUMN_OBSERVE)
+            (void)kvtel_lane_observe_inside(lane, feed->series, &value, 1);
+        else
+            (void)kvtel_lane_increase_inside(lane, feed->series, value);
+    }
+}
+
+/* A transfer counts, whatever of it was measured: what counts rows with a value of `columns` (a bit each) counts this one too. */
+static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                                                       uint64_t columns)
+{
+    kvtel_lane_note_absent(lane, operation->group, columns);
+    for (uint32_t i = 0; i < operation->feed_count; i++) {
+        const struct kvtel_group_feed *feed = &operation->feeds[i];
+        if (feed->kind == KVTEL_COLUMN_ONE && columns >> feed->column & 1)
+            (void)kvtel_lane_increase_inside(lane, feed->series, 1);
+    }
+}
+
+/* Any columns. Ends the call, as all do that have a `token`. */
+static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                                                     const struct kvtel_transfer *transfer, uint64_t token)
+{
+    const struct kvtel_group *group = operation->group;
+    struct measures measures;
+    take_values(transfer, &measures);
+    if (measures.impossible || measures.outside)
+        kvtel_store_count_refused(lane->store, 1);
+    if (measures.impossible) {
+        kvtel_thread_leave(token);
+        return false;
+    }
+    if (!group) {
+        record_singly(lane, operation, measures.values);
+        kvtel_thread_leave(token);
+        return true;
+    }
+    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD), unmeasured = 0;
+    kvtel_word *row = kvtel_lane_row(lane, group, head);
+    for (uint32_t i = 0; i < operation->column_count; i++) {
+        double value = measures.values[operation->sources[i]];
+        unmeasured |= (uint64_t)(value != value) << i;
+        kvtel_word_store(&row[i], kvtel_double_bits(value));
+    }
+    if (unmeasured != 0)
+        count_unmeasured(lane, operation, unmeasured);
+    kvtel_lane_publish_row(lane, group, head);
+    kvtel_thread_leave(token);
+    return true;
+}
+
+static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t token)
+{
+    kvtel_lane_fold(lane, group);
+    kvtel_thread_leave(token);
+    return true;
+}
+
+/* Writes the row of a point-to-point transfer. False: a number is too large for this way, or 0 where that is no measurement. */
+#ifdef KVTEL_LANE_X86
+static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
+{
+    /* Below 2^52 the bits of a number are the mantissa of 2^52 + number. */
+    const __m128i magic_bits = _mm_set1_epi64x(0x4330000000000000);
+    const __m128d magic = _mm_castsi128_pd(magic_bits);
+    const __m128i *numbers = (const __m128i *)(const void *)transfer;
+    __m128i times = _mm_loadu_si128(&numbers[0]), sizes = _mm_loadu_si128(&numbers[1]);
+    /* less 1 where 0 is no measurement, which sets all its bits */
+    const __m128i unmeasured = _mm_set_epi64x(1, 0);
+    __m128i less = _mm_or_si128(_mm_sub_epi64(times, unmeasured), _mm_sub_epi64(sizes, unmeasured));
+    __m128i high = _mm_srli_epi64(_mm_or_si128(_mm_or_si128(times, sizes), less), 52);
+    if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi32(high, _mm_setzero_si128())) != 0xffff, 0))
+        return false;
+    __m128d ns = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(times, magic_bits)), magic);
+    __m128d pieces = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(sizes, magic_bits)), magic);
+    double *place = (double *)(uintptr_t)row;
+    _mm_storeu_pd(&place[0], _mm_div_pd(ns, _mm_set1_pd(1e9)));
+    _mm_storeu_pd(&place[2], pieces);
+    return true;
+}
+_Static_assert(offsetof(struct kvtel_transfer, duration_ns) == 0 && offsetof(struct kvtel_transfer, post_ns) == 8 &&
+                   offsetof(struct kvtel_transfer, bytes) == 16 && offsetof(struct kvtel_transfer, descriptors) == 24,
+               "read as two pairs");
+#else
+static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
+{
+    uint64_t all = transfer->duration_ns | transfer->post_ns | transfer->bytes | transfer->descriptors;
+    if (__builtin_expect(all >> 52 != 0 || transfer->post_ns == 0 || transfer->descriptors == 0, 0))
+        return false;
+    kvtel_word_store(&row[0], kvtel_double_bits(to_double(transfer->duration_ns) / 1e9));
+    kvtel_word_store(&row[1], kvtel_double_bits(to_double(transfer->post_ns) / 1e9));
+    kvtel_word_store(&row[2], kvtel_double_bits(to_double(transfer->bytes)));
+    kvtel_word_store(&row[3], kvtel_double_bits(to_double(transfer->descriptors)));
+    return true;
+}
+#endif
+
+/* What is rare is left to functions called last, so that the frequent way saves no registers. */
+static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
+                          uint64_t token)
+{
+    kvtel_word *head_word = lane->words + operation->head_at;
+    uint64_t head = kvtel_word_load(head_word);
+    kvtel_word *row = lane->words + operation->block_at + head % KVTEL_BLOCK_ROWS * KVTEL_POINT_TO_POINT;
+    if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0 || !write_row(row, transfer), 0))
+        return record_columns(lane, operation, transfer, token);
+    kvtel_word_publish(head_word, head + 1); /* as kvtel_lane_publish_row() */
+    if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
+        return fold(lane, operation->group, token);
+    kvtel_thread_leave(token);
+    return true;
+}
+
+/* There was no room for what the operation feeds. */
+static bool is_lost(const struct kvtel_operation *operation)
+{
+    if (operation->feed_count == 0)
+        kvtel_store_count_dropped(operation->store, 1);
+    return operation->feed_count == 0;
+}
+
+static __attribute__((noinline)) bool record_first(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+{
+    if (is_lost(operation))
+        return false;
+    struct kvtel_lane *lane = kvtel_thread_lane_find(operation->store);
+    uint64_t token;
+    return lane && kvtel_thread_enter(&token) && record(lane, operation, transfer, token);
+}
+
+static inline bool record_own(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+{
+    if (!operation)
+        return false;
+    const uint64_t token = *operation->token;
+    if (__builtin_expect(kvtel_thread_lane.token == token, 1)) {
+        kvtel_thread_lane.token = KVTEL_IN_CALL;
+        struct kvtel_lane *lane = kvtel_thread_lane.lane;
+        if (__builtin_expect(lane->store == operation->store, 1))
+            return record(lane, operation, transfer, token);
+        kvtel_thread_lane.token = KVTEL_NO_TOKEN;
+    }
+    return record_first(operation, transfer);
+}
+
+bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+{
+    return record_own(operation, transfer);
+}
+
+bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer)
+{
+    return recorder && record_own(recorder->first, transfer);
+}
+
+bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+{
+    uint64_t token;
+    return lane && operation && lane->store == operation->store && !is_lost(operation) && kvtel_lane_enter(lane, 1, &token) &&
+           record(lane, operation, transfer, token);
+}
+
+bool kvtel_record_value(const struct kvtel_channel *channel, double value)
+{
+    struct kvtel_lane *lane = channel ? kvtel_thread_lane_of(channel->store) : NULL;
+    uint64_t token;
+    if (lane && channel->count == 0) /* there was no room for what it feeds */
+        kvtel_store_count_dropped(lane->store, 1);
+    if (!lane || channel->count == 0 || !kvtel_lane_enter(lane, 1, &token))
+        return false;
+    bool recorded = true;
+    for (uint32_t i = 0; i < channel->count; i++) {
+        uint32_t series = channel->series[i];
+        switch ((enum kvtel_metric_type)channel->store->series[series].type) {
+        case KVTEL_COUNTER:
+            recorded &= kvtel_lane_increase_inside(lane, series, channel->ones ? 1 : value);
+            break;
+        case KVTEL_GAUGE:
+            recorded &= kvtel_lane_set_inside(lane, series, value);
+            break;
+        case KVTEL_HISTOGRAM:
+            recorded &= kvtel_lane_observe_inside(lane, series, &value, 1) == 1;
+            break;
+        }
+    }
+    kvtel_thread_leave(token);
+    return recorded;
+}
+
+bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure)
+{
+    return recorder && (unsigned)failure < KVTEL_FAILURE_COUNT && kvtel_record_value(recorder->failures[failure], 1);
+}

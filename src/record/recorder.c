@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a recorder and its handles from a connector's table. */
+#include "record/recorder.h"
+#include "connectors/table.h"
+#include "record/lane.h"
+#include "record/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const no_labels[KVTEL_METRIC_LABELS];
+
+/* A family, a series or the memory of a group could not be made: a status, and errno. */
+static void warn_no_room(struct kvtel_store *store, enum kvtel_status status)
+{
+    kvtel_store_warn_of(store, KVTEL_WARN_SERIES, status, "no further family or series could be made");
+}
+
+/* What was asked for by a name that the connector does not have: a record lost, at least. */
+static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning warning, const char *connector, const char *what,
+                         const char *name)
+{
+    char message[256];
+    (void)snprintf(message, sizeof(message),
+                   "the connector %.64s has no %s%s%.64s%s: what would be recorded there is lost, and counted", connector, what,
+                   name ? " \"" : "", name ? name : "", name ? "\"" : "");
+    kvtel_store_count_dropped(store, 1);
+    kvtel_store_warn(store, warning, message);
+}
+
+/* The store's families for the metrics that the configuration asks for. */
+static void make_families(struct kvtel_recorder *recorder, const struct kvtel_transfer_config *config)
+{
+    const struct kvtel_metric *metric = recorder->connector->metrics;
+    for (; metric && metric->name; metric++) {
+        char name[256];
+        const char *labels[2 + KVTEL_METRIC_LABELS] = { "model_name", "engine" };
+        memcpy(labels + 2, metric->labels, sizeof(metric->labels));
+        const struct kvtel_family_spec spec = {
+            .name = kvtel_metric_family_name(metric, name, sizeof(name)),
+            .type = metric->type,
+            .help = metric->help,
+            .labelnames = labels,
+            .label_count = 2 + kvtel_metric_label_count(metric),
+            .buckets = metric->buckets,
+            .unit = metric->unit,
+        };
+        struct kvtel_family_handle *handle = &recorder->families[recorder->family_count];
+        if (metric->when && !metric->when(config))
+            continue;
+        handle->metric = metric;
+        enum kvtel_status status = kvtel_store_family(recorder->store, &spec, &handle->family);
+        if (status == KVTEL_OK)
+            recorder->family_count++;
+        else
+            warn_no_room(recorder->store, status);
+    }
+}
+
+/* A series without a group. `own`: values of the metric's own labels. */
+static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const char *const *own, size_t own_count,
+                        uint32_t *series)
+{
+    const char *values[2 + KVTEL_METRIC_LABELS] = { recorder->store->header->model_name, recorder->engine };
+    for (size_t i = 0; i < own_count; i++)
+        values[2 + i] = own[i];
+    enum kvtel_status status = kvtel_store_bare_series(recorder->store, family, values, 2 + own_count, series);
+    if (status != KVTEL_OK)
+        warn_no_room(recorder->store, status);
+    return status == KVTEL_OK;
+}
+
+/* Label values that a table itself gives: none, or values[i] of its only label. */
+static const char *const *table_labels(const struct kvtel_metric *metric, size_t i)
+{
+    return metric->values[0] ? &metric->values[i] : no_labels;
+}
+
+static bool is_typed(const struct kvtel_recorder *recorder)
+{
+    return recorder->connector->shape == KVTEL_SHAPE_TYPED;
+}
+
+/* What is there before anything was recorded, so that an idle engine shows zeros: the same series that vLLM makes up front. */
+static void make_idle_series(struct kvtel_recorder *recorder)
+{
+    for (size_t i = 0; i < recorder->family_count; i++) {
+        const struct kvtel_metric *metric = recorder->families[i].metric;
+        size_t label_count = kvtel_metric_label_count(metric);
+        uint32_t series;
+        if (!metric->values[0] && (label_count > 0 || is_typed(recorder)))
+            continue;
+        for (size_t v = 0; v == 0 || (v < KVTEL_METRIC_FIELDS && metric->values[v]); v++)
+            (void)make_series(recorder, recorder->families[i].family, table_labels(metric, v), label_count, &series);
+    }
+}
+
+/* Which entry of a metric's fields is `key`; 0 for a typed metric that feeds itself; -1: none. */
+static int field_index(const struct kvtel_recorder *recorder, const struct kvtel_metric *metric, const char *key)
+{
+    if (!metric->fields[0] && is_typed(recorder))
+        return strcmp(metric->name, key) == 0 ? 0 : -1;
+    for (int i = 0; i < KVTEL_METRIC_FIELDS && metric->fields[i]; i++) {
+        if (strcmp(metric->fields[i], key) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static bool is_text_field(const struct kvtel_connector *connector, const char *key)
+{
+    for (const struct kvtel_field *field = connector->fields; field && field->key; field++) {
+        if (strcmp(field->key, key) == 0)
+            return field->kind == KVTEL_FIELD_TEXT;
+    }
+    return false;
+}
+
+/* Own label values of an operation: a text field of the row is its status, any other label the operation's name. */
+static const char *const *operation_labels(const struct kvtel_recorder *recorder, const struct kvtel_operation *operation,
+                                           const struct kvtel_metric *metric, int field, const char **values)
+{
+    if (recorder->connector->shape != KVTEL_SHAPE_ROWS && recorder->connector->shape != KVTEL_SHAPE_COUNTS)
+        return table_labels(metric, (size_t)field);
+    for (size_t i = 0; i < kvtel_metric_label_count(metric); i++)
+        values[i] = is_text_field(recorder->connector, metric->labels[i]) ? operation->status : operation->name;
+    return values;
+}
+
+static uint16_t column_of(struct kvtel_operation *operation, enum kvtel_source source)
+{
+    for (uint32_t i = 0; i < operation->column_count; i++) {
+        if (operation->sources[i] == source)
+            return (uint16_t)i;
+    }
+    operation->sources[operation->column_count] = (uint8_t)source;
+    return (uint16_t)operation->column_count++;
+}
+
+static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kvtel_source source, enum kvtel_column_kind kind)
+{
+    if (operation->feed_count < KVTEL_LAYOUT_COLUMNS)
+        operation->feeds[operation->feed_count++] = (struct kvtel_group_feed){ series, column_of(operation, source), kind };
+}
+
+/* Feeds every metric that takes the field `key`. */
+static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const char *key, enum kvtel_source source,
+                 bool ones)
+{
+    for (size_t i = 0; key && i < recorder->family_count; i++) {
+        const struct kvtel_metric *metric = recorder->families[i].metric;
+        int field = field_index(recorder, metric, key);
+        const char *values[KVTEL_METRIC_LABELS];
+        uint32_t series;
+        if (field < 0 || metric->type == KVTEL_GAUGE)
+            continue;
+        const char *const *own = operation_labels(recorder, operation, metric, field, values);
+        if (!make_series(recorder, recorder->families[i].family, own, kvtel_metric_label_count(metric), &series))
+            continue;
+        if (metric->type == KVTEL_HISTOGRAM)
+            add_feed(operation, series, source, KVTEL_COLUMN_OBSERVE);
+        else
+            add_feed(operation, series, source, ones || metric->feed == KVTEL_FEED_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
+    }
+}
+
+/* As kvtel_stats_record_transfer() and kvtel_stats_record_operation() fill the fields of a flow. */
+static void feed_flow(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const struct kvtel_flow *flow)
+{
+    bool counts = recorder->connector->shape == KVTEL_SHAPE_COUNTS, ok = strcmp(operation->status, "ok") == 0;
+    feed(recorder, operation, flow->time, KVTEL_SOURCE_DURATION, false);
+    feed(recorder, operation, flow->post, KVTEL_SOURCE_POST, false);
+    if (!counts || ok) {
+        feed(recorder, operation, flow->bytes, KVTEL_SOURCE_BYTES, false);
+        feed(recorder, operation, flow->sizes, KVTEL_SOURCE_BYTES, false);
+        feed(recorder, operation, flow->count, KVTEL_SOURCE_DURATION, true);
+    }
+    feed(recorder, operation, flow->descriptors, KVTEL_SOURCE_DESCRIPTORS, false);
+    feed(recorder, operation, flow->started, KVTEL_SOURCE_DURATION, true);
+    if (counts && !ok)
+        feed(recorder, operation, flow->failed, KVTEL_SOURCE_DURATION, true);
+    else if (recorder->connector->shape == KVTEL_SHAPE_ROWS)
+        feed(recorder, operation, flow->failed, KVTEL_SOURCE_FAILED, false);
+}
+
+static bool make_window_families(struct kvtel_recorder *recorder)
+{
+    static const char *const labels[] = { "model_name", "engine", "connector", "operation" };
+    static const struct kvtel_family_spec specs[] = {
+        { "kvtel_transfer_first_byte_seconds", KVTEL_HISTOGRAM,
+          "Seconds from submitting a transfer until its first byte arrived. One value per finished transfer of a rank that tells "
+          "both.",
+          labels, 4, NULL, KVTEL_UNIT_SECONDS },
+        { "kvtel_transfer_data_seconds", KVTEL_HISTOGRAM,
+          "Seconds from the first byte of a transfer until it was done. One value per finished transfer of a rank that tells both.",
+          labels, 4, NULL, KVTEL_UNIT_SECONDS },
+    };
+    return kvtel_store_family(recorder->store, &specs[0], &recorder->window_families[0]) == KVTEL_OK &&
+           kvtel_store_family(recorder->store, &specs[1], &recorder->window_families[1]) == KVTEL_OK;
+}
+
+static void feed_windows(struct kvtel_recorder *recorder, struct kvtel_operation *operation)
+{
+    const char *own[] = { recorder->connector->names[0].name, operation->name };
+    uint32_t series;
+    if (make_series(recorder, recorder->window_families[0], own, 2, &series))
+        add_feed(operation, series, KVTEL_SOURCE_FIRST_BYTE, KVTEL_COLUMN_OBSERVE);
+    if (make_series(recorder, recorder->window_families[1], own, 2, &series))
+        add_feed(operation, series, KVTEL_SOURCE_DATA, KVTEL_COLUMN_OBSERVE);
+}
+
+static const struct kvtel_flow *find_flow(const struct kvtel_connector *connector, const char *name)
+{
+    for (const struct kvtel_flow *flow = connector->flows; flow && flow->name; flow++) {
+        bool any = strcmp(flow->name, "*") == 0;
+        if (name ? any || strcmp(flow->name, name) == 0 : !any)
+            return flow;
+    }
+    return NULL;
+}
+
+static void free_operation(struct kvtel_operation *operation)
+{
+    free(operation->name);
+    free(operation->status);
+    free(operation);
+}
+
+static const struct kvtel_operation *find_operation(const struct kvtel_recorder *recorder, const char *name, const char *status)
+{
+    const struct kvtel_operation *operation = recorder->operations;
+    while (operation && (strcmp(operation->name, name) != 0 || strcmp(operation->status, status) != 0))
+        operation = operation->next;
+    return operation;
+}
+
+/* The group of the operation's columns; where a series belongs to another group each series has one, and the operation none. */
+static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_operation *operation)
+{
+    enum kvtel_status made = operation->feed_count > 0 ? kvtel_store_group(store, operation->feeds, operation->feed_count,
+                                                                           operation->column_count, &operation->group)
+                                                       : KVTEL_E_LIMIT;
+    if (made != KVTEL_E_BUSY && made != KVTEL_E_ARGUMENT)
+        return made;
+    made = KVTEL_OK;
+    for (uint32_t i = 0; made == KVTEL_OK && i < operation->feed_count; i++)
+        made = kvtel_store_own_group(store, operation->feeds[i].series);
+    return made;
+}
+
+/* Whether there is a column for each source, in the order in which a row of a point-to-point transfer is written. */
+static bool is_point_to_point(const struct kvtel_operation *operation)
+{
+    static const uint8_t sources[KVTEL_POINT_TO_POINT] = { KVTEL_SOURCE_DURATION, KVTEL_SOURCE_POST, KVTEL_SOURCE_BYTES,
+                                                           KVTEL_SOURCE_DESCRIPTORS };
+    return operation->group && operation->column_count == KVTEL_POINT_TO_POINT &&
+           memcmp(operation->sources, sources, sizeof(sources)) == 0;
+}
+
+static const struct kvtel_operation *make_operation(struct kvtel_recorder *recorder, const struct kvtel_flow *flow,
+                                                    const char *name, const char *status)
+{
+    struct kvtel_operation *operation = calloc(1, sizeof(*operation));
+    if (!operation) {
+        warn_no_room(recorder->store, KVTEL_E_NOMEM);
+        return NULL;
+    }
+    operation->store = recorder->store;
+    operation->token = recorder->store->token;
+    operation->name = strdup(name);
+    operation->status = strdup(status);
+    enum kvtel_status made = operation->name && operation->status ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (made == KVTEL_OK) {
+        feed_flow(recorder, operation, flow);
+        if (recorder->windows)
+            feed_windows(recorder, operation);
+        made = make_group(recorder->store, operation);
+    }
+    if (made != KVTEL_OK) {
+        warn_no_room(recorder->store, made);
+        free_operation(operation);
+        return NULL;
+    }
+    operation->is_point_to_point = is_point_to_point(operation);
+    if (operation->group) {
+        operation->head_at = (uint64_t)operation->group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
+        operation->block_at = operation->group->block_at;
+    }
+    operation->next = recorder->operations;
+    recorder->operations = operation;
+    return operation;
+}
+
+/* NULL: the connector has no such flow. */
+static const struct kvtel_operation *get_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+{
+    const struct kvtel_flow *flow = find_flow(recorder->connector, name);
+    if (!flow)
+        return NULL;
+    name = name ? name : flow->name;
+    status = status ? status : "ok";
+    const struct kvtel_operation *operation = find_operation(recorder, name, status);
+    if (!operation && kvtel_store_is_own(recorder->store))
+        operation = make_operation(recorder, flow, name, status);
+    return operation ? operation : &recorder->lost_operation;
+}
+
+const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+{
+    if (!recorder)
+        return NULL;
+    const struct kvtel_operation *operation = get_operation(recorder, name, status);
+    if (!operation)
+        warn_unknown(recorder->store, KVTEL_WARN_FLOW, recorder->connector->names[0].name,
+                     name ? "flow" : "flow of its own (an operation must be named)", name);
+    return operation;
+}
+
+/* NULL: no metric of the connector is fed by this key and so many labels. */
+static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
+                                                size_t count)
+{
+    struct kvtel_channel channel = { .store = recorder->store };
+    bool is_known = false;
+    for (size_t i = 0; i < recorder->family_count && channel.count < KVTEL_CHANNEL_SERIES; i++) {
+        const struct kvtel_metric *metric = recorder->families[i].metric;
+        int field = field_index(recorder, metric, key);
+        size_t own_count = kvtel_metric_label_count(metric);
+        bool by_table = metric->values[0] != NULL && count == 0;
+        uint32_t *series = &channel.series[channel.count];
+        if (field < 0 || (!by_table && own_count != count))
+            continue;
+        is_known = true;
+        if (!make_series(recorder, recorder->families[i].family, by_table ? table_labels(metric, (size_t)field) : labels, own_count,
+                         series))
+            continue;
+        enum kvtel_status status = kvtel_store_own_group(recorder->store, *series);
+        if (status != KVTEL_OK) {
+            warn_no_room(recorder->store, status);
+            continue;
+        }
+        channel.ones = channel.ones || metric->feed == KVTEL_FEED_COUNT;
+        channel.count++;
+    }
+    struct kvtel_channel *made = channel.count > 0 ? malloc(sizeof(*made)) : NULL;
+    if (!is_known)
+        return NULL;
+    if (!made) {
+        warn_no_room(recorder->store, KVTEL_E_NOMEM);
+        return &recorder->lost_channel;
+    }
+    channel.next = recorder->channels;
+    *made = channel;
+    recorder->channels = made;
+    return made;
+}
+
+const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
+                                                   size_t count)
+{
+    if (!recorder)
+        return NULL;
+    if (!kvtel_store_is_own(recorder->store))
+        return &recorder->lost_channel;
+    bool is_whole = key && count <= KVTEL_METRIC_LABELS && (labels || count == 0);
+    for (size_t i = 0; is_whole && i < count; i++)
+        is_whole = labels[i] != NULL;
+    const struct kvtel_channel *channel = is_whole ? make_channel(recorder, key, labels, count) : NULL;
+    if (!channel)
+        warn_unknown(recorder->store, KVTEL_WARN_KEY, recorder->connector->names[0].name,
+                     "field or metric of these labels by the name", key ? key : "");
+    return channel;
+}
+
+static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvtel_connector *connector,
+                                     const struct kvtel_recorder_options *options)
+{
+    size_t metric_count = 0;
+    while (connector->metrics && connector->metrics[metric_count].name)
+        metric_count++;
+    struct kvtel_recorder *recorder = calloc(1, sizeof(*recorder) + metric_count * sizeof(recorder->families[0]));
+    if (!recorder)
+        return NULL;
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%u", (unsigned)store->header->engine);
+    recorder->store = store;
+    recorder->connector = connector;
+    static const uint64_t no_token = KVTEL_LOST_TOKEN;
+    recorder->lost_operation = (struct kvtel_operation){ .store = store, .token = &no_token };
+    recorder->lost_channel = (struct kvtel_channel){ .store = store };
+    recorder->engine = strdup(options->engine ? options->engine : number);
+    struct kvtel_transfer_config *config = options->config ? NULL : kvtel_transfer_config_of(connector->names[0].name);
+    if (!recorder->engine || (!options->config && !config)) {
+        kvtel_transfer_config_destroy(config);
+        kvtel_recorder_destroy(recorder);
+        return NULL;
+    }
+    make_families(recorder, options->config ? options->config : config);
+    kvtel_transfer_config_destroy(config);
+    recorder->windows = options->windows && make_window_families(recorder);
+    return recorder;
+}
+
+/* Whether the connector has something to record. */
+static bool has_stats(struct kvtel_store *store, const struct kvtel_connector *connector)
+{
+    char message[192];
+    if (connector && connector->shape != KVTEL_SHAPE_NONE && connector->shape != KVTEL_SHAPE_MULTI)
+        return true;
+    (void)snprintf(message, sizeof(message), "%s%.64s%s: nothing is recorded through its recorder",
+                   connector ? "the connector " : "nobody knows the connector", connector ? connector->names[0].name : "",
+                   connector ? " has no stats of its own" : " that a recorder was to be made for");
+    kvtel_store_count_dropped(store, 1);
+    kvtel_store_warn(store, KVTEL_WARN_CONNECTOR, message);
+    return false;
+}
+
+struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const struct kvtel_connector *connector,
+                                             const struct kvtel_recorder_options *given)
+{
+    if (!store || !kvtel_store_is_own(store) || !has_stats(store, connector))
+        return NULL;
+    struct kvtel_recorder_options options = { 0 };
+    if (given)
+        memcpy(&options, given, given->size > 0 && given->size < sizeof(options) ? given->size : sizeof(options));
+    struct kvtel_recorder *recorder = create(store, connector, &options);
+    if (!recorder) {
+        kvtel_store_count_dropped(store, 1);
+        warn_no_room(store, KVTEL_E_NOMEM);
+        return NULL;
+    }
+    make_idle_series(recorder);
+    recorder->first = get_operation(recorder, NULL, NULL);
+    if (!recorder->first) /* operations must be named */
+        recorder->first = &recorder->lost_operation;
+    for (const struct kvtel_failure_field *entry = connector->failures; entry && entry->field; entry++)
+        recorder->failures[entry->failure] = make_channel(recorder, entry->field, NULL, 0);
+    return recorder;
+}
+
+void kvtel_recorder_destroy(struct kvtel_recorder *recorder)
+{
+    if (!recorder)
+        return;
+    for (struct kvtel_operation *operation = recorder->operations, *next; operation; operation = next) {
+        next = operation->next;
+        free_operation(operation);
+    }
+    for (struct kvtel_channel *channel = recorder->channels, *next; channel; channel = next) {
+        next = channel->next;
+        free(channel);
+    }
+    free(recorder->engine);
+    free(recorder);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store of this process as what reads stores sees it. */
+#include "record/lane.h"
+
+static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
+{
+    const struct kvtel_store *store = context;
+    const kvtel_word *words = store->lanes[lane]->words + word;
+    for (size_t i = 0; i < count; i++)
+        copy[i] = atomic_load_explicit(&words[i], memory_order_acquire);
+    return KVTEL_OK;
+}
+
+struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
+{
+    /* What refers to others is counted before them, so that all that it refers to is counted too. */
+    struct kvtel_layout_header *header = store->header;
+    struct kvtel_view view = { .read = read_lane, .context = (void *)(uintptr_t)store };
+    view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);
+    view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
+    view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);
+    view.family_count = (uint32_t)atomic_load_explicit(&header->family_count, memory_order_acquire);
+    view.families = kvtel_store_table(store, KVTEL_FAMILIES);
+    view.bounds = kvtel_store_table(store, KVTEL_BOUNDS);
+    view.series = kvtel_store_table(store, KVTEL_SERIES);
+    view.groups = kvtel_store_table(store, KVTEL_GROUPS);
+    view.feeds = kvtel_store_table(store, KVTEL_FEEDS);
+    view.strings = kvtel_store_table(store, KVTEL_STRINGS);
+    if (view.series_count > 0)
+        view.slot_count = view.series[view.series_count - 1].slot + 1;
+    if (view.group_count > 0 && view.groups[view.group_count - 1].slot >= view.slot_count)
+        view.slot_count = view.groups[view.group_count - 1].slot + 1;
+    return view;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The summary as JSON. */
+#include "report/summary_json.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "report/snapshot_summary.h"
+#include "value/value.h"
+
+static void put_text(struct kvtel_writer *writer, const char *key, const char *text)
+{
+    kvtel_writer_text(writer, key);
+    kvtel_writer_text(writer, text);
+}
+
+static void put_count(struct kvtel_writer *writer, const char *key, uint64_t count)
+{
+    kvtel_writer_text(writer, key);
+    kvtel_writer_integer(writer, count > INT64_MAX ? INT64_MAX : (int64_t)count);
+}
+
+/* JSON has no infinity and no NaN. */
+static void put_number(struct kvtel_writer *writer, const char *key, double number)
+{
+    kvtel_writer_text(writer, key);
+    if (isfinite(number))
+        kvtel_writer_number(writer, number);
+    else
+        kvtel_writer_nil(writer);
+}
+
+static void put_bins(struct kvtel_writer *writer, const char *key, const struct kvtel_interval_bins *bins)
+{
+    size_t filled = 0;
+    for (uint32_t i = 0; i < bins->bin_count; i++)
+        filled += bins->bins[i] > 0;
+    kvtel_writer_text(writer, key);
+    kvtel_writer_map(writer, 3);
+    put_count(writer, "count", bins->count);
+    put_number(writer, "sum", bins->sum);
+    kvtel_writer_text(writer, "bins");
+    kvtel_writer_array(writer, filled);
+    for (uint32_t i = 0; i < bins->bin_count; i++) {
+        if (bins->bins[i] == 0)
+            continue;
+        kvtel_writer_array(writer, 2);
+        if (bins->first_bin + i < bins->family->bound_count)
+            kvtel_writer_number(writer, bins->family->bounds[bins->first_bin + i]);
+        else
+            kvtel_writer_nil(writer);
+        kvtel_writer_integer(writer, (int64_t)bins->bins[i]);
+    }
+}
+
+static void put_failures(struct kvtel_writer *writer, const struct kvtel_failure_counts *failures)
+{
+    kvtel_writer_text(writer, "failures");
+    kvtel_writer_map(writer, failures->count);
+    for (size_t i = 0; i < failures->count; i++)
+        put_count(writer, failures->entries[i].label, failures->entries[i].count);
+}
+
+/* What the connector does not measure has no member. */
+static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summary *flow, const struct kvtel_flow_bins *bins)
+{
+    const struct {
+        const char *key;
+        const struct kvtel_interval_bins *bins;
+    } histograms[] = { { "time", &bins->time }, { "post", &bins->post }, { "size", &bins->size } };
+    size_t members = 2U + flow->has_transfers + flow->has_bytes + flow->has_descriptors + flow->has_seconds + flow->has_failed;
+    for (size_t i = 0; i < sizeof(histograms) / sizeof(histograms[0]); i++)
+        members += histograms[i].bins->family != NULL;
+    kvtel_writer_map(writer, members);
+    put_text(writer, "name", flow->name);
+    if (flow->has_transfers)
+        put_count(writer, "transfers", flow->transfers);
+    if (flow->has_failed)
+        put_count(writer, "failed", flow->failed);
+    if (flow->has_bytes)
+        put_number(writer, "bytes", flow->bytes);
+    if (flow->has_descriptors)
+        put_number(writer, "descriptors", flow->descriptors);
+    if (flow->has_seconds)
+        put_number(writer, "seconds", flow->seconds);
+    put_failures(writer, &flow->failures);
+    for (size_t i = 0; i < sizeof(histograms) / sizeof(histograms[0]); i++) {
+        if (histograms[i].bins->family)
+            put_bins(writer, histograms[i].key, histograms[i].bins);
+    }
+}
+
+static const char *unit_name(enum kvtel_unit unit)
+{
+    static const char *const names[] = { "count", "seconds", "bytes", "ratio" };
+    return (size_t)unit < sizeof(names) / sizeof(names[0]) ? names[unit] : "count";
+}
+
+static void put_others(struct kvtel_writer *writer, const struct kvtel_summary *summary)
+{
+    size_t shown = summary->other_count < SUMMARY_OTHERS ? summary->other_count : SUMMARY_OTHERS;
+    kvtel_writer_text(writer, "others");
+    kvtel_writer_array(writer, shown);
+    for (size_t i = 0; i < shown; i++) {
+        const struct kvtel_other_value *other = &summary->others[i];
+        const char *label = other->labels;
+        kvtel_writer_map(writer, 4);
+        put_text(writer, "name", other->name);
+        kvtel_writer_text(writer, "labels");
+        kvtel_writer_array(writer, other->label_count);
+        for (uint32_t k = 0; k < other->label_count; k++, label += strlen(label) + 1)
+            kvtel_writer_text(writer, label);
+        put_text(writer, "unit", unit_name(other->unit));
+        put_number(writer, "value", other->value);
+    }
+    put_count(writer, "others_total", summary->other_count);
+}
+
+static void put_entry(struct kvtel_writer *writer, const struct kvtel_engine_summary *entry)
+{
+    const struct kvtel_summary *summary = &entry->summary;
+    kvtel_writer_map(writer, 8);
+    put_text(writer, "connector", entry->connector);
+    put_text(writer, "model_name", entry->model_name);
+    put_text(writer, "engine", entry->engine);
+    kvtel_writer_text(writer, "flows");
+    kvtel_writer_array(writer, summary->flow_count);
+    for (size_t i = 0; i < summary->flow_count; i++)
+        put_flow(writer, &summary->flows[i], &entry->bins[i]);
+    put_count(writer, "failed", summary->failed);
+    put_failures(writer, &summary->failures);
+    put_others(writer, summary);
+}
+
+static void put_source(struct kvtel_writer *writer, const struct summary_source *source)
+{
+    kvtel_writer_map(writer, 9);
+    put_text(writer, "kind", source->kind);
+    put_text(writer, "name", source->name);
+    put_text(writer, "connector", source->connector);
+    put_count(writer, "engine", source->engine);
+    put_count(writer, "rank", source->rank);
+    put_count(writer, "pid", source->pid);
+    put_text(writer, "state", source->state);
+    kvtel_writer_text(writer, "reason");
+    if (source->reason && *source->reason)
+        kvtel_writer_text(writer, source->reason);
+    else
+        kvtel_writer_nil(writer);
+    put_number(writer, "age_seconds", source->age_seconds);
+}
+
+static void put_writer(struct kvtel_writer *writer, const struct summary_writer *told)
+{
+    kvtel_writer_map(writer, 9);
+    put_text(writer, "connector", told->connector);
+    put_text(writer, "model_name", told->model_name);
+    put_count(writer, "engine", told->engine);
+    put_count(writer, "rank", told->rank);
+    put_count(writer, "pid", told->pid);
+    put_count(writer, "live", told->live);
+    put_count(writer, "restarts", told->restarts);
+    put_count(writer, "unclosed", told->unclosed);
+    put_number(writer, "last_seen_seconds", told->live > 0 ? 0 : told->last_seen_seconds);
+}
+
+static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
+{
+    size_t reasons = 0;
+    for (int i = 0; i < KVTEL_REFUSAL_COUNT; i++)
+        reasons += refused[i] > 0;
+    kvtel_writer_text(writer, "refused");
+    kvtel_writer_map(writer, reasons);
+    for (int i = 0; i < KVTEL_REFUSAL_COUNT; i++) {
+        if (refused[i] > 0)
+            put_count(writer, kvtel_refusal_label((enum kvtel_refusal)i), refused[i]);
+    }
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (double)time.tv_sec + (double)(time.tv_nsec / 1000000) / 1e3;
+}
+
+enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, const struct summary_options *options,
+                                     struct kvtel_buffer *buffer)
+{
+    struct kvtel_snapshot_summary made;
+    enum kvtel_status status = kvtel_snapshot_summary_init(&made, NULL, snapshot, SUMMARY_ENTRIES);
+    if (status != KVTEL_OK)
+        return status;
+    struct kvtel_writer writer;
+    kvtel_writer_init(&writer, KVTEL_JSON, buffer);
+    kvtel_writer_map(&writer, 11);
+    put_text(&writer, "version", kvtel_version());
+    put_number(&writer, "time", now());
+    put_number(&writer, "uptime_seconds", options->uptime_seconds);
+    kvtel_writer_text(&writer, "sources");
+    kvtel_writer_array(&writer, options->source_count);
+    for (size_t i = 0; i < options->source_count; i++)
+        put_source(&writer, &options->sources[i]);
+    put_count(&writer, "sources_total", options->all_sources);
+    put_count(&writer, "recording", options->recording);
+    kvtel_writer_text(&writer, "writers");
+    kvtel_writer_array(&writer, options->writer_count);
+    for (size_t i = 0; i < options->writer_count; i++)
+        put_writer(&writer, &options->writers[i]);
+    put_count(&writer, "writers_total", options->all_writers);
+    put_refused(&writer, options->refused);
+    kvtel_writer_text(&writer, "connectors");
+    kvtel_writer_array(&writer, made.count);
+    for (size_t i = 0; i < made.count; i++)
+        put_entry(&writer, &made.entries[i]);
+    put_count(&writer, "connectors_total", made.all);
+    status = kvtel_writer_finish(&writer);
+    kvtel_snapshot_summary_close(&made);
+    return status;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is exported, from all sources. */
+#include "serve/exporter.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "serve/own_guard.h"
+#include "serve/receiver_sources.h"
+#include "exposition/text.h"
+#include "report/snapshot_summary.h"
+#include "collect/snapshot.h"
+#include "record/store.h"
+
+#include <errno.h>
+#include <kvtel/recorder.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { SECOND_NS = 1000000000 };
+
+static void say_ring(void *context, const char *name, enum kvtel_nixl_state state, const char *reason)
+{
+    struct exporter *exporter = context;
+    bool is_folder = *name == '\0';
+    const char *const pairs[] = { is_folder ? "dir" : "ring",
+                                  is_folder ? exporter->options.nixl_dir : name,
+                                  "state",
+                                  kvtel_nixl_state_text(state),
+                                  "reason",
+                                  reason ? reason : "",
+                                  NULL };
+    serve_log_write(exporter->log, reason && *reason ? WEB_LOG_WARN : WEB_LOG_INFO,
+                    is_folder ? "directory of telemetry rings" : "telemetry ring", pairs);
+}
+
+/* A NIXL agent does not start without it. An agent of another user needs a directory of its own making. */
+static void make_ring_folder(struct exporter *exporter)
+{
+    const char *folder = exporter->options.nixl_dir;
+    if (mkdir(folder, 0700) == 0)
+        serve_log_printf(exporter->log, WEB_LOG_INFO, "made the directory of telemetry rings, %s", folder);
+    else if (errno != EEXIST)
+        serve_log_printf(exporter->log, WEB_LOG_WARN, "the directory of telemetry rings, %s, cannot be made: %s", folder,
+                         strerrordesc_np(errno));
+}
+
+static void say_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
+{
+    struct exporter *exporter = context;
+    const char *const pairs[] = { "reason", kvtel_refusal_label(reason), "subject", subject, NULL };
+    serve_log_write(exporter->log, WEB_LOG_WARN, message, pairs);
+}
+
+static void say_store(void *context, const char *message)
+{
+    serve_log_write(((struct exporter *)context)->log, WEB_LOG_WARN, message, NULL);
+}
+
+/* Where rings and the receiver count: a store like those of other writers, so that it outlives this process. */
+static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error *error)
+{
+    const struct kvtel_store_options options = {
+        .size = sizeof options,
+        .connector = STORE_OWN_CONNECTOR,
+        .dir = exporter->options.store_dir,
+        .warn = say_store,
+        .warn_context = exporter,
+    };
+    exporter->own = exporter->options.store_dir ? kvtel_store_open(&options) : kvtel_store_create(&options);
+    enum kvtel_status status = exporter->own ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK && kvtel_store_path(exporter->own) && !own_guard_begin(exporter->own))
+        status = KVTEL_E_IO;
+    if (status == KVTEL_OK && exporter->options.nixl_dir) {
+        make_ring_folder(exporter);
+        const struct kvtel_nixl_rings_options rings = {
+            .folder = exporter->options.nixl_dir,
+            .store = exporter->own,
+            .agent_label = exporter->options.nixl_agent_label,
+            .most_open = exporter->options.rings_open,
+            .say = say_ring,
+            .context = exporter,
+        };
+        status = kvtel_nixl_rings_create(&rings, &exporter->rings);
+    }
+    if (status == KVTEL_OK && exporter->options.stats_receiver) {
+        exporter->diagnostics = kvtel_diagnostics_create(say_refusal, exporter);
+        exporter->receiver =
+            exporter->diagnostics ? receiver_create(exporter->own, exporter->diagnostics, say_store, exporter) : NULL;
+        status = exporter->receiver ? KVTEL_OK : KVTEL_E_NOMEM;
+    }
+    return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+}
+
+void exporter_close(struct exporter *exporter)
+{
+    receiver_destroy(exporter->receiver);
+    kvtel_diagnostics_destroy(exporter->diagnostics);
+    kvtel_nixl_rings_destroy(exporter->rings);
+    own_guard_end();
+    kvtel_store_close(exporter->own);
+    kvtel_relabel_free(&exporter->own_rank);
+    store_dir_close(&exporter->stores);
+    metric_set_close(&exporter->self);
+    kvtel_snapshot_destroy(exporter->snapshot);
+    kvtel_snapshot_destroy(exporter->summarised);
+    kvtel_snapshot_destroy(exporter->logged);
+    kvtel_snapshot_destroy(exporter->newest);
+    kvtel_buffer_free(&exporter->good);
+    pthread_mutex_destroy(&exporter->summary_lock);
+    pthread_mutex_destroy(&exporter->lock);
+}
+
+int exporter_event_fd(const struct exporter *exporter)
+{
+    return exporter->stores.inotify;
+}
+
+/* Whether somebody cut the file of the own store, found by looking at it or by touching what is gone. Said once. The lock is held.
+ */
+static void look_after_own(struct exporter *exporter)
+{
+    struct stat status;
+    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL;
+    if (!path || exporter->own_cut)
+        return;
+    own_guard_note();
+    off_t size = fstat(exporter->own->fd, &status) == 0 ? status.st_size : exporter->own_size;
+    exporter->own_cut = size < exporter->own_size || own_guard_was_cut(); /* what nobody touched was not found missing */
+    exporter->own_size = size;
+    if (!exporter->own_cut)
+        return;
+    own_guard_give_up();
+    const char *const pairs[] = { "store", path, NULL };
+    serve_log_write(
+        exporter->log, WEB_LOG_ERROR,
+        "somebody cut the file of the exporter's own store: rings and posts are not counted until the exporter is started "
+        "again, and what it had counted of them is lost; other stores go on",
+        pairs);
+}
+
+uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
+{
+    uint64_t wait = SECOND_NS;
+    if (exporter->options.store_dir) {
+        pthread_mutex_lock(&exporter->lock);
+        store_dir_poll(&exporter->stores, now_ns);
+        pthread_mutex_unlock(&exporter->lock);
+        uint64_t retiring = retire_ended(&exporter->stores, &exporter->lock, now_ns);
+        wait = retiring < wait ? retiring : wait;
+    }
+    pthread_mutex_lock(&exporter->lock);
+    look_after_own(exporter);
+    if (exporter->rings) {
+        uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
+        wait = rings < wait ? rings : wait;
+    }
+    if (exporter->receiver) {
+        struct receiver_counts counts = receiver_counts(exporter->receiver);
+        if (counts.accepted + counts.repeated != exporter->posted)
+            exporter->posted_ns = now_ns;
+        exporter->posted = counts.accepted + counts.repeated;
+    }
+    pthread_mutex_unlock(&exporter->lock);
+    return wait;
+}
+
+void exporter_look(struct exporter *exporter)
+{
+    pthread_mutex_lock(&exporter->lock);
+    exporter->stores.look = true;
+    if (exporter->rings) {
+        make_ring_folder(exporter);
+        kvtel_nixl_rings_look(exporter->rings);
+    }
+    pthread_mutex_unlock(&exporter->lock);
+}
+
+static enum kvtel_status add_own(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+{
+    struct kvtel_view view = kvtel_store_view(exporter->own);
+    enum kvtel_status status = exporter->options.rank_label ? kvtel_relabel_view(&exporter->own_rank, &view) : KVTEL_OK;
+    return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
+}
+
+enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+{
+    enum kvtel_status status = KVTEL_OK;
+    kvtel_snapshot_reset(snapshot);
+    if (exporter->rings)
+        (void)kvtel_nixl_rings_poll(exporter->rings, kvtel_now_ns());
+    if (exporter->options.store_dir)
+        status = store_dir_collect(&exporter->stores, snapshot);
+    /* In a directory the own store is one of those. */
+    if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
+        status = add_own(exporter, snapshot);
+    status = status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+    if (status != KVTEL_OK && exporter->collected == KVTEL_OK)
+        serve_log_printf(exporter->log, WEB_LOG_ERROR, "the metrics cannot be collected: %s", kvtel_status_text(status));
+    exporter->collected = status;
+    return status;
+}
+
+enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
+                                struct kvtel_error *error)
+{
+    *exporter =
+        (struct exporter){ .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns() };
+    exporter->stores = STORE_DIR_CLOSED;
+    pthread_mutex_init(&exporter->lock, NULL);
+    pthread_mutex_init(&exporter->summary_lock, NULL);
+    exporter->snapshot = kvtel_snapshot_create();
+    exporter->summarised = kvtel_snapshot_create();
+    exporter->logged = kvtel_snapshot_create();
+    exporter->newest = kvtel_snapshot_create();
+    enum kvtel_status status = KVTEL_OK;
+    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest || !metric_set_init(&exporter->self))
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    const struct store_dir_options stores = {
+        .path = options->store_dir,
+        .by_rank = options->rank_label,
+        .shared_place = options->default_store_dir,
+        .most_open = options->stores_open,
+        .log = log,
+    };
+    if (status == KVTEL_OK && options->store_dir)
+        status = store_dir_open(&exporter->stores, &stores, error);
+    exporter->stores.retirement.limit = options->totals_limit;
+    if (status == KVTEL_OK && options->store_dir)
+        (void)exporter_poll(exporter, kvtel_now_ns()); /* ended stores go first: the own store may need their room */
+    if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
+        status = open_own(exporter, error);
+    if (status != KVTEL_OK) {
+        exporter_close(exporter);
+        return status;
+    }
+    (void)exporter_poll(exporter, kvtel_now_ns());
+    (void)exporter_collect(exporter, exporter->logged); /* what was before is no news of the first interval */
+    if (exporter->receiver)
+        receiver_restore(exporter->receiver, exporter->logged);
+    return KVTEL_OK;
+}
+
+bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry)
+{
+    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL, *slash = path ? strrchr(path, '/') : NULL;
+    return slash && strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* what is added says that the file was removed */
+}
+
+static void set_totals_metrics(struct exporter *exporter)
+{
+    const struct retirement *retirement = &exporter->stores.retirement;
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } counters[] = {
+        { "kvtel_stores_retired", "Stores whose writer ended and whose numbers went into the totals.", retirement->retired },
+        { "kvtel_totals_damaged", "Times that the file of totals was found damaged, of another version, or gone.",
+          retirement->damaged },
+        { "kvtel_totals_label_sets_folded",
+          "Label sets of ended stores that were added up under \"other\", as the totals had no room for more.",
+          retirement->folded },
+        { "kvtel_totals_writes", "Times that the file of totals was written.", retirement->written },
+        { "kvtel_totals_written_bytes", "Bytes of totals that were written.", retirement->written_bytes },
+        { "kvtel_totals_writes_failed", "Times that the file of totals could not be written.", retirement->failed },
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        metric_set_counter(&exporter->self, counters[i].name, counters[i].help, NULL, NULL, (double)counters[i].value);
+    metric_set_gauge(&exporter->self, "kvtel_totals_label_sets", "Label sets in the totals, of all families.", NULL, NULL,
+                     (double)retirement->totals.series_count);
+    metric_set_gauge(&exporter->self, "kvtel_totals_bytes", "Size of the file of totals.", NULL, NULL,
+                     (double)retirement->totals.bytes.size);
+}
+
+static void set_source_metrics(struct exporter *exporter)
+{
+    static const char *const help = "Stores of others in the directory, by state.";
+    double states[STORE_STATES] = { 0 };
+    for (size_t i = 0; i < exporter->stores.count; i++)
+        states[exporter->stores.entries[i].state] += !exporter_is_own(exporter, &exporter->stores.entries[i]);
+    for (int state = 0; state < STORE_STATES && exporter->options.store_dir; state++)
+        metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state), states[state]);
+    if (exporter->options.store_dir)
+        set_totals_metrics(exporter);
+    if (exporter->options.store_dir)
+        metric_set_counter(&exporter->self, "kvtel_writers_unclosed",
+                           "Writers that ended without closing their store: killed, or crashed.", NULL, NULL,
+                           (double)exporter->stores.writers.unclosed);
+    if (exporter->options.store_dir) {
+        metric_set_counter(&exporter->self, "kvtel_stores_deleted",
+                           "Files of stores that were removed while their writers ran. They count on until the writers end, if the "
+                           "exporter runs until then.",
+                           NULL, NULL, (double)exporter->stores.deleted);
+        metric_set_gauge(&exporter->self, "kvtel_stores_postponed",
+                         "Stores that could not be opened for want of descriptors or memory; tried again each second.", NULL, NULL,
+                         (double)exporter->stores.postponed);
+    }
+    uint64_t dropped[3] = { 0 };
+    for (size_t i = 0; i < exporter->stores.count; i++) {
+        struct kvtel_store_info info;
+        if (exporter->stores.entries[i].state >= STORE_RETIRED)
+            continue;
+        kvtel_store_reader_info(exporter->stores.entries[i].reader, &info);
+        dropped[0] += info.series_dropped;
+        dropped[1] += info.records_dropped;
+        dropped[2] += info.values_refused;
+    }
+    if (exporter->options.store_dir) {
+        metric_set_gauge(&exporter->self, "kvtel_store_series_dropped",
+                         "Label sets refused by a family's cap, in the stores that are there.", NULL, NULL, (double)dropped[0]);
+        metric_set_gauge(&exporter->self, "kvtel_store_records_dropped",
+                         "Records that found no lane, in the stores that are there.", NULL, NULL, (double)dropped[1]);
+        metric_set_gauge(&exporter->self, "kvtel_store_values_refused",
+                         "Values below zero, infinite or NaN that writers refused, in the stores that are there.", NULL, NULL,
+                         (double)dropped[2]);
+    }
+}
+
+static void set_receiver_metrics(struct exporter *exporter)
+{
+    struct receiver_counts counts = receiver_counts(exporter->receiver);
+    metric_set_counter(&exporter->self, "kvtel_payloads_accepted", "Payloads taken from posted recordings.", NULL, NULL,
+                       (double)counts.accepted);
+    metric_set_counter(&exporter->self, "kvtel_samples_accepted", "Values in the lists of accepted payloads.", NULL, NULL,
+                       (double)counts.samples);
+    metric_set_counter(&exporter->self, "kvtel_payloads_repeated",
+                       "Payloads whose sequence number was known already; not counted again.", NULL, NULL, (double)counts.repeated);
+    metric_set_counter(&exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL, NULL,
+                       (double)counts.rejected);
+    for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
+        metric_set_counter(&exporter->self, "kvtel_refused",
+                           "What could not be used of posted payloads and was left out, as each reason counts it.", "reason",
+                           kvtel_refusal_label((enum kvtel_refusal)reason),
+                           (double)receiver_refused(exporter->receiver, (enum kvtel_refusal)reason));
+}
+
+static void set_own_metrics(struct exporter *exporter)
+{
+    metric_set_gauge(&exporter->self, "kvtel_build_info", "1; the label says which version of kvtel this is.", "version",
+                     kvtel_version(), 1);
+    set_source_metrics(exporter);
+    if (exporter->receiver)
+        set_receiver_metrics(exporter);
+    metric_set_counter(&exporter->self, "kvtel_scrapes", "Scrapes answered, this one not counted.", NULL, NULL,
+                       (double)exporter->scrapes);
+    metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
+                       (double)exporter->failed_scrapes);
+    if (exporter->own)
+        metric_set_gauge(&exporter->self, "kvtel_own_store_cut",
+                         "1 when somebody cut the file of the exporter's own store: rings and posts are not counted any more.",
+                         NULL, NULL, exporter->own_cut);
+    metric_set_counter(&exporter->self, "kvtel_scrapes_repeated",
+                       "Scrapes answered with the numbers of the one before, because a store could not be read.", NULL, NULL,
+                       (double)exporter->repeated_scrapes);
+    metric_set_gauge(&exporter->self, "kvtel_scrape_duration_seconds",
+                     "Time to collect all sources and write the page, of the last scrape.", NULL, NULL, exporter->scrape_seconds);
+    metric_set_counter(&exporter->self, "kvtel_log_lines_dropped",
+                       "Lines of the exporter's log that could not be written in time, to standard error.", NULL, NULL,
+                       (double)log_writer_dropped(exporter->log->writer));
+    metric_set_process(&exporter->self);
+}
+
+/* A gauge of rings in the totals says how things were when they were last read. */
+static bool is_past(const struct exporter *exporter, const struct kvtel_snapshot_family *family)
+{
+    bool of_rings = strncmp(family->name, "nixl_", 5) == 0 || strncmp(family->name, "kvtel_nixl_", 11) == 0;
+    return !exporter->rings && family->type == KVTEL_GAUGE && of_rings;
+}
+
+/* A family under the name that --metrics.prefix gives it. */
+static enum kvtel_status write_family(const struct exporter *exporter, const struct kvtel_snapshot_family *family,
+                                      struct kvtel_buffer *text)
+{
+    char name[256];
+    struct kvtel_snapshot_family shown = *family;
+    bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
+    if (strncmp(family->name, RECEIVER_FAMILIES, strlen(RECEIVER_FAMILIES)) == 0 || is_past(exporter, family) ||
+        (own && !exporter->options.own_metrics))
+        return KVTEL_OK;
+    if (strncmp(family->name, "vllm:", 5) == 0) {
+        int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
+        if (length > 0 && (size_t)length < sizeof name)
+            shown.name = name;
+    }
+    return kvtel_exposition_text_family(&shown, text);
+}
+
+static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_buffer *text)
+{
+    enum kvtel_status status = exporter_collect(exporter, exporter->snapshot);
+    if (status == KVTEL_OK && exporter->options.own_metrics) {
+        set_own_metrics(exporter);
+        status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
+        if (status == KVTEL_E_MISMATCH)
+            status = KVTEL_OK; /* a store came first with that name; the others are there */
+    }
+    for (size_t i = 0; i < kvtel_snapshot_family_count(exporter->snapshot) && status == KVTEL_OK; i++)
+        status = write_family(exporter, kvtel_snapshot_family(exporter->snapshot, i), text);
+    return status;
+}
+
+static bool is_shortage(enum kvtel_status status)
+{
+    return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
+}
+
+/* The page, for the next scrape if that finds a store that cannot be read. Without memory there is none to repeat. */
+static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
+{
+    exporter->good.size = 0;
+    if (kvtel_buffer_append(&exporter->good, text->bytes, text->size) != KVTEL_OK)
+        exporter->good.size = 0;
+}
+
+/* The page as of the last scrape that could read all: without the store that cannot be read now sums would seem to begin again. */
+static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *text)
+{
+    text->size = 0;
+    if (exporter->good.size == 0)
+        return KVTEL_E_IO;
+    exporter->repeated_scrapes++;
+    return kvtel_buffer_append(text, exporter->good.bytes, exporter->good.size);
+}
+
+void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
+{
+    struct exporter *exporter = context;
+    (void)request; /* one format so far */
+    pthread_mutex_lock(&exporter->lock);
+    uint64_t began = kvtel_now_ns();
+    enum kvtel_status status = write_metrics(exporter, &response->body);
+    if (is_shortage(status))
+        status = repeat(exporter, &response->body);
+    else if (status == KVTEL_OK)
+        keep(exporter, &response->body);
+    exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
+    exporter->scrapes += status == KVTEL_OK;
+    exporter->failed_scrapes += status != KVTEL_OK;
+    pthread_mutex_unlock(&exporter->lock);
+    response->content_type = KVTEL_CONTENT_TYPE_TEXT;
+    if (status == KVTEL_OK)
+        return;
+    response->status = 500;
+    response->content_type = "text/plain; charset=utf-8";
+    response->body.size = 0;
+    (void)kvtel_buffer_printf(&response->body, "the metrics could not be collected: %s\n", kvtel_status_text(status));
+}
+
+void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context)
+{
+    pthread_mutex_lock(&exporter->lock);
+    enum kvtel_status status = exporter_collect(exporter, exporter->newest);
+    pthread_mutex_unlock(&exporter->lock);
+    if (status != KVTEL_OK || kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
+        return; /* the next line tells of both intervals */
+    struct kvtel_snapshot *newest = exporter->newest;
+    exporter->newest = exporter->logged;
+    exporter->logged = newest;
+}

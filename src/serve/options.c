@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flags of kvtel serve. */
+#include "serve/options.h"
+
+#include "command/command.h"
+#include "serve/web/cross_site.h"
+#include "serve/page.h"
+#include "serve/web/target.h"
+#include "record/store.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: kvtel serve [OPTION...]\n"
+    "\n"
+    "Exports what connectors on this machine record, for Prometheus to scrape, with a live page at /.\n"
+    "\n"
+    "sources\n"
+    "  --store.dir=DIR              stores of native recorders and of the vLLM plugin; default: $KVTEL_STORE_DIR, else a\n"
+    "                               directory of this user in shared memory\n"
+    "  --store.rank-label           keep ranks of one engine apart, by a label rank, in place of adding them up\n"
+    "  --store.totals-limit=N       label sets of a metric kept of ended stores, default 10000; others add up as \"other\"\n"
+    "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR)\n"
+    "  --nixl.agent-label           a label with the agent's name; agents of vLLM get a new name at each start\n"
+    "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
+    "\n"
+    "web\n"
+    "  --web.listen-address=ADDR    HOST:PORT or :PORT, repeatable; default 127.0.0.1:9466\n"
+    "  --web.systemd-socket         take the sockets that systemd hands over\n"
+    "  --web.config.file=FILE       TLS, client certificates, users, rate limit: the exporter toolkit's YAML\n"
+    "  --web.open-probes            /-/healthy and /-/ready ask for no password and are not rate-limited\n"
+    "  --web.allowed-host=NAME      a name that posts may be addressed to besides this machine's, repeatable\n"
+    "  --web.telemetry-path=PATH    default /metrics\n"
+    "  --web.max-requests=N         scrapes at one time; default 40, 0: no limit\n"
+    "  --web.disable-exporter-metrics  leave out kvtel_* and process_*\n"
+    "  --metrics.prefix=PREFIX      in place of \"vllm:\", where Prometheus scrapes vLLM's own page too\n"
+    "\n"
+    "log\n"
+    "  --log.interval=SECONDS       a line per connector and engine; default 10, 0: none\n"
+    "  --log.style=STYLE            default, or vllm\n"
+    "  --log.level=LEVEL            debug, info (default), warn, error\n"
+    "  --log.format=FORMAT          logfmt (default) or json\n"
+    "  --help, --version\n"
+    "\n"
+    "examples\n"
+    "  kvtel serve\n"
+    "  kvtel serve --web.listen-address=:9466 --web.config.file=web.yml\n"
+    "  NIXL_TELEMETRY_ENABLE=y NIXL_TELEMETRY_DIR=/dev/shm/nixl vllm serve ... &\n"
+    "  kvtel serve --nixl.telemetry-dir=/dev/shm/nixl\n"
+    "\n"
+    "exit codes: 0 ended by a signal, 1 failed, 2 wrong usage\n";
+
+enum option_id {
+    STORE_DIR = 256,
+    RANK_LABEL,
+    TOTALS_LIMIT,
+    NIXL_DIR,
+    NIXL_AGENT,
+    RECEIVER,
+    LISTEN,
+    SYSTEMD,
+    WEB_CONFIG,
+    OPEN_PROBES,
+    ALLOWED_HOST,
+    TELEMETRY_PATH,
+    MAX_REQUESTS,
+    NO_OWN_METRICS,
+    PREFIX,
+    LOG_INTERVAL,
+    LOG_STYLE,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    VERSION,
+    HELP
+};
+
+static const struct option table[] = {
+    { "store.dir", required_argument, NULL, STORE_DIR },
+    { "store.rank-label", no_argument, NULL, RANK_LABEL },
+    { "store.totals-limit", required_argument, NULL, TOTALS_LIMIT },
+    { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
+    { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
+    { "web.enable-stats-receiver", no_argument, NULL, RECEIVER },
+    { "web.listen-address", required_argument, NULL, LISTEN },
+    { "web.systemd-socket", no_argument, NULL, SYSTEMD },
+    { "web.config.file", required_argument, NULL, WEB_CONFIG },
+    { "web.open-probes", no_argument, NULL, OPEN_PROBES },
+    { "web.allowed-host", required_argument, NULL, ALLOWED_HOST },
+    { "web.telemetry-path", required_argument, NULL, TELEMETRY_PATH },
+    { "web.max-requests", required_argument, NULL, MAX_REQUESTS },
+    { "web.disable-exporter-metrics", no_argument, NULL, NO_OWN_METRICS },
+    { "metrics.prefix", required_argument, NULL, PREFIX },
+    { "log.interval", required_argument, NULL, LOG_INTERVAL },
+    { "log.style", required_argument, NULL, LOG_STYLE },
+    { "log.level", required_argument, NULL, LOG_LEVEL },
+    { "log.format", required_argument, NULL, LOG_FORMAT },
+    { "version", no_argument, NULL, VERSION },
+    { "help", no_argument, NULL, HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+enum { MOST_PATH_BYTES = 1024 };
+static const double LEAST_LOG_INTERVAL = 0.1; /* seconds */
+
+/* "10", "2.5", "10s", "500ms", "1m". False: none of that, or negative. */
+static bool parse_seconds(const char *text, double *seconds)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = { { "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "m", 60 }, { "h", 3600 } };
+    char *end;
+    double value = strtod(text, &end);
+    for (size_t i = 0; end != text && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0 && value >= 0 && isfinite(value) && value * units[i].seconds < 1e6) {
+            *seconds = value * units[i].seconds;
+            return true;
+        }
+    return false;
+}
+
+/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do. Without one, metrics of vLLM
+ * would have the names of NIXL's rings. */
+static bool is_prefix(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' || *c == ':' ||
+              (c > text && *c >= '0' && *c <= '9')))
+            return false;
+    return *text && strlen(text) < 64;
+}
+
+/* Whether a client can ask for this path: what a URL may hold, without the segments "." and "..", which clients resolve themselves.
+ * Makes it normal. */
+static bool is_path(char *path)
+{
+    static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/";
+    size_t length = strlen(path);
+    if (path[0] != '/' || length > MOST_PATH_BYTES || strspn(path, may) != length || !target_normalise(path))
+        return false;
+    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+        size_t segment = strcspn(slash + 1, "/");
+        if ((segment == 1 && slash[1] == '.') || (segment == 2 && slash[1] == '.' && slash[2] == '.'))
+            return false;
+    }
+    return true;
+}
+
+static bool is_taken(const char *path)
+{
+    static const char *const paths[] = { "/", PATH_HEALTHY, PATH_READY, PATH_SUMMARY, PATH_STATS };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (strcmp(paths[i], path) == 0)
+            return true;
+    for (size_t i = 0; i < page_file_count; i++)
+        if (strcmp(page_files[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+static int parse_telemetry_path(struct serve_options *options, char *path)
+{
+    if (!is_path(path))
+        return command_usage(
+            "serve",
+            "--web.telemetry-path is the path of a URL: it begins with /, has no query, and its letters beyond ASCII are "
+            "%%-encoded; not \"%s\"",
+            path);
+    if (is_taken(path))
+        return command_usage("serve", "--web.telemetry-path: \"%s\" is there already, for something else", path);
+    options->telemetry_path = path;
+    return -1;
+}
+
+static int parse_listen_address(struct serve_options *options, const char *address)
+{
+    if (options->address_count == LISTEN_ADDRESSES)
+        return command_usage("serve", "at most %d addresses", LISTEN_ADDRESSES);
+    for (size_t i = 0; i < options->address_count; i++)
+        if (strcmp(options->addresses[i], address) == 0)
+            return command_usage("serve", "--web.listen-address=%s is there twice", address);
+    options->addresses[options->address_count++] = address;
+    return -1;
+}
+
+static int parse_allowed_host(struct serve_options *options, const char *name)
+{
+    if (options->allowed_host_count == ALLOWED_HOSTS)
+        return command_usage("serve", "at most %d allowed hosts", ALLOWED_HOSTS);
+    if (!cross_site_is_name(name))
+        return command_usage("serve", "--web.allowed-host is a name or an address without a port, not \"%s\"", name);
+    options->allowed_hosts[options->allowed_host_count++] = name;
+    return -1;
+}
+
+/* A number that the option may have. False: it is none. */
+static bool parse_number(long lowest, long highest, long *value)
+{
+    char *end;
+    *value = strtol(optarg, &end, 10);
+    return end != optarg && !*end && *value >= lowest && *value <= highest;
+}
+
+static int parse_max_requests(struct serve_options *options)
+{
+    long value;
+    if (!parse_number(0, 1000000, &value))
+        return command_usage("serve", "--web.max-requests is a number from 0, not \"%s\"", optarg);
+    options->max_requests = (unsigned)value;
+    return -1;
+}
+
+static int parse_totals_limit(struct serve_options *options)
+{
+    long value;
+    if (!parse_number(1, TOTALS_SERIES, &value))
+        return command_usage("serve", "--store.totals-limit is a number from 1 to 262144, not \"%s\"", optarg);
+    options->exporter.totals_limit = (size_t)value;
+    return -1;
+}
+
+static int parse_log_option(struct serve_options *options, int option)
+{
+    if (option == LOG_INTERVAL)
+        return parse_seconds(optarg, &options->log_interval) &&
+                       (options->log_interval == 0 || options->log_interval >= LEAST_LOG_INTERVAL)
+                   ? -1
+                   : command_usage("serve", "--log.interval is a time like 10s, at least 100ms, or 0 for no lines, not \"%s\"",
+                                   optarg);
+    if (option == LOG_LEVEL)
+        return serve_log_level(optarg, &options->log_level)
+                   ? -1
+                   : command_usage("serve", "--log.level is debug, info, warn or error, not \"%s\"", optarg);
+    if (option == LOG_STYLE) {
+        if (strcmp(optarg, "default") != 0 && strcmp(optarg, "vllm") != 0)
+            return command_usage("serve", "--log.style is default or vllm, not \"%s\"", optarg);
+        options->log_style = strcmp(optarg, "vllm") == 0 ? KVTEL_LOG_VLLM : KVTEL_LOG_DEFAULT;
+        return -1;
+    }
+    if (strcmp(optarg, "logfmt") != 0 && strcmp(optarg, "json") != 0)
+        return command_usage("serve", "--log.format is logfmt or json, not \"%s\"", optarg);
+    options->log_json = strcmp(optarg, "json") == 0;
+    return -1;
+}
+
+static int parse_web_option(struct serve_options *options, int option)
+{
+    if (option == LISTEN)
+        return parse_listen_address(options, optarg);
+    if (option == ALLOWED_HOST)
+        return parse_allowed_host(options, optarg);
+    if (option == TELEMETRY_PATH)
+        return parse_telemetry_path(options, optarg);
+    if (option == PREFIX) {
+        if (!is_prefix(optarg))
+            return command_usage(
+                "serve", "--metrics.prefix has letters, digits, _ and :, at least one, and does not begin with a digit, not \"%s\"",
+                optarg);
+        options->exporter.prefix = optarg;
+        return -1;
+    }
+    return parse_max_requests(options);
+}
+
+static int take_option(struct serve_options *options, int option)
+{
+    switch (option) {
+    case STORE_DIR:
+        options->exporter.store_dir = optarg;
+        return *optarg ? -1 : command_usage("serve", "--store.dir is empty");
+    case RANK_LABEL:
+        options->exporter.rank_label = true;
+        return -1;
+    case TOTALS_LIMIT:
+        return parse_totals_limit(options);
+    case NIXL_DIR:
+        options->exporter.nixl_dir = optarg;
+        return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");
+    case NIXL_AGENT:
+        options->exporter.nixl_agent_label = true;
+        return -1;
+    case RECEIVER:
+        options->exporter.stats_receiver = true;
+        return -1;
+    case SYSTEMD:
+        options->systemd_socket = true;
+        return -1;
+    case WEB_CONFIG:
+        options->web_config = optarg;
+        return *optarg ? -1 : command_usage("serve", "--web.config.file is empty; without the flag there is neither TLS nor users");
+    case OPEN_PROBES:
+        options->open_probes = true;
+        return -1;
+    case NO_OWN_METRICS:
+        options->exporter.own_metrics = false;
+        return -1;
+    case VERSION:
+        printf("kvtel, version %s\n", kvtel_version());
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    case HELP:
+    case 'h':
+        fputs(help, stdout);
+        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+    case LISTEN:
+    case ALLOWED_HOST:
+    case TELEMETRY_PATH:
+    case PREFIX:
+    case MAX_REQUESTS:
+        return parse_web_option(options, option);
+    case LOG_INTERVAL:
+    case LOG_LEVEL:
+    case LOG_STYLE:
+    case LOG_FORMAT:
+        return parse_log_option(options, option);
+    default:
+        fputs("Try 'kvtel serve --help'.\n", stderr);
+        return EXIT_USAGE;
+    }
+}
+
+int serve_options_parse(struct serve_options *options, int argc, char **argv)
+{
+    *options = (struct serve_options){
+        .exporter = { .prefix = "vllm:", .own_metrics = true, .totals_limit = TOTALS_DEFAULT_LIMIT },
+        .telemetry_path = "/metrics",
+        .max_requests = 40,
+        .log_interval = 10,
+        .log_level = WEB_LOG_INFO,
+    };
+    for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
+        int code = take_option(options, option);
+        if (code >= 0)
+            return code;
+    }
+    if (optind < argc)
+        return command_usage("serve", "it takes no argument, only options; what is \"%s\" for?", argv[optind]);
+    if (options->systemd_socket && options->address_count > 0)
+        return command_usage("serve", "--web.systemd-socket and --web.listen-address exclude each other");
+    if (options->address_count == 0)
+        options->addresses[options->address_count++] = "127.0.0.1:9466";
+    if (kvtel_store_default_dir(options->exporter.store_dir, options->store_dir, sizeof options->store_dir) == 0)
+        return command_usage("serve", "the name of the store directory is too long");
+    options->exporter.default_store_dir = kvtel_store_dir_is_default(options->exporter.store_dir);
+    options->exporter.store_dir = options->store_dir;
+    return -1;
+}

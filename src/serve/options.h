@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flags of kvtel serve. */
+#ifndef KVTEL_SERVE_OPTIONS_H
+#define KVTEL_SERVE_OPTIONS_H
+
+#include "serve/exporter.h"
+
+#include <kvtel/log_line.h>
+
+enum { LISTEN_ADDRESSES = 16, ALLOWED_HOSTS = 16, STORE_DIR_SIZE = 4096 };
+
+/* Where everything is but the metrics, whose place --web.telemetry-path says, and the page. */
+#define PATH_HEALTHY "/-/healthy"
+#define PATH_READY "/-/ready"
+#define PATH_SUMMARY "/api/v1/summary"
+#define PATH_STATS "/api/v1/stats"
+
+struct serve_options {
+    struct exporter_options exporter;
+    char store_dir[STORE_DIR_SIZE];
+    const char *addresses[LISTEN_ADDRESSES];
+    size_t address_count;
+    bool systemd_socket;
+    const char *web_config;
+    const char *allowed_hosts[ALLOWED_HOSTS];
+    size_t allowed_host_count;
+    bool open_probes;
+    const char *telemetry_path; /* normal, as target_normalise makes it */
+    unsigned max_requests;
+    enum kvtel_log_style log_style;
+    double log_interval; /* seconds; 0: no line */
+    enum web_log_level log_level;
+    bool log_json;
+};
+
+/* -1: go on; else the exit code. */
+int serve_options_parse(struct serve_options *options, int argc, char **argv);
+
+#endif

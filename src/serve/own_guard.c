@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The handler maps memory of the process over the page that is gone, so that the call that touched it comes to its end, and wipes
+ * the store's token, so that no later call begins. */
+#include "serve/own_guard.h"
+
+#include "record/store.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static struct {
+    struct kvtel_store *_Atomic store; /* NULL: nothing is guarded */
+    struct kvtel_layout_header header; /* as of the last note */
+    atomic_bool cut;
+} guard;
+
+static bool is_within(const void *address, const void *base, uint64_t size)
+{
+    uintptr_t at = (uintptr_t)address, from = (uintptr_t)base;
+    return base && at >= from && at - from < size;
+}
+
+static bool is_guarded(const struct kvtel_store *store, const void *address)
+{
+    if (is_within(address, store->header, guard.header.lanes_at))
+        return true;
+    for (uint32_t i = 0; i < guard.header.max_lanes; i++)
+        if (store->lanes[i] && is_within(address, (const void *)(uintptr_t)store->lanes[i]->words, guard.header.lane_stride))
+            return true;
+    return false;
+}
+
+/* No call on the store begins any more. */
+static void give_up(struct kvtel_store *store)
+{
+    *(volatile uint64_t *)(uintptr_t)store->token = 0;
+    atomic_store_explicit(&guard.cut, true, memory_order_relaxed);
+}
+
+/* Any other SIGBUS ends the process, when the access is tried again. Only system calls and memory: nothing that could wait. */
+static void take_signal(int number, siginfo_t *info, void *context)
+{
+    int kept = errno;
+    struct kvtel_store *store = atomic_load_explicit(&guard.store, memory_order_acquire); /* pairs with own_guard_begin() */
+    void *page = (void *)((uintptr_t)info->si_addr & ~(uintptr_t)(KVTEL_LAYOUT_PAGE - 1));
+    (void)context;
+    if (store && is_guarded(store, info->si_addr) &&
+        mmap(page, KVTEL_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
+        give_up(store);
+        if (page == store->header)
+            memcpy(page, &guard.header, sizeof guard.header);
+    } else {
+        (void)signal(number, SIG_DFL);
+    }
+    errno = kept;
+}
+
+bool own_guard_begin(struct kvtel_store *store)
+{
+    struct sigaction action = { .sa_sigaction = take_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    guard.header = *store->header;
+    atomic_store_explicit(&guard.cut, false, memory_order_relaxed);
+    atomic_store_explicit(&guard.store, store, memory_order_release); /* pairs with take_signal() */
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGBUS, &action, NULL) == 0;
+}
+
+void own_guard_note(void)
+{
+    const struct kvtel_store *store = atomic_load_explicit(&guard.store, memory_order_relaxed);
+    if (store && !own_guard_was_cut())
+        guard.header = *store->header;
+}
+
+bool own_guard_was_cut(void)
+{
+    return atomic_load_explicit(&guard.cut, memory_order_relaxed);
+}
+
+void own_guard_give_up(void)
+{
+    struct kvtel_store *store = atomic_load_explicit(&guard.store, memory_order_relaxed);
+    if (store)
+        give_up(store);
+}
+
+void own_guard_end(void)
+{
+    if (!atomic_load_explicit(&guard.store, memory_order_relaxed))
+        return;
+    (void)signal(SIGBUS, SIG_DFL);
+    atomic_store_explicit(&guard.store, NULL, memory_order_relaxed);
+}

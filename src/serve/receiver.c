@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /api/v1/stats. */
+#include "serve/receiver.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "serve/own_guard.h"
+#include "serve/web/gzip.h"
+#include "serve/receiver_answer.h"
+#include "serve/receiver_sources.h"
+#include "recording/session.h"
+#include "vllm/stats/stats.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+enum {
+    INFLATED_LIMIT = 128 << 20, /* what a compressed body may become */
+    OBJECT_LIMIT = 32 << 20,    /* bytes of one object */
+    VALUE_LIMIT = 1 << 20       /* values of one object: so a post takes some 150 MB at most, whatever it unpacks to */
+};
+
+struct receiver {
+    struct kvtel_metric_types types;
+    /* Of `types`, whose lane has one writer, and of the sources. A post holds it for one object at a time, and for nothing that
+     * takes longer: bodies are unpacked and parsed without. No scrape waits for it. */
+    pthread_mutex_t apply;
+    struct receiver_sources sources;
+    pthread_mutex_t say; /* of `said` */
+    struct kvtel_diagnostics *said;
+    void (*warn)(void *context, const char *message);
+    void *warn_context;
+    pthread_mutex_t counting; /* of the rest, for a few instructions */
+    struct receiver_counts counts;
+    uint64_t refused[KVTEL_REFUSAL_COUNT];
+};
+
+struct receiver *receiver_create(struct kvtel_store *store, struct kvtel_diagnostics *diagnostics,
+                                 void (*warn)(void *context, const char *message), void *warn_context)
+{
+    struct receiver *receiver = calloc(1, sizeof *receiver);
+    if (!receiver || kvtel_store_metric_types(store, &receiver->types) != KVTEL_OK) {
+        free(receiver);
+        return NULL;
+    }
+    receiver->said = diagnostics;
+    receiver->warn = warn;
+    receiver->warn_context = warn_context;
+    receiver_sources_init(&receiver->sources, &receiver->types);
+    pthread_mutex_init(&receiver->apply, NULL);
+    pthread_mutex_init(&receiver->say, NULL);
+    pthread_mutex_init(&receiver->counting, NULL);
+    return receiver;
+}
+
+void receiver_restore(struct receiver *receiver, const struct kvtel_snapshot *snapshot)
+{
+    receiver_sources_restore(&receiver->sources, snapshot);
+}
+
+void receiver_destroy(struct receiver *receiver)
+{
+    if (!receiver)
+        return;
+    pthread_mutex_destroy(&receiver->apply);
+    pthread_mutex_destroy(&receiver->say);
+    pthread_mutex_destroy(&receiver->counting);
+    receiver_sources_free(&receiver->sources);
+    free(receiver);
+}
+
+struct receiver_counts receiver_counts(struct receiver *receiver)
+{
+    pthread_mutex_lock(&receiver->counting);
+    struct receiver_counts counts = receiver->counts;
+    pthread_mutex_unlock(&receiver->counting);
+    return counts;
+}
+
+uint64_t receiver_refused(struct receiver *receiver, enum kvtel_refusal reason)
+{
+    pthread_mutex_lock(&receiver->counting);
+    uint64_t count = receiver->refused[reason];
+    pthread_mutex_unlock(&receiver->counting);
+    return count;
+}
+
+/* What is refused of one post is said once of all. It is counted when the post is done. */
+static void say(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
+{
+    struct receiver *receiver = context;
+    pthread_mutex_lock(&receiver->say);
+    kvtel_diagnostics_refuse(receiver->said, reason, 0, subject, "%s", message);
+    pthread_mutex_unlock(&receiver->say);
+}
+
+/* A request's body, from its start. */
+struct body {
+    const char *bytes;
+    size_t size, at;
+    bool packed;
+    struct gzip_reader gzip;
+};
+
+static enum kvtel_status open_body(struct body *body)
+{
+    body->at = 0;
+    return body->packed ? gzip_reader_open(&body->gzip, body->bytes, body->size, INFLATED_LIMIT) : KVTEL_OK;
+}
+
+static size_t read_body(void *context, void *bytes, size_t size)
+{
+    struct body *body = context;
+    if (body->packed)
+        return gzip_reader_read(&body->gzip, bytes, size);
+    size_t take = body->size - body->at < size ? body->size - body->at : size;
+    if (take > 0)
+        memcpy(bytes, body->bytes + body->at, take);
+    body->at += take;
+    return take;
+}
+
+/* Unpacking failed, whatever the reader of recordings makes of it. */
+static enum kvtel_status close_body(struct body *body, enum kvtel_status status, struct kvtel_error *error)
+{
+    if (!body->packed)
+        return status;
+    gzip_reader_close(&body->gzip);
+    if (status == KVTEL_OK || body->gzip.status == KVTEL_OK)
+        return status;
+    return kvtel_fail(error, body->gzip.status, 0, "%s",
+                      body->gzip.status == KVTEL_E_LIMIT   ? "the body unpacks to more than 128 MiB"
+                      : body->gzip.status == KVTEL_E_NOMEM ? kvtel_status_text(KVTEL_E_NOMEM)
+                                                           : "the body is not whole gzip, though Content-Encoding says gzip");
+}
+
+/* One pass over the recording. The first, with `apply` false, only looks whether all of it can be taken, and changes nothing. */
+struct pass {
+    struct receiver *receiver;
+    bool apply;
+    struct kvtel_diagnostics *diagnostics; /* of this post */
+    struct kvtel_session *session;
+    struct receiver_source *source;
+    int64_t highest; /* sequence number of the source in this post; -1: none */
+    bool counted;    /* one of them was not known */
+    struct receiver_answer answer;
+};
+
+static enum kvtel_status fail_header(const struct kvtel_record *record, struct kvtel_error *error, const char *reason)
+{
+    kvtel_fail(error, KVTEL_E_UNKNOWN, record->offset, "%.100s: %s", kvtel_transfer_config_connector_name(record->config), reason);
+    if (error && record->text) {
+        error->line = record->line;
+        error->column = 1;
+    }
+    return KVTEL_E_UNKNOWN;
+}
+
+/* Nothing new, and all of it older than what was counted: the sender seems to count from its start again. */
+static void tell_restart(struct pass *pass)
+{
+    struct receiver_source *source = pass->source;
+    if (!source || pass->counted || pass->highest < 0 || pass->highest >= source->sequence)
+        return;
+    struct receiver_stale *stale = &pass->answer.stale;
+    if (pass->answer.stale_sources++ == 0) {
+        *stale = (struct receiver_stale){ .sequence = source->sequence, .highest = pass->highest };
+        snprintf(stale->source, sizeof stale->source, "%s", source->name);
+    }
+    if (source->warned)
+        return;
+    source->warned = true;
+    char message[256];
+    snprintf(message, sizeof message,
+             "posts of source \"%.64s\" are not counted: up to %" PRId64 " was counted before, and they reach %" PRId64
+             "; a sender that began anew gives \"started\" in its header",
+             source->name, source->sequence, pass->highest);
+    pass->receiver->warn(pass->receiver->warn_context, message);
+}
+
+static void let_source_go(struct pass *pass)
+{
+    tell_restart(pass);
+    receiver_sources_let_go(pass->source);
+    pass->source = NULL;
+    pass->highest = -1;
+    pass->counted = false;
+}
+
+static enum kvtel_status take_header(struct pass *pass, const struct kvtel_record *record, struct kvtel_error *error)
+{
+    const struct kvtel_connector *connector = kvtel_transfer_config_connector(record->config);
+    enum kvtel_status status = KVTEL_OK;
+    if (!connector || connector->shape == KVTEL_SHAPE_NONE)
+        status = fail_header(record, error, connector ? "this connector has no stats" : "nobody knows this connector");
+    if (status != KVTEL_OK || !pass->apply) {
+        kvtel_transfer_config_destroy(record->config);
+        return status;
+    }
+    kvtel_session_destroy(pass->session);
+    pass->session = NULL;
+    pthread_mutex_lock(&pass->receiver->apply);
+    let_source_go(pass);
+    if (record->source)
+        pass->source = receiver_sources_hold(&pass->receiver->sources, record->source, record->started);
+    status = kvtel_session_create(record, &pass->receiver->types, KVTEL_LOG_DEFAULT, pass->diagnostics, &pass->session);
+    pthread_mutex_unlock(&pass->receiver->apply);
+    if (status == KVTEL_OK)
+        kvtel_session_without_log(pass->session);
+    return status;
+}
+
+/* The lock is held. */
+static enum kvtel_status apply_payloads(struct pass *pass, const struct kvtel_record *record)
+{
+    const struct kvtel_stats *stats;
+    bool numbered = pass->source && record->sequence >= 0;
+    if (numbered && record->sequence > pass->highest)
+        pass->highest = record->sequence;
+    if (numbered && record->sequence <= pass->source->sequence) {
+        pass->answer.repeated += record->payload_count;
+        return KVTEL_OK;
+    }
+    enum kvtel_status status = kvtel_session_observe(pass->session, record, &stats);
+    if (status != KVTEL_OK)
+        return status;
+    pass->answer.accepted += kvtel_session_used(pass->session);
+    pass->answer.samples += stats ? kvtel_stats_sample_count(stats) : 0;
+    pass->counted = true;
+    if (numbered)
+        receiver_sources_advance(&pass->receiver->sources, pass->source, record->sequence);
+    return KVTEL_OK;
+}
+
+static enum kvtel_status take_payloads(struct pass *pass, const struct kvtel_record *record)
+{
+    if (!pass->apply)
+        return KVTEL_OK;
+    pthread_mutex_lock(&pass->receiver->apply);
+    enum kvtel_status status = apply_payloads(pass, record);
+    pthread_mutex_unlock(&pass->receiver->apply);
+    return status;
+}
+
+static enum kvtel_status take_objects(struct pass *pass, struct kvtel_recording *recording, struct kvtel_error *error)
+{
+    enum kvtel_status status = KVTEL_OK;
+    bool any = false;
+    while (status == KVTEL_OK) {
+        struct kvtel_record record;
+        status = kvtel_recording_next(recording, &record, error);
+        if (status != KVTEL_OK || record.kind == KVTEL_RECORD_END)
+            break;
+        any = true;
+        if (record.kind == KVTEL_RECORD_HEADER)
+            status = take_header(pass, &record, error);
+        else if (record.kind == KVTEL_RECORD_PAYLOADS)
+            status = take_payloads(pass, &record);
+        if (status == KVTEL_E_NOMEM)
+            kvtel_fail(error, status, record.offset, "%s", kvtel_status_text(status));
+    }
+    if (status == KVTEL_OK && !any)
+        status = kvtel_fail(error, KVTEL_E_SYNTAX, 0, "the recording is empty; its first object must be a header");
+    return status;
+}
+
+static enum kvtel_status run_pass(struct pass *pass, struct body *body, struct kvtel_error *error)
+{
+    struct kvtel_recording *recording = kvtel_recording_open(read_body, body);
+    enum kvtel_status status = recording ? open_body(body) : KVTEL_E_NOMEM;
+    if (status != KVTEL_OK) {
+        kvtel_recording_close(recording);
+        return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    }
+    kvtel_recording_limit(recording, OBJECT_LIMIT, VALUE_LIMIT);
+    status = close_body(body, take_objects(pass, recording, error), error);
+    kvtel_recording_close(recording);
+    kvtel_session_destroy(pass->session);
+    pass->session = NULL;
+    if (!pass->apply)
+        return status;
+    pthread_mutex_lock(&pass->receiver->apply);
+    let_source_go(pass);
+    pthread_mutex_unlock(&pass->receiver->apply);
+    return status;
+}
+
+static enum kvtel_status take_encoding(const struct http_request *request, struct body *body, struct kvtel_error *error)
+{
+    const char *encoding = http_request_header(request, "Content-Encoding");
+    *body = (struct body){ .bytes = request->body ? request->body : "", .size = request->body_size };
+    body->packed = encoding && (strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0);
+    if (!encoding || body->packed || strcasecmp(encoding, "identity") == 0)
+        return KVTEL_OK;
+    return kvtel_fail(error, KVTEL_E_UNKNOWN, 0, "Content-Encoding \"%.32s\" is not known; send gzip or none", encoding);
+}
+
+/* Adds a post to what is counted. */
+static void count(struct receiver *receiver, struct pass *pass, enum kvtel_status status, const struct kvtel_error *error)
+{
+    if (status != KVTEL_OK)
+        kvtel_diagnostics_refuse(pass->diagnostics, KVTEL_REFUSED_MALFORMED, 1, "POST /api/v1/stats",
+                                 "a posted recording was refused: %s", error->message);
+    pthread_mutex_lock(&receiver->counting);
+    receiver->counts.accepted += pass->answer.accepted;
+    receiver->counts.repeated += pass->answer.repeated;
+    receiver->counts.samples += pass->answer.samples;
+    receiver->counts.rejected += status != KVTEL_OK;
+    for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++) {
+        pass->answer.refused[reason] = kvtel_diagnostics_count(pass->diagnostics, (enum kvtel_refusal)reason);
+        receiver->refused[reason] += pass->answer.refused[reason];
+    }
+    pthread_mutex_unlock(&receiver->counting);
+}
+
+void receiver_handle(void *context, const struct http_request *request, struct http_response *response)
+{
+    struct receiver *receiver = context;
+    struct kvtel_error error = { 0 };
+    struct body body;
+    struct pass pass = { .receiver = receiver, .highest = -1, .diagnostics = kvtel_diagnostics_create(say, receiver) };
+    enum kvtel_status status = take_encoding(request, &body, &error);
+    if (status == KVTEL_OK && !pass.diagnostics)
+        status = kvtel_fail(&error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status == KVTEL_OK)
+        status = run_pass(&pass, &body, &error);
+    pass.apply = true;
+    if (status == KVTEL_OK && !own_guard_was_cut())
+        status = run_pass(&pass, &body, &error);
+    if (status == KVTEL_OK && own_guard_was_cut()) /* a sender may post it again, to the exporter that comes next */
+        status = kvtel_fail(&error, KVTEL_E_NOMEM, 0, "somebody cut the file that posts are counted in; start the exporter again");
+    count(receiver, &pass, status, &error);
+    kvtel_diagnostics_destroy(pass.diagnostics);
+    if (status == KVTEL_OK)
+        receiver_answer(response, &pass.answer);
+    else
+        receiver_answer_error(response, &error);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvtel serve: opens sources and sockets, then looks after the sources until a signal ends it. */
+#include "command/command.h"
+#include "serve/descriptors.h"
+#include "serve/options.h"
+#include "serve/page.h"
+#include "serve/signals.h"
+
+#include <errno.h>
+#include <kvtel/recorder.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ROUTES = 16 };
+static const uint64_t SECOND_NS = 1000000000u;
+/* The main loop comes round each second. It is taken to stand when it did not for this long, which is more than writing large
+ * totals to a slow disk takes. */
+static const uint64_t STANDS_NS = 10u * 1000000000u;
+
+struct serve {
+    struct serve_options options;
+    struct serve_log log;
+    struct exporter exporter;
+    struct descriptors descriptors;
+    struct http *http;
+    struct http_route routes[ROUTES];
+    size_t route_count;
+    struct signals signals;
+    _Atomic uint64_t came_round_ns; /* the main loop, CLOCK_MONOTONIC; by itself, so that no order matters */
+    struct kvtel_error failure;     /* why it cannot serve */
+};
+
+static int fail(struct serve *serve, const char *format, ...) KVTEL_PRINTF(2, 3);
+
+/* Said at the very end, when a signal may end the process that waits for someone to read it. */
+static int fail(struct serve *serve, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(serve->failure.message, sizeof serve->failure.message, format, arguments);
+    va_end(arguments);
+    return EXIT_FAILED;
+}
+
+static void add_route(struct serve *serve, const char *path, unsigned methods, http_handler handler, void *context)
+{
+    serve->routes[serve->route_count++] =
+        (struct http_route){ .path = path, .methods = methods, .handler = handler, .context = context };
+}
+
+static void answer_text(struct http_response *response, const char *text)
+{
+    response->content_type = "text/plain; charset=utf-8";
+    response->body.bytes = strdup(text);
+    response->body.size = response->body.bytes ? strlen(text) : 0;
+}
+
+static void answer_healthy(void *context, const struct http_request *request, struct http_response *response)
+{
+    struct serve *serve = context;
+    uint64_t came_round_ns = atomic_load_explicit(&serve->came_round_ns, memory_order_relaxed), now_ns = kvtel_now_ns();
+    (void)request;
+    if (now_ns < came_round_ns || now_ns - came_round_ns < STANDS_NS) {
+        answer_text(response, "kvtel is healthy.\n");
+        return;
+    }
+    char text[160];
+    snprintf(text, sizeof text, "kvtel's main loop has stood for %llu s: new stores and ended ones are not seen.\n",
+             (unsigned long long)((now_ns - came_round_ns) / SECOND_NS));
+    response->status = 503;
+    answer_text(response, text);
+}
+
+static void answer_ready(void *context, const struct http_request *request, struct http_response *response)
+{
+    struct serve *serve = context;
+    enum kvtel_status status = exporter_state(&serve->exporter);
+    (void)request;
+    if (status == KVTEL_OK) {
+        answer_text(response, "kvtel is ready.\n");
+        return;
+    }
+    answer_text(response, "the metrics cannot be collected\n");
+    response->status = 503;
+}
+
+static void answer_page_file(void *context, const struct http_request *request, struct http_response *response)
+{
+    const struct page_file *file = context;
+    (void)request;
+    response->content_type = file->content_type;
+    response->headers[0].name = "Content-Security-Policy";
+    response->headers[0].value = PAGE_CSP;
+    response->headers[1].name = "X-Content-Type-Options";
+    response->headers[1].value = "nosniff";
+    response->body.bytes = malloc(file->size);
+    if (!response->body.bytes) {
+        response->status = 503;
+        return;
+    }
+    memcpy(response->body.bytes, file->bytes, file->size);
+    response->body.size = file->size;
+}
+
+static void make_routes(struct serve *serve)
+{
+    add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
+    serve->routes[0].max_requests = serve->options.max_requests;
+    add_route(serve, PATH_HEALTHY, HTTP_GET, answer_healthy, serve);
+    serve->routes[1].open = serve->options.open_probes;
+    add_route(serve, PATH_READY, HTTP_GET, answer_ready, serve);
+    serve->routes[2].open = serve->options.open_probes;
+    add_route(serve, PATH_SUMMARY, HTTP_GET, exporter_summary, &serve->exporter);
+    if (serve->exporter.receiver) {
+        add_route(serve, PATH_STATS, HTTP_POST, receiver_handle, serve->exporter.receiver);
+        serve->routes[serve->route_count - 1].max_body = RECEIVER_BODY_LIMIT;
+        serve->routes[serve->route_count - 1].max_requests = 8;
+    }
+    for (size_t i = 0; i < page_file_count && serve->route_count < ROUTES; i++)
+        add_route(serve, page_files[i].path, HTTP_GET, answer_page_file, (void *)(uintptr_t)&page_files[i]);
+}
+
+static bool open_sockets(struct serve *serve, struct listen_socket **sockets, size_t *count)
+{
+    struct kvtel_error error = { 0 };
+    *sockets = NULL;
+    *count = 0;
+    if (serve->options.systemd_socket) {
+        if (listen_systemd(sockets, count, &error) == KVTEL_OK)
+            return true;
+        fail(serve, "%s", error.message);
+        return false;
+    }
+    *sockets = calloc(serve->options.address_count, sizeof **sockets);
+    if (!*sockets) {
+        fail(serve, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+        return false;
+    }
+    *count = serve->options.address_count;
+    if (listen_open(serve->options.addresses, *count, *sockets, &error) == KVTEL_OK)
+        return true;
+    command_fail("%s", error.message);
+    free(*sockets);
+    return false;
+}
+
+static bool start_http(struct serve *serve)
+{
+    struct kvtel_error error = { 0 };
+    struct listen_socket *sockets;
+    size_t count;
+    if (!open_sockets(serve, &sockets, &count))
+        return false;
+    const struct http_options options = {
+        .sockets = sockets,
+        .socket_count = count,
+        .web_config = serve->options.web_config,
+        .routes = serve->routes,
+        .route_count = serve->route_count,
+        .allowed_hosts = serve->options.allowed_hosts,
+        .allowed_host_count = serve->options.allowed_host_count,
+        .limits = { .connections = serve->descriptors.connections,
+                    .connections_per_address = (serve->descriptors.connections + 1) / 2 },
+        .log = serve_log_for_web(&serve->log),
+    };
+    serve->http = http_start(&options, &error);
+    for (size_t i = 0; i < count && serve->http; i++) {
+        const char *const pairs[] = { "address", sockets[i].address, "web_config",
+                                      serve->options.web_config ? serve->options.web_config : "", NULL };
+        serve_log_write(&serve->log, WEB_LOG_INFO, "listening", pairs);
+    }
+    free(sockets);
+    if (!serve->http)
+        fail(serve, "%s", error.message);
+    return serve->http != NULL;
+}
+
+/* Tells systemd, where it asked to be told (sd_notify(3): a datagram to a socket in the file system or in the abstract namespace).
+ */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t size = path ? strlen(path) : 0;
+    if (size == 0 || size >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@'))
+        return;
+    memcpy(address.sun_path, path, size);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    const struct timeval patience = { .tv_sec = 1 }; /* systemd may be busy */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+    close(fd);
+}
+
+static void log_line(void *context, const char *line)
+{
+    serve_log_write(context, WEB_LOG_INFO, line, NULL);
+}
+
+/* Looks at everything again, as SIGHUP asks. */
+static void look_again(struct serve *serve)
+{
+    bool web_good = http_look(serve->http);
+    exporter_look(&serve->exporter);
+    const char *const pairs[] = { "store_dir", serve->options.store_dir, "web_config",
+                                  !serve->options.web_config ? "none"
+                                  : web_good                 ? "good"
+                                                             : "bad",
+                                  NULL };
+    serve_log_write(&serve->log, WEB_LOG_INFO, "SIGHUP: stores, rings and web configuration are looked at again", pairs);
+}
+
+static void log_interval(struct serve *serve, uint64_t since_ns)
+{
+    exporter_log_interval(&serve->exporter, serve->options.log_style, (double)(kvtel_now_ns() - since_ns) / (double)SECOND_NS,
+                          log_line, &serve->log);
+}
+
+/* Waits for the sources, the clock and a signal. Returns the signal that ends it. */
+static int run(struct serve *serve)
+{
+    uint64_t interval_ns = (uint64_t)(serve->options.log_interval * 1e9), logged_ns = kvtel_now_ns();
+    for (;;) {
+        if (atomic_exchange(&serve->signals.look, false))
+            look_again(serve);
+        uint64_t now_ns = kvtel_now_ns(), wait_ns = exporter_poll(&serve->exporter, now_ns);
+        if (interval_ns > 0 && now_ns - logged_ns >= interval_ns) {
+            log_interval(serve, logged_ns);
+            logged_ns = now_ns;
+        }
+        atomic_store_explicit(&serve->came_round_ns, kvtel_now_ns(), memory_order_relaxed);
+        if (interval_ns > 0 && logged_ns + interval_ns - now_ns < wait_ns)
+            wait_ns = logged_ns + interval_ns - now_ns;
+        struct pollfd events[] = { { .fd = serve->signals.event, .events = POLLIN },
+                                   { .fd = exporter_event_fd(&serve->exporter), .events = POLLIN } };
+        const struct timespec wait = { .tv_sec = (time_t)(wait_ns / SECOND_NS), .tv_nsec = (long)(wait_ns % SECOND_NS) };
+        uint64_t count;
+        if (ppoll(events, 2, &wait, NULL) > 0 && (events[0].revents & POLLIN) &&
+            read(serve->signals.event, &count, sizeof count) != sizeof count)
+            continue;
+        int signal = atomic_load(&serve->signals.ending);
+        if (signal) {
+            log_interval(serve, logged_ns);
+            return signal;
+        }
+    }
+}
+
+static int serve_all(struct serve *serve)
+{
+    struct kvtel_error error = { 0 };
+    serve->descriptors = descriptors_share();
+    serve->options.exporter.stores_open = serve->descriptors.stores;
+    serve->options.exporter.rings_open = serve->descriptors.rings;
+    enum kvtel_status status = exporter_open(&serve->exporter, &serve->options.exporter, &serve->log, &error);
+    if (status != KVTEL_OK)
+        return fail(serve, "%s", error.message);
+    make_routes(serve);
+    atomic_store_explicit(&serve->came_round_ns, kvtel_now_ns(), memory_order_relaxed);
+    int code = EXIT_FAILED;
+    if (start_http(serve)) {
+        const char *const pairs[] = { "version", kvtel_version(), "store_dir", serve->options.store_dir, NULL };
+        serve_log_write(&serve->log, WEB_LOG_INFO, "kvtel serve is ready", pairs);
+        notify("READY=1");
+        int signal = run(serve);
+        notify("STOPPING=1");
+        serve_log_printf(&serve->log, WEB_LOG_INFO, "ended by %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+        http_stop(serve->http);
+        code = EXIT_GOOD;
+    }
+    exporter_close(&serve->exporter);
+    return code;
+}
+
+/* Signals first: each thread inherits the mask. */
+static int serve_with_log(struct serve *serve)
+{
+    if (!signals_block(&serve->signals))
+        return fail(serve, "signals cannot be blocked: %s", strerror(errno));
+    if (!serve_log_init(&serve->log))
+        return fail(serve, "there is no thread or no memory for the log");
+    serve->log.level = serve->options.log_level;
+    serve->log.json = serve->options.log_json;
+    int code = EXIT_FAILED;
+    if (signals_start(&serve->signals, &serve->log))
+        code = serve_all(serve);
+    else
+        fail(serve, "there is no thread that waits for signals: %s", strerror(errno));
+    signals_stop(&serve->signals);
+    serve_log_close(&serve->log);
+    return code;
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct serve *serve = calloc(1, sizeof *serve);
+    if (!serve)
+        return command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
+    int code = serve_options_parse(&serve->options, argc, argv);
+    if (code < 0) {
+        code = serve_with_log(serve);
+        signals_unblock(&serve->signals);
+        if (code != EXIT_GOOD)
+            command_fail("%s", serve->failure.message);
+    }
+    free(serve);
+    return code;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directory of stores. */
+#include "serve/store_dir.h"
+
+#include "base/error.h"
+#include "serve/retire.h"
+#include "serve/store_place.h"
+#include "collect/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kvtel/recorder.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STORE_SUFFIX ".kvtel"
+
+/* Descriptors beside those that are kept: for stores that have ended, and for those that are read one after the other. */
+enum { ENDED_AT_ONCE = 16, CLOSED_AT_ONCE = 16 };
+static const uint64_t FAILING_NS = UINT64_C(60000000000);
+
+const char *store_state_name(enum store_state state)
+{
+    static const char *const names[] = { "live", "ended", "retired", "refused" };
+    return names[state];
+}
+
+bool store_dir_path(const struct store_dir *dir, const char *name, char out[STORE_DIR_PATH])
+{
+    int length = snprintf(out, STORE_DIR_PATH, "%s/%s", dir->path, name);
+    return length > 0 && length < STORE_DIR_PATH;
+}
+
+bool store_dir_is_store(const char *name)
+{
+    size_t size = strlen(name), suffix = strlen(STORE_SUFFIX);
+    return size > suffix && name[0] != '.' && strcmp(name + size - suffix, STORE_SUFFIX) == 0;
+}
+
+static void free_entry(struct store_dir *dir, struct store_entry *entry)
+{
+    store_dir_close_reader(dir, entry);
+    free(entry->name);
+}
+
+void store_dir_close(struct store_dir *dir)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        free_entry(dir, &dir->entries[i]);
+    free(dir->entries);
+    writers_free(&dir->writers);
+    retire_close(dir);
+    store_place_close(dir);
+    free(dir->path);
+    *dir = STORE_DIR_CLOSED;
+}
+
+void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
+{
+    entry->state = STORE_REFUSED;
+    store_dir_close_reader(dir, entry);
+    snprintf(entry->reason, sizeof entry->reason, "%s", error->message);
+    const char *const pairs[] = { "store", entry->name, "reason", entry->reason, NULL };
+    serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);
+}
+
+void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
+{
+    if (!entry->mismatch)
+        serve_log_printf(
+            dir->log, WEB_LOG_WARN,
+            "store %s: a part of it is left out: a family whose name stands for another definition, or what a lane holds that "
+            "no writer leaves behind",
+            entry->name);
+    entry->mismatch = true;
+}
+
+/* Place of a name among the entries, which are sorted. */
+size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found)
+{
+    size_t low = 0, high = dir->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(dir->entries[middle].name, name);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = false;
+    return low;
+}
+
+/* NULL without memory. */
+struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name)
+{
+    if (dir->count == dir->capacity) {
+        size_t capacity = dir->capacity ? dir->capacity * 2 : 16;
+        struct store_entry *entries = realloc(dir->entries, capacity * sizeof *entries);
+        if (!entries)
+            return NULL;
+        dir->entries = entries;
+        dir->capacity = capacity;
+    }
+    struct store_entry entry = { .name = strdup(name), .seen = true };
+    if (!entry.name)
+        return NULL;
+    memmove(dir->entries + at + 1, dir->entries + at, (dir->count - at) * sizeof *dir->entries);
+    dir->count++;
+    dir->entries[at] = entry;
+    return &dir->entries[at];
+}
+
+void store_dir_remove(struct store_dir *dir, size_t at)
+{
+    free_entry(dir, &dir->entries[at]);
+    memmove(dir->entries + at, dir->entries + at + 1, (dir->count - at - 1) * sizeof *dir->entries);
+    dir->count--;
+}
+
+bool store_dir_unlink(const struct store_dir *dir, const char *name)
+{
+    struct stat status;
+    bool found;
+    size_t at = store_dir_find(dir, name, &found);
+    if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT || errno == ENAMETOOLONG;
+    if (found && dir->entries[at].inode && (dir->entries[at].device != status.st_dev || dir->entries[at].inode != status.st_ino))
+        return true; /* the name is another file's by now */
+    return !dir->read_only && unlinkat(dir->fd, name, 0) == 0;
+}
+
+enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options, struct kvtel_error *error)
+{
+    *dir = STORE_DIR_CLOSED;
+    dir->path = strdup(options->path);
+    dir->by_rank = options->by_rank;
+    dir->shared_place = options->shared_place;
+    dir->most_open = options->most_open;
+    dir->log = options->log;
+    dir->look = true;
+    dir->writers.log = options->log;
+    enum kvtel_status status = KVTEL_OK;
+    if (!dir->path)
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status == KVTEL_OK)
+        status = store_place_open(dir, error);
+    if (status == KVTEL_OK)
+        status = retire_open(dir, error);
+    if (status != KVTEL_OK)
+        store_dir_close(dir);
+    return status;
+}
+
+bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry)
+{
+    struct kvtel_error error = { 0 };
+    if (store_dir_resume(dir, entry, &error) != KVTEL_OK)
+        return false;
+    bool room = dir->most_open == 0 || dir->open_count <= dir->most_open + ENDED_AT_ONCE;
+    if (room && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
+        return true;
+    store_dir_park(dir, entry);
+    return false;
+}
+
+void store_dir_mark_seconds(struct store_dir *dir)
+{
+    for (size_t i = 0; i < dir->count; i++) {
+        struct store_entry *second = &dir->entries[i];
+        for (size_t k = 0; second->second && k < dir->count; k++) {
+            const struct store_entry *first = &dir->entries[k];
+            if (first->state == STORE_ENDED && first->device == second->device && first->inode == second->inode)
+                second->state = STORE_RETIRED;
+        }
+    }
+}
+
+static bool is_retry_due(const struct store_dir *dir, uint64_t now_ns)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        if (dir->entries[i].state == STORE_REFUSED && now_ns >= dir->entries[i].retry_ns)
+            return true;
+    return false;
+}
+
+void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
+{
+    bool moved = store_place_moved(dir, now_ns), changed = store_place_changed(dir) || moved || dir->look;
+    if (moved)
+        dir->retirement.check_ns = 0; /* the totals belong there too, at once */
+    for (size_t i = 0; dir->look && i < dir->count; i++)
+        dir->entries[i].retry_ns = 0;
+    dir->look = false;
+    if (changed || dir->count == 0 || dir->postponed > 0 || dir->incomplete || is_retry_due(dir, now_ns))
+        store_dir_scan(dir, now_ns);
+}
+
+/* -- Reading -- */
+
+/* A store that fails for a passing reason fails the whole: without it the sums would seem to begin again. One whose file cannot be
+ * read for a minute is refused, so that the rest goes on. */
+static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error, uint64_t now_ns)
+{
+    if (kvtel_error_is_passing(error) && (error->status == KVTEL_E_NOMEM || error->system_error != EIO || entry->failed_ns == 0 ||
+                                          now_ns - entry->failed_ns < FAILING_NS)) {
+        if (entry->failed_ns == 0) {
+            const char *const pairs[] = { "store", entry->name, "reason", error->message, NULL };
+            serve_log_write(dir->log, WEB_LOG_WARN, "a store cannot be read now; the last numbers stay", pairs);
+            entry->failed_ns = now_ns;
+        }
+        return error->status;
+    }
+    entry->failed_ns = 0;
+    if (error->status == KVTEL_E_MISMATCH) {
+        store_dir_say_mismatch(dir, entry);
+    } else if (error->status != KVTEL_OK) {
+        store_dir_refuse(dir, entry, error);
+        entry->retry_ns = now_ns + FAILING_NS;
+    }
+    return KVTEL_OK;
+}
+
+/* What a collection works with: places of entries, their readers, what became of each. */
+struct reading {
+    struct store_dir *dir;
+    struct kvtel_snapshot *snapshot;
+    uint64_t now_ns;
+    size_t *at;
+    struct kvtel_store_reader **readers;
+    struct kvtel_error *errors;
+};
+
+/* Adds the stores from `from` to `to` in the list; those whose files are closed are open meanwhile. */
+static enum kvtel_status read_some(struct reading *reading, size_t from, size_t to)
+{
+    struct store_dir *dir = reading->dir;
+    enum kvtel_status status = KVTEL_OK;
+    size_t count = 0;
+    for (size_t i = from; i < to; i++) {
+        struct store_entry *entry = &dir->entries[reading->at[i]];
+        struct kvtel_error error = { 0 };
+        if (store_dir_resume(dir, entry, &error) == KVTEL_OK) {
+            reading->at[from + count] = reading->at[i];
+            reading->readers[count++] = entry->reader;
+        } else if (judge(dir, entry, &error, reading->now_ns) != KVTEL_OK) {
+            status = error.status;
+        }
+    }
+    memset(reading->errors, 0, count * sizeof *reading->errors);
+    (void)kvtel_snapshot_add_readers(reading->snapshot, reading->readers, count, reading->errors);
+    for (size_t i = 0; i < count; i++) {
+        struct store_entry *entry = &dir->entries[reading->at[from + i]];
+        enum kvtel_status judged = judge(dir, entry, &reading->errors[i], reading->now_ns);
+        status = judged == KVTEL_OK ? status : judged;
+        store_dir_park(dir, entry);
+    }
+    return status;
+}
+
+/* Entries with an open file, or those with a closed one, behind the first `count` of the list. Returns how long it is then. */
+static size_t list_entries(const struct store_dir *dir, bool open, size_t *list, size_t count)
+{
+    for (size_t i = 0; i < dir->count; i++)
+        if (dir->entries[i].state < STORE_RETIRED && kvtel_store_reader_is_open(dir->entries[i].reader) == open)
+            list[count++] = i;
+    return count;
+}
+
+enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot)
+{
+    struct reading reading = {
+        .dir = dir,
+        .snapshot = snapshot,
+        .now_ns = kvtel_now_ns(),
+        .at = malloc((dir->count + 1) * sizeof *reading.at),
+        .readers = malloc((dir->count + 1) * sizeof(struct kvtel_store_reader *)),
+        .errors = malloc((dir->count + 1) * sizeof *reading.errors),
+    };
+    enum kvtel_status status = reading.at && reading.readers && reading.errors ? KVTEL_OK : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK)
+        status = retire_collect(dir, snapshot);
+    if (status == KVTEL_OK) {
+        size_t open = list_entries(dir, true, reading.at, 0), count = list_entries(dir, false, reading.at, open);
+        status = read_some(&reading, 0, open);
+        for (size_t from = open; from < count && status == KVTEL_OK; from += CLOSED_AT_ONCE)
+            status = read_some(&reading, from, from + CLOSED_AT_ONCE < count ? from + CLOSED_AT_ONCE : count);
+    }
+    free(reading.at);
+    free(reading.readers);
+    free(reading.errors);
+    return status;
+}

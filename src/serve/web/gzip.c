@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip by zlib, and the Accept-Encoding header. */
+#include "serve/web/gzip.h"
+
+#include "base/buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <zlib.h>
+
+/* Level 1 packs exposition text to 5 % of its size where the usual level comes to 4 %, in a quarter of the time. */
+enum { GZIP_LEVEL = 1, GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 8, EXPAND_STEP = 64 << 10 };
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+/* The weight in thousandths, of "1", "0.5", "0.123"; -1 when malformed. */
+static int read_weight(const char *text, const char *end)
+{
+    if (text == end || (*text != '0' && *text != '1'))
+        return -1;
+    int weight = (*text++ - '0') * 1000;
+    if (text < end && *text++ != '.')
+        return -1;
+    for (int digit = 100; text < end; digit /= 10, text++) {
+        if (*text < '0' || *text > '9' || digit == 0)
+            return -1;
+        weight += (*text - '0') * digit;
+    }
+    return weight <= 1000 ? weight : -1;
+}
+
+/* One element, "gzip;q=0.5". A malformed one has the weight 0. */
+static int element_weight(const char *text, const char *end, const char **name_end)
+{
+    const char *semicolon = memchr(text, ';', (size_t)(end - text));
+    *name_end = semicolon ? semicolon : end;
+    while (*name_end > text && is_blank((*name_end)[-1]))
+        (*name_end)--;
+    if (!semicolon)
+        return 1000;
+    do
+        semicolon++;
+    while (semicolon < end && is_blank(*semicolon));
+    while (end > semicolon && is_blank(end[-1]))
+        end--;
+    if (end - semicolon < 3 || strncasecmp(semicolon, "q=", 2) != 0)
+        return 0;
+    int weight = read_weight(semicolon + 2, end);
+    return weight < 0 ? 0 : weight;
+}
+
+static bool is_name(const char *text, const char *end, const char *name)
+{
+    return (size_t)(end - text) == strlen(name) && strncasecmp(text, name, strlen(name)) == 0;
+}
+
+bool gzip_is_accepted(const char *accept_encoding)
+{
+    int gzip = -1, identity = -1, rest = -1;
+    for (const char *text = accept_encoding; text && *text;) {
+        const char *end = text + strcspn(text, ","), *name_end;
+        const char *next = *end ? end + 1 : end;
+        while (text < end && is_blank(*text))
+            text++;
+        int weight = element_weight(text, end, &name_end);
+        if (is_name(text, name_end, "gzip") || is_name(text, name_end, "x-gzip"))
+            gzip = weight;
+        else if (is_name(text, name_end, "identity"))
+            identity = weight;
+        else if (is_name(text, name_end, "*"))
+            rest = weight;
+        text = next;
+    }
+    if (gzip < 0)
+        gzip = rest;
+    return gzip > 0 && gzip >= identity;
+}
+
+enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buffer *out)
+{
+    z_stream stream = { 0 };
+    if (size > UINT32_MAX || deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+        return KVTEL_E_NOMEM;
+    uLong bound = deflateBound(&stream, (uLong)size);
+    enum kvtel_status status = bound > UINT32_MAX ? KVTEL_E_NOMEM : kvtel_buffer_reserve(out, bound);
+    if (status == KVTEL_OK) {
+        stream.next_in = (Bytef *)bytes;
+        stream.avail_in = (uInt)size;
+        stream.next_out = (Bytef *)out->bytes + out->size;
+        stream.avail_out = (uInt)bound;
+        status = deflate(&stream, Z_FINISH) == Z_STREAM_END ? KVTEL_OK : KVTEL_E_NOMEM;
+        if (status == KVTEL_OK)
+            out->size += bound - stream.avail_out;
+    }
+    deflateEnd(&stream);
+    return status;
+}
+
+enum kvtel_status gzip_reader_open(struct gzip_reader *reader, const void *bytes, size_t size, size_t most)
+{
+    *reader = (struct gzip_reader){ .most = most };
+    if (size > UINT32_MAX)
+        return reader->status = KVTEL_E_LIMIT;
+    z_stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return reader->status = KVTEL_E_NOMEM;
+    stream->next_in = (Bytef *)bytes;
+    stream->avail_in = (uInt)size;
+    if (inflateInit2(stream, GZIP_WINDOW) != Z_OK) {
+        free(stream);
+        return reader->status = KVTEL_E_NOMEM;
+    }
+    reader->stream = stream;
+    return KVTEL_OK;
+}
+
+/* One step of the stream. False: it goes on no further. */
+static bool inflate_more(struct gzip_reader *reader)
+{
+    z_stream *stream = reader->stream;
+    switch (inflate(stream, Z_NO_FLUSH)) {
+    case Z_OK:
+        return true;
+    case Z_STREAM_END:
+        reader->ended = stream->avail_in == 0;
+        if (!reader->ended && inflateReset(stream) != Z_OK) /* the next member */
+            reader->status = KVTEL_E_SYNTAX;
+        return !reader->ended && reader->status == KVTEL_OK;
+    case Z_BUF_ERROR:
+        reader->status = KVTEL_E_TRUNCATED;
+        return false;
+    case Z_MEM_ERROR:
+        reader->status = KVTEL_E_NOMEM;
+        return false;
+    default:
+        reader->status = KVTEL_E_SYNTAX;
+        return false;
+    }
+}
+
+size_t gzip_reader_read(struct gzip_reader *reader, void *out, size_t size)
+{
+    z_stream *stream = reader->stream;
+    uInt room = size < UINT32_MAX ? (uInt)size : UINT32_MAX;
+    if (reader->status != KVTEL_OK)
+        return SIZE_MAX;
+    stream->next_out = out;
+    stream->avail_out = room;
+    while (stream->avail_out > 0 && !reader->ended && inflate_more(reader))
+        continue;
+    size_t got = room - stream->avail_out;
+    if (got > reader->most)
+        reader->status = KVTEL_E_LIMIT;
+    if (reader->status != KVTEL_OK)
+        return SIZE_MAX;
+    reader->most -= got;
+    return got;
+}
+
+void gzip_reader_close(struct gzip_reader *reader)
+{
+    if (reader->stream)
+        inflateEnd(reader->stream);
+    free(reader->stream);
+    reader->stream = NULL;
+}
+
+enum kvtel_status gzip_expand(const void *bytes, size_t size, size_t most, struct kvtel_buffer *out)
+{
+    struct gzip_reader reader;
+    size_t before = out->size, got = 0;
+    enum kvtel_status status = gzip_reader_open(&reader, bytes, size, most);
+    if (status != KVTEL_OK)
+        return status;
+    do {
+        status = kvtel_buffer_reserve(out, EXPAND_STEP);
+        got = status == KVTEL_OK ? gzip_reader_read(&reader, out->bytes + out->size, EXPAND_STEP) : 0;
+        out->size += got == SIZE_MAX ? 0 : got;
+    } while (got > 0 && got != SIZE_MAX);
+    gzip_reader_close(&reader);
+    if (status == KVTEL_OK)
+        status = reader.status;
+    if (status != KVTEL_OK)
+        out->size = before;
+    return status;
+}

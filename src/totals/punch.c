@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of an ended store that holds nothing but 0. */
+#include "totals/file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, PAGES = 16 };
+
+static bool is_zero(const char *page)
+{
+    static const char zeros[PAGE];
+    return memcmp(page, zeros, PAGE) == 0;
+}
+
+/* A writer may still use what is locked: its pages must stay there. */
+static bool is_free(int fd, struct stat *status)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fstat(fd, status) == 0 && S_ISREG(status->st_mode) && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
+static void punch(int fd, off_t from, off_t to)
+{
+    if (from < to)
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
+}
+
+/* Pages of 0 between two places that begin pages. */
+static void punch_pages(int fd, off_t from, off_t to)
+{
+    char bytes[PAGES * PAGE];
+    off_t zeros = from; /* all since then is 0 */
+    while (from < to) {
+        ssize_t got = pread(fd, bytes, sizeof bytes, from);
+        if (got < PAGE)
+            break;
+        for (ssize_t at = 0; at + PAGE <= got && from < to; at += PAGE, from += PAGE) {
+            if (is_zero(bytes + at))
+                continue;
+            punch(fd, zeros, from);
+            zeros = from + PAGE;
+        }
+    }
+    punch(fd, zeros, from);
+}
+
+uint64_t totals_punch_zeros(const char *path)
+{
+    struct stat before, after;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return 0;
+    if (!is_free(fd, &before)) {
+        close(fd);
+        return 0;
+    }
+    /* Pages that were reserved and never written are no data to the kernel, but take memory. */
+    for (off_t at = 0; at < before.st_size;) {
+        off_t data = lseek(fd, at, SEEK_DATA);
+        data = data < 0 ? before.st_size : data / PAGE * PAGE;
+        punch(fd, at, data);
+        off_t hole = data < before.st_size ? lseek(fd, data, SEEK_HOLE) : data;
+        hole = hole <= data ? before.st_size : hole;
+        punch_pages(fd, data, hole);
+        at = hole;
+    }
+    bool known = fstat(fd, &after) == 0 && after.st_blocks < before.st_blocks;
+    close(fd);
+    return known ? (uint64_t)(before.st_blocks - after.st_blocks) * 512 : 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making the metrics of one connector's table: families, and the children that are there from the start. */
+#include "vllm/prom/generic.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Label values of a child up front; returns how many. */
+static size_t up_front_labels(const struct generic_metrics *self, const struct metric *metric, size_t engine, size_t value,
+                              const char **labels)
+{
+    size_t count = self->engines.label_count;
+    for (size_t i = 0; i < count; i++)
+        labels[i] = self->engines.rows[engine].values[i];
+    if (metric->values[0])
+        labels[count++] = metric->values[value];
+    return count;
+}
+
+/* One engine's child up front; past the cap of the family there is none, and what comes for it is refused. */
+static enum kvtel_status make_up_front(struct generic_metrics *self, struct metric *metric, size_t engine, size_t value)
+{
+    const char *labels[LABELS_MAX];
+    size_t count = up_front_labels(self, metric, engine, value, labels);
+    enum kvtel_status status =
+        self->types.child(self->types.context, metric->family, labels, count, &metric->children[engine * metric->up_front + value]);
+    if (status != KVTEL_E_LIMIT)
+        return status;
+    kvtel_prom_refuse_child(self, metric->table, status, 0);
+    return KVTEL_OK;
+}
+
+static enum kvtel_status make_places(struct generic_metrics *self, struct metric *metric)
+{
+    uint32_t values = 0;
+    while (values < KVTEL_METRIC_FIELDS && metric->values[values])
+        values++;
+    bool typed = self->base.connector->shape == KVTEL_SHAPE_TYPED;
+    metric->up_front = values > 0 ? values : !typed && metric->own_labels == 0;
+    metric->children = calloc(self->engines.count * metric->up_front + 1, sizeof *metric->children);
+    return metric->children ? KVTEL_OK : KVTEL_E_NOMEM;
+}
+
+/* Room for all children of one engine. */
+struct requests {
+    struct kvtel_child_spec *specs;
+    const char *(*values)[LABELS_MAX];
+    size_t count;
+};
+
+/* Whether all of an engine's children are there or can be made, so that none stands without its siblings. */
+static enum kvtel_status look_for_room(struct generic_metrics *self, size_t engine, struct requests *requests)
+{
+    size_t count = 0;
+    if (!self->types.room)
+        return KVTEL_OK;
+    for (size_t m = 0; m < self->metric_count; m++) {
+        const struct metric *metric = &self->metrics[m];
+        for (size_t v = 0; v < metric->up_front; v++, count++) {
+            size_t labels = up_front_labels(self, metric, engine, v, requests->values[count]);
+            requests->specs[count] = (struct kvtel_child_spec){ metric->family, requests->values[count], labels };
+        }
+    }
+    return self->types.room(self->types.context, requests->specs, count);
+}
+
+static enum kvtel_status make_engine(struct generic_metrics *self, size_t engine, struct requests *requests)
+{
+    enum kvtel_status status = look_for_room(self, engine, requests);
+    if (status == KVTEL_E_LIMIT) {
+        kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_SERIES_LIMIT, requests->count, "engines",
+                                 "%s: no room for the label sets of further engines; engine %" PRIu32 " has none",
+                                 self->base.connector->names[0].name, self->engines.rows[engine].engine);
+        return KVTEL_OK;
+    }
+    for (size_t m = 0; m < self->metric_count && status == KVTEL_OK; m++)
+        for (size_t v = 0; v < self->metrics[m].up_front && status == KVTEL_OK; v++)
+            status = make_up_front(self, &self->metrics[m], engine, v);
+    return status;
+}
+
+static enum kvtel_status make_children(struct generic_metrics *self)
+{
+    struct requests requests = { 0 };
+    for (size_t m = 0; m < self->metric_count; m++)
+        requests.count += self->metrics[m].up_front;
+    requests.specs = malloc((requests.count + 1) * sizeof *requests.specs);
+    requests.values = malloc((requests.count + 1) * sizeof *requests.values);
+    enum kvtel_status status = requests.specs && requests.values ? KVTEL_OK : KVTEL_E_NOMEM;
+    for (size_t e = 0; e < self->engines.count && status == KVTEL_OK; e++)
+        status = make_engine(self, e, &requests);
+    free(requests.specs);
+    free(requests.values);
+    return status;
+}
+
+static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table,
+                                     const struct kvtel_prom_options *options)
+{
+    char name[256];
+    const char *labels[LABELS_MAX];
+    struct metric *metric = &self->metrics[self->metric_count++];
+    metric->type = table->type;
+    metric->table = table;
+    metric->values = table->values;
+    metric->own_labels = kvtel_metric_label_count(table);
+    kvtel_prom_find_columns(metric, self->base.connector);
+    for (size_t i = 0; i < options->label_count; i++)
+        labels[i] = options->labelnames[i];
+    for (size_t i = 0; i < metric->own_labels; i++)
+        labels[options->label_count + i] = table->labels[i];
+    const struct kvtel_family_spec spec = {
+        .name = kvtel_metric_family_name(table, name, sizeof name),
+        .type = table->type,
+        .help = table->help,
+        .labelnames = labels,
+        .label_count = options->label_count + metric->own_labels,
+        .buckets = table->buckets,
+        .unit = table->unit,
+    };
+    enum kvtel_status status = self->types.family(self->types.context, &spec, &metric->family);
+    if (status != KVTEL_E_MISMATCH)
+        return status == KVTEL_OK ? make_places(self, metric) : status;
+    /* The name is taken, by another configuration of the same connector say: all but this family goes on. */
+    self->metric_count--;
+    kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
+                             "%s: the name stands for a family with other labels or buckets already; it is not recorded here",
+                             table->name);
+    return KVTEL_OK;
+}
+
+static bool are_texts(const char *const *texts, size_t count)
+{
+    if (!texts)
+        return count == 0;
+    for (size_t i = 0; i < count; i++)
+        if (!texts[i])
+            return false;
+    return true;
+}
+
+bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options)
+{
+    if (!options || !options->config)
+        return false;
+    const struct kvtel_metric_types *types = &options->types;
+    if (!types->family || !types->child || !types->increase || !types->set || !types->observe ||
+        options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS || !are_texts(options->labelnames, options->label_count) ||
+        (!options->engines && options->engine_count > 0))
+        return false;
+    for (size_t i = 0; i < options->engine_count; i++)
+        if (!are_texts(options->engines[i].values, options->label_count))
+            return false;
+    return true;
+}
+
+enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
+                                                    const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
+{
+    if (!connector)
+        return KVTEL_E_ARGUMENT;
+    if (connector->shape == KVTEL_SHAPE_NONE)
+        return KVTEL_E_NO_STATS;
+    if (!kvtel_prom_options_are_whole(options))
+        return KVTEL_E_ARGUMENT;
+    if (connector->shape == KVTEL_SHAPE_MULTI)
+        return kvtel_prom_metrics_create_multi(options, metrics);
+    size_t count = 0;
+    while (connector->metrics && connector->metrics[count].name)
+        count++;
+    struct generic_metrics *self = calloc(1, sizeof *self);
+    if (!self)
+        return KVTEL_E_NOMEM;
+    self->base = (struct kvtel_prom_metrics){ .vtable = &kvtel_prom_generic, .connector = connector };
+    self->types = options->types;
+    self->diagnostics = options->diagnostics;
+    self->metrics = calloc(count + 1, sizeof *self->metrics);
+    enum kvtel_status status = self->metrics ? kvtel_engine_table_init(&self->engines, options) : KVTEL_E_NOMEM;
+    for (size_t i = 0; i < count && status == KVTEL_OK; i++)
+        if (!connector->metrics[i].when || connector->metrics[i].when(options->config))
+            status = make_metric(self, &connector->metrics[i], options);
+    if (status == KVTEL_OK)
+        status = make_children(self);
+    if (status != KVTEL_OK) {
+        kvtel_prom_metrics_destroy(&self->base);
+        return status;
+    }
+    *metrics = &self->base;
+    return KVTEL_OK;
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A decoded payload into columns. What cannot be used is refused by field, row or value, counted, and the rest applied. */
+#include "base/error.h"
+#include "vllm/stats/decode.h"
+
+#include <float.h>
+#include <string.h>
+
+void kvtel_decode_refuse(const struct kvtel_decoder *decoder, enum kvtel_refusal reason, uint64_t n, const char *key,
+                         const char *what)
+{
+    kvtel_diagnostics_refuse(decoder->stats->diagnostics, reason, n, key, "%s: \"%.64s\" %s",
+                             decoder->stats->connector->names[0].name, key, what);
+}
+
+/* A key or text that can be a C string: names with a NUL inside are nobody's. */
+bool kvtel_decode_is_name(const struct kvtel_value *value)
+{
+    return value->kind == KVTEL_VALUE_STRING && strlen(value->text) == value->size;
+}
+
+struct kvtel_number_range kvtel_number_range(enum kvtel_field_kind kind, enum kvtel_unit unit)
+{
+    struct kvtel_number_range range = { 0, DBL_MAX, 0, INT64_MAX };
+    if (kind == KVTEL_FIELD_LEVEL) {
+        range.least = -DBL_MAX;
+        range.least_integer = INT64_MIN;
+    } else if (unit == KVTEL_UNIT_SECONDS) {
+        range.most = (double)KVTEL_TRANSFER_LIMIT / 1e9;
+        range.most_integer = (int64_t)(KVTEL_TRANSFER_LIMIT / 1000000000);
+    }
+    return range;
+}
+
+enum kvtel_refusal kvtel_number_fault(double number, const struct kvtel_number_range *range)
+{
+    if (number >= range->least && number <= range->most)
+        return KVTEL_REFUSAL_COUNT;
+    if (!(number >= -DBL_MAX && number <= DBL_MAX))
+        return KVTEL_REFUSED_NOT_FINITE;
+    return number < range->least ? KVTEL_REFUSED_NEGATIVE : KVTEL_REFUSED_IMPLAUSIBLE;
+}
+
+enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, const struct kvtel_number_range *range)
+{
+    if (value->kind == KVTEL_VALUE_DOUBLE)
+        return kvtel_number_fault(value->number, range);
+    if (value->kind != KVTEL_VALUE_INTEGER)
+        return KVTEL_REFUSED_WRONG_TYPE;
+    if (value->integer < range->least_integer)
+        return KVTEL_REFUSED_NEGATIVE;
+    return value->integer > range->most_integer ? KVTEL_REFUSED_IMPLAUSIBLE : KVTEL_REFUSAL_COUNT;
+}
+
+enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value)
+{
+    if (!kvtel_decode_is_name(value))
+        return KVTEL_REFUSED_WRONG_TYPE;
+    return value->size > KVTEL_TEXT_LIMIT ? KVTEL_REFUSED_LONG_TEXT : KVTEL_REFUSAL_COUNT;
+}
+
+const char *kvtel_decode_why(enum kvtel_refusal reason)
+{
+    switch (reason) {
+    case KVTEL_REFUSED_LONG_TEXT:
+        return "has a text that is longer than 1,024 bytes";
+    case KVTEL_REFUSED_WRONG_TYPE:
+        return "holds something that is no number";
+    case KVTEL_REFUSED_NOT_FINITE:
+        return "holds NaN or infinity";
+    case KVTEL_REFUSED_IMPLAUSIBLE:
+        return "holds a time past what any clock measures (2^62 ns); are two clocks compared?";
+    default:
+        return "holds a number below zero";
+    }
+}
+
+enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct kvtel_value *value)
+{
+    bool is_double = value->kind == KVTEL_VALUE_DOUBLE;
+    bool mixed = column->count > 0 && column->type != (is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS);
+    enum kvtel_status status = kvtel_column_reserve(column, 1, mixed);
+    if (status != KVTEL_OK)
+        return status;
+    if (is_double)
+        kvtel_column_append_double(column, value->number);
+    else
+        kvtel_column_append_integer(column, value->integer);
+    return KVTEL_OK;
+}
+
+/* The usual list, all of one kind and all usable, in one tight loop. False: nothing was appended, look at each. */
+static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list, const struct kvtel_number_range *given)
+{
+    uint32_t i = 0;
+    const struct kvtel_number_range range = *given;
+    union kvtel_number *out = column->values;
+    if (list->size == 0 || column->count > 0)
+        return list->size == 0;
+    if (list->items[0].kind == KVTEL_VALUE_DOUBLE) {
+        for (; i < list->size; i++) {
+            const struct kvtel_value *item = &list->items[i];
+            if (item->kind != KVTEL_VALUE_DOUBLE || !(item->number >= range.least && item->number <= range.most))
+                return false;
+            out[i].number = item->number;
+        }
+        column->type = KVTEL_COLUMN_DOUBLES;
+    } else {
+        for (; i < list->size; i++) {
+            const struct kvtel_value *item = &list->items[i];
+            if (item->kind != KVTEL_VALUE_INTEGER || item->integer < range.least_integer || item->integer > range.most_integer)
+                return false;
+            out[i].integer = item->integer;
+        }
+        column->type = KVTEL_COLUMN_INTEGERS;
+    }
+    column->count = list->size;
+    return true;
+}
+
+/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
+ * 1 + the reason. */
+enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
+                                    const struct kvtel_number_range *range, uint8_t **bad)
+{
+    static const struct kvtel_value zero = { .kind = KVTEL_VALUE_INTEGER };
+    enum kvtel_status status = kvtel_column_reserve(column, list->size, false);
+    if (status != KVTEL_OK || append_uniform(column, list, range))
+        return status;
+    for (uint32_t i = 0; i < list->size; i++) {
+        enum kvtel_refusal reason = kvtel_decode_judge(&list->items[i], range);
+        if (reason != KVTEL_REFUSAL_COUNT && !*bad) {
+            *bad = kvtel_arena_alloc(&decoder->stats->arena, list->size);
+            if (!*bad)
+                return KVTEL_E_NOMEM;
+            memset(*bad, 0, list->size);
+        }
+        if (reason != KVTEL_REFUSAL_COUNT)
+            (*bad)[i] = (uint8_t)(reason + 1);
+        status = kvtel_decode_number(column, reason == KVTEL_REFUSAL_COUNT ? &list->items[i] : &zero);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+/* Drops the rows that are bad in any of the columns, each counted once. */
+void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
+                                const char *const *keys, size_t count)
+{
+    uint8_t *drop = NULL;
+    size_t first = 0;
+    for (size_t c = 0; c < count && !drop; c++)
+        if (bad[c]) {
+            drop = bad[c];
+            first = c;
+        }
+    if (!drop)
+        return;
+    /* Columns that belong together were cut to one length before, so row i is row i of each. */
+    for (size_t c = first + 1; c < count; c++)
+        for (size_t i = 0; bad[c] && i < columns[first]->count; i++)
+            if (!drop[i])
+                drop[i] = bad[c][i];
+    uint64_t refused[KVTEL_REFUSAL_COUNT] = { 0 };
+    for (size_t i = 0; i < columns[first]->count; i++)
+        if (drop[i])
+            refused[drop[i] - 1]++;
+    for (unsigned reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
+        if (refused[reason] > 0)
+            kvtel_decode_refuse(decoder, (enum kvtel_refusal)reason, refused[reason], keys[first],
+                                kvtel_decode_why((enum kvtel_refusal)reason));
+    for (size_t c = 0; c < count; c++)
+        if (columns[c]->count > 0)
+            kvtel_column_drop_rows(columns[c], drop);
+}
+
+enum { COLUMNS_TOGETHER = 16 };
+
+/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM. */
+static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
+{
+    const struct kvtel_field *fields = decoder->content.table->fields;
+    struct kvtel_column *columns[COLUMNS_TOGETHER];
+    uint8_t *bad[COLUMNS_TOGETHER];
+    const char *keys[COLUMNS_TOGETHER];
+    size_t count = 0, shortest = SIZE_MAX, longest = 0;
+    for (size_t i = 0; i < group->column_count && count < COLUMNS_TOGETHER; i++) {
+        size_t length = group->columns[i].count;
+        if (fields[i].row != row || length == 0)
+            continue;
+        columns[count] = &group->columns[i];
+        bad[count] = all_bad[i];
+        keys[count++] = fields[i].key;
+        shortest = length < shortest ? length : shortest;
+        longest = length > longest ? length : longest;
+    }
+    if (count == 0)
+        return;
+    if (shortest != longest)
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNEQUAL_COLUMNS, longest - shortest, keys[0],
+                            "and the columns beside it are not equally long");
+    for (size_t c = 0; c < count; c++)
+        columns[c]->count = shortest;
+    kvtel_decode_drop_bad_rows(decoder, columns, bad, keys, count);
+}
+
+static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_field *field,
+                                      const struct kvtel_value *value, uint8_t **bad)
+{
+    const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
+    column->count = 0; /* a key that stands twice: the last one counts */
+    *bad = NULL;
+    if (field->kind != KVTEL_FIELD_TOTAL) {
+        if (value->kind != KVTEL_VALUE_ARRAY) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, field->key, "is not a list");
+            return KVTEL_OK;
+        }
+        column->present = true;
+        return kvtel_decode_list(decoder, column, value, &range, bad);
+    }
+    enum kvtel_refusal reason = kvtel_decode_judge(value, &range);
+    if (reason != KVTEL_REFUSAL_COUNT) {
+        kvtel_decode_refuse(decoder, reason, 1, field->key,
+                            reason == KVTEL_REFUSED_WRONG_TYPE ? "is not a number" : kvtel_decode_why(reason));
+        return KVTEL_OK;
+    }
+    column->present = true;
+    return kvtel_decode_number(column, value);
+}
+
+/* Fields by key, for COLUMNS and one operation of COUNTS. */
+static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *map)
+{
+    const struct kvtel_connector *table = decoder->content.table;
+    size_t bytes = group->column_count * sizeof(uint8_t *);
+    uint8_t **bad = kvtel_arena_alloc(&decoder->stats->arena, bytes + 1);
+    if (!bad)
+        return KVTEL_E_NOMEM;
+    memset(bad, 0, bytes);
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i];
+        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+            continue;
+        int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
+        if (field < 0) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                "is no field of this connector");
+            continue;
+        }
+        enum kvtel_status status = decode_field(decoder, &group->columns[field], &table->fields[field], key + 1, &bad[field]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    for (size_t i = 0; i < group->column_count; i++) {
+        const struct kvtel_field *field = &table->fields[i];
+        bool seen = false;
+        if (field->row == 0) {
+            struct kvtel_column *column = &group->columns[i];
+            kvtel_decode_drop_bad_rows(decoder, &column, &bad[i], &field->key, 1);
+            continue;
+        }
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = table->fields[k].row == field->row;
+        if (!seen)
+            align_columns(decoder, group, field->row, bad);
+    }
+    return KVTEL_OK;
+}
+
+/* One row of an operation: all fields or none. `found`: room for a value of each. */
+static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row,
+                                    const struct kvtel_value **found)
+{
+    const struct kvtel_connector *table = decoder->content.table;
+    if (row->kind != KVTEL_VALUE_MAP) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, group->name, "has a row that is not a map");
+        return KVTEL_OK;
+    }
+    for (size_t i = 0; i < group->column_count; i++)
+        found[i] = NULL;
+    for (uint32_t i = 0; i < row->size; i++) {
+        const struct kvtel_value *key = &row->items[2 * i];
+        int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
+        if (field < 0)
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                "is no field of this connector");
+        else
+            found[field] = key + 1;
+    }
+    for (size_t i = 0; i < group->column_count; i++) {
+        const struct kvtel_field *field = &table->fields[i];
+        const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
+        enum kvtel_refusal reason = !found[i]                         ? KVTEL_REFUSED_UNEQUAL_COLUMNS
+                                    : field->kind != KVTEL_FIELD_TEXT ? kvtel_decode_judge(found[i], &range)
+                                                                      : kvtel_decode_judge_text(found[i]);
+        if (reason != KVTEL_REFUSAL_COUNT) {
+            kvtel_decode_refuse(decoder, reason, 1, field->key,
+                                found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason))
+                                         : "is missing in a row");
+            return KVTEL_OK;
+        }
+    }
+    struct kvtel_value text_id = { .kind = KVTEL_VALUE_INTEGER };
+    for (size_t i = 0; i < group->column_count; i++) {
+        size_t id = 0;
+        enum kvtel_status status;
+        if (table->fields[i].kind == KVTEL_FIELD_TEXT) {
+            status = kvtel_content_text(&decoder->content, found[i]->text, found[i]->size, &id);
+            if (status == KVTEL_E_LIMIT) {
+                kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key, "has too many different texts");
+                for (size_t k = 0; k < i; k++)
+                    group->columns[k].count--;
+                return KVTEL_OK;
+            }
+            if (status != KVTEL_OK)
+                return status;
+            text_id.integer = (int64_t)id;
+            found[i] = &text_id;
+        }
+        status = kvtel_decode_number(&group->columns[i], found[i]);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+/* ROWS and COUNTS. */
+static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const struct kvtel_value *map)
+{
+    bool rows = decoder->content.table->shape == KVTEL_SHAPE_ROWS;
+    const struct kvtel_value **found =
+        kvtel_arena_alloc(&decoder->stats->arena, kvtel_table_field_count(decoder->content.table) * sizeof *found + 1);
+    if (!found)
+        return KVTEL_E_NOMEM;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i], *value = key + 1;
+        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+            continue;
+        if (!kvtel_decode_is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                rows ? "is not a list of rows" : "is not a map of counts");
+            continue;
+        }
+        if (kvtel_decode_judge_text(key) != KVTEL_REFUSAL_COUNT) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, key->text, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+            continue;
+        }
+        struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
+        if (!group && decoder->content.group_count >= KVTEL_STATS_NAME_LIMIT) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, "operations", "has too many different names");
+            continue;
+        }
+        for (size_t c = 0; group && c < group->column_count; c++) {
+            kvtel_column_clear(&group->columns[c]); /* an operation that stands twice: the last one counts */
+            group->columns[c].present = false;
+        }
+        if (!group)
+            group = kvtel_content_add_group(&decoder->content, key->text, key->size);
+        if (!group)
+            return KVTEL_E_NOMEM;
+        enum kvtel_status status = KVTEL_OK;
+        if (!rows)
+            status = decode_fields(decoder, group, value);
+        for (uint32_t r = 0; rows && status == KVTEL_OK && r < value->size; r++)
+            status = decode_row(decoder, group, &value->items[r], found);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const struct kvtel_value *map)
+{
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i], *payload = key + 1;
+        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+            continue;
+        const struct kvtel_connector *connector = kvtel_decode_is_name(key) ? kvtel_connector_find(key->text) : NULL;
+        if (!connector || connector->shape == KVTEL_SHAPE_NONE) {
+            kvtel_decode_refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
+                                kvtel_decode_is_name(key) ? key->text : "?",
+                                connector ? "is a connector without stats" : "is no connector that is known");
+            continue;
+        }
+        const struct kvtel_value *inner = payload->kind == KVTEL_VALUE_MAP ? kvtel_value_get(payload, "data") : NULL;
+        bool wrapped = inner && inner->kind == KVTEL_VALUE_MAP && !kvtel_value_get(payload, "types");
+        if (payload->kind != KVTEL_VALUE_MAP) {
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not a map");
+            continue;
+        }
+        struct kvtel_child *child = kvtel_content_find_child(&decoder->content, key->text);
+        if (!child)
+            child = kvtel_content_add_child(&decoder->content, key->text, connector, decoder->stats->diagnostics);
+        if (!child)
+            return KVTEL_E_NOMEM;
+        child->wrapped = wrapped;
+        child->stats->sample_limit = decoder->stats->sample_limit;
+        enum kvtel_status status = kvtel_stats_decode_value(child->stats, wrapped ? inner : payload, NULL);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+static const struct kvtel_connector *table_of(const struct kvtel_connector *connector, const struct kvtel_value *payload)
+{
+    if (!connector->older || payload->size == 0 || kvtel_value_get(payload, "data") || kvtel_value_get(payload, "types") ||
+        kvtel_value_get(payload, "info"))
+        return connector;
+    return connector->older;
+}
+
+static enum kvtel_status decode_shape(struct kvtel_decoder *decoder, const struct kvtel_value *payload)
+{
+    switch (decoder->content.table->shape) {
+    case KVTEL_SHAPE_COLUMNS:
+        return decode_fields(decoder, &decoder->content.groups[0], payload);
+    case KVTEL_SHAPE_ROWS:
+    case KVTEL_SHAPE_COUNTS:
+        return decode_operations(decoder, payload);
+    case KVTEL_SHAPE_TYPED:
+        return kvtel_decode_typed(decoder, payload);
+    case KVTEL_SHAPE_MULTI:
+        return decode_children(decoder, payload);
+    case KVTEL_SHAPE_NONE:
+        break;
+    }
+    return KVTEL_E_NO_STATS;
+}
+
+/* An empty content to decode into: the one that was replaced last, if it fits. */
+static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvtel_connector *table, struct kvtel_content *content)
+{
+    bool fits = stats->spare.table == table;
+    if (fits)
+        *content = stats->spare;
+    else
+        kvtel_content_free(&stats->spare);
+    memset(&stats->spare, 0, sizeof stats->spare);
+    return fits ? KVTEL_OK : kvtel_content_init(content, table, false);
+}
+
+enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error)
+{
+    if (payload->kind != KVTEL_VALUE_MAP)
+        return kvtel_fail(error, KVTEL_E_TYPE, 0, "the payload is not a map");
+    struct kvtel_decoder decoder = { .stats = stats };
+    enum kvtel_status status = take_spare(stats, table_of(stats->connector, payload), &decoder.content);
+    if (status == KVTEL_OK)
+        status = decode_shape(&decoder, payload);
+    if (status != KVTEL_OK) {
+        kvtel_content_free(&decoder.content);
+        return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    }
+    for (size_t g = 0; g < decoder.content.group_count; g++)
+        for (size_t c = 0; c < decoder.content.groups[g].column_count; c++)
+            if (kvtel_kind_is_samples(kvtel_column_kind(&decoder.content, &decoder.content.groups[g], c)))
+                decoder.content.samples += decoder.content.groups[g].columns[c].count;
+    stats->spare = stats->content;
+    stats->content = decoder.content;
+    kvtel_content_clear(&stats->spare, false);
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes, size_t size,
+                                     struct kvtel_error *error)
+{
+    struct kvtel_value payload;
+    kvtel_arena_reset(&stats->arena);
+    enum kvtel_status status = kvtel_value_decode(format, bytes, size, &stats->arena, &payload, error);
+    if (status != KVTEL_OK)
+        return status;
+    status = kvtel_stats_decode_value(stats, &payload, error);
+    if (status != KVTEL_OK && error && format == KVTEL_JSON)
+        kvtel_error_place(error, bytes, size);
+    return status;
+}

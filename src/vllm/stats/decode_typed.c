@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Typed payloads into columns: metrics by name, a column for each label set. */
+#include "vllm/stats/decode.h"
+
+#include <string.h>
+
+/* The JSON of a tuple of the longest labels, each byte of which may be written as \u00xx. */
+enum { NO_TUPLE = -1, LONG_LABEL = -2, TUPLE_LIMIT = KVTEL_METRIC_LABELS * (6 * KVTEL_TEXT_LIMIT + 4) + 2 };
+
+/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is NO_TUPLE when it is none, LONG_LABEL when one of
+ * them is too long. */
+static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const struct kvtel_value *key, const char **labels,
+                                       size_t *size, int *count)
+{
+    struct kvtel_value parsed;
+    *count = key->kind == KVTEL_VALUE_STRING && key->size > TUPLE_LIMIT ? LONG_LABEL : NO_TUPLE;
+    if (*count == LONG_LABEL)
+        return KVTEL_OK;
+    if (key->kind == KVTEL_VALUE_STRING) {
+        enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
+        if (status != KVTEL_OK)
+            return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
+        key = &parsed;
+    }
+    if (key->kind != KVTEL_VALUE_ARRAY || key->size > KVTEL_METRIC_LABELS)
+        return KVTEL_OK;
+    *size = 0;
+    for (uint32_t i = 0; i < key->size; i++) {
+        enum kvtel_refusal reason = kvtel_decode_judge_text(&key->items[i]);
+        *count = reason == KVTEL_REFUSED_LONG_TEXT ? LONG_LABEL : NO_TUPLE;
+        if (reason != KVTEL_REFUSAL_COUNT)
+            return KVTEL_OK;
+        *size += key->items[i].size + 1;
+    }
+    char *out = kvtel_arena_alloc(&decoder->stats->arena, *size + 1);
+    if (!out)
+        return KVTEL_E_NOMEM;
+    *labels = out;
+    for (uint32_t i = 0; i < key->size; i++) {
+        memcpy(out, key->items[i].text, key->items[i].size + 1);
+        out += key->items[i].size + 1;
+    }
+    *count = (int)key->size;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *key)
+{
+    const struct kvtel_value *value = key + 1;
+    const char *labels = "";
+    size_t size = 0, expected = kvtel_metric_label_count(group->metric);
+    int count;
+    enum kvtel_status status = decode_labels(decoder, key, &labels, &size, &count);
+    if (status != KVTEL_OK)
+        return status;
+    uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
+    if (count == LONG_LABEL) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, group->name, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+        return KVTEL_OK;
+    }
+    if (count < 0 || (size_t)count != expected) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name, "has a wrong number of label values");
+        return KVTEL_OK;
+    }
+    enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
+                                 : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
+                                                                        : KVTEL_FIELD_TOTAL;
+    const struct kvtel_number_range range = kvtel_number_range(kind, group->metric->unit);
+    enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES        ? kvtel_decode_judge(value, &range)
+                                : value->kind == KVTEL_VALUE_ARRAY ? KVTEL_REFUSAL_COUNT
+                                                                   : KVTEL_REFUSED_WRONG_TYPE;
+    if (reason != KVTEL_REFUSAL_COUNT) {
+        kvtel_decode_refuse(decoder, reason, 1, group->name,
+                            reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason));
+        return KVTEL_OK;
+    }
+    struct kvtel_column *column = kvtel_group_find_labels(group, labels, size, (uint32_t)count);
+    if (!column && group->column_count >= KVTEL_STATS_NAME_LIMIT) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, values, group->name, "has too many label sets");
+        return KVTEL_OK;
+    }
+    if (!column)
+        column = kvtel_group_add_labels(group, labels, size, (uint32_t)count);
+    if (!column)
+        return KVTEL_E_NOMEM;
+    column->count = 0;
+    if (kind != KVTEL_FIELD_SAMPLES)
+        return kvtel_decode_number(column, value);
+    uint8_t *bad = NULL;
+    const char *name = group->name;
+    status = kvtel_decode_list(decoder, column, value, &range, &bad);
+    if (status == KVTEL_OK)
+        kvtel_decode_drop_bad_rows(decoder, &column, &bad, &name, 1);
+    return status;
+}
+
+static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, const struct kvtel_value *key,
+                                             const struct kvtel_value *types)
+{
+    const struct kvtel_value *sets = key + 1;
+    const struct kvtel_metric *metric = kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
+    /* A metric with fields of its own is computed from others; no payload names it. */
+    if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                            "is no metric of this connector");
+        return KVTEL_OK;
+    }
+    const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
+    if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, kvtel_metric_type_name(metric->type))) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not of the type that this connector gives it");
+        return KVTEL_OK;
+    }
+    struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
+    if (group)
+        kvtel_group_truncate(group, 0); /* a metric that stands twice: the last one counts */
+    else
+        group = kvtel_content_add_group(&decoder->content, key->text, key->size);
+    if (!group)
+        return KVTEL_E_NOMEM;
+    group->metric = metric;
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t i = 0; status == KVTEL_OK && i < sets->size; i++)
+        status = decode_label_set(decoder, group, &sets->items[2 * i]);
+    return status;
+}
+
+/* A list of maps from label to text or number, or nil. */
+static bool is_info(const struct kvtel_value *info)
+{
+    if (info->kind != KVTEL_VALUE_ARRAY)
+        return info->kind == KVTEL_VALUE_NIL;
+    for (uint32_t i = 0; i < info->size; i++) {
+        const struct kvtel_value *map = &info->items[i];
+        if (map->kind != KVTEL_VALUE_MAP)
+            return false;
+        for (uint32_t k = 0; k < map->size; k++)
+            if (!kvtel_decode_is_name(&map->items[2 * k]) || map->items[2 * k + 1].kind >= KVTEL_VALUE_ARRAY ||
+                (map->items[2 * k + 1].kind == KVTEL_VALUE_STRING && !kvtel_decode_is_name(&map->items[2 * k + 1])))
+                return false;
+    }
+    return true;
+}
+
+/* Whether any of its texts is too long. */
+static bool has_long_text(const struct kvtel_value *info)
+{
+    for (uint32_t i = 0; i < info->size; i++) {
+        const struct kvtel_value *map = &info->items[i];
+        for (uint32_t k = 0; k < 2 * map->size; k++)
+            if (map->items[k].kind == KVTEL_VALUE_STRING && map->items[k].size > KVTEL_TEXT_LIMIT)
+                return true;
+    }
+    return false;
+}
+
+enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct kvtel_value *map)
+{
+    const struct kvtel_value *types = kvtel_value_get(map, "types"), *data = kvtel_value_get(map, "data");
+    const struct kvtel_value *info = kvtel_value_get(map, "info");
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct kvtel_value *key = &map->items[2 * i];
+        static const char *const known[] = { "types", "data", "info", "_metrics_descriptor" };
+        bool found = false;
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            found |= kvtel_value_is_text(key, known[k]);
+        if (!found)
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                "is no field of this connector");
+    }
+    if ((data && data->kind != KVTEL_VALUE_MAP) || (types && types->kind != KVTEL_VALUE_MAP)) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "data", "or \"types\" is not a map");
+        data = NULL;
+    }
+    for (uint32_t i = 0; data && status == KVTEL_OK && i < data->size; i++)
+        status = decode_typed_metric(decoder, &data->items[2 * i], types);
+    decoder->content.has_info = info != NULL;
+    if (status != KVTEL_OK || !info || info->kind == KVTEL_VALUE_NIL)
+        return status;
+    if (!decoder->content.table->has_info || !is_info(info)) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "info", "is not a list of maps from label to value");
+        return KVTEL_OK;
+    }
+    if (has_long_text(info)) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, "info", kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+        return KVTEL_OK;
+    }
+    return kvtel_value_copy(&decoder->content.info_arena, info, &decoder->content.info);
+}

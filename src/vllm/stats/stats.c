@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a stats object, and aggregation. */
+#include "vllm/stats/stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics)
+{
+    if (!connector || connector->shape == KVTEL_SHAPE_NONE)
+        return NULL;
+    struct kvtel_stats *stats = calloc(1, sizeof *stats);
+    if (!stats)
+        return NULL;
+    stats->connector = connector;
+    stats->diagnostics = diagnostics;
+    stats->sample_limit = KVTEL_SAMPLE_LIMIT;
+    if (kvtel_content_init(&stats->content, connector, true) != KVTEL_OK) {
+        free(stats);
+        return NULL;
+    }
+    return stats;
+}
+
+void kvtel_stats_destroy(struct kvtel_stats *stats)
+{
+    if (!stats)
+        return;
+    kvtel_content_free(&stats->content);
+    kvtel_content_free(&stats->spare);
+    kvtel_arena_free(&stats->arena);
+    free(stats);
+}
+
+const struct kvtel_connector *kvtel_stats_connector(const struct kvtel_stats *stats)
+{
+    return stats->connector;
+}
+
+void kvtel_stats_set_sample_limit(struct kvtel_stats *stats, size_t limit)
+{
+    stats->sample_limit = limit;
+    for (size_t i = 0; i < stats->content.child_count; i++)
+        kvtel_stats_set_sample_limit(stats->content.children[i].stats, limit);
+    kvtel_stats_enforce_limit(stats);
+}
+
+bool kvtel_stats_is_summarised(const struct kvtel_stats *stats)
+{
+    bool summarised = stats->content.summarised;
+    for (size_t i = 0; i < stats->content.child_count && !summarised; i++)
+        summarised = kvtel_stats_is_summarised(stats->content.children[i].stats);
+    return summarised;
+}
+
+/* Of a level the last reading is enough. */
+static void shorten_levels(struct kvtel_content *content)
+{
+    for (size_t g = 0; g < content->group_count; g++)
+        for (size_t c = 0; c < content->groups[g].column_count; c++)
+            if (kvtel_column_kind(content, &content->groups[g], c) == KVTEL_FIELD_LEVEL)
+                content->samples -= kvtel_column_keep_last(&content->groups[g].columns[c]);
+}
+
+size_t kvtel_stats_sample_count(const struct kvtel_stats *stats)
+{
+    size_t count = stats->content.samples;
+    for (size_t i = 0; i < stats->content.child_count; i++)
+        count += kvtel_stats_sample_count(stats->content.children[i].stats);
+    return count;
+}
+
+void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
+{
+    struct kvtel_content *content = &stats->content;
+    if (content->samples > stats->sample_limit)
+        shorten_levels(content);
+    if (content->samples <= stats->sample_limit)
+        return;
+    for (size_t g = 0; g < content->group_count; g++) {
+        struct kvtel_group *group = &content->groups[g];
+        for (size_t c = 0; c < group->column_count; c++) {
+            enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
+            size_t count = group->columns[c].count;
+            if (kind == KVTEL_FIELD_LEVEL || !kvtel_kind_is_samples(kind) || count == 0 ||
+                kvtel_column_prepare_summary(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
+                continue;
+            kvtel_column_adopt_summary(&group->columns[c]);
+            content->samples -= count;
+            content->summarised = true;
+        }
+    }
+}
+
+void kvtel_stats_reset(struct kvtel_stats *stats)
+{
+    struct kvtel_content *content = &stats->content;
+    for (size_t i = 0; i < content->child_count; i++)
+        kvtel_stats_reset(content->children[i].stats);
+    if (content->child_count == 0)
+        kvtel_stats_clear(stats);
+}
+
+void kvtel_stats_clear(struct kvtel_stats *stats)
+{
+    struct kvtel_content fresh;
+    if (stats->content.table != stats->connector && kvtel_content_init(&fresh, stats->connector, true) == KVTEL_OK) {
+        kvtel_content_free(&stats->content);
+        stats->content = fresh;
+    } else {
+        kvtel_content_clear(&stats->content, true);
+    }
+}
+
+enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stats, struct kvtel_stats **delta)
+{
+    struct kvtel_stats *clone = calloc(1, sizeof *clone);
+    if (!clone)
+        return KVTEL_E_NOMEM;
+    clone->connector = stats->connector;
+    clone->diagnostics = stats->diagnostics;
+    clone->sample_limit = stats->sample_limit;
+    struct kvtel_content fresh;
+    enum kvtel_status status = kvtel_content_init(&fresh, stats->connector, true);
+    if (status != KVTEL_OK) {
+        free(clone);
+        return status;
+    }
+    clone->content = stats->content;
+    stats->content = fresh;
+    *delta = clone;
+    return KVTEL_OK;
+}
+
+static bool column_is_zero(const struct kvtel_column *column, enum kvtel_field_kind kind)
+{
+    size_t count = kvtel_column_total_count(column);
+    return count == 0 || (kind == KVTEL_FIELD_TOTAL && kvtel_column_number(column, 0) == 0);
+}
+
+bool kvtel_stats_is_empty(const struct kvtel_stats *stats)
+{
+    const struct kvtel_content *content = &stats->content;
+    if (content->table->shape == KVTEL_SHAPE_MULTI) {
+        for (size_t i = 0; i < content->child_count; i++)
+            if (!kvtel_stats_is_empty(content->children[i].stats))
+                return false;
+        return true;
+    }
+    if (content->table->shape != KVTEL_SHAPE_COLUMNS)
+        return content->group_count == 0 && content->info.kind == KVTEL_VALUE_NIL;
+    for (size_t i = 0; i < content->groups[0].column_count; i++) {
+        const struct kvtel_field *field = &content->table->fields[i];
+        bool counts = !content->table->content;
+        for (const char *const *key = content->table->content; key && *key && !counts; key++)
+            counts = strcmp(*key, field->key) == 0;
+        if (counts && !column_is_zero(&content->groups[0].columns[i], field->kind))
+            return false;
+    }
+    return true;
+}
+
+/* Aggregation in two passes, so that it is done as a whole or not at all: the first makes what is missing and room for the values
+ * and may fail, the second moves values and cannot. */
+
+static enum kvtel_status reserve_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind,
+                                        size_t text_count)
+{
+    bool texts = kind == KVTEL_FIELD_TEXT;
+    if (other->summary && !column->summary) {
+        enum kvtel_status status = kvtel_column_prepare_summary(column, texts);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    struct kvtel_distribution *summary = column->prepared ? column->prepared : column->summary;
+    if (summary)
+        return texts ? kvtel_distribution_reserve_texts(summary, text_count) : kvtel_column_reserve_summary(column, other);
+    if (kind == KVTEL_FIELD_TOTAL)
+        return kvtel_column_reserve(column, 1, false); /* the sum replaces the number: never mixed */
+    return kvtel_column_reserve(column, other->count, kvtel_column_mixes(column, other));
+}
+
+/* Texts get the ids of this content. Past the limit a new one reads "other", and is counted. */
+static enum kvtel_status map_texts(struct kvtel_stats *stats, const struct kvtel_content *other)
+{
+    struct kvtel_content *content = &stats->content;
+    if (other->text_count == 0)
+        return KVTEL_OK;
+    size_t *ids = content->pending.text_ids = malloc(other->text_count * sizeof *ids);
+    enum kvtel_status status = ids ? KVTEL_OK : KVTEL_E_NOMEM;
+    uint64_t lost = 0;
+    for (size_t i = 0; i < other->text_count && status == KVTEL_OK; i++) {
+        status = kvtel_content_text(content, other->texts[i], strlen(other->texts[i]), &ids[i]);
+        if (status != KVTEL_E_LIMIT)
+            continue;
+        status = kvtel_content_other_text(content, &ids[i]);
+        lost++;
+    }
+    if (lost > 0 && status == KVTEL_OK)
+        kvtel_diagnostics_refuse(stats->diagnostics, KVTEL_REFUSED_SERIES_LIMIT, lost, "texts",
+                                 "%s: too many different texts in rows, further ones read \"other\"",
+                                 stats->connector->names[0].name);
+    return status;
+}
+
+static void merge_texts(struct kvtel_column *column, const struct kvtel_column *other, const size_t *ids)
+{
+    size_t from = column->count;
+    for (size_t id = 0; other->summary && id < other->summary->bin_count; id++)
+        if (other->summary->bins[id] > 0)
+            kvtel_distribution_add_text(column->summary, ids[id], other->summary->bins[id]);
+    for (size_t i = 0; column->summary && i < other->count; i++)
+        kvtel_distribution_add_text(column->summary, ids[other->values[i].integer], 1);
+    if (column->summary)
+        return;
+    kvtel_column_append_column(column, other, 0, other->count);
+    for (size_t i = from; i < column->count; i++)
+        column->values[i].integer = (int64_t)ids[column->values[i].integer];
+}
+
+static void merge_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind,
+                         const size_t *ids, bool fresh)
+{
+    column->present |= other->present;
+    kvtel_column_adopt_summary(column);
+    if (kind == KVTEL_FIELD_TEXT) {
+        merge_texts(column, other, ids);
+    } else if (column->summary) {
+        kvtel_column_add_to_summary(column, other);
+    } else if (other->count == 0) {
+        return;
+    } else if (kind == KVTEL_FIELD_TOTAL) {
+        kvtel_column_add(column, other);
+    } else {
+        /* vLLM appends only the newer's last reading of a level, but takes a child whole that was not there. */
+        size_t from = kind == KVTEL_FIELD_LEVEL && !fresh ? other->count - 1 : 0;
+        kvtel_column_append_column(column, other, from, other->count - from);
+    }
+}
+
+/* A typed gauge is a lone number: the newer replaces it. */
+static void merge_gauge(struct kvtel_column *column, const struct kvtel_column *other)
+{
+    if (other->count == 0)
+        return;
+    column->count = 0;
+    kvtel_column_append_column(column, other, other->count - 1, 1);
+}
+
+/* The column of `group` that takes column `i` of another group of its name; NULL when it was refused. */
+static struct kvtel_column *matching_column(const struct kvtel_content *content, const struct kvtel_group *group,
+                                            const struct kvtel_group *from, size_t i)
+{
+    if (content->table->shape != KVTEL_SHAPE_TYPED)
+        return &group->columns[i];
+    return kvtel_group_find_labels(group, from->columns[i].labels, kvtel_column_labels_size(&from->columns[i]),
+                                   from->columns[i].label_count);
+}
+
+/* Past the cap a new name or label set is refused; what is known goes on. */
+static bool past_limit(const struct kvtel_stats *stats, size_t count, uint64_t lost, const char *subject)
+{
+    if (count < KVTEL_STATS_NAME_LIMIT)
+        return false;
+    kvtel_diagnostics_refuse(stats->diagnostics, KVTEL_REFUSED_SERIES_LIMIT, lost, subject,
+                             "%s: \"%.64s\" has too many different names", stats->connector->names[0].name, subject);
+    return true;
+}
+
+static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct kvtel_group *from)
+{
+    struct kvtel_content *content = &stats->content;
+    struct kvtel_group *group = kvtel_content_find_group(content, from->name, strlen(from->name));
+    if (!group && past_limit(stats, content->group_count, 1, from->name))
+        return KVTEL_OK;
+    if (!group)
+        group = kvtel_content_add_group(content, from->name, strlen(from->name));
+    if (!group)
+        return KVTEL_E_NOMEM;
+    group->metric = from->metric;
+    for (size_t c = 0; c < from->column_count; c++) {
+        const struct kvtel_column *source = &from->columns[c];
+        struct kvtel_column *column = matching_column(content, group, from, c);
+        if (!column && past_limit(stats, group->column_count, kvtel_column_total_count(source), from->name))
+            continue;
+        if (!column)
+            column = kvtel_group_add_labels(group, source->labels, kvtel_column_labels_size(source), source->label_count);
+        if (!column)
+            return KVTEL_E_NOMEM;
+        enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
+        enum kvtel_status status = reserve_column(column, source, kind, content->text_count);
+        if (status != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
+}
+
+static void merge_group(struct kvtel_content *content, const struct kvtel_group *from, bool fresh)
+{
+    struct kvtel_group *group = kvtel_content_find_group(content, from->name, strlen(from->name));
+    if (!group)
+        return;
+    for (size_t c = 0; c < from->column_count; c++) {
+        struct kvtel_column *column = matching_column(content, group, from, c);
+        if (!column)
+            continue;
+        enum kvtel_field_kind kind = kvtel_column_kind(content, group, (size_t)(column - group->columns));
+        size_t before = column->count;
+        if (content->table->shape == KVTEL_SHAPE_TYPED && kind == KVTEL_FIELD_LEVEL)
+            merge_gauge(column, &from->columns[c]);
+        else
+            merge_column(column, &from->columns[c], kind, content->pending.text_ids, fresh);
+        if (kvtel_kind_is_samples(kind))
+            content->samples += column->count - before;
+    }
+}
+
+/* The first pass over one object and its children. */
+static enum kvtel_status reserve(struct kvtel_stats *stats, const struct kvtel_stats *from)
+{
+    struct kvtel_content *content = &stats->content;
+    const struct kvtel_content *other = &from->content;
+    memset(&content->pending, 0, sizeof content->pending);
+    content->pending.table = content->table;
+    content->pending.group_count = content->group_count;
+    content->pending.child_count = content->child_count;
+    for (size_t g = 0; g < content->group_count; g++)
+        content->groups[g].mark = content->groups[g].column_count;
+    if (stats->connector != from->connector)
+        return KVTEL_E_MISMATCH;
+    if (content->table != other->table) {
+        if (content->group_count > 0 || content->info.kind != KVTEL_VALUE_NIL)
+            return other->group_count == 0 && other->info.kind == KVTEL_VALUE_NIL ? KVTEL_OK : KVTEL_E_MISMATCH;
+        content->table = other->table;
+    }
+    enum kvtel_status status = map_texts(stats, other);
+    for (size_t g = 0; g < other->group_count && status == KVTEL_OK; g++)
+        status = reserve_group(stats, &other->groups[g]);
+    if (status == KVTEL_OK && other->info.kind != KVTEL_VALUE_NIL)
+        status = kvtel_value_copy(&content->pending.info_arena, &other->info, &content->pending.info);
+    for (size_t i = 0; i < other->child_count && status == KVTEL_OK; i++) {
+        const struct kvtel_child *source = &other->children[i];
+        struct kvtel_child *child = kvtel_content_find_child(content, source->class_name);
+        if (!child) {
+            child = kvtel_content_add_child(content, source->class_name, source->stats->connector, stats->diagnostics);
+            if (!child)
+                return KVTEL_E_NOMEM;
+            child->wrapped = source->wrapped;
+            child->stats->sample_limit = stats->sample_limit;
+        }
+        status = reserve(child->stats, source->stats);
+    }
+    return status;
+}
+
+/* Ends an aggregation: the room for it is let go. */
+static void end_pending(struct kvtel_content *content)
+{
+    free(content->pending.text_ids);
+    kvtel_arena_free(&content->pending.info_arena);
+    memset(&content->pending, 0, sizeof content->pending);
+}
+
+/* Undoes the first pass, as far as it came. */
+static void roll_back(struct kvtel_content *content)
+{
+    if (!content->pending.table)
+        return;
+    for (size_t i = 0; i < content->child_count; i++)
+        roll_back(&content->children[i].stats->content);
+    kvtel_content_truncate(content, content->pending.group_count);
+    kvtel_content_truncate_children(content, content->pending.child_count);
+    for (size_t g = 0; g < content->group_count; g++) {
+        kvtel_group_truncate(&content->groups[g], content->groups[g].mark);
+        for (size_t c = 0; c < content->groups[g].column_count; c++)
+            kvtel_column_drop_prepared(&content->groups[g].columns[c]);
+    }
+    content->table = content->pending.table;
+    end_pending(content);
+}
+
+/* The second pass. `fresh`: made by the first. */
+static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from, bool fresh)
+{
+    struct kvtel_content *content = &stats->content;
+    const struct kvtel_content *other = &from->content;
+    for (size_t g = 0; g < other->group_count && content->table == other->table; g++)
+        merge_group(content, &other->groups[g], fresh);
+    content->has_info |= other->has_info;
+    content->summarised |= other->summarised;
+    if (content->pending.info.kind != KVTEL_VALUE_NIL) {
+        kvtel_arena_free(&content->info_arena);
+        content->info_arena = content->pending.info_arena;
+        content->info = content->pending.info;
+        memset(&content->pending.info_arena, 0, sizeof content->pending.info_arena);
+    }
+    for (size_t i = 0; i < other->child_count; i++) {
+        struct kvtel_child *child = kvtel_content_find_child(content, other->children[i].class_name);
+        merge(child->stats, other->children[i].stats, (size_t)(child - content->children) >= content->pending.child_count);
+    }
+    end_pending(content);
+    kvtel_stats_enforce_limit(stats);
+}
+
+enum kvtel_status kvtel_stats_aggregate(struct kvtel_stats *stats, const struct kvtel_stats *other)
+{
+    if (stats == other)
+        return KVTEL_E_ARGUMENT;
+    enum kvtel_status status = reserve(stats, other);
+    if (status == KVTEL_OK)
+        merge(stats, other, false);
+    else
+        roll_back(&stats->content);
+    return status;
+}

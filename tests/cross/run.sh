@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run.sh ARCHITECTURE BUILD: builds libraries and unit tests for another architecture and runs them under qemu.
+# ARCHITECTURE: arm64 or s390x, whose byte order is the other one. The other architecture's packages are unpacked below BUILD, not
+# installed: apt's lists and dpkg's state of this machine stay as they are.
+set -eu
+
+architecture=$1 build=$2
+source=$(cd "$(dirname "$0")/../.." && pwd)
+case $architecture in
+arm64) triplet=aarch64-linux-gnu qemu=qemu-aarch64 ;;
+s390x) triplet=s390x-linux-gnu qemu=qemu-s390x ;;
+*)
+    echo "run.sh: no such architecture: $architecture (arm64, s390x)" >&2
+    exit 2
+    ;;
+esac
+
+mkdir -p "$build"
+build=$(cd "$build" && pwd)
+sysroot=$build/sysroot
+libraries="libjansson-dev libjansson4 libmsgpack-dev libmsgpackc2 libcmocka-dev libcmocka0"
+if ! [ -e "$sysroot/complete" ]; then
+    echo "fetching libraries for $architecture"
+    mkdir -p "$sysroot" "$build/apt/lists/partial" "$build/apt/cache/archives/partial" "$build/packages"
+    own="-o Dir::State::lists=$build/apt/lists -o Dir::Cache=$build/apt/cache -o APT::Sandbox::User=root"
+    own="$own -o APT::Architectures=$(dpkg --print-architecture),$architecture"
+    # shellcheck disable=SC2086 # options and names are words
+    (
+        cd "$build/packages"
+        apt-get $own -qq update
+        apt-get $own -qq download $(for library in $libraries; do echo "$library:$architecture"; done)
+    )
+    for package in "$build"/packages/*.deb; do dpkg -x "$package" "$sysroot"; done
+    touch "$sysroot/complete"
+fi
+
+cmake -S "$source" -B "$build/build" -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=RelWithDebInfo -DKVTEL_PROGRAM=OFF \
+    -DCMAKE_TOOLCHAIN_FILE="$source/cmake/cross.cmake" -DKVTEL_CROSS="$triplet" -DKVTEL_SYSROOT="$sysroot" \
+    -DKVTEL_QEMU="$(command -v $qemu)" ${CROSS_CMAKE_ARGUMENTS-} >/dev/null
+cmake --build "$build/build" -- --quiet
+ctest --test-dir "$build/build" --output-on-failure -j "$(nproc)" --output-junit "$build/ctest.xml"
