@@ -18,8 +18,8 @@ struct pipeline {
 static void take_payload(struct pipeline *pipeline, int i)
 {
     struct kvtel_reduced *reduced;
-    bench_require(kvtel_stats_decode(pipeline->incoming, KVTEL_MSGPACK, pipeline->payloads[i], pipeline->sizes[i], NULL) ==
-                      KVTEL_OK,
+    bench_require(kvtel_stats_decode(pipeline->incoming, KVTEL_MSGPACK, pipeline->payloads[i], pipeline->sizes[i],
+                                     NULL) == KVTEL_OK,
                   "decode");
     bench_require(kvtel_stats_aggregate(pipeline->interval, pipeline->incoming) == KVTEL_OK, "aggregate");
     bench_require(kvtel_prom_observe(pipeline->prom, pipeline->incoming, 0) == KVTEL_OK, "observe");
@@ -40,13 +40,14 @@ static void make_payload(struct pipeline *pipeline, int payload, int transfers)
 {
     for (int i = 0; i < transfers; i++) {
         uint64_t step = 1 + (uint64_t)(payload * 31 + i * 17) % 101;
-        const struct kvtel_transfer transfer = {
-            .duration_ns = 1300000 * step, .post_ns = 110000 * step, .bytes = 4096 * step * step, .descriptors = 3 * step
-        };
+        const struct kvtel_transfer transfer = { .duration_ns = 1300000 * step,
+                                                 .post_ns = 110000 * step,
+                                                 .bytes = 4096 * step * step,
+                                                 .descriptors = 3 * step };
         bench_require(kvtel_stats_record_transfer(pipeline->incoming, NULL, &transfer) == KVTEL_OK, "record");
     }
-    bench_require(kvtel_stats_encode(pipeline->incoming, KVTEL_MSGPACK, &pipeline->payloads[payload], &pipeline->sizes[payload]) ==
-                      KVTEL_OK,
+    bench_require(kvtel_stats_encode(pipeline->incoming, KVTEL_MSGPACK, &pipeline->payloads[payload],
+                                     &pipeline->sizes[payload]) == KVTEL_OK,
                   "encode");
     kvtel_stats_reset(pipeline->incoming);
 }
@@ -79,14 +80,15 @@ int main(void)
         .config = config, .labelnames = labelnames, .label_count = 2, .engines = &engine, .engine_count = 1
     };
     struct kvtel_prom *prom = NULL;
-    bench_require(kvtel_store_metric_types(store, &options.types) == KVTEL_OK && kvtel_prom_create(&options, &prom) == KVTEL_OK,
+    bench_require(kvtel_store_metric_types(store, &options.types) == KVTEL_OK &&
+                      kvtel_prom_create(&options, &prom) == KVTEL_OK,
                   "prom");
 
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(config);
     bench_report("decode, aggregate, observe, reduce: payloads of 1,000 transfers",
                  round_ns(prom, connector, 1000) / TRANSFERS_A_ROUND, "ns/transfer", 60);
-    bench_report("decode, aggregate, observe, reduce: payloads of 1 transfer", round_ns(prom, connector, 1) / TRANSFERS_A_ROUND,
-                 "ns/payload", 2000);
+    bench_report("decode, aggregate, observe, reduce: payloads of 1 transfer",
+                 round_ns(prom, connector, 1) / TRANSFERS_A_ROUND, "ns/payload", 2000);
     kvtel_prom_destroy(prom);
     kvtel_store_close(store);
     kvtel_transfer_config_destroy(config);

@@ -35,7 +35,8 @@ static void record_window(void *context)
         (void)kvtel_record_transfer(load->recorder, &load->transfers[i % RECORD_VALUES]);
 }
 
-/* The slowest call of each block is the one that folds. Interrupts are not its fault: the slowest of a hundred blocks is left out.
+/* The slowest call of each block is the one that folds. Interrupts are not its fault: the slowest of a hundred blocks
+ * is left out.
  */
 static double fold_us(const struct load *load)
 {
@@ -53,8 +54,8 @@ static double fold_us(const struct load *load)
     return slowest / 1e3;
 }
 
-/* Ways of recording that leave columns without a value, or that write more than a row. Each must cost about what a NIXL transfer
- * does: what is absent takes constant time. */
+/* Ways of recording that leave columns without a value, or that write more than a row. Each must cost about what a NIXL
+ * transfer does: what is absent takes constant time. */
 struct option_path {
     const char *name;
     const char *connector;
@@ -82,7 +83,8 @@ static void record_unmeasured(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
-        const struct kvtel_transfer transfer = without(&path->load.transfers[i % RECORD_VALUES], i % 3 == 0, i % 2 == 0);
+        const struct kvtel_transfer transfer =
+            without(&path->load.transfers[i % RECORD_VALUES], i % 3 == 0, i % 2 == 0);
         (void)kvtel_record_transfer(path->load.recorder, &transfer);
     }
 }
@@ -144,7 +146,8 @@ static const struct option_path option_paths[] = {
 
 static struct kvtel_store *open_store(const char *dir, uint32_t engine)
 {
-    struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir));
+    struct kvtel_store *store =
+        kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir));
     bench_require(store && kvtel_store_path(store), "a store in shared memory");
     return store;
 }
@@ -171,7 +174,8 @@ static void scrape_all(void *context)
 {
     struct scrape *scrape = context;
     kvtel_snapshot_reset(scrape->snapshot);
-    enum kvtel_status status = kvtel_snapshot_add_readers(scrape->snapshot, scrape->readers, (size_t)scrape->count, NULL);
+    enum kvtel_status status =
+        kvtel_snapshot_add_readers(scrape->snapshot, scrape->readers, (size_t)scrape->count, NULL);
     bench_require(status == KVTEL_OK, "reading the stores");
 }
 
@@ -183,7 +187,8 @@ static void make_stores(struct scrape *scrape, const char *dir, const struct kvt
         struct kvtel_store *store = open_store(dir, (uint32_t)i);
         struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
         fill_lanes(store, recorder, made);
-        bench_require(kvtel_store_reader_open(kvtel_store_path(store), &scrape->readers[i], NULL) == KVTEL_OK, "opening a store");
+        bench_require(kvtel_store_reader_open(kvtel_store_path(store), &scrape->readers[i], NULL) == KVTEL_OK,
+                      "opening a store");
         (void)unlink(kvtel_store_path(store));
         kvtel_recorder_destroy(recorder);
         kvtel_store_close(store);
@@ -252,17 +257,20 @@ static void bench_recording(const char *dir, const struct kvtel_transfer *made)
 }
 
 /* The first series of the connector's first family, or of its first counter. */
-static uint32_t first_series(struct kvtel_store *store, const struct kvtel_connector *connector, enum kvtel_metric_type type)
+static uint32_t first_series(struct kvtel_store *store, const struct kvtel_connector *connector,
+                             enum kvtel_metric_type type)
 {
     const struct kvtel_metric *metric = connector->metrics;
     while (metric->type != type)
         metric++;
     const struct kvtel_family_spec spec = {
-        metric->name, metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2, metric->buckets, metric->unit
+        metric->name,    metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2,
+        metric->buckets, metric->unit
     };
     uint32_t family, series;
     bench_require(kvtel_store_family(store, &spec, &family) == KVTEL_OK, "a family");
-    bench_require(kvtel_store_series(store, family, (const char *const[]){ "model", "0" }, 2, &series) == KVTEL_OK, "a series");
+    bench_require(kvtel_store_series(store, family, (const char *const[]){ "model", "0" }, 2, &series) == KVTEL_OK,
+                  "a series");
     return series;
 }
 

@@ -25,14 +25,23 @@ IDLE_SECONDS = 30
 
 
 def report(name, value, unit, bar=None, peer=None):
-    print(json.dumps({"name": name, "value": value, "unit": unit} | ({"bar": bar} if bar else {}) | ({"peer": peer} if peer else {})), flush=True)
+    print(
+        json.dumps(
+            {"name": name, "value": value, "unit": unit}
+            | ({"bar": bar} if bar else {})
+            | ({"peer": peer} if peer else {})
+        ),
+        flush=True,
+    )
 
 
 class Process:
     """A server that says its address, or is given one."""
 
     def __init__(self, command, port=None):
-        self.process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            [str(part) for part in command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
         self.port = port
         for line in self.process.stderr:
             if not self.port and (found := re.search(r"address=127\.0\.0\.1:(\d+)", line)):
@@ -52,7 +61,9 @@ class Process:
 
     def get(self, path="/metrics", data=None):
         headers = {"Content-Type": "application/jsonl"} if data else {}
-        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data, headers=headers), timeout=60) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data, headers=headers), timeout=60
+        ) as answer:
             return answer.read()
 
     def scrapes(self, count):
@@ -76,7 +87,14 @@ def serve(kvtel, directory, *arguments):
 
 
 def recording(engines):
-    lines = [{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": list(range(engines))}]
+    lines = [
+        {
+            "kvtel": 1,
+            "kv_transfer_config": {"kv_connector": "NixlConnector"},
+            "model_name": "m",
+            "engines": list(range(engines)),
+        }
+    ]
     for engine in range(engines):
         columns = {
             "transfer_duration": [0.001 * (1 + (engine * 7 + i) % 50) for i in range(64)],
@@ -109,13 +127,18 @@ def make_stores(kvtel, directory, count):
 def large_post(megabytes):
     """A recording that unpacks to so much, of payloads of 1,000 transfers; and what it is packed."""
     head = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0]}
-    columns = {"transfer_duration": [0.00123456] * 1000, "bytes_transferred": [1048576] * 1000, "num_descriptors": [16] * 1000}
+    columns = {
+        "transfer_duration": [0.00123456] * 1000,
+        "bytes_transferred": [1048576] * 1000,
+        "num_descriptors": [16] * 1000,
+    }
     line = json.dumps({"engine": 0, "payload": columns}) + "\n"
     return gzip.compress((json.dumps(head) + "\n" + line * (megabytes * 10**6 // len(line))).encode(), 6)
 
 
 def scrapes_beside(server, body, posts):
     """Seconds of each scrape while so many posts are taken at once, and seconds until the last one is answered."""
+
     def send():
         request = urllib.request.Request(f"http://127.0.0.1:{server.port}/api/v1/stats", data=body)
         request.add_header("Content-Encoding", "gzip")
@@ -149,7 +172,11 @@ def main():
         body = large_post(120)
         for posts in (1, 8):
             times, whole = scrapes_beside(server, body, posts)
-            report(f"kvtel serve: scrape while {posts} posts of 120 MB are taken, median", statistics.median(times) * 1e3, "ms")
+            report(
+                f"kvtel serve: scrape while {posts} posts of 120 MB are taken, median",
+                statistics.median(times) * 1e3,
+                "ms",
+            )
             report(f"kvtel serve: scrape while {posts} posts of 120 MB are taken, longest", max(times) * 1e3, "ms")
             report(f"kvtel serve: {posts} posts of 120 MB at once", whole, "s")
         server.end()
@@ -167,7 +194,12 @@ def main():
         server.get()
         before = server.cpu_ticks()
         time.sleep(IDLE_SECONDS)
-        report("kvtel serve: idle with ten stores, of a core", 100 * (server.cpu_ticks() - before) / TICK / IDLE_SECONDS, "%", 0.1)
+        report(
+            "kvtel serve: idle with ten stores, of a core",
+            100 * (server.cpu_ticks() - before) / TICK / IDLE_SECONDS,
+            "%",
+            0.1,
+        )
         report("kvtel serve: resident memory with ten stores", server.resident_mb(), "MB", 20)
         server.end()
         del held

@@ -4,7 +4,8 @@
 #ifndef KVTEL_BENCH_EXPOSITION_LOAD_H
 #define KVTEL_BENCH_EXPOSITION_LOAD_H
 
-/* 640 values a histogram: two and a half of a lane's blocks, so that half a block is not folded yet, which is the average. */
+/* 640 values a histogram: two and a half of a lane's blocks, so that half a block is not folded yet, which is the
+ * average. */
 enum { LOAD_ENGINES = 1000, LOAD_TRANSFERS = 640, LOAD_HISTOGRAMS = 4, LOAD_COUNTERS = 4 };
 enum { LOAD_SERIES = 67 * LOAD_ENGINES };
 
@@ -19,7 +20,10 @@ enum { LOAD_SERIES = 67 * LOAD_ENGINES };
 static inline double load_sample(int histogram, int engine, int i)
 {
     double step = 1 + (engine * 31 + i * 17) % 101;
-    return histogram == 0 ? 0.0013 * step : histogram == 1 ? 0.00011 * step : histogram == 2 ? 4096 * step * step : 3 * step;
+    return histogram == 0   ? 0.0013 * step
+           : histogram == 1 ? 0.00011 * step
+           : histogram == 2 ? 4096 * step * step
+                            : 3 * step;
 }
 
 static inline double load_count(int counter, int engine)

@@ -13,8 +13,13 @@ PAYLOADS = 16
 ROUNDS = 7
 MIB = 2**20
 SAMPLES = ("transfer_duration", "post_duration", "bytes_transferred", "num_descriptors")
-EVENTS = ("num_failed_transfers", "num_failed_notifications", "num_failed_handshakes", "num_kv_expired_reqs",
-          "num_notifications_after_expiry")
+EVENTS = (
+    "num_failed_transfers",
+    "num_failed_notifications",
+    "num_failed_handshakes",
+    "num_kv_expired_reqs",
+    "num_notifications_after_expiry",
+)
 BUCKETS = {
     "transfer_duration": (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5),
     "post_duration": (0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5),
@@ -45,7 +50,8 @@ class Pipeline:
     def __init__(self):
         registry, labelnames, labels = CollectorRegistry(), ("model_name", "engine"), ("m", "0")
         self.histograms = {
-            key: Histogram(key, "h", labelnames, buckets=buckets, registry=registry).labels(*labels) for key, buckets in BUCKETS.items()
+            key: Histogram(key, "h", labelnames, buckets=buckets, registry=registry).labels(*labels)
+            for key, buckets in BUCKETS.items()
         }
         self.counters = [
             (Counter(name, "c", labelnames, registry=registry).labels(*labels), keys) for name, keys in COUNTERS.items()
@@ -102,7 +108,16 @@ def median_ns(transfers, payloads_a_round):
 
 
 def report(name, value, unit):
-    print(json.dumps({"name": f"decode, aggregate, observe, reduce: {name}", "value": round(value, 1), "unit": unit, "peer": "Python"}))
+    print(
+        json.dumps(
+            {
+                "name": f"decode, aggregate, observe, reduce: {name}",
+                "value": round(value, 1),
+                "unit": unit,
+                "peer": "Python",
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

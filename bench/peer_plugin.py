@@ -32,7 +32,8 @@ class Frontend:
             for key, buckets in BUCKETS.items()
         ]
         self.counters = [
-            (keys, {0: Counter(name, "c", labelnames, registry=registry).labels(*labels)}) for name, keys in COUNTERS.items()
+            (keys, {0: Counter(name, "c", labelnames, registry=registry).labels(*labels)})
+            for name, keys in COUNTERS.items()
         ]
 
     def record(self, scheduler_stats, iteration_stats, mm_cache_stats=None, engine_idx=0):
@@ -67,4 +68,8 @@ def report(transfers, value, **more):
 if __name__ == "__main__":
     for transfers, repeats in ((1, 200), (100, 4)):
         frontend = Frontend()
-        report(transfers, statistics.median(nanoseconds(frontend.record, transfers, repeats) for _ in range(ROUNDS)), peer="Python")
+        report(
+            transfers,
+            statistics.median(nanoseconds(frontend.record, transfers, repeats) for _ in range(ROUNDS)),
+            peer="Python",
+        )

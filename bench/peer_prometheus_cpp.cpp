@@ -21,7 +21,8 @@ const struct {
     { "vllm:nixl_xfer_time_seconds", { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5 } },
     { "vllm:nixl_post_time_seconds", { 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5 } },
     { "vllm:nixl_bytes_transferred",
-      { 2048, 8192, 32768, 131072, 524288, 2097152, 8388608, 33554432, 134217728, 536870912, 2147483648.0, 8589934592.0 } },
+      { 2048, 8192, 32768, 131072, 524288, 2097152, 8388608, 33554432, 134217728, 536870912, 2147483648.0,
+        8589934592.0 } },
     { "vllm:nixl_num_descriptors", { 10, 20, 30, 50, 75, 100, 200, 400, 1000, 2000, 4000, 10000, 20000, 50000 } },
     { "vllm:nixl_num_failed_transfers_total", {} },
     { "vllm:nixl_num_failed_notifications_total", {} },
@@ -66,7 +67,8 @@ void load_family(prometheus::Registry &registry, int i)
                 .Increment(load_count(i - LOAD_HISTOGRAMS, engine));
             continue;
         }
-        auto &histogram = prometheus::BuildHistogram().Name(family.name).Help(help).Register(registry).Add(labels, family.buckets);
+        auto &histogram =
+            prometheus::BuildHistogram().Name(family.name).Help(help).Register(registry).Add(labels, family.buckets);
         for (int transfer = 0; transfer < LOAD_TRANSFERS; transfer++)
             histogram.Observe(load_sample(i, engine, transfer));
     }

@@ -14,10 +14,11 @@ struct load {
     record_value values[RECORD_VALUES];
 };
 
-prometheus::Histogram *add(prometheus::Registry &registry, const char *name, const prometheus::Histogram::BucketBoundaries &bounds)
+prometheus::Histogram *add(prometheus::Registry &registry, const char *name,
+                           const prometheus::Histogram::BucketBoundaries &bounds)
 {
-    return &prometheus::BuildHistogram().Name(name).Help("").Register(registry).Add({ { "model_name", "m" }, { "engine", "0" } },
-                                                                                    bounds);
+    return &prometheus::BuildHistogram().Name(name).Help("").Register(registry).Add(
+        { { "model_name", "m" }, { "engine", "0" } }, bounds);
 }
 
 void record_window(void *context)
@@ -37,13 +38,15 @@ void record_window(void *context)
 int main()
 {
     load load;
-    load.seconds = add(load.registry, "xfer_time_seconds", { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5 });
-    load.post = add(load.registry, "post_time_seconds", { 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5 });
-    load.bytes =
-        add(load.registry, "bytes_transferred",
-            { 2048, 8192, 32768, 131072, 524288, 2097152, 8388608, 33554432, 134217728, 536870912, 2147483648.0, 8589934592.0 });
-    load.descriptors =
-        add(load.registry, "num_descriptors", { 10, 20, 30, 50, 75, 100, 200, 400, 1000, 2000, 4000, 10000, 20000, 50000 });
+    load.seconds =
+        add(load.registry, "xfer_time_seconds", { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5 });
+    load.post = add(load.registry, "post_time_seconds",
+                    { 0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5 });
+    load.bytes = add(load.registry, "bytes_transferred",
+                     { 2048, 8192, 32768, 131072, 524288, 2097152, 8388608, 33554432, 134217728, 536870912,
+                       2147483648.0, 8589934592.0 });
+    load.descriptors = add(load.registry, "num_descriptors",
+                           { 10, 20, 30, 50, 75, 100, 200, 400, 1000, 2000, 4000, 10000, 20000, 50000 });
     record_fill(load.values);
     for (int threads = 1; threads <= RECORD_THREADS && threads <= record_processors(); threads *= 2) {
         double ns = record_median_ns(record_window, &load, threads);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the recording benchmarks share: rows of the table, values, and windows in which all threads really ran. C and C++. */
+/* What the recording benchmarks share: rows of the table, values, and windows in which all threads really ran. C and
+ * C++. */
 #ifndef KVTEL_BENCH_RECORD_LOAD_H
 #define KVTEL_BENCH_RECORD_LOAD_H
 
@@ -85,7 +86,8 @@ static inline uint64_t record_wait_ns(int file)
     return second ? strtoull(second, NULL, 10) : 0;
 }
 
-/* The slowest thread's time; 0 when they did not really run at once: one waited for a processor, or was late or early. */
+/* The slowest thread's time; 0 when they did not really run at once: one waited for a processor, or was late or early.
+ */
 static inline double record_window_ns(const struct record_run *run)
 {
     double first = run->start[0], last = run->end[0], from = run->start[0], to = run->end[0], slowest = 0;
@@ -126,8 +128,8 @@ static inline void *record_thread(void *argument)
     return NULL;
 }
 
-/* Nanoseconds per transfer and thread: the median of the windows in which all ran at once and none waited for a processor. 0: there
- * were none. */
+/* Nanoseconds per transfer and thread: the median of the windows in which all ran at once and none waited for a
+ * processor. 0: there were none. */
 static inline double record_median_ns(void (*window)(void *context), void *context, int threads)
 {
     struct record_run *run = (struct record_run *)calloc(1, sizeof *run);

@@ -79,7 +79,14 @@ def is_rate(unit):
 
 
 def row_of(ours, peer=None):
-    row = {"name": ours["name"], "value": ours["value"], "unit": ours["unit"], "peer": None, "peer_value": None, "ratio": None}
+    row = {
+        "name": ours["name"],
+        "value": ours["value"],
+        "unit": ours["unit"],
+        "peer": None,
+        "peer_value": None,
+        "ratio": None,
+    }
     if peer:
         if peer["unit"] != ours["unit"]:
             sys.exit(f"bench: {ours['name']}: {peer['peer']} reports {peer['unit']}, not {ours['unit']}")
@@ -114,14 +121,16 @@ def print_table(rows):
         first = row["name"] != last
         last = row["name"]
         bar = f"{number(row['bar'])} {'met' if row['ok'] else 'MISSED'}" if "bar" in row else ""
-        lines.append((
-            row["name"] if first else "",
-            f"{number(row['value'])} {row['unit']}" if first else "",
-            bar if first else "",
-            row["peer"] or "",
-            f"{number(row['peer_value'])} {row['unit']}" if row["peer"] else "",
-            number(row["ratio"]) if row["peer"] else "",
-        ))
+        lines.append(
+            (
+                row["name"] if first else "",
+                f"{number(row['value'])} {row['unit']}" if first else "",
+                bar if first else "",
+                row["peer"] or "",
+                f"{number(row['peer_value'])} {row['unit']}" if row["peer"] else "",
+                number(row["ratio"]) if row["peer"] else "",
+            )
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for i, line in enumerate(lines):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
@@ -139,7 +148,9 @@ def cpu_name():
 
 def main():
     parser = argparse.ArgumentParser(description="Runs all benchmarks, prints a table, writes BUILD/bench.json.")
-    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="build directory (default: build)")
+    parser.add_argument(
+        "--build", type=pathlib.Path, default=pathlib.Path("build"), help="build directory (default: build)"
+    )
     build = parser.parse_args().build.resolve()
     commands = built_programs(build) + rust_peers(build) + python_scripts(build)
     rows = rows_of([figure for command in commands for figure in figures_of(command)])

@@ -42,7 +42,8 @@ bool demo_address_probe(const char *address, char *bound, size_t bound_size, cha
 {
     char host[96], numeric[64];
     const char *port;
-    const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
+    const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                                    .ai_socktype = SOCK_STREAM };
     struct addrinfo *found = NULL;
     if (!split(address, host, sizeof host, &port) || getaddrinfo(host, port, &hints, &found) != 0) {
         snprintf(wrong, wrong_size, "\"%s\" is not an address: write ip:port, such as 127.0.0.1:9466", address);
@@ -52,7 +53,8 @@ bool demo_address_probe(const char *address, char *bound, size_t bound_size, cha
     bool good = bind_once(found, &own);
     if (!good)
         snprintf(wrong, wrong_size, "%s: %s", address, strerror(errno));
-    else if (getnameinfo((struct sockaddr *)&own, found->ai_addrlen, NULL, 0, numeric, sizeof numeric, NI_NUMERICSERV) != 0)
+    else if (getnameinfo((struct sockaddr *)&own, found->ai_addrlen, NULL, 0, numeric, sizeof numeric,
+                         NI_NUMERICSERV) != 0)
         good = false;
     else
         snprintf(bound, bound_size, own.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, numeric);

@@ -100,7 +100,8 @@ static bool store_block(struct demo_blocks *blocks, uint16_t slot)
 {
     struct demo_stored *stored = &blocks->stored[blocks->next_stored];
     stored->held = false; /* overwritten from here on */
-    if (pwrite(blocks->file, demo_blocks_at(blocks, slot), DEMO_BLOCK_BYTES, offset_of(blocks, stored)) != DEMO_BLOCK_BYTES)
+    if (pwrite(blocks->file, demo_blocks_at(blocks, slot), DEMO_BLOCK_BYTES, offset_of(blocks, stored)) !=
+        DEMO_BLOCK_BYTES)
         return false;
     *stored = (struct demo_stored){ blocks->slots[slot].key, blocks->slots[slot].crc, true };
     blocks->next_stored = (blocks->next_stored + 1) % DEMO_FILE_BLOCKS;
@@ -155,7 +156,8 @@ static void load(struct demo_blocks *blocks, const uint16_t *slots, uint32_t cou
                                                         .descriptors = loaded });
 }
 
-/* Pins a slot of its own for each of `count` new blocks. False when there are not enough, with those that it got in `got`. */
+/* Pins a slot of its own for each of `count` new blocks. False when there are not enough, with those that it got in
+ * `got`. */
 static bool pin_victims(struct demo_blocks *blocks, uint16_t *victims, uint32_t count, uint32_t *got)
 {
     for (*got = 0; *got < count; (*got)++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's KV blocks: in memory that other workers can map, the oldest offloaded to a file and loaded back when they are wanted.
+/* A worker's KV blocks: in memory that other workers can map, the oldest offloaded to a file and loaded back when they
+ * are wanted.
  */
 #ifndef KVTEL_DEMO_BLOCKS_H
 #define KVTEL_DEMO_BLOCKS_H
@@ -43,8 +44,8 @@ struct demo_blocks {
 bool demo_blocks_open(struct demo_blocks *blocks, const char *path, struct demo_journal *journal);
 void demo_blocks_close(struct demo_blocks *blocks);
 
-/* Pins a slot for each key. What is neither in memory nor in the file is `missing`: the caller fills it, then says so with
- * demo_blocks_filled(). Makes room by offloading, as one store; loads what is in the file, as one load.
+/* Pins a slot for each key. What is neither in memory nor in the file is `missing`: the caller fills it, then says so
+ * with demo_blocks_filled(). Makes room by offloading, as one store; loads what is in the file, as one load.
  * @return false when too much is pinned; nothing is then pinned more than before */
 bool demo_blocks_take(struct demo_blocks *blocks, const uint64_t *keys, uint32_t count, uint16_t *slots, bool *missing);
 void demo_blocks_filled(struct demo_blocks *blocks, uint16_t slot);

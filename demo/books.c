@@ -12,7 +12,8 @@ static void warn(void *context, const char *message)
     demo_fail("%s", message);
 }
 
-bool demo_journal_open(struct demo_journal *journal, struct demo_ledger *ledger, const struct kvtel_store_options *options)
+bool demo_journal_open(struct demo_journal *journal, struct demo_ledger *ledger,
+                       const struct kvtel_store_options *options)
 {
     struct kvtel_store_options store = *options;
     store.warn = warn;
@@ -45,8 +46,8 @@ static struct demo_totals *next_totals(struct demo_book *book)
     return &book->totals[current ^ 1];
 }
 
-/* Release: whoever sees the mark sees the totals; and the record that follows is published, by a release store of its own, after
- * it. */
+/* Release: whoever sees the mark sees the totals; and the record that follows is published, by a release store of its
+ * own, after it. */
 static void announce(struct demo_book *book)
 {
     uint32_t current = atomic_load_explicit(&book->state, memory_order_relaxed);

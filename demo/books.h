@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's own bookkeeping, beside what kvtel records: plain numbers in memory that the engine shares with its workers, so that
- * they are known whatever happens to a worker. */
+/* The engine's own bookkeeping, beside what kvtel records: plain numbers in memory that the engine shares with its
+ * workers, so that they are known whatever happens to a worker. */
 #ifndef KVTEL_DEMO_BOOKS_H
 #define KVTEL_DEMO_BOOKS_H
 
@@ -18,9 +18,9 @@ struct demo_totals {
     uint64_t failures[KVTEL_FAILURE_COUNT];
 };
 
-/* One worker's. Written by that worker alone; the engine reads it when the worker has ended. `totals[state & 1]` is what the worker
- * finished. While DEMO_BOOK_RECORDING is set the other one is what it will be when the call into kvtel that is under way has
- * returned: a worker that is killed in it leaves either the one or the other in its store. */
+/* One worker's. Written by that worker alone; the engine reads it when the worker has ended. `totals[state & 1]` is
+ * what the worker finished. While DEMO_BOOK_RECORDING is set the other one is what it will be when the call into kvtel
+ * that is under way has returned: a worker that is killed in it leaves either the one or the other in its store. */
 enum { DEMO_BOOK_RECORDING = 2 };
 struct demo_book {
     _Atomic uint32_t state;
@@ -43,7 +43,8 @@ struct demo_journal {
 };
 
 /* Opens the store and makes the recorders. `store` is its options. False without memory. */
-bool demo_journal_open(struct demo_journal *journal, struct demo_ledger *ledger, const struct kvtel_store_options *store);
+bool demo_journal_open(struct demo_journal *journal, struct demo_ledger *ledger,
+                       const struct kvtel_store_options *store);
 void demo_journal_close(struct demo_journal *journal);
 void demo_journal_transfer(struct demo_journal *journal, enum demo_flow flow, const struct kvtel_transfer *transfer);
 void demo_journal_failure(struct demo_journal *journal, enum kvtel_failure failure);

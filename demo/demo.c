@@ -22,18 +22,22 @@
 static const char help[] =
     "usage: kvtel-demo [OPTION...]\n"
     "\n"
-    "Runs a small engine: prefill workers compute KV blocks, decode workers fetch them over sockets and through shared memory, "
+    "Runs a small engine: prefill workers compute KV blocks, decode workers fetch them over sockets and through shared "
+    "memory, "
     "the\n"
-    "oldest blocks are offloaded to files and loaded back. Each block that arrives is checked, each move is recorded. At the end "
+    "oldest blocks are offloaded to files and loaded back. Each block that arrives is checked, each move is recorded. "
+    "At the end "
     "the\n"
     "engine's own books are compared with what the exporter shows.\n"
     "\n"
     "  --duration=SECONDS            how long requests arrive (10)\n"
     "  --workers=COUNT               worker processes, 2 to 32: half of them prefill, the others decode (4)\n"
-    "  --trace=FILE                  requests in the format of Mooncake's traces (without it, those of a built-in trace)\n"
+    "  --trace=FILE                  requests in the format of Mooncake's traces (without it, those of a built-in "
+    "trace)\n"
     "  --speed=FACTOR                how much faster than in the trace requests arrive (1)\n"
     "  --failure-rate=SHARE          of transfers and stores that fail on purpose, 0 to 1 (0)\n"
-    "  --kill-worker=ROLE            which worker is killed in the middle of it, and replaced: decode, prefill or none (decode)\n"
+    "  --kill-worker=ROLE            which worker is killed in the middle of it, and replaced: decode, prefill or none "
+    "(decode)\n"
     "  --store.dir=DIR               where workers keep their stores (a directory that is removed at the end)\n"
     "  --web.listen-address=ADDRESS  of the exporter, host:port, or none: no exporter (127.0.0.1:0, a free port)\n"
     "  --help                        this text\n"
@@ -249,8 +253,8 @@ static bool print_blocks(const struct demo_engine *engine)
     printf("\n%" PRIu64 " requests done", engine->done);
     if (demo_engine_killed(engine))
         printf(", %" PRIu64 " of them begun again after a worker was killed", engine->again);
-    printf(". %" PRIu64 " blocks arrived and were checked, %" PRIu64 " were wrong (%" PRIu64 " on purpose).\n", checked, bad,
-           on_purpose);
+    printf(". %" PRIu64 " blocks arrived and were checked, %" PRIu64 " were wrong (%" PRIu64 " on purpose).\n", checked,
+           bad, on_purpose);
     if (bad != on_purpose)
         demo_fail("%" PRIu64 " blocks arrived that were not what was sent", bad - on_purpose);
     return bad == on_purpose;
@@ -262,9 +266,11 @@ static bool run_engine(struct demo *demo, int signals)
     bool good = demo_engine_start(&demo->engine, &demo->options, signals);
     if (good) {
         printf("%" PRIu32 " prefill and %" PRIu32 " decode workers, model \"%s\", stores in %s\n",
-               demo->options.counts[DEMO_PREFILL], demo->options.counts[DEMO_DECODE], demo->token, demo->options.store_dir);
+               demo->options.counts[DEMO_PREFILL], demo->options.counts[DEMO_DECODE], demo->token,
+               demo->options.store_dir);
         if (demo->exporter.pid > 0)
-            printf("exporter: http://%s/ (metrics: http://%s/metrics)\n", demo->exporter.address, demo->exporter.address);
+            printf("exporter: http://%s/ (metrics: http://%s/metrics)\n", demo->exporter.address,
+                   demo->exporter.address);
         putchar('\n');
         fflush(stdout);
         good = demo_engine_run(&demo->engine, demo_table_show, &demo->table);

@@ -59,7 +59,8 @@ static void send_order(struct demo_engine *engine, struct demo_flight *flight, s
     flight->at = to;
     to->busy++;
     /* A worker that has gone is noticed by the end of its socket. */
-    (void)send(to->control, &order, offsetof(struct demo_order, keys) + request->block_count * sizeof *ids, MSG_NOSIGNAL);
+    (void)send(to->control, &order, offsetof(struct demo_order, keys) + request->block_count * sizeof *ids,
+               MSG_NOSIGNAL);
 }
 
 /* When the next request arrives, in nanoseconds from the start. */
@@ -75,14 +76,16 @@ static uint64_t next_arrival(const struct demo_engine *engine)
 
 static bool has_room(const struct demo_engine *engine)
 {
-    return engine->flight_count < PER_WORKER * (engine->options.counts[DEMO_PREFILL] + engine->options.counts[DEMO_DECODE]);
+    return engine->flight_count <
+           PER_WORKER * (engine->options.counts[DEMO_PREFILL] + engine->options.counts[DEMO_DECODE]);
 }
 
 static void admit(struct demo_engine *engine, uint64_t elapsed_ns)
 {
     while (has_room(engine) && next_arrival(engine) <= elapsed_ns) {
         struct demo_flight *flight = &engine->flights[engine->flight_count++];
-        *flight = (struct demo_flight){ .id = ++engine->next_id, .request = engine->next_request, .round = engine->round };
+        *flight =
+            (struct demo_flight){ .id = ++engine->next_id, .request = engine->next_request, .round = engine->round };
         send_order(engine, flight, least_busy(engine, DEMO_PREFILL));
         engine->arrived++;
         if (++engine->next_request == engine->options.trace->count) {
@@ -197,7 +200,8 @@ static int patience(const struct demo_engine *engine, uint64_t elapsed_ns, uint6
     return until_ns <= elapsed_ns ? 0 : (int)((until_ns - elapsed_ns) / 1000000 + 1);
 }
 
-bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, const struct demo_engine *engine), void *context)
+bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, const struct demo_engine *engine),
+                     void *context)
 {
     const uint64_t end_ns = (uint64_t)(engine->options.duration * 1e9);
     uint64_t show_ns = SHOW_MS * UINT64_C(1000000), stop_ns = end_ns;
@@ -207,7 +211,8 @@ bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, con
         if (engine->interrupted && elapsed_ns < stop_ns)
             stop_ns = elapsed_ns;
         bool admits = elapsed_ns < stop_ns;
-        if (engine->failed || (!admits && engine->flight_count == 0) || elapsed_ns > stop_ns + DRAIN_MS * UINT64_C(1000000))
+        if (engine->failed || (!admits && engine->flight_count == 0) ||
+            elapsed_ns > stop_ns + DRAIN_MS * UINT64_C(1000000))
             break;
         if (admits)
             admit(engine, elapsed_ns);

@@ -56,9 +56,10 @@ struct demo_engine {
 /* Starts the workers and waits until they are ready. Whatever it returns, demo_engine_stop() is to follow.
  * @param signals a signalfd, not the engine's. False: with a message */
 bool demo_engine_start(struct demo_engine *engine, const struct demo_engine_options *options, int signals);
-/* Plays the trace until the time is over or a signal came; calls `show` twice a second. False, with a message, when a worker ended
- * that was not to. */
-bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, const struct demo_engine *engine), void *context);
+/* Plays the trace until the time is over or a signal came; calls `show` twice a second. False, with a message, when a
+ * worker ended that was not to. */
+bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, const struct demo_engine *engine),
+                     void *context);
 /* Lets the workers end, and sees to it that they do. False, with a message, when one did not end well by itself. */
 bool demo_engine_stop(struct demo_engine *engine);
 /* Forgets the workers' books and stores. */

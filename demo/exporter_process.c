@@ -31,7 +31,8 @@ static int open_connection(const struct demo_exporter *exporter)
     char host[96];
     const char *colon = strrchr(exporter->address, ':');
     bool bracketed = exporter->address[0] == '[';
-    snprintf(host, sizeof host, "%.*s", (int)(colon - exporter->address) - (bracketed ? 2 : 0), exporter->address + bracketed);
+    snprintf(host, sizeof host, "%.*s", (int)(colon - exporter->address) - (bracketed ? 2 : 0),
+             exporter->address + bracketed);
     const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
     struct addrinfo *found;
     if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
@@ -117,8 +118,8 @@ static const char *receive_answer(int fd, struct kvtel_buffer *body)
 static const char *get(const struct demo_exporter *exporter, const char *path, struct kvtel_buffer *body)
 {
     char request[256];
-    int size =
-        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, exporter->address);
+    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
+                        exporter->address);
     int fd = open_connection(exporter);
     const char *wrong = NULL;
     if (fd < 0 || send(fd, request, (size_t)size, MSG_NOSIGNAL) != size)
@@ -146,7 +147,8 @@ static _Noreturn void become_exporter(const struct demo_exporter *exporter, cons
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     setpgid(0, 0); /* Ctrl-C is for the demo, which needs the exporter a little longer */
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC), log = open(exporter->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC),
+        log = open(exporter->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (null >= 0 && log >= 0) {
         dup2(null, STDIN_FILENO);
         dup2(log, STDOUT_FILENO);
@@ -200,8 +202,8 @@ int demo_exporter_start(struct demo_exporter *exporter, const char *address, con
     if (!demo_address_probe(address, exporter->address, sizeof exporter->address, wrong_address, sizeof wrong_address))
         return demo_usage("--web.listen-address: %s", wrong_address);
     if (!find_program(exporter->program, sizeof exporter->program))
-        return demo_fail(
-            "the program kvtel is neither beside kvtel-demo nor named by $KVTEL; --web.listen-address=none runs without it");
+        return demo_fail("the program kvtel is neither beside kvtel-demo nor named by $KVTEL; "
+                         "--web.listen-address=none runs without it");
     snprintf(exporter->log, sizeof exporter->log, "%s/exporter.log", dir);
     exporter->pid = fork();
     if (exporter->pid == 0)
@@ -220,7 +222,8 @@ int demo_exporter_start(struct demo_exporter *exporter, const char *address, con
             return EXIT_GOOD;
         nap();
     }
-    demo_fail("the exporter does not answer on http://%s: %s. It says:", exporter->address, exporter->pid ? wrong : "it has ended");
+    demo_fail("the exporter does not answer on http://%s: %s. It says:", exporter->address,
+              exporter->pid ? wrong : "it has ended");
     print_log(exporter);
     return EXIT_FAILED;
 }

@@ -31,8 +31,9 @@ bool demo_lender_greet(const struct demo_lender *lender, int fd, bool with_memor
 {
     struct demo_greeting greeting;
     demo_wire_set_timeouts(fd);
-    if (!demo_wire_receive(fd, &greeting, sizeof greeting) || greeting.magic != DEMO_MAGIC || greeting.version != DEMO_VERSION ||
-        greeting.block_bytes != DEMO_BLOCK_BYTES || (greeting.shared && !with_memory))
+    if (!demo_wire_receive(fd, &greeting, sizeof greeting) || greeting.magic != DEMO_MAGIC ||
+        greeting.version != DEMO_VERSION || greeting.block_bytes != DEMO_BLOCK_BYTES ||
+        (greeting.shared && !with_memory))
         return false;
     *shares_memory = greeting.shared != 0;
     return send_greeting(lender, fd, *shares_memory);
@@ -73,7 +74,8 @@ static bool serve_read(const struct demo_lender *lender, int fd, bool shares_mem
     for (uint32_t i = 0; i < message->count && granted; i++) {
         if (message->fault == DEMO_FAULT_CLOSE && i >= message->count / 2)
             return false;
-        if (!send_piece(lender, fd, lease->slots[numbers[i]], shares_memory, message->fault == DEMO_FAULT_SPOILED && i == 0))
+        if (!send_piece(lender, fd, lease->slots[numbers[i]], shares_memory,
+                        message->fault == DEMO_FAULT_SPOILED && i == 0))
             return false;
     }
     return true;

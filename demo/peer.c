@@ -42,7 +42,8 @@ static int open_socket(enum demo_path path, const char *token, uint32_t prefill,
     demo_wire_set_timeouts(fd);
     if (tcp)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-    if (connect(fd, tcp ? (struct sockaddr *)&loopback : (struct sockaddr *)&local, tcp ? sizeof loopback : length) != 0) {
+    if (connect(fd, tcp ? (struct sockaddr *)&loopback : (struct sockaddr *)&local, tcp ? sizeof loopback : length) !=
+        0) {
         close(fd);
         return -1;
     }
@@ -57,7 +58,9 @@ static bool receive_greeting(struct demo_peer *peer, struct demo_greeting *greet
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec part = { greeting, sizeof *greeting };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     ssize_t got = recvmsg(peer->fd, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC);
     struct cmsghdr *attached = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     int memory = -1;
@@ -75,7 +78,8 @@ static bool receive_greeting(struct demo_peer *peer, struct demo_greeting *greet
     return good && (peer->memory || peer->path != DEMO_SHARED_MEMORY);
 }
 
-bool demo_peer_connect(struct demo_peer *peer, const char *token, uint32_t prefill, uint32_t port, enum demo_fault fault)
+bool demo_peer_connect(struct demo_peer *peer, const char *token, uint32_t prefill, uint32_t port,
+                       enum demo_fault fault)
 {
     if (fault == DEMO_FAULT_HANDSHAKE)
         demo_peer_close(peer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks on their way between two workers: the decode worker reads them from the prefill worker, over a Unix or TCP socket, or out
- * of the memory that the prefill worker handed over with the Unix socket. */
+/* Blocks on their way between two workers: the decode worker reads them from the prefill worker, over a Unix or TCP
+ * socket, or out of the memory that the prefill worker handed over with the Unix socket. */
 #ifndef KVTEL_DEMO_PEER_H
 #define KVTEL_DEMO_PEER_H
 
@@ -33,7 +33,8 @@ struct demo_peer {
 };
 
 /* Connects and shakes hands, unless that was done. False: it failed, there is no connection. */
-bool demo_peer_connect(struct demo_peer *peer, const char *token, uint32_t prefill, uint32_t port, enum demo_fault fault);
+bool demo_peer_connect(struct demo_peer *peer, const char *token, uint32_t prefill, uint32_t port,
+                       enum demo_fault fault);
 void demo_peer_close(struct demo_peer *peer);
 
 /* Which blocks of which request, and where to. Block i of `count` is number numbers[i] of the request. */
@@ -66,7 +67,8 @@ struct demo_lender {
     /* The request's blocks were read. */
     void (*notified)(void *context, uint64_t request);
 };
-/* Shakes hands with a reader that has just connected. `with_memory`: it came through the Unix socket. False: close it. */
+/* Shakes hands with a reader that has just connected. `with_memory`: it came through the Unix socket. False: close it.
+ */
 bool demo_lender_greet(const struct demo_lender *lender, int fd, bool with_memory, bool *shares_memory);
 /* Serves what a reader says next. False: it has gone or is to be closed. */
 bool demo_lender_serve(const struct demo_lender *lender, int fd, bool shares_memory);

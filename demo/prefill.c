@@ -75,7 +75,8 @@ static bool do_prefill(struct prefill *prefill, const struct demo_order *order)
     uint16_t *slots = malloc((order->block_count + 1) * sizeof *slots);
     if (!slots)
         return false;
-    while (prefill->lease_count == LEASES || !demo_blocks_take(blocks, order->keys, order->block_count, slots, missing)) {
+    while (prefill->lease_count == LEASES ||
+           !demo_blocks_take(blocks, order->keys, order->block_count, slots, missing)) {
         if (prefill->lease_count == 0) {
             free(slots);
             return false;
@@ -108,15 +109,17 @@ static bool listen_for_readers(struct prefill *prefill)
     add_polled(prefill, worker->control);
     add_polled(prefill, fds[0]);
     add_polled(prefill, fds[1]);
-    if (fds[0] < 0 || fds[1] < 0 || bind(fds[0], (struct sockaddr *)&local, length) != 0 || listen(fds[0], DEMO_WORKERS) != 0 ||
-        bind(fds[1], (struct sockaddr *)&loopback, sizeof loopback) != 0 || listen(fds[1], DEMO_WORKERS) != 0) {
+    if (fds[0] < 0 || fds[1] < 0 || bind(fds[0], (struct sockaddr *)&local, length) != 0 ||
+        listen(fds[0], DEMO_WORKERS) != 0 || bind(fds[1], (struct sockaddr *)&loopback, sizeof loopback) != 0 ||
+        listen(fds[1], DEMO_WORKERS) != 0) {
         demo_fail("prefill worker %u cannot listen on this machine: %s", worker->index, strerror(errno));
         return false;
     }
     length = sizeof loopback;
     if (getsockname(fds[1], (struct sockaddr *)&loopback, &length) != 0)
         return false;
-    atomic_store_explicit(&worker->ledger->port, ntohs(loopback.sin_port), memory_order_relaxed); /* sent on after the reply */
+    atomic_store_explicit(&worker->ledger->port, ntohs(loopback.sin_port),
+                          memory_order_relaxed); /* sent on after the reply */
     return true;
 }
 

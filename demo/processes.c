@@ -66,7 +66,8 @@ static bool spawn(struct demo_engine *engine, enum demo_role role, uint32_t inde
 
 bool demo_processes_spawn(struct demo_engine *engine)
 {
-    void *shared = mmap(NULL, DEMO_PROCESSES * sizeof *engine->ledgers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared =
+        mmap(NULL, DEMO_PROCESSES * sizeof *engine->ledgers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {
         demo_fail("%s", strerror(errno));
         return false;
@@ -110,7 +111,8 @@ bool demo_process_kill(struct demo_process *process)
     int how = reap(process);
     process->killed = WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL;
     if (!process->killed)
-        demo_fail("%s worker %u had ended before it was killed", role_names[process->worker.role], process->worker.index);
+        demo_fail("%s worker %u had ended before it was killed", role_names[process->worker.role],
+                  process->worker.index);
     return process->killed;
 }
 
@@ -125,7 +127,8 @@ static bool ended_well(const struct demo_process *process, int how)
     if (WIFEXITED(how) && WEXITSTATUS(how) == EXIT_GOOD)
         return true;
     if (WIFSIGNALED(how))
-        demo_fail("%s worker %u was ended by signal %d", role_names[process->worker.role], process->worker.index, WTERMSIG(how));
+        demo_fail("%s worker %u was ended by signal %d", role_names[process->worker.role], process->worker.index,
+                  WTERMSIG(how));
     else
         demo_fail("%s worker %u failed", role_names[process->worker.role], process->worker.index);
     return false;

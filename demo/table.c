@@ -15,9 +15,11 @@
 static const struct {
     const char *name, *count, *bytes, *seconds;
 } flows[DEMO_FLOWS] = {
-    [DEMO_TRANSFER] = { "transfer", "vllm:nixl_xfer_time_seconds", "vllm:nixl_bytes_transferred", "vllm:nixl_xfer_time_seconds" },
+    [DEMO_TRANSFER] = { "transfer", "vllm:nixl_xfer_time_seconds", "vllm:nixl_bytes_transferred",
+                        "vllm:nixl_xfer_time_seconds" },
     [DEMO_LOAD] = { "load", "vllm:kv_offload_load_size", "vllm:kv_offload_load_bytes", "vllm:kv_offload_load_time" },
-    [DEMO_STORE] = { "store", "vllm:kv_offload_store_size", "vllm:kv_offload_store_bytes", "vllm:kv_offload_store_time" },
+    [DEMO_STORE] = { "store", "vllm:kv_offload_store_size", "vllm:kv_offload_store_bytes",
+                     "vllm:kv_offload_store_time" },
 };
 
 bool demo_table_open(struct demo_table *table)
@@ -77,7 +79,8 @@ static double count(const struct demo_table *table, const char *name, uint32_t e
 }
 
 /* The transfer time's quantile in milliseconds, or "-" where only the time's sum is known. */
-static const char *quantile(const struct demo_table *table, enum demo_flow flow, uint32_t engine, double q, char *text, size_t size)
+static const char *quantile(const struct demo_table *table, enum demo_flow flow, uint32_t engine, double q, char *text,
+                            size_t size)
 {
     const struct kvtel_snapshot_family *family;
     const struct kvtel_snapshot_series *series = find(table, flows[flow].seconds, engine, &family);
@@ -126,7 +129,8 @@ static double failures(const struct demo_table *table, enum demo_flow flow, uint
     }
 }
 
-static void print_flow(struct demo_table *table, struct screen *screen, uint32_t engine, enum demo_flow flow, double seconds)
+static void print_flow(struct demo_table *table, struct screen *screen, uint32_t engine, enum demo_flow flow,
+                       double seconds)
 {
     char p50[32], p99[32], name[32];
     double moved = total(table, flows[flow].bytes, engine), times = count(table, flows[flow].count, engine);
@@ -138,9 +142,11 @@ static void print_flow(struct demo_table *table, struct screen *screen, uint32_t
     if (times == 0 && failed == 0)
         return;
     snprintf(name, sizeof name, "%" PRIu32 " %s", engine, demo_engine_name(engine));
-    print_line(screen, " %-9s %-8s %7.0f %5.0f %7.1f %7.1f %7.3f %7s %7s %6.0f", name, flows[flow].name, times, per_second,
-               moved / 0x1p20, rate / 0x1p20, times > 0 ? 1e3 * total(table, flows[flow].seconds, engine) / times : 0,
-               quantile(table, flow, engine, 0.5, p50, sizeof p50), quantile(table, flow, engine, 0.99, p99, sizeof p99), failed);
+    print_line(screen, " %-9s %-8s %7.0f %5.0f %7.1f %7.1f %7.3f %7s %7s %6.0f", name, flows[flow].name, times,
+               per_second, moved / 0x1p20, rate / 0x1p20,
+               times > 0 ? 1e3 * total(table, flows[flow].seconds, engine) / times : 0,
+               quantile(table, flow, engine, 0.5, p50, sizeof p50),
+               quantile(table, flow, engine, 0.99, p99, sizeof p99), failed);
 }
 
 static void show_table(struct demo_table *table, const struct demo_engine *engine, double elapsed)
@@ -152,10 +158,10 @@ static void show_table(struct demo_table *table, const struct demo_engine *engin
     }
     if (table->lines > 0)
         printf("\033[%uA", table->lines);
-    print_line(&screen, "%5.1f s  %" PRIu64 " requests arrived, %" PRIu64 " done%s", elapsed, engine->arrived, engine->done,
-               demo_engine_killed(engine) ? "; a worker was killed and replaced" : "");
-    print_line(&screen, " %-9s %-8s %7s %5s %7s %7s %7s %7s %7s %6s", "engine", "flow", "times", "per s", "MiB", "MiB/s", "mean ms",
-               "P50 ms", "P99 ms", "failed");
+    print_line(&screen, "%5.1f s  %" PRIu64 " requests arrived, %" PRIu64 " done%s", elapsed, engine->arrived,
+               engine->done, demo_engine_killed(engine) ? "; a worker was killed and replaced" : "");
+    print_line(&screen, " %-9s %-8s %7s %5s %7s %7s %7s %7s %7s %6s", "engine", "flow", "times", "per s", "MiB",
+               "MiB/s", "mean ms", "P50 ms", "P99 ms", "failed");
     for (uint32_t number = 0; number <= engine->options.counts[DEMO_DECODE]; number++)
         for (enum demo_flow flow = 0; flow < DEMO_FLOWS; flow++)
             print_flow(table, &screen, number, flow, elapsed - table->shown_at);

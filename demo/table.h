@@ -18,7 +18,8 @@ struct demo_table {
 /* False without memory. */
 bool demo_table_open(struct demo_table *table);
 void demo_table_close(struct demo_table *table);
-/* As demo_engine_run() wants it: on a terminal the table, in place of the one before; else a line a second. `context`: the table.
+/* As demo_engine_run() wants it: on a terminal the table, in place of the one before; else a line a second. `context`:
+ * the table.
  */
 void demo_table_show(void *context, const struct demo_engine *engine);
 /* Fills the snapshot from the workers' stores. False, with a message, when one cannot be read. */

@@ -73,7 +73,8 @@ static double in_text(const struct kvtel_buffer *text, const char *series, const
         const size_t size = (size_t)((next ? next : end) - line);
         const char *close = memrchr(line, '}', size);
         if (next && close && size > name_size && memcmp(line, series, name_size) == 0 && line[name_size] == '{' &&
-            memmem(line, size, model_label, strlen(model_label)) && memmem(line, size, engine_label, strlen(engine_label)))
+            memmem(line, size, model_label, strlen(model_label)) &&
+            memmem(line, size, engine_label, strlen(engine_label)))
             return strtod(close + 1, NULL);
         line = next ? next + 1 : end;
     }
@@ -145,15 +146,17 @@ static unsigned compare_engine(const struct demo_engine *engine, uint32_t number
         if (expected != 0 || shown[i] != 0)
             print_total(&totals[i], name, expected, shown[i]);
         if (!is_equal(&totals[i], expected, shown[i]))
-            demo_fail("engine %" PRIu32 ": %s is %.9g by %s, %.9g by the engine's books", number, totals[i].series, shown[i],
-                      source, expected);
+            demo_fail("engine %" PRIu32 ": %s is %.9g by %s, %.9g by the engine's books", number, totals[i].series,
+                      shown[i], source, expected);
     }
     if (print && books.uncertain)
-        printf("  %-12s the worker was killed while it recorded: that record is %s\n", name, recorded ? "there" : "not there");
+        printf("  %-12s the worker was killed while it recorded: that record is %s\n", name,
+               recorded ? "there" : "not there");
     return count_differences(right, shown);
 }
 
-unsigned demo_totals_compare(const struct demo_engine *engine, const struct kvtel_buffer *metrics, const char *source, bool print)
+unsigned demo_totals_compare(const struct demo_engine *engine, const struct kvtel_buffer *metrics, const char *source,
+                             bool print)
 {
     unsigned differences = 0;
     if (print)

@@ -8,8 +8,9 @@
 #include <kvtel/exposition.h>
 
 /* Compares the books of workers that have all ended with `metrics`, the text of an exposition.
- * @return how many totals differ. `print`: writes the table of both to standard output, and what differs to standard error;
- * `source` says where the text is from */
-unsigned demo_totals_compare(const struct demo_engine *engine, const struct kvtel_buffer *metrics, const char *source, bool print);
+ * @return how many totals differ. `print`: writes the table of both to standard output, and what differs to standard
+ * error; `source` says where the text is from */
+unsigned demo_totals_compare(const struct demo_engine *engine, const struct kvtel_buffer *metrics, const char *source,
+                             bool print);
 
 #endif

@@ -39,7 +39,8 @@ static bool add_request(struct demo_trace *trace, const struct demo_request *req
     void *requests = grown(trace->requests, trace->count, &trace->capacity, 1, sizeof *trace->requests);
     if (requests)
         trace->requests = requests;
-    void *all = grown(trace->blocks, trace->block_count, &trace->block_capacity, request->block_count, sizeof *trace->blocks);
+    void *all =
+        grown(trace->blocks, trace->block_count, &trace->block_capacity, request->block_count, sizeof *trace->blocks);
     if (all)
         trace->blocks = all;
     if (!requests || !all) {
@@ -77,7 +78,8 @@ bool demo_trace_make(struct demo_trace *trace)
         at_ms -= log(1 - demo_random_unit(&state)) * MADE_GAP_MS;
         struct demo_request request = {
             .at_ms = at_ms,
-            .input_tokens = (chat->count - 1) * DEMO_BLOCK_TOKENS + 1 + (uint32_t)(demo_random(&state) % DEMO_BLOCK_TOKENS),
+            .input_tokens =
+                (chat->count - 1) * DEMO_BLOCK_TOKENS + 1 + (uint32_t)(demo_random(&state) % DEMO_BLOCK_TOKENS),
             .output_tokens = 16 + (uint32_t)(demo_random(&state) % 1200),
             .block_count = chat->count,
         };
@@ -170,7 +172,8 @@ bool demo_trace_read(struct demo_trace *trace, const char *path)
         demo_fail("%s: %s", path, strerror(errno));
         good = false;
     } else if (good && trace->count == 0) {
-        demo_fail("%s: no request in it; write one JSON object a line, with timestamp, input_length, output_length and hash_ids",
+        demo_fail("%s: no request in it; write one JSON object a line, with timestamp, input_length, output_length and "
+                  "hash_ids",
                   path);
         good = false;
     }

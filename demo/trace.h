@@ -24,11 +24,12 @@ struct demo_trace {
     size_t block_count, block_capacity;
 };
 
-/* A few hundred requests over about twelve seconds, the same each time: chats that go on, over a few shared system prompts.
- * False, with a message, without memory. */
+/* A few hundred requests over about twelve seconds, the same each time: chats that go on, over a few shared system
+ * prompts. False, with a message, without memory. */
 bool demo_trace_make(struct demo_trace *trace);
-/* Reads {"timestamp": ms, "input_length": tokens, "output_length": tokens, "hash_ids": [id, ...]}, one a line. A line that is no
- * such thing is said on standard error and left out. False, with a message, when the file cannot be read or holds no request. */
+/* Reads {"timestamp": ms, "input_length": tokens, "output_length": tokens, "hash_ids": [id, ...]}, one a line. A line
+ * that is no such thing is said on standard error and left out. False, with a message, when the file cannot be read or
+ * holds no request. */
 bool demo_trace_read(struct demo_trace *trace, const char *path);
 void demo_trace_free(struct demo_trace *trace);
 

@@ -90,7 +90,8 @@ static void pull(struct demo_hands *hands, struct peers *peers, const struct dem
         demo_journal_failure(&hands->journal, KVTEL_FAILED_NOTIFICATION);
 }
 
-void demo_hands_compute(struct demo_hands *hands, const uint64_t *keys, uint32_t count, const uint16_t *slots, const bool *missing)
+void demo_hands_compute(struct demo_hands *hands, const uint64_t *keys, uint32_t count, const uint16_t *slots,
+                        const bool *missing)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (!missing[i])
@@ -127,7 +128,8 @@ bool demo_decode_run(struct demo_hands *hands)
     if (!demo_hands_reply(hands, DEMO_READY, 0))
         return false;
     while (demo_hands_receive(hands, &order)) {
-        if (order.prefill >= DEMO_WORKERS || !demo_blocks_take(&hands->blocks, order.keys, order.block_count, slots, missing))
+        if (order.prefill >= DEMO_WORKERS ||
+            !demo_blocks_take(&hands->blocks, order.keys, order.block_count, slots, missing))
             return false;
         pull(hands, peers, &order, slots, missing);
         demo_hands_compute(hands, order.keys, order.block_count, slots, missing);
@@ -147,7 +149,8 @@ _Noreturn void demo_worker_run(const struct demo_worker *worker)
     static const char *const names[DEMO_ROLES] = { "prefill", "decode" };
     char name[64], connector[128];
     struct demo_hands *hands = calloc(1, sizeof *hands);
-    /* Ctrl-C is for the engine, which then says when to stop; and when the engine is gone for good, so is the worker. */
+    /* Ctrl-C is for the engine, which then says when to stop; and when the engine is gone for good, so is the worker.
+     */
     signal(SIGINT, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(name, sizeof name, "%s %u", names[worker->role], worker->index);
@@ -158,8 +161,9 @@ _Noreturn void demo_worker_run(const struct demo_worker *worker)
         hands->worker = worker;
         hands->random = worker->seed;
         good = demo_journal_open(&hands->journal, worker->ledger,
-                                 KVTEL_STORE_OPTIONS(.model_name = worker->token, .connector = connector, .engine = worker->engine,
-                                                     .rank = worker->rank, .dir = worker->store_dir)) &&
+                                 KVTEL_STORE_OPTIONS(.model_name = worker->token, .connector = connector,
+                                                     .engine = worker->engine, .rank = worker->rank,
+                                                     .dir = worker->store_dir)) &&
                demo_blocks_open(&hands->blocks, worker->file, &hands->journal);
         hands->blocks.failure_rate = worker->failure_rate;
         hands->blocks.random = worker->seed ^ UINT64_MAX;

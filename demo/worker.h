@@ -34,7 +34,8 @@ struct demo_order {
     uint64_t keys[DEMO_REQUEST_BLOCKS];
 };
 
-/* A worker's answers: it is ready, with the path of its store ("" when it has no file), or the order for a request is done. */
+/* A worker's answers: it is ready, with the path of its store ("" when it has no file), or the order for a request is
+ * done. */
 enum demo_reply_kind { DEMO_READY = 1, DEMO_ORDER_DONE };
 struct demo_reply {
     uint32_t kind, zero;
@@ -58,7 +59,8 @@ bool demo_decode_run(struct demo_hands *hands);
 /* The next order. False: there is none, the engine wants no more. */
 bool demo_hands_receive(const struct demo_hands *hands, struct demo_order *order);
 /* Computes the blocks that are missing. */
-void demo_hands_compute(struct demo_hands *hands, const uint64_t *keys, uint32_t count, const uint16_t *slots, const bool *missing);
+void demo_hands_compute(struct demo_hands *hands, const uint64_t *keys, uint32_t count, const uint16_t *slots,
+                        const bool *missing);
 bool demo_hands_reply(const struct demo_hands *hands, enum demo_reply_kind kind, uint64_t request);
 
 #endif

@@ -48,14 +48,16 @@ static bool fetch(int socket, char *cache, struct kvtel_transfer *transfer)
 int main(void)
 {
     /* Once, when the connector starts. None of this can fail the engine: without a store, recording does nothing. */
-    struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "llama-70b", .connector = "NixlConnector"));
+    struct kvtel_store *store =
+        kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "llama-70b", .connector = "NixlConnector"));
     struct kvtel_recorder *recorder =
         kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), KVTEL_RECORDER_OPTIONS(.windows = true));
 
     int ends[2];
     pthread_t thread;
     char *cache = malloc(BLOCKS * BLOCK);
-    if (!cache || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || pthread_create(&thread, NULL, prefill, &ends[0]) != 0)
+    if (!cache || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 ||
+        pthread_create(&thread, NULL, prefill, &ends[0]) != 0)
         return 1;
     for (int i = 0; i < TRANSFERS; i++) {
         struct kvtel_transfer transfer = { 0 };

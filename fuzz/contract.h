@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     } while (0)
 
 /* A failure names a status, a place in the input, and what is wrong. */
-static inline void must_explain(enum kvtel_status status, const struct kvtel_error *error, enum kvtel_format format, size_t size)
+static inline void must_explain(enum kvtel_status status, const struct kvtel_error *error, enum kvtel_format format,
+                                size_t size)
 {
     MUST(status < 0 && error->status == status);
     MUST(error->offset <= size);

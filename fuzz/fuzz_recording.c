@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recordings, the whole way through a session. The input: one byte that says how much is read at a time, then the recording. */
+/* Recordings, the whole way through a session. The input: one byte that says how much is read at a time, then the
+ * recording. */
 #include "contract.h"
 
 #include <kvtel/exposition.h>
@@ -29,8 +30,8 @@ static void ignore_line(void *context, const char *line)
     MUST(!strchr(line, '\n'));
 }
 
-static void play(struct kvtel_session **session, const struct kvtel_record *record, const struct kvtel_metric_types *types,
-                 struct kvtel_diagnostics *diagnostics)
+static void play(struct kvtel_session **session, const struct kvtel_record *record,
+                 const struct kvtel_metric_types *types, struct kvtel_diagnostics *diagnostics)
 {
     const struct kvtel_stats *stats;
     struct kvtel_session *next;

@@ -24,7 +24,9 @@ static off_t places[PLACES]; /* header, tables, slots and blocks of the first la
 
 static void record(struct kvtel_store *store)
 {
-    const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+    const struct kvtel_transfer transfer = {
+        .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
+    };
     struct kvtel_recorder *nixl = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
     struct kvtel_recorder *sparse = kvtel_recorder_create(store, kvtel_connector_find("HiSparseConnector"), NULL);
     for (int i = 0; i < 1000; i++)

@@ -27,7 +27,8 @@ static void must_locate(const char *text, size_t size, const struct kvtel_value 
     size_t container = kvtel_value_locate(text, size, path->steps, path->depth);
     for (size_t i = 0; i < value->size; i++) {
         const struct kvtel_value *item = map ? &value->items[2 * i + 1] : &value->items[i];
-        path->steps[path->depth++] = (struct kvtel_value_step){ .key = map ? value->items[2 * i].text : NULL, .index = i };
+        path->steps[path->depth++] =
+            (struct kvtel_value_step){ .key = map ? value->items[2 * i].text : NULL, .index = i };
         size_t offset = kvtel_value_locate(text, size, path->steps, path->depth);
         MUST(offset < size && offset > container);
         MUST(strchr(map ? "\"" : first_bytes(item), text[offset]));

@@ -25,9 +25,10 @@ static inline const struct kvtel_connector *chosen_connector(uint8_t number)
 /* A name that chooses the table; a MultiConnector with each of the others as a child. */
 static inline struct kvtel_transfer_config *chosen_config(const struct kvtel_connector *connector)
 {
-    static const char multi[] = "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["
-                                "{\"kv_connector\": \"NixlConnector\"}, {\"kv_connector\": \"MooncakeStoreConnector\"}, "
-                                "{\"kv_connector\": \"OffloadingConnector\"}, {\"kv_connector\": \"UMBPStoreConnector\"}]}}";
+    static const char multi[] =
+        "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["
+        "{\"kv_connector\": \"NixlConnector\"}, {\"kv_connector\": \"MooncakeStoreConnector\"}, "
+        "{\"kv_connector\": \"OffloadingConnector\"}, {\"kv_connector\": \"UMBPStoreConnector\"}]}}";
     struct kvtel_transfer_config *config = NULL;
     if (connector->shape != KVTEL_SHAPE_MULTI)
         return kvtel_transfer_config_of(connector->names[0].name);

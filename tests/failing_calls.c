@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into a program under test. $KVTEL_FAIL is "CALL TEXT ERRNO FILE": while FILE is there, CALL (openat, pread, unlinkat,
- * flock) fails with ERRNO for files whose path has TEXT in it. */
+/* Preloaded into a program under test. $KVTEL_FAIL is "CALL TEXT ERRNO FILE": while FILE is there, CALL (openat, pread,
+ * unlinkat, flock) fails with ERRNO for files whose path has TEXT in it. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +38,15 @@ SHOWN int openat(int folder, const char *path, int flags, ...)
     mode_t mode = flags & O_CREAT ? va_arg(more, mode_t) : 0;
     va_end(more);
     return fails("openat", -1, path) ? -1 : real(folder, path, flags, mode);
+}
+
+/* openat() in a program that is built with FORTIFY. */
+int __openat_2(int folder, const char *path, int flags);
+
+SHOWN int __openat_2(int folder, const char *path, int flags)
+{
+    int (*real)(int, const char *, int) = (int (*)(int, const char *, int))dlsym(RTLD_NEXT, "__openat_2");
+    return fails("openat", -1, path) ? -1 : real(folder, path, flags);
 }
 
 SHOWN ssize_t pread(int fd, void *bytes, size_t size, off_t at)

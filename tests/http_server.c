@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter's HTTP front with routes that answer what a test asks for. Ends with its standard input.
- * http_server [KEY=VALUE...]: listen and allow (repeatable), systemd, config, and the limits by their names in http.h. Prints each
- * address.
+ * http_server [KEY=VALUE...]: listen and allow (repeatable), systemd, config, and the limits by their names in http.h.
+ * Prints each address.
  */
 #include "base/buffer.h"
 #include "serve/web/gzip.h"

@@ -46,17 +46,29 @@ class Store:
         return {"name": name, "type": TYPES[kind], "help": help_text, "labels": labels, "bounds": bounds}
 
     def read_series(self, i):
-        family, text_size, text_at, bins_at, slot, _ = struct.unpack_from("=IIQQII", self.data, self.at["series"] + 32 * i)
+        family, text_size, text_at, bins_at, slot, _ = struct.unpack_from(
+            "=IIQQII", self.data, self.at["series"] + 32 * i
+        )
         values = self.texts(text_at, text_size)
         return {
-            "family": self.families[family], "labels": dict(zip(self.families[family]["labels"], values)), "slot": slot,
-            "bins_at": bins_at, "value": 0.0, "stamp": 0, "count": 0, "sum": 0.0,
+            "family": self.families[family],
+            "labels": dict(zip(self.families[family]["labels"], values)),
+            "slot": slot,
+            "bins_at": bins_at,
+            "value": 0.0,
+            "stamp": 0,
+            "count": 0,
+            "sum": 0.0,
             "bins": [0] * (len(self.families[family]["bounds"]) + 1),
         }
 
     def read_group(self, i):
-        slot, columns, feeds_at, feed_count, block_at, _ = struct.unpack_from("=IIIIQQ", self.data, self.at["groups"] + 32 * i)
-        feeds = [struct.unpack_from("=IHH", self.data, self.at["feeds"] + 8 * (feeds_at + k)) for k in range(feed_count)]
+        slot, columns, feeds_at, feed_count, block_at, _ = struct.unpack_from(
+            "=IIIIQQ", self.data, self.at["groups"] + 32 * i
+        )
+        feeds = [
+            struct.unpack_from("=IHH", self.data, self.at["feeds"] + 8 * (feeds_at + k)) for k in range(feed_count)
+        ]
         return {"slot": slot, "columns": columns, "feeds": feeds, "block_at": block_at}
 
     def words(self, lane, word, count, kind="Q"):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connector's process for tests: store_writer DIR BOOK COUNT [ENGINE] [RANK] [THREADS] records COUNT NIXL transfers a thread (0:
- * without end), notes in the mapped file BOOK after each how many there are (8 bytes a thread), says "ready" when the store is
- * there and "done" when all is recorded, and ends when its standard input does. */
+/* A connector's process for tests: store_writer DIR BOOK COUNT [ENGINE] [RANK] [THREADS] records COUNT NIXL transfers a
+ * thread (0: without end), notes in the mapped file BOOK after each how many there are (8 bytes a thread), says "ready"
+ * when the store is there and "done" when all is recorded, and ends when its standard input does. */
 #include <kvtel/kvtel.h>
 
 #include <fcntl.h>
@@ -20,7 +20,9 @@ static uint64_t wanted;
 
 static void *record(void *argument)
 {
-    const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+    const struct kvtel_transfer transfer = {
+        .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
+    };
     uint64_t place = (uint64_t)(uintptr_t)argument;
     for (uint64_t i = 1; wanted == 0 || i <= wanted; i++) {
         if (!kvtel_record_transfer(recorder, &transfer))
@@ -40,9 +42,10 @@ int main(int argc, char **argv)
         return 1;
     book = mmap(NULL, THREADS_MAX * 8, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     wanted = strtoull(argv[3], NULL, 10);
-    struct kvtel_store *store = kvtel_store_open(
-        KVTEL_STORE_OPTIONS(.dir = argv[1], .model_name = "m", .connector = "NixlConnector",
-                            .engine = argc > 4 ? (uint32_t)atoi(argv[4]) : 0, .rank = argc > 5 ? (uint32_t)atoi(argv[5]) : 0));
+    struct kvtel_store *store =
+        kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = argv[1], .model_name = "m", .connector = "NixlConnector",
+                                             .engine = argc > 4 ? (uint32_t)atoi(argv[4]) : 0,
+                                             .rank = argc > 5 ? (uint32_t)atoi(argv[5]) : 0));
     recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
     if (book == MAP_FAILED || !recorder || !kvtel_store_path(store))
         return 1;

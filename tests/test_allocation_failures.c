@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every n-th allocation fails: a status says so, what was there before is as it was, and the same call then succeeds. */
+/* Every n-th allocation fails: a status says so, what was there before is as it was, and the same call then succeeds.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -149,8 +150,9 @@ static enum kvtel_status encode(struct kvtel_stats *stats, const struct kvtel_st
     return status;
 }
 
-#define NIXL                                                                                                                      \
-    "{\"transfer_duration\": [0.5, 1], \"post_duration\": [0.25, 2], \"bytes_transferred\": [4096, 1], \"num_descriptors\": [1, " \
+#define NIXL                                                                                             \
+    "{\"transfer_duration\": [0.5, 1], \"post_duration\": [0.25, 2], \"bytes_transferred\": [4096, 1], " \
+    "\"num_descriptors\": [1, "                                                                          \
     "2]}"
 #define MIXED "{\"transfer_duration\": [1, 0.5, 2], \"num_failed_handshakes\": [1, 1.0], \"num_kv_expired_reqs\": [1]}"
 #define REFUSED "{\"transfer_duration\": [1, 0.5], \"bytes_transferred\": [1, 2]}"
@@ -158,15 +160,19 @@ static enum kvtel_status encode(struct kvtel_stats *stats, const struct kvtel_st
     "{\"" operation "\": [{\"duration_seconds\": 0.5, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"" status "\", " \
     "\"num_failed_keys\": 0}, {\"duration_seconds\": 1, \"num_keys\": 1.5, \"num_bytes\": 1, \"status\": \"ok\", "     \
     "\"num_failed_keys\": 0}]}"
-#define OFFLOADING                                                                                                      \
-    "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": " \
-    "\"histogram\", \"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\"}, \"data\": {\"vllm:kv_offload_load_bytes\": "  \
-    "{\"[]\": 1}, \"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": {\"[\\\"a\\\"]\": [1, 0.5], \"[\\\"b\\\"]\": " \
-    "[]}, \"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 0.5}}, \"info\": [{\"cpu_num_chunks\": 3, \"x\": \"text\"}]}"
-#define OTHER_OFFLOADING                                                                                                \
-    "{\"types\": {\"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": \"histogram\", "                               \
-    "\"vllm:kv_offload_store_bytes\": \"counter\"}, \"data\": {\"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": " \
-    "{\"[\\\"b\\\"]\": [2], \"[\\\"c\\\"]\": [3, 0.5]}, \"vllm:kv_offload_store_bytes\": {\"[]\": 1.5}}, \"info\": "    \
+#define OFFLOADING                                                                                                     \
+    "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", "                                                       \
+    "\"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": "                                                          \
+    "\"histogram\", \"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\"}, \"data\": {\"vllm:kv_offload_load_bytes\": " \
+    "{\"[]\": 1}, \"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": {\"[\\\"a\\\"]\": [1, 0.5], "                 \
+    "\"[\\\"b\\\"]\": "                                                                                                \
+    "[]}, \"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 0.5}}, \"info\": [{\"cpu_num_chunks\": 3, \"x\": "        \
+    "\"text\"}]}"
+#define OTHER_OFFLOADING                                                                                             \
+    "{\"types\": {\"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": \"histogram\", "                            \
+    "\"vllm:kv_offload_store_bytes\": \"counter\"}, \"data\": "                                                      \
+    "{\"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": "                                                       \
+    "{\"[\\\"b\\\"]\": [2], \"[\\\"c\\\"]\": [3, 0.5]}, \"vllm:kv_offload_store_bytes\": {\"[]\": 1.5}}, \"info\": " \
     "[{\"cpu_num_chunks\": 4}]}"
 #define MULTI "{\"NixlPullConnector\": " NIXL ", \"OffloadingConnector\": " OFFLOADING "}"
 #define OTHER_MULTI                                                                                      \
@@ -181,31 +187,34 @@ static const struct {
 } scenes[] = {
     { "aggregate lists", "NixlConnector", NIXL, MIXED, aggregate, false, false },
     { "aggregate into nothing", "NixlConnector", "{}", MIXED, aggregate, false, false },
-    { "aggregate lone numbers", "HF3FSKVConnector", "{}", "{\"num_transfer_task\": 2, \"save_duration\": [1]}", aggregate, false,
-      false },
-    { "aggregate rows", "MooncakeStoreConnector", STORE("get", "ok"), STORE("put", "error"), aggregate, false, false },
-    { "aggregate counts", "UMBPStoreConnector", "{\"a\": {\"failed\": 1}}", "{\"b\": {\"failed\": 1}, \"a\": {\"submitted\": 2}}",
+    { "aggregate lone numbers", "HF3FSKVConnector", "{}", "{\"num_transfer_task\": 2, \"save_duration\": [1]}",
       aggregate, false, false },
+    { "aggregate rows", "MooncakeStoreConnector", STORE("get", "ok"), STORE("put", "error"), aggregate, false, false },
+    { "aggregate counts", "UMBPStoreConnector", "{\"a\": {\"failed\": 1}}",
+      "{\"b\": {\"failed\": 1}, \"a\": {\"submitted\": 2}}", aggregate, false, false },
     { "aggregate typed metrics", "OffloadingConnector", OFFLOADING, OTHER_OFFLOADING, aggregate, false, false },
     { "aggregate children", "MultiConnector", MULTI, OTHER_MULTI, aggregate, false, false },
     { "aggregate the older shape", "OffloadingConnector", "{\"types\": {}, \"data\": {}}",
       "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}", aggregate, false, false },
     { "aggregate into a summary", "NixlConnector", NIXL, MIXED, aggregate, true, false },
     { "aggregate a summary", "NixlConnector", NIXL, MIXED, aggregate, false, true },
-    { "aggregate two summaries", "MooncakeStoreConnector", STORE("get", "ok"), STORE("get", "error"), aggregate, true, true },
-    { "aggregate a summary of rows", "MooncakeStoreConnector", STORE("get", "ok"), STORE("get", "error"), aggregate, false, true },
+    { "aggregate two summaries", "MooncakeStoreConnector", STORE("get", "ok"), STORE("get", "error"), aggregate, true,
+      true },
+    { "aggregate a summary of rows", "MooncakeStoreConnector", STORE("get", "ok"), STORE("get", "error"), aggregate,
+      false, true },
     { "aggregate summaries of children", "MultiConnector", MULTI, OTHER_MULTI, aggregate, false, true },
     { "decode lists", "NixlConnector", NIXL, MIXED, decode_json, false, false },
     { "decode lists, MessagePack", "NixlConnector", NIXL, MIXED, decode_msgpack, false, false },
     { "decode rows", "MooncakeStoreConnector", STORE("get", "ok"), STORE("put", "error"), decode_json, false, false },
-    { "decode counts", "UMBPStoreConnector", "{}", "{\"b\": {\"failed\": 1}, \"a\": {\"submitted\": 2}}", decode_msgpack, false,
-      false },
+    { "decode counts", "UMBPStoreConnector", "{}", "{\"b\": {\"failed\": 1}, \"a\": {\"submitted\": 2}}",
+      decode_msgpack, false, false },
     { "decode typed metrics", "OffloadingConnector", OFFLOADING, OTHER_OFFLOADING, decode_json, false, false },
-    { "decode typed metrics, MessagePack", "OffloadingConnector", OFFLOADING, OTHER_OFFLOADING, decode_msgpack, false, false },
+    { "decode typed metrics, MessagePack", "OffloadingConnector", OFFLOADING, OTHER_OFFLOADING, decode_msgpack, false,
+      false },
     { "decode children", "MultiConnector", MULTI, OTHER_MULTI, decode_json, false, false },
     { "record a transfer", "NixlConnector", NIXL, NULL, record_transfer, false, false },
-    { "record a transfer beside integers", "NixlConnector", "{\"transfer_duration\": [1], \"bytes_transferred\": [0.5]}", NULL,
-      record_transfer, false, false },
+    { "record a transfer beside integers", "NixlConnector",
+      "{\"transfer_duration\": [1], \"bytes_transferred\": [0.5]}", NULL, record_transfer, false, false },
     { "record a transfer into a summary", "NixlConnector", NIXL, NULL, record_transfer, true, false },
     { "record a typed transfer", "OffloadingConnector", OTHER_OFFLOADING, NULL, record_transfer, false, false },
     { "record a typed transfer into nothing", "OffloadingConnector", "{}", NULL, record_transfer, false, false },
@@ -213,10 +222,12 @@ static const struct {
     { "record a failure", "NixlConnector", NIXL, NULL, record_failure, false, false },
     { "record a typed failure", "OffloadingConnector", OFFLOADING, NULL, record_failure, false, false },
     { "record an operation", "MooncakeStoreConnector", STORE("get", "ok"), NULL, record_operation, false, false },
-    { "record an operation again", "MooncakeStoreConnector", STORE("get", "ok"), NULL, record_known_operation, false, false },
-    { "record an operation into a summary", "MooncakeStoreConnector", STORE("get", "ok"), NULL, record_known_operation, true,
+    { "record an operation again", "MooncakeStoreConnector", STORE("get", "ok"), NULL, record_known_operation, false,
       false },
-    { "record a counted operation", "UMBPStoreConnector", "{\"get\": {\"failed\": 1}}", NULL, record_operation, false, false },
+    { "record an operation into a summary", "MooncakeStoreConnector", STORE("get", "ok"), NULL, record_known_operation,
+      true, false },
+    { "record a counted operation", "UMBPStoreConnector", "{\"get\": {\"failed\": 1}}", NULL, record_operation, false,
+      false },
     { "record a level", "HiSparseConnector", "{\"pending_page_transfers\": [0.5]}", NULL, record_level, false, false },
     { "record a typed value", "OffloadingConnector", OFFLOADING, NULL, record_typed, false, false },
     { "clone and reset", "NixlConnector", NIXL, NULL, clone_and_reset, false, false },
@@ -291,9 +302,10 @@ static void test_create(void **state)
 static void test_what_cannot_fail(void **state)
 {
     (void)state;
-    static const char *const connectors[] = { "NixlConnector", "MooncakeStoreConnector", "OffloadingConnector", "MultiConnector",
-                                              "HF3FSKVConnector" };
-    static const char *const payloads[] = { MIXED, STORE("get", "error"), OFFLOADING, MULTI, "{\"save_duration\": [1, 2]}" };
+    static const char *const connectors[] = { "NixlConnector", "MooncakeStoreConnector", "OffloadingConnector",
+                                              "MultiConnector", "HF3FSKVConnector" };
+    static const char *const payloads[] = { MIXED, STORE("get", "error"), OFFLOADING, MULTI,
+                                            "{\"save_duration\": [1, 2]}" };
     for (size_t i = 0; i < COUNT_OF(connectors); i++) {
         bool reached = true;
         for (size_t n = 1; reached; n++) {
@@ -323,10 +335,11 @@ static void test_what_cannot_fail(void **state)
 static void test_transfer_config(void **state)
 {
     (void)state;
-    static const char text[] = "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["
-                               "{\"kv_connector\": \"NixlConnector\"}, {\"kv_connector\": \"OffloadingConnector\", "
-                               "\"kv_connector_extra_config\": {\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": "
-                               "[{\"type\": \"fs\"}]}}], \"x\": 1.5}}";
+    static const char text[] =
+        "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["
+        "{\"kv_connector\": \"NixlConnector\"}, {\"kv_connector\": \"OffloadingConnector\", "
+        "\"kv_connector_extra_config\": {\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": "
+        "[{\"type\": \"fs\"}]}}], \"x\": 1.5}}";
     bool reached = true;
     for (size_t n = 1; reached; n++) {
         struct kvtel_transfer_config *config = NULL;
@@ -365,7 +378,8 @@ static void test_prom(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct kvtel_stats *stats = stats_of(rows[i].connector, rows[i].payload);
         struct kvtel_transfer_config *config;
-        assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, rows[i].config, strlen(rows[i].config), &config, NULL), KVTEL_OK);
+        assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, rows[i].config, strlen(rows[i].config), &config, NULL),
+                         KVTEL_OK);
         bool reached = true;
         for (size_t n = 1; reached; n++) {
             assert_true(n < FAILURES_MAX);
@@ -389,7 +403,8 @@ static void test_prom(void **state)
             reached = allocation_did_fail();
             /* what could not be recorded is counted, the rest is */
             if (created)
-                assert_true(status == KVTEL_OK && (kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_NO_MEMORY) > 0) == reached);
+                assert_true(status == KVTEL_OK &&
+                            (kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_NO_MEMORY) > 0) == reached);
             else
                 assert_true(status == KVTEL_E_NOMEM && reached);
             kvtel_prom_destroy(prom);

@@ -32,46 +32,46 @@ static const struct {
 } known[] = {
     { 1, 0x1.e5a425d7ef784p+3, 0x1.e5a425d7ef784p+3, 0x1.e5a425d7ef784p+3, 0x1.e5a425d7ef784p+3, 0x1.e5a425d7ef784p+3,
       0x1.e5a425d7ef784p+3 },
-    { 2, 0x1.521503c6e761ep+13, 0x1.521503c6e761ep+13, 0x1.521503c6e761ep+13, 0x1.2fe4fc2b71db6p+13, 0x1.519b9abd71660p+13,
-      0x1.521503c6e761ep+12 },
-    { 3, 0x1.5244f2d761893p+13, 0x1.5244f2d761893p+13, 0x1.5244f2d761893p+13, 0x1.0e2e5d997250dp+13, 0x1.519b9abd71660p+13,
-      0x1.e5a425d7ef784p+3 },
-    { 7, 0x1.01b13ae7bbf8dp+18, 0x1.01b13ae7bbf8dp+18, 0x1.01b13ae7bbf8dp+18, 0x1.a49670bb293cdp+16, 0x1.ee15766830ea0p+17,
-      0x1.86e5ef352c870p+4 },
-    { 8, 0x1.05524f29375bfp+18, 0x1.05524f29375bfp+18, 0x1.05524f29375bfp+18, 0x1.45fdb1624a785p+16, 0x1.ee15766830ea0p+17,
-      0x1.45738df3994ecp+5 },
-    { 9, 0x1.05541e1f78b98p+18, 0x1.05541e1f78b98p+18, 0x1.05541e1f78b98p+18, 0x1.cec9e412d7699p+15, 0x1.ee15766830ea0p+17,
-      0x1.86e5ef352c870p+4 },
-    { 10, 0x1.0560bbfc07bdap+18, 0x1.0560bbfc07bdap+18, 0x1.0560bbfc07bdap+18, 0x1.1198656119e0ap+15, 0x1.519b9abd71660p+13,
-      0x1.2b9744bd8d992p+5 },
-    { 11, 0x1.0560bcfa65ad9p+18, 0x1.0560bcfa65ad9p+18, 0x1.0560bcfa65ad9p+18, 0x1.519b9abd71660p+13, 0x1.519b9abd71660p+13,
-      0x1.86e5ef352c870p+4 },
-    { 15, 0x1.4b5ccbafa1ceep+19, 0x1.4b5ccbafa1cedp+19, 0x1.4b5ccbafa1ceep+19, 0x1.486ca4443781ap+17, 0x1.ee15766830ea0p+17,
-      0x1.93bb91e084eebp+5 },
-    { 17, 0x1.4b5d3acf4a022p+19, 0x1.4b5d3acf4a022p+19, 0x1.4b5d3acf4a023p+19, 0x1.eb307664759bbp+16, 0x1.ee15766830ea0p+17,
-      0x1.86e5ef352c870p+4 },
-    { 100, 0x1.eee515a5c1beep+21, 0x1.eee515a5c1bedp+21, 0x1.eee515a5c1befp+21, 0x1.75d9d07375f9ep+16, 0x1.66dd63954b1dcp+16,
-      0x1.823200c48a5e2p+4 },
-    { 127, 0x1.2e16e10390fc2p+22, 0x1.2e16e10390fc1p+22, 0x1.2e16e10390fc2p+22, 0x1.67be14e0a0d47p+16, 0x1.690f1ed1a1668p+16,
-      0x1.92e37d4d4d5e0p+5 },
-    { 128, 0x1.2e16e107d63b1p+22, 0x1.2e16e107d63b1p+22, 0x1.2e16e107d63b2p+22, 0x1.6785e88dcb66cp+16, 0x1.690f1ed1a1668p+16,
-      0x1.8eba8c09e8b28p+5 },
-    { 129, 0x1.3a8fa71b6b79bp+22, 0x1.3a8fa71b6b79ap+22, 0x1.3a8fa71b6b79cp+22, 0x1.86979fe84c411p+16, 0x1.fcb9a442f7a8ep+16,
-      0x1.92e37d4d4d5e0p+5 },
-    { 136, 0x1.3b923297f0a9ap+22, 0x1.3b923297f0a99p+22, 0x1.3b923297f0a9ap+22, 0x1.67f6413376422p+16, 0x1.690f1ed1a1668p+16,
-      0x1.8eba8c09e8b28p+5 },
-    { 255, 0x1.ed1b3a1cb32eep+22, 0x1.ed1b3a1cb32edp+22, 0x1.ed1b3a1cb32e9p+22, 0x1.5982c820311c3p+16, 0x1.66dd63954b1dcp+16,
-      0x1.2a3a6bc9f963cp+4 },
-    { 256, 0x1.ed1b3a75ffa64p+22, 0x1.ed1b3a75ffa64p+22, 0x1.ed1b3a75ffa5fp+22, 0x1.562c2142ea9c1p+16, 0x1.66dd63954b1dcp+16,
-      0x1.28f50d8ed5223p+4 },
-    { 257, 0x1.f4df4966481b2p+22, 0x1.f4df4966481b1p+22, 0x1.f4df4966481adp+22, 0x1.67be14e0a0d47p+16, 0x1.690f1ed1a1668p+16,
-      0x1.2a3a6bc9f963cp+4 },
-    { 1000, 0x1.f29dc8f509599p+24, 0x1.f29dc8f509599p+24, 0x1.f29dc8f509596p+24, 0x1.c649c933ef41dp+15, 0x1.c62885687c700p+15,
-      0x1.341d66bd8c79ep+3 },
-    { 1024, 0x1.024910a1d2e4ep+25, 0x1.024910a1d2e4ep+25, 0x1.024910a1d2e4cp+25, 0x1.c48104f4435a6p+15, 0x1.c62885687c700p+15,
-      0x1.3f636ad81c22ep+3 },
-    { 4097, 0x1.e545b4be9374ap+26, 0x1.e545b4be9374ap+26, 0x1.e545b4be9374ap+26, 0x1.9ab42c2165178p+15, 0x1.9aeb62988a880p+15,
-      0x1.e19c085a5b3a8p+2 },
+    { 2, 0x1.521503c6e761ep+13, 0x1.521503c6e761ep+13, 0x1.521503c6e761ep+13, 0x1.2fe4fc2b71db6p+13,
+      0x1.519b9abd71660p+13, 0x1.521503c6e761ep+12 },
+    { 3, 0x1.5244f2d761893p+13, 0x1.5244f2d761893p+13, 0x1.5244f2d761893p+13, 0x1.0e2e5d997250dp+13,
+      0x1.519b9abd71660p+13, 0x1.e5a425d7ef784p+3 },
+    { 7, 0x1.01b13ae7bbf8dp+18, 0x1.01b13ae7bbf8dp+18, 0x1.01b13ae7bbf8dp+18, 0x1.a49670bb293cdp+16,
+      0x1.ee15766830ea0p+17, 0x1.86e5ef352c870p+4 },
+    { 8, 0x1.05524f29375bfp+18, 0x1.05524f29375bfp+18, 0x1.05524f29375bfp+18, 0x1.45fdb1624a785p+16,
+      0x1.ee15766830ea0p+17, 0x1.45738df3994ecp+5 },
+    { 9, 0x1.05541e1f78b98p+18, 0x1.05541e1f78b98p+18, 0x1.05541e1f78b98p+18, 0x1.cec9e412d7699p+15,
+      0x1.ee15766830ea0p+17, 0x1.86e5ef352c870p+4 },
+    { 10, 0x1.0560bbfc07bdap+18, 0x1.0560bbfc07bdap+18, 0x1.0560bbfc07bdap+18, 0x1.1198656119e0ap+15,
+      0x1.519b9abd71660p+13, 0x1.2b9744bd8d992p+5 },
+    { 11, 0x1.0560bcfa65ad9p+18, 0x1.0560bcfa65ad9p+18, 0x1.0560bcfa65ad9p+18, 0x1.519b9abd71660p+13,
+      0x1.519b9abd71660p+13, 0x1.86e5ef352c870p+4 },
+    { 15, 0x1.4b5ccbafa1ceep+19, 0x1.4b5ccbafa1cedp+19, 0x1.4b5ccbafa1ceep+19, 0x1.486ca4443781ap+17,
+      0x1.ee15766830ea0p+17, 0x1.93bb91e084eebp+5 },
+    { 17, 0x1.4b5d3acf4a022p+19, 0x1.4b5d3acf4a022p+19, 0x1.4b5d3acf4a023p+19, 0x1.eb307664759bbp+16,
+      0x1.ee15766830ea0p+17, 0x1.86e5ef352c870p+4 },
+    { 100, 0x1.eee515a5c1beep+21, 0x1.eee515a5c1bedp+21, 0x1.eee515a5c1befp+21, 0x1.75d9d07375f9ep+16,
+      0x1.66dd63954b1dcp+16, 0x1.823200c48a5e2p+4 },
+    { 127, 0x1.2e16e10390fc2p+22, 0x1.2e16e10390fc1p+22, 0x1.2e16e10390fc2p+22, 0x1.67be14e0a0d47p+16,
+      0x1.690f1ed1a1668p+16, 0x1.92e37d4d4d5e0p+5 },
+    { 128, 0x1.2e16e107d63b1p+22, 0x1.2e16e107d63b1p+22, 0x1.2e16e107d63b2p+22, 0x1.6785e88dcb66cp+16,
+      0x1.690f1ed1a1668p+16, 0x1.8eba8c09e8b28p+5 },
+    { 129, 0x1.3a8fa71b6b79bp+22, 0x1.3a8fa71b6b79ap+22, 0x1.3a8fa71b6b79cp+22, 0x1.86979fe84c411p+16,
+      0x1.fcb9a442f7a8ep+16, 0x1.92e37d4d4d5e0p+5 },
+    { 136, 0x1.3b923297f0a9ap+22, 0x1.3b923297f0a99p+22, 0x1.3b923297f0a9ap+22, 0x1.67f6413376422p+16,
+      0x1.690f1ed1a1668p+16, 0x1.8eba8c09e8b28p+5 },
+    { 255, 0x1.ed1b3a1cb32eep+22, 0x1.ed1b3a1cb32edp+22, 0x1.ed1b3a1cb32e9p+22, 0x1.5982c820311c3p+16,
+      0x1.66dd63954b1dcp+16, 0x1.2a3a6bc9f963cp+4 },
+    { 256, 0x1.ed1b3a75ffa64p+22, 0x1.ed1b3a75ffa64p+22, 0x1.ed1b3a75ffa5fp+22, 0x1.562c2142ea9c1p+16,
+      0x1.66dd63954b1dcp+16, 0x1.28f50d8ed5223p+4 },
+    { 257, 0x1.f4df4966481b2p+22, 0x1.f4df4966481b1p+22, 0x1.f4df4966481adp+22, 0x1.67be14e0a0d47p+16,
+      0x1.690f1ed1a1668p+16, 0x1.2a3a6bc9f963cp+4 },
+    { 1000, 0x1.f29dc8f509599p+24, 0x1.f29dc8f509599p+24, 0x1.f29dc8f509596p+24, 0x1.c649c933ef41dp+15,
+      0x1.c62885687c700p+15, 0x1.341d66bd8c79ep+3 },
+    { 1024, 0x1.024910a1d2e4ep+25, 0x1.024910a1d2e4ep+25, 0x1.024910a1d2e4cp+25, 0x1.c48104f4435a6p+15,
+      0x1.c62885687c700p+15, 0x1.3f636ad81c22ep+3 },
+    { 4097, 0x1.e545b4be9374ap+26, 0x1.e545b4be9374ap+26, 0x1.e545b4be9374ap+26, 0x1.9ab42c2165178p+15,
+      0x1.9aeb62988a880p+15, 0x1.e19c085a5b3a8p+2 },
 };
 
 #define assert_same(a, b)                           \
@@ -136,7 +136,8 @@ static void test_overflow(void **state)
 static void test_percentiles(void **state)
 {
     (void)state;
-    double one[] = { 7 }, two[] = { 3, 1 }, equal[] = { 2, 2, 2, 2, 2 }, eleven[] = { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 };
+    double one[] = { 7 }, two[] = { 3, 1 }, equal[] = { 2, 2, 2, 2, 2 },
+           eleven[] = { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 };
     assert_same(kvtel_percentile_90(KVTEL_NUMPY, one, 1), 7);
     assert_same(kvtel_percentile_90(KVTEL_EXACT, one, 1), 7);
     assert_same(kvtel_percentile(two, 2, 0), 1);
@@ -172,8 +173,8 @@ static void test_selection_is_sorting(void **state)
     }
 }
 
-/* Made against a pivot that is the median of the first, the middle and the last value: each round puts only two values aside, so
- * that a selection without a bound takes a second and more. */
+/* Made against a pivot that is the median of the first, the middle and the last value: each round puts only two values
+ * aside, so that a selection without a bound takes a second and more. */
 static void make_killer(double *values, size_t count)
 {
     /* the smallest two of what is left go where the first and the middle are */

@@ -72,7 +72,8 @@ static char *header(const char *plain, size_t size)
     return text;
 }
 
-static enum auth_result check_from(struct fixture *fixture, const unsigned char *address, const char *plain, size_t size)
+static enum auth_result check_from(struct fixture *fixture, const unsigned char *address, const char *plain,
+                                   size_t size)
 {
     char *text = header(plain, size);
     enum auth_result result = auth_check(fixture->auth, fixture->config, address, text);
@@ -170,7 +171,8 @@ static void remembered(void **state)
 static void changed_hash(void **state)
 {
     struct fixture *fixture = *state;
-    static const char text[] = "basic_auth_users: {alice: $2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq}";
+    static const char text[] =
+        "basic_auth_users: {alice: $2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq}";
     assert_int_equal(check(fixture, "alice:open sesame", 17), AUTH_GOOD);
     web_config_destroy(fixture->config);
     fixture->config = NULL;
@@ -247,7 +249,8 @@ static double cost_of_wrong(struct fixture *fixture, const char *user)
 /* A wrong password takes as long for a user of cost 4 as for one of cost 8, and for nobody. */
 static void every_name_costs_the_same(void **state)
 {
-    double cheap = cost_of_wrong(*state, "alice"), dear = cost_of_wrong(*state, "slow"), nobody = cost_of_wrong(*state, "mallory");
+    double cheap = cost_of_wrong(*state, "alice"), dear = cost_of_wrong(*state, "slow"),
+           nobody = cost_of_wrong(*state, "mallory");
     if (!(cheap > 0.7 * dear && cheap < 1.4 * dear && nobody > 0.7 * dear && nobody < 1.4 * dear))
         fail_msg("cost 4: %f s, cost 8: %f s, nobody: %f s", cheap, dear, nobody);
 }
@@ -294,8 +297,8 @@ static void stop_crowd(struct crowd *crowd)
         pthread_join(crowd->threads[i], NULL);
 }
 
-/* A good password that is not remembered yet comes through, whatever waits in line: guesses at other names from the same address,
- * and guesses at its own from another. */
+/* A good password that is not remembered yet comes through, whatever waits in line: guesses at other names from the
+ * same address, and guesses at its own from another. */
 static void users_do_not_wait_for_strangers(void **state)
 {
     static const struct {
@@ -321,7 +324,8 @@ static void users_do_not_wait_for_strangers(void **state)
     }
 }
 
-/* In a full line, too, a wrong password tells nothing of the name: a user's is answered no earlier than a stranger's. */
+/* In a full line, too, a wrong password tells nothing of the name: a user's is answered no earlier than a stranger's.
+ */
 static void a_full_line_tells_no_names(void **state)
 {
     struct crowd crowd;

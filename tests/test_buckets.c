@@ -43,7 +43,8 @@ static void check_value(const struct kvtel_bins *bins, double value)
     assert_int_equal(kvtel_bins_find(bins, bits_of(value)), expected);
 }
 
-/* Bounds at cell limits, between exponential ones, next to each other, and outside the exponential range on both sides. */
+/* Bounds at cell limits, between exponential ones, next to each other, and outside the exponential range on both sides.
+ */
 static const double awkward[] = { 0,        1e-30, 1e-9, 0.001, 0.0010000000000000002, 0.001001,
                                   0.001002, 0.25,  0.3,  1,     1.0000000000000002,    5,
                                   1e6,      1e30 };
@@ -56,7 +57,8 @@ static void test_each_value_has_its_bin(void **state)
         int32_t first;
         uint32_t count;
         kvtel_bins_range((enum kvtel_unit)unit, &first, &count);
-        const struct kvtel_bins *bins = kvtel_bins_get(&list, awkward, sizeof(awkward) / sizeof(awkward[0]), first, count);
+        const struct kvtel_bins *bins =
+            kvtel_bins_get(&list, awkward, sizeof(awkward) / sizeof(awkward[0]), first, count);
         assert_non_null(bins);
         assert_ptr_equal(bins, kvtel_bins_get(&list, awkward, sizeof(awkward) / sizeof(awkward[0]), first, count));
         for (uint32_t i = 0; i < bins->bound_count; i++) {
@@ -105,9 +107,10 @@ static int compare(const void *a, const void *b)
 static void check_quantiles(enum kvtel_unit unit, double *values)
 {
     static const double explicit_bounds[] = { 0.001, 0.01, 0.1, 1, 1000 };
-    const struct kvtel_family_spec spec = {
-        .name = "h", .type = KVTEL_HISTOGRAM, .unit = unit, .buckets = &(const struct kvtel_buckets){ explicit_bounds, 5 }
-    };
+    const struct kvtel_family_spec spec = { .name = "h",
+                                            .type = KVTEL_HISTOGRAM,
+                                            .unit = unit,
+                                            .buckets = &(const struct kvtel_buckets){ explicit_bounds, 5 } };
     struct kvtel_store *store = kvtel_store_create(NULL);
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     struct kvtel_lane *lane;

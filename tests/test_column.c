@@ -93,8 +93,9 @@ static void test_joining(void **state)
             strcpy(wanted, kinds[a]);
             check_kinds(&joined, strcat(wanted, kinds[b]));
             for (size_t i = 0; i < joined.count; i++)
-                assert_true(kvtel_column_number(&joined, i) ==
-                            (i < all[a]->count ? kvtel_column_number(all[a], i) : kvtel_column_number(all[b], i - all[a]->count)));
+                assert_true(kvtel_column_number(&joined, i) == (i < all[a]->count
+                                                                    ? kvtel_column_number(all[a], i)
+                                                                    : kvtel_column_number(all[b], i - all[a]->count)));
             kvtel_column_free(&joined);
         }
     }

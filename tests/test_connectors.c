@@ -62,7 +62,8 @@ static bool is_name(const char *text, bool colons)
     if (!text[0] || strchr("0123456789", text[0]) || (!colons && strncmp(text, "__", 2) == 0))
         return false;
     for (; *text; text++) {
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *text) && !(colons && *text == ':'))
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *text) &&
+            !(colons && *text == ':'))
             return false;
     }
     return true;
@@ -103,7 +104,8 @@ static void check_metric(const struct kvtel_connector *table, const struct kvtel
     CHECK(metric->help && metric->help[0], table, metric->name);
     CHECK(metric->help[strlen(metric->help) - 1] == '.', table, metric->name);
     CHECK(!strchr(metric->help, '\n') && !strstr(metric->help, "  "), table, metric->name);
-    CHECK(metric->feed == KVTEL_FEED_INFO || table->shape == KVTEL_SHAPE_TYPED || metric->fields[0], table, metric->name);
+    CHECK(metric->feed == KVTEL_FEED_INFO || table->shape == KVTEL_SHAPE_TYPED || metric->fields[0], table,
+          metric->name);
     CHECK(metric->feed != KVTEL_FEED_INFO || (metric->type == KVTEL_GAUGE && table->has_info), table, metric->name);
     CHECK(metric->feed != KVTEL_FEED_COUNT || metric->type == KVTEL_COUNTER, table, metric->name);
     check_keys(table, metric->name, metric->fields, KVTEL_METRIC_FIELDS);
@@ -118,7 +120,8 @@ static void check_reduction(const struct kvtel_connector *table, const struct kv
     CHECK(reduction->fields[0], table, reduction->key);
     check_keys(table, reduction->key, reduction->fields, KVTEL_METRIC_FIELDS);
     CHECK((reduction->kind == KVTEL_REDUCE_MATCHES) == (reduction->match != NULL), table, reduction->key);
-    CHECK(reduction->kind != KVTEL_REDUCE_RATE || (reduction->fields[1] && !reduction->fields[2]), table, reduction->key);
+    CHECK(reduction->kind != KVTEL_REDUCE_RATE || (reduction->fields[1] && !reduction->fields[2]), table,
+          reduction->key);
     CHECK(!reduction->finite || reduction->kind == KVTEL_REDUCE_RATE, table, reduction->key);
     CHECK(reduction->digits >= 0 && reduction->digits <= 15, table, reduction->key);
 }
@@ -251,7 +254,8 @@ static void check_family(const struct kvtel_metric *metric, json_t *family)
     json_array_foreach(buckets, i, item)
     {
         if (metric->buckets->bounds[i] != json_number_value(item))
-            fail_msg("%s: bucket %zu is %.17g, not %.17g", metric->name, i, metric->buckets->bounds[i], json_number_value(item));
+            fail_msg("%s: bucket %zu is %.17g, not %.17g", metric->name, i, metric->buckets->bounds[i],
+                     json_number_value(item));
     }
 }
 
@@ -285,7 +289,8 @@ static void test_families_are_vllms(void **state)
 static bool exports(const char *config_text, const char *name, size_t labels)
 {
     struct kvtel_transfer_config *config;
-    assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, config_text, strlen(config_text), &config, NULL), KVTEL_OK);
+    assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, config_text, strlen(config_text), &config, NULL),
+                     KVTEL_OK);
     struct expected families = { .count = 0 };
     collect_families(config, &families);
     bool found = false;
@@ -319,15 +324,17 @@ static void test_offloading_conditions(void **state)
         { "{\"spec_name\": \"TieringOffloadingSpec\"}", "tiering_read_bytes", 1, true },
         { "{\"spec_name\": \"TieringOffloadingSpec\"}", "cpu_cache_usage_perc", 0, true },
         { "{\"spec_name\": \"TieringOffloadingSpec\"}", "config_info", 4, true },
-        { "{\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": [{\"type\": \"fs\"}]}", "config_info", 4, true },
-        { "{\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": [{\"type\": \"fs\"}, {\"type\": \"example\"}]}",
+        { "{\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": [{\"type\": \"fs\"}]}", "config_info", 4,
+          true },
+        { "{\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": [{\"type\": \"fs\"}, {\"type\": "
+          "\"example\"}]}",
           "config_info", 6, true },
         { "{\"secondary_tiers\": [{\"type\": \"example\"}]}", "config_info", 6, false },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char config[256], name[128];
-        snprintf(config, sizeof(config), "{\"kv_connector\": \"OffloadingConnector\", \"kv_connector_extra_config\": %s}",
-                 rows[i].extra);
+        snprintf(config, sizeof(config),
+                 "{\"kv_connector\": \"OffloadingConnector\", \"kv_connector_extra_config\": %s}", rows[i].extra);
         snprintf(name, sizeof(name), "vllm:kv_offload_%s", rows[i].name);
         if (exports(config, name, rows[i].labels) != rows[i].exported)
             fail_msg("%s: %s", rows[i].extra, rows[i].name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Diagnostics, status texts and the filling of errors. Allocation goes through __wrap_malloc, __wrap_calloc, __wrap_realloc and
+/* Diagnostics, status texts and the filling of errors. Allocation goes through __wrap_malloc, __wrap_calloc,
+ * __wrap_realloc and
  * __wrap_strdup. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +91,8 @@ static void messages_are_one_line(void **state)
     struct heard heard = { 0 };
     struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(hear, &heard);
     assert_non_null(diagnostics);
-    kvtel_diagnostics_refuse(diagnostics, KVTEL_REFUSED_UNKNOWN_KEY, 1, "k", "Key %s is unknown.", "a\nb\x1b[31m\x7f\u00e9");
+    kvtel_diagnostics_refuse(diagnostics, KVTEL_REFUSED_UNKNOWN_KEY, 1, "k", "Key %s is unknown.",
+                             "a\nb\x1b[31m\x7f\u00e9");
     assert_string_equal(heard.message, "Key a\\nb\\x1b[31m\\x7f\u00e9 is unknown.");
     kvtel_diagnostics_refuse(diagnostics, KVTEL_REFUSED_UNKNOWN_KEY, 1, "l", "%2000d", 1);
     assert_int_equal(strlen(heard.message), 511);

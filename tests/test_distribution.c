@@ -49,7 +49,8 @@ static void test_empty(void **state)
 static void test_one_value(void **state)
 {
     (void)state;
-    static const double values[] = { 0, DBL_TRUE_MIN, DBL_MIN, 1e-30, 1e-9, 0.001, 1, 1.5, 2, 3, 1e6, 0x1p53, 1e300, DBL_MAX };
+    static const double values[] = { 0, DBL_TRUE_MIN, DBL_MIN, 1e-30, 1e-9,   0.001, 1, 1.5, 2,
+                                     3, 1e6,          0x1p53,  1e300, DBL_MAX };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct kvtel_distribution distribution = { 0 };
         add(&distribution, values[i]);

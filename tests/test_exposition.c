@@ -62,11 +62,12 @@ static void test_counter(void **state)
         .series = series,
         .series_count = COUNT(series),
     };
-    check_family(&family, "# HELP vllm:umbp_transfer_bytes_total Bytes.\n"
-                          "# TYPE vllm:umbp_transfer_bytes_total counter\n"
-                          "vllm:umbp_transfer_bytes_total{engine=\"0\",model_name=\"m\",operation=\"save\"} 109.0\n"
-                          "vllm:umbp_transfer_bytes_total{engine=\"1\",model_name=\"m\",operation=\"load\"} 2.004433706498e+12\n"
-                          "vllm:umbp_transfer_bytes_total{engine=\"10\",model_name=\"m\",operation=\"\"} 0.006\n");
+    check_family(&family,
+                 "# HELP vllm:umbp_transfer_bytes_total Bytes.\n"
+                 "# TYPE vllm:umbp_transfer_bytes_total counter\n"
+                 "vllm:umbp_transfer_bytes_total{engine=\"0\",model_name=\"m\",operation=\"save\"} 109.0\n"
+                 "vllm:umbp_transfer_bytes_total{engine=\"1\",model_name=\"m\",operation=\"load\"} 2.004433706498e+12\n"
+                 "vllm:umbp_transfer_bytes_total{engine=\"10\",model_name=\"m\",operation=\"\"} 0.006\n");
 }
 
 static void test_gauge(void **state)
@@ -80,7 +81,8 @@ static void test_gauge(void **state)
         .series = &series,
         .series_count = 1,
     };
-    const char *head = "# HELP up A back\\\\slash,\\na new line, \"quotes\" and a bad byte \xEF\xBF\xBD.\n# TYPE up gauge\n";
+    const char *head =
+        "# HELP up A back\\\\slash,\\na new line, \"quotes\" and a bad byte \xEF\xBF\xBD.\n# TYPE up gauge\n";
     char expected[256];
     strcat(strcpy(expected, head), "up -Inf\n");
     check_family(&family, expected);
@@ -94,7 +96,8 @@ static void test_gauge(void **state)
     check_family(&family, head);
 }
 
-/* Explicit bounds 0.1 and 1e6 among exponential ones; bins outside first_bin .. first_bin + bin_count - 1 hold nothing. */
+/* Explicit bounds 0.1 and 1e6 among exponential ones; bins outside first_bin .. first_bin + bin_count - 1 hold nothing.
+ */
 static const double bounds[] = { 0.0625, 0.1, 0.125, 0.25, 1e6 };
 static const uint32_t explicit_bins[] = { 1, 4 };
 static const struct kvtel_snapshot_family histogram = {
@@ -108,8 +111,8 @@ static const struct kvtel_snapshot_family histogram = {
     .series_count = 1,
 };
 
-static void check_histogram(const char *const *labelnames, size_t label_count, const struct kvtel_snapshot_series *series,
-                            const char *expected)
+static void check_histogram(const char *const *labelnames, size_t label_count,
+                            const struct kvtel_snapshot_series *series, const char *expected)
 {
     struct kvtel_snapshot_family family = histogram;
     family.labelnames = labelnames;
@@ -169,11 +172,12 @@ static void test_histogram_ranges(void **state)
                 .count = count, .bins = bins + first, .first_bin = first, .bin_count = end - first
             };
             struct kvtel_buffer expected = { 0 };
-            assert_int_equal(kvtel_buffer_printf(&expected,
-                                                 "h_seconds_bucket{le=\"0.1\"} %u.0\nh_seconds_bucket{le=\"1e+06\"} %u.0\n"
-                                                 "h_seconds_bucket{le=\"+Inf\"} %u.0\nh_seconds_count %u.0\nh_seconds_sum 0.0\n",
-                                                 (unsigned)below[0], (unsigned)below[1], (unsigned)count, (unsigned)count),
-                             KVTEL_OK);
+            assert_int_equal(
+                kvtel_buffer_printf(&expected,
+                                    "h_seconds_bucket{le=\"0.1\"} %u.0\nh_seconds_bucket{le=\"1e+06\"} %u.0\n"
+                                    "h_seconds_bucket{le=\"+Inf\"} %u.0\nh_seconds_count %u.0\nh_seconds_sum 0.0\n",
+                                    (unsigned)below[0], (unsigned)below[1], (unsigned)count, (unsigned)count),
+                KVTEL_OK);
             check_histogram(NULL, 0, &series, expected.bytes);
             kvtel_buffer_free(&expected);
         }
@@ -243,7 +247,9 @@ static void test_no_memory(void **state)
 {
     (void)state;
     const uint64_t bins[] = { 1 };
-    const struct kvtel_snapshot_series series = { .values = STRINGS("m", "0"), .count = 1, .bins = bins, .bin_count = 1 };
+    const struct kvtel_snapshot_series series = {
+        .values = STRINGS("m", "0"), .count = 1, .bins = bins, .bin_count = 1
+    };
     struct kvtel_snapshot_family family = histogram;
     family.labelnames = STRINGS("model_name", "engine");
     family.label_count = 2;
@@ -281,7 +287,8 @@ static void test_snapshot(void **state)
     const double explicit_bounds[] = { 0.005, 1 };
     const struct kvtel_family_spec specs[] = {
         { "c_events", KVTEL_COUNTER, "Events.", STRINGS("z", "a"), 2, NULL, KVTEL_UNIT_COUNT },
-        { "h_seconds", KVTEL_HISTOGRAM, "H.", NULL, 0, &(const struct kvtel_buckets){ explicit_bounds, 2 }, KVTEL_UNIT_SECONDS },
+        { "h_seconds", KVTEL_HISTOGRAM, "H.", NULL, 0, &(const struct kvtel_buckets){ explicit_bounds, 2 },
+          KVTEL_UNIT_SECONDS },
     };
     assert_int_equal(kvtel_store_family(store, &specs[0], &family), KVTEL_OK);
     assert_int_equal(kvtel_store_series(store, family, STRINGS("1", "2"), 2, &series), KVTEL_OK);
@@ -318,8 +325,9 @@ static void test_snapshot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counter),          cmocka_unit_test(test_gauge),        cmocka_unit_test(test_histogram_labels),
-        cmocka_unit_test(test_histogram_ranges), cmocka_unit_test(test_label_values), cmocka_unit_test(test_long_label_values),
+        cmocka_unit_test(test_counter),          cmocka_unit_test(test_gauge),
+        cmocka_unit_test(test_histogram_labels), cmocka_unit_test(test_histogram_ranges),
+        cmocka_unit_test(test_label_values),     cmocka_unit_test(test_long_label_values),
         cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

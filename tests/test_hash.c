@@ -57,8 +57,8 @@ static void test_another_process_has_another_key(void **state)
     assert_true(own != hashes[0] && own != hashes[1] && hashes[0] != hashes[1] && hashes[1] != hashes[2]);
 }
 
-/* Steps that looking up all of many texts takes. These end in the same bits of FNV-1a, which the index once used: an index of 2^14
- * places would have had them in one row. */
+/* Steps that looking up all of many texts takes. These end in the same bits of FNV-1a, which the index once used: an
+ * index of 2^14 places would have had them in one row. */
 static void test_texts_that_collided(void **state)
 {
     (void)state;

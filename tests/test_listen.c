@@ -154,9 +154,11 @@ static int from_systemd(int fd, const char *count, const char *pid)
             setenv("LISTEN_FDS", count, 1);
         setenv("LISTEN_PID", pid ? pid : own, 1);
         enum kvtel_status status = listen_systemd(&sockets, &taken, &error);
-        bool good = status == KVTEL_OK ? taken == 1 && sockets[0].fd == 3 && strncmp(sockets[0].address, "127.0.0.1:", 10) == 0
-                                       : error.message[0] != '\0';
-        good = good && !getenv("LISTEN_FDS") && !getenv("LISTEN_PID") && (status != KVTEL_OK || fcntl(3, F_GETFD) & FD_CLOEXEC);
+        bool good = status == KVTEL_OK
+                        ? taken == 1 && sockets[0].fd == 3 && strncmp(sockets[0].address, "127.0.0.1:", 10) == 0
+                        : error.message[0] != '\0';
+        good = good && !getenv("LISTEN_FDS") && !getenv("LISTEN_PID") &&
+               (status != KVTEL_OK || fcntl(3, F_GETFD) & FD_CLOEXEC);
         free(sockets);
         _exit(good ? -status : 91);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the library reads and writes while the host's locale has a decimal comma, or a decimal point of several bytes. */
+/* What the library reads and writes while the host's locale has a decimal comma, or a decimal point of several bytes.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,8 +39,9 @@ static void keep_line(void *context, const char *line)
 /* What a program does with a payload, as one text. */
 static void describe(char *out, size_t size)
 {
-    static const char payload[] = "{\"transfer_duration\": [0.0015, 1.25], \"post_duration\": [1e-3, 0.5], \"bytes_transferred\": "
-                                  "[1500000, 2500000], \"num_descriptors\": [1, 2]}";
+    static const char payload[] =
+        "{\"transfer_duration\": [0.0015, 1.25], \"post_duration\": [1e-3, 0.5], \"bytes_transferred\": "
+        "[1500000, 2500000], \"num_descriptors\": [1, 2]}";
     char line[1024], vllm[1024], *bytes;
     size_t length;
     struct kvtel_transfer_config *config = kvtel_transfer_config_of("NixlConnector");
@@ -96,8 +98,9 @@ static void test_decimal_points(void **state)
 static void test_fixed(void **state)
 {
     (void)state;
-    static const double values[] = { 0,      -0.0, 1.5, -1.5, 0.0005, 0.9995,   123456.789, 1e15,      1.7e308, -1.7e308,
-                                     5e-324, 2.5,  3.5, 1e22, 0.125,  999.9999, INFINITY,   -INFINITY, NAN };
+    static const double values[] = { 0,     -0.0,     1.5,      -1.5,      0.0005, 0.9995, 123456.789,
+                                     1e15,  1.7e308,  -1.7e308, 5e-324,    2.5,    3.5,    1e22,
+                                     0.125, 999.9999, INFINITY, -INFINITY, NAN };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         for (int digits = 0; digits <= 9; digits++) {
             char expected[KVTEL_FIXED_SIZE], out[KVTEL_FIXED_SIZE];

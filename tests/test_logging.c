@@ -58,8 +58,10 @@ static enum kvtel_status observe(struct kvtel_logging *logging, uint32_t engine,
     return kvtel_logging_observe_payload(logging, KVTEL_JSON, payload, strlen(payload), &observation, NULL);
 }
 
-/* Feeds one line of a recording as replay does: a lone payload as it is, the payloads of several workers aggregated first. */
-static void feed(struct kvtel_logging *logging, const struct kvtel_transfer_config *config, json_t *object, struct lines *lines)
+/* Feeds one line of a recording as replay does: a lone payload as it is, the payloads of several workers aggregated
+ * first. */
+static void feed(struct kvtel_logging *logging, const struct kvtel_transfer_config *config, json_t *object,
+                 struct lines *lines)
 {
     json_t *payload = json_object_get(object, "payload"), *workers = json_object_get(object, "workers"), *worker;
     struct kvtel_observation observation = { .engine = (uint32_t)json_integer_value(json_object_get(object, "engine")),
@@ -190,17 +192,21 @@ static void test_default_line(void **state)
     struct kvtel_transfer_config *config = kvtel_transfer_config_of("NixlConnector");
     struct kvtel_logging *logging = kvtel_logging_create(config, KVTEL_LOG_DEFAULT, NULL);
     struct kvtel_stats *stats = kvtel_stats_create(kvtel_connector_find("NixlConnector"), NULL);
-    const struct kvtel_transfer transfer = { .duration_ns = 4000000, .post_ns = 250000, .bytes = 3 << 20, .descriptors = 5 };
+    const struct kvtel_transfer transfer = {
+        .duration_ns = 4000000, .post_ns = 250000, .bytes = 3 << 20, .descriptors = 5
+    };
     assert_int_equal(kvtel_stats_record_transfer(stats, NULL, &transfer), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_failure(stats, KVTEL_FAILED_HANDSHAKE), KVTEL_OK);
     const struct kvtel_observation observation = { .engine = 3, .ranks = 2 };
     assert_int_equal(kvtel_logging_observe(logging, stats, &observation), KVTEL_OK);
     assert_int_equal(
-        observe(logging, 0, 0, NIXL("0.001,0.003", "0.0001,0.0003", "1048576,1048576", "1,2", "\"num_failed_transfers\": []")),
+        observe(logging, 0, 0,
+                NIXL("0.001,0.003", "0.0001,0.0003", "1048576,1048576", "1,2", "\"num_failed_transfers\": []")),
         KVTEL_OK);
     check_lines(
         logging, 10,
-        "KV transfers: connector=NixlConnector engine=0 interval=10.0s failures=0 | transfer ok=2 bytes=2.00MiB descriptors=3"
+        "KV transfers: connector=NixlConnector engine=0 interval=10.0s failures=0 | transfer ok=2 bytes=2.00MiB "
+        "descriptors=3"
         " time_p50=2.000ms time_p90=2.800ms time_p99=2.980ms time_max=3.000ms"
         " post_p50=0.200ms post_p90=0.280ms post_p99=0.298ms post_max=0.300ms"
         " rate_per_transfer=500.00MiB/s rate_wall_clock=204.80KiB/s\n"
@@ -211,11 +217,13 @@ static void test_default_line(void **state)
     check_lines(logging, 10, ""); /* the interval was reset */
 
     /* every transfer failed; the interval is not known */
-    assert_int_equal(observe(logging, 0, 0, NIXL("", "", "", "", "\"num_failed_transfers\": [1, 1], \"num_kv_expired_reqs\": [1]")),
-                     KVTEL_OK);
-    check_lines(logging, 0,
-                "KV transfers: connector=NixlConnector engine=0 failures=3 (transfer=2 expired=1) | transfer ok=0 bytes=0B "
-                "descriptors=0\n");
+    assert_int_equal(
+        observe(logging, 0, 0, NIXL("", "", "", "", "\"num_failed_transfers\": [1, 1], \"num_kv_expired_reqs\": [1]")),
+        KVTEL_OK);
+    check_lines(
+        logging, 0,
+        "KV transfers: connector=NixlConnector engine=0 failures=3 (transfer=2 expired=1) | transfer ok=0 bytes=0B "
+        "descriptors=0\n");
     kvtel_stats_destroy(stats);
     kvtel_logging_destroy(logging);
     kvtel_transfer_config_destroy(config);
@@ -228,7 +236,8 @@ static void test_children_that_observed_nothing(void **state)
     struct kvtel_transfer_config *config = kvtel_transfer_config_of("MultiConnector");
     struct kvtel_logging *logging = kvtel_logging_create(config, KVTEL_LOG_VLLM, NULL);
     const char *lookup = "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [0.5]}}";
-    const char *line = "LMCacheMPConnector={'LMCache MP lookup count': 1, 'LMCache MP lookup avg latency (ms)': 500.0}\n";
+    const char *line =
+        "LMCacheMPConnector={'LMCache MP lookup count': 1, 'LMCache MP lookup avg latency (ms)': 500.0}\n";
     char with_store[256], without[256];
     snprintf(with_store, sizeof(with_store), "KV Transfer metrics: UMBPStoreConnector={}, %s", line);
     snprintf(without, sizeof(without), "KV Transfer metrics: %s", line);
@@ -274,7 +283,8 @@ static void test_lines_of_every_shape(void **state)
         { "{\"kv_connector\": \"MooncakeStoreConnector\"}",
           "{\"save_put\": [{\"duration_seconds\": 0.002, \"num_keys\": 4, \"num_bytes\": 2048, \"status\": \"ok\", "
           "\"num_failed_keys\": 0},"
-          "{\"duration_seconds\": 0.006, \"num_keys\": 2, \"num_bytes\": 0, \"status\": \"partial_failure\", \"num_failed_keys\": "
+          "{\"duration_seconds\": 0.006, \"num_keys\": 2, \"num_bytes\": 0, \"status\": \"partial_failure\", "
+          "\"num_failed_keys\": "
           "2}],"
           "\"load_get\": [{\"duration_seconds\": 0.001, \"num_keys\": 1, \"num_bytes\": 512, \"status\": \"error\", "
           "\"num_failed_keys\": 1}]}",
@@ -287,16 +297,19 @@ static void test_lines_of_every_shape(void **state)
           "rate_wall_clock=2.00KiB/s\n" },
         { "{\"kv_connector\": \"UMBPStoreConnector\"}",
           "{\"save\": {\"submitted\": 5, \"completed\": 3, \"failed\": 2, \"num_bytes\": 3072}}",
-          "KV transfers: connector=UMBPStoreConnector engine=0 interval=1.0s failures=2 | save ok=3 failed=2 bytes=3.00KiB"
+          "KV transfers: connector=UMBPStoreConnector engine=0 interval=1.0s failures=2 | save ok=3 failed=2 "
+          "bytes=3.00KiB"
           " rate_wall_clock=3.00KiB/s\n" },
         { "{\"kv_connector\": \"HF3FSKVConnector\"}",
           "{\"save_duration\": [], \"load_duration\": [0.25], \"num_failed_save\": 2, \"num_failed_load\": 0, "
           "\"num_transfer_task\": 3}",
-          "KV transfers: connector=HF3FSKVConnector engine=0 interval=1.0s failures=2 (save=2) | save ok=0 failed=2 | load ok=1 "
+          "KV transfers: connector=HF3FSKVConnector engine=0 interval=1.0s failures=2 (save=2) | save ok=0 failed=2 | "
+          "load ok=1 "
           "failed=0"
           " time_p50=250.000ms time_p90=250.000ms time_p99=250.000ms time_max=250.000ms\n" },
         { "{\"kv_connector\": \"HiSparseConnector\"}",
-          "{\"cache_hits\": [3, 4], \"cache_misses\": [1, 0], \"host_to_device_bytes\": [1024, 1024], \"host_cache_usage_perc\": "
+          "{\"cache_hits\": [3, 4], \"cache_misses\": [1, 0], \"host_to_device_bytes\": [1024, 1024], "
+          "\"host_cache_usage_perc\": "
           "[0.9, 0.25]}",
           "KV transfers: connector=HiSparseConnector engine=0 interval=1.0s failures=0 | host_to_device bytes=2.00KiB"
           " rate_wall_clock=2.00KiB/s | cache_hits=7 cache_misses=1 host_cache_usage_perc=25.0%\n" },
@@ -312,20 +325,26 @@ static void test_lines_of_every_shape(void **state)
           " | kv_offload_cpu_cache_usage_perc=50.0%\n" },
         { "{\"kv_connector\": \"OffloadingConnector\"}",
           "{\"CPU_to_GPU\": [{\"op_size\": 1048576, \"op_time\": 0.5}], \"GPU_to_CPU\": []}",
-          "KV transfers: connector=OffloadingConnector engine=0 interval=1.0s failures=0 | CPU_to_GPU ok=1 bytes=1.00MiB"
+          "KV transfers: connector=OffloadingConnector engine=0 interval=1.0s failures=0 | CPU_to_GPU ok=1 "
+          "bytes=1.00MiB"
           " time_p50=500.000ms time_p90=500.000ms time_p99=500.000ms time_max=500.000ms"
           " rate_per_transfer=2.00MiB/s rate_wall_clock=1.00MiB/s\n" },
         { "{\"kv_connector\": \"SimpleCPUOffloadConnector\"}",
-          "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\", \"vllm:simple_kv_offload_info\": \"gauge\"},"
-          "\"data\": {\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"stored\\\"]\": 8, \"[\\\"dropped\\\\nfull\\\"]\": 1},"
+          "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\", \"vllm:simple_kv_offload_info\": "
+          "\"gauge\"},"
+          "\"data\": {\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"stored\\\"]\": 8, "
+          "\"[\\\"dropped\\\\nfull\\\"]\": 1},"
           "\"vllm:simple_kv_offload_info\": {\"[\\\"cpu\\\", \\\"true\\\", \\\"false\\\", \\\"9\\\"]\": 1}}}",
           "KV transfers: connector=SimpleCPUOffloadConnector engine=0 interval=1.0s failures=0 | load descriptors=0"
-          " | simple_kv_offload_save_outcomes_total[stored]=8 simple_kv_offload_save_outcomes_total[dropped\\nfull]=1\n" },
+          " | simple_kv_offload_save_outcomes_total[stored]=8 "
+          "simple_kv_offload_save_outcomes_total[dropped\\nfull]=1\n" },
         { "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": [{\"kv_connector\": "
           "\"MooncakeConnector\"},"
           "{\"kv_connector\": \"LMCacheMPConnector\"}]}}",
-          "{\"MooncakeConnector\": {\"num_failed_recvs\": [1]}, \"LMCacheMPConnector\": {\"lookup_duration_seconds\": []}}",
-          "KV transfers: connector=MooncakeConnector engine=0 interval=1.0s failures=1 (receive=1) | transfer ok=0 bytes=0B"
+          "{\"MooncakeConnector\": {\"num_failed_recvs\": [1]}, \"LMCacheMPConnector\": {\"lookup_duration_seconds\": "
+          "[]}}",
+          "KV transfers: connector=MooncakeConnector engine=0 interval=1.0s failures=1 (receive=1) | transfer ok=0 "
+          "bytes=0B"
           " descriptors=0\n" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -341,7 +360,8 @@ static void test_lines_of_every_shape(void **state)
 static void test_golden_cases_have_default_lines(void **state)
 {
     (void)state;
-    static const char *const names[] = { "golden/multi_nixl_offloading", "golden/offloading_tiering", "golden/nixl_ranks" };
+    static const char *const names[] = { "golden/multi_nixl_offloading", "golden/offloading_tiering",
+                                         "golden/nixl_ranks" };
     static const unsigned counts[] = { 3, 1, 3 };
     static struct lines lines;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -27,12 +27,13 @@ static void append_metric(struct kvtel_buffer *text, const struct kvtel_metric *
     static const char *const types[] = { "counter", "gauge", "histogram" };
     size_t size = strlen(metric->name);
     bool total = metric->type == KVTEL_COUNTER && (size < 6 || strcmp(metric->name + size - 6, "_total") != 0);
-    assert_int_equal(kvtel_buffer_printf(text, "### `%s%s`\n\n%s", metric->name, total ? "_total" : "", types[metric->type]),
-                     KVTEL_OK);
+    assert_int_equal(
+        kvtel_buffer_printf(text, "### `%s%s`\n\n%s", metric->name, total ? "_total" : "", types[metric->type]),
+        KVTEL_OK);
     for (size_t i = 0; i < KVTEL_METRIC_LABELS && metric->labels[i]; i++)
-        assert_int_equal(
-            kvtel_buffer_printf(text, "%s`%s`", i == 0 ? "; labels beside model_name and engine: " : ", ", metric->labels[i]),
-            KVTEL_OK);
+        assert_int_equal(kvtel_buffer_printf(text, "%s`%s`", i == 0 ? "; labels beside model_name and engine: " : ", ",
+                                             metric->labels[i]),
+                         KVTEL_OK);
     append(text, metric->when ? "; depends on the configuration\n\n" : "\n\n");
     append(text, metric->help);
     append(text, "\n\n");
@@ -49,18 +50,18 @@ static void append_metric(struct kvtel_buffer *text, const struct kvtel_metric *
 
 static void make_reference(struct kvtel_buffer *text)
 {
-    append(
-        text,
-        "# Metrics\n\n"
-        "Made from the connectors' tables by `KVTEL_UPDATE=1 build/tests/test_metrics_reference`. Names are vLLM's; every series\n"
-        "has the labels `model_name` and `engine`.\n");
+    append(text, "# Metrics\n\n"
+                 "Made from the connectors' tables by `KVTEL_UPDATE=1 build/tests/test_metrics_reference`. Names are "
+                 "vLLM's; every series\n"
+                 "has the labels `model_name` and `engine`.\n");
     const struct kvtel_connector *connector;
     for (size_t i = 0; (connector = kvtel_connector_at(i)); i++) {
         if (!connector->metrics || connector->metrics[0].name == NULL)
             continue;
         append(text, "\n## ");
         for (const struct kvtel_connector_name *name = connector->names; name->name; name++)
-            assert_int_equal(kvtel_buffer_printf(text, "%s%s", name == connector->names ? "" : ", ", name->name), KVTEL_OK);
+            assert_int_equal(kvtel_buffer_printf(text, "%s%s", name == connector->names ? "" : ", ", name->name),
+                             KVTEL_OK);
         append(text, "\n\n");
         for (const struct kvtel_metric *metric = connector->metrics; metric->name; metric++)
             append_metric(text, metric);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to the telemetry folder and to what else lies in it: other programs' files, links, another folder of its name, and
- * too few descriptors. */
+/* What happens to the telemetry folder and to what else lies in it: other programs' files, links, another folder of its
+ * name, and too few descriptors. */
 #include "nixl/rings.h"
 
 #include <kvtel/snapshot.h>
@@ -183,7 +183,8 @@ static void a_second_name_of_a_ring_counts_nothing(void **state)
     agent_end(&agent);
 }
 
-/* Rings in a folder that cannot be opened for the moment are there still: what is registered stays, nothing counts again. */
+/* Rings in a folder that cannot be opened for the moment are there still: what is registered stays, nothing counts
+ * again. */
 static void too_few_descriptors_are_no_change_of_the_folder(void **state)
 {
     struct fixture *f = *state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One telemetry ring: files of real agents, headers that lie, restarts, other readers, and an agent that writes at speed. */
+/* One telemetry ring: files of real agents, headers that lie, restarts, other readers, and an agent that writes at
+ * speed. */
 #include "nixl/ring.h"
 
 #include <errno.h>
@@ -122,7 +123,8 @@ static struct taken read_wanted(const json_t *json)
         add_wanted(&wanted, kvtel_nixl_event_name((unsigned)json_integer_value(json_array_get(value, 1))), 1,
                    (uint64_t)json_integer_value(json_array_get(value, 2)));
     json_array_foreach(json_object_get(json, "events_ts_category_name_value"), i, value)
-        add_wanted(&wanted, json_string_value(json_array_get(value, 2)), 1, (uint64_t)json_integer_value(json_array_get(value, 3)));
+        add_wanted(&wanted, json_string_value(json_array_get(value, 2)), 1,
+                   (uint64_t)json_integer_value(json_array_get(value, 3)));
     return wanted;
 }
 

@@ -32,7 +32,8 @@ static void keep_said(void *context, const char *name, enum kvtel_nixl_state sta
 {
     struct fixture *f = context;
     size_t used = strlen(f->said);
-    snprintf(f->said + used, sizeof(f->said) - used, "%s:%s%s ", name, kvtel_nixl_state_text(state), *reason ? "!" : "");
+    snprintf(f->said + used, sizeof(f->said) - used, "%s:%s%s ", name, kvtel_nixl_state_text(state),
+             *reason ? "!" : "");
 }
 
 static void make_rings(struct fixture *f, bool by_agent, const struct kvtel_store_options *store_options)
@@ -377,7 +378,8 @@ static void series_of_agents(void **state)
     struct fixture *f = *state;
     copy_ring(f, "nixl-tp2/decode.e262f45f-86b7-4184-9f7b-4f8f81f4977f.ring", "rank0");
     copy_ring(f, "nixl-tp2/decode.f1453aae-5650-4a24-b25a-5e8cfb43408d.ring", "rank1");
-    make_rings(f, true, KVTEL_STORE_OPTIONS(.max_series = 36)); /* nixl_errors has 12 an agent: room for "" and two more */
+    make_rings(f, true,
+               KVTEL_STORE_OPTIONS(.max_series = 36)); /* nixl_errors has 12 an agent: room for "" and two more */
     run(f, SECOND);
     copy_ring(f, "nixl-rings/tcp-target.ring", "rank2");
     copy_ring(f, "nixl-rings/tcp-target.ring", "rank3");

@@ -76,7 +76,8 @@ static void test_texts(void **state)
     char out[KVTEL_NUMBER_SIZE];
     for (size_t i = 0; i < COUNT(texts); i++) {
         check_text(out, kvtel_number_repr(texts[i].value, out), texts[i].repr);
-        check_text(out, kvtel_number_exposition(texts[i].value, out), texts[i].exposition ? texts[i].exposition : texts[i].repr);
+        check_text(out, kvtel_number_exposition(texts[i].value, out),
+                   texts[i].exposition ? texts[i].exposition : texts[i].repr);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVConnectorPromMetrics and KVConnectorProm: children up front, the caller's own metric types, a connector with metrics of its
- * own, and what is refused. */
+/* KVConnectorPromMetrics and KVConnectorProm: children up front, the caller's own metric types, a connector with
+ * metrics of its own, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@ static const char *const labelnames[] = { "model_name", "engine" };
 static const char *const values_0[] = { "m", "0" }, *const values_7[] = { "m", "7" };
 static const struct kvtel_engine_labels two_engines[] = { { 0, values_0 }, { 7, values_7 } };
 
-static struct kvtel_prom_options make_options(const struct kvtel_transfer_config *config, const struct kvtel_metric_types *types,
+static struct kvtel_prom_options make_options(const struct kvtel_transfer_config *config,
+                                              const struct kvtel_metric_types *types,
                                               struct kvtel_diagnostics *diagnostics)
 {
     return (struct kvtel_prom_options){ .config = config,
@@ -81,8 +82,10 @@ static void test_children_up_front(void **state)
     set_up(&fixture, "{\"kv_connector\": \"NixlConnector\"}");
     assert_int_equal(fixture.own.family_count, 8);
     assert_int_equal(
-        observe(&fixture, "NixlConnector",
-                "{\"transfer_duration\": [0.25, 2], \"num_failed_transfers\": [1, 2.0], \"num_failed_handshakes\": [1]}", 7),
+        observe(
+            &fixture, "NixlConnector",
+            "{\"transfer_duration\": [0.25, 2], \"num_failed_transfers\": [1, 2.0], \"num_failed_handshakes\": [1]}",
+            7),
         KVTEL_OK);
     const struct own_family *time = own_find(&fixture.own, "vllm:nixl_xfer_time_seconds");
     assert_int_equal(time->child_count, 2);
@@ -121,8 +124,10 @@ static void test_children_of_typed_metrics(void **state)
     assert_string_equal(info->children[0].labels[4], ""); /* not filled */
     assert_true(info->children[0].value == 1);
     assert_int_equal(
-        observe(&fixture, "OffloadingConnector",
-                "{\"CPU_to_GPU\": [{\"op_size\": 7, \"op_time\": 0.5}], \"sideways\": [{\"op_size\": 1, \"op_time\": 1}]}", 7),
+        observe(
+            &fixture, "OffloadingConnector",
+            "{\"CPU_to_GPU\": [{\"op_size\": 7, \"op_time\": 0.5}], \"sideways\": [{\"op_size\": 1, \"op_time\": 1}]}",
+            7),
         KVTEL_OK);
     assert_true(older->children[2].value == 7);
     assert_string_equal(older->children[4].labels[2], "sideways");
@@ -143,7 +148,9 @@ static void test_create_metric_per_engine(void **state)
     assert_int_equal(kvtel_create_metric_per_engine(&types, family, two_engines, 2, 2, children), KVTEL_OK);
     assert_string_equal(((struct own_child *)children[0])->labels[1], "0");
     assert_string_equal(((struct own_child *)children[1])->labels[1], "7");
-    const struct kvtel_engine_labels three[] = { { 0, values_0 }, { 7, values_7 }, { 8, (const char *const[]){ "m", "8" } } };
+    const struct kvtel_engine_labels three[] = { { 0, values_0 },
+                                                 { 7, values_7 },
+                                                 { 8, (const char *const[]){ "m", "8" } } };
     void *untouched[3] = { &own, &own, &own };
     own.child_limit = 2;
     assert_int_equal(kvtel_create_metric_per_engine(&types, family, three, 3, 2, untouched), KVTEL_E_LIMIT);
@@ -213,7 +220,8 @@ static void test_taken_name(void **state)
     const struct kvtel_prom_options options = make_options(fixture.config, &fixture.types, NULL);
     assert_int_equal(kvtel_prom_create(&options, &fixture.prom), KVTEL_OK);
     assert_int_equal(fixture.own.family_count, 7);
-    assert_int_equal(observe(&fixture, "NixlConnector", "{\"transfer_duration\": [1], \"bytes_transferred\": [1]}", 0), KVTEL_OK);
+    assert_int_equal(observe(&fixture, "NixlConnector", "{\"transfer_duration\": [1], \"bytes_transferred\": [1]}", 0),
+                     KVTEL_OK);
     assert_int_equal(own_find(&fixture.own, "vllm:nixl_xfer_time_seconds")->children[0].count, 1);
     tear_down(&fixture);
 }
@@ -226,9 +234,11 @@ static void test_taken_name_in_a_store(void **state)
     struct kvtel_metric_types types;
     assert_int_equal(kvtel_store_metric_types(store, &types), KVTEL_OK);
     static const char *const other[] = { "other" };
-    const struct kvtel_family_spec spec = {
-        .name = "vllm:nixl_num_failed_transfers", .type = KVTEL_COUNTER, .help = "", .labelnames = other, .label_count = 1
-    };
+    const struct kvtel_family_spec spec = { .name = "vllm:nixl_num_failed_transfers",
+                                            .type = KVTEL_COUNTER,
+                                            .help = "",
+                                            .labelnames = other,
+                                            .label_count = 1 };
     uint32_t family;
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
     struct kvtel_transfer_config *config = parse_config("{\"kv_connector\": \"NixlConnector\"}");
@@ -253,9 +263,10 @@ static void test_label_sets_without_end(void **state)
     struct fixture fixture;
     set_up(&fixture, "{\"kv_connector\": \"SimpleCPUOffloadConnector\"}");
     fixture.own.child_limit = 2;
-    static const char payload[] = "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"}, \"data\": "
-                                  "{\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 1, \"[\\\"b\\\"]\": 2, "
-                                  "\"[\\\"c\\\"]\": 3, \"[\\\"d\\\"]\": 4}}}";
+    static const char payload[] =
+        "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"}, \"data\": "
+        "{\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 1, \"[\\\"b\\\"]\": 2, "
+        "\"[\\\"c\\\"]\": 3, \"[\\\"d\\\"]\": 4}}}";
     for (int i = 0; i < 3; i++)
         assert_int_equal(observe(&fixture, "SimpleCPUOffloadConnector", payload, 0), KVTEL_OK);
     const struct own_family *outcomes = own_find(&fixture.own, "vllm:simple_kv_offload_save_outcomes");
@@ -296,17 +307,19 @@ static void test_children_of_a_multi_connector(void **state)
                      "{\"kv_connector\": \"LMCacheMPConnector\"}]}}]}}");
     assert_int_equal(fixture.own.family_count, 9);
     assert_int_equal(
-        observe(&fixture, "MultiConnector",
-                "{\"NixlPullConnector\": {\"num_kv_expired_reqs\": [1]}, \"MooncakeConnector\": {\"transfer_duration\": "
-                "[1]}, \"MultiConnector\": {\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1]}}}",
-                7),
+        observe(
+            &fixture, "MultiConnector",
+            "{\"NixlPullConnector\": {\"num_kv_expired_reqs\": [1]}, \"MooncakeConnector\": {\"transfer_duration\": "
+            "[1]}, \"MultiConnector\": {\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1]}}}",
+            7),
         KVTEL_OK);
     assert_true(own_find(&fixture.own, "vllm:nixl_num_kv_expired_reqs")->children[1].value == 1);
     assert_int_equal(own_find(&fixture.own, "vllm:lmcache_mp_lookup_duration_seconds")->children[1].count, 1);
     assert_int_equal(kvtel_diagnostics_count(fixture.diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR), 1);
     assert_int_equal(observe(&fixture, "MultiConnector", "{}", 1), KVTEL_E_ENGINE);
     assert_int_equal(observe(&fixture, "NixlConnector", "{}", 0), KVTEL_E_MISMATCH);
-    struct kvtel_stats *summarised = stats_of("MultiConnector", "{\"NixlPullConnector\": {\"num_kv_expired_reqs\": [1]}}");
+    struct kvtel_stats *summarised =
+        stats_of("MultiConnector", "{\"NixlPullConnector\": {\"num_kv_expired_reqs\": [1]}}");
     kvtel_stats_set_sample_limit(summarised, 0);
     assert_int_equal(kvtel_prom_observe(fixture.prom, summarised, 0), KVTEL_E_SUMMARISED);
     kvtel_stats_destroy(summarised);
@@ -320,7 +333,8 @@ struct counting_metrics {
     void *child;
 };
 
-static enum kvtel_status counting_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine)
+static enum kvtel_status counting_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
+                                          uint32_t engine)
 {
     struct counting_metrics *self = (struct counting_metrics *)metrics;
     if (kvtel_stats_connector(stats) != metrics->connector)
@@ -339,8 +353,8 @@ static void counting_destroy(struct kvtel_prom_metrics *metrics)
     free(metrics);
 }
 
-static enum kvtel_status build_counting(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
-                                        struct kvtel_prom_metrics **metrics)
+static enum kvtel_status build_counting(const struct kvtel_connector *connector,
+                                        const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
 {
     static const struct kvtel_prom_metrics_vtable vtable = { counting_observe, counting_destroy };
     struct counting_metrics *self = calloc(1, sizeof(*self));
@@ -354,8 +368,9 @@ static enum kvtel_status build_counting(const struct kvtel_connector *connector,
     self->base = (struct kvtel_prom_metrics){ .vtable = &vtable, .connector = connector };
     self->types = options->types;
     assert_int_equal(self->types.family(self->types.context, &spec, &family), KVTEL_OK);
-    assert_int_equal(kvtel_create_metric_per_engine(&self->types, family, options->engines, 1, options->label_count, &self->child),
-                     KVTEL_OK);
+    assert_int_equal(
+        kvtel_create_metric_per_engine(&self->types, family, options->engines, 1, options->label_count, &self->child),
+        KVTEL_OK);
     *metrics = &self->base;
     return KVTEL_OK;
 }
@@ -430,8 +445,8 @@ static void feed_both(void *context, const struct kvtel_record *record)
     for (size_t i = 0; i < record->payload_count; i++) {
         struct kvtel_buffer bytes = { 0 };
         write_value(&bytes, KVTEL_MSGPACK, &record->payloads[i]);
-        assert_int_equal(kvtel_stats_decode(i ? both->worker : both->stats, KVTEL_MSGPACK, bytes.bytes, bytes.size, NULL),
-                         KVTEL_OK);
+        assert_int_equal(
+            kvtel_stats_decode(i ? both->worker : both->stats, KVTEL_MSGPACK, bytes.bytes, bytes.size, NULL), KVTEL_OK);
         assert_int_equal(i ? kvtel_stats_aggregate(both->stats, both->worker) : KVTEL_OK, KVTEL_OK);
         kvtel_buffer_free(&bytes);
     }
@@ -445,8 +460,8 @@ static void assert_near(double a, double b)
         fail_msg("%.17g is not %.17g", a, b);
 }
 
-static void check_series(const struct own_family *own, const struct own_child *child, const struct kvtel_snapshot_family *family,
-                         const struct kvtel_snapshot_series *series)
+static void check_series(const struct own_family *own, const struct own_child *child,
+                         const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
     for (size_t k = 0; k < family->label_count; k++)
         assert_string_equal(series->values[k], child->labels[k]);
@@ -518,7 +533,8 @@ static void test_many_texts(void **state)
         char text[16];
         const struct kvtel_transfer transfer = { .duration_ns = 1000000, .bytes = i, .descriptors = 1 };
         snprintf(text, sizeof(text), "s%u", i);
-        assert_int_equal(kvtel_stats_record_operation(stats, text, text, &transfer), i < 9999 ? KVTEL_OK : KVTEL_E_LIMIT);
+        assert_int_equal(kvtel_stats_record_operation(stats, text, text, &transfer),
+                         i < 9999 ? KVTEL_OK : KVTEL_E_LIMIT);
         assert_int_equal(kvtel_stats_record_operation(stats, "one", text, &transfer), KVTEL_OK);
     }
     assert_int_equal(kvtel_prom_observe(prom, stats, 0), KVTEL_OK);

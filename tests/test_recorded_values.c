@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values that are recorded: those that were not measured, those that cannot be, and those for which there is no room. */
+/* Values that are recorded: those that were not measured, those that cannot be, and those for which there is no room.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +47,8 @@ static struct kvtel_store_info info_of(const struct kvtel_store *store)
 }
 
 /* The series whose label values after model_name and engine are `own`, separated by commas. */
-static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *snapshot, const char *name, const char *own)
+static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *snapshot, const char *name,
+                                                const char *own)
 {
     const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, name);
     assert_non_null(family);
@@ -63,7 +65,8 @@ static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *sna
     return NULL;
 }
 
-static void check_sum(const struct kvtel_snapshot *snapshot, const char *name, const char *own, uint64_t count, double sum)
+static void check_sum(const struct kvtel_snapshot *snapshot, const char *name, const char *own, uint64_t count,
+                      double sum)
 {
     const struct kvtel_snapshot_series *series = find(snapshot, name, own);
     assert_int_equal(series->count, count);
@@ -137,8 +140,8 @@ static void test_impossible_numbers(void **state)
     static const char *const connectors[] = { "NixlConnector", "MooncakeConnector", "OffloadingConnector" };
     for (size_t c = 0; c < sizeof(connectors) / sizeof(connectors[0]); c++) {
         struct kvtel_store *store = create_store();
-        struct kvtel_recorder *recorder =
-            kvtel_recorder_create(store, kvtel_connector_find(connectors[c]), KVTEL_RECORDER_OPTIONS(.windows = c == 0));
+        struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find(connectors[c]),
+                                                                KVTEL_RECORDER_OPTIONS(.windows = c == 0));
         struct kvtel_snapshot *before = snapshot_of(store);
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
             assert_false(kvtel_record_transfer(recorder, &rows[i]));
@@ -165,12 +168,12 @@ static void test_points_in_time(void **state)
     struct kvtel_recorder *recorder =
         kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), KVTEL_RECORDER_OPTIONS(.windows = true));
     static const struct kvtel_transfer rows[] = {
-        { .bytes = 1, .done_ns = UINT64_C(6864900000000) },                                     /* not submitted */
-        { .duration_ns = 2000, .done_ns = UINT64_C(6864900000000) },                            /* a duration of its own */
-        { .submitted_ns = 1000, .posted_ns = KVTEL_UNMEASURED, .done_ns = 5000 },               /* not posted */
-        { .submitted_ns = 1000, .first_byte_ns = 500, .done_ns = 5000 },                        /* a byte of another transfer */
-        { .submitted_ns = 1000, .first_byte_ns = 6000, .done_ns = 5000 },                       /* and of a later one */
-        { .first_byte_ns = 4000, .done_ns = 5000 },                                             /* from the first byte on */
+        { .bytes = 1, .done_ns = UINT64_C(6864900000000) },                       /* not submitted */
+        { .duration_ns = 2000, .done_ns = UINT64_C(6864900000000) },              /* a duration of its own */
+        { .submitted_ns = 1000, .posted_ns = KVTEL_UNMEASURED, .done_ns = 5000 }, /* not posted */
+        { .submitted_ns = 1000, .first_byte_ns = 500, .done_ns = 5000 },          /* a byte of another transfer */
+        { .submitted_ns = 1000, .first_byte_ns = 6000, .done_ns = 5000 },         /* and of a later one */
+        { .first_byte_ns = 4000, .done_ns = 5000 },                               /* from the first byte on */
         { .submitted_ns = 1000, .done_ns = KVTEL_UNMEASURED, .duration_ns = KVTEL_UNMEASURED }, /* not done */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -245,8 +248,8 @@ static void test_no_room(void **state)
     for (int i = 0; i < ENGINES; i++) {
         char engine[16];
         (void)snprintf(engine, sizeof(engine), "%d", i);
-        struct kvtel_recorder *recorder =
-            kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), KVTEL_RECORDER_OPTIONS(.engine = engine));
+        struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"),
+                                                                KVTEL_RECORDER_OPTIONS(.engine = engine));
         assert_non_null(recorder);
         bool done = kvtel_record_transfer(recorder, &transfer);
         recorded += done;
@@ -263,7 +266,8 @@ static void test_no_room(void **state)
     kvtel_store_close(store);
 }
 
-static uint32_t make_series(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, enum kvtel_unit unit)
+static uint32_t make_series(struct kvtel_store *store, const char *name, enum kvtel_metric_type type,
+                            enum kvtel_unit unit)
 {
     const struct kvtel_family_spec spec = { .name = name, .type = type, .unit = unit };
     uint32_t family, series;
@@ -272,7 +276,8 @@ static uint32_t make_series(struct kvtel_store *store, const char *name, enum kv
     return series;
 }
 
-/* What a lane refuses: no number, what no clock measures, levels that are not finite. A series that is none is a record lost. */
+/* What a lane refuses: no number, what no clock measures, levels that are not finite. A series that is none is a record
+ * lost. */
 static void test_values_of_a_lane(void **state)
 {
     (void)state;
@@ -347,7 +352,8 @@ static void test_absent_by_turns(void **state)
 /* How many histograms, each of a label set of its own, a store of this option holds. */
 static uint64_t histogram_room(uint64_t lane_bytes)
 {
-    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.lane_bytes = lane_bytes, .max_series = UINT32_MAX));
+    struct kvtel_store *store =
+        kvtel_store_create(KVTEL_STORE_OPTIONS(.lane_bytes = lane_bytes, .max_series = UINT32_MAX));
     const struct kvtel_family_spec spec = { .name = "s",
                                             .type = KVTEL_HISTOGRAM,
                                             .unit = KVTEL_UNIT_SECONDS,

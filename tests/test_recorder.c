@@ -43,7 +43,8 @@ static struct kvtel_snapshot *snapshot_of(const struct kvtel_store *store)
 }
 
 /* The series whose label values after model_name and engine are `own`, separated by commas. */
-static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *snapshot, const char *name, const char *own)
+static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *snapshot, const char *name,
+                                                const char *own)
 {
     const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, name);
     assert_non_null(family);
@@ -60,7 +61,8 @@ static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *sna
     return NULL;
 }
 
-static void check_sum(const struct kvtel_snapshot *snapshot, const char *name, const char *own, uint64_t count, double sum)
+static void check_sum(const struct kvtel_snapshot *snapshot, const char *name, const char *own, uint64_t count,
+                      double sum)
 {
     const struct kvtel_snapshot_series *series = find(snapshot, name, own);
     assert_int_equal(series->count, count);
@@ -145,14 +147,18 @@ static void test_typed(void **state)
     assert_true(kvtel_record_operation(kvtel_recorder_operation(recorder, "store", NULL), &transfer));
     assert_null(kvtel_recorder_operation(recorder, "sideways", NULL));
     assert_true(kvtel_record_failure(recorder, KVTEL_FAILED_ALLOCATION));
-    const struct kvtel_channel *usage = kvtel_recorder_channel(recorder, "vllm:kv_offload_cpu_cache_usage_perc", NULL, 0);
+    const struct kvtel_channel *usage =
+        kvtel_recorder_channel(recorder, "vllm:kv_offload_cpu_cache_usage_perc", NULL, 0);
     assert_true(kvtel_record_value(usage, 0.25));
     assert_true(kvtel_record_value(usage, 0.5));
-    const struct kvtel_channel *delay = kvtel_recorder_channel(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", NULL, 0);
+    const struct kvtel_channel *delay =
+        kvtel_recorder_channel(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", NULL, 0);
     assert_true(kvtel_record_value(delay, 0.125));
     assert_false(kvtel_record_value(delay, -1));
-    assert_null(kvtel_recorder_channel(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", (const char *const[]){ "x" }, 1));
-    assert_null(kvtel_recorder_channel(recorder, "vllm:kv_offload_tiering_read_bytes", (const char *const[]){ "1:fs" }, 1));
+    assert_null(
+        kvtel_recorder_channel(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", (const char *const[]){ "x" }, 1));
+    assert_null(
+        kvtel_recorder_channel(recorder, "vllm:kv_offload_tiering_read_bytes", (const char *const[]){ "1:fs" }, 1));
     assert_null(kvtel_recorder_channel(recorder, "no such", NULL, 0));
     struct kvtel_snapshot *snapshot = snapshot_of(store);
     check_value(snapshot, "vllm:kv_offload_load_bytes", "", 262144);
@@ -172,8 +178,9 @@ static void test_typed(void **state)
 static void test_tiers(void **state)
 {
     (void)state;
-    static const char json[] = "{\"kv_connector\": \"OffloadingConnector\", \"kv_connector_extra_config\": {\"spec_name\": "
-                               "\"TieringOffloadingSpec\"}}";
+    static const char json[] =
+        "{\"kv_connector\": \"OffloadingConnector\", \"kv_connector_extra_config\": {\"spec_name\": "
+        "\"TieringOffloadingSpec\"}}";
     struct kvtel_transfer_config *config;
     assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, json, sizeof(json) - 1, &config, NULL), KVTEL_OK);
     struct kvtel_store *store = create_store();
@@ -215,7 +222,8 @@ static void test_same_families_as_payloads(void **state)
         struct kvtel_snapshot *a = snapshot_of(recorded), *b = snapshot_of(observed);
         assert_int_equal(kvtel_snapshot_family_count(a), kvtel_snapshot_family_count(b));
         for (size_t f = 0; f < kvtel_snapshot_family_count(a); f++) {
-            const struct kvtel_snapshot_family *mine = kvtel_snapshot_family(a, f), *theirs = kvtel_snapshot_family(b, f);
+            const struct kvtel_snapshot_family *mine = kvtel_snapshot_family(a, f),
+                                               *theirs = kvtel_snapshot_family(b, f);
             assert_string_equal(mine->name, theirs->name);
             assert_string_equal(mine->help, theirs->help);
             assert_int_equal(mine->bound_count, theirs->bound_count);
@@ -240,7 +248,8 @@ static void test_shared_series(void **state)
 {
     (void)state;
     struct kvtel_store *store = create_store();
-    struct kvtel_recorder *first = create_recorder(store, "NixlConnector"), *second = create_recorder(store, "NixlConnector");
+    struct kvtel_recorder *first = create_recorder(store, "NixlConnector"),
+                          *second = create_recorder(store, "NixlConnector");
     assert_true(kvtel_record_transfer(first, &transfer));
     assert_true(kvtel_record_transfer(second, &transfer));
     kvtel_recorder_destroy(first);
@@ -248,7 +257,8 @@ static void test_shared_series(void **state)
 
     const struct kvtel_metric *metric = kvtel_connector_find("MooncakeConnector")->metrics;
     const struct kvtel_family_spec spec = {
-        metric->name, metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2, metric->buckets, metric->unit
+        metric->name,    metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2,
+        metric->buckets, metric->unit
     };
     struct kvtel_lane *lane;
     uint32_t family, series;
@@ -280,7 +290,8 @@ static void test_absent_columns(void **state)
     uint32_t family, series;
     const struct kvtel_metric *metric = kvtel_connector_find("NixlConnector")->metrics;
     const struct kvtel_family_spec spec = {
-        metric->name, metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2, metric->buckets, metric->unit
+        metric->name,    metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2,
+        metric->buckets, metric->unit
     };
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
     assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ "m", "3" }, 2, &series), KVTEL_OK);
@@ -388,7 +399,8 @@ static void test_fork(void **state)
     pid_t child = fork();
     if (child == 0) {
         struct kvtel_lane *lane;
-        bool off = !kvtel_record_transfer(recorder, &transfer) && !kvtel_record_failure(recorder, KVTEL_FAILED_TRANSFER) &&
+        bool off = !kvtel_record_transfer(recorder, &transfer) &&
+                   !kvtel_record_failure(recorder, KVTEL_FAILED_TRANSFER) &&
                    kvtel_lane_open(store, &lane) == KVTEL_E_BUSY &&
                    !kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
         struct kvtel_store *own = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = dir));

@@ -29,8 +29,9 @@ static size_t read_source(void *context, void *bytes, size_t size)
     return n;
 }
 
-#define HEADER \
-    "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"NixlConnector\"}, \"model_name\": \"m\", \"engines\": [0, 3]}"
+#define HEADER                                                                                              \
+    "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"NixlConnector\"}, \"model_name\": \"m\", " \
+    "\"engines\": [0, 3]}"
 #define PAYLOAD "{\"engine\": 3, \"payload\": {\"transfer_duration\": [1]}, \"ts\": 12.5, \"seq\": 7}"
 #define WORKERS "{\"engine\": 0, \"workers\": [{}, {\"num_failed_transfers\": [1]}]}"
 #define LOG "{\"log\": true}"
@@ -138,17 +139,21 @@ static void test_bad_lines(void **state)
         { "another version", "{\"kvtel\": 2}\n" HEADER, "!h", KVTEL_E_FORMAT, 1, 2 },
         { "a version that is no number", "{\"kvtel\": \"1\"}", "!", KVTEL_E_FORMAT, 1, 2 },
         { "a header without a configuration", "{\"kvtel\": 1, \"engines\": [0]}", "!", KVTEL_E_TYPE, 1, 1 },
-        { "a configuration without a connector", "{\"kvtel\": 1, \"kv_transfer_config\": {}, \"engines\": [0]}", "!", KVTEL_E_TYPE,
-          1, 14 },
-        { "engines that are none", "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"x\"}, \"engines\": [0, -1]}", "!",
-          KVTEL_E_TYPE, 1, 59 },
-        { "engines that are no list", "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"x\"}, \"engines\": 2}", "!",
-          KVTEL_E_TYPE, 1, 59 },
+        { "a configuration without a connector", "{\"kvtel\": 1, \"kv_transfer_config\": {}, \"engines\": [0]}", "!",
+          KVTEL_E_TYPE, 1, 14 },
+        { "engines that are none",
+          "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"x\"}, \"engines\": [0, -1]}", "!", KVTEL_E_TYPE,
+          1, 59 },
+        { "engines that are no list",
+          "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"x\"}, \"engines\": 2}", "!", KVTEL_E_TYPE, 1,
+          59 },
         { "no engines", "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"x\"}}", "!", KVTEL_E_TYPE, 1, 1 },
-        { "a model's name that is none", "{\"kvtel\": 1, \"model_name\": 3, \"kv_transfer_config\": {\"kv_connector\": \"x\"}}",
-          "!", KVTEL_E_TYPE, 1, 14 },
-        { "a second header that is wrong", HEADER "\n" PAYLOAD "\n{\"kvtel\": 2}\n" PAYLOAD "\n" HEADER "\n" PAYLOAD "\n", "hp!!hp",
-          KVTEL_E_FORMAT, 3, 2 },
+        { "a model's name that is none",
+          "{\"kvtel\": 1, \"model_name\": 3, \"kv_transfer_config\": {\"kv_connector\": \"x\"}}", "!", KVTEL_E_TYPE, 1,
+          14 },
+        { "a second header that is wrong",
+          HEADER "\n" PAYLOAD "\n{\"kvtel\": 2}\n" PAYLOAD "\n" HEADER "\n" PAYLOAD "\n", "hp!!hp", KVTEL_E_FORMAT, 3,
+          2 },
         { "malformed", HEADER "\n{\"engine\": 3, \"payload\": {]}}\n" PAYLOAD "\n", "h!p", KVTEL_E_SYNTAX, 2, 27 },
         { "cut off", HEADER "\n\n{\"engine\": 3, \"payload\"", "h!", KVTEL_E_TRUNCATED, 3, 24 },
         { "something behind", HEADER "\n" PAYLOAD " x\n" PAYLOAD "\n", "h!p", KVTEL_E_TRAILING, 2, 76 },
@@ -160,12 +165,15 @@ static void test_bad_lines(void **state)
         { "both", HEADER "\n{\"engine\": 0, \"payload\": {}, \"workers\": [{}]}", "h!", KVTEL_E_TYPE, 2, 1 },
         { "neither", HEADER "\n{\"engine\": 0}", "h!", KVTEL_E_TYPE, 2, 1 },
         { "workers that are no list", HEADER "\n{\"engine\": 0, \"workers\": {}}", "h!", KVTEL_E_TYPE, 2, 15 },
-        { "a time that is none", HEADER "\n{\"engine\": 0, \"payload\": {}, \"ts\": \"noon\"}", "h!", KVTEL_E_TYPE, 2, 30 },
-        { "a number in a row that is none", HEADER "\n{\"engine\": 0, \"payload\": {}, \"seq\": 1.5}", "h!", KVTEL_E_TYPE, 2, 30 },
+        { "a time that is none", HEADER "\n{\"engine\": 0, \"payload\": {}, \"ts\": \"noon\"}", "h!", KVTEL_E_TYPE, 2,
+          30 },
+        { "a number in a row that is none", HEADER "\n{\"engine\": 0, \"payload\": {}, \"seq\": 1.5}", "h!",
+          KVTEL_E_TYPE, 2, 30 },
         { "false is no mark", HEADER "\n{\"log\": false}", "h!", KVTEL_E_TYPE, 2, 1 },
         { "too deep",
-          HEADER "\n{\"a\": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}\n" PAYLOAD, "h!p",
-          KVTEL_E_DEPTH, 2, 38 },
+          HEADER
+          "\n{\"a\": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}\n" PAYLOAD,
+          "h!p", KVTEL_E_DEPTH, 2, 38 },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         for (size_t step = 1; step <= 1000; step += 999) {
@@ -174,7 +182,8 @@ static void test_bad_lines(void **state)
             read_all(rows[i].lines, strlen(rows[i].lines), step, kinds, errors);
             if (strcmp(kinds, rows[i].kinds) != 0)
                 fail_msg("%s: %s", rows[i].what, kinds);
-            if (errors[0].status != rows[i].status || errors[0].line != rows[i].line || errors[0].column != rows[i].column)
+            if (errors[0].status != rows[i].status || errors[0].line != rows[i].line ||
+                errors[0].column != rows[i].column)
                 fail_msg("%s: status %d at %u:%u: %s", rows[i].what, errors[0].status, errors[0].line, errors[0].column,
                          errors[0].message);
             /* the offset says the same */
@@ -186,7 +195,8 @@ static void test_bad_lines(void **state)
     }
 }
 
-/* In MessagePack nobody knows where the next object begins after one that is malformed; one that is only wrong is passed over. */
+/* In MessagePack nobody knows where the next object begins after one that is malformed; one that is only wrong is
+ * passed over. */
 static void test_bad_objects(void **state)
 {
     (void)state;
@@ -218,9 +228,10 @@ static void test_bad_objects(void **state)
             read_all(bytes.bytes, bytes.size, step, kinds, errors);
             if (strcmp(kinds, rows[i].kinds) != 0)
                 fail_msg("%s: %s", rows[i].what, kinds);
-            if (errors[0].status != rows[i].status || errors[0].offset != good.size + rows[i].offset || errors[0].line != 0)
-                fail_msg("%s: status %d at byte %zu of %zu, line %u", rows[i].what, errors[0].status, errors[0].offset, good.size,
-                         errors[0].line);
+            if (errors[0].status != rows[i].status || errors[0].offset != good.size + rows[i].offset ||
+                errors[0].line != 0)
+                fail_msg("%s: status %d at byte %zu of %zu, line %u", rows[i].what, errors[0].status, errors[0].offset,
+                         good.size, errors[0].line);
         }
     }
     kvtel_buffer_free(&good);
@@ -249,7 +260,8 @@ static void test_reading_fails(void **state)
         struct kvtel_record record;
         struct kvtel_error error = { .status = KVTEL_OK };
         enum kvtel_status status;
-        while ((status = kvtel_recording_next(recording, &record, &error)) == KVTEL_OK && record.kind != KVTEL_RECORD_END)
+        while ((status = kvtel_recording_next(recording, &record, &error)) == KVTEL_OK &&
+               record.kind != KVTEL_RECORD_END)
             if (record.kind == KVTEL_RECORD_HEADER)
                 kvtel_transfer_config_destroy(record.config);
         assert_int_equal(status, KVTEL_E_IO);
@@ -351,8 +363,9 @@ static void test_session_beyond_the_log(void **state)
     enum { ENGINES = 4100 };
 #define OFFLOADING "{\"kvtel\": 1, \"kv_transfer_config\": {\"kv_connector\": \"OffloadingConnector\"}, \"engines\": ["
     static const char older[] = "{\"engine\": 0, \"payload\": {\"CPU_to_GPU\": [{\"op_size\": 8, \"op_time\": 1}]}}\n";
-    static const char newer[] = "{\"engine\": 0, \"payload\": {\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\"}, "
-                                "\"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 5}}}}\n";
+    static const char newer[] =
+        "{\"engine\": 0, \"payload\": {\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\"}, "
+        "\"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 5}}}}\n";
     struct kvtel_buffer text = { 0 };
     assert_int_equal(kvtel_buffer_append_text(&text, OFFLOADING "0"), KVTEL_OK);
     for (int i = 1; i < ENGINES; i++)

@@ -57,7 +57,8 @@ static void what_cannot_be_registered(void **state)
     static const struct kvtel_connector_name taken_names[] = { { "OwnConnector", NULL },
                                                                { "NixlConnector", "Own" },
                                                                { NULL, NULL } };
-    static const struct kvtel_connector_name taken_classes[] = { { "OwnConnector", "NixlPullConnector" }, { NULL, NULL } };
+    static const struct kvtel_connector_name taken_classes[] = { { "OwnConnector", "NixlPullConnector" },
+                                                                 { NULL, NULL } };
     static const struct kvtel_connector taken_name = { .names = taken_names };
     static const struct kvtel_connector taken_class = { .names = taken_classes };
     assert_int_equal(kvtel_connector_register(NULL, NULL), KVTEL_E_ARGUMENT);
@@ -92,7 +93,8 @@ static const struct {
       "\"a\" stands twice" },
     { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "", .row = 1 }) }, "key is empty" },
     { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .kind = KVTEL_FIELD_TEXT }) }, "text" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .unit = (enum kvtel_unit)40 }) }, "unit" },
+    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .unit = (enum kvtel_unit)40 }) },
+      "unit" },
     { { METRIC(.name = "no such name", .fields = { "failed" }) }, "no name of a metric" },
     { { METRIC(.name = "a", .type = (enum kvtel_metric_type)5, .fields = { "failed" }) }, "no type" },
     { { METRIC(.name = "a") }, "no field" },
@@ -102,11 +104,15 @@ static const struct {
     { { METRIC(.name = "a", .fields = { "failed" }, .labels = { "b", "b" }) }, "stands twice" },
     { { METRIC(.name = "a", .fields = { "failed" }, .values = { "x" }) }, "only label" },
     { { METRIC(.name = "a", .fields = { "failed" }, .labels = { "b" }, .values = { "x", "y" }) }, "as many values" },
-    { { METRIC(.name = "a", .type = KVTEL_COUNTER, .fields = { "failed" }, .buckets = KVTEL_BUCKETS(1)) }, "no histogram" },
-    { { METRIC(.name = "a", .type = KVTEL_HISTOGRAM, .fields = { "seconds" }, .buckets = KVTEL_BUCKETS(2, 1)) }, "ascend" },
-    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_COUNT) }, "its type cannot" },
+    { { METRIC(.name = "a", .type = KVTEL_COUNTER, .fields = { "failed" }, .buckets = KVTEL_BUCKETS(1)) },
+      "no histogram" },
+    { { METRIC(.name = "a", .type = KVTEL_HISTOGRAM, .fields = { "seconds" }, .buckets = KVTEL_BUCKETS(2, 1)) },
+      "ascend" },
+    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_COUNT) },
+      "its type cannot" },
     { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_INFO) }, "info" },
-    { { COLUMNS, .metrics = KVTEL_METRICS({ .name = "a", .fields = { "failed" } }, { .name = "a_total", .fields = { "failed" } }) },
+    { { COLUMNS, .metrics = KVTEL_METRICS({ .name = "a", .fields = { "failed" } },
+                                          { .name = "a_total", .fields = { "failed" } }) },
       "\"a_total\" stands twice" },
     { { COLUMNS, .reduce = KVTEL_REDUCE({ .key = "k", .fields = { "x" } }) }, "\"x\"" },
     { { COLUMNS, .reduce = KVTEL_REDUCE({ .key = "k", .kind = KVTEL_REDUCE_RATE, .fields = { "failed" } }) }, "lacks" },

@@ -18,7 +18,8 @@ static const char *const labelnames[] = { "model_name", "engine" };
 static const struct kvtel_buckets buckets = { (const double[]){ 0.01, 1 }, 2 };
 static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
 static const struct kvtel_family_spec gauge = { "g", KVTEL_GAUGE, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.", labelnames, 2, &buckets, KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.",           labelnames,
+                                                    2,   &buckets,        KVTEL_UNIT_SECONDS };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, const char *engine)
 {
@@ -138,8 +139,9 @@ static void test_snapshot_without_memory(void **state)
 {
     (void)state;
     struct kvtel_store *first = create_store("0", 0.5), *second = create_store("0", 200), *third = create_store("1", 3);
-    (void)make_series(third,
-                      &(const struct kvtel_family_spec){ "more", KVTEL_HISTOGRAM, "", labelnames, 2, NULL, KVTEL_UNIT_BYTES }, "9");
+    (void)make_series(
+        third, &(const struct kvtel_family_spec){ "more", KVTEL_HISTOGRAM, "", labelnames, 2, NULL, KVTEL_UNIT_BYTES },
+        "9");
     for (size_t n = 1;; n++) {
         struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
         assert_int_equal(kvtel_snapshot_add(snapshot, first), KVTEL_OK);
@@ -209,9 +211,11 @@ static void test_recorder_without_memory(void **state)
     for (size_t n = 1; failed; n++) {
         struct kvtel_store *store = kvtel_store_create(NULL);
         fail_allocation(n);
-        struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("MooncakeStoreConnector"), NULL);
+        struct kvtel_recorder *recorder =
+            kvtel_recorder_create(store, kvtel_connector_find("MooncakeStoreConnector"), NULL);
         const struct kvtel_operation *operation = kvtel_recorder_operation(recorder, "save_put", "ok");
-        const struct kvtel_channel *channel = kvtel_recorder_channel(recorder, "num_bytes", (const char *const[]){ "a", "b" }, 2);
+        const struct kvtel_channel *channel =
+            kvtel_recorder_channel(recorder, "num_bytes", (const char *const[]){ "a", "b" }, 2);
         bool recorded = kvtel_record_operation(operation, &transfer);
         bool valued = kvtel_record_value(channel, 1);
         failed = allocation_did_fail();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Merging stores that nobody vouches for: each is in the snapshot as a whole or not at all, and no exposition has a series twice.
+/* Merging stores that nobody vouches for: each is in the snapshot as a whole or not at all, and no exposition has a
+ * series twice.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,8 @@
 
 static const char *const labelnames[] = { "model_name" };
 static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 1, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.", labelnames, 1, NULL, KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec histogram = { "h",  KVTEL_HISTOGRAM,   "Help.", labelnames, 1,
+                                                    NULL, KVTEL_UNIT_SECONDS };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, const char *value)
 {
@@ -58,7 +60,8 @@ static void test_label_values_that_are_no_utf8(void **state)
         assert_int_equal(kvtel_lane_open(stores[s], &lane), KVTEL_OK);
         for (size_t i = 0; i < 6; i++) {
             assert_true(kvtel_lane_increase(lane, make_series(stores[s], &counter, values[i]), 1));
-            assert_int_equal(kvtel_lane_observe(lane, make_series(stores[s], &histogram, values[i]), &(double){ 0.5 }, 1), 1);
+            assert_int_equal(
+                kvtel_lane_observe(lane, make_series(stores[s], &histogram, values[i]), &(double){ 0.5 }, 1), 1);
         }
     }
     for (size_t s = 0; s < 2; s++)
@@ -94,12 +97,18 @@ static void test_families_with_the_same_sample_names(void **state)
         enum kvtel_metric_type other_type;
         bool clash;
     } rows[] = {
-        { "x", KVTEL_HISTOGRAM, "x_count", KVTEL_GAUGE, true },     { "x", KVTEL_HISTOGRAM, "x_sum", KVTEL_GAUGE, true },
-        { "x", KVTEL_HISTOGRAM, "x_bucket", KVTEL_GAUGE, true },    { "x", KVTEL_COUNTER, "x_total", KVTEL_GAUGE, true },
-        { "x_total", KVTEL_GAUGE, "x", KVTEL_COUNTER, true },       { "x_total", KVTEL_HISTOGRAM, "x", KVTEL_COUNTER, true },
-        { "x", KVTEL_HISTOGRAM, "x_count", KVTEL_HISTOGRAM, true }, { "x", KVTEL_HISTOGRAM, "x_count", KVTEL_COUNTER, false },
-        { "x", KVTEL_COUNTER, "x_total", KVTEL_COUNTER, false },    { "x", KVTEL_GAUGE, "x_total", KVTEL_GAUGE, false },
-        { "x", KVTEL_COUNTER, "x_count", KVTEL_GAUGE, false },      { "_total", KVTEL_COUNTER, "_count", KVTEL_GAUGE, false },
+        { "x", KVTEL_HISTOGRAM, "x_count", KVTEL_GAUGE, true },
+        { "x", KVTEL_HISTOGRAM, "x_sum", KVTEL_GAUGE, true },
+        { "x", KVTEL_HISTOGRAM, "x_bucket", KVTEL_GAUGE, true },
+        { "x", KVTEL_COUNTER, "x_total", KVTEL_GAUGE, true },
+        { "x_total", KVTEL_GAUGE, "x", KVTEL_COUNTER, true },
+        { "x_total", KVTEL_HISTOGRAM, "x", KVTEL_COUNTER, true },
+        { "x", KVTEL_HISTOGRAM, "x_count", KVTEL_HISTOGRAM, true },
+        { "x", KVTEL_HISTOGRAM, "x_count", KVTEL_COUNTER, false },
+        { "x", KVTEL_COUNTER, "x_total", KVTEL_COUNTER, false },
+        { "x", KVTEL_GAUGE, "x_total", KVTEL_GAUGE, false },
+        { "x", KVTEL_COUNTER, "x_count", KVTEL_GAUGE, false },
+        { "_total", KVTEL_COUNTER, "_count", KVTEL_GAUGE, false },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int turned = 0; turned < 2; turned++) {
@@ -146,8 +155,9 @@ static void test_many_without_memory(void **state)
         assert_true(kvtel_lane_increase(lane, make_series(stores[i], &counter, value), 1));
         /* series of their own, and one of all: its bins grow with each */
         assert_int_equal(kvtel_lane_observe(lane, make_series(stores[i], &histogram, value), &(double){ 0.5 }, 1), 1);
-        assert_int_equal(kvtel_lane_observe(lane, make_series(stores[i], &histogram, "all"), &(double){ 1e-6 * (1 << i / 2) }, 1),
-                         1);
+        assert_int_equal(
+            kvtel_lane_observe(lane, make_series(stores[i], &histogram, "all"), &(double){ 1e-6 * (1 << i / 2) }, 1),
+            1);
     }
     bool failed = true;
     for (size_t n = 1; failed; n++) {
@@ -168,7 +178,8 @@ static void test_many_without_memory(void **state)
         for (size_t i = 0; i < added; i++)
             assert_true(counters->series[i].value == 1);
         for (size_t i = 0; i < histograms->series_count; i++)
-            assert_int_equal(histograms->series[i].count, strcmp(histograms->series[i].values[0], "all") == 0 ? added : 1);
+            assert_int_equal(histograms->series[i].count,
+                             strcmp(histograms->series[i].values[0], "all") == 0 ? added : 1);
         for (int i = 0; i < FILES; i++)
             kvtel_store_reader_close(readers[i]);
         kvtel_snapshot_destroy(snapshot);

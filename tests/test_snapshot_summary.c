@@ -48,8 +48,8 @@ static void take_line(void *context, const char *line)
     assert_int_equal(kvtel_buffer_append_byte(lines, '\n'), KVTEL_OK);
 }
 
-static void check_log(const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later, enum kvtel_log_style style,
-                      const char *expected)
+static void check_log(const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
+                      enum kvtel_log_style style, const char *expected)
 {
     struct kvtel_buffer lines = { 0 };
     assert_int_equal(kvtel_snapshot_log(earlier, later, style, 10, take_line, &lines), KVTEL_OK);
@@ -58,7 +58,8 @@ static void check_log(const struct kvtel_snapshot *earlier, const struct kvtel_s
     kvtel_buffer_free(&lines);
 }
 
-static const struct kvtel_engine_summary *find(const struct kvtel_snapshot_summary *made, const char *connector, const char *engine)
+static const struct kvtel_engine_summary *find(const struct kvtel_snapshot_summary *made, const char *connector,
+                                               const char *engine)
 {
     for (size_t i = 0; i < made->count; i++) {
         if (strcmp(made->entries[i].connector, connector) == 0 && strcmp(made->entries[i].engine, engine) == 0)
@@ -101,10 +102,12 @@ static void test_interval_of_nixl(void **state)
     (void)state;
     struct kvtel_store *store = create_store(3);
     struct kvtel_recorder *recorder = create_recorder(store, "NixlConnector");
-    assert_true(kvtel_record_transfer(recorder, &(struct kvtel_transfer){ 5000000000, 1000000, 1 << 30, 9, .failed = 0 }));
+    assert_true(
+        kvtel_record_transfer(recorder, &(struct kvtel_transfer){ 5000000000, 1000000, 1 << 30, 9, .failed = 0 }));
     struct kvtel_snapshot *earlier = snapshot_of(store);
     for (uint64_t i = 1; i <= 100; i++)
-        assert_true(kvtel_record_transfer(recorder, &(struct kvtel_transfer){ i * 1000000, i * 10000, 1 << 20, 2, .failed = 0 }));
+        assert_true(kvtel_record_transfer(recorder,
+                                          &(struct kvtel_transfer){ i * 1000000, i * 10000, 1 << 20, 2, .failed = 0 }));
     for (int i = 0; i < 3; i++)
         assert_true(kvtel_record_failure(recorder, KVTEL_FAILED_HANDSHAKE));
     assert_true(kvtel_record_failure(recorder, KVTEL_FAILED_NOTIFICATION));
@@ -183,12 +186,14 @@ static void test_engines_and_operations(void **state)
     kvtel_snapshot_summary_close(&made);
     check_log(
         none, later, KVTEL_LOG_DEFAULT,
-        "KV transfers: connector=MooncakeStoreConnector engine=0 interval=10.0s failures=1 (error=1) | load_get ok=0 failed=1 "
+        "KV transfers: connector=MooncakeStoreConnector engine=0 interval=10.0s failures=1 (error=1) | load_get ok=0 "
+        "failed=1 "
         "(error=1) bytes=4.00KiB descriptors=4 failed_descriptors=1 time_p50=2.007ms time_p90=2.007ms time_p99=2.007ms "
         "time_max=2.007ms rate_per_transfer=1.95MiB/s rate_wall_clock=410B/s | save_put ok=1 failed=0 bytes=4.00KiB "
         "descriptors=4 failed_descriptors=1 time_p50=2.007ms time_p90=2.007ms time_p99=2.007ms time_max=2.007ms "
         "rate_per_transfer=1.95MiB/s rate_wall_clock=410B/s\n"
-        "KV transfers: connector=MooncakeStoreConnector engine=1 interval=10.0s failures=1 (error=1) | load_get ok=0 failed=1 "
+        "KV transfers: connector=MooncakeStoreConnector engine=1 interval=10.0s failures=1 (error=1) | load_get ok=0 "
+        "failed=1 "
         "(error=1) bytes=4.00KiB descriptors=4 failed_descriptors=1 time_p50=2.007ms time_p90=2.007ms time_p99=2.007ms "
         "time_max=2.007ms rate_per_transfer=1.95MiB/s rate_wall_clock=410B/s | save_put ok=2 failed=0 bytes=8.00KiB "
         "descriptors=8 failed_descriptors=2 time_p50=2.007ms time_p90=2.007ms time_p99=2.007ms time_max=2.007ms "
@@ -232,10 +237,11 @@ static void test_nixl_telemetry(void **state)
     assert_int_equal(entry->summary.failed, 2);
     assert_int_equal(entry->summary.failures.entries[0].count, 2);
     kvtel_snapshot_summary_close(&made);
-    check_log(
-        earlier, later, KVTEL_LOG_VLLM,
-        "KV Transfer metrics: Num successful transfers=4, Avg xfer time (ms)=3.0, P90 xfer time (ms)=4.013, Avg post time "
-        "(ms)=0.1, P90 post time (ms)=0.1, Throughput (MB/s)=250.0, Bytes written=2097152, Bytes read=1048576, Num errors=2\n");
+    check_log(earlier, later, KVTEL_LOG_VLLM,
+              "KV Transfer metrics: Num successful transfers=4, Avg xfer time (ms)=3.0, P90 xfer time (ms)=4.013, Avg "
+              "post time "
+              "(ms)=0.1, P90 post time (ms)=0.1, Throughput (MB/s)=250.0, Bytes written=2097152, Bytes read=1048576, "
+              "Num errors=2\n");
     kvtel_snapshot_destroy(earlier);
     kvtel_snapshot_destroy(later);
     kvtel_nixl_metrics_close(&metrics);
@@ -271,11 +277,14 @@ static void test_families_without_a_table(void **state)
         spec.labelnames = labels;
         spec.label_count = 3;
         assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
-        assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ "m", "7", "p" }, 3, &series), KVTEL_OK);
+        assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ "m", "7", "p" }, 3, &series),
+                         KVTEL_OK);
         if (spec.type == KVTEL_HISTOGRAM)
-            assert_int_equal(kvtel_lane_observe(lane, series, families[i].values, families[i].count), families[i].count);
+            assert_int_equal(kvtel_lane_observe(lane, series, families[i].values, families[i].count),
+                             families[i].count);
         else
-            assert_true(spec.type == KVTEL_GAUGE ? kvtel_lane_set(lane, series, 0.5) : kvtel_lane_increase(lane, series, 3));
+            assert_true(spec.type == KVTEL_GAUGE ? kvtel_lane_set(lane, series, 0.5)
+                                                 : kvtel_lane_increase(lane, series, 3));
     }
     struct kvtel_snapshot *later = snapshot_of(store);
     struct kvtel_snapshot_summary made;
@@ -295,8 +304,10 @@ static void test_families_without_a_table(void **state)
     assert_string_equal(entry->summary.others[1].name, "my_level");
     kvtel_snapshot_summary_close(&made);
     check_log(earlier, later, KVTEL_LOG_DEFAULT,
-              "KV transfers: connector=other metrics engine=7 interval=10.0s failures=0 | my_move_seconds ok=4 time_p50=2.007ms "
-              "time_p90=6.221ms time_p99=7.846ms time_max=8.027ms | my_size_bytes ok=2 bytes=12.00KiB rate_wall_clock=1.20KiB/s "
+              "KV transfers: connector=other metrics engine=7 interval=10.0s failures=0 | my_move_seconds ok=4 "
+              "time_p50=2.007ms "
+              "time_p90=6.221ms time_p99=7.846ms time_max=8.027ms | my_size_bytes ok=2 bytes=12.00KiB "
+              "rate_wall_clock=1.20KiB/s "
               "| my_queue_length ok=3 | my_failures[p]=3 my_level[p]=50.0%\n");
     check_log(later, later, KVTEL_LOG_DEFAULT, "");
     check_log(earlier, later, KVTEL_LOG_VLLM, "");
@@ -382,9 +393,11 @@ static void replay(const char *name)
 static void test_vllm_lines(void **state)
 {
     (void)state;
-    static const char *const names[] = { "hf3fs",      "hisparse",           "mooncake_basic",     "mooncake_store",
-                                         "nixl_basic", "mooncake_zero_time", "offloading_cpu",     "simple_cpu_offload",
-                                         "umbp",       "nixl_push",          "offloading_tiering", "nixl_bucket_edges" };
+    static const char *const names[] = {
+        "hf3fs",      "hisparse",           "mooncake_basic",     "mooncake_store",
+        "nixl_basic", "mooncake_zero_time", "offloading_cpu",     "simple_cpu_offload",
+        "umbp",       "nixl_push",          "offloading_tiering", "nixl_bucket_edges"
+    };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         replay(names[i]);
 }
@@ -405,8 +418,8 @@ static void test_no_memory(void **state)
     for (size_t i = 0; i < 3; i++) {
         const struct kvtel_transfer transfer = { .duration_ns = 1000, .bytes = 1000 };
         struct kvtel_recorder *recorder = create_recorder(store, connectors[i]);
-        assert_true(kvtel_record_operation(kvtel_recorder_operation(recorder, i == 2 ? "load_get" : NULL, i == 2 ? "error" : NULL),
-                                           &transfer));
+        assert_true(kvtel_record_operation(
+            kvtel_recorder_operation(recorder, i == 2 ? "load_get" : NULL, i == 2 ? "error" : NULL), &transfer));
         (void)kvtel_record_failure(recorder, KVTEL_FAILED_TRANSFER);
         (void)kvtel_record_failure(recorder, KVTEL_FAILED_ALLOCATION);
         kvtel_recorder_destroy(recorder);
@@ -417,7 +430,8 @@ static void test_no_memory(void **state)
         for (bool failed = true; failed; failures++) {
             unsigned lines = 0;
             fail_allocation(failures + 1);
-            enum kvtel_status status = kvtel_snapshot_log(none, later, (enum kvtel_log_style)style, 10, count_line, &lines);
+            enum kvtel_status status =
+                kvtel_snapshot_log(none, later, (enum kvtel_log_style)style, 10, count_line, &lines);
             failed = allocation_did_fail();
             assert_int_equal(status, failed ? KVTEL_E_NOMEM : KVTEL_OK);
             assert_int_equal(lines, failed ? 0 : 3);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVConnectorStats: its life, aggregation, emptiness, the worker's delta, and payloads that come out as they went in. */
+/* KVConnectorStats: its life, aggregation, emptiness, the worker's delta, and payloads that come out as they went in.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,11 +39,13 @@ static void test_fresh_payloads(void **state)
     static const struct {
         const char *connector, *payload;
     } rows[] = {
-        { "NixlConnector", "{\"transfer_duration\": [], \"post_duration\": [], \"bytes_transferred\": [], \"num_descriptors\": [], "
-                           "\"num_failed_transfers\": [], \"num_failed_notifications\": [], \"num_failed_handshakes\": [], "
-                           "\"num_kv_expired_reqs\": [], \"num_notifications_after_expiry\": []}" },
-        { "HF3FSKVConnector", "{\"save_duration\": [], \"load_duration\": [], \"num_failed_save\": 0, \"num_failed_load\": 0, "
-                              "\"num_transfer_task\": 0}" },
+        { "NixlConnector",
+          "{\"transfer_duration\": [], \"post_duration\": [], \"bytes_transferred\": [], \"num_descriptors\": [], "
+          "\"num_failed_transfers\": [], \"num_failed_notifications\": [], \"num_failed_handshakes\": [], "
+          "\"num_kv_expired_reqs\": [], \"num_notifications_after_expiry\": []}" },
+        { "HF3FSKVConnector",
+          "{\"save_duration\": [], \"load_duration\": [], \"num_failed_save\": 0, \"num_failed_load\": 0, "
+          "\"num_transfer_task\": 0}" },
         { "MooncakeStoreConnector", "{}" },
         { "UMBPStoreConnector", "{}" },
         { "MultiConnector", "{}" },
@@ -114,23 +117,30 @@ static void test_other_payloads_come_out_as_they_went_in(void **state)
         const char *connector, *payload;
     } rows[] = {
         { "NixlConnector", "{}" },
-        { "NixlConnector", "{\"transfer_duration\": [1, 0.5, 2], \"bytes_transferred\": [9223372036854775807, 1.5, 0]}" },
+        { "NixlConnector",
+          "{\"transfer_duration\": [1, 0.5, 2], \"bytes_transferred\": [9223372036854775807, 1.5, 0]}" },
         { "HiSparseConnector", "{\"cache_hits\": [3], \"host_cache_usage_perc\": [-0.5, 1]}" },
         { "HF3FSKVConnector", "{\"num_failed_save\": 2.0, \"num_transfer_task\": 3}" },
-        { "MooncakeStoreConnector", "{\"a\": [], \"b\": [{\"duration_seconds\": 1, \"num_keys\": 2.5, \"num_bytes\": 0, "
-                                    "\"status\": \"\\u00fc\", \"num_failed_keys\": 0}]}" },
+        { "MooncakeStoreConnector",
+          "{\"a\": [], \"b\": [{\"duration_seconds\": 1, \"num_keys\": 2.5, \"num_bytes\": 0, "
+          "\"status\": \"\\u00fc\", \"num_failed_keys\": 0}]}" },
         { "UMBPStoreConnector", "{\"save\": {\"submitted\": 1}, \"load\": {}}" },
-        { "OffloadingConnector", "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_load_size\": "
-                                 "\"histogram\"}, \"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 1}, "
-                                 "\"vllm:kv_offload_load_size\": {\"[]\": []}}}" },
-        { "OffloadingConnector", "{\"types\": {}, \"data\": {}, \"info\": [{\"cpu_num_chunks\": 4, \"other\": \"x\"}, {}]}" },
-        { "OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 4096, \"op_time\": 0.5}, {\"op_size\": 1, \"op_time\": 2}], "
-                                 "\"GPU_to_CPU\": []}" },
-        { "MultiConnector", "{\"NixlPullConnector\": {\"data\": {\"transfer_duration\": [0.5]}}, \"MooncakeConnector\": {}}" },
+        { "OffloadingConnector",
+          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_load_size\": "
+          "\"histogram\"}, \"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 1}, "
+          "\"vllm:kv_offload_load_size\": {\"[]\": []}}}" },
+        { "OffloadingConnector",
+          "{\"types\": {}, \"data\": {}, \"info\": [{\"cpu_num_chunks\": 4, \"other\": \"x\"}, {}]}" },
+        { "OffloadingConnector",
+          "{\"CPU_to_GPU\": [{\"op_size\": 4096, \"op_time\": 0.5}, {\"op_size\": 1, \"op_time\": 2}], "
+          "\"GPU_to_CPU\": []}" },
+        { "MultiConnector",
+          "{\"NixlPullConnector\": {\"data\": {\"transfer_duration\": [0.5]}}, \"MooncakeConnector\": {}}" },
         { "MultiConnector", "{\"MultiConnector\": {\"UMBPStoreConnector\": {\"x\": {\"failed\": 1}}}}" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct kvtel_stats *stats = stats_of(rows[i].connector, rows[i].payload), *again = make_stats(rows[i].connector, NULL);
+        struct kvtel_stats *stats = stats_of(rows[i].connector, rows[i].payload),
+                           *again = make_stats(rows[i].connector, NULL);
         char *bytes;
         size_t size;
         check_payload(stats, rows[i].payload);
@@ -183,39 +193,54 @@ static void test_aggregate(void **state)
         { "of levels the last, into nothing too", "HiSparseConnector", "{}", "{\"host_cache_usage_perc\": [0.3, 0.4]}",
           "{\"host_cache_usage_perc\": [0.4]}" },
         { "rows by operation", "MooncakeStoreConnector",
-          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}]}",
-          "{\"put\": [], \"get\": [{\"duration_seconds\": 0.5, \"num_keys\": 2, \"num_bytes\": 2, \"status\": \"error\", "
+          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", "
+          "\"num_failed_keys\": 0}]}",
+          "{\"put\": [], \"get\": [{\"duration_seconds\": 0.5, \"num_keys\": 2, \"num_bytes\": 2, \"status\": "
+          "\"error\", "
           "\"num_failed_keys\": 2}]}",
-          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}, "
-          "{\"duration_seconds\": 0.5, \"num_keys\": 2, \"num_bytes\": 2, \"status\": \"error\", \"num_failed_keys\": 2}], "
+          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", "
+          "\"num_failed_keys\": 0}, "
+          "{\"duration_seconds\": 0.5, \"num_keys\": 2, \"num_bytes\": 2, \"status\": \"error\", \"num_failed_keys\": "
+          "2}], "
           "\"put\": []}" },
         { "texts met in another order", "MooncakeStoreConnector",
-          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}]}",
-          "{\"get\": [{\"duration_seconds\": 2, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"error\", \"num_failed_keys\": 0}, "
+          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", "
+          "\"num_failed_keys\": 0}]}",
+          "{\"get\": [{\"duration_seconds\": 2, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"error\", "
+          "\"num_failed_keys\": 0}, "
           "{\"duration_seconds\": 3, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}]}",
-          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}, "
-          "{\"duration_seconds\": 2, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"error\", \"num_failed_keys\": 0}, "
-          "{\"duration_seconds\": 3, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}]}" },
+          "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", "
+          "\"num_failed_keys\": 0}, "
+          "{\"duration_seconds\": 2, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"error\", \"num_failed_keys\": "
+          "0}, "
+          "{\"duration_seconds\": 3, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": "
+          "0}]}" },
         { "counts by operation", "UMBPStoreConnector", "{\"save\": {\"submitted\": 1, \"num_bytes\": 7}}",
           "{\"load\": {\"failed\": 1}, \"save\": {\"submitted\": 2, \"completed\": 1}}",
           "{\"save\": {\"submitted\": 3, \"completed\": 1, \"num_bytes\": 7}, \"load\": {\"failed\": 1}}" },
         { "typed: counter adds, gauge takes the newer, histogram joins, the newer's info", "OffloadingConnector",
-          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\", "
+          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": "
+          "\"gauge\", "
           "\"vllm:kv_offload_load_size\": \"histogram\"}, \"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 1}, "
           "\"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 1}, \"vllm:kv_offload_load_size\": {\"[]\": [1]}}, "
           "\"info\": [{\"a\": 1}]}",
-          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\", "
-          "\"vllm:kv_offload_load_size\": \"histogram\", \"vllm:kv_offload_allocation_failure\": \"counter\"}, \"data\": "
+          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": "
+          "\"gauge\", "
+          "\"vllm:kv_offload_load_size\": \"histogram\", \"vllm:kv_offload_allocation_failure\": \"counter\"}, "
+          "\"data\": "
           "{\"vllm:kv_offload_load_bytes\": {\"[]\": 2}, \"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 0.5}, "
           "\"vllm:kv_offload_load_size\": {\"[]\": [2.5]}, \"vllm:kv_offload_allocation_failure\": {\"[]\": 1}}, "
           "\"info\": [{\"b\": \"x\"}]}",
-          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\", "
-          "\"vllm:kv_offload_load_size\": \"histogram\", \"vllm:kv_offload_allocation_failure\": \"counter\"}, \"data\": "
+          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": "
+          "\"gauge\", "
+          "\"vllm:kv_offload_load_size\": \"histogram\", \"vllm:kv_offload_allocation_failure\": \"counter\"}, "
+          "\"data\": "
           "{\"vllm:kv_offload_load_bytes\": {\"[]\": 3}, \"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 0.5}, "
           "\"vllm:kv_offload_load_size\": {\"[]\": [1, 2.5]}, \"vllm:kv_offload_allocation_failure\": {\"[]\": 1}}, "
           "\"info\": [{\"b\": \"x\"}]}" },
-        { "info stays when the newer has none", "OffloadingConnector", "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}",
-          "{\"types\": {}, \"data\": {}, \"info\": null}", "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}" },
+        { "info stays when the newer has none", "OffloadingConnector",
+          "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}", "{\"types\": {}, \"data\": {}, \"info\": null}",
+          "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}" },
         { "new label sets", "SimpleCPUOffloadConnector",
           "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"}, \"data\": "
           "{\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 1}}}",
@@ -224,7 +249,8 @@ static void test_aggregate(void **state)
           "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"}, \"data\": "
           "{\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 4, \"[\\\"b\\\"]\": 2}}}" },
         { "the older shape into nothing", "OffloadingConnector", "{\"types\": {}, \"data\": {}}",
-          "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}" },
+          "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}",
+          "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}" },
         { "the older shape twice", "OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}",
           "{\"GPU_to_CPU\": [{\"op_size\": 3, \"op_time\": 4}], \"CPU_to_GPU\": [{\"op_size\": 5, \"op_time\": 6}]}",
           "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}, {\"op_size\": 5, \"op_time\": 6}], "
@@ -234,7 +260,8 @@ static void test_aggregate(void **state)
         { "children, also new ones", "MultiConnector", "{\"NixlPullConnector\": {\"transfer_duration\": [1]}}",
           "{\"MooncakeConnector\": {\"num_failed_recvs\": [1]}, \"NixlPullConnector\": {\"transfer_duration\": [2]}}",
           "{\"NixlPullConnector\": {\"transfer_duration\": [1, 2]}, \"MooncakeConnector\": {\"transfer_duration\": [], "
-          "\"bytes_transferred\": [], \"num_descriptors\": [], \"num_failed_transfers\": [], \"num_failed_recvs\": [1], "
+          "\"bytes_transferred\": [], \"num_descriptors\": [], \"num_failed_transfers\": [], \"num_failed_recvs\": "
+          "[1], "
           "\"num_kv_expired_reqs\": []}}" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -257,7 +284,8 @@ static void test_aggregate(void **state)
 static void test_wrapped_children(void **state)
 {
     (void)state;
-    struct kvtel_stats *older = stats_of("MultiConnector", "{\"NixlPullConnector\": {\"data\": {\"transfer_duration\": [1]}}}");
+    struct kvtel_stats *older =
+        stats_of("MultiConnector", "{\"NixlPullConnector\": {\"data\": {\"transfer_duration\": [1]}}}");
     struct kvtel_stats *newer = stats_of("MultiConnector", "{\"NixlPullConnector\": {\"transfer_duration\": [2]}}");
     struct kvtel_stats *sum = make_stats("MultiConnector", NULL);
     assert_int_equal(kvtel_stats_aggregate(older, newer), KVTEL_OK);
@@ -286,7 +314,8 @@ static void test_aggregate_mismatch(void **state)
         { "NixlConnector", "{\"transfer_duration\": [1]}", "MooncakeConnector", "{\"transfer_duration\": [1]}" },
         { "OffloadingConnector", typed, "OffloadingConnector", older },
         { "OffloadingConnector", older, "OffloadingConnector", typed },
-        { "OffloadingConnector", older, "OffloadingConnector", "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}" },
+        { "OffloadingConnector", older, "OffloadingConnector",
+          "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct kvtel_stats *first = stats_of(rows[i].first_connector, rows[i].first);
@@ -343,7 +372,8 @@ static void test_is_empty(void **state)
         { "OffloadingConnector", "{\"types\": {}, \"data\": {}, \"info\": null}", true },
         { "OffloadingConnector", "{\"types\": {}, \"data\": {}, \"info\": [{\"a\": 1}]}", false },
         { "OffloadingConnector",
-          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\"}, \"data\": {\"vllm:kv_offload_load_bytes\": {\"[]\": 0}}}",
+          "{\"types\": {\"vllm:kv_offload_load_bytes\": \"counter\"}, \"data\": {\"vllm:kv_offload_load_bytes\": "
+          "{\"[]\": 0}}}",
           false },
         { "LMCacheMPConnector", "{\"lookup_duration_seconds\": []}", true },
         { "LMCacheMPConnector", "{\"lookup_duration_seconds\": [0.0]}", false },
@@ -379,8 +409,8 @@ static void test_reset_keeps_children(void **state)
         stats_of("MultiConnector", "{\"MultiConnector\": {\"UMBPStoreConnector\": {\"x\": {\"failed\": 1}}},"
                                    "\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1]}}");
     kvtel_stats_reset(stats);
-    check_payload(stats,
-                  "{\"MultiConnector\": {\"UMBPStoreConnector\": {}}, \"LMCacheMPConnector\": {\"lookup_duration_seconds\": []}}");
+    check_payload(stats, "{\"MultiConnector\": {\"UMBPStoreConnector\": {}}, \"LMCacheMPConnector\": "
+                         "{\"lookup_duration_seconds\": []}}");
     kvtel_stats_destroy(stats);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payloads that cannot be used: malformed ones change nothing, of others the part that is wrong is left out and counted. */
+/* Payloads that cannot be used: malformed ones change nothing, of others the part that is wrong is left out and
+ * counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,8 +47,9 @@ struct count {
 };
 
 #define TYPED(type, data) "{\"types\": {" type "}, \"data\": {" data "}}"
-#define STORE_ROW(seconds, keys, status)                                                                                          \
-    "{\"duration_seconds\": " seconds ", \"num_keys\": " keys ", \"num_bytes\": 0, \"status\": " status ", \"num_failed_keys\": " \
+#define STORE_ROW(seconds, keys, status)                                                                \
+    "{\"duration_seconds\": " seconds ", \"num_keys\": " keys ", \"num_bytes\": 0, \"status\": " status \
+    ", \"num_failed_keys\": "                                                                           \
     "0}"
 
 static const struct {
@@ -84,7 +86,8 @@ static const struct {
       "{\"lookup_duration_seconds\": [1, 0.5]}" },
     { "a wrong value takes its row along, once",
       "NixlConnector",
-      "{\"transfer_duration\": [1, \"a\", 3], \"post_duration\": [0.1, \"b\", 0.3], \"bytes_transferred\": [10, 20, 30], "
+      "{\"transfer_duration\": [1, \"a\", 3], \"post_duration\": [0.1, \"b\", 0.3], \"bytes_transferred\": [10, 20, "
+      "30], "
       "\"num_descriptors\": [1, 2, 3], \"num_failed_transfers\": [1]}",
       { { KVTEL_REFUSED_WRONG_TYPE, 1 } },
       "{\"transfer_duration\": [1, 3], \"post_duration\": [0.1, 0.3], \"bytes_transferred\": [10, 30], "
@@ -99,7 +102,8 @@ static const struct {
       "{\"transfer_duration\": [1, 2, 3], \"post_duration\": [1, 2], \"bytes_transferred\": [1, 2, 3, 4, 5], "
       "\"num_descriptors\": [1, 2, 3], \"num_failed_transfers\": [1, 1, 1, 1]}",
       { { KVTEL_REFUSED_UNEQUAL_COLUMNS, 3 } },
-      "{\"transfer_duration\": [1, 2], \"post_duration\": [1, 2], \"bytes_transferred\": [1, 2], \"num_descriptors\": [1, 2], "
+      "{\"transfer_duration\": [1, 2], \"post_duration\": [1, 2], \"bytes_transferred\": [1, 2], \"num_descriptors\": "
+      "[1, 2], "
       "\"num_failed_transfers\": [1, 1, 1, 1]}" },
     { "a column that an older version lacks, or leaves empty, is not unequal",
       "NixlConnector",
@@ -151,7 +155,11 @@ static const struct {
       "{\"lookup_duration_seconds\": [-1, -0.5, 1, -0.0]}",
       { { KVTEL_REFUSED_NEGATIVE, 2 } },
       "{\"lookup_duration_seconds\": [1, -0.0]}" },
-    { "a negative lone number", "HF3FSKVConnector", "{\"num_transfer_task\": -1}", { { KVTEL_REFUSED_NEGATIVE, 1 } }, "{}" },
+    { "a negative lone number",
+      "HF3FSKVConnector",
+      "{\"num_transfer_task\": -1}",
+      { { KVTEL_REFUSED_NEGATIVE, 1 } },
+      "{}" },
     { "negative increments",
       "NixlConnector",
       "{\"num_failed_transfers\": [1, -1]}",
@@ -170,7 +178,8 @@ static const struct {
       "{\"get\": [" STORE_ROW("4", "2", "\"error\"") "]}" },
     { "an unknown field of a row, the row is good",
       "MooncakeStoreConnector",
-      "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 0, \"status\": \"ok\", \"num_failed_keys\": 0, "
+      "{\"get\": [{\"duration_seconds\": 1, \"num_keys\": 1, \"num_bytes\": 0, \"status\": \"ok\", "
+      "\"num_failed_keys\": 0, "
       "\"color\": 1}]}",
       { { KVTEL_REFUSED_UNKNOWN_KEY, 1 } },
       "{\"get\": [" STORE_ROW("1", "1", "\"ok\"") "]}" },
@@ -184,10 +193,12 @@ static const struct {
       TYPED("\"vllm:unknown\": \"counter\", \"vllm:simple_kv_offload_used_blocks\": \"gauge\"",
             "\"vllm:unknown\": {\"[]\": 1}, \"vllm:simple_kv_offload_used_blocks\": {\"[]\": 5}"),
       { { KVTEL_REFUSED_UNKNOWN_METRIC, 1 } },
-      TYPED("\"vllm:simple_kv_offload_used_blocks\": \"gauge\"", "\"vllm:simple_kv_offload_used_blocks\": {\"[]\": 5}") },
+      TYPED("\"vllm:simple_kv_offload_used_blocks\": \"gauge\"",
+            "\"vllm:simple_kv_offload_used_blocks\": {\"[]\": 5}") },
     { "a typed metric of another type",
       "SimpleCPUOffloadConnector",
-      TYPED("\"vllm:simple_kv_offload_used_blocks\": \"counter\"", "\"vllm:simple_kv_offload_used_blocks\": {\"[]\": 5}"),
+      TYPED("\"vllm:simple_kv_offload_used_blocks\": \"counter\"",
+            "\"vllm:simple_kv_offload_used_blocks\": {\"[]\": 5}"),
       { { KVTEL_REFUSED_WRONG_TYPE, 1 } },
       TYPED("", "") },
     { "a typed metric without a type",
@@ -198,7 +209,8 @@ static const struct {
     { "a wrong number of label values",
       "SimpleCPUOffloadConnector",
       TYPED("\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"",
-            "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[]\": 5, \"[\\\"a\\\"]\": 1, \"[\\\"a\\\", \\\"b\\\"]\": 2, "
+            "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[]\": 5, \"[\\\"a\\\"]\": 1, \"[\\\"a\\\", "
+            "\\\"b\\\"]\": 2, "
             "\"no list\": 3, \"[1]\": 4}"),
       { { KVTEL_REFUSED_LABEL_COUNT, 4 } },
       TYPED("\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"",
@@ -237,7 +249,8 @@ static const struct {
       "{\"types\": {}, \"data\": {}, \"info\": null}" },
     { "children that nobody knows, that have no stats, that are no maps",
       "MultiConnector",
-      "{\"NoSuchConnector\": {\"a\": [1]}, \"ExampleConnector\": {}, \"MooncakeConnector\": [], \"UMBPStoreConnector\": {}}",
+      "{\"NoSuchConnector\": {\"a\": [1]}, \"ExampleConnector\": {}, \"MooncakeConnector\": [], "
+      "\"UMBPStoreConnector\": {}}",
       { { KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1 }, { KVTEL_REFUSED_NO_STATS, 1 }, { KVTEL_REFUSED_WRONG_TYPE, 1 } },
       "{\"UMBPStoreConnector\": {}}" },
     { "inside of a child",
@@ -306,16 +319,16 @@ static const struct {
     { "a number, MessagePack", KVTEL_MSGPACK, BYTES("\x05"), KVTEL_E_TYPE, 0, 0, 0 },
     { "MessagePack ends", KVTEL_MSGPACK, BYTES("\x82\xA1x\x90"), KVTEL_E_TRUNCATED, 4, 0, 0 },
     { "bytes after MessagePack", KVTEL_MSGPACK, BYTES("\x80\x80"), KVTEL_E_TRAILING, 1, 0, 0 },
-    { "a list of 2^32 - 1 in 20 bytes", KVTEL_MSGPACK, BYTES("\x81\xB1transfer_duration\xDD\xFF\xFF\xFF\xFF"), KVTEL_E_TRUNCATED,
-      19, 0, 0 },
+    { "a list of 2^32 - 1 in 20 bytes", KVTEL_MSGPACK, BYTES("\x81\xB1transfer_duration\xDD\xFF\xFF\xFF\xFF"),
+      KVTEL_E_TRUNCATED, 19, 0, 0 },
     { "a map of 2^32 - 1", KVTEL_MSGPACK, BYTES("\xDF\xFF\xFF\xFF\xFF\xA1x\x01"), KVTEL_E_TRUNCATED, 0, 0, 0 },
     { "a text of 2^32 - 1", KVTEL_MSGPACK, BYTES("\x81\xDB\xFF\xFF\xFF\xFFx"), KVTEL_E_TRUNCATED, 7, 0, 0 },
     { "an extension", KVTEL_MSGPACK, BYTES("\x81\xA1x\xD4\x01\x02"), KVTEL_E_TYPE, 3, 0, 0 },
     { "the byte that is never used", KVTEL_MSGPACK, BYTES("\xC1"), KVTEL_E_SYNTAX, 0, 0, 0 },
 };
 
-static void check_malformed(struct kvtel_stats *stats, const char *what, enum kvtel_format format, const char *bytes, size_t size,
-                            const struct kvtel_error *wanted)
+static void check_malformed(struct kvtel_stats *stats, const char *what, enum kvtel_format format, const char *bytes,
+                            size_t size, const struct kvtel_error *wanted)
 {
     struct kvtel_error error = { .status = KVTEL_OK };
     char *exact = malloc(size + 1); /* so that reading past the end is seen */
@@ -323,9 +336,10 @@ static void check_malformed(struct kvtel_stats *stats, const char *what, enum kv
     exact = realloc(exact, size ? size : 1);
     char *before = json_of(stats);
     enum kvtel_status status = kvtel_stats_decode(stats, format, exact, size, &error);
-    if (status != wanted->status || error.status != status || error.offset != wanted->offset || error.line != wanted->line ||
-        error.column != wanted->column || error.message[0] == '\0')
-        fail_msg("%s: status %d, byte %zu, %u:%u, %s", what, status, error.offset, error.line, error.column, error.message);
+    if (status != wanted->status || error.status != status || error.offset != wanted->offset ||
+        error.line != wanted->line || error.column != wanted->column || error.message[0] == '\0')
+        fail_msg("%s: status %d, byte %zu, %u:%u, %s", what, status, error.offset, error.line, error.column,
+                 error.message);
     assert_int_equal(kvtel_stats_decode(stats, format, exact, size, NULL), status);
     check_payload(stats, before);
     free(before);
@@ -337,9 +351,10 @@ static void test_malformed(void **state)
     (void)state;
     struct kvtel_stats *stats = stats_of("NixlConnector", "{\"transfer_duration\": [0.5]}");
     for (size_t i = 0; i < COUNT_OF(malformed); i++) {
-        const struct kvtel_error wanted = {
-            .status = malformed[i].status, .offset = malformed[i].offset, .line = malformed[i].line, .column = malformed[i].column
-        };
+        const struct kvtel_error wanted = { .status = malformed[i].status,
+                                            .offset = malformed[i].offset,
+                                            .line = malformed[i].line,
+                                            .column = malformed[i].column };
         check_malformed(stats, malformed[i].what, malformed[i].format, malformed[i].bytes, malformed[i].size, &wanted);
     }
     kvtel_stats_destroy(stats);
@@ -405,7 +420,8 @@ static void test_operations_without_end(void **state)
     (void)state;
     struct kvtel_buffer payload = { 0 };
     struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(NULL, NULL);
-    struct kvtel_stats *stats = make_stats("UMBPStoreConnector", diagnostics), *sum = make_stats("UMBPStoreConnector", diagnostics);
+    struct kvtel_stats *stats = make_stats("UMBPStoreConnector", diagnostics),
+                       *sum = make_stats("UMBPStoreConnector", diagnostics);
     append_names(&payload, 0, 12000, "{\"submitted\": 1}");
     assert_int_equal(kvtel_stats_decode(stats, KVTEL_JSON, payload.bytes, payload.size - 1, NULL), KVTEL_OK);
     assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_SERIES_LIMIT), 2000);
@@ -429,8 +445,9 @@ static void append_statuses(struct kvtel_buffer *payload, unsigned from, unsigne
 {
     payload->size = 0;
     for (unsigned i = 0; i < count; i++)
-        assert_int_equal(kvtel_buffer_printf(payload, "%s" STORE_ROW("1", "2", "\"s%u\""), i == 0 ? "{\"get\": [" : ", ", from + i),
-                         KVTEL_OK);
+        assert_int_equal(
+            kvtel_buffer_printf(payload, "%s" STORE_ROW("1", "2", "\"s%u\""), i == 0 ? "{\"get\": [" : ", ", from + i),
+            KVTEL_OK);
     assert_int_equal(kvtel_buffer_append(payload, "]}", 3), KVTEL_OK);
 }
 
@@ -452,7 +469,8 @@ static void test_texts_without_end(void **state)
     assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_SERIES_LIMIT), 2500);
     struct kvtel_reduced *reduced;
     assert_int_equal(kvtel_stats_reduce(sum, &reduced), KVTEL_OK);
-    assert_int_equal(kvtel_reduced_find(reduced, "get_count")->integer, 12000); /* the rows stay, what they say is "other" */
+    assert_int_equal(kvtel_reduced_find(reduced, "get_count")->integer,
+                     12000); /* the rows stay, what they say is "other" */
     assert_int_equal(kvtel_reduced_find(reduced, "get_total_keys")->integer, 24000);
     kvtel_reduced_destroy(reduced);
     kvtel_stats_destroy(stats);

@@ -124,7 +124,8 @@ static void check_shape(double (*draw)(void))
         for (size_t i = 0; i < EACH; i++) {
             uint64_t size = (uint64_t)(next_random() * 1e9);
             bytes += size;
-            assert_int_equal(kvtel_buffer_printf(&payload, "%s%llu", i ? ", " : "", (unsigned long long)size), KVTEL_OK);
+            assert_int_equal(kvtel_buffer_printf(&payload, "%s%llu", i ? ", " : "", (unsigned long long)size),
+                             KVTEL_OK);
         }
         assert_int_equal(kvtel_buffer_append_text(&payload, "], \"num_failed_handshakes\": [1, 1.0]}"), KVTEL_OK);
         assert_int_equal(kvtel_stats_decode(one, KVTEL_JSON, payload.bytes, payload.size, NULL), KVTEL_OK);
@@ -139,7 +140,8 @@ static void check_shape(double (*draw)(void))
     assert_true(number_of(reduced, "Num failed transfers") == 2 * PAYLOADS);
     assert_close(number_of(reduced, "P90 xfer time (ms)"), seconds[(size_t)(0.9 * (COUNT - 1))] * 1e3, 0.01);
     double mean = (double)(total / COUNT) * 1e3;
-    assert_true(fabs(number_of(reduced, "Avg xfer time (ms)") - mean) <= 0.000501 + 1e-12 * mean); /* rounded to 3 decimals */
+    assert_true(fabs(number_of(reduced, "Avg xfer time (ms)") - mean) <=
+                0.000501 + 1e-12 * mean); /* rounded to 3 decimals */
     double rate = (double)bytes / 0x1p20 / (double)total;
     assert_close(number_of(reduced, "Throughput (MB/s)"), rate, 1e-6);
     kvtel_reduced_destroy(reduced);
@@ -182,21 +184,26 @@ static void test_reduce_of_every_kind(void **state)
         { "MooncakeStoreConnector",
           "{\"put\": [{\"duration_seconds\": 0.25, \"num_keys\": 2, \"num_bytes\": 1.5, \"status\": \"error\", "
           "\"num_failed_keys\": "
-          "1}, {\"duration_seconds\": 0.25, \"num_keys\": 3, \"num_bytes\": 2, \"status\": \"ok\", \"num_failed_keys\": 0}], "
+          "1}, {\"duration_seconds\": 0.25, \"num_keys\": 3, \"num_bytes\": 2, \"status\": \"ok\", "
+          "\"num_failed_keys\": 0}], "
           "\"get\": []}",
-          "{\"put_count\": 2, \"put_avg_ms\": 250.0, \"put_p90_ms\": 250.0, \"put_total_keys\": 5, \"put_total_bytes\": 3.5, "
+          "{\"put_count\": 2, \"put_avg_ms\": 250.0, \"put_p90_ms\": 250.0, \"put_total_keys\": 5, "
+          "\"put_total_bytes\": 3.5, "
           "\"put_failed_keys\": 1, \"put_error_count\": 1}" },
         { "UMBPStoreConnector", "{\"save\": {\"submitted\": 5, \"completed\": 4, \"failed\": 1, \"num_bytes\": 0.5}}",
           "{\"save_submitted\": 5, \"save_completed\": 4, \"save_failed\": 1, \"save_num_bytes\": 0.5}" },
         { "HiSparseConnector",
-          "{\"cache_hits\": [3, 4], \"cache_misses\": [0.5, 1], \"host_to_device_bytes\": [], \"host_cache_usage_perc\": [0.25, "
+          "{\"cache_hits\": [3, 4], \"cache_misses\": [0.5, 1], \"host_to_device_bytes\": [], "
+          "\"host_cache_usage_perc\": [0.25, "
           "0.5]}",
-          "{\"HiSparse hot-buffer hits\": 7, \"HiSparse hot-buffer misses\": 1.5, \"HiSparse host-to-device bytes\": 0, "
+          "{\"HiSparse hot-buffer hits\": 7, \"HiSparse hot-buffer misses\": 1.5, \"HiSparse host-to-device bytes\": "
+          "0, "
           "\"HiSparse host KV cache usage %\": 50.0}" },
         { "HF3FSKVConnector",
           "{\"save_duration\": [0.5, 0.5], \"load_duration\": [], \"num_failed_save\": 1, \"num_failed_load\": 0, "
           "\"num_transfer_task\": 3}",
-          "{\"Num transfers task\": 3, \"Num save task success\": 2, \"Num save task failed\": 1, \"Num load task success\": 0, "
+          "{\"Num transfers task\": 3, \"Num save task success\": 2, \"Num save task failed\": 1, \"Num load task "
+          "success\": 0, "
           "\"Num load task failed\": 0, \"Avg save duration (ms)\": 500.0, \"P90 save duration (ms)\": 500.0, "
           "\"Avg load duration (ms)\": 0.0, \"P90 load duration (ms)\": 0.0}" },
         { "LMCacheMPConnector", "{\"lookup_duration_seconds\": [0.001, 0.002]}",
@@ -204,11 +211,14 @@ static void test_reduce_of_every_kind(void **state)
         { "OffloadingConnector",
           "{\"types\": {\"vllm:kv_offload_load_size\": \"histogram\", \"vllm:kv_offload_load_bytes\": \"counter\", "
           "\"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\", \"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": "
-          "\"histogram\"}, \"data\": {\"vllm:kv_offload_load_size\": {\"[]\": [1, 2]}, \"vllm:kv_offload_load_bytes\": {\"[]\": "
+          "\"histogram\"}, \"data\": {\"vllm:kv_offload_load_size\": {\"[]\": [1, 2]}, \"vllm:kv_offload_load_bytes\": "
+          "{\"[]\": "
           "3}, "
-          "\"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 0.5}, \"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": "
+          "\"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": 0.5}, "
+          "\"vllm:kv_offload_tiering_lookup_sync_delay_seconds\": "
           "{\"[\\\"1:fs\\\"]\": [0.5, 1]}}}",
-          "{\"vllm:kv_offload_load_size_count\": 2, \"vllm:kv_offload_load_size_sum\": 3, \"vllm:kv_offload_load_bytes\": 3, "
+          "{\"vllm:kv_offload_load_size_count\": 2, \"vllm:kv_offload_load_size_sum\": 3, "
+          "\"vllm:kv_offload_load_bytes\": 3, "
           "\"vllm:kv_offload_cpu_cache_usage_perc\": 0.5, "
           "\"vllm:kv_offload_tiering_lookup_sync_delay_seconds:('1:fs',)_count\": 2, "
           "\"vllm:kv_offload_tiering_lookup_sync_delay_seconds:('1:fs',)_sum\": 1.5}" },
@@ -224,7 +234,8 @@ static void test_reduce_of_every_kind(void **state)
         char *bytes = NULL;
         size_t size = 0;
         assert_int_equal(summarised, strcmp(rows[i].connector, "UMBPStoreConnector") != 0);
-        assert_int_equal(kvtel_stats_encode(stats, KVTEL_JSON, &bytes, &size), summarised ? KVTEL_E_SUMMARISED : KVTEL_OK);
+        assert_int_equal(kvtel_stats_encode(stats, KVTEL_JSON, &bytes, &size),
+                         summarised ? KVTEL_E_SUMMARISED : KVTEL_OK);
         assert_int_equal(bytes == NULL, summarised);
         free(bytes);
         assert_false(kvtel_stats_is_empty(stats));
@@ -237,7 +248,8 @@ static void test_reduce_of_every_kind(void **state)
 }
 
 static const char store_payload[] =
-    "{\"get\": [{\"duration_seconds\": 0.5, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", \"num_failed_keys\": 0}, "
+    "{\"get\": [{\"duration_seconds\": 0.5, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"ok\", "
+    "\"num_failed_keys\": 0}, "
     "{\"duration_seconds\": 0.5, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"error\", \"num_failed_keys\": 1}]}";
 static const char other_store_payload[] =
     "{\"get\": [{\"duration_seconds\": 0.5, \"num_keys\": 1, \"num_bytes\": 1, \"status\": \"partial_failure\", "
@@ -275,9 +287,10 @@ static void test_failed_aggregation_of_summaries(void **state)
     static const char first[] = "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [0.5, 0.25]}, "
                                 "\"OffloadingConnector\": {\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}}";
     struct kvtel_stats *a = stats_of("MultiConnector", first);
-    struct kvtel_stats *b = stats_of("MultiConnector", "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1]}, "
-                                                       "\"OffloadingConnector\": {\"types\": {}, \"data\": {}, \"info\": [{\"a\": "
-                                                       "1}]}}");
+    struct kvtel_stats *b =
+        stats_of("MultiConnector", "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1]}, "
+                                   "\"OffloadingConnector\": {\"types\": {}, \"data\": {}, \"info\": [{\"a\": "
+                                   "1}]}}");
     kvtel_stats_set_sample_limit(b, 0);
     assert_int_equal(kvtel_stats_aggregate(a, b), KVTEL_E_MISMATCH);
     assert_false(kvtel_stats_is_summarised(a));
@@ -292,13 +305,16 @@ static void test_lists_beside_summaries(void **state)
     (void)state;
     struct kvtel_stats *a = stats_of("HiSparseConnector", "{\"cache_hits\": [1, 2, 3, 4, 5, 6, 7, 8]}");
     struct kvtel_stats *b = stats_of("HiSparseConnector", "{\"cache_hits\": [1]}");
-    struct kvtel_stats *c = stats_of("HiSparseConnector", "{\"host_cache_usage_perc\": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]}");
+    struct kvtel_stats *c =
+        stats_of("HiSparseConnector", "{\"host_cache_usage_perc\": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]}");
     kvtel_stats_set_sample_limit(b, 0);
     kvtel_stats_set_sample_limit(a, 10);
     assert_int_equal(kvtel_stats_aggregate(a, b), KVTEL_OK); /* 9 values, in a summary */
     assert_int_equal(kvtel_stats_aggregate(a, c), KVTEL_OK);
-    check_reduced(a, "{\"HiSparse hot-buffer hits\": 37, \"HiSparse hot-buffer misses\": 0, \"HiSparse host-to-device bytes\": 0, "
-                     "\"HiSparse host KV cache usage %\": 70.0}");
+    check_reduced(
+        a,
+        "{\"HiSparse hot-buffer hits\": 37, \"HiSparse hot-buffer misses\": 0, \"HiSparse host-to-device bytes\": 0, "
+        "\"HiSparse host KV cache usage %\": 70.0}");
     kvtel_stats_destroy(a);
     kvtel_stats_destroy(b);
     kvtel_stats_destroy(c);
@@ -308,7 +324,8 @@ static void test_children_have_the_limit(void **state)
 {
     (void)state;
     struct kvtel_stats *sum = make_stats("MultiConnector", NULL);
-    struct kvtel_stats *one = stats_of("MultiConnector", "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1, 2, 3]}}");
+    struct kvtel_stats *one =
+        stats_of("MultiConnector", "{\"LMCacheMPConnector\": {\"lookup_duration_seconds\": [1, 2, 3]}}");
     kvtel_stats_set_sample_limit(sum, 5);
     assert_int_equal(kvtel_stats_aggregate(sum, one), KVTEL_OK);
     assert_false(kvtel_stats_is_summarised(sum));
@@ -412,7 +429,8 @@ static void test_extreme_values(void **state)
 {
     (void)state;
     struct kvtel_stats *one =
-        stats_of("MooncakeConnector", "{\"transfer_duration\": [5e-324, 1, 0, 1], \"bytes_transferred\": [5e-324, 1.7e308, 0, 1]}");
+        stats_of("MooncakeConnector",
+                 "{\"transfer_duration\": [5e-324, 1, 0, 1], \"bytes_transferred\": [5e-324, 1.7e308, 0, 1]}");
     struct kvtel_stats *sum = make_stats("MooncakeConnector", NULL);
     kvtel_stats_set_sample_limit(sum, 0);
     size_t before = held;

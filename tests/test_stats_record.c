@@ -25,10 +25,12 @@ static void test_transfers(void **state)
         const char *connector, *flow, *payload;
     } rows[] = {
         { "NixlConnector", NULL,
-          "{\"transfer_duration\": [0.0025], \"post_duration\": [0.0005], \"bytes_transferred\": [262144], \"num_descriptors\": "
+          "{\"transfer_duration\": [0.0025], \"post_duration\": [0.0005], \"bytes_transferred\": [262144], "
+          "\"num_descriptors\": "
           "[3], " NO_FAILURES },
         { "NixlPushConnector", "transfer",
-          "{\"transfer_duration\": [0.0025], \"post_duration\": [0.0005], \"bytes_transferred\": [262144], \"num_descriptors\": "
+          "{\"transfer_duration\": [0.0025], \"post_duration\": [0.0005], \"bytes_transferred\": [262144], "
+          "\"num_descriptors\": "
           "[3], " NO_FAILURES },
         { "MooncakeConnector", NULL,
           "{\"transfer_duration\": [0.0025], \"bytes_transferred\": [262144], \"num_descriptors\": [3], "
@@ -40,14 +42,18 @@ static void test_transfers(void **state)
           "{\"save_duration\": [], \"load_duration\": [0.0025], \"num_failed_save\": 0, \"num_failed_load\": 0, "
           "\"num_transfer_task\": 1}" },
         { "HiSparseConnector", NULL,
-          "{\"cache_hits\": [], \"cache_misses\": [], \"host_to_device_bytes\": [262144], \"host_cache_usage_perc\": [], "
-          "\"pending_page_transfers\": [], \"host_block_lifetime_seconds\": [], \"host_block_idle_before_evict_seconds\": [], "
+          "{\"cache_hits\": [], \"cache_misses\": [], \"host_to_device_bytes\": [262144], \"host_cache_usage_perc\": "
+          "[], "
+          "\"pending_page_transfers\": [], \"host_block_lifetime_seconds\": [], "
+          "\"host_block_idle_before_evict_seconds\": [], "
           "\"host_block_reuse_gap_seconds\": []}" },
         { "LMCacheMPConnector", "lookup", "{\"lookup_duration_seconds\": [0.0025]}" },
         { "OffloadingConnector", "store",
           "{\"types\": {\"vllm:kv_offload_store_time\": \"counter\", \"vllm:kv_offload_store_bytes\": \"counter\", "
-          "\"vllm:kv_offload_store_size\": \"histogram\"}, \"data\": {\"vllm:kv_offload_store_time\": {\"[]\": 0.0025}, "
-          "\"vllm:kv_offload_store_bytes\": {\"[]\": 262144}, \"vllm:kv_offload_store_size\": {\"[]\": [262144]}}, \"info\": "
+          "\"vllm:kv_offload_store_size\": \"histogram\"}, \"data\": {\"vllm:kv_offload_store_time\": {\"[]\": "
+          "0.0025}, "
+          "\"vllm:kv_offload_store_bytes\": {\"[]\": 262144}, \"vllm:kv_offload_store_size\": {\"[]\": [262144]}}, "
+          "\"info\": "
           "null}" },
         { "SimpleCPUOffloadConnector", "load",
           "{\"types\": {\"vllm:simple_kv_offload_load_blocks_total\": \"counter\"}, \"data\": "
@@ -55,7 +61,8 @@ static void test_transfers(void **state)
         { "MooncakeStoreConnector", "load_get",
           "{\"load_get\": [{\"duration_seconds\": 0.0025, \"num_keys\": 3, \"num_bytes\": 262144, \"status\": \"ok\", "
           "\"num_failed_keys\": 1}]}" },
-        { "UMBPStoreConnector", "save", "{\"save\": {\"submitted\": 1, \"completed\": 1, \"failed\": 0, \"num_bytes\": 262144}}" },
+        { "UMBPStoreConnector", "save",
+          "{\"save\": {\"submitted\": 1, \"completed\": 1, \"failed\": 0, \"num_bytes\": 262144}}" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct kvtel_stats *stats = make_stats(rows[i].connector, NULL);
@@ -73,9 +80,10 @@ static void test_unknown_flows(void **state)
     static const struct {
         const char *connector, *flow;
     } rows[] = {
-        { "NixlConnector", "load" },       { "HF3FSKVConnector", "transfer" },       { "OffloadingConnector", "transfer" },
-        { "MultiConnector", NULL },        { "MooncakeStoreConnector", NULL },       { "UMBPStoreConnector", NULL },
-        { "LMCacheMPConnector", "store" }, { "SimpleCPUOffloadConnector", "store" },
+        { "NixlConnector", "load" },           { "HF3FSKVConnector", "transfer" },
+        { "OffloadingConnector", "transfer" }, { "MultiConnector", NULL },
+        { "MooncakeStoreConnector", NULL },    { "UMBPStoreConnector", NULL },
+        { "LMCacheMPConnector", "store" },     { "SimpleCPUOffloadConnector", "store" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct kvtel_stats *stats = make_stats(rows[i].connector, NULL);
@@ -103,8 +111,9 @@ static void test_failures(void **state)
             if (known) {
                 char wanted[128], *payload = json_of(stats);
                 static const char *const forms[] = { "\"%s\": [1]", "\"%s\": 1", "\"%s\": {\"[]\": 1}" };
-                size_t form =
-                    connector->shape == KVTEL_SHAPE_TYPED ? 2 : strstr(entry->field, "_save") || strstr(entry->field, "_load");
+                size_t form = connector->shape == KVTEL_SHAPE_TYPED
+                                  ? 2
+                                  : strstr(entry->field, "_save") || strstr(entry->field, "_load");
                 snprintf(wanted, sizeof(wanted), forms[form], entry->field);
                 if (!strstr(payload, wanted))
                     fail_msg("%s lacks %s", payload, wanted);
@@ -120,8 +129,9 @@ static void test_a_failed_task_was_started(void **state)
     (void)state;
     struct kvtel_stats *stats = make_stats("HF3FSKVConnector", NULL);
     assert_int_equal(kvtel_stats_record_failure(stats, KVTEL_FAILED_LOAD), KVTEL_OK);
-    check_payload(stats, "{\"save_duration\": [], \"load_duration\": [], \"num_failed_save\": 0, \"num_failed_load\": 1, "
-                         "\"num_transfer_task\": 1}");
+    check_payload(stats,
+                  "{\"save_duration\": [], \"load_duration\": [], \"num_failed_save\": 0, \"num_failed_load\": 1, "
+                  "\"num_transfer_task\": 1}");
     kvtel_stats_destroy(stats);
 }
 
@@ -132,13 +142,15 @@ static void test_operations(void **state)
     assert_int_equal(kvtel_stats_record_operation(store, "put", "ok", &transfer), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_operation(store, "get", "error", &transfer), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_operation(store, "put", "partial_failure", &transfer), KVTEL_OK);
-#define ROW(status) \
-    "{\"duration_seconds\": 0.0025, \"num_keys\": 3, \"num_bytes\": 262144, \"status\": \"" status "\", \"num_failed_keys\": 1}"
+#define ROW(status)                                                                                \
+    "{\"duration_seconds\": 0.0025, \"num_keys\": 3, \"num_bytes\": 262144, \"status\": \"" status \
+    "\", \"num_failed_keys\": 1}"
     check_payload(store, "{\"put\": [" ROW("ok") ", " ROW("partial_failure") "], \"get\": [" ROW("error") "]}");
-    check_reduced(store, "{\"get_count\": 1, \"get_avg_ms\": 2.5, \"get_p90_ms\": 2.5, \"get_total_keys\": 3, "
-                         "\"get_total_bytes\": 262144, \"get_failed_keys\": 1, \"get_error_count\": 1, \"put_count\": 2, "
-                         "\"put_avg_ms\": 2.5, \"put_p90_ms\": 2.5, \"put_total_keys\": 6, \"put_total_bytes\": 524288, "
-                         "\"put_failed_keys\": 2, \"put_error_count\": 0}");
+    check_reduced(store,
+                  "{\"get_count\": 1, \"get_avg_ms\": 2.5, \"get_p90_ms\": 2.5, \"get_total_keys\": 3, "
+                  "\"get_total_bytes\": 262144, \"get_failed_keys\": 1, \"get_error_count\": 1, \"put_count\": 2, "
+                  "\"put_avg_ms\": 2.5, \"put_p90_ms\": 2.5, \"put_total_keys\": 6, \"put_total_bytes\": 524288, "
+                  "\"put_failed_keys\": 2, \"put_error_count\": 0}");
     kvtel_stats_destroy(store);
 
     struct kvtel_stats *umbp = make_stats("UMBPStoreConnector", NULL);
@@ -147,7 +159,8 @@ static void test_operations(void **state)
     check_payload(umbp, "{\"save\": {\"submitted\": 2, \"completed\": 1, \"failed\": 1, \"num_bytes\": 262144}}");
     kvtel_stats_destroy(umbp);
 
-    static const char *const others[] = { "NixlConnector", "OffloadingConnector", "MultiConnector", "HF3FSKVConnector" };
+    static const char *const others[] = { "NixlConnector", "OffloadingConnector", "MultiConnector",
+                                          "HF3FSKVConnector" };
     for (size_t i = 0; i < COUNT_OF(others); i++) {
         struct kvtel_stats *stats = make_stats(others[i], NULL);
         assert_int_equal(kvtel_stats_record_operation(stats, "transfer", "ok", &transfer), KVTEL_E_UNKNOWN);
@@ -162,7 +175,8 @@ static void test_operation_of_the_older_shape(void **state)
     (void)state;
     struct kvtel_stats *stats = stats_of("OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}");
     assert_int_equal(kvtel_stats_record_operation(stats, "CPU_to_GPU", "ok", &transfer), KVTEL_OK);
-    check_payload(stats, "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}, {\"op_size\": 262144, \"op_time\": 0.0025}]}");
+    check_payload(stats,
+                  "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}, {\"op_size\": 262144, \"op_time\": 0.0025}]}");
     kvtel_stats_destroy(stats);
 }
 
@@ -175,10 +189,11 @@ static void test_values(void **state)
     assert_int_equal(kvtel_stats_record_value(stats, "pending_page_transfers", NULL, 0, -2), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_value(stats, "host_block_lifetime_seconds", NULL, 0, 2), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_value(stats, "cache_hits", NULL, 0, 0.5), KVTEL_OK);
-    static const char payload[] =
-        "{\"cache_hits\": [3, 0.5], \"cache_misses\": [], \"host_to_device_bytes\": [], \"host_cache_usage_perc\": [1.0], "
-        "\"pending_page_transfers\": [-2], \"host_block_lifetime_seconds\": [2.0], \"host_block_idle_before_evict_seconds\": [], "
-        "\"host_block_reuse_gap_seconds\": []}";
+    static const char payload[] = "{\"cache_hits\": [3, 0.5], \"cache_misses\": [], \"host_to_device_bytes\": [], "
+                                  "\"host_cache_usage_perc\": [1.0], "
+                                  "\"pending_page_transfers\": [-2], \"host_block_lifetime_seconds\": [2.0], "
+                                  "\"host_block_idle_before_evict_seconds\": [], "
+                                  "\"host_block_reuse_gap_seconds\": []}";
     check_payload(stats, payload);
     static const struct {
         const char *key;
@@ -192,15 +207,17 @@ static void test_values(void **state)
     };
     static const char *const label[] = { "x" };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        assert_int_equal(kvtel_stats_record_value(stats, rows[i].key, label, rows[i].label_count, rows[i].value), rows[i].status);
+        assert_int_equal(kvtel_stats_record_value(stats, rows[i].key, label, rows[i].label_count, rows[i].value),
+                         rows[i].status);
     check_payload(stats, payload);
     kvtel_stats_destroy(stats);
 
     struct kvtel_stats *total = make_stats("HF3FSKVConnector", NULL);
     assert_int_equal(kvtel_stats_record_value(total, "num_transfer_task", NULL, 0, 2), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_value(total, "num_transfer_task", NULL, 0, 3), KVTEL_OK);
-    check_payload(total, "{\"save_duration\": [], \"load_duration\": [], \"num_failed_save\": 0, \"num_failed_load\": 0, "
-                         "\"num_transfer_task\": 5}");
+    check_payload(total,
+                  "{\"save_duration\": [], \"load_duration\": [], \"num_failed_save\": 0, \"num_failed_load\": 0, "
+                  "\"num_transfer_task\": 5}");
     kvtel_stats_destroy(total);
 
     static const char *const without[] = { "MooncakeStoreConnector", "UMBPStoreConnector", "MultiConnector" };
@@ -229,8 +246,10 @@ static void test_typed_values(void **state)
     assert_int_equal(RECORD("load_size", NULL, 0, 4), KVTEL_OK);
     assert_int_equal(RECORD("load_size", NULL, 0, 4.5), KVTEL_OK);
     static const char payload[] =
-        "{\"types\": {\"vllm:kv_offload_tiering_read_time\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": \"gauge\", "
-        "\"vllm:kv_offload_load_size\": \"histogram\"}, \"data\": {\"vllm:kv_offload_tiering_read_time\": {\"[\\\"1:fs\\\"]\": "
+        "{\"types\": {\"vllm:kv_offload_tiering_read_time\": \"counter\", \"vllm:kv_offload_cpu_cache_usage_perc\": "
+        "\"gauge\", "
+        "\"vllm:kv_offload_load_size\": \"histogram\"}, \"data\": {\"vllm:kv_offload_tiering_read_time\": "
+        "{\"[\\\"1:fs\\\"]\": "
         "2.0, "
         "\"[\\\"0:primary\\\"]\": 2.0}, \"vllm:kv_offload_cpu_cache_usage_perc\": {\"[]\": -1.0}, "
         "\"vllm:kv_offload_load_size\": {\"[]\": [4, 4.5]}}, \"info\": null}";
@@ -256,18 +275,21 @@ static void test_label_sets_end(void **state)
     const char *const label[] = { text };
     for (unsigned i = 0; i < 10010; i++) {
         snprintf(text, sizeof(text), "%u", i);
-        enum kvtel_status status = kvtel_stats_record_value(stats, "vllm:simple_kv_offload_save_outcomes_total", label, 1, 1);
+        enum kvtel_status status =
+            kvtel_stats_record_value(stats, "vllm:simple_kv_offload_save_outcomes_total", label, 1, 1);
         assert_int_equal(status, i < 10000 ? KVTEL_OK : KVTEL_E_LIMIT);
     }
     snprintf(text, sizeof(text), "17");
-    assert_int_equal(kvtel_stats_record_value(stats, "vllm:simple_kv_offload_save_outcomes_total", label, 1, 1), KVTEL_OK);
+    assert_int_equal(kvtel_stats_record_value(stats, "vllm:simple_kv_offload_save_outcomes_total", label, 1, 1),
+                     KVTEL_OK);
     kvtel_stats_destroy(stats);
 }
 
 static void test_operations_end(void **state)
 {
     (void)state;
-    struct kvtel_stats *names = make_stats("UMBPStoreConnector", NULL), *texts = make_stats("MooncakeStoreConnector", NULL);
+    struct kvtel_stats *names = make_stats("UMBPStoreConnector", NULL),
+                       *texts = make_stats("MooncakeStoreConnector", NULL);
     for (unsigned i = 0; i < 10010; i++) {
         char text[16];
         snprintf(text, sizeof(text), "%u", i);
@@ -316,9 +338,9 @@ static void test_rows_are_whole(void **state)
 static const struct kvtel_connector wide = {
     .names = KVTEL_NAMES({ "WideConnector", NULL }),
     .shape = KVTEL_SHAPE_ROWS,
-    .fields = KVTEL_FIELDS(SAMPLES("a"), SAMPLES("b"), SAMPLES("c"), SAMPLES("d"), SAMPLES("e"), SAMPLES("f"), SAMPLES("g"),
-                           SAMPLES("h"), SAMPLES("i"), SAMPLES("j"), SAMPLES("k"), SAMPLES("l"), SAMPLES("m"), SAMPLES("n"),
-                           SAMPLES("o"), SAMPLES("p"), SAMPLES("q"), SAMPLES("r")),
+    .fields = KVTEL_FIELDS(SAMPLES("a"), SAMPLES("b"), SAMPLES("c"), SAMPLES("d"), SAMPLES("e"), SAMPLES("f"),
+                           SAMPLES("g"), SAMPLES("h"), SAMPLES("i"), SAMPLES("j"), SAMPLES("k"), SAMPLES("l"),
+                           SAMPLES("m"), SAMPLES("n"), SAMPLES("o"), SAMPLES("p"), SAMPLES("q"), SAMPLES("r")),
     .flows = KVTEL_FLOWS({ .name = "*", .time = "a" }),
 };
 
@@ -348,9 +370,11 @@ static void test_large_numbers(void **state)
     const struct kvtel_transfer largest = { .bytes = KVTEL_TRANSFER_LIMIT - 1 };
     for (int i = 0; i < 2; i++)
         assert_int_equal(kvtel_stats_record_operation(store, "x", "ok", &largest), KVTEL_OK);
-    check_payload(store, "{\"x\": {\"submitted\": 2, \"completed\": 2, \"failed\": 0, \"num_bytes\": 9223372036854775806}}");
+    check_payload(store,
+                  "{\"x\": {\"submitted\": 2, \"completed\": 2, \"failed\": 0, \"num_bytes\": 9223372036854775806}}");
     assert_int_equal(kvtel_stats_record_operation(store, "x", "ok", &largest), KVTEL_OK);
-    check_payload(store, "{\"x\": {\"submitted\": 3, \"completed\": 3, \"failed\": 0, \"num_bytes\": 1.3835058055282164e+19}}");
+    check_payload(
+        store, "{\"x\": {\"submitted\": 3, \"completed\": 3, \"failed\": 0, \"num_bytes\": 1.3835058055282164e+19}}");
     kvtel_stats_destroy(store);
 }
 
@@ -368,7 +392,8 @@ static void test_impossible_numbers(void **state)
         struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(NULL, NULL);
         struct kvtel_stats *stats = kvtel_stats_create(kvtel_connector_find(connectors[c]), diagnostics);
         for (size_t i = 0; i < COUNT_OF(rows); i++)
-            assert_int_equal(kvtel_stats_record_transfer(stats, c == 2 || c == 3 ? "load" : NULL, &rows[i]), KVTEL_E_ARGUMENT);
+            assert_int_equal(kvtel_stats_record_transfer(stats, c == 2 || c == 3 ? "load" : NULL, &rows[i]),
+                             KVTEL_E_ARGUMENT);
         assert_true(kvtel_stats_is_empty(stats));
         assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_IMPLAUSIBLE), COUNT_OF(rows));
         kvtel_stats_destroy(stats);
@@ -376,7 +401,8 @@ static void test_impossible_numbers(void **state)
     }
 }
 
-/* A row of a payload has a value of each field, so what was not measured is 0 there; a total or a typed metric gets nothing. */
+/* A row of a payload has a value of each field, so what was not measured is 0 there; a total or a typed metric gets
+ * nothing. */
 static void test_unmeasured(void **state)
 {
     (void)state;
@@ -387,9 +413,10 @@ static void test_unmeasured(void **state)
                                                .failed = KVTEL_UNMEASURED };
     struct kvtel_stats *stats = make_stats("NixlConnector", NULL);
     assert_int_equal(kvtel_stats_record_transfer(stats, NULL, &unmeasured), KVTEL_OK);
-    check_payload(stats, "{\"transfer_duration\": [0.0], \"post_duration\": [0.0], \"bytes_transferred\": [0], "
-                         "\"num_descriptors\": [0], \"num_failed_transfers\": [], \"num_failed_notifications\": [], "
-                         "\"num_failed_handshakes\": [], \"num_kv_expired_reqs\": [], \"num_notifications_after_expiry\": []}");
+    check_payload(
+        stats, "{\"transfer_duration\": [0.0], \"post_duration\": [0.0], \"bytes_transferred\": [0], "
+               "\"num_descriptors\": [0], \"num_failed_transfers\": [], \"num_failed_notifications\": [], "
+               "\"num_failed_handshakes\": [], \"num_kv_expired_reqs\": [], \"num_notifications_after_expiry\": []}");
     kvtel_stats_destroy(stats);
     stats = make_stats("UMBPStoreConnector", NULL);
     assert_int_equal(kvtel_stats_record_operation(stats, "x", "ok", &unmeasured), KVTEL_OK);

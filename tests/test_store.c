@@ -22,7 +22,8 @@ static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }
 
 static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
 static const struct kvtel_family_spec gauge = { "g", KVTEL_GAUGE, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.", labelnames, 2, &buckets, KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.",           labelnames,
+                                                    2,   &buckets,        KVTEL_UNIT_SECONDS };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, const char *const *values)
 {
@@ -196,7 +197,8 @@ static void test_many_series(void **state)
         double value = i * 1e-3;
         uint32_t h = make_series(store, &histogram, (const char *const[]){ "model", engine });
         assert_int_equal(kvtel_lane_observe(lane, h, &value, 1), 1);
-        assert_true(kvtel_lane_increase(lane, make_series(store, &counter, (const char *const[]){ "model", engine }), i));
+        assert_true(
+            kvtel_lane_increase(lane, make_series(store, &counter, (const char *const[]){ "model", engine }), i));
     }
     struct kvtel_snapshot *snapshot = snapshot_of(store);
     const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, "h");

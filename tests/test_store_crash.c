@@ -154,7 +154,8 @@ static void read_store(struct kvtel_snapshot *snapshot, struct kvtel_store_reade
         fail_msg("%s at %zu", error.message, error.offset);
 }
 
-/* Counts of a writer that never stops may be read one column by itself, and then differ: only that they grow is checked. */
+/* Counts of a writer that never stops may be read one column by itself, and then differ: only that they grow is
+ * checked. */
 static uint64_t read_live(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader, uint64_t before)
 {
     read_store(snapshot, reader);

@@ -24,7 +24,9 @@
 
 #include "format/layout.h"
 
-static const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+static const struct kvtel_transfer transfer = {
+    .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
+};
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
 
 static void take_warning(void *context, const char *message)
@@ -110,8 +112,8 @@ static void test_others_may_read_at_most(void **state)
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         char warning[256] = "";
         struct stat status;
-        struct kvtel_store *store =
-            record_into(KVTEL_STORE_OPTIONS(.dir = dir, .mode = modes[i][0], .warn = take_warning, .warn_context = warning), 1);
+        struct kvtel_store *store = record_into(
+            KVTEL_STORE_OPTIONS(.dir = dir, .mode = modes[i][0], .warn = take_warning, .warn_context = warning), 1);
         assert_int_equal(stat(kvtel_store_path(store), &status), 0);
         assert_int_equal(status.st_mode & 07777, modes[i][1]);
         assert_true((strstr(warning, "0644") != NULL) == ((modes[i][0] & ~0644u) != 0));
@@ -387,7 +389,8 @@ static void test_gauges_of_an_earlier_boot(void **state)
         uint64_t other = 12345;
         int fd = open(kvtel_store_path(stores[1]), O_WRONLY);
         if (earlier)
-            assert_int_equal(pwrite(fd, &other, sizeof(other), offsetof(struct kvtel_layout_header, boot_hash)), sizeof(other));
+            assert_int_equal(pwrite(fd, &other, sizeof(other), offsetof(struct kvtel_layout_header, boot_hash)),
+                             sizeof(other));
         (void)close(fd);
         for (int i = 0; i < 2; i++) {
             assert_int_equal(kvtel_store_reader_open(kvtel_store_path(stores[i]), &readers[i], NULL), KVTEL_OK);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that no writer makes are refused, in whole or in part, and cost no more than in proportion to their size; files that
- * writers make, whatever their options, are taken. */
+/* Files that no writer makes are refused, in whole or in part, and cost no more than in proportion to their size; files
+ * that writers make, whatever their options, are taken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +81,8 @@ static enum kvtel_status read_into(struct kvtel_snapshot *snapshot, const char *
         status = kvtel_snapshot_add_reader(snapshot, reader, &error);
         kvtel_store_reader_close(reader);
     }
-    assert_true(status == KVTEL_OK || (error.status == status && error.message[0] != '\0' && !kvtel_error_is_passing(&error)));
+    assert_true(status == KVTEL_OK ||
+                (error.status == status && error.message[0] != '\0' && !kvtel_error_is_passing(&error)));
     return status;
 }
 
@@ -167,10 +168,12 @@ static void test_gauge_of_the_future(void **state)
     const uint64_t future = UINT64_MAX;
     struct timespec now;
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-    assert_int_equal(pwrite(sample.fd, &future, sizeof(future), slot_at(&sample, 1, KVTEL_SLOT_STAMP + 1)), sizeof(future));
+    assert_int_equal(pwrite(sample.fd, &future, sizeof(future), slot_at(&sample, 1, KVTEL_SLOT_STAMP + 1)),
+                     sizeof(future));
     assert_int_equal(read_into(snapshot, kvtel_store_path(sample.store)), KVTEL_OK);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    assert_true(kvtel_snapshot_find(snapshot, "g")->series[0].stamp <= (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    assert_true(kvtel_snapshot_find(snapshot, "g")->series[0].stamp <=
+                (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
     kvtel_snapshot_destroy(snapshot);
     free_sample(&sample);
 }
@@ -235,8 +238,10 @@ static void test_work(void **state)
     const uint32_t lanes = KVTEL_LAYOUT_LANES;
     const uint64_t count = KVTEL_LAYOUT_LANES;
     const double one = 1;
-    assert_int_equal(pwrite(sample.fd, &lanes, sizeof(lanes), offsetof(struct kvtel_layout_header, max_lanes)), sizeof(lanes));
-    assert_int_equal(pwrite(sample.fd, &count, sizeof(count), offsetof(struct kvtel_layout_header, lane_count)), sizeof(count));
+    assert_int_equal(pwrite(sample.fd, &lanes, sizeof(lanes), offsetof(struct kvtel_layout_header, max_lanes)),
+                     sizeof(lanes));
+    assert_int_equal(pwrite(sample.fd, &count, sizeof(count), offsetof(struct kvtel_layout_header, lane_count)),
+                     sizeof(count));
     assert_int_equal(ftruncate(sample.fd, (off_t)(sample.header.lanes_at + lanes * sample.header.lane_stride)), 0);
     for (uint64_t lane = 1; lane < lanes; lane++) {
         off_t at = slot_at(&sample, 0, KVTEL_SLOT_DIRECT) + (off_t)(lane * sample.header.lane_stride);
@@ -287,7 +292,8 @@ static void check_options(struct kvtel_store_options options, size_t series, siz
     const struct kvtel_snapshot_family *own = kvtel_snapshot_family(snapshots[0], 0),
                                        *read = kvtel_snapshot_family(snapshots[1], 0);
     assert_int_equal(own->series_count, read->series_count);
-    const struct kvtel_snapshot_series *a = &own->series[own->series_count - 1], *b = &read->series[read->series_count - 1];
+    const struct kvtel_snapshot_series *a = &own->series[own->series_count - 1],
+                                       *b = &read->series[read->series_count - 1];
     assert_true(a->value == b->value && a->count == b->count && a->sum == b->sum);
     assert_true(type == KVTEL_COUNTER ? b->value == (double)opened : b->count == opened);
     kvtel_snapshot_destroy(snapshots[0]);
@@ -299,25 +305,32 @@ static void check_options(struct kvtel_store_options options, size_t series, siz
 static void test_whatever_options(void **state)
 {
     (void)state;
-    check_options((struct kvtel_store_options){ 0 }, 10000, 105, KVTEL_COUNTER);               /* all defaults */
-    check_options((struct kvtel_store_options){ .lane_bytes = 1 }, 10000, 3, KVTEL_HISTOGRAM); /* until a lane is full */
+    check_options((struct kvtel_store_options){ 0 }, 10000, 105, KVTEL_COUNTER); /* all defaults */
+    check_options((struct kvtel_store_options){ .lane_bytes = 1 }, 10000, 3,
+                  KVTEL_HISTOGRAM); /* until a lane is full */
     check_options((struct kvtel_store_options){ .lane_bytes = UINT64_MAX / 2 }, 10, 2, KVTEL_HISTOGRAM);
-    check_options((struct kvtel_store_options){ .max_lanes = UINT32_MAX, .lane_bytes = 1 << 20 }, 2, 600, KVTEL_COUNTER);
+    check_options((struct kvtel_store_options){ .max_lanes = UINT32_MAX, .lane_bytes = 1 << 20 }, 2, 600,
+                  KVTEL_COUNTER);
     check_options((struct kvtel_store_options){ .max_series = UINT32_MAX }, 20000, 2, KVTEL_COUNTER);
     srandom(1);
     for (int i = 0; i < 8; i++) {
         struct kvtel_store_options options = { .lane_bytes = (uint64_t)random() % (200u << 20) };
         options.max_series = (uint32_t)random() % 500;
         options.max_lanes = (uint32_t)random() % 10;
-        check_options(options, (size_t)random() % 600, (size_t)random() % 12 + 1, i % 2 ? KVTEL_COUNTER : KVTEL_HISTOGRAM);
+        check_options(options, (size_t)random() % 600, (size_t)random() % 12 + 1,
+                      i % 2 ? KVTEL_COUNTER : KVTEL_HISTOGRAM);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_rows_and_bins), cmocka_unit_test(test_gauge_of_the_future),
-        cmocka_unit_test(test_records), cmocka_unit_test(test_work),          cmocka_unit_test(test_whatever_options),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_rows_and_bins),
+        cmocka_unit_test(test_gauge_of_the_future),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_whatever_options),
     };
     if (!mkdtemp(dir))
         return 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process does behind a store's back: signal handlers that record, threads that are cancelled, forks, closed descriptors. */
+/* What a process does behind a store's back: signal handlers that record, threads that are cancelled, forks, closed
+ * descriptors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+static const struct kvtel_transfer transfer = {
+    .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
+};
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
 
 /* Which takes handlers that make series and threads that end at any instruction for faults of their own. */
@@ -250,7 +253,8 @@ static void test_cancelled_threads(void **state)
     end(&recording);
 }
 
-/* A lane whose owner ended with `folded` of the four columns folded, and the next one's first `added` values in their bins. */
+/* A lane whose owner ended with `folded` of the four columns folded, and the next one's first `added` values in their
+ * bins. */
 static void check_unfinished(uint32_t folded, uint32_t added)
 {
     const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
@@ -348,7 +352,8 @@ static int use_in_child(const struct recording *recording)
     return off && dropped(recording->store) >= before + 3 ? 0 : 1;
 }
 
-/* Whatever lock a thread holds at that moment, the child's calls return at once. They record nothing, and that is counted. */
+/* Whatever lock a thread holds at that moment, the child's calls return at once. They record nothing, and that is
+ * counted. */
 static void check_forks(bool file)
 {
     const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), file);
@@ -397,15 +402,16 @@ static bool is_untouched(int fd)
 {
     char text[32] = "";
     struct stat status;
-    return fstat(fd, &status) == 0 && status.st_size == 5 && status.st_blocks <= 8 && pread(fd, text, sizeof(text), 0) == 5 &&
-           strcmp(text, "mine\n") == 0;
+    return fstat(fd, &status) == 0 && status.st_size == 5 && status.st_blocks <= 8 &&
+           pread(fd, text, sizeof(text), 0) == 5 && strcmp(text, "mine\n") == 0;
 }
 
 /* Closes what daemons close, and opens files that get the numbers. */
 static int go_on_as_daemon(bool deleted)
 {
     char warning[512] = "", path[256];
-    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
+    const struct recording recording =
+        start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
     if (!kvtel_record_transfer(recording.recorder, &transfer))
         return 1;
     for (int fd = 3; fd < 256; fd++)
@@ -425,9 +431,11 @@ static int go_on_as_daemon(bool deleted)
     if (pthread_create(&thread, NULL, record_thousand, recording.recorder) != 0)
         return 4;
     pthread_join(thread, NULL);
-    struct kvtel_recorder *more = kvtel_recorder_create(recording.store, kvtel_connector_find("OffloadingConnector"), NULL);
-    bool good = deleted ? dropped(recording.store) == 1000 && strstr(warning, path)
-                        : count_path(path, &found) == KVTEL_OK && found == 1001 && dropped(recording.store) == 0 && !*warning;
+    struct kvtel_recorder *more =
+        kvtel_recorder_create(recording.store, kvtel_connector_find("OffloadingConnector"), NULL);
+    bool good =
+        deleted ? dropped(recording.store) == 1000 && strstr(warning, path)
+                : count_path(path, &found) == KVTEL_OK && found == 1001 && dropped(recording.store) == 0 && !*warning;
     if (!good)
         return 5;
     kvtel_recorder_destroy(more);
@@ -457,7 +465,8 @@ static void test_deleted_file(void **state)
 {
     (void)state;
     char warning[512] = "";
-    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
+    const struct recording recording =
+        start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
     const char *path = kvtel_store_path(recording.store);
     struct kvtel_store_reader *reader;
     struct kvtel_store_info info;

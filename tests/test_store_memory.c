@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of a store's file: signals while it is allocated, directories that are full, file systems that prefer huge pages. */
+/* Memory of a store's file: signals while it is allocated, directories that are full, file systems that prefer huge
+ * pages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+static const struct kvtel_transfer transfer = {
+    .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
+};
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
 static char warning[512];
 
@@ -51,7 +54,8 @@ static void take_warning(void *context, const char *message)
 static struct kvtel_store *open_store(const char *where)
 {
     warning[0] = '\0';
-    struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = where, .warn = take_warning, .warn_context = warning));
+    struct kvtel_store *store =
+        kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = where, .warn = take_warning, .warn_context = warning));
     assert_non_null(store);
     return store;
 }
@@ -109,7 +113,8 @@ static void *record_seldom(void *argument)
     return NULL;
 }
 
-/* Whoever found no lane asks again after a second, however seldom it records; what it lost is counted, and said where. */
+/* Whoever found no lane asks again after a second, however seldom it records; what it lost is counted, and said where.
+ */
 static void test_full_directory(void **state)
 {
     (void)state;
@@ -133,8 +138,8 @@ static void test_full_directory(void **state)
 static void test_warning_of_limits(void **state)
 {
     (void)state;
-    struct kvtel_store *store =
-        kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = dir, .max_lanes = 1, .warn = take_warning, .warn_context = warning));
+    struct kvtel_store *store = kvtel_store_open(
+        KVTEL_STORE_OPTIONS(.dir = dir, .max_lanes = 1, .warn = take_warning, .warn_context = warning));
     struct thread thread = { .recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL) };
     struct kvtel_lane *lane;
     assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);

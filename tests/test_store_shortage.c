@@ -25,6 +25,7 @@ static bool reads_short;
 
 int __real_openat(int folder, const char *path, int flags, ...);
 int __wrap_openat(int folder, const char *path, int flags, ...);
+int __wrap___openat_2(int folder, const char *path, int flags); /* openat() in a build with FORTIFY */
 ssize_t __real_pread(int fd, void *bytes, size_t size, off_t at);
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at);
 
@@ -40,6 +41,11 @@ int __wrap_openat(int folder, const char *path, int flags, ...)
     return -1;
 }
 
+int __wrap___openat_2(int folder, const char *path, int flags)
+{
+    return __wrap_openat(folder, path, flags);
+}
+
 ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at)
 {
     if (read_error == 0 || reads_before-- > 0)
@@ -52,7 +58,9 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t size, off_t at)
 
 static struct kvtel_store *record(int transfers)
 {
-    const struct kvtel_transfer transfer = { .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2 };
+    const struct kvtel_transfer transfer = {
+        .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
+    };
     struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = dir));
     assert_non_null(store);
     assert_non_null(kvtel_store_path(store));
@@ -85,8 +93,9 @@ static void test_opening(void **state)
         enum kvtel_status status;
         bool passing;
     } rows[] = {
-        { EMFILE, KVTEL_E_IO, true }, { ENFILE, KVTEL_E_IO, true },  { ENOMEM, KVTEL_E_NOMEM, true }, { EIO, KVTEL_E_IO, true },
-        { EAGAIN, KVTEL_E_IO, true }, { EACCES, KVTEL_E_IO, false }, { ENOENT, KVTEL_E_IO, false },
+        { EMFILE, KVTEL_E_IO, true },  { ENFILE, KVTEL_E_IO, true }, { ENOMEM, KVTEL_E_NOMEM, true },
+        { EIO, KVTEL_E_IO, true },     { EAGAIN, KVTEL_E_IO, true }, { EACCES, KVTEL_E_IO, false },
+        { ENOENT, KVTEL_E_IO, false },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct kvtel_error error = { 0 };

@@ -32,7 +32,9 @@ static void *record(void *argument)
 {
     const struct load *load = argument;
     for (uint64_t i = 0; i < TRANSFERS; i++) {
-        const struct kvtel_transfer transfer = { .duration_ns = 1000 * i, .post_ns = 10 * i, .bytes = 4096, .descriptors = 2 };
+        const struct kvtel_transfer transfer = {
+            .duration_ns = 1000 * i, .post_ns = 10 * i, .bytes = 4096, .descriptors = 2
+        };
         (void)kvtel_record_transfer(load->recorder, &transfer);
     }
     (void)kvtel_record_failure(load->recorder, KVTEL_FAILED_TRANSFER);
@@ -58,8 +60,8 @@ static void *grow(void *argument)
             kvtel_store_series(load->store, family, (const char *const[]){ value }, 1, &series) != KVTEL_OK ||
             kvtel_lane_open(load->store, &lane) != KVTEL_OK)
             abort();
-        const bool done =
-            i % 2 ? kvtel_lane_observe(lane, series, &(const double){ 1 }, 1) == 1 : kvtel_lane_increase(lane, series, 1);
+        const bool done = i % 2 ? kvtel_lane_observe(lane, series, &(const double){ 1 }, 1) == 1
+                                : kvtel_lane_increase(lane, series, 1);
         if (!done)
             abort();
         kvtel_lane_close(lane);
@@ -118,7 +120,8 @@ static void *read_file(void *argument)
 
 static void run(struct kvtel_store *store)
 {
-    struct load load = { .store = store, .recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL) };
+    struct load load = { .store = store,
+                         .recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL) };
     struct kvtel_recorder *sparse = kvtel_recorder_create(store, kvtel_connector_find("HiSparseConnector"), NULL);
     load.level = kvtel_recorder_channel(sparse, "host_cache_usage_perc", NULL, 0);
     assert_non_null(load.level);
@@ -146,10 +149,12 @@ static void run(struct kvtel_store *store)
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
     const uint64_t expected = (uint64_t)GENERATIONS * AT_ONCE * TRANSFERS;
-    const struct kvtel_snapshot_series *bytes = &kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred")->series[0];
+    const struct kvtel_snapshot_series *bytes =
+        &kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred")->series[0];
     assert_int_equal(bytes->count, expected);
     assert_true(bytes->sum == 4096.0 * (double)expected);
-    assert_true(kvtel_snapshot_find(snapshot, "vllm:nixl_num_failed_transfers")->series[0].value == GENERATIONS * AT_ONCE);
+    assert_true(kvtel_snapshot_find(snapshot, "vllm:nixl_num_failed_transfers")->series[0].value ==
+                GENERATIONS * AT_ONCE);
     assert_true(kvtel_snapshot_find(snapshot, "vllm:hisparse_host_cache_usage_perc")->series[0].value == 0.5);
     kvtel_snapshot_destroy(snapshot);
     kvtel_recorder_destroy(load.recorder);

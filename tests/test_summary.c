@@ -118,7 +118,8 @@ static struct kvtel_stats *make_store(size_t sample_limit)
         const struct kvtel_transfer transfer = {
             .duration_ns = 1000000, .bytes = 4096, .descriptors = 4, .failed = strcmp(status, "ok") == 0 ? 0 : 2
         };
-        assert_int_equal(kvtel_stats_record_operation(stats, i % 2 ? "save_put" : "load_get", status, &transfer), KVTEL_OK);
+        assert_int_equal(kvtel_stats_record_operation(stats, i % 2 ? "save_put" : "load_get", status, &transfer),
+                         KVTEL_OK);
     }
     return stats;
 }
@@ -186,12 +187,13 @@ static void check_logging_without_memory(const char *config_text, const char *pa
     for (long n = 0; status != KVTEL_OK; n++) {
         assert_true(n < 10000);
         struct kvtel_transfer_config *config;
-        assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, config_text, strlen(config_text), &config, NULL), KVTEL_OK);
+        assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, config_text, strlen(config_text), &config, NULL),
+                         KVTEL_OK);
         unsigned lines = 0;
         allocations_left = n;
         struct kvtel_logging *logging = kvtel_logging_create(config, style, NULL);
-        status =
-            !logging ? KVTEL_E_NOMEM : kvtel_logging_observe_payload(logging, KVTEL_JSON, payload, strlen(payload), NULL, NULL);
+        status = !logging ? KVTEL_E_NOMEM
+                          : kvtel_logging_observe_payload(logging, KVTEL_JSON, payload, strlen(payload), NULL, NULL);
         bool observed = status == KVTEL_OK;
         if (observed)
             status = kvtel_logging_log(logging, 1, count_line, &lines);
@@ -210,8 +212,9 @@ static void check_logging_without_memory(const char *config_text, const char *pa
 static void test_logging_without_memory(void **state)
 {
     (void)state;
-    static const char multi[] = "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["
-                                "{\"kv_connector\": \"NixlConnector\"}]}}";
+    static const char multi[] =
+        "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": ["
+        "{\"kv_connector\": \"NixlConnector\"}]}}";
     static const char payload[] = "{\"NixlPullConnector\": {\"transfer_duration\": [0.25], \"post_duration\": [0.125],"
                                   "\"bytes_transferred\": [4096], \"num_descriptors\": [2]}}";
     check_logging_without_memory(multi, payload, KVTEL_LOG_DEFAULT);

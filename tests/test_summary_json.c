@@ -48,8 +48,8 @@ static void check_text(const struct kvtel_value *value, const char *path, const 
     assert_string_equal(at(value, path)->text, expected);
 }
 
-static const struct kvtel_value *write_and_read(const struct kvtel_snapshot *snapshot, const struct summary_options *options,
-                                                struct kvtel_arena *arena)
+static const struct kvtel_value *write_and_read(const struct kvtel_snapshot *snapshot,
+                                                const struct summary_options *options, struct kvtel_arena *arena)
 {
     struct kvtel_buffer body = { 0 };
     struct kvtel_value *value = kvtel_arena_alloc(arena, sizeof(*value));
@@ -64,7 +64,8 @@ static void test_empty(void **state)
     (void)state;
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     struct kvtel_arena arena = { 0 };
-    const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ .uptime_seconds = 1.5 }, &arena);
+    const struct kvtel_value *told =
+        write_and_read(snapshot, &(const struct summary_options){ .uptime_seconds = 1.5 }, &arena);
     check_text(told, "version", kvtel_version());
     assert_true(number_at(told, "time") > 1.7e9);
     assert_true(number_at(told, "uptime_seconds") == 1.5);
@@ -122,7 +123,8 @@ static void test_sources_and_refusals(void **state)
     assert_true(number_at(told, "writers/0/engine") == 2 && number_at(told, "writers/0/pid") == 99);
     assert_true(number_at(told, "writers/0/live") == 0 && number_at(told, "writers/0/restarts") == 3);
     assert_true(number_at(told, "writers/0/unclosed") == 1 && number_at(told, "writers/0/last_seen_seconds") == 7.5);
-    assert_true(number_at(told, "writers/1/live") == 2 && number_at(told, "writers/1/last_seen_seconds") == 0); /* now */
+    assert_true(number_at(told, "writers/1/live") == 2 &&
+                number_at(told, "writers/1/last_seen_seconds") == 0); /* now */
     assert_int_equal(at(told, "refused")->size, 1);
     assert_true(number_at(told, "refused/malformed") == 4);
     kvtel_arena_free(&arena);
@@ -137,10 +139,10 @@ static void test_flows(void **state)
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     struct kvtel_arena arena = { 0 };
     for (int i = 0; i < 10; i++)
-        assert_true(
-            kvtel_record_transfer(recorder, &(struct kvtel_transfer){ .duration_ns = 3000000, .post_ns = 1, .bytes = 1 << 20 }));
-    assert_true(
-        kvtel_record_transfer(recorder, &(struct kvtel_transfer){ .duration_ns = UINT64_C(10000000000000), .bytes = 1 << 20 }));
+        assert_true(kvtel_record_transfer(
+            recorder, &(struct kvtel_transfer){ .duration_ns = 3000000, .post_ns = 1, .bytes = 1 << 20 }));
+    assert_true(kvtel_record_transfer(
+        recorder, &(struct kvtel_transfer){ .duration_ns = UINT64_C(10000000000000), .bytes = 1 << 20 }));
     assert_true(kvtel_record_failure(recorder, KVTEL_FAILED_EXPIRED));
     assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
     const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ 0 }, &arena);
@@ -151,7 +153,8 @@ static void test_flows(void **state)
     assert_true(number_at(told, "connectors/0/flows/0/transfers") == 11);
     assert_true(number_at(told, "connectors/0/flows/0/bytes") == 11 * 0x1p20);
     assert_true(fabs(number_at(told, "connectors/0/flows/0/seconds") - 10000.03) < 1e-6);
-    assert_null(kvtel_value_get(at(told, "connectors/0/flows/0"), "failed")); /* failures of this connector have no flow */
+    assert_null(
+        kvtel_value_get(at(told, "connectors/0/flows/0"), "failed")); /* failures of this connector have no flow */
     assert_true(number_at(told, "connectors/0/flows/0/time/count") == 11);
     assert_int_equal(at(told, "connectors/0/flows/0/time/bins")->size, 2);
     double bound = number_at(told, "connectors/0/flows/0/time/bins/0/0");
@@ -218,10 +221,10 @@ static void test_cap(void **state)
     for (int i = 0; i < SUMMARY_ENTRIES + 44; i++) {
         char engine[16];
         snprintf(engine, sizeof(engine), "%d", i);
-        struct kvtel_recorder *recorder =
-            kvtel_recorder_create(store, kvtel_connector_find("UMBPStoreConnector"), KVTEL_RECORDER_OPTIONS(.engine = engine));
-        assert_true(
-            kvtel_record_operation(kvtel_recorder_operation(recorder, "save", NULL), &(struct kvtel_transfer){ .bytes = 1 }));
+        struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("UMBPStoreConnector"),
+                                                                KVTEL_RECORDER_OPTIONS(.engine = engine));
+        assert_true(kvtel_record_operation(kvtel_recorder_operation(recorder, "save", NULL),
+                                           &(struct kvtel_transfer){ .bytes = 1 }));
         kvtel_recorder_destroy(recorder);
     }
     assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);

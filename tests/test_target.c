@@ -121,7 +121,8 @@ static void posts(void **state)
     char longest[5000];
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    assert_int_equal(cross_site_check(&(struct cross_site_request){ .host = longest, .check_host = true }), CROSS_SITE_HOST);
+    assert_int_equal(cross_site_check(&(struct cross_site_request){ .host = longest, .check_host = true }),
+                     CROSS_SITE_HOST);
 }
 
 static void names(void **state)

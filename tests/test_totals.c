@@ -21,7 +21,8 @@ static const char *const labelnames[] = { "model_name", "engine" };
 static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }, 3 };
 static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
 static const struct kvtel_family_spec gauge = { "g", KVTEL_GAUGE, "", labelnames, 2, NULL, KVTEL_UNIT_BYTES };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.", labelnames, 2, &buckets, KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.",           labelnames,
+                                                    2,   &buckets,        KVTEL_UNIT_SECONDS };
 static const struct kvtel_family_spec plain = { "p", KVTEL_COUNTER, "No label.", NULL, 0, NULL, KVTEL_UNIT_COUNT };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, unsigned engine)
@@ -57,10 +58,13 @@ static struct kvtel_snapshot *record(unsigned first, unsigned end, double value)
     return snapshot;
 }
 
-static struct kvtel_buffer encode(const struct kvtel_snapshot *snapshot, const struct totals *old, size_t limit, uint64_t *folded)
+static struct kvtel_buffer encode(const struct kvtel_snapshot *snapshot, const struct totals *old, size_t limit,
+                                  uint64_t *folded)
 {
     static const char *const stores[] = { "1-a.kvtel", "2-b.kvtel" };
-    const struct totals_contents contents = { .snapshot = snapshot, .stores = stores, .store_count = 2, .limit = limit };
+    const struct totals_contents contents = {
+        .snapshot = snapshot, .stores = stores, .store_count = 2, .limit = limit
+    };
     struct kvtel_buffer bytes = { 0 };
     assert_int_equal(totals_encode(&contents, old, &bytes, folded), KVTEL_OK);
     return bytes;

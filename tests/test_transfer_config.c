@@ -20,10 +20,13 @@
 static const char multi[] =
     "{\"kv_connector\": \"MultiConnector\", \"kv_role\": \"kv_both\", \"kv_connector_extra_config\": {\"connectors\": ["
     "{\"kv_connector\": \"NixlConnector\", \"kv_buffer_device\": \"cpu\"},"
-    "{\"kv_connector\": \"OffloadingConnector\", \"kv_connector_extra_config\": {\"spec_name\": \"TieringOffloadingSpec\","
-    " \"cpu_bytes_to_use\": 1073741824, \"ratio\": 0.5, \"on\": true, \"secondary_tiers\": [{\"type\": \"fs\"}, {}, {\"type\": "
+    "{\"kv_connector\": \"OffloadingConnector\", \"kv_connector_extra_config\": {\"spec_name\": "
+    "\"TieringOffloadingSpec\","
+    " \"cpu_bytes_to_use\": 1073741824, \"ratio\": 0.5, \"on\": true, \"secondary_tiers\": [{\"type\": \"fs\"}, {}, "
+    "{\"type\": "
     "\"s3\"}]}},"
-    "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": [{\"kv_connector\": \"Nobodys\"}]}}]}}";
+    "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": [{\"kv_connector\": "
+    "\"Nobodys\"}]}}]}}";
 
 static void check_multi(struct kvtel_transfer_config *config)
 {
@@ -86,26 +89,31 @@ static const struct {
 } rows[] = {
     { "least", "{\"kv_connector\": \"X\"}", KVTEL_OK, 0, 0, NULL },
     { "null extra", "{\"kv_connector\": \"X\", \"kv_connector_extra_config\": null}", KVTEL_OK, 0, 0, NULL },
-    { "children of one that has none", "{\"kv_connector\": \"X\", \"kv_connector_extra_config\": {\"connectors\": 1}}", KVTEL_OK, 0,
-      0, NULL },
-    { "tiers that are no list", "{\"kv_connector\": \"X\", \"kv_connector_extra_config\": {\"secondary_tiers\": 1}}", KVTEL_OK, 0,
-      0, NULL },
+    { "children of one that has none", "{\"kv_connector\": \"X\", \"kv_connector_extra_config\": {\"connectors\": 1}}",
+      KVTEL_OK, 0, 0, NULL },
+    { "tiers that are no list", "{\"kv_connector\": \"X\", \"kv_connector_extra_config\": {\"secondary_tiers\": 1}}",
+      KVTEL_OK, 0, 0, NULL },
     { "syntax", "{\"kv_connector\": \"X\",\n}", KVTEL_E_SYNTAX, 2, 1, "string or '}' expected near '}'" },
     { "truncated", "{\"kv_connector\"", KVTEL_E_TRUNCATED, 1, 16, "the JSON value is not complete" },
     { "list", "[]", KVTEL_E_TYPE, 1, 1, "a transfer configuration is not an object" },
     { "no connector", "{}", KVTEL_E_TYPE, 1, 1, "a transfer configuration has no kv_connector" },
-    { "null connector", "{\"kv_connector\": null}", KVTEL_E_TYPE, 1, 1, "a transfer configuration has no kv_connector" },
-    { "number for a connector", "{\"a\": 1,\n \"kv_connector\": 1}", KVTEL_E_TYPE, 2, 2, "kv_connector is not a string" },
+    { "null connector", "{\"kv_connector\": null}", KVTEL_E_TYPE, 1, 1,
+      "a transfer configuration has no kv_connector" },
+    { "number for a connector", "{\"a\": 1,\n \"kv_connector\": 1}", KVTEL_E_TYPE, 2, 2,
+      "kv_connector is not a string" },
     { "extra that is no object", "{\"kv_connector\": \"X\", \"kv_connector_extra_config\": 1}", KVTEL_E_TYPE, 1, 23,
       "kv_connector_extra_config is not an object" },
-    { "children that are no list", "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\": {\n\"connectors\": {}}}",
-      KVTEL_E_TYPE, 3, 1, "connectors is not a list" },
+    { "children that are no list",
+      "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\": {\n\"connectors\": {}}}", KVTEL_E_TYPE, 3,
+      1, "connectors is not a list" },
     { "child that is no object",
-      "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\": {\"connectors\": [\n{\"kv_connector\": \"X\"},\n  "
+      "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\": {\"connectors\": [\n{\"kv_connector\": "
+      "\"X\"},\n  "
       "7]}}",
       KVTEL_E_TYPE, 4, 3, "a transfer configuration is not an object" },
     { "child's connector",
-      "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\": {\"connectors\": [\n{\"kv_connector\": \"X\"},\n"
+      "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\": {\"connectors\": [\n{\"kv_connector\": "
+      "\"X\"},\n"
       "{\"a\": 1, \"kv_connector\": []}]}}",
       KVTEL_E_TYPE, 4, 10, "kv_connector is not a string" },
 };
@@ -136,7 +144,8 @@ static void bad_configurations_have_a_place(void **state)
 static void children_nest_as_deep_as_values(void **state)
 {
     (void)state;
-    static const char open[] = "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": [";
+    static const char open[] =
+        "{\"kv_connector\": \"MultiConnector\", \"kv_connector_extra_config\": {\"connectors\": [";
     static const struct {
         size_t levels;
         enum kvtel_status status;
@@ -149,7 +158,8 @@ static void children_nest_as_deep_as_values(void **state)
         kvtel_buffer_append_text(&buffer, "{\"kv_connector\": \"X\"}");
         for (size_t k = 0; k < depths[i].levels; k++)
             kvtel_buffer_append_text(&buffer, "]}}");
-        assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, buffer.bytes, buffer.size, &config, NULL), depths[i].status);
+        assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, buffer.bytes, buffer.size, &config, NULL),
+                         depths[i].status);
         kvtel_transfer_config_destroy(config);
         kvtel_buffer_free(&buffer);
     }
@@ -162,9 +172,10 @@ static void no_more_than_a_thousand_children(void **state)
         struct kvtel_buffer text = { 0 };
         struct kvtel_transfer_config *config = NULL;
         struct kvtel_error error = { 0 };
-        assert_int_equal(kvtel_buffer_append_text(&text, "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\":\n"
-                                                         "{\"connectors\": [{\"kv_connector\": \"A\"}"),
-                         KVTEL_OK);
+        assert_int_equal(
+            kvtel_buffer_append_text(&text, "{\"kv_connector\": \"MultiConnector\",\n\"kv_connector_extra_config\":\n"
+                                            "{\"connectors\": [{\"kv_connector\": \"A\"}"),
+            KVTEL_OK);
         for (int i = 1; i < count; i++)
             assert_int_equal(kvtel_buffer_append_text(&text, ", {\"kv_connector\": \"B\"}"), KVTEL_OK);
         assert_int_equal(kvtel_buffer_append_text(&text, "]}}"), KVTEL_OK);

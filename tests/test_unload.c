@@ -43,7 +43,8 @@ static void check_unload(const char *path)
     struct host host = { .library = dlopen(path, RTLD_NOW | RTLD_LOCAL) };
     struct kvtel_store *(*create)(const struct kvtel_store_options *options);
     const struct kvtel_connector *(*find)(const char *name);
-    struct kvtel_recorder *(*recorder)(struct kvtel_store *, const struct kvtel_connector *, const struct kvtel_recorder_options *);
+    struct kvtel_recorder *(*recorder)(struct kvtel_store *, const struct kvtel_connector *,
+                                       const struct kvtel_recorder_options *);
     pthread_t thread;
     if (!host.library)
         fail_msg("%s: %s", path, dlerror());

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decoding in both formats, and writing what was decoded. The library's allocations go through __wrap_malloc, __wrap_calloc,
+/* Decoding in both formats, and writing what was decoded. The library's allocations go through __wrap_malloc,
+ * __wrap_calloc,
  * __wrap_realloc and __wrap_strdup. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,8 +43,8 @@ static char *read_file(const char *path, size_t *size)
 }
 
 /* A copy that ends where its memory ends, so that a sanitizer sees a read past it. */
-static enum kvtel_status decode_exact(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
-                                      struct kvtel_value *value, struct kvtel_error *error)
+static enum kvtel_status decode_exact(enum kvtel_format format, const void *bytes, size_t size,
+                                      struct kvtel_arena *arena, struct kvtel_value *value, struct kvtel_error *error)
 {
     char *copy = malloc(size > 0 ? size : 1);
     assert_non_null(copy);
@@ -261,7 +262,8 @@ static const struct {
     { "half a surrogate pair", "[\"\\ud800\"]", KVTEL_E_SYNTAX, 1, 1, 2 },
     { "real past a double", "[1, 1e999]", KVTEL_E_SYNTAX, 4, 1, 5 },
     { "real past a double after a wide integer", "[99999999999999999999, 1e999]", KVTEL_E_SYNTAX, 23, 1, 24 },
-    { "syntax after two wide integers", "[99999999999999999999,\n-99999999999999999999, x]", KVTEL_E_SYNTAX, 46, 2, 24 },
+    { "syntax after two wide integers", "[99999999999999999999,\n-99999999999999999999, x]", KVTEL_E_SYNTAX, 46, 2,
+      24 },
     { "column in bytes", "[\"\u00e9\", x]", KVTEL_E_SYNTAX, 7, 1, 8 },
     { "two values", "{} {}", KVTEL_E_TRAILING, 3, 1, 4 },
     { "bracket after the end", "[1]\n]", KVTEL_E_TRAILING, 4, 2, 1 },
@@ -279,8 +281,8 @@ static void bad_json_has_a_place(void **state)
         enum kvtel_status status = decode_exact(KVTEL_JSON, bad_json[i].text, size, &arena, &value, &error);
         if (status != bad_json[i].status || error.status != status || error.offset != bad_json[i].offset ||
             error.line != bad_json[i].line || error.column != bad_json[i].column)
-            fail_msg("%s: status %d at %zu (%u:%u): %s", bad_json[i].name, status, error.offset, error.line, error.column,
-                     error.message);
+            fail_msg("%s: status %d at %zu (%u:%u): %s", bad_json[i].name, status, error.offset, error.line,
+                     error.column, error.message);
         assert_int_equal(value.kind, 99);
         kvtel_arena_free(&arena);
     }
@@ -296,7 +298,8 @@ static void nul_bytes_in_json(void **state)
         const char *text;
         size_t size, offset;
     } rows[] = {
-        { "\0", 1, 0 }, { "[1, \0]", 6, 4 }, { "[1\0, 2]", 7, 2 }, { "[1] \0", 5, 4 }, { "[\"a\0b\"]", 7, 3 }, { "[x, \0]", 6, 1 },
+        { "\0", 1, 0 },     { "[1, \0]", 6, 4 },    { "[1\0, 2]", 7, 2 },
+        { "[1] \0", 5, 4 }, { "[\"a\0b\"]", 7, 3 }, { "[x, \0]", 6, 1 },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         assert_int_equal(decode_exact(KVTEL_JSON, rows[i].text, rows[i].size, &arena, &value, &error), KVTEL_E_SYNTAX);
@@ -333,7 +336,8 @@ static void nesting_is_limited(void **state)
                 kvtel_buffer_append_text(&buffer, forms[i].close);
             enum kvtel_status status = decode_exact(forms[i].format, buffer.bytes, buffer.size, &arena, &value, &error);
             if (status != (depths[j] <= KVTEL_VALUE_DEPTH ? KVTEL_OK : KVTEL_E_DEPTH))
-                fail_msg("form %zu, %zu levels: status %d at %zu: %s", i, depths[j], status, error.offset, error.message);
+                fail_msg("form %zu, %zu levels: status %d at %zu: %s", i, depths[j], status, error.offset,
+                         error.message);
             size_t expected = KVTEL_VALUE_DEPTH * strlen(forms[i].open);
             if (status != KVTEL_OK && error.offset != expected)
                 fail_msg("form %zu, %zu levels: at %zu", i, depths[j], error.offset);
@@ -397,7 +401,8 @@ static void lookups(void **state)
 static void wide_integers(void **state)
 {
     (void)state;
-    static const char text[] = "[9223372036854775808, 7, -9223372036854775809, \"99999999999999999999\", 9223372036854775807, 3.0]";
+    static const char text[] =
+        "[9223372036854775808, 7, -9223372036854775809, \"99999999999999999999\", 9223372036854775807, 3.0]";
     struct kvtel_arena arena = { 0 };
     struct kvtel_value value;
     assert_int_equal(decode_exact(KVTEL_JSON, text, strlen(text), &arena, &value, NULL), KVTEL_OK);
@@ -476,7 +481,8 @@ static void without_memory(void **state)
                 const char *bytes = format == KVTEL_JSON ? texts[i] : packed.bytes;
                 size_t size = format == KVTEL_JSON ? strlen(texts[i]) : packed.size;
                 fail_allocation(n);
-                enum kvtel_status status = kvtel_value_decode((enum kvtel_format)format, bytes, size, &scarce, &value, &error);
+                enum kvtel_status status =
+                    kvtel_value_decode((enum kvtel_format)format, bytes, size, &scarce, &value, &error);
                 failed = allocation_did_fail();
                 assert_int_equal(status, failed ? KVTEL_E_NOMEM : KVTEL_OK);
                 assert_true((value.kind == 99) == failed);
@@ -501,10 +507,17 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scalars_round_trip),   cmocka_unit_test(lists_of_numbers),  cmocka_unit_test(bad_msgpack_has_a_place),
-        cmocka_unit_test(bad_json_has_a_place), cmocka_unit_test(nul_bytes_in_json), cmocka_unit_test(nesting_is_limited),
-        cmocka_unit_test(tuple_keys),           cmocka_unit_test(lookups),           cmocka_unit_test(wide_integers),
-        cmocka_unit_test(golden_recordings),    cmocka_unit_test(without_memory),
+        cmocka_unit_test(scalars_round_trip),
+        cmocka_unit_test(lists_of_numbers),
+        cmocka_unit_test(bad_msgpack_has_a_place),
+        cmocka_unit_test(bad_json_has_a_place),
+        cmocka_unit_test(nul_bytes_in_json),
+        cmocka_unit_test(nesting_is_limited),
+        cmocka_unit_test(tuple_keys),
+        cmocka_unit_test(lookups),
+        cmocka_unit_test(wide_integers),
+        cmocka_unit_test(golden_recordings),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

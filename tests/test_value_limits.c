@@ -30,9 +30,11 @@ static void counts(void **state)
         struct kvtel_value value;
         struct kvtel_error error = { 0 };
         size_t size = strlen(rows[i].text);
-        assert_int_equal(kvtel_value_decode_within(KVTEL_JSON, rows[i].text, size, rows[i].most, &arena, &value, &error), KVTEL_OK);
-        assert_int_equal(kvtel_value_decode_within(KVTEL_JSON, rows[i].text, size, rows[i].most - 1, &arena, &value, &error),
-                         KVTEL_E_LIMIT);
+        assert_int_equal(
+            kvtel_value_decode_within(KVTEL_JSON, rows[i].text, size, rows[i].most, &arena, &value, &error), KVTEL_OK);
+        assert_int_equal(
+            kvtel_value_decode_within(KVTEL_JSON, rows[i].text, size, rows[i].most - 1, &arena, &value, &error),
+            KVTEL_E_LIMIT);
         if (error.offset != rows[i].place)
             fail_msg("%s: %zu", rows[i].text, error.offset);
         kvtel_arena_free(&arena);
@@ -48,7 +50,8 @@ static void counts_of_msgpack(void **state)
     struct kvtel_error error = { 0 };
     size_t used;
     assert_int_equal(kvtel_value_decode_next(bytes, sizeof(bytes) - 1, 5, &used, &arena, &value, &error), KVTEL_OK);
-    assert_int_equal(kvtel_value_decode_next(bytes, sizeof(bytes) - 1, 4, &used, &arena, &value, &error), KVTEL_E_LIMIT);
+    assert_int_equal(kvtel_value_decode_next(bytes, sizeof(bytes) - 1, 4, &used, &arena, &value, &error),
+                     KVTEL_E_LIMIT);
     assert_int_equal(error.offset, 2);
     kvtel_arena_free(&arena);
 }

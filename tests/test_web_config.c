@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The web configuration file: what is taken, what is refused and where. Allocation goes through __wrap_malloc, __wrap_calloc,
+/* The web configuration file: what is taken, what is refused and where. Allocation goes through __wrap_malloc,
+ * __wrap_calloc,
  * __wrap_realloc and __wrap_strdup. */
 #include <setjmp.h>
 #include <stdarg.h>

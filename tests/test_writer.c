@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Growing memory, the writer, and places in JSON text. Allocation goes through __wrap_malloc, __wrap_calloc, __wrap_realloc and
+/* Growing memory, the writer, and places in JSON text. Allocation goes through __wrap_malloc, __wrap_calloc,
+ * __wrap_realloc and
  * __wrap_strdup. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,8 +84,9 @@ static void writer_in_json(void **state)
     kvtel_writer_bool(&writer, true);
     assert_int_equal(kvtel_writer_finish(&writer), KVTEL_OK);
     kvtel_buffer_append_byte(&buffer, '\0');
-    assert_string_equal(buffer.bytes,
-                        "> {\"a\": [-1, 1e-05, []], \"[\\\"x\\\"]\": {}, \"bytes\": \"\\ufffd\\ufffd(\", \"n\": null}true");
+    assert_string_equal(
+        buffer.bytes,
+        "> {\"a\": [-1, 1e-05, []], \"[\\\"x\\\"]\": {}, \"bytes\": \"\\ufffd\\ufffd(\", \"n\": null}true");
     kvtel_buffer_free(&buffer);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every public function that takes options, a table or a vtable, with all of it zero or not there: an answer, never a crash. */
+/* Every public function that takes options, a table or a vtable, with all of it zero or not there: an answer, never a
+ * crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,8 +28,8 @@ static struct kvtel_transfer_config *config_of(const char *json)
 static void test_prom(void **state)
 {
     (void)state;
-    static const char *const connectors[] = { "NixlConnector", "OffloadingConnector", "MultiConnector", "ExampleConnector",
-                                              "Nobodys" };
+    static const char *const connectors[] = { "NixlConnector", "OffloadingConnector", "MultiConnector",
+                                              "ExampleConnector", "Nobodys" };
     const char *const values[] = { "m", NULL };
     const char *const names[] = { "model_name", NULL };
     struct kvtel_prom *prom;
@@ -39,8 +40,10 @@ static void test_prom(void **state)
     assert_int_equal(kvtel_connector_build_prom_metrics(NULL, &metrics), KVTEL_E_ARGUMENT);
     assert_int_equal(kvtel_connector_build_prom_metrics(&(struct kvtel_prom_options){ 0 }, &metrics), KVTEL_E_ARGUMENT);
     assert_int_equal(kvtel_create_metric_per_engine(NULL, NULL, NULL, 0, 0, &child), KVTEL_E_ARGUMENT);
-    assert_int_equal(kvtel_create_metric_per_engine(&(struct kvtel_metric_types){ 0 }, NULL, NULL, 0, 0, &child), KVTEL_E_ARGUMENT);
-    assert_int_equal(kvtel_prom_metrics_create_generic(NULL, &(struct kvtel_prom_options){ 0 }, &metrics), KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_create_metric_per_engine(&(struct kvtel_metric_types){ 0 }, NULL, NULL, 0, 0, &child),
+                     KVTEL_E_ARGUMENT);
+    assert_int_equal(kvtel_prom_metrics_create_generic(NULL, &(struct kvtel_prom_options){ 0 }, &metrics),
+                     KVTEL_E_ARGUMENT);
     for (size_t i = 0; i < sizeof(connectors) / sizeof(connectors[0]); i++) {
         struct kvtel_transfer_config *config = i == 2 ? config_of(multi) : kvtel_transfer_config_of(connectors[i]);
         struct kvtel_store *store = kvtel_store_create(NULL);
@@ -243,7 +246,8 @@ static void test_child_by_another_name(void **state)
             struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
             assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
             bool is_child = c < 2;
-            assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_xfer_time_seconds")->series[0].count, is_child ? 2 : 0);
+            assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_xfer_time_seconds")->series[0].count,
+                             is_child ? 2 : 0);
             assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR), !is_child);
             kvtel_snapshot_destroy(snapshot);
             kvtel_stats_destroy(stats);

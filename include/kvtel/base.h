@@ -57,11 +57,12 @@ enum kvtel_status {
 /** The status as a short English phrase. Static text; never NULL. Any thread. */
 KVTEL_API const char *kvtel_status_text(enum kvtel_status status);
 
-/** Bytes of the longest text that is taken from outside: a model's name, a connector's, a source's, a label's value. What is longer is
- * refused, with the reason. */
+/** Bytes of the longest text that is taken from outside: a model's name, a connector's, a source's, a label's value.
+ * What is longer is refused, with the reason. */
 enum { KVTEL_TEXT_LIMIT = 1024 };
 
-/** Where and why reading failed. The caller owns it; a failing call fills all of it, a call that succeeds leaves it alone. */
+/** Where and why reading failed. The caller owns it; a failing call fills all of it, a call that succeeds leaves it
+ * alone. */
 struct kvtel_error {
     enum kvtel_status status;
     size_t offset;     /**< bytes from the start of the input */
@@ -71,9 +72,9 @@ struct kvtel_error {
     int system_error;  /**< errno of the system call that failed; 0: it was none */
 };
 
-/** Whether what failed was a shortage of the machine or a moment's trouble (no memory, no file descriptor, a read that failed, a
- * signal), which says nothing about the input: keep what is known of it, and try again. False for NULL and for KVTEL_OK. Any
- * thread.
+/** Whether what failed was a shortage of the machine or a moment's trouble (no memory, no file descriptor, a read that
+ * failed, a signal), which says nothing about the input: keep what is known of it, and try again. False for NULL and
+ * for KVTEL_OK. Any thread.
  */
 KVTEL_API bool kvtel_error_is_passing(const struct kvtel_error *error);
 

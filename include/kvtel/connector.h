@@ -20,7 +20,8 @@ enum kvtel_shape {
     KVTEL_SHAPE_COLUMNS, /**< {field: [numbers]}, some fields a lone number */
     KVTEL_SHAPE_ROWS,    /**< {operation: [{field: value}]} */
     KVTEL_SHAPE_COUNTS,  /**< {operation: {field: number}} */
-    KVTEL_SHAPE_TYPED,   /**< {"types": {metric: type}, "data": {metric: {label values: number or [numbers]}}, "info": ...} */
+    KVTEL_SHAPE_TYPED,   /**< {"types": {metric: type}, "data": {metric: {label values: number or [numbers]}}, "info":
+                            ...} */
     KVTEL_SHAPE_MULTI    /**< {class name: payload}: a MultiConnector */
 };
 
@@ -37,7 +38,8 @@ struct kvtel_field {
     const char *key;
     enum kvtel_field_kind kind;
     enum kvtel_unit unit;
-    unsigned row; /**< columns with the same number above 0 describe the same transfers: equally long, one row a transfer */
+    unsigned
+        row; /**< columns with the same number above 0 describe the same transfers: equally long, one row a transfer */
 };
 
 /** What of its fields a metric takes. */
@@ -55,17 +57,20 @@ struct kvtel_metric {
     /** With prefix, e.g. "vllm:nixl_xfer_time_seconds"; a counter's name as vLLM gives it, with or without _total. */
     const char *name;
     enum kvtel_metric_type type;
-    const char *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
+    const char
+        *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
     /** What feeds it: keys of fields, or for KVTEL_SHAPE_TYPED names of metrics in the payload; all of them together,
-     * or, where `values` is given, fields[i] into the series of values[i]. Empty for a typed metric that feeds itself. */
+     * or, where `values` is given, fields[i] into the series of values[i]. Empty for a typed metric that feeds itself.
+     */
     const char *fields[KVTEL_METRIC_FIELDS];
     enum kvtel_feed feed;
     /** Own labels, after model_name and engine. In KVTEL_SHAPE_ROWS and _COUNTS a label is filled from the row's text
      * field of the same name, any other (operation, transfer_type) from the operation's name. */
     const char *labels[KVTEL_METRIC_LABELS];
-    const char *values[KVTEL_METRIC_FIELDS]; /**< values of its only label; these series are made up front for every engine */
-    const struct kvtel_buckets *buckets;     /**< histograms only */
-    enum kvtel_unit unit;                    /**< chooses a histogram's exponential range */
+    const char
+        *values[KVTEL_METRIC_FIELDS]; /**< values of its only label; these series are made up front for every engine */
+    const struct kvtel_buckets *buckets;                      /**< histograms only */
+    enum kvtel_unit unit;                                     /**< chooses a histogram's exponential range */
     bool (*when)(const struct kvtel_transfer_config *config); /**< NULL: always */
 };
 
@@ -125,8 +130,8 @@ struct kvtel_failure_field {
     const char *field;
 };
 
-/** Which fields describe one kind of transfer. Feeds kvtel's own log line and summary, and native recording. A field may
- * hold samples (quantiles are known) or a total (only the sum is). NULL where the connector does not measure it. */
+/** Which fields describe one kind of transfer. Feeds kvtel's own log line and summary, and native recording. A field
+ * may hold samples (quantiles are known) or a total (only the sum is). NULL where the connector does not measure it. */
 struct kvtel_flow {
     const char *name; /**< "transfer", "load", "store"; KVTEL_SHAPE_ROWS and _COUNTS: "*", each operation is a flow */
     const char *time; /**< seconds from start to completion */
@@ -137,7 +142,8 @@ struct kvtel_flow {
     const char *count;   /**< a total of transfers, where no field has samples */
     const char *started; /**< a total that grows with each transfer and each failure counted in `failed` */
     const char *failed;  /**< a total of failed transfers of this flow; KVTEL_SHAPE_ROWS: pieces (keys) that failed */
-    const char *status;  /**< KVTEL_SHAPE_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
+    const char
+        *status; /**< KVTEL_SHAPE_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
 };
 
 /** A configured name (vLLM's `kv_connector`) and the class behind it, which is a MultiConnector child's key. */
@@ -166,10 +172,12 @@ struct kvtel_connector {
     bool sorted;                /**< operations are printed sorted by name, not in the order seen */
     bool has_info;              /**< KVTEL_SHAPE_TYPED: the payload carries "info" */
     enum kvtel_arithmetic arithmetic;
-    const char *const *hidden;           /**< KVTEL_SHAPE_TYPED: metrics that no log line shows */
-    const struct kvtel_connector *older; /**< table of the payloads of older versions of vLLM, if they differ in shape */
+    const char *const *hidden; /**< KVTEL_SHAPE_TYPED: metrics that no log line shows */
+    const struct kvtel_connector
+        *older; /**< table of the payloads of older versions of vLLM, if they differ in shape */
     /** NULL: kvtel_prom_metrics_create_generic(). For a connector that needs code; see prom.h. */
-    enum kvtel_status (*build_prom_metrics)(const struct kvtel_connector *connector, const struct kvtel_prom_options *options,
+    enum kvtel_status (*build_prom_metrics)(const struct kvtel_connector *connector,
+                                            const struct kvtel_prom_options *options,
                                             struct kvtel_prom_metrics **metrics);
 };
 
@@ -192,31 +200,33 @@ KVTEL_API const struct kvtel_connector *kvtel_connector_find(const char *name);
 KVTEL_API const char *kvtel_connector_class(const char *name);
 /** The i-th table of all, registered ones last; NULL past the end. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_at(size_t i);
-/** Adds a table of the caller's for the life of the process. At most 64. The whole table is checked: names that Prometheus takes,
- * keys that are there, buckets that ascend, and what else the members are told to be.
+/** Adds a table of the caller's for the life of the process. At most 64. The whole table is checked: names that
+ * Prometheus takes, keys that are there, buckets that ascend, and what else the members are told to be.
  * @param error why not; may be NULL
  * @return KVTEL_OK, KVTEL_E_ARGUMENT (the table cannot be, or a name is taken), KVTEL_E_LIMIT. Any thread. */
-KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector, struct kvtel_error *error);
+KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector,
+                                                     struct kvtel_error *error);
 
 /** Says of a number of a transfer that it was not measured. No difference of two numbers is likely to be this. */
 #define KVTEL_UNMEASURED (UINT64_C(1) << 63)
-/** Every number of a transfer is below this: 2^62 ns are 146 years. What is not (the difference of two clocks that disagree, say)
- * is no measurement: the transfer is refused and counted. */
+/** Every number of a transfer is below this: 2^62 ns are 146 years. What is not (the difference of two clocks that
+ * disagree, say) is no measurement: the transfer is refused and counted. */
 #define KVTEL_TRANSFER_LIMIT (UINT64_C(1) << 62)
 
-/** One finished transfer, as a native user records it. What was not measured is KVTEL_UNMEASURED and gets no value: the counts and
- * means of the others are as if the transfer had none of it. `post_ns`, `descriptors` and the points in time are never 0 of a
- * transfer: 0 means there that they were not measured. Of the others 0 is a value. */
+/** One finished transfer, as a native user records it. What was not measured is KVTEL_UNMEASURED and gets no value: the
+ * counts and means of the others are as if the transfer had none of it. `post_ns`, `descriptors` and the points in time
+ * are never 0 of a transfer: 0 means there that they were not measured. Of the others 0 is a value. */
 struct kvtel_transfer {
     uint64_t duration_ns; /**< from start to completion */
     uint64_t post_ns;     /**< to post the request; 0: not measured */
     uint64_t bytes;
     uint64_t descriptors; /**< contiguous pieces, or keys of a store; 0: not measured */
     uint64_t failed;      /**< keys of a store that failed */
-    /** Points in time, in ns of one clock; 0: not known. Where `done_ns` is given, they stand in for durations that are 0 or
-     * KVTEL_UNMEASURED: duration_ns is then from submitted to done, post_ns from submitted to posted, and neither is measured when
-     * one of its points is not known. A point before `submitted_ns` is refused as a number past the limit is; `first_byte_ns`
-     * outside of the transfer is left out and counted. Only native recording (recorder.h) looks at them. */
+    /** Points in time, in ns of one clock; 0: not known. Where `done_ns` is given, they stand in for durations that are
+     * 0 or KVTEL_UNMEASURED: duration_ns is then from submitted to done, post_ns from submitted to posted, and neither
+     * is measured when one of its points is not known. A point before `submitted_ns` is refused as a number past the
+     * limit is; `first_byte_ns` outside of the transfer is left out and counted. Only native recording (recorder.h)
+     * looks at them. */
     uint64_t submitted_ns, posted_ns, first_byte_ns, done_ns;
 };
 

@@ -40,8 +40,8 @@ KVTEL_API const char *kvtel_refusal_label(enum kvtel_refusal reason);
 /** What one count of this reason stands for. Static; NULL outside the list. Any thread. */
 KVTEL_API const char *kvtel_refusal_meaning(enum kvtel_refusal reason);
 
-/** Called once per subject, with a complete sentence without newline. `subject` is what it is about: a connector, a field, a metric
- * (as it came, cut to what is remembered). Both are borrowed until it returns. */
+/** Called once per subject, with a complete sentence without newline. `subject` is what it is about: a connector, a
+ * field, a metric (as it came, cut to what is remembered). Both are borrowed until it returns. */
 typedef void (*kvtel_warn_fn)(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
 
 /** Counts and remembers what was already said. Opaque. Single owner, or any thread under the caller's lock. */

@@ -13,8 +13,9 @@ KVTEL_BEGIN_DECLS
 /** Content-Type of the text format. */
 #define KVTEL_CONTENT_TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
 
-/** Appends the snapshot in Prometheus' text format 0.0.4, as prometheus_client prints it: families and series in the order in which
- * they were made, labels sorted by name, numbers as Python's repr. Bytes of label values that are no UTF-8 become U+FFFD.
+/** Appends the snapshot in Prometheus' text format 0.0.4, as prometheus_client prints it: families and series in the
+ * order in which they were made, labels sorted by name, numbers as Python's repr. Bytes of label values that are no
+ * UTF-8 become U+FFFD.
  * @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is as before */
 KVTEL_API enum kvtel_status kvtel_exposition_text(const struct kvtel_snapshot *snapshot, struct kvtel_buffer *buffer);
 

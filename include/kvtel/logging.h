@@ -14,10 +14,11 @@ KVTEL_BEGIN_DECLS
 /** Accumulates stats between two log calls. Opaque. Single owner. */
 struct kvtel_logging;
 
-/** @param config borrowed for the life of the object. @param diagnostics borrowed likewise, may be NULL: an unknown connector, or
- * one without stats, is warned about once, ever, and logs nothing. @return owned, or NULL without memory */
-KVTEL_API struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *config, enum kvtel_log_style style,
-                                                     struct kvtel_diagnostics *diagnostics);
+/** @param config borrowed for the life of the object. @param diagnostics borrowed likewise, may be NULL: an unknown
+ * connector, or one without stats, is warned about once, ever, and logs nothing. @return owned, or NULL without memory
+ */
+KVTEL_API struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *config,
+                                                     enum kvtel_log_style style, struct kvtel_diagnostics *diagnostics);
 /** NULL is fine. */
 KVTEL_API void kvtel_logging_destroy(struct kvtel_logging *logging);
 
@@ -29,18 +30,20 @@ struct kvtel_observation {
 };
 
 /** Adds stats to the interval; `stats` stays as it is. @param observation may be NULL (engine 0).
- * @return KVTEL_OK, KVTEL_E_NO_STATS (or nobody knows the connector), KVTEL_E_MISMATCH, KVTEL_E_LIMIT (an engine past the 4,096th),
- * KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_NO_STATS (or nobody knows the connector), KVTEL_E_MISMATCH, KVTEL_E_LIMIT (an engine past
+ * the 4,096th), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_logging_observe(struct kvtel_logging *logging, const struct kvtel_stats *stats,
                                                   const struct kvtel_observation *observation);
 /** The same from a payload's bytes. @return also what kvtel_stats_decode() returns; error may be NULL */
 KVTEL_API enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, enum kvtel_format format,
                                                           const void *bytes, size_t size,
-                                                          const struct kvtel_observation *observation, struct kvtel_error *error);
+                                                          const struct kvtel_observation *observation,
+                                                          struct kvtel_error *error);
 
-/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets. As in vLLM, its style keeps a
- * MultiConnector's children that observed nothing: the next line has them too.
- * @param interval_seconds wall-clock length of the interval, for the wall-clock rate; 0: from the observations' timestamps
+/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets. As in vLLM, its style
+ * keeps a MultiConnector's children that observed nothing: the next line has them too.
+ * @param interval_seconds wall-clock length of the interval, for the wall-clock rate; 0: from the observations'
+ * timestamps
  * @return KVTEL_OK, KVTEL_E_NOMEM (no line, the interval is kept) */
 KVTEL_API enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interval_seconds, kvtel_log_fn sink,
                                               void *context);

@@ -20,26 +20,28 @@ struct kvtel_child_spec {
     size_t count;
 };
 
-/** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and live as long
- * as it does. kvtel calls from one thread at a time. */
+/** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and
+ * live as long as it does. kvtel calls from one thread at a time. */
 struct kvtel_metric_types {
     void *context;
-    /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition; the
-     * connector goes on without this family. */
+    /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition;
+     * the connector goes on without this family. */
     enum kvtel_status (*family)(void *context, const struct kvtel_family_spec *spec, void **family);
-    /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: past the cap. */
+    /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: past the cap.
+     */
     enum kvtel_status (*child)(void *context, void *family, const char *const *values, size_t count, void **child);
-    void (*increase)(void *context, void *child, double amount);                     /**< counter; amount >= 0 */
-    void (*set)(void *context, void *child, double value);                           /**< gauge */
-    void (*observe)(void *context, void *child, const double *values, size_t count); /**< histogram; values >= 0 and finite */
-    /** Whether all of these children are there or can be made: KVTEL_OK or KVTEL_E_LIMIT, and then none of an engine's is made.
-     * NULL: each is made for which there is room. */
+    void (*increase)(void *context, void *child, double amount); /**< counter; amount >= 0 */
+    void (*set)(void *context, void *child, double value);       /**< gauge */
+    void (*observe)(void *context, void *child, const double *values,
+                    size_t count); /**< histogram; values >= 0 and finite */
+    /** Whether all of these children are there or can be made: KVTEL_OK or KVTEL_E_LIMIT, and then none of an engine's
+     * is made. NULL: each is made for which there is room. */
     enum kvtel_status (*room)(void *context, const struct kvtel_child_spec *children, size_t count);
 };
 
-/** The default: metrics live in a store. All such types of a store share a lane, and take another one for as long as several
- * threads write at once: any thread, and there is nothing to give back. What finds no lane is counted in the store's dropped
- * records. `store` must outlive what uses the types.
+/** The default: metrics live in a store. All such types of a store share a lane, and take another one for as long as
+ * several threads write at once: any thread, and there is nothing to give back. What finds no lane is counted in the
+ * store's dropped records. `store` must outlive what uses the types.
  * @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (no lane left), KVTEL_E_BUSY (the store is the parent's of a fork) */
 KVTEL_API enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, struct kvtel_metric_types *types);
 
@@ -49,7 +51,8 @@ struct kvtel_engine_labels {
     const char *const *values;
 };
 
-/** What vLLM passes to both classes. Borrowed until the create call returns, except `types`' handles and `diagnostics`. */
+/** What vLLM passes to both classes. Borrowed until the create call returns, except `types`' handles and `diagnostics`.
+ */
 struct kvtel_prom_options {
     const struct kvtel_transfer_config *config; /**< borrowed for the life of the object */
     struct kvtel_metric_types types;
@@ -60,11 +63,11 @@ struct kvtel_prom_options {
     struct kvtel_diagnostics *diagnostics; /**< may be NULL; outlives the object */
 };
 
-/** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the order of
- * `engines`. Unchanged on failure; what the implementation made stays made. */
+/** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the
+ * order of `engines`. Unchanged on failure; what the implementation made stays made. */
 KVTEL_API enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
-                                                           const struct kvtel_engine_labels *engines, size_t engine_count,
-                                                           size_t label_count, void **children);
+                                                           const struct kvtel_engine_labels *engines,
+                                                           size_t engine_count, size_t label_count, void **children);
 
 /** What a connector's metrics must do. */
 struct kvtel_prom_metrics_vtable {
@@ -73,36 +76,42 @@ struct kvtel_prom_metrics_vtable {
     enum kvtel_status (*observe)(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
     void (*destroy)(struct kvtel_prom_metrics *metrics);
 };
-/** vLLM's KVConnectorPromMetrics: the base. A connector that needs code puts it first in a struct of its own. Single owner. */
+/** vLLM's KVConnectorPromMetrics: the base. A connector that needs code puts it first in a struct of its own. Single
+ * owner. */
 struct kvtel_prom_metrics {
     const struct kvtel_prom_metrics_vtable *vtable;
     const struct kvtel_connector *connector;
 };
 
-/** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show zeros.
- * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_ARGUMENT (no configuration, a function of `types` is NULL,
- * more than 8 label names, or labels, engines or values that are counted but not there), KVTEL_E_LIMIT, KVTEL_E_NOMEM */
+/** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show
+ * zeros.
+ * @param metrics out, owned. @return KVTEL_OK, KVTEL_E_NO_STATS, KVTEL_E_ARGUMENT (no configuration, a function of
+ * `types` is NULL, more than 8 label names, or labels, engines or values that are counted but not there),
+ * KVTEL_E_LIMIT, KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
                                                               const struct kvtel_prom_options *options,
                                                               struct kvtel_prom_metrics **metrics);
-/** vLLM's build_prom_metrics(): the connector's own function, or the generic metrics. `options->config` names the connector. */
+/** vLLM's build_prom_metrics(): the connector's own function, or the generic metrics. `options->config` names the
+ * connector. */
 KVTEL_API enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options,
                                                                struct kvtel_prom_metrics **metrics);
 /** Records one payload through the vtable; the owner's thread. @return as kvtel_prom_metrics_vtable.observe */
-KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
-                                                       uint32_t engine);
+KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics,
+                                                       const struct kvtel_stats *stats, uint32_t engine);
 /** NULL is fine. Families and children that were made stay with the metric types. */
 KVTEL_API void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics);
 
 /** vLLM's KVConnectorProm: the configured connector's metrics, or none. Single owner. */
 struct kvtel_prom;
 
-/** A connector without stats, or one that nobody knows, is no error: kvtel_prom_observe() then does nothing (and the unknown one is
- * warned about once). @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
+/** A connector without stats, or one that nobody knows, is no error: kvtel_prom_observe() then does nothing (and the
+ * unknown one is warned about once). @param prom out, owned. @return KVTEL_OK, or as
+ * kvtel_prom_metrics_create_generic() */
 KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom);
-/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics; KVTEL_E_SUMMARISED: nothing
- * recorded */
-KVTEL_API enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel_stats *stats, uint32_t engine);
+/** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics;
+ * KVTEL_E_SUMMARISED: nothing recorded */
+KVTEL_API enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel_stats *stats,
+                                               uint32_t engine);
 /** NULL is fine. */
 KVTEL_API void kvtel_prom_destroy(struct kvtel_prom *prom);
 

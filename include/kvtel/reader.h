@@ -2,11 +2,11 @@
 /** @file
  * Reading a store's file from another process, live or left behind.
  *
- * A reader never maps the file, never blocks or slows its writer, and takes every byte for hostile: a file that is cut short, of
- * another version or byte order, or no store at all is an error with a reason. Linux only.
+ * A reader never maps the file, never blocks or slows its writer, and takes every byte for hostile: a file that is cut
+ * short, of another version or byte order, or no store at all is an error with a reason. Linux only.
  *
- * A shortage of the machine (descriptors, memory, a read that fails) is an error too, but not the file's: kvtel_error_is_passing()
- * tells the one from the other.
+ * A shortage of the machine (descriptors, memory, a read that fails) is an error too, but not the file's:
+ * kvtel_error_is_passing() tells the one from the other.
  */
 #ifndef KVTEL_READER_H
 #define KVTEL_READER_H
@@ -26,8 +26,8 @@ enum kvtel_store_state {
 /** Opens a store's file.
  * @param error  may be NULL; its offset is a place in the file
  * @param reader out, owned: kvtel_store_reader_close()
- * @return KVTEL_OK; KVTEL_E_IO (cannot be opened or read), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (no store, or of another version or
- * byte order), KVTEL_E_NOMEM */
+ * @return KVTEL_OK; KVTEL_E_IO (cannot be opened or read), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (no store, or of another
+ * version or byte order), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_reader_open(const char *path, struct kvtel_store_reader **reader,
                                                     struct kvtel_error *error);
 /** NULL is fine. */
@@ -40,18 +40,20 @@ KVTEL_API void kvtel_store_reader_info(const struct kvtel_store_reader *reader, 
 
 /** Adds the store as it is now to a snapshot, as kvtel_snapshot_add() does. The snapshot is unchanged on failure.
  * @param error may be NULL
- * @return KVTEL_OK, KVTEL_E_MISMATCH (a family whose name, or the name of a sample of it, stands for something else was left out,
- * or what a lane holds that no writer leaves behind; the rest is added), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (records that no writer
- * leaves behind), KVTEL_E_LIMIT (amounts that cannot be added up), KVTEL_E_IO, KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
-                                                      struct kvtel_error *error);
+ * @return KVTEL_OK, KVTEL_E_MISMATCH (a family whose name, or the name of a sample of it, stands for something else was
+ * left out, or what a lane holds that no writer leaves behind; the rest is added), KVTEL_E_TRUNCATED, KVTEL_E_FORMAT
+ * (records that no writer leaves behind), KVTEL_E_LIMIT (amounts that cannot be added up), KVTEL_E_IO, KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot,
+                                                      struct kvtel_store_reader *reader, struct kvtel_error *error);
 
-/** Adds many stores, reading their files in several threads where there are processors for them. A store that cannot be added is
- * left out, the others are added.
- * @param errors  count of them, or NULL: each gets the status of its reader, and a reason where that is a failure to read
+/** Adds many stores, reading their files in several threads where there are processors for them. A store that cannot be
+ * added is left out, the others are added.
+ * @param errors  count of them, or NULL: each gets the status of its reader, and a reason where that is a failure to
+ * read
  * @return KVTEL_OK, or the first failure */
-KVTEL_API enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers,
-                                                       size_t count, struct kvtel_error *errors);
+KVTEL_API enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot,
+                                                       struct kvtel_store_reader *const *readers, size_t count,
+                                                       struct kvtel_error *errors);
 
 KVTEL_END_DECLS
 #endif

@@ -2,18 +2,18 @@
 /** @file
  * Recording by a connector's author: handles once, then one call per transfer.
  *
- * A call costs nanoseconds: no allocation, lock, atomic read-modify-write, system call or clock read. It never fails the transfer:
- * what cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes into a lane of its own, which it
- * gets at its first call and gives back when it ends.
+ * A call costs nanoseconds: no allocation, lock, atomic read-modify-write, system call or clock read. It never fails
+ * the transfer: what cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes into a
+ * lane of its own, which it gets at its first call and gives back when it ends.
  *
- * After fork() recording through the parent's recorders is off in the child, whether the store is in a file or in the heap: calls
- * return false at once and are counted. The child makes a store of its own.
+ * After fork() recording through the parent's recorders is off in the child, whether the store is in a file or in the
+ * heap: calls return false at once and are counted. The child makes a store of its own.
  *
- * A signal handler may record in a thread that recorded into this store before. A call that interrupts another one of its thread
- * returns false and is counted in records_dropped; the interrupted one is not harmed. A thread may be cancelled at any point, also
- * asynchronously: what it had recorded stays. Not allowed: to leave a call by longjmp() or pthread_exit() out of a handler, after
- * which the thread records nothing more; to make stores, recorders or handles in a handler; the first call of a thread in a
- * handler; two threads in one lane at once.
+ * A signal handler may record in a thread that recorded into this store before. A call that interrupts another one of
+ * its thread returns false and is counted in records_dropped; the interrupted one is not harmed. A thread may be
+ * cancelled at any point, also asynchronously: what it had recorded stays. Not allowed: to leave a call by longjmp() or
+ * pthread_exit() out of a handler, after which the thread records nothing more; to make stores, recorders or handles in
+ * a handler; the first call of a thread in a handler; two threads in one lane at once.
  */
 #ifndef KVTEL_RECORDER_H
 #define KVTEL_RECORDER_H
@@ -23,7 +23,8 @@
 
 KVTEL_BEGIN_DECLS
 
-/** A connector's families in a store, for one engine. Handles are made by one thread at a time; any thread records through them. */
+/** A connector's families in a store, for one engine. Handles are made by one thread at a time; any thread records
+ * through them. */
 struct kvtel_recorder;
 /** What one kind of transfer feeds. Owned by its recorder; any thread. */
 struct kvtel_operation;
@@ -34,8 +35,10 @@ struct kvtel_channel;
 struct kvtel_recorder_options {
     size_t size;        /**< sizeof(struct kvtel_recorder_options); KVTEL_RECORDER_OPTIONS() sets it; 0: the same */
     const char *engine; /**< value of the engine label; NULL: the store's engine as a number */
-    const struct kvtel_transfer_config *config; /**< chooses among the connector's metrics; NULL: nothing is configured */
-    /** Also kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, from the transfers that give their points in time.
+    const struct kvtel_transfer_config
+        *config; /**< chooses among the connector's metrics; NULL: nothing is configured */
+    /** Also kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, from the transfers that give their
+     * points in time.
      */
     bool windows;
 };
@@ -43,11 +46,13 @@ struct kvtel_recorder_options {
     (&(const struct kvtel_recorder_options){ .size = sizeof(struct kvtel_recorder_options), __VA_ARGS__ })
 
 /** Makes the connector's families and series. What the store has no room for is left out and counted.
- * @param store     outlives the recorder. @param connector NULL (nobody knows its name), or one without stats of its own (a
- * MultiConnector): nothing to record, which `.warn` is told and `records_dropped` counts
+ * @param store     outlives the recorder. @param connector NULL (nobody knows its name), or one without stats of its
+ * own (a MultiConnector): nothing to record, which `.warn` is told and `records_dropped` counts
  * @param options   may be NULL
- * @return owned: kvtel_recorder_destroy(). NULL when nothing can be recorded; every function here takes NULL and does nothing */
-KVTEL_API struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const struct kvtel_connector *connector,
+ * @return owned: kvtel_recorder_destroy(). NULL when nothing can be recorded; every function here takes NULL and does
+ * nothing */
+KVTEL_API struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store,
+                                                       const struct kvtel_connector *connector,
                                                        const struct kvtel_recorder_options *options);
 /** Its handles are gone, what was recorded stays. NULL is fine. */
 KVTEL_API void kvtel_recorder_destroy(struct kvtel_recorder *recorder);
@@ -55,29 +60,29 @@ KVTEL_API void kvtel_recorder_destroy(struct kvtel_recorder *recorder);
 /** The handle of a kind of transfer: of a flow ("load", "store"), or of an operation of a store with its status.
  * @param name   NULL: the connector's first flow, which kvtel_record_transfer() records
  * @param status value of the status label, e.g. "ok"; NULL: "ok"
- * @return borrowed until kvtel_recorder_destroy(), the same for the same name and status. NULL: the connector has no such flow (or
- * its operations must be named), which `.warn` is told and `records_dropped` counts. Where there is no room for what it feeds, it
- * is a handle that counts each record as dropped. */
+ * @return borrowed until kvtel_recorder_destroy(), the same for the same name and status. NULL: the connector has no
+ * such flow (or its operations must be named), which `.warn` is told and `records_dropped` counts. Where there is no
+ * room for what it feeds, it is a handle that counts each record as dropped. */
 KVTEL_API const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name,
                                                                  const char *status);
 /** The handle of a field by its key (a level, a count, a sample), or of a typed metric by its name.
  * @param labels values of the metric's own labels, @param count how many
- * @return borrowed until kvtel_recorder_destroy(). NULL: the connector has none, or with another number of labels, told and counted
- * as for kvtel_recorder_operation(); no room is as there, too. */
+ * @return borrowed until kvtel_recorder_destroy(). NULL: the connector has none, or with another number of labels, told
+ * and counted as for kvtel_recorder_operation(); no room is as there, too. */
 KVTEL_API const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key,
                                                              const char *const *labels, size_t count);
 
-/** Records a finished transfer of the connector's first flow. All its values become visible at once; what was not measured has
- * none.
- * @return whether it was recorded; false: a number that cannot be (KVTEL_TRANSFER_LIMIT), counted in `values_refused`, or no room
- * for it, counted in `records_dropped` */
+/** Records a finished transfer of the connector's first flow. All its values become visible at once; what was not
+ * measured has none.
+ * @return whether it was recorded; false: a number that cannot be (KVTEL_TRANSFER_LIMIT), counted in `values_refused`,
+ * or no room for it, counted in `records_dropped` */
 KVTEL_API bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer);
 /** Records a finished transfer or a call of a store. @return as kvtel_record_transfer(); NULL `operation`: false */
 KVTEL_API bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer);
 /** Records one failure. @return whether it was recorded; false: the connector does not count this class */
 KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure);
-/** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62 ns. A level
- * reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
+/** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62
+ * ns. A level reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
 KVTEL_API bool kvtel_record_value(const struct kvtel_channel *channel, double value);
 
 /** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. */
@@ -87,7 +92,8 @@ KVTEL_API bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_ope
 /** CLOCK_MONOTONIC in nanoseconds. */
 KVTEL_API uint64_t kvtel_now_ns(void);
 
-/** A clock that is read without the kernel: the time stamp counter of x86-64, the virtual counter of aarch64, else kvtel_now_ns().
+/** A clock that is read without the kernel: the time stamp counter of x86-64, the virtual counter of aarch64, else
+ * kvtel_now_ns().
  */
 struct kvtel_ticks {
     double ns_per_tick;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * A snapshot: the metrics of one or many stores at a moment, equal label sets merged. What every exposition is written from.
+ * A snapshot: the metrics of one or many stores at a moment, equal label sets merged. What every exposition is written
+ * from.
  */
 #ifndef KVTEL_SNAPSHOT_H
 #define KVTEL_SNAPSHOT_H
@@ -16,8 +17,8 @@ struct kvtel_snapshot_series {
     uint64_t stamp;            /**< gauge: when it was set, CLOCK_MONOTONIC ns; 0: never */
     uint64_t count;            /**< histogram: number of values */
     double sum;                /**< histogram */
-    /** Histogram: the family's bins, one counter each: bin i holds values in (bounds[i-1], bounds[i]], the last all above. Not
-     * cumulative. Only bins first_bin .. first_bin + bin_count - 1 are given, all others are 0. */
+    /** Histogram: the family's bins, one counter each: bin i holds values in (bounds[i-1], bounds[i]], the last all
+     * above. Not cumulative. Only bins first_bin .. first_bin + bin_count - 1 are given, all others are 0. */
     const uint64_t *bins;
     uint32_t first_bin, bin_count;
 };
@@ -32,9 +33,9 @@ struct kvtel_snapshot_family {
     /** Histogram: upper bounds of all bins, ascending: explicit and exponential ones together. */
     const double *bounds;
     size_t bound_count;
-    /** Histogram: explicit_bins[i] is the bin whose upper bound is the i-th explicit one, so that the cumulative count of an
-     * explicit bucket is the sum of bins 0 .. explicit_bins[i]. Likewise the exponential ones: exponential_bins[i] is the bin whose
-     * upper bound is 2^((exponential_first + i) / 2^schema). */
+    /** Histogram: explicit_bins[i] is the bin whose upper bound is the i-th explicit one, so that the cumulative count
+     * of an explicit bucket is the sum of bins 0 .. explicit_bins[i]. Likewise the exponential ones:
+     * exponential_bins[i] is the bin whose upper bound is 2^((exponential_first + i) / 2^schema). */
     const uint32_t *explicit_bins;
     size_t explicit_count;
     const uint32_t *exponential_bins;
@@ -51,25 +52,27 @@ struct kvtel_snapshot;
 /** @return owned, or NULL without memory */
 KVTEL_API struct kvtel_snapshot *kvtel_snapshot_create(void);
 KVTEL_API void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot);
-/** Empties it; memory is kept for the next round, so that a warm snapshot allocates nothing. Pointers got from it are invalid. */
+/** Empties it; memory is kept for the next round, so that a warm snapshot allocates nothing. Pointers got from it are
+ * invalid. */
 KVTEL_API void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot);
-/** Adds a store of this process, live or not. Counters and histograms of equal label sets add up, gauges take the newest. Never
- * blocks a writer. Unchanged on failure. Label values that are no UTF-8 are made so, U+FFFD in place of what is none; those that
- * are equal then are one label set. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts that cannot be added up),
- * KVTEL_E_MISMATCH (a family of this name with another definition, or one with a sample of its name: that family is left out, the
- * rest is added) */
+/** Adds a store of this process, live or not. Counters and histograms of equal label sets add up, gauges take the
+ * newest. Never blocks a writer. Unchanged on failure. Label values that are no UTF-8 are made so, U+FFFD in place of
+ * what is none; those that are equal then are one label set. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts
+ * that cannot be added up), KVTEL_E_MISMATCH (a family of this name with another definition, or one with a sample of
+ * its name: that family is left out, the rest is added) */
 KVTEL_API enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store);
 
 /** Families in the order in which they were made. Borrowed until the next reset, add or destroy. */
 KVTEL_API size_t kvtel_snapshot_family_count(const struct kvtel_snapshot *snapshot);
 KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_family(const struct kvtel_snapshot *snapshot, size_t i);
 /** The family of a name (a counter's without _total), or NULL. */
-KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot, const char *name);
+KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot,
+                                                                  const char *name);
 
 /** Quantile of a histogram from its bins, relative error at most 1 % inside the exponential range of its unit.
  * @param q 0 .. 1. @return NaN when it is empty */
-KVTEL_API double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series,
-                                         double q);
+KVTEL_API double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family,
+                                         const struct kvtel_snapshot_series *series, double q);
 
 KVTEL_END_DECLS
 #endif

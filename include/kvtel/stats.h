@@ -20,14 +20,16 @@ struct kvtel_stats;
  * @param connector   a table with stats; borrowed for the life of the stats
  * @param diagnostics borrowed for the life of the stats; NULL: what is refused is not counted
  * @return owned: kvtel_stats_destroy(); NULL without memory or when the connector has no stats */
-KVTEL_API struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics);
+KVTEL_API struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector,
+                                                 struct kvtel_diagnostics *diagnostics);
 /** NULL is fine. */
 KVTEL_API void kvtel_stats_destroy(struct kvtel_stats *stats);
 /** The table that the stats were created with. Never NULL. */
 KVTEL_API const struct kvtel_connector *kvtel_stats_connector(const struct kvtel_stats *stats);
 
-/** Caps the samples kept (default KVTEL_SAMPLE_LIMIT; 0 summarises at once). Past it each list becomes a distribution: counts and
- * sums stay exact, quantiles are within 1 %, the list itself can no longer be encoded. Decoding never summarises. */
+/** Caps the samples kept (default KVTEL_SAMPLE_LIMIT; 0 summarises at once). Past it each list becomes a distribution:
+ * counts and sums stay exact, quantiles are within 1 %, the list itself can no longer be encoded. Decoding never
+ * summarises. */
 KVTEL_API void kvtel_stats_set_sample_limit(struct kvtel_stats *stats, size_t limit);
 /** Whether some list has become a distribution. */
 KVTEL_API bool kvtel_stats_is_summarised(const struct kvtel_stats *stats);
@@ -49,32 +51,38 @@ KVTEL_API enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stat
  * diagnostics, and the rest is applied. On failure nothing is: the content is as before.
  * @param error may be NULL
  * @return KVTEL_OK; KVTEL_E_SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (not a map), _NOMEM */
-KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes, size_t size,
-                                               struct kvtel_error *error);
+KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes,
+                                               size_t size, struct kvtel_error *error);
 /** Writes the payload; what was decoded comes out equal.
- * @param bytes out, owned, free() it; NUL-terminated past `size`. @return KVTEL_OK, KVTEL_E_SUMMARISED, KVTEL_E_NOMEM */
+ * @param bytes out, owned, free() it; NUL-terminated past `size`. @return KVTEL_OK, KVTEL_E_SUMMARISED, KVTEL_E_NOMEM
+ */
 KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes,
                                                size_t *size);
 
-/** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first. A number that was not measured
- * (KVTEL_UNMEASURED) is 0 in a row of vLLM's payload, which has a value of each field, and no sample where samples stand alone.
- * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_ARGUMENT (a number that cannot be: KVTEL_TRANSFER_LIMIT; counted in
- * the diagnostics), KVTEL_E_LIMIT (as kvtel_stats_record_operation()), KVTEL_E_NOMEM. Nothing is added on failure. */
+/** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first. A number that was not
+ * measured (KVTEL_UNMEASURED) is 0 in a row of vLLM's payload, which has a value of each field, and no sample where
+ * samples stand alone.
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_ARGUMENT (a number that cannot be: KVTEL_TRANSFER_LIMIT;
+ * counted in the diagnostics), KVTEL_E_LIMIT (as kvtel_stats_record_operation()), KVTEL_E_NOMEM. Nothing is added on
+ * failure. */
 KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow,
                                                         const struct kvtel_transfer *transfer);
 /** Adds one failure. @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector does not count this class), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvtel_failure failure);
-/** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok" completes).
+/** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok"
+ * completes).
  * @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector has no operations, or its flow does not name all fields of a row),
  * KVTEL_E_ARGUMENT (as kvtel_stats_record_transfer()), KVTEL_E_LIMIT (10,000 operations or statuses), KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status,
-                                                         const struct kvtel_transfer *transfer);
-/** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by `key`.
+KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation,
+                                                         const char *status, const struct kvtel_transfer *transfer);
+/** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by
+ * `key`.
  * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED), 512 bytes in all
- * @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT (labels, or a value that is not finite, below 0 where it is no level, or a
- * time of more than 2^62 ns, which the diagnostics count), KVTEL_E_LIMIT (10,000 label sets of a metric), KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key, const char *const *labels,
-                                                     size_t label_count, double value);
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT (labels, or a value that is not finite, below 0 where it is no
+ * level, or a time of more than 2^62 ns, which the diagnostics count), KVTEL_E_LIMIT (10,000 label sets of a metric),
+ * KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key,
+                                                     const char *const *labels, size_t label_count, double value);
 
 enum kvtel_reduced_kind { KVTEL_REDUCED_INTEGER, KVTEL_REDUCED_DOUBLE, KVTEL_REDUCED_DICT };
 

@@ -3,8 +3,8 @@
  * The store: cumulative metrics of one process, in the heap or in a file that an exporter maps.
  *
  * A store has families, series (label sets of a family) and lanes. A lane has one writer, so that writing takes no lock
- * and no atomic read-modify-write; a snapshot adds the lanes up. src/format/layout.h and docs/store-format.md say where each byte
- * is.
+ * and no atomic read-modify-write; a snapshot adds the lanes up. src/format/layout.h and docs/store-format.md say where
+ * each byte is.
  */
 #ifndef KVTEL_STORE_H
 #define KVTEL_STORE_H
@@ -20,58 +20,61 @@ struct kvtel_lane;
 /** Zero is the default of every option. Text is borrowed until the call returns. */
 struct kvtel_store_options {
     size_t size;            /**< sizeof(struct kvtel_store_options); KVTEL_STORE_OPTIONS() sets it; 0: the same */
-    const char *model_name; /**< label of every series that a recorder makes, at most 511 bytes: cut, with a warning; NULL: "" */
+    const char *model_name; /**< label of every series that a recorder makes, at most 511 bytes: cut, with a warning;
+                               NULL: "" */
     const char *connector;  /**< who writes, for people, at most 127 bytes: likewise; NULL: "" */
     uint32_t engine;        /**< default engine of a recorder */
     uint32_t rank;          /**< of the writer inside its engine */
     uint32_t max_series;    /**< series of one family, as far as a lane has room; 0: 10,000 */
     uint32_t max_lanes;     /**< 0: 256; 4,096 at most */
-    const char *dir;        /**< kvtel_store_open(): NULL or "": $KVTEL_STORE_DIR, else a per-user directory in shared memory */
-    /** Permission bits of the file; 0: 0600. Others are granted reading at most, 0644: who may write could cut what this process
-     * maps. Who may read it may also enter a directory made for it. */
+    const char
+        *dir; /**< kvtel_store_open(): NULL or "": $KVTEL_STORE_DIR, else a per-user directory in shared memory */
+    /** Permission bits of the file; 0: 0600. Others are granted reading at most, 0644: who may write could cut what
+     * this process maps. Who may read it may also enter a directory made for it. */
     uint32_t mode;
     /** Address space of one lane, and with it how much of everything there can be. 0: 64 MiB in a file, for
      * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. At most 1 GiB. */
     uint64_t lane_bytes;
-    /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from any thread.
-     * NULL: nobody is. */
+    /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from
+     * any thread. NULL: nobody is. */
     void (*warn)(void *context, const char *message);
     void *warn_context;
 };
-#define KVTEL_STORE_OPTIONS(...) (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
+#define KVTEL_STORE_OPTIONS(...) \
+    (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
 
 /** A store in the heap. @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory */
 KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);
-/** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed: the
- * exporter takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed) it is a store in
- * the heap, which nobody else sees: kvtel_store_path() tells. A process may close all its descriptors, as daemons do: the file is
- * opened again by its path when more of it is needed. Linux only.
+/** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed:
+ * the exporter takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed)
+ * it is a store in the heap, which nobody else sees: kvtel_store_path() tells. A process may close all its descriptors,
+ * as daemons do: the file is opened again by its path when more of it is needed. Linux only.
  * @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory, which all of recorder.h takes */
 KVTEL_API struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *options);
 /** The file's path, or NULL for a store in the heap. Borrowed until close. */
 KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
-/** The directory that kvtel_store_open() uses: `dir` unless it is NULL or "", else $KVTEL_STORE_DIR, else kvtel-UID in shared
- * memory.
+/** The directory that kvtel_store_open() uses: `dir` unless it is NULL or "", else $KVTEL_STORE_DIR, else kvtel-UID in
+ * shared memory.
  * @param path out; @return its length without the NUL, or 0 when it does not fit */
 KVTEL_API size_t kvtel_store_default_dir(const char *dir, char *path, size_t size);
-/** Closes a store of either kind; NULL is fine. The file says from then on that its writer ended in order, as it does when the
- * process calls exit(3); a process that ends otherwise is one that was killed, of which the exporter warns. Its lanes are gone: no
- * thread may write any more, and recorders are destroyed before. */
+/** Closes a store of either kind; NULL is fine. The file says from then on that its writer ended in order, as it does
+ * when the process calls exit(3); a process that ends otherwise is one that was killed, of which the exporter warns.
+ * Its lanes are gone: no thread may write any more, and recorders are destroyed before. */
 KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 
 /** Makes a family, or finds the one of this name. Any thread.
  * @param family out, valid for the life of the store
- * @return KVTEL_OK; KVTEL_E_MISMATCH (same name, other type, labels or buckets), KVTEL_E_ARGUMENT (not a metric or label name,
- * a label twice or `le` in a histogram, buckets not ascending, not finite or below 0), KVTEL_E_LIMIT (1,024 families),
- * KVTEL_E_NOMEM */
-KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family);
+ * @return KVTEL_OK; KVTEL_E_MISMATCH (same name, other type, labels or buckets), KVTEL_E_ARGUMENT (not a metric or
+ * label name, a label twice or `le` in a histogram, buckets not ascending, not finite or below 0), KVTEL_E_LIMIT (1,024
+ * families), KVTEL_E_NOMEM */
+KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec,
+                                               uint32_t *family);
 /** Makes or finds the series of these label values (UTF-8; what is not is replaced when it is read, and series
  * that are equal then are added up). Any thread.
- * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count, a value longer than KVTEL_TEXT_LIMIT), KVTEL_E_LIMIT (the family's cap, or a
- * lane is full), KVTEL_E_NOMEM; both
- * are counted in the store's dropped series */
-KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
-                                               uint32_t *series);
+ * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count, a value longer than KVTEL_TEXT_LIMIT), KVTEL_E_LIMIT (the family's
+ * cap, or a lane is full), KVTEL_E_NOMEM; both are counted in the store's dropped series */
+KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                               size_t count, uint32_t *series);
 /** How often a new series was refused: its family was at its cap, or there was no memory for it. Any thread. */
 KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
 
@@ -88,27 +91,28 @@ struct kvtel_store_info {
     /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */
     uint64_t records_dropped;
     uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */
-    uint64_t file_deleted;   /**< 1: the writer found its file deleted when it took memory or a lane; no new reader can open it */
+    uint64_t file_deleted;   /**< 1: the writer found its file deleted when it took memory or a lane; no new reader can
+                                open it */
 };
 /** Any thread. */
 KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);
 
 /** Takes a free lane. Its totals stay when it is closed, and the next owner adds to them. Any thread.
- * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM, KVTEL_E_BUSY (the store is the parent's of a fork, or the call is
- * made in a signal handler within another one) */
+ * @return KVTEL_OK; KVTEL_E_LIMIT (max_lanes), KVTEL_E_NOMEM, KVTEL_E_BUSY (the store is the parent's of a fork, or the
+ * call is made in a signal handler within another one) */
 KVTEL_API enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane);
 /** Gives the lane back for reuse. NULL is fine. Only by its owner. */
 KVTEL_API void kvtel_lane_close(struct kvtel_lane *lane);
 
-/** Adds to a counter. Amounts that are negative, NaN or above 2^900 (so that no sum becomes infinite) are refused and counted:
- * false; so are times (KVTEL_UNIT_SECONDS) of more than 2^62 ns. A series that is none, or of another type, is a record dropped.
- * Only the lane's owner; no lock, no system call. */
+/** Adds to a counter. Amounts that are negative, NaN or above 2^900 (so that no sum becomes infinite) are refused and
+ * counted: false; so are times (KVTEL_UNIT_SECONDS) of more than 2^62 ns. A series that is none, or of another type, is
+ * a record dropped. Only the lane's owner; no lock, no system call. */
 KVTEL_API bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount);
 /** Sets a gauge; among lanes and stores the newest set wins. A value that is infinite or NaN is refused as for
  * kvtel_lane_increase(). Reads the clock. Only the lane's owner. */
 KVTEL_API bool kvtel_lane_set(struct kvtel_lane *lane, uint32_t series, double value);
-/** Adds values to a histogram. Values are refused as the amounts of kvtel_lane_increase() are; the others are taken: returns how
- * many. Only the lane's owner. */
+/** Adds values to a histogram. Values are refused as the amounts of kvtel_lane_increase() are; the others are taken:
+ * returns how many. Only the lane's owner. */
 KVTEL_API size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
 KVTEL_END_DECLS

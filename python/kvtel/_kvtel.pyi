@@ -42,11 +42,26 @@ class Stats:
     def encode(self, format: _Format = "msgpack") -> bytes: ...
     def decode(self, payload: bytes, format: _Format = "msgpack") -> None: ...
     def record_transfer(
-        self, flow: Optional[str] = None, *, duration_ns: Optional[int] = None, post_ns: Optional[int] = None, bytes: Optional[int] = None, descriptors: Optional[int] = None, failed: Optional[int] = None
+        self,
+        flow: Optional[str] = None,
+        *,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
     ) -> None: ...
     def record_failure(self, failure: _Failure, /) -> None: ...
     def record_operation(
-        self, operation: str, status: str, /, *, duration_ns: Optional[int] = None, bytes: Optional[int] = None, descriptors: Optional[int] = None, failed: Optional[int] = None
+        self,
+        operation: str,
+        status: str,
+        /,
+        *,
+        duration_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
     ) -> None: ...
     def record_value(self, key: str, value: float, labels: Sequence[str] = ()) -> None: ...
 
@@ -64,7 +79,9 @@ class _Prom:
     @property
     def refused(self) -> dict[str, int]: ...
     def observe(self, transfer_stats_data: Union[_Payload, Stats], engine_idx: int = 0) -> None: ...
-    def create_metric_per_engine(self, metric: _Metric, per_engine_labelvalues: Mapping[int, Sequence[object]]) -> dict[int, _Metric]: ...
+    def create_metric_per_engine(
+        self, metric: _Metric, per_engine_labelvalues: Mapping[int, Sequence[object]]
+    ) -> dict[int, _Metric]: ...
 
 class PromMetrics(_Prom):
     def __init__(
@@ -86,7 +103,13 @@ class Prom(_Prom):
 
 class Store:
     def __init__(
-        self, model_name: str = "", engine: int = 0, rank: int = 0, connector: str = "", max_series: int = 0, max_lanes: int = 0
+        self,
+        model_name: str = "",
+        engine: int = 0,
+        rank: int = 0,
+        connector: str = "",
+        max_series: int = 0,
+        max_lanes: int = 0,
     ) -> None: ...
     @classmethod
     def open(
@@ -123,14 +146,18 @@ class Operation:
         first_byte_ns: Optional[int] = None,
         done_ns: Optional[int] = None,
     ) -> bool: ...
-    def record_many(self, duration_ns: _Column, post_ns: _Column = None, bytes: _Column = None, descriptors: _Column = None) -> int: ...
+    def record_many(
+        self, duration_ns: _Column, post_ns: _Column = None, bytes: _Column = None, descriptors: _Column = None
+    ) -> int: ...
 
 @final
 class Channel:
     def record(self, value: float, /) -> bool: ...
 
 class Recorder:
-    def __init__(self, store: Store, connector: _Config, engine: Optional[str] = None, windows: bool = False) -> None: ...
+    def __init__(
+        self, store: Store, connector: _Config, engine: Optional[str] = None, windows: bool = False
+    ) -> None: ...
     @property
     def store(self) -> Store: ...
     def operation(self, name: Optional[str] = None, status: Optional[str] = None) -> Operation: ...
@@ -155,4 +182,6 @@ class Recorder:
 
 class SchedulerStatsRecorder:
     prom: Optional[Prom]
-    def record(self, scheduler_stats: Any, iteration_stats: Any = None, mm_cache_stats: Any = None, engine_idx: int = 0) -> None: ...
+    def record(
+        self, scheduler_stats: Any, iteration_stats: Any = None, mm_cache_stats: Any = None, engine_idx: int = 0
+    ) -> None: ...

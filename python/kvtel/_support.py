@@ -44,7 +44,9 @@ def config_of(config):
     if isinstance(config, bytes):
         return config, cache_metrics
     if isinstance(config, str):
-        return (config if config.lstrip().startswith("{") else json.dumps({"kv_connector": config})).encode(), cache_metrics
+        return (
+            config if config.lstrip().startswith("{") else json.dumps({"kv_connector": config})
+        ).encode(), cache_metrics
     if not isinstance(config, Mapping):
         config = {name: getattr(config, name, None) for name in ("kv_connector", "kv_connector_extra_config")}
     if config.get("kv_connector") is None:

@@ -91,7 +91,9 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         try:
             if not isinstance(error, UnknownEngineError):
                 raise error
-            self._prom_of(engine or 0, self.store).observe(stats, engine or 0)  # an engine that this logger was not made for
+            self._prom_of(engine or 0, self.store).observe(
+                stats, engine or 0
+            )  # an engine that this logger was not made for
         except Exception as error:
             self._failed(error)
 
@@ -99,7 +101,9 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         name = type(error).__name__
         self.errors[name] = self.errors.get(name, 0) + 1
         if self.errors[name] == 1:
-            _logger.warning("KV connector stats were not recorded (said once for each kind of error): %s: %s", name, error)
+            _logger.warning(
+                "KV connector stats were not recorded (said once for each kind of error): %s: %s", name, error
+            )
 
     def log(self):
         """Each interval of vLLM's log: says what the store could not do, once. Starts if it could not so far: there may be room now."""
@@ -116,7 +120,9 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
 
     def log_engine_initialized(self):
         if self.store:
-            _logger.info("KV connector stats go to %s", self.store.path or "a store inside this process: nobody can read it")
+            _logger.info(
+                "KV connector stats go to %s", self.store.path or "a store inside this process: nobody can read it"
+            )
 
 
 class Logging:
@@ -185,7 +191,10 @@ def _collected(vllm_config, labelnames, per_engine_labelvalues):
 
 def replace(loggers):
     """Puts kvtel's classes in the place of vLLM's where vLLM's loggers use them. Where they are made they stay: Ray's derive from them."""
-    replaced = [(standin, name, getattr(loggers, name)) for standin, name in ((Logging, "KVConnectorLogging"), (Prom, "KVConnectorProm"))]
+    replaced = [
+        (standin, name, getattr(loggers, name))
+        for standin, name in ((Logging, "KVConnectorLogging"), (Prom, "KVConnectorProm"))
+    ]
     for standin, name, original in replaced:
         standin.original = original
         setattr(loggers, name, standin)

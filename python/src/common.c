@@ -23,8 +23,9 @@ PyObject *kvtel_python_support(const char *name, const char *format, ...)
 
 static void *raise(int status, const char *message, const struct kvtel_error *error)
 {
-    PyObject *raised = kvtel_python_support("make_error", "(iskII)", status, message, error ? (unsigned long)error->offset : 0ul,
-                                            error ? error->line : 0u, error ? error->column : 0u);
+    PyObject *raised =
+        kvtel_python_support("make_error", "(iskII)", status, message, error ? (unsigned long)error->offset : 0ul,
+                             error ? error->line : 0u, error ? error->column : 0u);
     if (raised)
         PyErr_SetObject((PyObject *)Py_TYPE(raised), raised);
     Py_XDECREF(raised);
@@ -107,13 +108,15 @@ int kvtel_python_config(PyObject *object, struct kvtel_transfer_config **config)
     Py_ssize_t size;
     int cache_metrics, result = -1;
     *config = NULL;
-    PyObject *answer = kvtel_python_support("config_of", "(O)", object); /* (JSON as bytes or None, --kv-cache-metrics) */
+    PyObject *answer =
+        kvtel_python_support("config_of", "(O)", object); /* (JSON as bytes or None, --kv-cache-metrics) */
     if (!answer)
         return -1;
     PyObject *text = PyTuple_GetItem(answer, 0), *on = PyTuple_GetItem(answer, 1);
     if (text == Py_None) {
         result = 0;
-    } else if (text && on && (cache_metrics = PyObject_IsTrue(on)) >= 0 && PyBytes_AsStringAndSize(text, &json, &size) == 0) {
+    } else if (text && on && (cache_metrics = PyObject_IsTrue(on)) >= 0 &&
+               PyBytes_AsStringAndSize(text, &json, &size) == 0) {
         struct kvtel_error error;
         enum kvtel_status status = kvtel_transfer_config_parse(KVTEL_JSON, json, (size_t)size, config, &error);
         if (status == KVTEL_OK) {
@@ -250,7 +253,8 @@ int kvtel_python_transfer(PyObject *arguments, PyObject *keywords, const char *n
 {
     Py_ssize_t given = PyTuple_Size(arguments), at = 0;
     PyObject *key, *value;
-    *transfer = (struct kvtel_transfer){ KVTEL_UNMEASURED, KVTEL_UNMEASURED, KVTEL_UNMEASURED, KVTEL_UNMEASURED, .failed = 0 };
+    *transfer =
+        (struct kvtel_transfer){ KVTEL_UNMEASURED, KVTEL_UNMEASURED, KVTEL_UNMEASURED, KVTEL_UNMEASURED, .failed = 0 };
     if (given > (name ? 1 : 0)) {
         PyErr_SetString(PyExc_TypeError, "the parts of a transfer are given by name");
         return -1;
@@ -329,7 +333,8 @@ PyObject *kvtel_python_refused(const struct kvtel_python_warnings *warnings)
     for (int reason = 0; counts && reason < KVTEL_REFUSAL_COUNT; reason++) {
         uint64_t count = kvtel_diagnostics_count(warnings->diagnostics, (enum kvtel_refusal)reason);
         PyObject *number = count > 0 ? PyLong_FromUnsignedLongLong(count) : NULL;
-        if (count > 0 && (!number || PyDict_SetItemString(counts, kvtel_refusal_label((enum kvtel_refusal)reason), number) < 0)) {
+        if (count > 0 &&
+            (!number || PyDict_SetItemString(counts, kvtel_refusal_label((enum kvtel_refusal)reason), number) < 0)) {
             Py_DECREF(counts);
             counts = NULL;
         }

@@ -11,14 +11,15 @@
 /* Bytes from which on work is done without the GIL. */
 enum { KVTEL_PYTHON_LONG = 64 * 1024 };
 
-/* Raises what a status means, and returns NULL. `error` (may be NULL) gives message and place, else `message` does; both NULL: the
- * status' own text. */
+/* Raises what a status means, and returns NULL. `error` (may be NULL) gives message and place, else `message` does;
+ * both NULL: the status' own text. */
 void *kvtel_python_raise(enum kvtel_status status, const struct kvtel_error *error, const char *message);
 
 /* Raises that a connector (NULL: nobody knows it) has no stats, and returns NULL. */
 void *kvtel_python_raise_connector(const struct kvtel_connector *connector, const char *name);
 
-/* Attribute `name` of kvtel._support, called with what Py_BuildValue() makes of `format`, a tuple. New reference or NULL. */
+/* Attribute `name` of kvtel._support, called with what Py_BuildValue() makes of `format`, a tuple. New reference or
+ * NULL. */
 PyObject *kvtel_python_support(const char *name, const char *format, ...);
 
 /* A class of this module, for checks. New reference or NULL. */
@@ -39,15 +40,15 @@ int kvtel_python_init(PyObject *self, PyObject *arguments, PyObject *keywords);
 /* A type and its addition to the module. 0 or -1. */
 int kvtel_python_add_type(PyObject *module, PyType_Spec *spec);
 
-/* A vLLM configuration, a KVTransferConfig, a dict, JSON, or a connector's name. `*config` is owned; NULL where there is no
- * connector at all. 0 or -1. */
+/* A vLLM configuration, a KVTransferConfig, a dict, JSON, or a connector's name. `*config` is owned; NULL where there
+ * is no connector at all. 0 or -1. */
 int kvtel_python_config(PyObject *object, struct kvtel_transfer_config **config);
 
-/* UTF-8 of a str, NUL-terminated, alive as long as `*holder`, which is a new reference. NULL with an exception (no str, a NUL
- * inside). */
+/* UTF-8 of a str, NUL-terminated, alive as long as `*holder`, which is a new reference. NULL with an exception (no str,
+ * a NUL inside). */
 const char *kvtel_python_text(PyObject *object, PyObject **holder);
-/* Several of them: a sequence of texts (anything else in it is taken as its str()). `count` of them are in `texts`. Free with
- * kvtel_python_texts_free(). */
+/* Several of them: a sequence of texts (anything else in it is taken as its str()). `count` of them are in `texts`.
+ * Free with kvtel_python_texts_free(). */
 struct kvtel_python_texts {
     const char **texts;
     PyObject **holders;
@@ -56,8 +57,8 @@ struct kvtel_python_texts {
 int kvtel_python_texts(PyObject *sequence, struct kvtel_python_texts *texts);
 void kvtel_python_texts_free(struct kvtel_python_texts *texts);
 
-/* Whether the exception that is set says that a value is of no use: then it is cleared. What says anything else (KeyboardInterrupt,
- * SystemExit, MemoryError: a value may be code) stays set. */
+/* Whether the exception that is set says that a value is of no use: then it is cleared. What says anything else
+ * (KeyboardInterrupt, SystemExit, MemoryError: a value may be code) stays set. */
 bool kvtel_python_is_wrong_value(void);
 
 /* A uint64_t from an int, or from what stands for one: NumPy's integers do. 0 or -1. */
@@ -65,9 +66,10 @@ int kvtel_python_uint64(PyObject *object, uint64_t *out);
 /* A uint32_t from an int. 0 or -1. For PyArg_Parse's O&. */
 int kvtel_python_engine(PyObject *object, void *engine);
 
-/* A transfer from keyword arguments alone: those of struct kvtel_transfer; what is absent or None was not measured. A number that
- * no uint64_t holds is one that no transfer has (UINT64_MAX), so that it is refused and counted as such. Where `name` is not NULL,
- * an argument before them, by that name or by place, is put into `*first` (borrowed; NULL when it is absent or None). 0 or -1. */
+/* A transfer from keyword arguments alone: those of struct kvtel_transfer; what is absent or None was not measured. A
+ * number that no uint64_t holds is one that no transfer has (UINT64_MAX), so that it is refused and counted as such.
+ * Where `name` is not NULL, an argument before them, by that name or by place, is put into `*first` (borrowed; NULL
+ * when it is absent or None). 0 or -1. */
 int kvtel_python_transfer(PyObject *arguments, PyObject *keywords, const char *name, PyObject **first,
                           struct kvtel_transfer *transfer);
 /* A failure by its label, e.g. "handshake". 0 or -1. */

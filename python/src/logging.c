@@ -38,8 +38,8 @@ static int start(struct logging *self, PyObject *config)
         return -1;
     if (!self->config)
         return 0;
-    self->logging =
-        kvtel_logging_create(self->config, self->is_vllm ? KVTEL_LOG_VLLM : KVTEL_LOG_DEFAULT, self->warnings.diagnostics);
+    self->logging = kvtel_logging_create(self->config, self->is_vllm ? KVTEL_LOG_VLLM : KVTEL_LOG_DEFAULT,
+                                         self->warnings.diagnostics);
     if (self->logging && has_stats(self->config))
         self->payload = kvtel_stats_create(kvtel_transfer_config_connector(self->config), self->warnings.diagnostics);
     if (self->logging && (self->payload || !has_stats(self->config)))
@@ -81,9 +81,10 @@ static PyObject *logging_observe(PyObject *object, PyObject *arguments, PyObject
         if (self->config) {
             const char *name = kvtel_transfer_config_connector_name(self->config);
             bool is_known = kvtel_transfer_config_connector(self->config) != NULL;
-            kvtel_diagnostics_refuse(
-                self->warnings.diagnostics, is_known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
-                "%.64s: %s; nothing is logged", name, is_known ? "this connector has no stats" : "nobody knows this connector");
+            kvtel_diagnostics_refuse(self->warnings.diagnostics,
+                                     is_known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
+                                     "%.64s: %s; nothing is logged", name,
+                                     is_known ? "this connector has no stats" : "nobody knows this connector");
         }
     } else if (kvtel_python_decode_passing(self->payload, &self->keys, payload) < 0) {
         kvtel_python_warnings_flush(&self->warnings);
@@ -124,7 +125,8 @@ static PyObject *logging_log(PyObject *object, PyObject *arguments, PyObject *ke
     struct logging *self = (struct logging *)object;
     PyObject *log_fn = Py_None, *lines;
     double interval = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|Od:log", names, &log_fn, &interval) || !(lines = PyList_New(0)))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|Od:log", names, &log_fn, &interval) ||
+        !(lines = PyList_New(0)))
         return NULL;
     enum kvtel_status status = self->logging ? kvtel_logging_log(self->logging, interval, keep_line, lines) : KVTEL_OK;
     if (status != KVTEL_OK)
@@ -169,13 +171,17 @@ int kvtel_python_add_logging(PyObject *module)
     static PyMethodDef methods[] = {
         { "observe", KVTEL_PYTHON_KEYWORDS(logging_observe),
           "observe($self, transfer_stats_data, engine_idx=0, ranks=0)\n--\n\n"
-          "Adds a payload (a dict, or MessagePack as bytes) to the interval. ranks: workers it was aggregated from, 0 not "
+          "Adds a payload (a dict, or MessagePack as bytes) to the interval. ranks: workers it was aggregated from, 0 "
+          "not "
           "known.\n\n"
-          "Raises DecodeError, WrongTypeError. A connector that nobody knows, or that has no stats, is warned about once." },
+          "Raises DecodeError, WrongTypeError. A connector that nobody knows, or that has no stats, is warned about "
+          "once." },
         { "log", KVTEL_PYTHON_KEYWORDS(logging_log),
           "log($self, log_fn=None, interval_seconds=0)\n--\n\n"
-          "Ends the interval: calls log_fn(format, text) for each line (none when nothing was observed), and resets.\n\n"
-          "log_fn: None is logging.getLogger('kvtel').info. interval_seconds: wall-clock length, for style 'default'." },
+          "Ends the interval: calls log_fn(format, text) for each line (none when nothing was observed), and "
+          "resets.\n\n"
+          "log_fn: None is logging.getLogger('kvtel').info. interval_seconds: wall-clock length, for style "
+          "'default'." },
         { "reset", logging_reset, METH_NOARGS, "reset($self)\n--\n\nForgets the interval without a line." },
         { NULL, NULL, 0, NULL },
     };
@@ -186,9 +192,11 @@ int kvtel_python_add_logging(PyObject *module)
     static PyType_Slot slots[] = {
         { Py_tp_doc,
           "Logging(kv_transfer_config, style='vllm')\n--\n\nvLLM's KVConnectorLogging: the log line of an interval.\n\n"
-          "kv_transfer_config: vLLM's KVTransferConfig or VllmConfig, a dict, JSON, a connector's name, or None (nothing is "
+          "kv_transfer_config: vLLM's KVTransferConfig or VllmConfig, a dict, JSON, a connector's name, or None "
+          "(nothing is "
           "logged).\n"
-          "style: 'vllm' is vLLM's line to the letter; 'default' a line per connector and engine with quantiles and failures.\n\n"
+          "style: 'vllm' is vLLM's line to the letter; 'default' a line per connector and engine with quantiles and "
+          "failures.\n\n"
           "Raises DecodeError, WrongTypeError (the configuration), ArgumentError (the style)." },
         { Py_tp_new, (void *)logging_new },
         { Py_tp_init, (void *)kvtel_python_init },
@@ -197,7 +205,7 @@ int kvtel_python_add_logging(PyObject *module)
         { Py_tp_getset, members },
         { 0, NULL },
     };
-    static PyType_Spec spec = { "kvtel._kvtel.Logging", sizeof(struct logging), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                                slots };
+    static PyType_Spec spec = { "kvtel._kvtel.Logging", sizeof(struct logging), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots };
     return kvtel_python_add_type(module, &spec);
 }

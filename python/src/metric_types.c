@@ -36,14 +36,15 @@ static PyObject *call_class(PyObject *class, const struct kvtel_family_spec *spe
     PyObject *labelnames = to_list(spec->labelnames, spec->label_count);
     if (!labelnames)
         return NULL;
-    PyObject *keywords =
-        Py_BuildValue("{ss,ss,sN}", "name", spec->name, "documentation", spec->help ? spec->help : "", "labelnames", labelnames);
+    PyObject *keywords = Py_BuildValue("{ss,ss,sN}", "name", spec->name, "documentation", spec->help ? spec->help : "",
+                                       "labelnames", labelnames);
     PyObject *extra = spec->type == KVTEL_GAUGE       ? PyUnicode_FromString("mostrecent")
                       : spec->type == KVTEL_HISTOGRAM ? to_bounds(spec->buckets)
                                                       : NULL;
     const char *extra_name = spec->type == KVTEL_GAUGE ? "multiprocess_mode" : "buckets";
     PyObject *arguments = PyTuple_New(0), *made = NULL;
-    if (keywords && arguments && !PyErr_Occurred() && (!extra || PyDict_SetItemString(keywords, extra_name, extra) == 0))
+    if (keywords && arguments && !PyErr_Occurred() &&
+        (!extra || PyDict_SetItemString(keywords, extra_name, extra) == 0))
         made = PyObject_Call(class, arguments, keywords);
     Py_XDECREF(arguments);
     Py_XDECREF(extra);

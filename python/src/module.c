@@ -32,16 +32,17 @@ static PyObject *default_dir(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     size_t size = kvtel_store_default_dir(NULL, path, sizeof path);
-    return size > 0 ? PyUnicode_DecodeFSDefaultAndSize(path, (Py_ssize_t)size) : kvtel_python_raise(KVTEL_E_LIMIT, NULL, NULL);
+    return size > 0 ? PyUnicode_DecodeFSDefaultAndSize(path, (Py_ssize_t)size)
+                    : kvtel_python_raise(KVTEL_E_LIMIT, NULL, NULL);
 }
 
 static int execute(PyObject *module)
 {
     if (PyModule_AddStringConstant(module, "__version__", kvtel_version()) < 0)
         return -1;
-    static int (*const add[])(
-        PyObject *) = { kvtel_python_add_stats,    kvtel_python_add_logging, kvtel_python_add_store,
-                        kvtel_python_add_recorder, kvtel_python_add_prom,    kvtel_python_add_scheduler_stats };
+    static int (*const add[])(PyObject *) = { kvtel_python_add_stats, kvtel_python_add_logging,
+                                              kvtel_python_add_store, kvtel_python_add_recorder,
+                                              kvtel_python_add_prom,  kvtel_python_add_scheduler_stats };
     for (size_t i = 0; i < sizeof add / sizeof *add; i++)
         if (add[i](module) < 0)
             return -1;

@@ -15,10 +15,10 @@ void kvtel_python_keys_close(struct kvtel_python_keys *keys)
     }
 }
 
-/* Which field the key at this place of a payload names; -1: none that is known here. Rare, so that the frequent way keeps its
- * registers. */
-static __attribute__((noinline)) int find_field(struct kvtel_python_keys *keys, const struct kvtel_connector *table, size_t place,
-                                                PyObject *key)
+/* Which field the key at this place of a payload names; -1: none that is known here. Rare, so that the frequent way
+ * keeps its registers. */
+static __attribute__((noinline)) int find_field(struct kvtel_python_keys *keys, const struct kvtel_connector *table,
+                                                size_t place, PyObject *key)
 {
     PyObject *holder;
     if (!PyUnicode_Check(key) || Py_TYPE(key) != &PyUnicode_Type)
@@ -108,7 +108,8 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
     for (size_t place = 0; PyDict_Next(payload, &at, &key, &list); place++) {
         if (place == sizeof keys->places / sizeof *keys->places)
             return false;
-        int field = keys->places[place].key == key ? keys->places[place].field : find_field(keys, content->table, place, key);
+        int field =
+            keys->places[place].key == key ? keys->places[place].field : find_field(keys, content->table, place, key);
         if (field < 0 || fields[field].kind == KVTEL_FIELD_TOTAL || Py_TYPE(list) != &PyList_Type)
             return false;
         struct kvtel_column *column = &group->columns[field];
@@ -132,13 +133,13 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
     return true;
 }
 
-/* As kvtel_stats_decode_value() of the same payload would; false: it is for that to do. The content is then as it was, unless it is
- * `passing`: replaced by the next payload in any case. */
+/* As kvtel_stats_decode_value() of the same payload would; false: it is for that to do. The content is then as it was,
+ * unless it is `passing`: replaced by the next payload in any case. */
 static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload, bool passing)
 {
     struct kvtel_content *content = passing ? &stats->content : &stats->spare;
-    if (stats->connector->shape != KVTEL_SHAPE_COLUMNS || content->table != stats->connector || Py_TYPE(payload) != &PyDict_Type ||
-        content->groups[0].column_count >= 64)
+    if (stats->connector->shape != KVTEL_SHAPE_COLUMNS || content->table != stats->connector ||
+        Py_TYPE(payload) != &PyDict_Type || content->groups[0].column_count >= 64)
         return false;
     bool filled = fill_content(content, keys, payload);
     if (passing)
@@ -180,7 +181,8 @@ static int from_text(PyObject *object, struct kvtel_arena *arena, struct kvtel_v
     return result;
 }
 
-/* Integers that do not fit are doubles, as in MessagePack; past a double's range they are infinite, which is refused later. */
+/* Integers that do not fit are doubles, as in MessagePack; past a double's range they are infinite, which is refused
+ * later. */
 static int from_integer(PyObject *object, struct kvtel_value *value)
 {
     int overflow;
@@ -262,7 +264,8 @@ static PyObject *data_of(PyObject *object)
     return data;
 }
 
-/* Numbers of other libraries, and vLLM's stats objects, whose payload is their `data`. Anything else is nil, which no field takes.
+/* Numbers of other libraries, and vLLM's stats objects, whose payload is their `data`. Anything else is nil, which no
+ * field takes.
  */
 static int from_other(PyObject *object, struct kvtel_arena *arena, unsigned depth, struct kvtel_value *value)
 {

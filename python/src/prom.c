@@ -99,20 +99,23 @@ static int engines_init(struct engines *engines, PyObject *per_engine, size_t la
     while (engines->count < (size_t)size && PyDict_Next(per_engine, &at, &key, &values)) {
         struct kvtel_engine_labels *labels = &engines->labels[engines->count];
         Py_INCREF(values); /* their str() may be Python code that changes the dict */
-        bool good = kvtel_python_engine(key, &labels->engine) && kvtel_python_texts(values, &engines->values[engines->count]) == 0;
+        bool good = kvtel_python_engine(key, &labels->engine) &&
+                    kvtel_python_texts(values, &engines->values[engines->count]) == 0;
         Py_DECREF(values);
         if (!good)
             return -1;
         labels->values = engines->values[engines->count].texts;
         if (engines->values[engines->count++].count != label_count) {
-            kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "an engine has not as many label values as there are labelnames");
+            kvtel_python_raise(KVTEL_E_ARGUMENT, NULL,
+                               "an engine has not as many label values as there are labelnames");
             return -1;
         }
     }
     return 0;
 }
 
-static int create(struct prom *self, bool is_base, const struct kvtel_python_texts *names, const struct engines *engines)
+static int create(struct prom *self, bool is_base, const struct kvtel_python_texts *names,
+                  const struct engines *engines)
 {
     const struct kvtel_prom_options options = {
         .config = self->config,
@@ -123,8 +126,8 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
         .engine_count = engines->count,
         .diagnostics = self->warnings.diagnostics,
     };
-    enum kvtel_status status =
-        is_base ? kvtel_connector_build_prom_metrics(&options, &self->metrics) : kvtel_prom_create(&options, &self->prom);
+    enum kvtel_status status = is_base ? kvtel_connector_build_prom_metrics(&options, &self->metrics)
+                                       : kvtel_prom_create(&options, &self->prom);
     if (PyErr_Occurred())
         return -1;
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(self->config);
@@ -143,8 +146,8 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
     return -1;
 }
 
-static PyObject *make(PyTypeObject *type, PyObject *config, PyObject *metric_types, PyObject *labelnames, PyObject *per_engine,
-                      bool is_base)
+static PyObject *make(PyTypeObject *type, PyObject *config, PyObject *metric_types, PyObject *labelnames,
+                      PyObject *per_engine, bool is_base)
 {
     struct prom *self = kvtel_python_new(type);
     struct kvtel_python_texts names = { 0 };
@@ -152,11 +155,12 @@ static PyObject *make(PyTypeObject *type, PyObject *config, PyObject *metric_typ
     if (!self)
         return NULL;
     int is_store = metric_types == Py_None ? 1 : kvtel_python_is(metric_types, "Store");
-    int result =
-        is_store < 0 || kvtel_python_warnings_init(&self->warnings) < 0 || kvtel_python_config(config, &self->config) < 0 ||
-                (is_store ? use_store(self, metric_types) : kvtel_python_types_init(&self->types, metric_types, &self->vtable)) < 0
-            ? -1
-            : 0;
+    int result = is_store < 0 || kvtel_python_warnings_init(&self->warnings) < 0 ||
+                         kvtel_python_config(config, &self->config) < 0 ||
+                         (is_store ? use_store(self, metric_types)
+                                   : kvtel_python_types_init(&self->types, metric_types, &self->vtable)) < 0
+                     ? -1
+                     : 0;
     if (result == 0 && self->config) {
         result = kvtel_python_texts(labelnames, &names);
         if (result == 0)
@@ -181,7 +185,8 @@ static PyObject *prom_new(PyTypeObject *type, PyObject *arguments, PyObject *key
 {
     static char *names[] = { "vllm_config", "labelnames", "per_engine_labelvalues", "store", NULL };
     PyObject *config, *labelnames, *per_engine, *store = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|O:Prom", names, &config, &labelnames, &per_engine, &store))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|O:Prom", names, &config, &labelnames, &per_engine,
+                                     &store))
         return NULL;
     return make(type, config, store, labelnames, per_engine, false);
 }
@@ -190,8 +195,8 @@ static PyObject *metrics_new(PyTypeObject *type, PyObject *arguments, PyObject *
 {
     static char *names[] = { "vllm_config", "metric_types", "labelnames", "per_engine_labelvalues", NULL };
     PyObject *config, *metric_types, *labelnames, *per_engine;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOO:PromMetrics", names, &config, &metric_types, &labelnames,
-                                     &per_engine))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOO:PromMetrics", names, &config, &metric_types,
+                                     &labelnames, &per_engine))
         return NULL;
     return make(type, config, metric_types, labelnames, per_engine, true);
 }
@@ -212,8 +217,8 @@ static int observe(struct prom *self, PyObject *data, uint32_t engine)
         stats = kvtel_python_stats_of(data);
     else if (kvtel_python_decode_passing(self->payload, &self->keys, data) < 0)
         return -1;
-    enum kvtel_status status =
-        self->prom ? kvtel_prom_observe(self->prom, stats, engine) : kvtel_prom_metrics_observe(self->metrics, stats, engine);
+    enum kvtel_status status = self->prom ? kvtel_prom_observe(self->prom, stats, engine)
+                                          : kvtel_prom_metrics_observe(self->metrics, stats, engine);
     if (!self->store && PyErr_Occurred())
         return -1;
     if (status == KVTEL_OK)
@@ -246,7 +251,8 @@ static PyObject *prom_observe(PyObject *self, PyObject *arguments, PyObject *key
         data = PyTuple_GetItem(arguments, 0);
         if (given == 2 && !kvtel_python_engine(PyTuple_GetItem(arguments, 1), &engine))
             return NULL;
-    } else if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O&:observe", names, &data, kvtel_python_engine, &engine)) {
+    } else if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O&:observe", names, &data, kvtel_python_engine,
+                                            &engine)) {
         return NULL;
     }
     if (kvtel_python_prom_observe(self, data, engine) < 0)
@@ -296,10 +302,11 @@ static PyObject *get_refused(PyObject *self, void *unused)
     return kvtel_python_refused(&((struct prom *)self)->warnings);
 }
 
-#define OBSERVE_DOC                                                                                                           \
-    "observe($self, transfer_stats_data, engine_idx=0)\n--\n\n"                                                               \
-    "Records one payload: a dict, MessagePack as bytes, or a Stats.\n\n"                                                      \
-    "Raises UnknownEngineError (not in per_engine_labelvalues), DecodeError, WrongTypeError, MismatchError. What cannot be\n" \
+#define OBSERVE_DOC                                                                                                \
+    "observe($self, transfer_stats_data, engine_idx=0)\n--\n\n"                                                    \
+    "Records one payload: a dict, MessagePack as bytes, or a Stats.\n\n"                                           \
+    "Raises UnknownEngineError (not in per_engine_labelvalues), DecodeError, WrongTypeError, MismatchError. What " \
+    "cannot be\n"                                                                                                  \
     "used of a payload is counted in `refused` and warned about once; the rest is recorded."
 
 int kvtel_python_add_prom(PyObject *module)
@@ -307,7 +314,8 @@ int kvtel_python_add_prom(PyObject *module)
     static PyMethodDef methods[] = {
         { "observe", KVTEL_PYTHON_KEYWORDS(prom_observe), OBSERVE_DOC },
         { "create_metric_per_engine", KVTEL_PYTHON_KEYWORDS(create_metric_per_engine),
-          "create_metric_per_engine($self, metric, per_engine_labelvalues)\n--\n\n{engine: metric.labels(*values)} for each "
+          "create_metric_per_engine($self, metric, per_engine_labelvalues)\n--\n\n{engine: metric.labels(*values)} for "
+          "each "
           "engine." },
         { NULL, NULL, 0, NULL },
     };
@@ -320,9 +328,12 @@ int kvtel_python_add_prom(PyObject *module)
         { Py_tp_doc,
           "PromMetrics(vllm_config, metric_types, labelnames, per_engine_labelvalues)\n--\n\n"
           "vLLM's KVConnectorPromMetrics: the Prometheus families of a connector, every engine's series up front.\n\n"
-          "vllm_config: as for Logging. metric_types: {Gauge: ..., Counter: ..., Histogram: ...} as vLLM passes it (the metrics\n"
-          "are then Python objects), a Store, or None (a new Store in the heap). per_engine_labelvalues: {engine: [values]}.\n\n"
-          "Raises UnknownConnectorError, NoStatsError, LimitError, ArgumentError, and what metric_types' classes raise." },
+          "vllm_config: as for Logging. metric_types: {Gauge: ..., Counter: ..., Histogram: ...} as vLLM passes it "
+          "(the metrics\n"
+          "are then Python objects), a Store, or None (a new Store in the heap). per_engine_labelvalues: {engine: "
+          "[values]}.\n\n"
+          "Raises UnknownConnectorError, NoStatsError, LimitError, ArgumentError, and what metric_types' classes "
+          "raise." },
         { Py_tp_new, (void *)metrics_new },
         { Py_tp_init, (void *)kvtel_python_init },
         { Py_tp_dealloc, (void *)prom_free },
@@ -331,11 +342,12 @@ int kvtel_python_add_prom(PyObject *module)
         { 0, NULL },
     };
     static PyType_Slot prom_slots[] = {
-        { Py_tp_doc, "Prom(vllm_config, labelnames, per_engine_labelvalues, store=None)\n--\n\n"
-                     "vLLM's KVConnectorProm: the configured connector's metrics, or none.\n\n"
-                     "vllm_config: as for Logging. store: the Store that the metrics live in; None is a new one in the heap.\n"
-                     "A connector that nobody knows, or that has no stats, is no error: observe() then does nothing.\n\n"
-                     "Raises LimitError, ArgumentError, DecodeError." },
+        { Py_tp_doc,
+          "Prom(vllm_config, labelnames, per_engine_labelvalues, store=None)\n--\n\n"
+          "vLLM's KVConnectorProm: the configured connector's metrics, or none.\n\n"
+          "vllm_config: as for Logging. store: the Store that the metrics live in; None is a new one in the heap.\n"
+          "A connector that nobody knows, or that has no stats, is no error: observe() then does nothing.\n\n"
+          "Raises LimitError, ArgumentError, DecodeError." },
         { Py_tp_new, (void *)prom_new },
         { Py_tp_init, (void *)kvtel_python_init },
         { Py_tp_dealloc, (void *)prom_free },
@@ -345,7 +357,7 @@ int kvtel_python_add_prom(PyObject *module)
     };
     static PyType_Spec metrics_spec = { "kvtel._kvtel.PromMetrics", sizeof(struct prom), 0,
                                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, metrics_slots };
-    static PyType_Spec prom_spec = { "kvtel._kvtel.Prom", sizeof(struct prom), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                                     prom_slots };
+    static PyType_Spec prom_spec = { "kvtel._kvtel.Prom", sizeof(struct prom), 0,
+                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, prom_slots };
     return kvtel_python_add_type(module, &metrics_spec) < 0 ? -1 : kvtel_python_add_type(module, &prom_spec);
 }

@@ -31,7 +31,8 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     struct kvtel_transfer_config *config = NULL;
     PyObject *store, *connector;
     int windows = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zp:Recorder", names, &store, &connector, &options.engine, &windows))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zp:Recorder", names, &store, &connector, &options.engine,
+                                     &windows))
         return NULL;
     int is_store = kvtel_python_is(store, "Store");
     if (is_store == 0)
@@ -83,7 +84,8 @@ static PyObject *recorder_operation(PyObject *object, PyObject *arguments, PyObj
         return NULL;
     const struct kvtel_operation *operation = kvtel_recorder_operation(self->recorder, name, status);
     if (!operation && self->recorder)
-        return kvtel_python_raise(KVTEL_E_UNKNOWN, NULL, "the connector has no such operation, or there is no room for it");
+        return kvtel_python_raise(KVTEL_E_UNKNOWN, NULL,
+                                  "the connector has no such operation, or there is no room for it");
     return make_handle(self, "Operation", operation, NULL);
 }
 
@@ -227,7 +229,8 @@ static size_t record_rows(const struct kvtel_operation *operation, const struct 
     size_t recorded = 0;
     for (size_t row = 0; row < count; row++) {
         const struct kvtel_transfer transfer = { column_get(&columns[0], row), column_get(&columns[1], row),
-                                                 column_get(&columns[2], row), column_get(&columns[3], row), .failed = 0 };
+                                                 column_get(&columns[2], row), column_get(&columns[3], row),
+                                                 .failed = 0 };
         recorded += kvtel_record_operation(operation, &transfer);
     }
     return recorded;
@@ -239,8 +242,8 @@ static PyObject *record_many(const struct kvtel_operation *operation, PyObject *
     PyObject *given[COLUMNS] = { NULL };
     struct column columns[COLUMNS] = { { 0 } };
     size_t count = 0, recorded = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|OOO:record_transfers", names, &given[0], &given[1], &given[2],
-                                     &given[3]))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|OOO:record_transfers", names, &given[0], &given[1],
+                                     &given[2], &given[3]))
         return NULL;
     bool good = true, sized = false;
     for (size_t i = 0; i < COLUMNS && good; i++) {
@@ -269,7 +272,8 @@ static PyObject *record_many(const struct kvtel_operation *operation, PyObject *
 
 static PyObject *recorder_record_transfers(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    return record_many(kvtel_recorder_operation(((struct recorder *)object)->recorder, NULL, NULL), arguments, keywords);
+    return record_many(kvtel_recorder_operation(((struct recorder *)object)->recorder, NULL, NULL), arguments,
+                       keywords);
 }
 
 static PyObject *operation_record_many(PyObject *self, PyObject *arguments, PyObject *keywords)
@@ -285,28 +289,34 @@ static PyObject *get_store(PyObject *object, void *unused)
     return store;
 }
 
-#define TRANSFER_ARGUMENTS                                                                                              \
-    "*, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None, submitted_ns=None, posted_ns=None, " \
+#define TRANSFER_ARGUMENTS                                                                              \
+    "*, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None, submitted_ns=None, " \
+    "posted_ns=None, "                                                                                  \
     "first_byte_ns=None, done_ns=None"
-#define MANY_DOC                                                                                                               \
-    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                                 \
-    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, array.array,\n"    \
-    "memoryview; bytes and bytearray are taken as uint64), an int that all rows share, or None: not measured. Times are\n"     \
-    "nanoseconds. Rows with a negative, NaN or impossible value (from 2^62 on) are refused, and counted in\n"                  \
-    "Store.info()['values_refused']. Returns how many were recorded.\n\nRaises ArgumentError (lengths), WrongTypeError (item " \
+#define MANY_DOC                                                                                                      \
+    "($self, duration_ns, post_ns=None, bytes=None, descriptors=None)\n--\n\n"                                        \
+    "Records a transfer for each row. Each argument is a buffer of float64 or 8-byte integers (NumPy array, "         \
+    "array.array,\n"                                                                                                  \
+    "memoryview; bytes and bytearray are taken as uint64), an int that all rows share, or None: not measured. Times " \
+    "are\n"                                                                                                           \
+    "nanoseconds. Rows with a negative, NaN or impossible value (from 2^62 on) are refused, and counted in\n"         \
+    "Store.info()['values_refused']. Returns how many were recorded.\n\nRaises ArgumentError (lengths), "             \
+    "WrongTypeError (item "                                                                                           \
     "type)."
 
 static int add_handles(PyObject *module)
 {
     static PyMethodDef operation_methods[] = {
         { "record", KVTEL_PYTHON_KEYWORDS(operation_record),
-          "record($self, " TRANSFER_ARGUMENTS ")\n--\n\nRecords a finished transfer or call. Returns whether it was recorded." },
+          "record($self, " TRANSFER_ARGUMENTS
+          ")\n--\n\nRecords a finished transfer or call. Returns whether it was recorded." },
         { "record_many", KVTEL_PYTHON_KEYWORDS(operation_record_many), "record_many" MANY_DOC },
         { NULL, NULL, 0, NULL },
     };
     static PyMethodDef channel_methods[] = {
         { "record", channel_record, METH_O,
-          "record($self, value, /)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns whether it was "
+          "record($self, value, /)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns "
+          "whether it was "
           "recorded." },
         { NULL, NULL, 0, NULL },
     };
@@ -322,8 +332,10 @@ static int add_handles(PyObject *module)
         { Py_tp_methods, channel_methods },
         { 0, NULL },
     };
-    static PyType_Spec operation = { "kvtel._kvtel.Operation", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT, operation_slots };
-    static PyType_Spec channel = { "kvtel._kvtel.Channel", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT, channel_slots };
+    static PyType_Spec operation = { "kvtel._kvtel.Operation", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT,
+                                     operation_slots };
+    static PyType_Spec channel = { "kvtel._kvtel.Channel", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT,
+                                   channel_slots };
     return kvtel_python_add_type(module, &operation) < 0 ? -1 : kvtel_python_add_type(module, &channel);
 }
 
@@ -332,21 +344,27 @@ int kvtel_python_add_recorder(PyObject *module)
     static PyMethodDef methods[] = {
         { "record_transfer", KVTEL_PYTHON_KEYWORDS(recorder_record_transfer),
           "record_transfer($self, " TRANSFER_ARGUMENTS ")\n--\n\n"
-          "Records a finished transfer of the connector's first flow: nanoseconds, bytes, contiguous pieces. What is None was not\n"
-          "measured and has no value. Points in time (submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for durations.\n"
-          "Returns whether it was recorded. A number below 0, or from 2^62 on, is no measurement: the transfer is refused, and\n"
+          "Records a finished transfer of the connector's first flow: nanoseconds, bytes, contiguous pieces. What is "
+          "None was not\n"
+          "measured and has no value. Points in time (submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for "
+          "durations.\n"
+          "Returns whether it was recorded. A number below 0, or from 2^62 on, is no measurement: the transfer is "
+          "refused, and\n"
           "counted in Store.info()['values_refused']." },
         { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },
         { "record_failure", recorder_record_failure, METH_O,
           "record_failure($self, failure, /)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"
-          "Returns whether it was recorded; False: the connector does not count it. Raises UnknownNameError for no such class." },
+          "Returns whether it was recorded; False: the connector does not count it. Raises UnknownNameError for no "
+          "such class." },
         { "operation", KVTEL_PYTHON_KEYWORDS(recorder_operation),
-          "operation($self, name=None, status=None)\n--\n\nThe handle of a flow ('load', 'store'), or of an operation of a store "
+          "operation($self, name=None, status=None)\n--\n\nThe handle of a flow ('load', 'store'), or of an operation "
+          "of a store "
           "with its "
           "status.\n\n"
           "Raises UnknownNameError." },
         { "channel", KVTEL_PYTHON_KEYWORDS(recorder_channel),
-          "channel($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name and label "
+          "channel($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name "
+          "and label "
           "values.\n\n"
           "Raises UnknownNameError." },
         { NULL, NULL, 0, NULL },
@@ -359,7 +377,8 @@ int kvtel_python_add_recorder(PyObject *module)
         { Py_tp_doc,
           "Recorder(store, connector, engine=None, windows=False)\n--\n\n"
           "A connector's families in a Store, for one engine. Any thread records.\n\n"
-          "connector: a name, or a configuration as for Logging. engine: value of the engine label; None is the store's engine.\n"
+          "connector: a name, or a configuration as for Logging. engine: value of the engine label; None is the "
+          "store's engine.\n"
           "windows: also histograms of the time to the first byte and from there on, from points in time.\n\n"
           "Raises UnknownConnectorError, NoStatsError. Recording raises only for arguments of wrong types." },
         { Py_tp_new, (void *)recorder_new },
@@ -369,7 +388,7 @@ int kvtel_python_add_recorder(PyObject *module)
         { Py_tp_getset, members },
         { 0, NULL },
     };
-    static PyType_Spec spec = { "kvtel._kvtel.Recorder", sizeof(struct recorder), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                                slots };
+    static PyType_Spec spec = { "kvtel._kvtel.Recorder", sizeof(struct recorder), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots };
     return add_handles(module) < 0 ? -1 : kvtel_python_add_type(module, &spec);
 }

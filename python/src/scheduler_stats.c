@@ -2,7 +2,8 @@
 /* kvtel._kvtel.SchedulerStatsRecorder: the part of the plugin for vLLM that is called in every step of every engine. */
 #include "prom.h"
 
-/* So that neither a tuple nor a dict of arguments is made. The limited API names the flag from 3.10 on; CPython 3.9 has it too. */
+/* So that neither a tuple nor a dict of arguments is made. The limited API names the flag from 3.10 on; CPython 3.9 has
+ * it too. */
 #ifndef METH_FASTCALL
 #define METH_FASTCALL 0x0080
 #endif
@@ -41,8 +42,8 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     return (PyObject *)self;
 }
 
-/* Hands what was raised to the subclass. No error goes on to the caller, vLLM; what is none (KeyboardInterrupt, SystemExit) does:
- * it stays set. False: it does. */
+/* Hands what was raised to the subclass. No error goes on to the caller, vLLM; what is none (KeyboardInterrupt,
+ * SystemExit) does: it stays set. False: it does. */
 static bool report(PyObject *self, PyObject *stats, PyObject *engine)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
@@ -50,8 +51,8 @@ static bool report(PyObject *self, PyObject *stats, PyObject *engine)
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
-    PyObject *answer = PyObject_CallMethod(self, "_not_recorded", "OOO", error ? error : Py_None, stats ? stats : Py_None,
-                                           engine ? engine : Py_None);
+    PyObject *answer = PyObject_CallMethod(self, "_not_recorded", "OOO", error ? error : Py_None,
+                                           stats ? stats : Py_None, engine ? engine : Py_None);
     if (!answer && PyErr_ExceptionMatches(PyExc_Exception))
         PyErr_WriteUnraisable(self);
     Py_XDECREF(answer);
@@ -62,7 +63,8 @@ static bool report(PyObject *self, PyObject *stats, PyObject *engine)
 }
 
 /* The argument at a place, or of that name. Borrowed; NULL: it was not given. */
-static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject *names, Py_ssize_t place, PyObject *name)
+static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject *names, Py_ssize_t place,
+                          PyObject *name)
 {
     if (place < count)
         return arguments[place];
@@ -124,12 +126,14 @@ int kvtel_python_add_scheduler_stats(PyObject *module)
     static PyMethodDef methods[] = {
         { "record", (PyCFunction)(void (*)(void))recorder_record, METH_FASTCALL | METH_KEYWORDS,
           "record($self, scheduler_stats, iteration_stats=None, mm_cache_stats=None, engine_idx=0)\n--\n\n"
-          "Records scheduler_stats.kv_connector_stats. Raises nothing: self._not_recorded(error, stats, engine_idx) is called "
+          "Records scheduler_stats.kv_connector_stats. Raises nothing: self._not_recorded(error, stats, engine_idx) is "
+          "called "
           "instead." },
         { NULL, NULL, 0, NULL },
     };
     static PyGetSetDef members[] = {
-        { "prom", get_prom, set_prom, "The Prom that payloads go to; None until it is set: they are not looked at.", NULL },
+        { "prom", get_prom, set_prom, "The Prom that payloads go to; None until it is set: they are not looked at.",
+          NULL },
         { NULL, NULL, NULL, NULL, NULL },
     };
     static PyType_Slot slots[] = {

@@ -147,8 +147,8 @@ static PyObject *stats_encode(PyObject *self, PyObject *arguments, PyObject *key
     enum kvtel_format format;
     char *bytes;
     size_t size;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|s:encode", names, &text) || parse_format(text, &format) < 0 ||
-        encode(self, format, &bytes, &size) < 0)
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|s:encode", names, &text) ||
+        parse_format(text, &format) < 0 || encode(self, format, &bytes, &size) < 0)
         return NULL;
     PyObject *encoded = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)size);
     free(bytes);
@@ -170,13 +170,14 @@ static PyObject *stats_decode(PyObject *object, PyObject *arguments, PyObject *k
     const char *text = NULL;
     PyObject *payload;
     enum kvtel_format format;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|s:decode", names, &payload, &text) || parse_format(text, &format) < 0)
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|s:decode", names, &payload, &text) ||
+        parse_format(text, &format) < 0)
         return NULL;
     if (format == KVTEL_MSGPACK)
         return replace(object, payload) < 0 ? NULL : none_or_error(KVTEL_OK);
     struct kvtel_error error;
-    enum kvtel_status status =
-        kvtel_stats_decode(kvtel_python_stats_of(object), format, PyBytes_AsString(payload), (size_t)PyBytes_Size(payload), &error);
+    enum kvtel_status status = kvtel_stats_decode(kvtel_python_stats_of(object), format, PyBytes_AsString(payload),
+                                                  (size_t)PyBytes_Size(payload), &error);
     kvtel_python_warnings_flush(&self->warnings);
     return status == KVTEL_OK ? none_or_error(status) : kvtel_python_raise(status, &error, NULL);
 }
@@ -307,7 +308,8 @@ static PyObject *stats_record_value(PyObject *self, PyObject *arguments, PyObjec
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sd|O:record_value", names, &key, &value, &sequence) ||
         (sequence && kvtel_python_texts(sequence, &labels) < 0))
         return NULL;
-    enum kvtel_status status = kvtel_stats_record_value(kvtel_python_stats_of(self), key, labels.texts, labels.count, value);
+    enum kvtel_status status =
+        kvtel_stats_record_value(kvtel_python_stats_of(self), key, labels.texts, labels.count, value);
     kvtel_python_texts_free(&labels);
     return none_or_error(status);
 }
@@ -321,8 +323,8 @@ static PyObject *stats_pickle(PyObject *self, PyObject *unused)
     (void)unused;
     if (encode(self, KVTEL_MSGPACK, &bytes, &size) < 0)
         return NULL;
-    PyObject *answer =
-        Py_BuildValue("O(sy#n)", (PyObject *)Py_TYPE(self), name, bytes, (Py_ssize_t)size, (Py_ssize_t)stats->sample_limit);
+    PyObject *answer = Py_BuildValue("O(sy#n)", (PyObject *)Py_TYPE(self), name, bytes, (Py_ssize_t)size,
+                                     (Py_ssize_t)stats->sample_limit);
     free(bytes);
     return answer;
 }
@@ -353,10 +355,12 @@ int kvtel_python_add_stats(PyObject *module)
           "Raises SummarisedError when samples were summarised (see sample_limit)." },
         { "reset", stats_reset, METH_NOARGS, "reset($self)\n--\n\nForgets all observations." },
         { "aggregate", stats_aggregate, METH_O,
-          "aggregate($self, other, /)\n--\n\nAdds another Stats of the same connector, which stays as it is. Returns self.\n\n"
+          "aggregate($self, other, /)\n--\n\nAdds another Stats of the same connector, which stays as it is. Returns "
+          "self.\n\n"
           "Raises MismatchError for another connector; self is then unchanged." },
         { "reduce", stats_reduce, METH_NOARGS,
-          "reduce($self)\n--\n\nThe interval as a few representative values, in vLLM's keys, order and rounding (units are in the "
+          "reduce($self)\n--\n\nThe interval as a few representative values, in vLLM's keys, order and rounding (units "
+          "are in the "
           "keys)." },
         { "is_empty", stats_is_empty, METH_NOARGS,
           "is_empty($self)\n--\n\nWhether nothing was observed, by the connector's own rule." },
@@ -366,21 +370,27 @@ int kvtel_python_add_stats(PyObject *module)
           "encode($self, format='msgpack')\n--\n\nThe payload as bytes, 'msgpack' or 'json'. Raises SummarisedError." },
         { "decode", KVTEL_PYTHON_KEYWORDS(stats_decode),
           "decode($self, payload, format='msgpack')\n--\n\nReplaces the content by the payload in these bytes.\n\n"
-          "Raises DecodeError (with offset, line, column) and leaves the content as it was. Fields that cannot be used are refused "
+          "Raises DecodeError (with offset, line, column) and leaves the content as it was. Fields that cannot be used "
+          "are refused "
           "one\n"
           "by one, counted in `refused`, and the rest is applied." },
         { "record_transfer", KVTEL_PYTHON_KEYWORDS(stats_record_transfer),
-          "record_transfer($self, flow=None, *, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None)\n--\n\n"
-          "Adds one transfer: nanoseconds, bytes, counts. flow is its kind ('transfer', 'load', ...), None the connector's "
+          "record_transfer($self, flow=None, *, duration_ns=None, post_ns=None, bytes=None, descriptors=None, "
+          "failed=None)\n--\n\n"
+          "Adds one transfer: nanoseconds, bytes, counts. flow is its kind ('transfer', 'load', ...), None the "
+          "connector's "
           "first.\n\n"
           "Raises UnknownNameError for a flow that the connector does not have." },
         { "record_failure", stats_record_failure, METH_O,
-          "record_failure($self, failure, /)\n--\n\nAdds one failure: 'transfer', 'handshake', 'notification', 'receive', "
+          "record_failure($self, failure, /)\n--\n\nAdds one failure: 'transfer', 'handshake', 'notification', "
+          "'receive', "
           "'expired',\n"
-          "'late_notification', 'allocation', 'save' or 'load'.\n\nRaises UnknownNameError where the connector does not count "
+          "'late_notification', 'allocation', 'save' or 'load'.\n\nRaises UnknownNameError where the connector does "
+          "not count "
           "it." },
         { "record_operation", KVTEL_PYTHON_KEYWORDS(stats_record_operation),
-          "record_operation($self, operation, status, /, *, duration_ns=None, bytes=None, descriptors=None, failed=None)\n--\n\n"
+          "record_operation($self, operation, status, /, *, duration_ns=None, bytes=None, descriptors=None, "
+          "failed=None)\n--\n\n"
           "Adds one call of a store with its status ('ok', 'error', ...). descriptors are its keys.\n\n"
           "Raises UnknownNameError where the connector has no operations." },
         { "record_value", KVTEL_PYTHON_KEYWORDS(stats_record_value),
@@ -398,12 +408,13 @@ int kvtel_python_add_stats(PyObject *module)
         { NULL, NULL, NULL, NULL, NULL },
     };
     static PyType_Slot slots[] = {
-        { Py_tp_doc,
-          "Stats(connector, data=None, sample_limit=1000000)\n--\n\n"
-          "vLLM's KVConnectorStats: what one connector observed since the last reset.\n\n"
-          "connector is a configured name ('NixlConnector') or a class name. data is a payload: a dict, or MessagePack as bytes.\n"
-          "Past sample_limit samples lists become distributions: counts and sums stay exact, quantiles are within 1 %.\n\n"
-          "Raises UnknownConnectorError, NoStatsError, DecodeError, WrongTypeError." },
+        { Py_tp_doc, "Stats(connector, data=None, sample_limit=1000000)\n--\n\n"
+                     "vLLM's KVConnectorStats: what one connector observed since the last reset.\n\n"
+                     "connector is a configured name ('NixlConnector') or a class name. data is a payload: a dict, or "
+                     "MessagePack as bytes.\n"
+                     "Past sample_limit samples lists become distributions: counts and sums stay exact, quantiles are "
+                     "within 1 %.\n\n"
+                     "Raises UnknownConnectorError, NoStatsError, DecodeError, WrongTypeError." },
         { Py_tp_new, (void *)stats_new },
         { Py_tp_init, (void *)kvtel_python_init },
         { Py_tp_dealloc, (void *)stats_free },

@@ -44,22 +44,25 @@ static PyObject *store_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
 {
     static char *names[] = { "model_name", "engine", "rank", "connector", "max_series", "max_lanes", NULL };
     struct kvtel_store_options options = { .size = sizeof options };
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|zO&O&zO&O&:Store", names, &options.model_name, kvtel_python_engine,
-                                     &options.engine, kvtel_python_engine, &options.rank, &options.connector, kvtel_python_engine,
-                                     &options.max_series, kvtel_python_engine, &options.max_lanes))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|zO&O&zO&O&:Store", names, &options.model_name,
+                                     kvtel_python_engine, &options.engine, kvtel_python_engine, &options.rank,
+                                     &options.connector, kvtel_python_engine, &options.max_series, kvtel_python_engine,
+                                     &options.max_lanes))
         return NULL;
     return make(type, &options, false);
 }
 
 static PyObject *store_open(PyObject *class, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = { "model_name", "dir", "mode", "engine", "rank", "connector", "max_series", "max_lanes", NULL };
+    static char *names[] = {
+        "model_name", "dir", "mode", "engine", "rank", "connector", "max_series", "max_lanes", NULL
+    };
     struct kvtel_store_options options = { .size = sizeof options };
     PyObject *dir = Py_None, *path = NULL;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|zOO&O&O&zO&O&:open", names, &options.model_name, &dir,
-                                     kvtel_python_engine, &options.mode, kvtel_python_engine, &options.engine, kvtel_python_engine,
-                                     &options.rank, &options.connector, kvtel_python_engine, &options.max_series,
-                                     kvtel_python_engine, &options.max_lanes) ||
+                                     kvtel_python_engine, &options.mode, kvtel_python_engine, &options.engine,
+                                     kvtel_python_engine, &options.rank, &options.connector, kvtel_python_engine,
+                                     &options.max_series, kvtel_python_engine, &options.max_lanes) ||
         (dir != Py_None && !PyUnicode_FSConverter(dir, &path)))
         return NULL;
     options.dir = path ? PyBytes_AsString(path) : NULL;
@@ -134,7 +137,8 @@ static PyObject *to_buckets(const struct kvtel_snapshot_family *family, const st
     for (size_t i = 0; buckets && i < family->explicit_count; i++) {
         for (; bin <= family->explicit_bins[i]; bin++)
             count += bin >= series->first_bin && bin < end ? series->bins[bin - series->first_bin] : 0;
-        if (append(buckets, Py_BuildValue("(dK)", family->bounds[family->explicit_bins[i]], (unsigned long long)count)) < 0) {
+        if (append(buckets,
+                   Py_BuildValue("(dK)", family->bounds[family->explicit_bins[i]], (unsigned long long)count)) < 0) {
             Py_DECREF(buckets);
             buckets = NULL;
         }
@@ -162,7 +166,9 @@ static PyObject *to_series(const struct kvtel_snapshot_family *family, const str
 
 static PyObject *to_family(const struct kvtel_snapshot_family *family)
 {
-    static const char *const types[] = { [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram" };
+    static const char *const types[] = {
+        [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram"
+    };
     PyObject *series = PyList_New(0);
     for (size_t i = 0; series && i < family->series_count; i++)
         if (append(series, to_series(family, &family->series[i])) < 0) {
@@ -197,12 +203,14 @@ static PyObject *store_info(PyObject *self, PyObject *unused)
     struct kvtel_store_info info;
     (void)unused;
     kvtel_store_describe(((struct kvtel_python_store *)self)->store, &info);
-    return Py_BuildValue(
-        "{sN,sN,sI,sI,sK,sK,sK,sK,sK,sK,sK,sN}", "model_name", to_text(info.model_name), "connector", to_text(info.connector),
-        "engine", (unsigned)info.engine, "rank", (unsigned)info.rank, "pid", (unsigned long long)info.pid, "families",
-        (unsigned long long)info.families, "series", (unsigned long long)info.series, "lanes", (unsigned long long)info.lanes,
-        "series_dropped", (unsigned long long)info.series_dropped, "records_dropped", (unsigned long long)info.records_dropped,
-        "values_refused", (unsigned long long)info.values_refused, "file_deleted", PyBool_FromLong(info.file_deleted != 0));
+    return Py_BuildValue("{sN,sN,sI,sI,sK,sK,sK,sK,sK,sK,sK,sN}", "model_name", to_text(info.model_name), "connector",
+                         to_text(info.connector), "engine", (unsigned)info.engine, "rank", (unsigned)info.rank, "pid",
+                         (unsigned long long)info.pid, "families", (unsigned long long)info.families, "series",
+                         (unsigned long long)info.series, "lanes", (unsigned long long)info.lanes, "series_dropped",
+                         (unsigned long long)info.series_dropped, "records_dropped",
+                         (unsigned long long)info.records_dropped, "values_refused",
+                         (unsigned long long)info.values_refused, "file_deleted",
+                         PyBool_FromLong(info.file_deleted != 0));
 }
 
 static PyObject *get_path(PyObject *self, void *unused)
@@ -232,18 +240,22 @@ int kvtel_python_add_store(PyObject *module)
 {
     static PyMethodDef methods[] = {
         { "open", (PyCFunction)(void (*)(void))store_open, METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-          "open($type, model_name='', dir=None, mode=0o600, engine=0, rank=0, connector='', max_series=0, max_lanes=0)\n--\n\n"
+          "open($type, model_name='', dir=None, mode=0o600, engine=0, rank=0, connector='', max_series=0, "
+          "max_lanes=0)\n--\n\n"
           "A store in a file, where `kvtel serve` finds it, however this process ends.\n\n"
-          "dir: None is $KVTEL_STORE_DIR, else kvtel-UID in shared memory. mode: permissions of the file, of which others get "
+          "dir: None is $KVTEL_STORE_DIR, else kvtel-UID in shared memory. mode: permissions of the file, of which "
+          "others get "
           "reading at most (0o644). Where no file can be "
           "made it is\n"
           "a store in the heap: path is None and warnings says why. Raises MemoryError." },
         { "text", store_text, METH_NOARGS, "text($self)\n--\n\nAll metrics in Prometheus' text format 0.0.4." },
         { "collect", store_collect, METH_NOARGS,
-          "collect($self)\n--\n\nAll metrics: [(name, type, help, labelnames, [(labelvalues, value)])]. The value of a histogram "
+          "collect($self)\n--\n\nAll metrics: [(name, type, help, labelnames, [(labelvalues, value)])]. The value of a "
+          "histogram "
           "is\n"
           "([(upper bound, values up to it)], sum)." },
-        { "info", store_info, METH_NOARGS, "info($self)\n--\n\nWho writes it, how much is in it, what was dropped, as a dict." },
+        { "info", store_info, METH_NOARGS,
+          "info($self)\n--\n\nWho writes it, how much is in it, what was dropped, as a dict." },
         { NULL, NULL, 0, NULL },
     };
     static PyGetSetDef members[] = {
@@ -255,8 +267,10 @@ int kvtel_python_add_store(PyObject *module)
         { Py_tp_doc,
           "Store(model_name='', engine=0, rank=0, connector='', max_series=0, max_lanes=0)\n--\n\n"
           "Cumulative metrics of one process, in the heap; Store.open() makes one in a file.\n\n"
-          "model_name: label of every series that a Recorder makes. engine: default engine of a Recorder. max_series: of one\n"
-          "family, 0 is 10,000. max_lanes: threads that record at a time, 0 is 256. It is closed when the last reference is gone;\n"
+          "model_name: label of every series that a Recorder makes. engine: default engine of a Recorder. max_series: "
+          "of one\n"
+          "family, 0 is 10,000. max_lanes: threads that record at a time, 0 is 256. It is closed when the last "
+          "reference is gone;\n"
           "a file stays for the exporter. After a fork the child records nothing into it and makes its own." },
         { Py_tp_new, (void *)store_new },
         { Py_tp_init, (void *)kvtel_python_init },

@@ -13,8 +13,8 @@ struct kvtel_arena_block {
     max_align_t data[];
 };
 
-/* Makes the block behind the current one the current one. One that is too small for `size` is replaced, not kept beside a new one:
- * else sizes that grow slowly would add a block with each reset. */
+/* Makes the block behind the current one the current one. One that is too small for `size` is replaced, not kept beside
+ * a new one: else sizes that grow slowly would add a block with each reset. */
 static struct kvtel_arena_block *advance(struct kvtel_arena *arena, size_t size)
 {
     struct kvtel_arena_block **link = arena->current ? &arena->current->next : &arena->first;
@@ -25,7 +25,8 @@ static struct kvtel_arena_block *advance(struct kvtel_arena *arena, size_t size)
             capacity = arena->current->capacity * 2;
         if (capacity < size)
             capacity = size;
-        struct kvtel_arena_block *larger = capacity <= SIZE_MAX - sizeof(*block) ? malloc(sizeof(*block) + capacity) : NULL;
+        struct kvtel_arena_block *larger =
+            capacity <= SIZE_MAX - sizeof(*block) ? malloc(sizeof(*block) + capacity) : NULL;
         if (!larger)
             return NULL;
         larger->capacity = capacity;

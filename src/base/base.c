@@ -27,7 +27,8 @@ const char *kvtel_version(void)
     return KVTEL_VERSION;
 }
 
-enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status, size_t offset, const char *format, ...)
+enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status, size_t offset, const char *format,
+                             ...)
 {
     if (!error)
         return status;

@@ -64,14 +64,16 @@ void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics)
 }
 
 /* The subject as it is remembered, when it is new. NULL also when there is no room to remember it. */
-static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, const char *text)
+static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason,
+                                      const char *text)
 {
     struct subject subject = { .reason = (uint8_t)reason, .size = (uint8_t)strnlen(text, SUBJECT_SIZE) };
     memcpy(subject.text, text, subject.size);
     size_t at = kvtel_hash(subject.reason, subject.text, subject.size) % SLOT_COUNT;
     for (; diagnostics->slots[at] != 0; at = (at + 1) % SLOT_COUNT) {
         const struct subject *known = &diagnostics->subjects[diagnostics->slots[at] - 1];
-        if (known->reason == subject.reason && known->size == subject.size && memcmp(known->text, subject.text, subject.size) == 0)
+        if (known->reason == subject.reason && known->size == subject.size &&
+            memcmp(known->text, subject.text, subject.size) == 0)
             return NULL;
     }
     if (diagnostics->subject_count == SUBJECT_LIMIT)
@@ -81,8 +83,8 @@ static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enu
     return &diagnostics->subjects[diagnostics->subject_count++];
 }
 
-void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, uint64_t n, const char *subject,
-                              const char *format, ...)
+void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, uint64_t n,
+                              const char *subject, const char *format, ...)
 {
     if (!diagnostics || (size_t)reason >= KVTEL_REFUSAL_COUNT)
         return;

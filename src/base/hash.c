@@ -47,8 +47,8 @@ static inline uint64_t load(const unsigned char *bytes)
 
 uint64_t kvtel_siphash(const struct kvtel_hash_key *key, const void *bytes, size_t size)
 {
-    uint64_t v[4] = { key->words[0] ^ 0x736f6d6570736575u, key->words[1] ^ 0x646f72616e646f6du, key->words[0] ^ 0x6c7967656e657261u,
-                      key->words[1] ^ 0x7465646279746573u };
+    uint64_t v[4] = { key->words[0] ^ 0x736f6d6570736575u, key->words[1] ^ 0x646f72616e646f6du,
+                      key->words[0] ^ 0x6c7967656e657261u, key->words[1] ^ 0x7465646279746573u };
     const unsigned char *at = bytes;
     for (size_t left = size; left >= 8; left -= 8, at += 8)
         take(v, load(at));

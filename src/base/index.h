@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash index over records that live elsewhere: open addressing, at most half full, nothing is ever taken out. What is looked up
- * comes from outside: its hash is kvtel_hash()'s, which nobody can make collide. */
+/* A hash index over records that live elsewhere: open addressing, at most half full, nothing is ever taken out. What is
+ * looked up comes from outside: its hash is kvtel_hash()'s, which nobody can make collide. */
 #ifndef KVTEL_BASE_INDEX_H
 #define KVTEL_BASE_INDEX_H
 

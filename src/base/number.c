@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as Python prints and rounds them.
  *
- * The fewest digits are found as in Raffaello Giulietti, "The Schubfach way to render doubles" (2020): a double and the two
- * midpoints to its neighbours are scaled by a power of ten chosen so that the interval between the midpoints holds at least one
- * and at most a few integers. The scaled numbers are kept as integers whose lowest bit says "and some more" (round to odd), which
- * is enough to compare them, so one product of 64 by 128 bits each decides everything, without loops or big integers. */
+ * The fewest digits are found as in Raffaello Giulietti, "The Schubfach way to render doubles" (2020): a double and the
+ * two midpoints to its neighbours are scaled by a power of ten chosen so that the interval between the midpoints holds
+ * at least one and at most a few integers. The scaled numbers are kept as integers whose lowest bit says "and some
+ * more" (round to odd), which is enough to compare them, so one product of 64 by 128 bits each decides everything,
+ * without loops or big integers. */
 #include "base/number.h"
 
 #include <endian.h>
@@ -23,8 +24,8 @@ static const uint64_t powers[][2] = {
 
 __extension__ typedef unsigned __int128 uint128;
 
-/* floor(log10(2^q)), floor(log10(3/4 * 2^q)), floor(log2(10^e)): products by rounded logarithms, exact far beyond a double's
- * range. */
+/* floor(log10(2^q)), floor(log10(3/4 * 2^q)), floor(log2(10^e)): products by rounded logarithms, exact far beyond a
+ * double's range. */
 static int floor_log10_pow2(int q)
 {
     return (q * 1262611) >> 22;
@@ -40,14 +41,16 @@ static int floor_log2_pow10(int e)
     return (e * 1741647) >> 19;
 }
 
-/* The top 64 bits of power * c, lowest bit set if the rest is not 0. The power is rounded up by less than one unit, hence "> 1". */
+/* The top 64 bits of power * c, lowest bit set if the rest is not 0. The power is rounded up by less than one unit,
+ * hence "> 1". */
 static uint64_t scale_to_odd(const uint64_t power[2], uint64_t c)
 {
     uint128 product = (uint128)power[0] * c + (uint64_t)(((uint128)power[1] * c) >> 64);
     return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
 }
 
-/* The shortest decimal digits * 10^exponent that reads back as the positive finite double of these bits; may end in zeros. */
+/* The shortest decimal digits * 10^exponent that reads back as the positive finite double of these bits; may end in
+ * zeros. */
 static uint64_t shortest(uint64_t bits, int *exponent)
 {
     uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);
@@ -81,8 +84,8 @@ static uint64_t shortest(uint64_t bits, int *exponent)
     return unit + (mid > half || (mid == half && (unit & 1)));
 }
 
-/* Eight digits of a number below 10^8, the first one in the lowest byte: halves, quarters and eighths are split side by side in
- * one register, after Paul Khuong, "How to print integers really fast" (2017). */
+/* Eight digits of a number below 10^8, the first one in the lowest byte: halves, quarters and eighths are split side by
+ * side in one register, after Paul Khuong, "How to print integers really fast" (2017). */
 static uint64_t eight_digits(uint32_t number)
 {
     uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
@@ -92,7 +95,8 @@ static uint64_t eight_digits(uint32_t number)
     return tens | (pairs - 10 * tens) << 8;
 }
 
-/* A number's significant digits as text: first .. first + count - 1 of `text`, and where the point stands behind the first. */
+/* A number's significant digits as text: first .. first + count - 1 of `text`, and where the point stands behind the
+ * first. */
 struct digits {
     char text[24];
     size_t first, count;

@@ -5,6 +5,7 @@
 Entry e (LOWEST .. HIGHEST) is 10^e * 2^s rounded up to an integer of 128 bits, where s makes its top bit 1. The range is what the
 exponents of a double need: k of number.c runs from -324 to 292, and the table is read at -k.
 """
+
 LOWEST, HIGHEST = -292, 324
 
 

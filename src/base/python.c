@@ -47,8 +47,8 @@ static enum kvtel_status append_code(struct kvtel_buffer *buffer, uint32_t code)
     return kvtel_buffer_append_text(buffer, escape(code, out));
 }
 
-/* Between two quotes, where there are any; without them backslashes stay as they are. A damaged byte can be in no Python str: it
- * becomes U+FFFD. */
+/* Between two quotes, where there are any; without them backslashes stay as they are. A damaged byte can be in no
+ * Python str: it becomes U+FFFD. */
 static enum kvtel_status append_escaped(struct kvtel_buffer *buffer, const char *text, size_t size, char quote)
 {
     size_t before = buffer->size;

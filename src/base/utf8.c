@@ -8,7 +8,8 @@ size_t kvtel_utf8_next(const char *text, size_t size, uint32_t *code, bool *vali
 {
     const unsigned char *bytes = (const unsigned char *)text;
     unsigned char lead = bytes[0];
-    unsigned char low = 0x80, high = 0xBF; /* of the second byte: no overlong form, no surrogate, nothing past U+10FFFF */
+    unsigned char low = 0x80,
+                  high = 0xBF; /* of the second byte: no overlong form, no surrogate, nothing past U+10FFFF */
     size_t length = 0;
     uint32_t point = lead;
     if (lead < 0x80) {
@@ -46,7 +47,8 @@ bool kvtel_utf8_is_valid(const char *text, size_t size)
     uint32_t code;
     bool valid = true;
     for (size_t at = 0; at < size && valid;) {
-        if (size - at >= sizeof(eight) && (memcpy(&eight, text + at, sizeof(eight)), (eight & 0x8080808080808080u) == 0))
+        if (size - at >= sizeof(eight) &&
+            (memcpy(&eight, text + at, sizeof(eight)), (eight & 0x8080808080808080u) == 0))
             at += sizeof(eight);
         else
             at += kvtel_utf8_next(text + at, size - at, &code, &valid);

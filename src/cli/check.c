@@ -11,17 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: kvtel check RECORDING...\n"
-    "\n"
-    "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does and says what is wrong in\n"
-    "them, one line each: FILE:LINE:COLUMN: what, or for MessagePack FILE: byte OFFSET: what.\n"
-    "\n"
-    "examples:\n"
-    "  kvtel check decode.jsonl\n"
-    "  cat *.jsonl | kvtel check -\n"
-    "\n"
-    "exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage\n";
+static const char help[] = "usage: kvtel check RECORDING...\n"
+                           "\n"
+                           "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does "
+                           "and says what is wrong in\n"
+                           "them, one line each: FILE:LINE:COLUMN: what, or for MessagePack FILE: byte OFFSET: what.\n"
+                           "\n"
+                           "examples:\n"
+                           "  kvtel check decode.jsonl\n"
+                           "  cat *.jsonl | kvtel check -\n"
+                           "\n"
+                           "exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage\n";
 
 struct check {
     const struct input *input;
@@ -67,7 +67,8 @@ static void print_refusal(void *context, enum kvtel_refusal reason, const char *
 static void check_keys(struct check *check, const struct kvtel_record *record)
 {
     struct kvtel_error error = { .line = 0 };
-    if (record->text ? kvtel_json_keys_differ(record->text, record->size, &error) : kvtel_value_keys_differ(record->object, &error))
+    if (record->text ? kvtel_json_keys_differ(record->text, record->size, &error)
+                     : kvtel_value_keys_differ(record->object, &error))
         return;
     check->problems++;
     error.offset += record->offset;
@@ -95,9 +96,11 @@ static enum kvtel_status check_record(struct check *check, const struct kvtel_me
         return kvtel_session_create(record, types, KVTEL_LOG_DEFAULT, diagnostics, session);
     }
     const struct kvtel_stats *stats;
-    enum kvtel_status status = record->kind == KVTEL_RECORD_PAYLOADS ? kvtel_session_observe(*session, record, &stats) : KVTEL_OK;
+    enum kvtel_status status =
+        record->kind == KVTEL_RECORD_PAYLOADS ? kvtel_session_observe(*session, record, &stats) : KVTEL_OK;
     /* What is accumulated for a log line is of no use here. */
-    return status == KVTEL_OK && record->kind == KVTEL_RECORD_LOG ? kvtel_session_log(*session, ignore_line, NULL) : status;
+    return status == KVTEL_OK && record->kind == KVTEL_RECORD_LOG ? kvtel_session_log(*session, ignore_line, NULL)
+                                                                  : status;
 }
 
 /* True when nothing is wrong. */
@@ -112,7 +115,8 @@ static bool check_file(const char *path)
     struct kvtel_store *store = kvtel_store_create(NULL);
     struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(print_refusal, &check);
     struct kvtel_recording *recording = kvtel_recording_open(input_read, &input);
-    enum kvtel_status status = store && diagnostics && recording ? kvtel_store_metric_types(store, &types) : KVTEL_E_NOMEM;
+    enum kvtel_status status =
+        store && diagnostics && recording ? kvtel_store_metric_types(store, &types) : KVTEL_E_NOMEM;
     while (status == KVTEL_OK) {
         struct kvtel_record record;
         struct kvtel_error error = { 0 };
@@ -144,8 +148,8 @@ static bool check_file(const char *path)
     kvtel_store_close(store);
     input_close(&input);
     command_print_name(input_name(&input));
-    printf(": %" PRIu64 " object%s, %" PRIu64 " problem%s\n", check.objects, check.objects == 1 ? "" : "s", check.problems,
-           check.problems == 1 ? "" : "s");
+    printf(": %" PRIu64 " object%s, %" PRIu64 " problem%s\n", check.objects, check.objects == 1 ? "" : "s",
+           check.problems, check.problems == 1 ? "" : "s");
     return check.problems == 0;
 }
 

@@ -15,19 +15,19 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char help[] =
-    "usage: kvtel dump [--json] STORE...\n"
-    "\n"
-    "Prints what the file of a store holds: who writes it, and every series with its value. A live store is read as it is at this\n"
-    "moment, without disturbing its writer.\n"
-    "\n"
-    "  --json   one JSON object a line for each store, histograms with all their bins\n"
-    "\n"
-    "examples:\n"
-    "  kvtel dump /dev/shm/kvtel-1000/*.kvtel\n"
-    "  kvtel dump --json STORE | jq '.families[].name'\n"
-    "\n"
-    "exit codes: 0 good, 1 a store could not be read, 2 wrong usage\n";
+static const char help[] = "usage: kvtel dump [--json] STORE...\n"
+                           "\n"
+                           "Prints what the file of a store holds: who writes it, and every series with its value. A "
+                           "live store is read as it is at this\n"
+                           "moment, without disturbing its writer.\n"
+                           "\n"
+                           "  --json   one JSON object a line for each store, histograms with all their bins\n"
+                           "\n"
+                           "examples:\n"
+                           "  kvtel dump /dev/shm/kvtel-1000/*.kvtel\n"
+                           "  kvtel dump --json STORE | jq '.families[].name'\n"
+                           "\n"
+                           "exit codes: 0 good, 1 a store could not be read, 2 wrong usage\n";
 
 struct store {
     const char *path;
@@ -43,7 +43,9 @@ static const char *state_text(enum kvtel_store_state state)
 
 static const char *type_text(enum kvtel_metric_type type)
 {
-    static const char *const texts[] = { [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram" };
+    static const char *const texts[] = {
+        [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram"
+    };
     return texts[type];
 }
 
@@ -63,7 +65,8 @@ static void print_store(const struct store *store)
     printf("\", engine %u, rank %u, since %s\n", info->engine, info->rank, since);
     printf("%" PRIu64 " families, %" PRIu64 " series, %" PRIu64 " lanes; refused: %" PRIu64 " label sets, %" PRIu64
            " records, %" PRIu64 " values\n",
-           info->families, info->series, info->lanes, info->series_dropped, info->records_dropped, info->values_refused);
+           info->families, info->series, info->lanes, info->series_dropped, info->records_dropped,
+           info->values_refused);
     for (size_t f = 0; f < kvtel_snapshot_family_count(store->snapshot); f++) {
         const struct kvtel_snapshot_family *family = kvtel_snapshot_family(store->snapshot, f);
         for (size_t i = 0; i < family->series_count; i++)
@@ -178,7 +181,8 @@ static bool is_totals(const char *path)
 {
     char magic[8] = "";
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool totals = file >= 0 && read(file, magic, sizeof magic) == sizeof magic && memcmp(magic, TOTALS_MAGIC, sizeof magic) == 0;
+    bool totals =
+        file >= 0 && read(file, magic, sizeof magic) == sizeof magic && memcmp(magic, TOTALS_MAGIC, sizeof magic) == 0;
     if (file >= 0)
         close(file);
     return totals;

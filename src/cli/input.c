@@ -54,8 +54,8 @@ static void show_progress(struct input *input)
     input->last = now;
     input->shown = true;
     if (input->size > 0)
-        fprintf(stderr, "\r%s: %3.0f %% of %.0f MiB\033[K", input_name(input), 100 * (double)input->done / (double)input->size,
-                (double)input->size / 0x1p20);
+        fprintf(stderr, "\r%s: %3.0f %% of %.0f MiB\033[K", input_name(input),
+                100 * (double)input->done / (double)input->size, (double)input->size / 0x1p20);
     else
         fprintf(stderr, "\r%s: %.0f MiB\033[K", input_name(input), (double)input->done / 0x1p20);
     fflush(stderr);

@@ -29,8 +29,8 @@ static void print_usage(FILE *out)
           out);
 }
 
-/* A standard stream that the caller closed would give its number to the next file opened, and that file would get the messages.
- * Opened the wrong way round, its use still fails. */
+/* A standard stream that the caller closed would give its number to the next file opened, and that file would get the
+ * messages. Opened the wrong way round, its use still fails. */
 static void hold_standard_streams(void)
 {
     for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++)

@@ -19,7 +19,8 @@
 static const char help[] =
     "usage: kvtel replay [OPTION...] RECORDING...\n"
     "\n"
-    "Takes recordings (JSON Lines or MessagePack; '-' is standard input) through stats, Prometheus metrics and the log line.\n"
+    "Takes recordings (JSON Lines or MessagePack; '-' is standard input) through stats, Prometheus metrics and the log "
+    "line.\n"
     "Without an output option it prints a summary. No output may be one of the recordings, or another output.\n"
     "\n"
     "  --log.output=FILE         the log lines, one interval after the other ('-': standard output)\n"
@@ -36,7 +37,14 @@ static const char help[] =
     "\n"
     "exit codes: 0 good, 1 something could not be read or written, 2 wrong usage\n";
 
-enum option_id { OPTION_LOG_OUTPUT = 256, OPTION_LOG_STYLE, OPTION_METRICS, OPTION_AGGREGATED, OPTION_KEEP_GOING, OPTION_HELP };
+enum option_id {
+    OPTION_LOG_OUTPUT = 256,
+    OPTION_LOG_STYLE,
+    OPTION_METRICS,
+    OPTION_AGGREGATED,
+    OPTION_KEEP_GOING,
+    OPTION_HELP
+};
 
 struct replay {
     const char *log_path, *metrics_path, *aggregated_path;
@@ -175,7 +183,8 @@ static enum kvtel_status write_aggregated(struct replay *replay, uint32_t engine
     return status;
 }
 
-static enum kvtel_status replay_payloads(struct replay *replay, struct kvtel_session *session, const struct kvtel_record *record)
+static enum kvtel_status replay_payloads(struct replay *replay, struct kvtel_session *session,
+                                         const struct kvtel_record *record)
 {
     const struct kvtel_stats *stats;
     replay->payloads += record->payload_count;
@@ -193,14 +202,16 @@ static enum kvtel_status replay_record(struct replay *replay, const struct input
     switch (record->kind) {
     case KVTEL_RECORD_HEADER: {
         struct kvtel_session *next;
-        enum kvtel_status status = kvtel_session_create(record, &replay->types, replay->style, replay->diagnostics, &next);
+        enum kvtel_status status =
+            kvtel_session_create(record, &replay->types, replay->style, replay->diagnostics, &next);
         if (status != KVTEL_OK)
             return status;
         kvtel_session_destroy(*session);
         *session = next;
-        return replay->totals ? replay_totals_begin(replay->totals, input_name(input), kvtel_session_connector_name(next),
-                                                    kvtel_session_connector(next), record)
-                              : KVTEL_OK;
+        return replay->totals
+                   ? replay_totals_begin(replay->totals, input_name(input), kvtel_session_connector_name(next),
+                                         kvtel_session_connector(next), record)
+                   : KVTEL_OK;
     }
     case KVTEL_RECORD_PAYLOADS:
         return replay_payloads(replay, *session, record);
@@ -227,7 +238,8 @@ static bool after_error(struct replay *replay, const struct input *input, const 
     replay->failed = true;
     if (error->status == KVTEL_E_NOMEM || error->status == KVTEL_E_IO)
         return false;
-    kvtel_diagnostics_refuse(replay->diagnostics, KVTEL_REFUSED_MALFORMED, 1, "", "objects that are malformed were left out");
+    kvtel_diagnostics_refuse(replay->diagnostics, KVTEL_REFUSED_MALFORMED, 1, "",
+                             "objects that are malformed were left out");
     if (!replay->keep_going)
         fputs("kvtel: stopped here; --keep-going goes on with the next line\n", stderr);
     return replay->keep_going;
@@ -284,12 +296,15 @@ static enum kvtel_status add_own_metrics(struct replay *replay)
     const struct kvtel_family_spec refused = {
         .name = "kvtel_refused",
         .type = KVTEL_COUNTER,
-        .help = "What could not be used and was left out, by reason: payloads, fields, rows or values, as each reason counts them.",
+        .help = "What could not be used and was left out, by reason: payloads, fields, rows or values, as each reason "
+                "counts them.",
         .labelnames = reason,
         .label_count = 1,
     };
     const struct kvtel_family_spec plain[] = {
-        { .name = "kvtel_payloads", .type = KVTEL_COUNTER, .help = "Payloads read, those of each worker counted on its own." },
+        { .name = "kvtel_payloads",
+          .type = KVTEL_COUNTER,
+          .help = "Payloads read, those of each worker counted on its own." },
         { .name = "kvtel_series_dropped",
           .type = KVTEL_COUNTER,
           .help = "Times that a new label set was refused because its family had reached its cap." },
@@ -310,7 +325,8 @@ static enum kvtel_status add_own_metrics(struct replay *replay)
         const char *label = kvtel_refusal_label((enum kvtel_refusal)i);
         status = types->child(types->context, family, &label, 1, &child);
         if (status == KVTEL_OK)
-            types->increase(types->context, child, (double)kvtel_diagnostics_count(replay->diagnostics, (enum kvtel_refusal)i));
+            types->increase(types->context, child,
+                            (double)kvtel_diagnostics_count(replay->diagnostics, (enum kvtel_refusal)i));
     }
     return status;
 }
@@ -403,7 +419,8 @@ static void finish(struct replay *replay)
         replay->failed = true;
     if (replay->aggregated && !command_close(replay->aggregated, replay->aggregated_path))
         replay->failed = true;
-    if (replay->totals && (!replay_totals_print(replay->totals, replay->diagnostics) || !command_close(stdout, "standard output")))
+    if (replay->totals &&
+        (!replay_totals_print(replay->totals, replay->diagnostics) || !command_close(stdout, "standard output")))
         replay->failed = true;
 }
 

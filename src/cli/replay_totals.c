@@ -100,10 +100,12 @@ enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct k
         engine->stats = kvtel_stats_create(kvtel_stats_connector(stats), NULL);
         if (!engine->stats)
             return KVTEL_E_NOMEM;
-        kvtel_stats_set_sample_limit(engine->stats, KVTEL_SAMPLE_LIMIT / recording->engine_count); /* one cap for all together */
+        kvtel_stats_set_sample_limit(engine->stats,
+                                     KVTEL_SAMPLE_LIMIT / recording->engine_count); /* one cap for all together */
     }
     enum kvtel_status status = kvtel_stats_aggregate(engine->stats, stats);
-    return status == KVTEL_E_MISMATCH ? KVTEL_OK : status; /* older and newer payloads in one recording: the first kind is shown */
+    return status == KVTEL_E_MISMATCH ? KVTEL_OK
+                                      : status; /* older and newer payloads in one recording: the first kind is shown */
 }
 
 /* A number and its unit, three digits or more. */
@@ -114,7 +116,8 @@ static const char *scaled(char *out, size_t size, double value, const char *cons
         value /= step;
         unit++;
     }
-    snprintf(out, size, unit == 0 && value < step && value == (double)(uint64_t)value ? "%.0f %s" : "%.2f %s", value, units[unit]);
+    snprintf(out, size, unit == 0 && value < step && value == (double)(uint64_t)value ? "%.0f %s" : "%.2f %s", value,
+             units[unit]);
     return out;
 }
 
@@ -181,7 +184,8 @@ static enum kvtel_status cut_name(char out[CELL], const char *name)
     return status;
 }
 
-static enum kvtel_status add_row(struct table *table, const struct kvtel_flow_summary *flow, uint32_t engine, double interval)
+static enum kvtel_status add_row(struct table *table, const struct kvtel_flow_summary *flow, uint32_t engine,
+                                 double interval)
 {
     if (table->count == table->capacity) {
         size_t capacity = table->capacity ? table->capacity * 2 : 16;
@@ -269,9 +273,10 @@ static void print_others(const struct kvtel_summary *summary, uint32_t engine)
     }
 }
 
-/* One connector (or a MultiConnector's child, by class) over all engines of a recording: a table, then what fits in none. */
-static enum kvtel_status print_connector(const struct recording_totals *recording, const struct kvtel_summary *summaries,
-                                         const char *class_name)
+/* One connector (or a MultiConnector's child, by class) over all engines of a recording: a table, then what fits in
+ * none. */
+static enum kvtel_status print_connector(const struct recording_totals *recording,
+                                         const struct kvtel_summary *summaries, const char *class_name)
 {
     struct table table = { 0 };
     double interval = recording->last - recording->first;
@@ -388,7 +393,8 @@ bool replay_totals_print(const struct replay_totals *totals, const struct kvtel_
     for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++) {
         uint64_t count = kvtel_diagnostics_count(diagnostics, (enum kvtel_refusal)reason);
         if (count > 0)
-            printf("%srefused (%s): %" PRIu64 ", %s\n", any ? "" : "\n", kvtel_refusal_label((enum kvtel_refusal)reason), count,
+            printf("%srefused (%s): %" PRIu64 ", %s\n", any ? "" : "\n",
+                   kvtel_refusal_label((enum kvtel_refusal)reason), count,
                    kvtel_refusal_meaning((enum kvtel_refusal)reason));
         any |= count > 0;
     }

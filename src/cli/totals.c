@@ -15,7 +15,8 @@
 static const char help[] =
     "usage: kvtel totals [--store.dir=DIR] [--drop] [SELECTOR...]\n"
     "\n"
-    "Lists the label sets that 'kvtel serve' keeps of stores whose writers have ended, or drops some of them. Metrics have the "
+    "Lists the label sets that 'kvtel serve' keeps of stores whose writers have ended, or drops some of them. Metrics "
+    "have the "
     "names\n"
     "of vLLM's page, whatever --metrics.prefix the exporter has.\n"
     "\n"
@@ -45,7 +46,8 @@ static bool is_selected(const struct selection *selection, const struct kvtel_sn
     return false;
 }
 
-static bool is_kept(const void *context, const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
+static bool is_kept(const void *context, const struct kvtel_snapshot_family *family,
+                    const struct kvtel_snapshot_series *series)
 {
     return !is_selected(context, family, series);
 }

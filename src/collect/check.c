@@ -19,7 +19,8 @@ enum kvtel_status kvtel_check_header(const struct kvtel_layout_header *header, s
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, version),
                           "a store of layout version %u, this program knows version %u", (unsigned)header->version,
                           (unsigned)KVTEL_LAYOUT_VERSION);
-    if (header->schema != KVTEL_LAYOUT_SCHEMA || header->block_rows != KVTEL_BLOCK_ROWS || header->max_lanes > KVTEL_LAYOUT_LANES)
+    if (header->schema != KVTEL_LAYOUT_SCHEMA || header->block_rows != KVTEL_BLOCK_ROWS ||
+        header->max_lanes > KVTEL_LAYOUT_LANES)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, schema),
                           "sizes that this version does not have");
     for (size_t i = 0; i < KVTEL_TABLES; i++) {
@@ -29,9 +30,11 @@ enum kvtel_status kvtel_check_header(const struct kvtel_layout_header *header, s
             return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, tables) + i * sizeof(*table),
                               "a table outside its place");
     }
-    if (header->lanes_at > KVTEL_LAYOUT_LANE_BYTES || header->lanes_at % 8 != 0 || header->lane_stride > KVTEL_LAYOUT_LANE_BYTES ||
-        header->lane_stride % 8 != 0 || header->slots_size > header->lane_stride || header->slots_size % 8 != 0)
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lanes_at), "lanes outside their place");
+    if (header->lanes_at > KVTEL_LAYOUT_LANE_BYTES || header->lanes_at % 8 != 0 ||
+        header->lane_stride > KVTEL_LAYOUT_LANE_BYTES || header->lane_stride % 8 != 0 ||
+        header->slots_size > header->lane_stride || header->slots_size % 8 != 0)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lanes_at),
+                          "lanes outside their place");
     return KVTEL_OK;
 }
 

@@ -42,8 +42,8 @@ static bool scratch_reserve(struct kvtel_scratch *scratch, size_t words)
     return true;
 }
 
-/* Reads words of a lane, as long as the view does not pretend to more than it may. What is read again, because its writer went on,
- * has a measure of its own: where that is full the writer is taken for too fast. */
+/* Reads words of a lane, as long as the view does not pretend to more than it may. What is read again, because its
+ * writer went on, has a measure of its own: where that is full the writer is taken for too fast. */
 static enum kvtel_status read_words(const struct attempt *try, uint64_t word, size_t count, uint64_t *copy)
 {
     const struct kvtel_view *view = try->view;
@@ -72,7 +72,8 @@ static enum kvtel_status read_slots(const struct attempt *try, slot_copy *copies
     bool near = highest - lowest < SPAN;
     enum kvtel_status status = KVTEL_OK;
     if (near)
-        status = read_words(try, (uint64_t)lowest * KVTEL_SLOT_WORDS, (size_t)(highest - lowest + 1) * KVTEL_SLOT_WORDS, span);
+        status = read_words(try, (uint64_t)lowest * KVTEL_SLOT_WORDS, (size_t)(highest - lowest + 1) * KVTEL_SLOT_WORDS,
+                            span);
     for (uint32_t i = 0; i <= try->feed_count && status == KVTEL_OK; i++) {
         uint32_t slot = feed_slot(try, i);
         if (near)
@@ -88,8 +89,8 @@ static uint64_t pending_rows(const struct attempt *try, uint32_t i)
     return try->before[0][KVTEL_SLOT_HEAD] - try->before[1 + i][KVTEL_SLOT_SEQ] / 2 * KVTEL_BLOCK_ROWS;
 }
 
-/* Copies the bins of a histogram that its slot says to be in use. Bins of a fold under way are copied twice: two equal copies of
- * counters that only grow are what stood there at one moment. */
+/* Copies the bins of a histogram that its slot says to be in use. Bins of a fold under way are copied twice: two equal
+ * copies of counters that only grow are what stood there at one moment. */
 static enum kvtel_status read_bins(const struct attempt *try, uint32_t i, uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
@@ -113,8 +114,8 @@ static bool same_slot(const struct attempt *try, uint32_t i)
     return memcmp(try->before[1 + i], try->after[1 + i], words * sizeof(uint64_t)) == 0;
 }
 
-/* Copies rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on meanwhile, `after` is what to try
- * next; KVTEL_E_FORMAT: it did not, and the slots contradict each other. */
+/* Copies rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on meanwhile, `after` is
+ * what to try next; KVTEL_E_FORMAT: it did not, and the slots contradict each other. */
 static enum kvtel_status read_once(struct attempt *try)
 {
     uint64_t most = 0;
@@ -199,7 +200,8 @@ static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *b
     return in_bins <= present;
 }
 
-static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, struct kvtel_collected *series, bool *memory)
+static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, struct kvtel_collected *series,
+                         bool *memory)
 {
     uint64_t first = try->before[1 + i][KVTEL_SLOT_FIRST], end = try->before[1 + i][KVTEL_SLOT_END], total = 0;
     *memory = first >= end || kvtel_collected_widen(series, try->arena, (uint32_t)first, (uint32_t)end);
@@ -210,8 +212,10 @@ static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *
     return total;
 }
 
-/* Adds the pending rows; of the block that a fold is under way with, the first `in_bins` values are in the bins already. */
-static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint64_t in_bins, struct kvtel_collected *series)
+/* Adds the pending rows; of the block that a fold is under way with, the first `in_bins` values are in the bins
+ * already. */
+static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint64_t in_bins,
+                                     struct kvtel_collected *series)
 {
     uint64_t found[KVTEL_BLOCK_ROWS], count = 0, lowest = UINT64_MAX, highest = 0;
     uint64_t pending = pending_rows(try, i);
@@ -307,8 +311,9 @@ static enum kvtel_status read_and_add(struct attempt *try, unsigned tries)
     return status == KVTEL_OK ? add_all(try) : status;
 }
 
-/* A writer that folds faster than one column can be copied: by now all that an earlier snapshot could have seen of it is folded. So
- * bins are taken as they stand, without pending rows; the sum may lag behind by what was written during this call. */
+/* A writer that folds faster than one column can be copied: by now all that an earlier snapshot could have seen of it
+ * is folded. So bins are taken as they stand, without pending rows; the sum may lag behind by what was written during
+ * this call. */
 static enum kvtel_status add_moving(struct attempt *try)
 {
     const uint64_t *slot = try->before[1];
@@ -357,8 +362,8 @@ static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slot
     return KVTEL_OK;
 }
 
-/* Words of scratch that a group needs: rows, bins of all its histograms, and those of the largest again, which begin at *again. 0:
- * a histogram has no layout. */
+/* Words of scratch that a group needs: rows, bins of all its histograms, and those of the largest again, which begin at
+ * *again. 0: a histogram has no layout. */
 static size_t group_words(const struct kvtel_view *view, const struct kvtel_layout_group *group,
                           const struct kvtel_collected *series, size_t *again)
 {
@@ -378,13 +383,14 @@ static size_t group_words(const struct kvtel_view *view, const struct kvtel_layo
 }
 
 /* The newest set wins. A copy is whole if a second one is the same. */
-static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t lane, uint32_t slot, const uint64_t *copy,
-                                       uint64_t now, struct kvtel_collected *series)
+static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t lane, uint32_t slot,
+                                       const uint64_t *copy, uint64_t now, struct kvtel_collected *series)
 {
     slot_copy before, after;
     memcpy(before, copy, sizeof(before));
     for (unsigned tries = 0; tries < FEED_TRIES; tries++) {
-        enum kvtel_status status = view->read(view->context, lane, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, after);
+        enum kvtel_status status =
+            view->read(view->context, lane, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, after);
         if (status != KVTEL_OK)
             return status;
         if (memcmp(before, after, sizeof(before)) == 0)
@@ -449,7 +455,8 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
     for (uint32_t i = 0; i < view->group_count && status == KVTEL_OK; i++) {
         const struct kvtel_layout_group *group = &view->groups[i];
         size_t again;
-        if (words[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 || group_words(view, group, series, &again) == 0)
+        if (words[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 ||
+            group_words(view, group, series, &again) == 0)
             continue; /* no row was ever written */
         struct attempt try = {
             .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count

@@ -12,7 +12,8 @@ bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *a
     if (from >= end || (series->bin_count > 0 && from >= series->first && end <= old_end))
         return true;
     uint32_t total = series->layout->bound_count + 1;
-    uint32_t round = series->bin_count / 4 > ROUND ? series->bin_count / 4 : ROUND; /* so that a range that grows slowly is cheap */
+    uint32_t round =
+        series->bin_count / 4 > ROUND ? series->bin_count / 4 : ROUND; /* so that a range that grows slowly is cheap */
     from = from > round ? from - round : 0;
     end = total - end > round ? end + round : total;
     if (series->bin_count > 0) {

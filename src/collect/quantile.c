@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series, double q)
+double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series,
+                               double q)
 {
     if (series->count == 0 || !(q >= 0 && q <= 1))
         return NAN;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a store's file. Tables are copied and checked once, as they grow; lanes are copied in pieces for each snapshot. */
+/* Reading a store's file. Tables are copied and checked once, as they grow; lanes are copied in pieces for each
+ * snapshot. */
 #include <kvtel/reader.h>
 
 #include "base/error.h"
@@ -21,8 +22,8 @@
 
 enum {
     RECORDS_MAX = 1 << 20,
-    /* A file that pretends to more than it holds costs no more than in proportion to the memory that it takes: a multiple of that,
-     * for pages of 0 that a copy lacks, and what is free. */
+    /* A file that pretends to more than it holds costs no more than in proportion to the memory that it takes: a
+     * multiple of that, for pages of 0 that a copy lacks, and what is free. */
     TABLES_FREE = 1 << 20,
     TABLES_FACTOR = 4,
     LANES_FREE = 64 << 20,
@@ -82,7 +83,8 @@ int kvtel_store_file_open(int dir, const char *name, int flags, struct stat *sta
         return -1;
     }
     if (!S_ISREG(status->st_mode)) {
-        (void)kvtel_fail(error, KVTEL_E_FORMAT, 0, S_ISLNK(status->st_mode) ? "a symbolic link is not followed" : "not a file");
+        (void)kvtel_fail(error, KVTEL_E_FORMAT, 0,
+                         S_ISLNK(status->st_mode) ? "a symbolic link is not followed" : "not a file");
         return -1;
     }
     /* O_NONBLOCK: a pipe that took the file's name since must not make the reader wait. */
@@ -206,17 +208,18 @@ static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvte
     return KVTEL_OK;
 }
 
-/* Copies text, and checks that it is `count` texts with a NUL behind each. Texts of a table stand one behind the other: it begins
- * at *end or later, which moves behind it. */
-static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count, uint64_t *end,
-                                   struct kvtel_error *error)
+/* Copies text, and checks that it is `count` texts with a NUL behind each. Texts of a table stand one behind the other:
+ * it begins at *end or later, which moves behind it. */
+static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count,
+                                   uint64_t *end, struct kvtel_error *error)
 {
     uint64_t place = reader->header.tables[KVTEL_STRINGS].at, room = reader->header.tables[KVTEL_STRINGS].size;
     if (at < *end || at > room || size > room - at)
         return kvtel_fail(error, KVTEL_E_FORMAT, place, "text outside its place");
     enum kvtel_status status = copy_table(reader, KVTEL_STRINGS, at + size, error);
     if (status != KVTEL_OK || size == 0)
-        return status != KVTEL_OK || count == 0 ? status : kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts are missing");
+        return status != KVTEL_OK || count == 0 ? status
+                                                : kvtel_fail(error, KVTEL_E_FORMAT, place + at, "texts are missing");
     const char *text = reader->tables[KVTEL_STRINGS] + at;
     uint64_t found = 0;
     for (uint64_t i = 0; i < size; i++)
@@ -229,22 +232,25 @@ static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t a
 
 static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
 {
-    const struct kvtel_layout_family *family = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES] + i;
+    const struct kvtel_layout_family *family =
+        (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES] + i;
     uint64_t at = reader->header.tables[KVTEL_FAMILIES].at + i * sizeof(*family);
     bool histogram = family->type == KVTEL_HISTOGRAM;
     uint64_t text = reader->family_text;
     int32_t first;
     uint32_t count;
-    if (family->type > KVTEL_HISTOGRAM || family->unit > KVTEL_UNIT_RATIO || family->label_count > KVTEL_LAYOUT_LABELS ||
-        family->bound_count > (histogram ? KVTEL_LAYOUT_BOUNDS : 0) || family->bounds_at < reader->bounds_end ||
-        family->bounds_at > RECORDS_MAX)
+    if (family->type > KVTEL_HISTOGRAM || family->unit > KVTEL_UNIT_RATIO ||
+        family->label_count > KVTEL_LAYOUT_LABELS || family->bound_count > (histogram ? KVTEL_LAYOUT_BOUNDS : 0) ||
+        family->bounds_at < reader->bounds_end || family->bounds_at > RECORDS_MAX)
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family that cannot be");
     kvtel_bins_range((enum kvtel_unit)family->unit, &first, &count);
     if (family->exponential_count != (histogram ? count : 0) || (histogram && family->exponential_first != first))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a family with another exponential range than its unit has");
-    enum kvtel_status status = copy_text(reader, family->text_at, family->text_size, 2 + family->label_count, &text, error);
+    enum kvtel_status status =
+        copy_text(reader, family->text_at, family->text_size, 2 + family->label_count, &text, error);
     if (status == KVTEL_OK && histogram)
-        status = copy_table(reader, KVTEL_BOUNDS, ((uint64_t)family->bounds_at + family->bound_count) * sizeof(double), error);
+        status = copy_table(reader, KVTEL_BOUNDS, ((uint64_t)family->bounds_at + family->bound_count) * sizeof(double),
+                            error);
     if (status != KVTEL_OK)
         return status;
     if (!kvtel_check_names(reader->tables[KVTEL_STRINGS] + family->text_at, family->label_count, histogram))
@@ -254,7 +260,8 @@ static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_
     reader->bin_counts[i] = 0;
     if (histogram)
         reader->bin_counts[i] = kvtel_bins_count(
-            family->bound_count > 0 ? (const double *)(const void *)reader->tables[KVTEL_BOUNDS] + family->bounds_at : NULL,
+            family->bound_count > 0 ? (const double *)(const void *)reader->tables[KVTEL_BOUNDS] + family->bounds_at
+                                    : NULL,
             family->bound_count, first, count);
     reader->family_text = text;
     reader->bounds_end = (uint64_t)family->bounds_at + family->bound_count;
@@ -269,7 +276,8 @@ static bool is_in_lane(const struct kvtel_store_reader *reader, uint64_t word, u
 }
 
 /* Each slot is one record's, and there are no more than records. */
-static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t slot, uint64_t at, struct kvtel_error *error)
+static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t slot, uint64_t at,
+                                   struct kvtel_error *error)
 {
     if (slot >= reader->slots_most || slot >= reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot outside its place");
@@ -284,8 +292,10 @@ static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t s
 
 static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
 {
-    const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES] + i;
-    const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
+    const struct kvtel_layout_series *series =
+        (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES] + i;
+    const struct kvtel_layout_family *families =
+        (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
     uint64_t at = reader->header.tables[KVTEL_SERIES].at + i * sizeof(*series);
     if (series->family >= reader->family_count)
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a series that cannot be");
@@ -306,25 +316,28 @@ static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_
 
 static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t i, struct kvtel_error *error)
 {
-    const struct kvtel_layout_group *group = (const struct kvtel_layout_group *)(void *)reader->tables[KVTEL_GROUPS] + i;
+    const struct kvtel_layout_group *group =
+        (const struct kvtel_layout_group *)(void *)reader->tables[KVTEL_GROUPS] + i;
     const struct kvtel_layout_series *series = (const struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES];
-    const struct kvtel_layout_family *families = (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
+    const struct kvtel_layout_family *families =
+        (const struct kvtel_layout_family *)(void *)reader->tables[KVTEL_FAMILIES];
     uint64_t at = reader->header.tables[KVTEL_GROUPS].at + i * sizeof(*group);
     uint64_t block = (uint64_t)group->columns * KVTEL_BLOCK_ROWS;
     if (group->columns > KVTEL_LAYOUT_COLUMNS || group->feed_count == 0 || group->feed_count > KVTEL_LAYOUT_COLUMNS ||
         group->feeds_at < reader->feeds_end || group->feeds_at > RECORDS_MAX || group->block_at < reader->blocks_end ||
         !is_in_lane(reader, group->block_at, block))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that cannot be");
-    enum kvtel_status status =
-        copy_table(reader, KVTEL_FEEDS, ((uint64_t)group->feeds_at + group->feed_count) * sizeof(struct kvtel_layout_feed), error);
+    enum kvtel_status status = copy_table(
+        reader, KVTEL_FEEDS, ((uint64_t)group->feeds_at + group->feed_count) * sizeof(struct kvtel_layout_feed), error);
     if (status != KVTEL_OK)
         return status;
     if (!kvtel_marks_reserve(&reader->fed, &reader->fed_room, reader->series_count))
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
-    const struct kvtel_layout_feed *feeds = (const struct kvtel_layout_feed *)(void *)reader->tables[KVTEL_FEEDS] + group->feeds_at;
+    const struct kvtel_layout_feed *feeds =
+        (const struct kvtel_layout_feed *)(void *)reader->tables[KVTEL_FEEDS] + group->feeds_at;
     for (uint32_t k = 0; k < group->feed_count; k++) {
-        bool known =
-            feeds[k].series < reader->series_count && feeds[k].column < group->columns && feeds[k].kind <= KVTEL_COLUMN_ONE;
+        bool known = feeds[k].series < reader->series_count && feeds[k].column < group->columns &&
+                     feeds[k].kind <= KVTEL_COLUMN_ONE;
         uint32_t type = known ? families[series[feeds[k].series].family].type : KVTEL_GAUGE;
         if (!known || type != (feeds[k].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_HISTOGRAM : KVTEL_COUNTER) ||
             reader->fed[feeds[k].series])
@@ -345,13 +358,14 @@ static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t
 }
 
 /* Copies and checks what was appended to a table of records since the last time. */
-static enum kvtel_status follow(struct kvtel_store_reader *reader, enum kvtel_table table, size_t record, uint64_t count,
-                                uint32_t most, uint32_t *checked,
+static enum kvtel_status follow(struct kvtel_store_reader *reader, enum kvtel_table table, size_t record,
+                                uint64_t count, uint32_t most, uint32_t *checked,
                                 enum kvtel_status (*check)(struct kvtel_store_reader *, uint32_t, struct kvtel_error *),
                                 struct kvtel_error *error)
 {
     if (count < *checked || count > most)
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, family_count), "a count that cannot be");
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, family_count),
+                          "a count that cannot be");
     enum kvtel_status status = copy_table(reader, table, count * record, error);
     while (status == KVTEL_OK && *checked < count) {
         status = check(reader, *checked, error);
@@ -374,8 +388,8 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
 {
     struct kvtel_layout_header groups, series, families;
     enum kvtel_status status = read_counts(reader, &groups, error);
-    if (status == KVTEL_OK && groups.group_count == reader->group_count && groups.series_count == reader->series_count &&
-        groups.family_count == reader->family_count)
+    if (status == KVTEL_OK && groups.group_count == reader->group_count &&
+        groups.series_count == reader->series_count && groups.family_count == reader->family_count)
         series = families = groups; /* the usual case: nothing was appended */
     else if (status == KVTEL_OK && (status = read_counts(reader, &series, error)) == KVTEL_OK)
         status = read_counts(reader, &families, error);
@@ -388,8 +402,8 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
     uint64_t records = families.series_count + families.group_count; /* each has one slot */
     reader->slots_most = records < 2 * RECORDS_MAX ? (uint32_t)records : 2 * RECORDS_MAX;
     if (status == KVTEL_OK)
-        status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count, KVTEL_LAYOUT_FAMILIES,
-                        &reader->family_count, check_family, error);
+        status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count,
+                        KVTEL_LAYOUT_FAMILIES, &reader->family_count, check_family, error);
     if (status == KVTEL_OK)
         status = follow(reader, KVTEL_SERIES, sizeof(struct kvtel_layout_series), series.series_count, RECORDS_MAX,
                         &reader->series_count, check_series, error);
@@ -399,7 +413,8 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
     if (status != KVTEL_OK)
         return status;
     if (groups.lane_count > reader->header.max_lanes)
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lane_count), "more lanes than there can be");
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lane_count),
+                          "more lanes than there can be");
     reader->lane_count = (uint32_t)groups.lane_count;
     reader->header.family_count = reader->family_count;
     reader->header.series_count = reader->series_count;
@@ -428,7 +443,8 @@ static bool is_empty_lane(void *context, uint32_t lane)
     const struct kvtel_store_reader *reader = context;
     off_t at = (off_t)(reader->header.lanes_at + lane * reader->header.lane_stride);
     off_t data = lseek(reader->fd, at, SEEK_DATA);
-    return data < 0 ? errno == ENXIO && lseek(reader->fd, 0, SEEK_END) > at : data >= at + (off_t)reader->header.lane_stride;
+    return data < 0 ? errno == ENXIO && lseek(reader->fd, 0, SEEK_END) > at
+                    : data >= at + (off_t)reader->header.lane_stride;
 }
 
 void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value)
@@ -437,7 +453,8 @@ void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char 
     (void)snprintf(reader->relabel.value, sizeof(reader->relabel.value), "%s", value);
 }
 
-enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error)
+enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
+                                          struct kvtel_error *error)
 {
     enum kvtel_status status = refresh(reader, error);
     if (status != KVTEL_OK)
@@ -474,11 +491,13 @@ enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, str
         return status;
     status = kvtel_snapshot_add_view(snapshot, &view);
     if (status == KVTEL_E_MISMATCH)
-        return kvtel_fail(error, status, 0,
-                          "a part was left out: a family, or a sample of it, has the name of another one elsewhere, or a lane "
-                          "holds what no writer leaves behind");
+        return kvtel_fail(
+            error, status, 0,
+            "a part was left out: a family, or a sample of it, has the name of another one elsewhere, or a lane "
+            "holds what no writer leaves behind");
     if (status == KVTEL_E_LIMIT)
-        return kvtel_fail(error, status, 0, "it pretends to more than its file holds, or to amounts that cannot be added up");
+        return kvtel_fail(error, status, 0,
+                          "it pretends to more than its file holds, or to amounts that cannot be added up");
     if (status == KVTEL_E_FORMAT)
         return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
     if (status == KVTEL_E_NOMEM)

@@ -24,11 +24,13 @@ void kvtel_store_reader_park(struct kvtel_store_reader *reader);
 void kvtel_store_reader_resume(struct kvtel_store_reader *reader, int fd);
 bool kvtel_store_reader_is_open(const struct kvtel_store_reader *reader);
 
-/* Every series that is read from now on has this label too, behind its own; before the first view. The name is borrowed. */
+/* Every series that is read from now on has this label too, behind its own; before the first view. The name is
+ * borrowed. */
 void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value);
 
 /* Brings the reader's copies of the tables up to date. The view is valid until the next call. */
-enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view, struct kvtel_error *error);
+enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
+                                          struct kvtel_error *error);
 
 /* How the writer ended, as its file says now; KVTEL_ENDING_UNKNOWN when it cannot be read. */
 enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader);

@@ -49,7 +49,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Does a step with all items. A thread that cannot be started leaves its part to the others. False: it failed for some. */
+/* Does a step with all items. A thread that cannot be started leaves its part to the others. False: it failed for some.
+ */
 static bool run(struct job *job, void (*step)(struct item *, struct kvtel_worker *), size_t threads)
 {
     pthread_t started[KVTEL_WORKERS];
@@ -88,8 +89,8 @@ static bool begin_all(struct job *job)
 }
 
 /* One by one: the simple way, which also finds out what is wrong with which. */
-static enum kvtel_status add_each(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers, size_t count,
-                                  struct kvtel_error *errors)
+static enum kvtel_status add_each(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers,
+                                  size_t count, struct kvtel_error *errors)
 {
     enum kvtel_status first = KVTEL_OK;
     for (size_t i = 0; i < count; i++) {
@@ -114,11 +115,13 @@ enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot, st
                                              size_t count, struct kvtel_error *errors)
 {
     size_t threads = thread_count(count);
-    struct job job = { .items = threads > 1 ? calloc(count, sizeof(struct item)) : NULL, .count = count, .snapshot = snapshot };
+    struct job job = { .items = threads > 1 ? calloc(count, sizeof(struct item)) : NULL,
+                       .count = count,
+                       .snapshot = snapshot };
     for (size_t i = 0; job.items && i < count; i++)
         job.items[i].reader = readers[i];
-    bool read =
-        job.items && run(&job, step_open, threads) && begin_all(&job) && run(&job, step_collect, threads) && prepare_all(&job);
+    bool read = job.items && run(&job, step_open, threads) && begin_all(&job) && run(&job, step_collect, threads) &&
+                prepare_all(&job);
     if (!read) {
         kvtel_snapshot_take_back(snapshot);
         free(job.items);

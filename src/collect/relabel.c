@@ -60,7 +60,8 @@ enum kvtel_status kvtel_relabel_view(struct kvtel_relabel *relabel, struct kvtel
     uint32_t series = (uint32_t)(relabel->series.size / sizeof *view->series);
     while (families < view->family_count && (status = append_family(relabel, view, families)) == KVTEL_OK)
         families++;
-    while (status == KVTEL_OK && series < view->series_count && (status = append_series(relabel, view, series)) == KVTEL_OK)
+    while (status == KVTEL_OK && series < view->series_count &&
+           (status = append_series(relabel, view, series)) == KVTEL_OK)
         series++;
     view->families = (const void *)relabel->families.bytes;
     view->series = (const void *)relabel->series.bytes;

@@ -32,8 +32,8 @@ static bool is_taken(const struct kvtel_snapshot *snapshot, char *name)
     return false;
 }
 
-enum kvtel_status kvtel_sample_names_check(const struct kvtel_snapshot *snapshot, const char *name, enum kvtel_metric_type type,
-                                           struct kvtel_arena *arena)
+enum kvtel_status kvtel_sample_names_check(const struct kvtel_snapshot *snapshot, const char *name,
+                                           enum kvtel_metric_type type, struct kvtel_arena *arena)
 {
     size_t size = strlen(name);
     char *sample = kvtel_arena_alloc(arena, size + sizeof("_bucket"));

@@ -121,14 +121,14 @@ static const struct kvtel_bins *layout_of(struct kvtel_snapshot *snapshot, const
 {
     struct kvtel_bins *first = snapshot->layouts;
     const struct kvtel_bins *layout =
-        kvtel_bins_get(&snapshot->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL, family->bound_count,
-                       family->exponential_first, family->exponential_count);
+        kvtel_bins_get(&snapshot->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL,
+                       family->bound_count, family->exponential_first, family->exponential_count);
     snapshot->layout_count += snapshot->layouts != first;
     return layout;
 }
 
-static bool same_family(const struct family *family, const struct kvtel_layout_family *other, const struct kvtel_bins *layout,
-                        const char *labelnames)
+static bool same_family(const struct family *family, const struct kvtel_layout_family *other,
+                        const struct kvtel_bins *layout, const char *labelnames)
 {
     if (family->shown.type != (enum kvtel_metric_type)other->type || family->shown.label_count != other->label_count ||
         family->layout != layout)
@@ -140,8 +140,8 @@ static bool same_family(const struct family *family, const struct kvtel_layout_f
     return true;
 }
 
-static enum kvtel_status append_family(struct kvtel_snapshot *snapshot, const struct kvtel_layout_family *record, const char *text,
-                                       const struct kvtel_bins *layout, uint32_t hash)
+static enum kvtel_status append_family(struct kvtel_snapshot *snapshot, const struct kvtel_layout_family *record,
+                                       const char *text, const struct kvtel_bins *layout, uint32_t hash)
 {
     void *families = snapshot->families;
     if (!grow(&families, &snapshot->family_capacity, snapshot->family_count, sizeof(struct family)))
@@ -152,7 +152,8 @@ static enum kvtel_status append_family(struct kvtel_snapshot *snapshot, const st
     if (!texts || !kvtel_index_reserve(&snapshot->family_index))
         return KVTEL_E_NOMEM;
     struct family *family = &snapshot->families[snapshot->family_count];
-    family->shown = (struct kvtel_snapshot_family){ .name = name, .type = (enum kvtel_metric_type)record->type, .help = texts[1] };
+    family->shown =
+        (struct kvtel_snapshot_family){ .name = name, .type = (enum kvtel_metric_type)record->type, .help = texts[1] };
     family->shown.labelnames = texts + 2;
     family->shown.label_count = record->label_count;
     family->shown.unit = (enum kvtel_unit)record->unit;
@@ -204,15 +205,16 @@ static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struc
         return same_family(&snapshot->families[*mapped], record, layout, name + size + 1 + strlen(name + size + 1) + 1)
                    ? KVTEL_OK
                    : KVTEL_E_MISMATCH;
-    enum kvtel_status status = kvtel_sample_names_check(snapshot, name, (enum kvtel_metric_type)record->type, &snapshot->arena);
+    enum kvtel_status status =
+        kvtel_sample_names_check(snapshot, name, (enum kvtel_metric_type)record->type, &snapshot->arena);
     if (status != KVTEL_OK)
         return status;
     *mapped = (uint32_t)snapshot->family_count;
     return append_family(snapshot, record, name, layout, name_hash(name, size));
 }
 
-static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t family_id, const char *text, uint32_t size,
-                                       uint32_t hash)
+static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t family_id, const char *text,
+                                       uint32_t size, uint32_t hash)
 {
     struct family *family = &snapshot->families[family_id];
     void *series = family->series, *places = snapshot->places;
@@ -227,7 +229,8 @@ static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t
     if (!values)
         return KVTEL_E_NOMEM;
     family->series[family->series_count] = (struct kvtel_snapshot_series){ .values = values };
-    snapshot->places[snapshot->place_count] = (struct place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
+    snapshot->places[snapshot->place_count] =
+        (struct place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
     kvtel_index_put(&snapshot->series_index, hash, (uint32_t)snapshot->place_count++);
     return KVTEL_OK;
 }
@@ -246,7 +249,8 @@ static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snap
     return &snapshot->families[snapshot->places[place].family].series[snapshot->places[place].position];
 }
 
-/* Label values are made valid before they are looked up: those that an exposition would show as equal are one series. */
+/* Label values are made valid before they are looked up: those that an exposition would show as equal are one series.
+ */
 static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t family, const char *text, uint32_t size,
                                     uint32_t *mapped)
 {
@@ -295,7 +299,8 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_a
         places[i] = KVTEL_INDEX_NONE;
         if (family == KVTEL_INDEX_NONE)
             continue;
-        enum kvtel_status status = map_series(snapshot, family, view->strings + series->text_at, series->text_size, &places[i]);
+        enum kvtel_status status =
+            map_series(snapshot, family, view->strings + series->text_at, series->text_size, &places[i]);
         if (status != KVTEL_OK)
             return status;
         collected[i].layout = snapshot->families[family].layout;
@@ -304,14 +309,17 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_a
 }
 
 /* Whether amounts can be added up without end of the range of numbers: a store whose amounts cannot is not merged. */
-static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more, enum kvtel_metric_type type)
+static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
+                 enum kvtel_metric_type type)
 {
-    return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) && shown->sum + more->sum <= KVTEL_TOTAL_MAX &&
-           more->count <= KVTEL_COUNT_MAX && shown->count <= KVTEL_COUNT_MAX - more->count;
+    return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) &&
+           shown->sum + more->sum <= KVTEL_TOTAL_MAX && more->count <= KVTEL_COUNT_MAX &&
+           shown->count <= KVTEL_COUNT_MAX - more->count;
 }
 
 /* Makes room in what is shown for the bins to come. What it says stays the same. */
-static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown, const struct kvtel_collected *more)
+static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
+                        const struct kvtel_collected *more)
 {
     if (shown->bin_count == 0 || more->bin_count == 0)
         return true;
@@ -325,7 +333,8 @@ static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_s
     return true;
 }
 
-static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected, enum kvtel_metric_type type)
+static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected,
+                  enum kvtel_metric_type type)
 {
     if (type == KVTEL_COUNTER) {
         shown->value += collected->value;

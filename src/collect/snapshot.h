@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adding a view of any kind to a snapshot, at once or in three steps of which the second, kvtel_collect(), may run in another
- * thread. */
+/* Adding a view of any kind to a snapshot, at once or in three steps of which the second, kvtel_collect(), may run in
+ * another thread. */
 #ifndef KVTEL_COLLECT_SNAPSHOT_H
 #define KVTEL_COLLECT_SNAPSHOT_H
 
@@ -8,7 +8,8 @@
 
 #include "collect/collect.h"
 
-/* As kvtel_snapshot_add(); also KVTEL_E_FORMAT, KVTEL_E_LIMIT and what view->read returns, with the snapshot unchanged. */
+/* As kvtel_snapshot_add(); also KVTEL_E_FORMAT, KVTEL_E_LIMIT and what view->read returns, with the snapshot unchanged.
+ */
 enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
 
 /* What is added. Valid until the snapshot is reset. */

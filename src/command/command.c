@@ -62,7 +62,8 @@ bool command_close(FILE *file, const char *path)
 {
     bool good = !ferror(file);
     int failure = fflush(file) != 0 ? errno : 0;
-    /* A write that failed before has its errno lost; the file is not whole, so that one more line end does no harm to learn it. */
+    /* A write that failed before has its errno lost; the file is not whole, so that one more line end does no harm to
+     * learn it. */
     if (!good && failure == 0 && write(fileno(file), "\n", 1) < 0)
         failure = errno;
     if (file != stdout && fclose(file) != 0 && failure == 0)

@@ -26,7 +26,8 @@ int command_usage(const char *command, const char *format, ...) KVTEL_PRINTF(2, 
 void command_print_name(const char *name);
 /* Prints a warning of the library on standard error. A kvtel_warn_fn; no context. */
 void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
-/* Flushes and closes an output file ("-": standard output is only flushed). False, with a message, when anything was lost. */
+/* Flushes and closes an output file ("-": standard output is only flushed). False, with a message, when anything was
+ * lost. */
 bool command_close(FILE *file, const char *path);
 
 #endif

@@ -51,7 +51,8 @@ static const struct kvtel_setting *find_setting(const struct kvtel_transfer_conf
     return NULL;
 }
 
-const char *kvtel_transfer_config_text(const struct kvtel_transfer_config *config, const char *key, const char *fallback)
+const char *kvtel_transfer_config_text(const struct kvtel_transfer_config *config, const char *key,
+                                       const char *fallback)
 {
     const struct kvtel_setting *setting = find_setting(config, key);
     return setting && setting->text ? setting->text : fallback;

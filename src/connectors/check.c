@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a connector's table says what everything after it can do: each of its names is one, and refers to what is there. */
+/* Whether a connector's table says what everything after it can do: each of its names is one, and refers to what is
+ * there. */
 #include "connectors/check.h"
 #include "base/error.h"
 #include "base/metric.h"
@@ -71,7 +72,8 @@ static bool check_key(const struct check *check, const char *where, const char *
 {
     if (!key || (is_typed(check) ? find_typed(check->table, key) != NULL : find_field(check->table, key) != NULL))
         return true;
-    return FAIL(check, "%.64s names \"%.64s\", which is no %s of the table", where, key, is_typed(check) ? "metric" : "field");
+    return FAIL(check, "%.64s names \"%.64s\", which is no %s of the table", where, key,
+                is_typed(check) ? "metric" : "field");
 }
 
 static bool check_fields(const struct check *check)
@@ -109,7 +111,8 @@ static bool check_labels(const struct check *check, const struct kvtel_metric *m
             return FAIL(check, "the metric \"%.64s\": \"%.64s\" is no name of a label", metric->name, label);
         for (size_t k = 0; k < sizeof(taken) / sizeof(taken[0]); k++)
             if (strcmp(label, taken[k]) == 0)
-                return FAIL(check, "the metric \"%.64s\": the label \"%s\" is not its own to give", metric->name, label);
+                return FAIL(check, "the metric \"%.64s\": the label \"%s\" is not its own to give", metric->name,
+                            label);
         for (size_t k = 0; k < i; k++)
             if (strcmp(label, metric->labels[k]) == 0)
                 return FAIL(check, "the metric \"%.64s\": the label \"%.64s\" stands twice", metric->name, label);
@@ -133,7 +136,8 @@ static bool check_buckets(const struct check *check, const struct kvtel_metric *
         return FAIL(check, "the metric \"%.64s\" has no bounds, or more than %d", metric->name, BOUNDS);
     for (size_t i = 0; i < buckets->count; i++)
         if (!kvtel_is_bound(buckets->bounds[i], i > 0 ? buckets->bounds[i - 1] : -1))
-            return FAIL(check, "the metric \"%.64s\": its bounds do not ascend, or are below 0 or not finite", metric->name);
+            return FAIL(check, "the metric \"%.64s\": its bounds do not ascend, or are below 0 or not finite",
+                        metric->name);
     return true;
 }
 
@@ -151,7 +155,8 @@ static bool check_feeds(const struct check *check, const struct kvtel_metric *me
     if ((unsigned)metric->feed > KVTEL_FEED_INFO || (metric->feed == KVTEL_FEED_COUNT && metric->type != KVTEL_COUNTER))
         return FAIL(check, "the metric \"%.64s\" takes what its type cannot", metric->name);
     if (metric->feed == KVTEL_FEED_INFO && (metric->type != KVTEL_GAUGE || !check->table->has_info))
-        return FAIL(check, "the metric \"%.64s\" is of the payload's info: a gauge, in a table that has it", metric->name);
+        return FAIL(check, "the metric \"%.64s\" is of the payload's info: a gauge, in a table that has it",
+                    metric->name);
     return true;
 }
 
@@ -179,7 +184,8 @@ static bool check_reductions(const struct check *check)
     for (const struct kvtel_reduction *entry = check->table->reduce; entry && entry->key; entry++) {
         if ((unsigned)entry->kind > KVTEL_REDUCE_MATCHES || entry->digits < 0 || !entry->fields[0])
             return FAIL(check, "the entry \"%.64s\" of the log line is of no kind, or of no field", entry->key);
-        if ((entry->kind == KVTEL_REDUCE_MATCHES && !entry->match) || (entry->kind == KVTEL_REDUCE_RATE && !entry->fields[1]))
+        if ((entry->kind == KVTEL_REDUCE_MATCHES && !entry->match) ||
+            (entry->kind == KVTEL_REDUCE_RATE && !entry->fields[1]))
             return FAIL(check, "the entry \"%.64s\" of the log line lacks what its kind needs", entry->key);
         for (size_t i = 0; i < KVTEL_METRIC_FIELDS; i++)
             if (!check_key(check, entry->key, entry->fields[i]))
@@ -195,7 +201,8 @@ static bool check_flows(const struct check *check)
         const char *const keys[] = { flow->time,  flow->post,    flow->bytes,  flow->sizes, flow->descriptors,
                                      flow->count, flow->started, flow->failed, flow->status };
         if (!*flow->name || (strcmp(flow->name, "*") == 0) != by_operation)
-            return FAIL(check, "the flow \"%.64s\": \"*\" is the flow of each operation, and of nothing else", flow->name);
+            return FAIL(check, "the flow \"%.64s\": \"*\" is the flow of each operation, and of nothing else",
+                        flow->name);
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
             if (!check_key(check, flow->name, keys[i]))
                 return false;
@@ -226,7 +233,8 @@ static bool check_table(const struct check *check)
         return FAIL(check, "the table is of no shape, or of no arithmetic");
     if (table->shape == KVTEL_SHAPE_NONE || table->shape == KVTEL_SHAPE_MULTI)
         return true;
-    return check_fields(check) && check_metrics(check) && check_reductions(check) && check_flows(check) && check_keys(check);
+    return check_fields(check) && check_metrics(check) && check_reductions(check) && check_flows(check) &&
+           check_keys(check);
 }
 
 bool kvtel_connector_check(const struct kvtel_connector *table, struct kvtel_error *error)

@@ -2,8 +2,9 @@
 /* HiSparse: sparse attention that keeps hot KV on the device and the rest in host memory. */
 #include <kvtel/connector.h>
 
-#define RESIDENCY_SECONDS \
-    KVTEL_BUCKETS(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800)
+#define RESIDENCY_SECONDS                                                                                             \
+    KVTEL_BUCKETS(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, \
+                  1800)
 
 KVTEL_CONNECTOR(hisparse) = {
     .names = KVTEL_NAMES({ "HiSparseConnector", NULL }),
@@ -52,9 +53,9 @@ KVTEL_CONNECTOR(hisparse) = {
         {
             .name = "vllm:hisparse_host_block_lifetime_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help =
-                "Seconds from the allocation of a KV block in host memory until its eviction. One value per evicted block that was "
-                "sampled.",
+            .help = "Seconds from the allocation of a KV block in host memory until its eviction. One value per "
+                    "evicted block that was "
+                    "sampled.",
             .fields = { "host_block_lifetime_seconds" },
             .buckets = RESIDENCY_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
@@ -63,9 +64,9 @@ KVTEL_CONNECTOR(hisparse) = {
         {
             .name = "vllm:hisparse_host_block_idle_before_evict_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help =
-                "Seconds from the last use of a KV block in host memory until its eviction. One value per evicted block that was "
-                "sampled.",
+            .help = "Seconds from the last use of a KV block in host memory until its eviction. One value per evicted "
+                    "block that was "
+                    "sampled.",
             .fields = { "host_block_idle_before_evict_seconds" },
             .buckets = RESIDENCY_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
@@ -74,22 +75,23 @@ KVTEL_CONNECTOR(hisparse) = {
         {
             .name = "vllm:hisparse_host_block_reuse_gap_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help = "Seconds from one use of a KV block in host memory until the next. One value per reuse of a block that was "
+            .help = "Seconds from one use of a KV block in host memory until the next. One value per reuse of a block "
+                    "that was "
                     "sampled.",
             .fields = { "host_block_reuse_gap_seconds" },
             .buckets = RESIDENCY_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
             .when = kvtel_transfer_config_cache_metrics,
         }),
-    .reduce =
-        KVTEL_REDUCE({ .key = "HiSparse hot-buffer hits", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_hits" } },
-                     { .key = "HiSparse hot-buffer misses", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_misses" } },
-                     { .key = "HiSparse host-to-device bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "host_to_device_bytes" } },
-                     { .key = "HiSparse host KV cache usage %",
-                       .kind = KVTEL_REDUCE_LAST,
-                       .fields = { "host_cache_usage_perc" },
-                       .scale = 100,
-                       .digits = 1 }),
+    .reduce = KVTEL_REDUCE(
+        { .key = "HiSparse hot-buffer hits", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_hits" } },
+        { .key = "HiSparse hot-buffer misses", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_misses" } },
+        { .key = "HiSparse host-to-device bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "host_to_device_bytes" } },
+        { .key = "HiSparse host KV cache usage %",
+          .kind = KVTEL_REDUCE_LAST,
+          .fields = { "host_cache_usage_perc" },
+          .scale = 100,
+          .digits = 1 }),
     .flows = KVTEL_FLOWS({ .name = "host_to_device", .bytes = "host_to_device_bytes" }),
     .arithmetic = KVTEL_PLAIN,
 };

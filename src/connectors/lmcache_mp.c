@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LMCache beside the engine, in a process of its own; the class that LMCache brings (vLLM's own of this name has no stats). */
+/* LMCache beside the engine, in a process of its own; the class that LMCache brings (vLLM's own of this name has no
+ * stats). */
 #include <kvtel/connector.h>
 
 KVTEL_CONNECTOR(lmcache_mp) = {
@@ -9,19 +10,19 @@ KVTEL_CONNECTOR(lmcache_mp) = {
     .metrics = KVTEL_METRICS({
         .name = "vllm:lmcache_mp_lookup_duration_seconds",
         .type = KVTEL_HISTOGRAM,
-        .help =
-            "Seconds from asking LMCache which tokens of a request it holds until it answered. One value per lookup of a request.",
+        .help = "Seconds from asking LMCache which tokens of a request it holds until it answered. One value per "
+                "lookup of a request.",
         .fields = { "lookup_duration_seconds" },
         .buckets = KVTEL_BUCKETS(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
         .unit = KVTEL_UNIT_SECONDS,
     }),
-    .reduce =
-        KVTEL_REDUCE({ .key = "LMCache MP lookup count", .kind = KVTEL_REDUCE_COUNT, .fields = { "lookup_duration_seconds" } },
-                     { .key = "LMCache MP lookup avg latency (ms)",
-                       .kind = KVTEL_REDUCE_MEAN,
-                       .fields = { "lookup_duration_seconds" },
-                       .scale = 1e3,
-                       .digits = 3 }),
+    .reduce = KVTEL_REDUCE(
+        { .key = "LMCache MP lookup count", .kind = KVTEL_REDUCE_COUNT, .fields = { "lookup_duration_seconds" } },
+        { .key = "LMCache MP lookup avg latency (ms)",
+          .kind = KVTEL_REDUCE_MEAN,
+          .fields = { "lookup_duration_seconds" },
+          .scale = 1e3,
+          .digits = 3 }),
     .flows = KVTEL_FLOWS({ .name = "lookup", .time = "lookup_duration_seconds" }),
     .primary = "lookup_duration_seconds",
     .silent_when_empty = true,

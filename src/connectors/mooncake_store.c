@@ -44,8 +44,8 @@ KVTEL_CONNECTOR(mooncake_store) = {
         {
             .name = "vllm:mooncake_store_operation_bytes_total",
             .type = KVTEL_COUNTER,
-            .help =
-                "Bytes that calls to the Mooncake store moved, 0 for those that only ask whether keys exist. Counted by each rank.",
+            .help = "Bytes that calls to the Mooncake store moved, 0 for those that only ask whether keys exist. "
+                    "Counted by each rank.",
             .fields = { "num_bytes" },
             .labels = OPERATION_AND_STATUS,
             .unit = KVTEL_UNIT_BYTES,
@@ -53,18 +53,19 @@ KVTEL_CONNECTOR(mooncake_store) = {
         {
             .name = "vllm:mooncake_store_operation_failed_keys_total",
             .type = KVTEL_COUNTER,
-            .help = "Keys that failed in calls to the Mooncake store, by the status of the whole call. Counted by each rank.",
+            .help = "Keys that failed in calls to the Mooncake store, by the status of the whole call. Counted by each "
+                    "rank.",
             .fields = { "num_failed_keys" },
             .labels = OPERATION_AND_STATUS,
         }),
-    .reduce =
-        KVTEL_REDUCE({ .key = "_count", .kind = KVTEL_REDUCE_COUNT, .fields = { "duration_seconds" } },
-                     { .key = "_avg_ms", .kind = KVTEL_REDUCE_MEAN, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
-                     { .key = "_p90_ms", .kind = KVTEL_REDUCE_P90, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
-                     { .key = "_total_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_keys" } },
-                     { .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } },
-                     { .key = "_failed_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_failed_keys" } },
-                     { .key = "_error_count", .kind = KVTEL_REDUCE_MATCHES, .fields = { "status" }, .match = "error" }),
+    .reduce = KVTEL_REDUCE(
+        { .key = "_count", .kind = KVTEL_REDUCE_COUNT, .fields = { "duration_seconds" } },
+        { .key = "_avg_ms", .kind = KVTEL_REDUCE_MEAN, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
+        { .key = "_p90_ms", .kind = KVTEL_REDUCE_P90, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
+        { .key = "_total_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_keys" } },
+        { .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } },
+        { .key = "_failed_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_failed_keys" } },
+        { .key = "_error_count", .kind = KVTEL_REDUCE_MATCHES, .fields = { "status" }, .match = "error" }),
     .flows = KVTEL_FLOWS({ .name = "*",
                            .time = "duration_seconds",
                            .bytes = "num_bytes",

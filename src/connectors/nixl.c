@@ -3,7 +3,8 @@
 #include "connectors/buckets.h"
 
 KVTEL_CONNECTOR(nixl) = {
-    .names = KVTEL_NAMES({ "NixlConnector", "NixlPullConnector" }, { "NixlPullConnector", NULL }, { "NixlPushConnector", NULL }),
+    .names = KVTEL_NAMES({ "NixlConnector", "NixlPullConnector" }, { "NixlPullConnector", NULL },
+                         { "NixlPushConnector", NULL }),
     .shape = KVTEL_SHAPE_COLUMNS,
     .fields = KVTEL_FIELDS({ "transfer_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
                            { "post_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
@@ -44,7 +45,8 @@ KVTEL_CONNECTOR(nixl) = {
         {
             .name = "vllm:nixl_num_descriptors",
             .type = KVTEL_HISTOGRAM,
-            .help = "Descriptors (contiguous pieces of memory) of a NIXL transfer. One value per finished transfer of a rank.",
+            .help = "Descriptors (contiguous pieces of memory) of a NIXL transfer. One value per finished transfer of "
+                    "a rank.",
             .fields = { "num_descriptors" },
             .buckets = KVTEL_BUCKETS_DESCRIPTORS,
             .unit = KVTEL_UNIT_COUNT,
@@ -52,7 +54,8 @@ KVTEL_CONNECTOR(nixl) = {
         {
             .name = "vllm:nixl_num_failed_transfers",
             .type = KVTEL_COUNTER,
-            .help = "Failures of any step of a NIXL transfer: handshake, transfer or notification. Counted by each rank.",
+            .help =
+                "Failures of any step of a NIXL transfer: handshake, transfer or notification. Counted by each rank.",
             .fields = { "num_failed_transfers", "num_failed_handshakes", "num_failed_notifications" },
         },
         {
@@ -64,23 +67,41 @@ KVTEL_CONNECTOR(nixl) = {
         {
             .name = "vllm:nixl_num_kv_expired_reqs",
             .type = KVTEL_COUNTER,
-            .help = "Requests whose KV blocks the prefill engine freed because nobody fetched them before their lease ended. "
+            .help = "Requests whose KV blocks the prefill engine freed because nobody fetched them before their lease "
+                    "ended. "
                     "Counted by each rank.",
             .fields = { "num_kv_expired_reqs" },
         },
         {
             .name = "vllm:nixl_num_notifications_after_expiry",
             .type = KVTEL_COUNTER,
-            .help = "Notifications of a finished fetch that came after the lease of the blocks had ended: the fetched data may be "
+            .help = "Notifications of a finished fetch that came after the lease of the blocks had ended: the fetched "
+                    "data may be "
                     "wrong. Counted by each rank.",
             .fields = { "num_notifications_after_expiry" },
         }),
     .reduce = KVTEL_REDUCE(
         { .key = "Num successful transfers", .kind = KVTEL_REDUCE_COUNT, .fields = { "transfer_duration" } },
-        { .key = "Avg xfer time (ms)", .kind = KVTEL_REDUCE_MEAN, .fields = { "transfer_duration" }, .scale = 1e3, .digits = 3 },
-        { .key = "P90 xfer time (ms)", .kind = KVTEL_REDUCE_P90, .fields = { "transfer_duration" }, .scale = 1e3, .digits = 3 },
-        { .key = "Avg post time (ms)", .kind = KVTEL_REDUCE_MEAN, .fields = { "post_duration" }, .scale = 1e3, .digits = 3 },
-        { .key = "P90 post time (ms)", .kind = KVTEL_REDUCE_P90, .fields = { "post_duration" }, .scale = 1e3, .digits = 3 },
+        { .key = "Avg xfer time (ms)",
+          .kind = KVTEL_REDUCE_MEAN,
+          .fields = { "transfer_duration" },
+          .scale = 1e3,
+          .digits = 3 },
+        { .key = "P90 xfer time (ms)",
+          .kind = KVTEL_REDUCE_P90,
+          .fields = { "transfer_duration" },
+          .scale = 1e3,
+          .digits = 3 },
+        { .key = "Avg post time (ms)",
+          .kind = KVTEL_REDUCE_MEAN,
+          .fields = { "post_duration" },
+          .scale = 1e3,
+          .digits = 3 },
+        { .key = "P90 post time (ms)",
+          .kind = KVTEL_REDUCE_P90,
+          .fields = { "post_duration" },
+          .scale = 1e3,
+          .digits = 3 },
         { .key = "Avg MB per transfer",
           .kind = KVTEL_REDUCE_MEAN,
           .fields = { "bytes_transferred" },
@@ -96,7 +117,10 @@ KVTEL_CONNECTOR(nixl) = {
           .kind = KVTEL_REDUCE_COUNT,
           .fields = { "num_failed_transfers", "num_failed_handshakes", "num_failed_notifications" },
           .always = true },
-        { .key = "Num KV expired reqs", .kind = KVTEL_REDUCE_COUNT, .fields = { "num_kv_expired_reqs" }, .always = true },
+        { .key = "Num KV expired reqs",
+          .kind = KVTEL_REDUCE_COUNT,
+          .fields = { "num_kv_expired_reqs" },
+          .always = true },
         { .key = "Num notifs after expiry",
           .kind = KVTEL_REDUCE_COUNT,
           .fields = { "num_notifications_after_expiry" },
@@ -111,8 +135,8 @@ KVTEL_CONNECTOR(nixl) = {
                                { KVTEL_FAILED_NOTIFICATION, "num_failed_notifications" },
                                { KVTEL_FAILED_EXPIRED, "num_kv_expired_reqs" },
                                { KVTEL_FAILED_LATE, "num_notifications_after_expiry" }),
-    .content = KVTEL_KEYS("transfer_duration", "num_failed_transfers", "num_failed_notifications", "num_failed_handshakes",
-                          "num_kv_expired_reqs", "num_notifications_after_expiry"),
+    .content = KVTEL_KEYS("transfer_duration", "num_failed_transfers", "num_failed_notifications",
+                          "num_failed_handshakes", "num_kv_expired_reqs", "num_notifications_after_expiry"),
     .primary = "transfer_duration",
     .arithmetic = KVTEL_NUMPY,
 };

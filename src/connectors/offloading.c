@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Offloading of KV to host memory, and on to further tiers; with the names and the payload of older versions of vLLM. */
+/* Offloading of KV to host memory, and on to further tiers; with the names and the payload of older versions of vLLM.
+ */
 #include <string.h>
 
 #include <kvtel/connector.h>
@@ -9,13 +10,16 @@
 #define ASYNC_SECONDS KVTEL_BUCKETS(1e-4, 5e-4, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
 /* The same family, whichever table it comes from. */
-#define HELP_TOTAL_BYTES \
-    "Bytes moved between device and host memory, by direction: an older name of load_bytes and store_bytes. Counted by each rank."
-#define HELP_TOTAL_TIME                                                                                                   \
-    "Seconds that transfers between device and host memory took, added up, by direction: an older name of load_time and " \
+#define HELP_TOTAL_BYTES                                                                                              \
+    "Bytes moved between device and host memory, by direction: an older name of load_bytes and store_bytes. Counted " \
+    "by each rank."
+#define HELP_TOTAL_TIME                                                                                               \
+    "Seconds that transfers between device and host memory took, added up, by direction: an older name of load_time " \
+    "and "                                                                                                            \
     "store_time. Counted by each rank."
-#define HELP_SIZE                                                                                                               \
-    "Bytes of one transfer between device and host memory, by direction: an older name of load_size and store_size. One value " \
+#define HELP_SIZE                                                                                                     \
+    "Bytes of one transfer between device and host memory, by direction: an older name of load_size and store_size. " \
+    "One value "                                                                                                      \
     "per transfer of a rank."
 
 /* Every other spec_name exports what the CPU spec does. */
@@ -119,8 +123,9 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_cpu_cache_usage_perc",
             .type = KVTEL_GAUGE,
-            .help = "Share of the CPU cache that transfers under way hold, 0 to 1, at the engine's latest report. What is "
-                    "cached and idle does not count.",
+            .help =
+                "Share of the CPU cache that transfers under way hold, 0 to 1, at the engine's latest report. What is "
+                "cached and idle does not count.",
             .unit = KVTEL_UNIT_RATIO,
         },
         {
@@ -138,14 +143,16 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_cpu_allocation_size",
             .type = KVTEL_HISTOGRAM,
-            .help = "Chunks of the CPU cache asked for by one allocation. One value per allocation of the engine's scheduler.",
+            .help = "Chunks of the CPU cache asked for by one allocation. One value per allocation of the engine's "
+                    "scheduler.",
             .buckets = KVTEL_BUCKETS(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144),
         },
         {
             .name = "vllm:kv_offload_stores_skipped",
             .type = KVTEL_COUNTER,
-            .help = "Chunks not stored because they were not asked for often enough yet (store_threshold). Counted by the "
-                    "engine's scheduler.",
+            .help =
+                "Chunks not stored because they were not asked for often enough yet (store_threshold). Counted by the "
+                "engine's scheduler.",
             .when = has_store_threshold,
         },
         {
@@ -160,8 +167,9 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_lookup_async_delay_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help = "Seconds from the first lookup of a request in a tier until the tier had an answer, where it answers "
-                    "later. One value per request.",
+            .help =
+                "Seconds from the first lookup of a request in a tier until the tier had an answer, where it answers "
+                "later. One value per request.",
             .labels = { "tier" },
             .buckets = ASYNC_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
@@ -178,7 +186,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_read_time",
             .type = KVTEL_COUNTER,
-            .help = "Seconds that reads from a tier took, from the start of a job until it was done, added up over jobs that "
+            .help = "Seconds that reads from a tier took, from the start of a job until it was done, added up over "
+                    "jobs that "
                     "may overlap.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_SECONDS,
@@ -195,7 +204,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_write_time",
             .type = KVTEL_COUNTER,
-            .help = "Seconds that writes to a tier took, from the start of a job until it was done, added up over jobs that "
+            .help = "Seconds that writes to a tier took, from the start of a job until it was done, added up over jobs "
+                    "that "
                     "may overlap.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_SECONDS,
@@ -238,8 +248,9 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_primary_write_usage_perc",
             .type = KVTEL_GAUGE,
-            .help = "Share of the CPU cache that a tier's promotions under way hold for writing, 0 to 1, at the engine's "
-                    "latest report.",
+            .help =
+                "Share of the CPU cache that a tier's promotions under way hold for writing, 0 to 1, at the engine's "
+                "latest report.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_RATIO,
             .when = is_tiering,
@@ -247,7 +258,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_primary_read_usage_perc",
             .type = KVTEL_GAUGE,
-            .help = "Share of the CPU cache that a tier's cascades under way hold for reading, 0 to 1, at the engine's latest "
+            .help = "Share of the CPU cache that a tier's cascades under way hold for reading, 0 to 1, at the engine's "
+                    "latest "
                     "report.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_RATIO,
@@ -270,7 +282,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_promotion_latency_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help = "Seconds from the start of a promotion from a tier until it succeeded or failed. One value per job.",
+            .help =
+                "Seconds from the start of a promotion from a tier until it succeeded or failed. One value per job.",
             .labels = { "tier", "result" },
             .buckets = KVTEL_BUCKETS(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             .unit = KVTEL_UNIT_SECONDS,
@@ -279,7 +292,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_tiering_backpressure_store_latency_ema",
             .type = KVTEL_GAUGE,
-            .help = "Seconds that stores to a tier take, as the moving average by which stores are held back, at the engine's "
+            .help = "Seconds that stores to a tier take, as the moving average by which stores are held back, at the "
+                    "engine's "
                     "latest report.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_SECONDS,
@@ -308,7 +322,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_load_time",
             .type = KVTEL_COUNTER,
-            .help = "Seconds that loads took, from the start of a transfer from host memory to the device until it was done, "
+            .help = "Seconds that loads took, from the start of a transfer from host memory to the device until it was "
+                    "done, "
                     "added up over transfers that may overlap. Counted by each rank.",
             .unit = KVTEL_UNIT_SECONDS,
         },
@@ -328,7 +343,8 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_store_time",
             .type = KVTEL_COUNTER,
-            .help = "Seconds that stores took, from the start of a transfer from the device to host memory until it was done, "
+            .help = "Seconds that stores took, from the start of a transfer from the device to host memory until it "
+                    "was done, "
                     "added up over transfers that may overlap. Counted by each rank.",
             .unit = KVTEL_UNIT_SECONDS,
         },
@@ -342,14 +358,16 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_lookup_sync_delay_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help = "Seconds that a lookup of a request's offloaded chunks kept the scheduler waiting. One value per lookup.",
+            .help = "Seconds that a lookup of a request's offloaded chunks kept the scheduler waiting. One value per "
+                    "lookup.",
             .buckets = SYNC_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
         },
         {
             .name = "vllm:kv_offload_lookup_async_delay_seconds",
             .type = KVTEL_HISTOGRAM,
-            .help = "Seconds from the first lookup of a request's offloaded chunks until there was an answer, where it came "
+            .help = "Seconds from the first lookup of a request's offloaded chunks until there was an answer, where it "
+                    "came "
                     "later. One value per request.",
             .buckets = ASYNC_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
@@ -357,14 +375,16 @@ KVTEL_CONNECTOR(offloading) = {
         {
             .name = "vllm:kv_offload_allocation_failure",
             .type = KVTEL_COUNTER,
-            .help = "Stores given up because the offload had no room for the chunks. Counted by the engine's scheduler.",
+            .help =
+                "Stores given up because the offload had no room for the chunks. Counted by the engine's scheduler.",
         },
         {
             .name = "vllm:kv_offload_config_info",
             .type = KVTEL_GAUGE,
             .help = "How the offload is configured, in the labels. The value is always 1.",
             .feed = KVTEL_FEED_INFO,
-            .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes", "cpu_kv_cache_size_tokens" },
+            .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes",
+                        "cpu_kv_cache_size_tokens" },
             .when = has_no_example_tier,
         },
         {
@@ -372,8 +392,8 @@ KVTEL_CONNECTOR(offloading) = {
             .type = KVTEL_GAUGE,
             .help = "How the offload is configured, in the labels. The value is always 1.",
             .feed = KVTEL_FEED_INFO,
-            .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes", "cpu_kv_cache_size_tokens", "tier",
-                        "example_info" },
+            .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes", "cpu_kv_cache_size_tokens",
+                        "tier", "example_info" },
             .when = has_example_tier,
         }),
     .flows = KVTEL_FLOWS({ .name = "load",

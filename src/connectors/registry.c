@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every connector: those of the build, listed by the build, and those that the process registers.
  *
- * What was registered is the library's one piece of process state: a caller's table must be known wherever a name is looked up, and
- * names come from configurations that know of no caller. It only ever grows. */
+ * What was registered is the library's one piece of process state: a caller's table must be known wherever a name is
+ * looked up, and names come from configurations that know of no caller. It only ever grows. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>

@@ -9,7 +9,8 @@ KVTEL_CONNECTOR(simple_cpu_offload) = {
         {
             .name = "vllm:simple_kv_offload_save_outcomes_total",
             .type = KVTEL_COUNTER,
-            .help = "Blocks considered for saving to host memory, by what became of them. Counted by the engine's scheduler.",
+            .help = "Blocks considered for saving to host memory, by what became of them. Counted by the engine's "
+                    "scheduler.",
             .labels = { "outcome" },
         },
         {

@@ -14,7 +14,8 @@ size_t kvtel_metric_label_count(const struct kvtel_metric *metric)
 const char *kvtel_metric_family_name(const struct kvtel_metric *metric, char *out, size_t size)
 {
     size_t length = strlen(metric->name);
-    if (metric->type != KVTEL_COUNTER || length < 6 || length >= size || strcmp(metric->name + length - 6, "_total") != 0)
+    if (metric->type != KVTEL_COUNTER || length < 6 || length >= size ||
+        strcmp(metric->name + length - 6, "_total") != 0)
         return metric->name;
     memcpy(out, metric->name, length - 6);
     out[length - 6] = '\0';

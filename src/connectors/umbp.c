@@ -43,6 +43,7 @@ KVTEL_CONNECTOR(umbp) = {
                            { .key = "_completed", .kind = KVTEL_REDUCE_TOTAL, .fields = { "completed" } },
                            { .key = "_failed", .kind = KVTEL_REDUCE_TOTAL, .fields = { "failed" } },
                            { .key = "_num_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } }),
-    .flows = KVTEL_FLOWS({ .name = "*", .bytes = "num_bytes", .count = "completed", .started = "submitted", .failed = "failed" }),
+    .flows = KVTEL_FLOWS(
+        { .name = "*", .bytes = "num_bytes", .count = "completed", .started = "submitted", .failed = "failed" }),
     .arithmetic = KVTEL_PLAIN,
 };

@@ -3,8 +3,9 @@
 #include <kvtel/connector.h>
 
 KVTEL_CONNECTOR(without_stats) = {
-    .names = KVTEL_NAMES({ "ExampleConnector", NULL }, { "ExampleHiddenStatesConnector", NULL }, { "LMCacheConnectorV1", NULL },
-                         { "MoRIIOConnector", NULL }, { "DecodeBenchConnector", NULL }, { "FlexKVConnectorV1", NULL },
-                         { "SharedStorageConnector", NULL }, { "P2pNcclConnector", NULL }),
+    .names = KVTEL_NAMES({ "ExampleConnector", NULL }, { "ExampleHiddenStatesConnector", NULL },
+                         { "LMCacheConnectorV1", NULL }, { "MoRIIOConnector", NULL }, { "DecodeBenchConnector", NULL },
+                         { "FlexKVConnectorV1", NULL }, { "SharedStorageConnector", NULL },
+                         { "P2pNcclConnector", NULL }),
     .shape = KVTEL_SHAPE_NONE,
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prometheus' text format 0.0.4, line for line as prometheus_client prints it.
  *
- * Room for a whole series is reserved at once, so that its lines are written without checks. Its labels are rendered for its first
- * line only; the others copy them from there, in steps of STEP bytes that may run over the end: SLACK bytes more are reserved. */
+ * Room for a whole series is reserved at once, so that its lines are written without checks. Its labels are rendered
+ * for its first line only; the others copy them from there, in steps of STEP bytes that may run over the end: SLACK
+ * bytes more are reserved. */
 #include "exposition/text.h"
 
 #include "base/buffer.h"
@@ -67,8 +68,8 @@ static char *put_value(char *at, double value)
     return at;
 }
 
-/* Escapes what both help and label values escape, and quotes if asked to; what is no UTF-8 becomes U+FFFD. At most 3 bytes for
- * one. */
+/* Escapes what both help and label values escape, and quotes if asked to; what is no UTF-8 becomes U+FFFD. At most 3
+ * bytes for one. */
 static char *put_escaped(char *at, const char *text, bool quoted)
 {
     for (;;) {
@@ -163,8 +164,8 @@ static enum kvtel_status reserve_series(const struct family_text *text, const st
 }
 
 /* Labels first .. end - 1 in sorted order, each followed by a comma. */
-static char *put_labels(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series, size_t first,
-                        size_t end)
+static char *put_labels(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
+                        size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++) {
         size_t label = text->order[i];
@@ -211,8 +212,8 @@ static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t 
 }
 
 /* The bucket lines. `before` and `behind` tell where in the first one the other labels stand. */
-static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series, struct piece *before,
-                         struct piece *behind)
+static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
+                         struct piece *before, struct piece *behind)
 {
     const struct kvtel_snapshot_family *family = text->family;
     const char *start = at;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md says the same for readers in other
- * languages.
+/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md says the same for readers in
+ * other languages.
  *
- * A store is a header page, six tables that only grow, and lanes at a fixed stride. Records of a table never change once they are
- * published, which is one release store of the table's count. All of a lane is 8-byte words that only its owner writes. */
+ * A store is a header page, six tables that only grow, and lanes at a fixed stride. Records of a table never change
+ * once they are published, which is one release store of the table's count. All of a lane is 8-byte words that only its
+ * owner writes. */
 #ifndef KVTEL_FORMAT_LAYOUT_H
 #define KVTEL_FORMAT_LAYOUT_H
 
@@ -16,19 +17,20 @@
 
 enum {
     KVTEL_LAYOUT_VERSION = 1,
-    KVTEL_LAYOUT_SCHEMA = 6,           /* exponential bounds are powers of 2^(1/64) */
-    KVTEL_LAYOUT_PAGE = 4096,          /* tables, lanes and their parts begin at multiples of it; also what memory is reserved in */
-    KVTEL_LAYOUT_FAMILIES = 1024,      /* at most */
-    KVTEL_LAYOUT_LABELS = 16,          /* of a family, at most */
-    KVTEL_LAYOUT_BOUNDS = 256,         /* explicit bounds of a family, at most; there is room for as many in every family */
-    KVTEL_LAYOUT_COLUMNS = 16,         /* of a group, at most; as many feeds at most, each of another series */
-    KVTEL_LAYOUT_LANES = 4096,         /* at most */
+    KVTEL_LAYOUT_SCHEMA = 6, /* exponential bounds are powers of 2^(1/64) */
+    KVTEL_LAYOUT_PAGE =
+        4096, /* tables, lanes and their parts begin at multiples of it; also what memory is reserved in */
+    KVTEL_LAYOUT_FAMILIES = 1024, /* at most */
+    KVTEL_LAYOUT_LABELS = 16,     /* of a family, at most */
+    KVTEL_LAYOUT_BOUNDS = 256,    /* explicit bounds of a family, at most; there is room for as many in every family */
+    KVTEL_LAYOUT_COLUMNS = 16,    /* of a group, at most; as many feeds at most, each of another series */
+    KVTEL_LAYOUT_LANES = 4096,    /* at most */
     KVTEL_LAYOUT_LANE_BYTES = 1 << 30, /* of a lane, at most; the tables' room goes with it */
     KVTEL_BLOCK_ROWS = 256,            /* of a group's block: the rows that one fold takes */
 };
 
-/* An amount is at most KVTEL_AMOUNT_MAX, so that no writer can make a total past KVTEL_TOTAL_MAX, and no number of stores infinity
- * out of their totals. */
+/* An amount is at most KVTEL_AMOUNT_MAX, so that no writer can make a total past KVTEL_TOTAL_MAX, and no number of
+ * stores infinity out of their totals. */
 #define KVTEL_AMOUNT_MAX 0x1p900
 #define KVTEL_TOTAL_MAX 0x1p1000
 #define KVTEL_COUNT_MAX (UINT64_C(1) << 62)
@@ -68,10 +70,11 @@ struct kvtel_layout_header {
     _Atomic uint64_t group_count;
     _Atomic uint64_t lane_count; /* lanes that were ever opened */
     /* Counters about the writer itself. */
-    _Atomic uint64_t series_dropped;  /* label sets refused by a family's cap */
-    _Atomic uint64_t records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
-    _Atomic uint64_t values_refused;  /* values below 0, NaN, or past KVTEL_AMOUNT_MAX */
-    _Atomic uint64_t file_deleted;    /* 1: the writer found its file deleted */
+    _Atomic uint64_t series_dropped; /* label sets refused by a family's cap */
+    _Atomic uint64_t
+        records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
+    _Atomic uint64_t values_refused; /* values below 0, NaN, or past KVTEL_AMOUNT_MAX */
+    _Atomic uint64_t file_deleted;   /* 1: the writer found its file deleted */
 };
 _Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 1");
 _Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 1");
@@ -165,8 +168,8 @@ enum {
     KVTEL_SLOT_END = 6,
 };
 
-/* A word of a lane. Volatile keeps the stores of a fold in the order in which they are written down, which is what a reader relies
- * on when the writer was killed in the middle of one. */
+/* A word of a lane. Volatile keeps the stores of a fold in the order in which they are written down, which is what a
+ * reader relies on when the writer was killed in the middle of one. */
 typedef volatile _Atomic uint64_t kvtel_word;
 _Static_assert(sizeof(kvtel_word) == 8, "layout 1");
 

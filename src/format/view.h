@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store as a reader sees it: checked tables, and lanes that are being written. The same for memory of this process and for a
- * file. */
+/* A store as a reader sees it: checked tables, and lanes that are being written. The same for memory of this process
+ * and for a file. */
 #ifndef KVTEL_FORMAT_VIEW_H
 #define KVTEL_FORMAT_VIEW_H
 
@@ -8,7 +8,8 @@
 
 #include "format/layout.h"
 
-/* Records refer to each other and to text within bounds, text holds as many NULs as it should, words of a lane are below its size.
+/* Records refer to each other and to text within bounds, text holds as many NULs as it should, words of a lane are
+ * below its size.
  */
 struct kvtel_view {
     const struct kvtel_layout_family *families;
@@ -25,7 +26,8 @@ struct kvtel_view {
     /* Whether a lane is all 0, where that can be told without reading it; NULL: it cannot. */
     bool (*is_empty)(void *context, uint32_t lane);
     void *context;
-    uint64_t most_words; /* that can be read of its lanes before it is refused, for a file that nobody vouches for; 0: any number */
+    uint64_t most_words; /* that can be read of its lanes before it is refused, for a file that nobody vouches for; 0:
+                            any number */
 };
 
 #endif

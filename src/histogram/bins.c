@@ -64,13 +64,15 @@ static double key_value(uint64_t key)
 }
 
 /* Both kinds of bounds into one ascending list, equal ones once. */
-static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *explicit_bins, uint32_t *exponential_bins)
+static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *explicit_bins,
+                      uint32_t *exponential_bins)
 {
     uint32_t count = 0, i = 0, j = 0;
     while (i < bins->explicit_count || j < bins->exponential_count) {
         double exponential =
             j < bins->exponential_count ? exponential_bound(bins->exponential_first + (int32_t)j) : __builtin_inf();
-        double next = i < bins->explicit_count && bins->explicit_bounds[i] < exponential ? bins->explicit_bounds[i] : exponential;
+        double next =
+            i < bins->explicit_count && bins->explicit_bounds[i] < exponential ? bins->explicit_bounds[i] : exponential;
         if (i < bins->explicit_count && bins->explicit_bounds[i] <= next)
             explicit_bins[i++] = count;
         if (exponential <= next)
@@ -92,14 +94,16 @@ static void fill_grid(const struct kvtel_bins *bins, uint16_t *grid)
     }
 }
 
-static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t explicit_count, int32_t first, uint32_t count)
+static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t explicit_count, int32_t first,
+                                      uint32_t count)
 {
     uint64_t lowest_key = grid_key(exponential_bound(first)) - 1;
     uint64_t highest_key = grid_key(exponential_bound(first + (int32_t)count - 1));
     size_t bounds_size = (explicit_count + count + 1) * (sizeof(double) + sizeof(uint64_t));
     size_t explicit_size = explicit_count * (sizeof(double) + sizeof(uint32_t));
     size_t grid_size = (highest_key - lowest_key + 1) * sizeof(uint16_t);
-    struct kvtel_bins *bins = malloc(sizeof(*bins) + bounds_size + explicit_size + count * sizeof(uint32_t) + grid_size);
+    struct kvtel_bins *bins =
+        malloc(sizeof(*bins) + bounds_size + explicit_size + count * sizeof(uint32_t) + grid_size);
     if (!bins)
         return NULL;
     double *bounds = (double *)(bins + 1);
@@ -132,13 +136,14 @@ static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t ex
     return bins;
 }
 
-const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *explicit_bounds, uint32_t explicit_count,
-                                        int32_t exponential_first, uint32_t exponential_count)
+const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *explicit_bounds,
+                                        uint32_t explicit_count, int32_t exponential_first, uint32_t exponential_count)
 {
     for (const struct kvtel_bins *bins = *list; bins; bins = bins->next) {
         if (bins->exponential_first == exponential_first && bins->exponential_count == exponential_count &&
             bins->explicit_count == explicit_count &&
-            (explicit_count == 0 || memcmp(bins->explicit_bounds, explicit_bounds, explicit_count * sizeof(double)) == 0))
+            (explicit_count == 0 ||
+             memcmp(bins->explicit_bounds, explicit_bounds, explicit_count * sizeof(double)) == 0))
             return bins;
     }
     struct kvtel_bins *bins = bins_create(explicit_bounds, explicit_count, exponential_first, exponential_count);

@@ -28,9 +28,10 @@ enum { KVTEL_GRID_BITS = 7, KVTEL_GRID_SHIFT = 52 - KVTEL_GRID_BITS };
 
 /* Exponential bounds of a unit. */
 void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count);
-/* The bins of these bounds, made or found in `list`. `explicit_bounds` ascend, are finite and not negative. NULL without memory. */
-const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *explicit_bounds, uint32_t explicit_count,
-                                        int32_t exponential_first, uint32_t exponential_count);
+/* The bins of these bounds, made or found in `list`. `explicit_bounds` ascend, are finite and not negative. NULL
+ * without memory. */
+const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *explicit_bounds,
+                                        uint32_t explicit_count, int32_t exponential_first, uint32_t exponential_count);
 /* How many bins these bounds make: one for each bound, equal ones once, and one more. */
 uint32_t kvtel_bins_count(const double *explicit_bounds, uint32_t explicit_count, int32_t exponential_first,
                           uint32_t exponential_count);

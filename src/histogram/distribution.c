@@ -41,7 +41,8 @@ enum kvtel_status kvtel_distribution_reserve(struct kvtel_distribution *distribu
     return reserve_bins(distribution, bin_of(smallest), bin_of(largest));
 }
 
-enum kvtel_status kvtel_distribution_reserve_like(struct kvtel_distribution *distribution, const struct kvtel_distribution *other)
+enum kvtel_status kvtel_distribution_reserve_like(struct kvtel_distribution *distribution,
+                                                  const struct kvtel_distribution *other)
 {
     if (other->bin_count == 0)
         return KVTEL_OK;

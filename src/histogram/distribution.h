@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept of samples that were too many: exact count and sum, and a distribution with a relative error under 1 %. */
+/* What is kept of samples that were too many: exact count and sum, and a distribution with a relative error under 1 %.
+ */
 #ifndef KVTEL_HISTOGRAM_DISTRIBUTION_H
 #define KVTEL_HISTOGRAM_DISTRIBUTION_H
 
@@ -23,7 +24,8 @@ struct kvtel_distribution {
 /* Makes room for values of smallest .. largest, both above 0, so that adding cannot fail. 0 needs no room. */
 enum kvtel_status kvtel_distribution_reserve(struct kvtel_distribution *distribution, double smallest, double largest);
 /* Makes room for all that `other` holds. */
-enum kvtel_status kvtel_distribution_reserve_like(struct kvtel_distribution *distribution, const struct kvtel_distribution *other);
+enum kvtel_status kvtel_distribution_reserve_like(struct kvtel_distribution *distribution,
+                                                  const struct kvtel_distribution *other);
 /* Adds a value >= 0, reserved before. */
 void kvtel_distribution_add_integer(struct kvtel_distribution *distribution, int64_t value);
 void kvtel_distribution_add_double(struct kvtel_distribution *distribution, double value);

@@ -7,9 +7,9 @@
 #include "connectors/buckets.h"
 
 /* Where transfers inside a node and a rack lie, then the bounds that vLLM has for its NIXL connector. */
-#define TIME_BUCKETS                                                                                                             \
-    KVTEL_BUCKETS(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, \
-                  0.3, 0.5, 0.75, 1, 5)
+#define TIME_BUCKETS                                                                                                   \
+    KVTEL_BUCKETS(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, \
+                  0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
 
 enum family {
     XFER_TIME,
@@ -41,56 +41,65 @@ static const struct {
     enum kvtel_unit unit;
 } families[FAMILIES] = {
     [XFER_TIME] = { "nixl_xfer_time_seconds", KVTEL_HISTOGRAM,
-                    "Seconds from posting a NIXL transfer until the application saw its completion, so the application's pauses "
+                    "Seconds from posting a NIXL transfer until the application saw its completion, so the "
+                    "application's pauses "
                     "between two looks are in it. One value per finished transfer of an agent.",
                     NULL, TIME_BUCKETS, KVTEL_UNIT_SECONDS },
     [POST_TIME] = { "nixl_post_time_seconds", KVTEL_HISTOGRAM,
-                    "Seconds that the call which posts a NIXL transfer took, a part of its transfer time. One value per finished "
+                    "Seconds that the call which posts a NIXL transfer took, a part of its transfer time. One value "
+                    "per finished "
                     "transfer of an agent.",
                     NULL, TIME_BUCKETS, KVTEL_UNIT_SECONDS },
     [BYTES] = { "nixl_bytes", KVTEL_COUNTER,
-                "Bytes of finished NIXL transfers, counted by the agent that posted them: tx it wrote to a peer or to storage, "
+                "Bytes of finished NIXL transfers, counted by the agent that posted them: tx it wrote to a peer or to "
+                "storage, "
                 "rx it read from there.",
                 "direction", NULL, KVTEL_UNIT_BYTES },
     [REQUESTS] = { "nixl_requests", KVTEL_COUNTER,
-                   "Finished NIXL transfers, counted by the agent that posted them: tx writes, rx reads.", "direction", NULL,
-                   KVTEL_UNIT_COUNT },
+                   "Finished NIXL transfers, counted by the agent that posted them: tx writes, rx reads.", "direction",
+                   NULL, KVTEL_UNIT_COUNT },
     [SIZES] = { "nixl_xfer_size_bytes", KVTEL_HISTOGRAM,
-                "Bytes of a NIXL transfer, all its descriptors together. One value per finished transfer of the agent that posted "
+                "Bytes of a NIXL transfer, all its descriptors together. One value per finished transfer of the agent "
+                "that posted "
                 "it.",
                 "direction", KVTEL_BUCKETS_TRANSFER_BYTES, KVTEL_UNIT_BYTES },
     [ERRORS] = { "nixl_errors", KVTEL_COUNTER,
-                 "Errors that calls to a NIXL agent returned, by NIXL's status. A transfer whose peer died leaves none.", "status",
-                 NULL, KVTEL_UNIT_COUNT },
-    [REGISTERED] = { "nixl_memory_registered_bytes", KVTEL_COUNTER, "Bytes of memory that agents registered.", NULL, NULL,
-                     KVTEL_UNIT_BYTES },
-    [DEREGISTERED] = { "nixl_memory_deregistered_bytes", KVTEL_COUNTER, "Bytes of memory that agents deregistered.", NULL, NULL,
-                       KVTEL_UNIT_BYTES },
+                 "Errors that calls to a NIXL agent returned, by NIXL's status. A transfer whose peer died leaves "
+                 "none.",
+                 "status", NULL, KVTEL_UNIT_COUNT },
+    [REGISTERED] = { "nixl_memory_registered_bytes", KVTEL_COUNTER, "Bytes of memory that agents registered.", NULL,
+                     NULL, KVTEL_UNIT_BYTES },
+    [DEREGISTERED] = { "nixl_memory_deregistered_bytes", KVTEL_COUNTER, "Bytes of memory that agents deregistered.",
+                       NULL, NULL, KVTEL_UNIT_BYTES },
     [MEMORY] = { "nixl_memory_bytes", KVTEL_GAUGE,
-                 "Bytes of memory registered now, as far as kvtel read the registrations. An agent that ended counts until its "
+                 "Bytes of memory registered now, as far as kvtel read the registrations. An agent that ended counts "
+                 "until its "
                  "ring is "
                  "removed or taken over by the next one.",
                  NULL, NULL, KVTEL_UNIT_BYTES },
     [DROPPED] = { "nixl_events_dropped", KVTEL_COUNTER,
-                  "Events that agents say they dropped before these reached their ring. Every other number here lacks them. Events "
+                  "Events that agents say they dropped before these reached their ring. Every other number here lacks "
+                  "them. Events "
                   "dropped because a ring was full are in no number.",
                   NULL, NULL, KVTEL_UNIT_COUNT },
-    [RINGS] = { "kvtel_nixl_rings", KVTEL_GAUGE, "Files in the telemetry folder, by what kvtel does with them.", "state", NULL,
-                KVTEL_UNIT_COUNT },
+    [RINGS] = { "kvtel_nixl_rings", KVTEL_GAUGE, "Files in the telemetry folder, by what kvtel does with them.",
+                "state", NULL, KVTEL_UNIT_COUNT },
     [READ] = { "kvtel_nixl_events", KVTEL_COUNTER, "Events read from rings.", NULL, NULL, KVTEL_UNIT_COUNT },
-    [UNRECOGNISED] = { "kvtel_nixl_events_unrecognised", KVTEL_COUNTER, "Events read from rings whose type kvtel does not know.",
-                       NULL, NULL, KVTEL_UNIT_COUNT },
+    [UNRECOGNISED] = { "kvtel_nixl_events_unrecognised", KVTEL_COUNTER,
+                       "Events read from rings whose type kvtel does not know.", NULL, NULL, KVTEL_UNIT_COUNT },
     [FULL] = { "kvtel_nixl_ring_full", KVTEL_COUNTER,
-               "How often a ring was found full: its agent drops new events until there is room, and does not say how many.", NULL,
-               NULL, KVTEL_UNIT_COUNT },
+               "How often a ring was found full: its agent drops new events until there is room, and does not say how "
+               "many.",
+               NULL, NULL, KVTEL_UNIT_COUNT },
     [RESTARTS] = { "kvtel_nixl_ring_restarts", KVTEL_COUNTER,
-                   "How often a ring was found to have begun anew: its agent was started again. What was unread is lost.", NULL,
-                   NULL, KVTEL_UNIT_COUNT },
+                   "How often a ring was found to have begun anew: its agent was started again. What was unread is "
+                   "lost.",
+                   NULL, NULL, KVTEL_UNIT_COUNT },
     [CONTENDED] = { "kvtel_nixl_ring_contended", KVTEL_COUNTER,
                     "How often another reader was found to consume a ring that kvtel was consuming.", NULL, NULL,
                     KVTEL_UNIT_COUNT },
-    [READABLE] = { "kvtel_nixl_folder_readable", KVTEL_GAUGE, "1 while the telemetry folder can be listed, else 0.", NULL, NULL,
-                   KVTEL_UNIT_COUNT },
+    [READABLE] = { "kvtel_nixl_folder_readable", KVTEL_GAUGE, "1 while the telemetry folder can be listed, else 0.",
+                   NULL, NULL, KVTEL_UNIT_COUNT },
 };
 
 static const char *const directions[2] = { "tx", "rx" };
@@ -125,7 +134,8 @@ static enum family family_of(enum kvtel_nixl_event_type type, const char **label
 }
 
 /* Makes or finds a series; `agent` is NULL where the family has no such label. `value` is of the family's own label. */
-static enum kvtel_status make(struct kvtel_store *store, enum family which, const char *agent, const char *value, uint32_t *series)
+static enum kvtel_status make(struct kvtel_store *store, enum family which, const char *agent, const char *value,
+                              uint32_t *series)
 {
     const char *names[2], *values[2];
     size_t labels = 0;
@@ -228,7 +238,8 @@ double kvtel_nixl_metrics_count(struct kvtel_nixl_metrics *metrics, const struct
             observe(metrics->lane, &times[type - KVTEL_NIXL_XFER_TIME], value / 1e6);
         if (type <= KVTEL_NIXL_RX_BYTES)
             observe(metrics->lane, &sizes[type], value);
-        bool once = type == KVTEL_NIXL_UNRECOGNISED || (type >= KVTEL_NIXL_ERR_NOT_POSTED && type <= KVTEL_NIXL_ERR_NO_TELEMETRY);
+        bool once = type == KVTEL_NIXL_UNRECOGNISED ||
+                    (type >= KVTEL_NIXL_ERR_NOT_POSTED && type <= KVTEL_NIXL_ERR_NO_TELEMETRY);
         totals[type] += once ? 1 : value;
     }
     for (unsigned i = 0; i < 2; i++) {

@@ -41,7 +41,8 @@ struct kvtel_nixl_metrics {
 enum kvtel_status kvtel_nixl_metrics_init(struct kvtel_nixl_metrics *metrics, struct kvtel_store *store, bool by_agent);
 void kvtel_nixl_metrics_close(struct kvtel_nixl_metrics *metrics);
 
-/* Makes or finds the series of an agent. Without the label, and where the store has no room for more: those of all agents. */
+/* Makes or finds the series of an agent. Without the label, and where the store has no room for more: those of all
+ * agents. */
 void kvtel_nixl_metrics_agent(struct kvtel_nixl_metrics *metrics, const char *name, struct kvtel_nixl_agent *agent);
 
 /* Counts events, each for itself: a full ring cuts a transfer's four events apart, and filters leave some out.

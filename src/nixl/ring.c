@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a telemetry ring of a NIXL agent.
  *
- * The agent maps the file; kvtel only uses pread() and pwrite(), which go through the same page cache. An agent that restarts may
- * make the file smaller: a mapping would then end in SIGBUS, pread() is merely short. The positions are aligned words, which the
- * kernel copies with one move, so that none is seen half written; should one ever be, the header is read again before anything is
- * concluded from it, and read again after the events were (kvtel_nixl_ring_take()). */
+ * The agent maps the file; kvtel only uses pread() and pwrite(), which go through the same page cache. An agent that
+ * restarts may make the file smaller: a mapping would then end in SIGBUS, pread() is merely short. The positions are
+ * aligned words, which the kernel copies with one move, so that none is seen half written; should one ever be, the
+ * header is read again before anything is concluded from it, and read again after the events were
+ * (kvtel_nixl_ring_take()). */
 #include "nixl/ring.h"
 
 #include <errno.h>
@@ -101,7 +102,8 @@ static bool check_header(struct kvtel_nixl_ring *ring, const struct kvtel_nixl_h
     if (header->version != header->expected_version || header->version < 1 || header->version > 999)
         return become(ring, KVTEL_NIXL_NOT_A_RING, "no version in its header");
     if (header->version > 4)
-        return become(ring, KVTEL_NIXL_UNSUPPORTED, "written by a NIXL that is newer than what kvtel reads (versions 1 to 4)");
+        return become(ring, KVTEL_NIXL_UNSUPPORTED,
+                      "written by a NIXL that is newer than what kvtel reads (versions 1 to 4)");
     if (capacity < 2 || capacity > KVTEL_NIXL_MAX_CAPACITY || (capacity & (capacity - 1)) != 0)
         return become(ring, KVTEL_NIXL_NOT_A_RING, "its capacity is not a power of two from 2 to 16,777,216");
     if (header->mask != capacity - 1)
@@ -140,8 +142,8 @@ static bool is_same_file(int fd, int other)
     return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
 }
 
-/* Opens a file for reading, and for writing too when what is in it is a ring: the owner of any other file would notice the open
- * (a program cannot be started while it is open for writing, a watcher sees a file that was written). */
+/* Opens a file for reading, and for writing too when what is in it is a ring: the owner of any other file would notice
+ * the open (a program cannot be started while it is open for writing, a watcher sees a file that was written). */
 bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name)
 {
     const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
@@ -190,9 +192,9 @@ static bool same_shape(const struct kvtel_nixl_ring *ring, const struct kvtel_ni
     return header->version == ring->version && header->capacity == ring->capacity;
 }
 
-/* An agent has started anew in the file: both positions are 0 and nothing else tells. A position that another reader leaves at
- * exactly 0 looks the same; taken for a restart it costs at most what was unread, whereas a restart taken for such a reader would
- * make old events count again. */
+/* An agent has started anew in the file: both positions are 0 and nothing else tells. A position that another reader
+ * leaves at exactly 0 looks the same; taken for a restart it costs at most what was unread, whereas a restart taken for
+ * such a reader would make old events count again. */
 static bool is_restart(const struct kvtel_nixl_ring *ring, const struct kvtel_nixl_header *header)
 {
     if (!same_shape(ring, header))
@@ -204,12 +206,14 @@ static bool is_restart(const struct kvtel_nixl_ring *ring, const struct kvtel_ni
     return header->read_pos == 0 || read > distance(ring, ring->read_pos, ring->write_pos) + written;
 }
 
-/* Keeps two kvtel from consuming the same ring; the kernel frees it however its owner ends. NIXL takes no notice of it. */
+/* Keeps two kvtel from consuming the same ring; the kernel frees it however its owner ends. NIXL takes no notice of it.
+ */
 static bool lock(struct kvtel_nixl_ring *ring)
 {
-    struct flock region = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offsetof(struct kvtel_nixl_header, read_pos), .l_len = sizeof(uint64_t)
-    };
+    struct flock region = { .l_type = F_WRLCK,
+                            .l_whence = SEEK_SET,
+                            .l_start = offsetof(struct kvtel_nixl_header, read_pos),
+                            .l_len = sizeof(uint64_t) };
     if (ring->locked)
         return true;
     bool was_busy = ring->busy;
@@ -316,7 +320,8 @@ static struct kvtel_nixl_event decode(int32_t version, const unsigned char *byte
     if (version == 1)
         return (struct kvtel_nixl_event){ type_of_name(slot.one.name), slot.one.value };
     uint32_t type = version == 2 ? slot.two.type : slot.four.type;
-    uint32_t types = version == 4 ? KVTEL_NIXL_EVENT_TYPES : KVTEL_NIXL_EVENTS_DROPPED; /* 20 meant something else before */
+    uint32_t types =
+        version == 4 ? KVTEL_NIXL_EVENT_TYPES : KVTEL_NIXL_EVENTS_DROPPED; /* 20 meant something else before */
     return (struct kvtel_nixl_event){ type < types ? type : KVTEL_NIXL_UNRECOGNISED, slot.four.value };
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One telemetry ring of a NIXL agent: its layout, and reading it while the agent writes. docs/nixl-rings.md says why so. */
+/* One telemetry ring of a NIXL agent: its layout, and reading it while the agent writes. docs/nixl-rings.md says why
+ * so. */
 #ifndef KVTEL_NIXL_RING_H
 #define KVTEL_NIXL_RING_H
 
@@ -7,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The file: this header, then `capacity` events. Positions are slots, not running counts: read_pos is the oldest unread event,
- * write_pos the slot that is written next, and one slot stays free. In the byte order of the machine. */
+/* The file: this header, then `capacity` events. Positions are slots, not running counts: read_pos is the oldest unread
+ * event, write_pos the slot that is written next, and one slot stays free. In the byte order of the machine. */
 struct kvtel_nixl_header {
     uint64_t write_pos;       /* 0: stored by the agent alone */
     uint64_t read_pos;        /* 8: stored by the consumer, and set to 0 by a starting agent */
@@ -140,18 +141,20 @@ struct kvtel_nixl_ring {
 };
 
 void kvtel_nixl_ring_init(struct kvtel_nixl_ring *ring);
-/* Opens the regular file `name` of a folder: for reading, and for writing too where it has a ring's header and a size that fits,
- * and may be written. A ring that was unfinished is opened again once it is whole. False: `state` and `reason` say why. */
+/* Opens the regular file `name` of a folder: for reading, and for writing too where it has a ring's header and a size
+ * that fits, and may be written. A ring that was unfinished is opened again once it is whole. False: `state` and
+ * `reason` say why. */
 bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name);
 /* Takes over `fd`, which must be a regular file. What is known of the ring is kept when it is the same file. */
 bool kvtel_nixl_ring_attach(struct kvtel_nixl_ring *ring, int fd, bool writable);
 void kvtel_nixl_ring_close(struct kvtel_nixl_ring *ring);
 
-/* Reads the header, notices restarts, other readers and a full ring, and sets `state`. Returns how many events there are to take.
- * `now_ns` is any clock that does not go back. */
+/* Reads the header, notices restarts, other readers and a full ring, and sets `state`. Returns how many events there
+ * are to take. `now_ns` is any clock that does not go back. */
 uint64_t kvtel_nixl_ring_look(struct kvtel_nixl_ring *ring, uint64_t now_ns);
-/* Takes up to `max` of the events that the last look found, and gives their slots back to the agent first: a process that ends
- * in between has lost them, never counted them twice. 0: none left, or the ring has changed and needs another look. */
+/* Takes up to `max` of the events that the last look found, and gives their slots back to the agent first: a process
+ * that ends in between has lost them, never counted them twice. 0: none left, or the ring has changed and needs another
+ * look. */
 size_t kvtel_nixl_ring_take(struct kvtel_nixl_ring *ring, struct kvtel_nixl_event *events, size_t max);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the telemetry rings of a folder and keeps reading them.
  *
- * Rings stay behind when their agents end, and each start of an agent may add one. So a ring is warm (open, looked at every few
- * milliseconds) only while it was in use of late; all others are cold: opened, read and closed once a second. A ring's file holds
- * the position of its reader, so nothing is lost by that. */
+ * Rings stay behind when their agents end, and each start of an agent may add one. So a ring is warm (open, looked at
+ * every few milliseconds) only while it was in use of late; all others are cold: opened, read and closed once a second.
+ * A ring's file holds the position of its reader, so nothing is lost by that. */
 #include "nixl/rings.h"
 
 #include <dirent.h>
@@ -66,7 +66,8 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options *options, struct kvtel_nixl_rings **rings)
+enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options *options,
+                                          struct kvtel_nixl_rings **rings)
 {
     struct kvtel_nixl_rings *made = calloc(1, sizeof(*made));
     char *folder = strdup(options->folder);
@@ -151,8 +152,8 @@ static bool grow(struct kvtel_nixl_rings *rings)
 }
 
 /* Takes the ring over when it succeeds. */
-static struct entry *insert(struct kvtel_nixl_rings *rings, size_t place, const char *name, const struct kvtel_nixl_ring *ring,
-                            uint64_t now_ns)
+static struct entry *insert(struct kvtel_nixl_rings *rings, size_t place, const char *name,
+                            const struct kvtel_nixl_ring *ring, uint64_t now_ns)
 {
     struct entry *entry = grow(rings) ? calloc(1, sizeof(*entry)) : NULL;
     char *copy = entry ? strdup(name) : NULL;
@@ -200,7 +201,8 @@ static void say(const struct kvtel_nixl_rings *rings, struct entry *entry, uint6
 }
 
 /* After a look: counts what it found and what has changed since the ring was as `before`. */
-static void take_all(struct kvtel_nixl_rings *rings, struct entry *entry, const struct kvtel_nixl_ring *before, uint64_t now_ns)
+static void take_all(struct kvtel_nixl_rings *rings, struct entry *entry, const struct kvtel_nixl_ring *before,
+                     uint64_t now_ns)
 {
     struct kvtel_nixl_event events[BATCH];
     struct kvtel_nixl_ring *ring = &entry->ring;
@@ -210,7 +212,8 @@ static void take_all(struct kvtel_nixl_rings *rings, struct entry *entry, const 
     size_t count;
     while ((count = kvtel_nixl_ring_take(ring, events, BATCH)) > 0) {
         taken += count;
-        set_memory(rings, entry, entry->memory + kvtel_nixl_metrics_count(&rings->metrics, &entry->agent, events, count));
+        set_memory(rings, entry,
+                   entry->memory + kvtel_nixl_metrics_count(&rings->metrics, &entry->agent, events, count));
         entry->active_ns = now_ns;
     }
     entry->filling = taken > ring->capacity / 4;
@@ -228,7 +231,8 @@ static void visit(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t 
     const struct kvtel_nixl_ring before = entry->ring;
     kvtel_nixl_ring_look(&entry->ring, now_ns);
     if (before.state == KVTEL_NIXL_UNFINISHED && entry->ring.state < KVTEL_NIXL_UNFINISHED && !entry->ring.writable) {
-        kvtel_nixl_ring_close(&entry->ring); /* it was no ring to write in when it was opened: the scan opens it again */
+        kvtel_nixl_ring_close(
+            &entry->ring); /* it was no ring to write in when it was opened: the scan opens it again */
         rings->scan_ns = now_ns;
         return;
     }
@@ -283,8 +287,8 @@ static bool is_other_name(const struct kvtel_nixl_rings *rings, const struct sta
 }
 
 /* A file that was not there before. What is no ring is not kept: in a folder like /tmp that is most. */
-static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found, size_t place,
-                          const char *name, uint64_t now_ns)
+static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found,
+                          size_t place, const char *name, uint64_t now_ns)
 {
     struct kvtel_nixl_ring ring;
     kvtel_nixl_ring_init(&ring);
@@ -312,8 +316,8 @@ static bool is_open_file(const struct kvtel_nixl_ring *ring, const struct stat *
 }
 
 /* A regular file: `file` in `folder`, `name` from the telemetry folder on. */
-static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found, const char *name,
-                      uint64_t now_ns)
+static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found,
+                      const char *name, uint64_t now_ns)
 {
     size_t place = place_of(rings, name);
     struct entry *entry = place < rings->count ? rings->entries[place] : NULL;
@@ -332,8 +336,10 @@ static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *fi
     schedule(rings, entry, now_ns);
 }
 
-/* Takes over `folder`. `path` has `length` bytes of its name, with a slash at the end unless it is the telemetry folder itself. */
-static void scan_folder(struct kvtel_nixl_rings *rings, int folder, char path[PATH_MAX], size_t length, int depth, uint64_t now_ns)
+/* Takes over `folder`. `path` has `length` bytes of its name, with a slash at the end unless it is the telemetry folder
+ * itself. */
+static void scan_folder(struct kvtel_nixl_rings *rings, int folder, char path[PATH_MAX], size_t length, int depth,
+                        uint64_t now_ns)
 {
     DIR *list = fdopendir(folder);
     if (!list) {

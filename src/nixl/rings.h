@@ -9,7 +9,8 @@
 
 struct kvtel_store;
 
-/* Called when a ring's state has changed, at most once in ten seconds for each ring. `name` (as the file is called, any bytes) is
+/* Called when a ring's state has changed, at most once in ten seconds for each ring. `name` (as the file is called, any
+ * bytes) is
  * "" for the folder itself. The texts are borrowed until it returns. */
 typedef void (*kvtel_nixl_say_fn)(void *context, const char *name, enum kvtel_nixl_state state, const char *reason);
 
@@ -28,11 +29,13 @@ struct kvtel_nixl_rings_options {
 struct kvtel_nixl_rings;
 
 /* @param rings out, owned. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT, KVTEL_E_MISMATCH (a family of the store) */
-enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options *options, struct kvtel_nixl_rings **rings);
+enum kvtel_status kvtel_nixl_rings_create(const struct kvtel_nixl_rings_options *options,
+                                          struct kvtel_nixl_rings **rings);
 /* NULL is fine. Takes nothing more from the rings. */
 void kvtel_nixl_rings_destroy(struct kvtel_nixl_rings *rings);
 
-/* Looks at the rings that are due, and at the folder: once a second, and soon after a file has come or gone. Never blocks.
+/* Looks at the rings that are due, and at the folder: once a second, and soon after a file has come or gone. Never
+ * blocks.
  * @param now_ns CLOCK_MONOTONIC
  * @return ns until it wants to be called again */
 uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns);

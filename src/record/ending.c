@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open stores are kept in places that are taken and left by one atomic exchange each: a fork in between leaves no lock behind. */
+/* Open stores are kept in places that are taken and left by one atomic exchange each: a fork in between leaves no lock
+ * behind. */
 #include "record/ending.h"
 
 #include <stdbool.h>

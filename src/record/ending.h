@@ -5,8 +5,8 @@
 
 #include "record/store.h"
 
-/* A store in a file was made: it is marked by kvtel_store_ends(), or else when the process calls exit(3). Any thread; takes no
- * lock. */
+/* A store in a file was made: it is marked by kvtel_store_ends(), or else when the process calls exit(3). Any thread;
+ * takes no lock. */
 void kvtel_store_begins(struct kvtel_store *store);
 /* Its process closes it. A child of a fork marks nothing. False: exit(3) is using it, so that it must stay as it is. */
 bool kvtel_store_ends(struct kvtel_store *store);

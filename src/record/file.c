@@ -35,7 +35,8 @@ static mode_t file_mode(const struct kvtel_store_options *options)
 size_t kvtel_store_default_dir(const char *dir, char *path, size_t size)
 {
     const char *given = given_dir(dir);
-    int length = given ? snprintf(path, size, "%s", given) : snprintf(path, size, "/dev/shm/kvtel-%lu", (unsigned long)geteuid());
+    int length = given ? snprintf(path, size, "%s", given)
+                       : snprintf(path, size, "/dev/shm/kvtel-%lu", (unsigned long)geteuid());
     return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }
 
@@ -53,7 +54,8 @@ static int make_dir(const char *path, mode_t readers, bool shared_place)
     return !shared_place || is_ours ? 0 : EPERM;
 }
 
-/* Held as long as this open file is: the kernel frees it however the process ends, and containers that share the directory see it.
+/* Held as long as this open file is: the kernel frees it however the process ends, and containers that share the
+ * directory see it.
  */
 static bool lock_file(int fd)
 {
@@ -68,8 +70,10 @@ static int open_in(const char *dir, const struct kvtel_store_options *options, s
     uint64_t random = 0;
     if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
         random = (uint64_t)(uintptr_t)&random;
-    int length = snprintf(temporary, sizeof(temporary), "%s/.%ld-%016llx.new", dir, (long)getpid(), (unsigned long long)random);
-    int path_length = snprintf(path, sizeof(path), "%s/%ld-%016llx.kvtel", dir, (long)getpid(), (unsigned long long)random);
+    int length =
+        snprintf(temporary, sizeof(temporary), "%s/.%ld-%016llx.new", dir, (long)getpid(), (unsigned long long)random);
+    int path_length =
+        snprintf(path, sizeof(path), "%s/%ld-%016llx.kvtel", dir, (long)getpid(), (unsigned long long)random);
     if (length < 0 || (size_t)length >= sizeof(temporary) || path_length < 0 || (size_t)path_length >= sizeof(path))
         return ENAMETOOLONG;
     int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -113,8 +117,8 @@ struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *given)
     }
     if (kvtel_store_make(&options, -1, &store) != KVTEL_OK)
         return NULL;
-    (void)snprintf(message, sizeof(message), "no store can be made in %s (%s): what is recorded stays inside this process", dir,
-                   strerror(error));
+    (void)snprintf(message, sizeof(message),
+                   "no store can be made in %s (%s): what is recorded stays inside this process", dir, strerror(error));
     kvtel_store_warn(store, KVTEL_WARN_HEAP, message);
     return store;
 }

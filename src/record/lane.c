@@ -13,7 +13,8 @@
 static const double absent = __builtin_nan("");
 
 /* The series if it is one of this type. */
-static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint32_t series, enum kvtel_metric_type type)
+static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint32_t series,
+                                             enum kvtel_metric_type type)
 {
     const struct kvtel_store *store = lane->store;
     if (series >= atomic_load_explicit(&store->header->series_count, memory_order_acquire))
@@ -140,7 +141,8 @@ static uint32_t copy_present(const column_value *column, size_t stride, double *
     return count;
 }
 
-static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride)
+static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column,
+                         size_t stride)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 2;
@@ -153,7 +155,8 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
 }
 
-/* Finds the bins of `count` values, a multiple of 4 and none of them NaN, that stand `stride` words apart, and returns their sum.
+/* Finds the bins of `count` values, a multiple of 4 and none of them NaN, that stand `stride` words apart, and returns
+ * their sum.
  */
 #ifdef __x86_64__
 struct finder {
@@ -168,17 +171,20 @@ static inline __m128d find_two(const struct finder *finder, const column_value *
     const __m128d pair = _mm_set_pd(values[stride], values[0]);
     const __m128d near = _mm_min_pd(_mm_max_pd(pair, finder->lowest), finder->highest);
     const __m128i cells = _mm_sub_epi64(_mm_srli_epi64(_mm_castpd_si128(near), KVTEL_GRID_SHIFT), finder->lowest_key);
-    uint64_t first = (uint64_t)_mm_cvtsi128_si64(cells), second = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(cells, cells));
+    uint64_t first = (uint64_t)_mm_cvtsi128_si64(cells),
+             second = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(cells, cells));
     found[0] = (int16_t)kvtel_bins_in_cell(finder->keys, finder->grid, first, kvtel_double_bits(values[0]));
     found[1] = (int16_t)kvtel_bins_in_cell(finder->keys, finder->grid, second, kvtel_double_bits(values[stride]));
     return pair;
 }
 
-static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count, int16_t *found)
+static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count,
+                        int16_t *found)
 {
     const struct finder finder = { bins->keys, bins->grid, _mm_set1_pd(bins->lowest), _mm_set1_pd(bins->highest),
                                    _mm_set1_epi64x((long long)bins->lowest_key) };
-    __m128d sums = _mm_setzero_pd(), more = _mm_setzero_pd(); /* so that one addition need not wait for the one before */
+    __m128d sums = _mm_setzero_pd(),
+            more = _mm_setzero_pd(); /* so that one addition need not wait for the one before */
     for (uint32_t i = 0; i < count; i += 4, values += 4 * stride) {
         sums = _mm_add_pd(sums, find_two(&finder, values, stride, &found[i]));
         more = _mm_add_pd(more, find_two(&finder, values + 2 * stride, stride, &found[i + 2]));
@@ -187,7 +193,8 @@ static double find_bins(const struct kvtel_bins *bins, const column_value *value
     return _mm_cvtsd_f64(sums) + _mm_cvtsd_f64(_mm_unpackhi_pd(sums, sums));
 }
 #else
-static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count, int16_t *found)
+static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count,
+                        int16_t *found)
 {
     double even = 0, odd = 0; /* so that one addition need not wait for the one before */
     for (uint32_t i = 0; i < count; i += 2, values += 2 * stride) {
@@ -266,8 +273,8 @@ static void add_ones(kvtel_word *bins, const int16_t *found, uint32_t count)
 }
 
 /* `done`: how many of the values are in their bins already. */
-static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column, size_t stride,
-                           bool some_absent, uint32_t done)
+static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column,
+                           size_t stride, bool some_absent, uint32_t done)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) & ~UINT64_C(1);
@@ -366,9 +373,10 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
     if (index == header->max_lanes)
         return KVTEL_E_LIMIT;
     struct kvtel_lane *lane = malloc(sizeof(*lane));
-    kvtel_word *words = kvtel_store_reach(store)
-                            ? kvtel_memory_map(store->fd, header->lanes_at + index * header->lane_stride, header->lane_stride)
-                            : NULL;
+    kvtel_word *words =
+        kvtel_store_reach(store)
+            ? kvtel_memory_map(store->fd, header->lanes_at + index * header->lane_stride, header->lane_stride)
+            : NULL;
     if (!lane || !words ||
         !kvtel_store_extend_lane(store, index, words, (struct kvtel_extent){ 0, store->slots.reserved },
                                  (struct kvtel_extent){ 0, store->bulk.reserved })) {
@@ -404,7 +412,8 @@ enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane *
             status = new_lane(store, lane);
         }
         kvtel_store_release(store, &hold);
-    } while (reused && !finish_folds(*lane, groups)); /* one that was written to by two threads at once is given to nobody */
+    } while (reused &&
+             !finish_folds(*lane, groups)); /* one that was written to by two threads at once is given to nobody */
     kvtel_store_check_file(store);
     return status;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing into a lane. Only its owner stores there, so plain loads and stores do; what pairs with a reader says so.
  *
- * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store whose writer
- * was killed in between knows what was done: seq turns odd, values enter their bins in the order of the rows, and one store of the
- * next even seq makes the new sum and count valid, which were written to the places that are not in use. So bins that hold n values
- * more than count says tell that the first n values of the block are in. An owner that was cancelled in between leaves the same:
- * who gets the lane next finishes the fold first. */
+ * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store
+ * whose writer was killed in between knows what was done: seq turns odd, values enter their bins in the order of the
+ * rows, and one store of the next even seq makes the new sum and count valid, which were written to the places that are
+ * not in use. So bins that hold n values more than count says tell that the first n values of the block are in. An
+ * owner that was cancelled in between leaves the same: who gets the lane next finishes the fold first. */
 #ifndef KVTEL_RECORD_LANE_H
 #define KVTEL_RECORD_LANE_H
 
@@ -57,8 +57,8 @@ static inline double kvtel_bits_double(uint64_t bits)
     memcpy(&value, &bits, sizeof(value));
     return value;
 }
-/* Whether a lane takes this value: not negative, not NaN, not past KVTEL_AMOUNT_MAX. It takes it as value + 0.0, which makes 0 of
- * -0. */
+/* Whether a lane takes this value: not negative, not NaN, not past KVTEL_AMOUNT_MAX. It takes it as value + 0.0, which
+ * makes 0 of -0. */
 static inline bool kvtel_is_amount(double value)
 {
     return value >= 0 && value <= KVTEL_AMOUNT_MAX;
@@ -91,7 +91,8 @@ static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const st
     return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
 }
 
-/* Remembers, before the row is published, which of its columns (a bit each) have no value, so that the fold need not look. */
+/* Remembers, before the row is published, which of its columns (a bit each) have no value, so that the fold need not
+ * look. */
 static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t columns)
 {
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;

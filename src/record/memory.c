@@ -52,8 +52,8 @@ uint64_t kvtel_memory_goal(const struct kvtel_extent *extent, uint64_t needed, u
     return goal < size ? goal : size;
 }
 
-/* 0 or an errno. A signal makes tmpfs give back what it allocated and start anew, so that a timer could keep it from ever getting
- * done. */
+/* 0 or an errno. A signal makes tmpfs give back what it allocated and start anew, so that a timer could keep it from
+ * ever getting done. */
 static int allocate(int fd, uint64_t at, uint64_t size)
 {
     int error = posix_fallocate(fd, (off_t)at, (off_t)size);
@@ -68,8 +68,8 @@ static int allocate(int fd, uint64_t at, uint64_t size)
     return error;
 }
 
-/* Where a file system prefers huge pages (tmpfs with huge=always) allocating gives no others; touching what was asked to have small
- * ones does. */
+/* Where a file system prefers huge pages (tmpfs with huge=always) allocating gives no others; touching what was asked
+ * to have small ones does. */
 static bool touch_small_pages(int fd, char *from, uint64_t end, uint64_t size)
 {
     struct stat status;
@@ -87,7 +87,8 @@ bool kvtel_memory_extend(int fd, void *base, uint64_t at, uint64_t from, uint64_
     if (fd >= 0) {
         int error = EFBIG;
         if (below_file_limit(at + to))
-            error = touch_small_pages(fd, (char *)base + from, at + to, to - from) ? 0 : allocate(fd, at + from, to - from);
+            error =
+                touch_small_pages(fd, (char *)base + from, at + to, to - from) ? 0 : allocate(fd, at + from, to - from);
         if (error != 0)
             errno = error;
         return error == 0;

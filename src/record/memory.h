@@ -12,14 +12,17 @@ struct kvtel_extent {
     uint64_t used, reserved;
 };
 
-/* Address space for `size` bytes, of a file from `at` on, or of the heap when `fd` is -1. NULL without address space: errno. */
+/* Address space for `size` bytes, of a file from `at` on, or of the heap when `fd` is -1. NULL without address space:
+ * errno. */
 void *kvtel_memory_map(int fd, uint64_t at, uint64_t size);
 void kvtel_memory_unmap(void *base, uint64_t size);
 
-/* How much a part of at most `size` bytes should get memory for when it needs `needed`: what it has, or that and some more. */
+/* How much a part of at most `size` bytes should get memory for when it needs `needed`: what it has, or that and some
+ * more. */
 uint64_t kvtel_memory_goal(const struct kvtel_extent *extent, uint64_t needed, uint64_t size);
-/* Gives memory to bytes `from` to `to` after the mapping's start `base`, which is `at` in the file. Bytes that had none are 0; the
- * others stay. A file's memory is really there afterwards: no later access can fail. False without memory: errno says why. */
+/* Gives memory to bytes `from` to `to` after the mapping's start `base`, which is `at` in the file. Bytes that had none
+ * are 0; the others stay. A file's memory is really there afterwards: no later access can fail. False without memory:
+ * errno says why. */
 bool kvtel_memory_extend(int fd, void *base, uint64_t at, uint64_t from, uint64_t to);
 
 #endif

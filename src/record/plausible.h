@@ -16,7 +16,8 @@ static inline bool kvtel_is_total(double total)
 }
 
 /* Whether values between these bins' bounds can have this sum, but for its rounding. */
-static inline bool kvtel_is_sum_of(double sum, uint64_t count, const struct kvtel_bins *layout, uint64_t first, uint64_t end)
+static inline bool kvtel_is_sum_of(double sum, uint64_t count, const struct kvtel_bins *layout, uint64_t first,
+                                   uint64_t end)
 {
     const double slack = 0x1p-10;
     if (count == 0 || first >= end)

@@ -99,7 +99,8 @@ static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation 
     }
 }
 
-/* A transfer counts, whatever of it was measured: what counts rows with a value of `columns` (a bit each) counts this one too. */
+/* A transfer counts, whatever of it was measured: what counts rows with a value of `columns` (a bit each) counts this
+ * one too. */
 static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                                        uint64_t columns)
 {
@@ -150,7 +151,8 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
     return true;
 }
 
-/* Writes the row of a point-to-point transfer. False: a number is too large for this way, or 0 where that is no measurement. */
+/* Writes the row of a point-to-point transfer. False: a number is too large for this way, or 0 where that is no
+ * measurement. */
 #ifdef KVTEL_LANE_X86
 static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
 {
@@ -190,8 +192,8 @@ static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *trans
 #endif
 
 /* What is rare is left to functions called last, so that the frequent way saves no registers. */
-static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
-                          uint64_t token)
+static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                          const struct kvtel_transfer *transfer, uint64_t token)
 {
     kvtel_word *head_word = lane->words + operation->head_at;
     uint64_t head = kvtel_word_load(head_word);
@@ -213,7 +215,8 @@ static bool is_lost(const struct kvtel_operation *operation)
     return operation->feed_count == 0;
 }
 
-static __attribute__((noinline)) bool record_first(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+static __attribute__((noinline)) bool record_first(const struct kvtel_operation *operation,
+                                                   const struct kvtel_transfer *transfer)
 {
     if (is_lost(operation))
         return false;
@@ -247,11 +250,12 @@ bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct k
     return recorder && record_own(recorder->first, transfer);
 }
 
-bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                       const struct kvtel_transfer *transfer)
 {
     uint64_t token;
-    return lane && operation && lane->store == operation->store && !is_lost(operation) && kvtel_lane_enter(lane, 1, &token) &&
-           record(lane, operation, transfer, token);
+    return lane && operation && lane->store == operation->store && !is_lost(operation) &&
+           kvtel_lane_enter(lane, 1, &token) && record(lane, operation, transfer, token);
 }
 
 bool kvtel_record_value(const struct kvtel_channel *channel, double value)

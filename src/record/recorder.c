@@ -18,13 +18,13 @@ static void warn_no_room(struct kvtel_store *store, enum kvtel_status status)
 }
 
 /* What was asked for by a name that the connector does not have: a record lost, at least. */
-static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning warning, const char *connector, const char *what,
-                         const char *name)
+static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning warning, const char *connector,
+                         const char *what, const char *name)
 {
     char message[256];
     (void)snprintf(message, sizeof(message),
-                   "the connector %.64s has no %s%s%.64s%s: what would be recorded there is lost, and counted", connector, what,
-                   name ? " \"" : "", name ? name : "", name ? "\"" : "");
+                   "the connector %.64s has no %s%s%.64s%s: what would be recorded there is lost, and counted",
+                   connector, what, name ? " \"" : "", name ? name : "", name ? "\"" : "");
     kvtel_store_count_dropped(store, 1);
     kvtel_store_warn(store, warning, message);
 }
@@ -82,7 +82,8 @@ static bool is_typed(const struct kvtel_recorder *recorder)
     return recorder->connector->shape == KVTEL_SHAPE_TYPED;
 }
 
-/* What is there before anything was recorded, so that an idle engine shows zeros: the same series that vLLM makes up front. */
+/* What is there before anything was recorded, so that an idle engine shows zeros: the same series that vLLM makes up
+ * front. */
 static void make_idle_series(struct kvtel_recorder *recorder)
 {
     for (size_t i = 0; i < recorder->family_count; i++) {
@@ -118,8 +119,9 @@ static bool is_text_field(const struct kvtel_connector *connector, const char *k
 }
 
 /* Own label values of an operation: a text field of the row is its status, any other label the operation's name. */
-static const char *const *operation_labels(const struct kvtel_recorder *recorder, const struct kvtel_operation *operation,
-                                           const struct kvtel_metric *metric, int field, const char **values)
+static const char *const *operation_labels(const struct kvtel_recorder *recorder,
+                                           const struct kvtel_operation *operation, const struct kvtel_metric *metric,
+                                           int field, const char **values)
 {
     if (recorder->connector->shape != KVTEL_SHAPE_ROWS && recorder->connector->shape != KVTEL_SHAPE_COUNTS)
         return table_labels(metric, (size_t)field);
@@ -138,15 +140,17 @@ static uint16_t column_of(struct kvtel_operation *operation, enum kvtel_source s
     return (uint16_t)operation->column_count++;
 }
 
-static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kvtel_source source, enum kvtel_column_kind kind)
+static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kvtel_source source,
+                     enum kvtel_column_kind kind)
 {
     if (operation->feed_count < KVTEL_LAYOUT_COLUMNS)
-        operation->feeds[operation->feed_count++] = (struct kvtel_group_feed){ series, column_of(operation, source), kind };
+        operation->feeds[operation->feed_count++] =
+            (struct kvtel_group_feed){ series, column_of(operation, source), kind };
 }
 
 /* Feeds every metric that takes the field `key`. */
-static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const char *key, enum kvtel_source source,
-                 bool ones)
+static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const char *key,
+                 enum kvtel_source source, bool ones)
 {
     for (size_t i = 0; key && i < recorder->family_count; i++) {
         const struct kvtel_metric *metric = recorder->families[i].metric;
@@ -161,7 +165,8 @@ static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operat
         if (metric->type == KVTEL_HISTOGRAM)
             add_feed(operation, series, source, KVTEL_COLUMN_OBSERVE);
         else
-            add_feed(operation, series, source, ones || metric->feed == KVTEL_FEED_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
+            add_feed(operation, series, source,
+                     ones || metric->feed == KVTEL_FEED_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
     }
 }
 
@@ -189,11 +194,13 @@ static bool make_window_families(struct kvtel_recorder *recorder)
     static const char *const labels[] = { "model_name", "engine", "connector", "operation" };
     static const struct kvtel_family_spec specs[] = {
         { "kvtel_transfer_first_byte_seconds", KVTEL_HISTOGRAM,
-          "Seconds from submitting a transfer until its first byte arrived. One value per finished transfer of a rank that tells "
+          "Seconds from submitting a transfer until its first byte arrived. One value per finished transfer of a rank "
+          "that tells "
           "both.",
           labels, 4, NULL, KVTEL_UNIT_SECONDS },
         { "kvtel_transfer_data_seconds", KVTEL_HISTOGRAM,
-          "Seconds from the first byte of a transfer until it was done. One value per finished transfer of a rank that tells both.",
+          "Seconds from the first byte of a transfer until it was done. One value per finished transfer of a rank that "
+          "tells both.",
           labels, 4, NULL, KVTEL_UNIT_SECONDS },
     };
     return kvtel_store_family(recorder->store, &specs[0], &recorder->window_families[0]) == KVTEL_OK &&
@@ -227,7 +234,8 @@ static void free_operation(struct kvtel_operation *operation)
     free(operation);
 }
 
-static const struct kvtel_operation *find_operation(const struct kvtel_recorder *recorder, const char *name, const char *status)
+static const struct kvtel_operation *find_operation(const struct kvtel_recorder *recorder, const char *name,
+                                                    const char *status)
 {
     const struct kvtel_operation *operation = recorder->operations;
     while (operation && (strcmp(operation->name, name) != 0 || strcmp(operation->status, status) != 0))
@@ -235,12 +243,14 @@ static const struct kvtel_operation *find_operation(const struct kvtel_recorder 
     return operation;
 }
 
-/* The group of the operation's columns; where a series belongs to another group each series has one, and the operation none. */
+/* The group of the operation's columns; where a series belongs to another group each series has one, and the operation
+ * none. */
 static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_operation *operation)
 {
-    enum kvtel_status made = operation->feed_count > 0 ? kvtel_store_group(store, operation->feeds, operation->feed_count,
-                                                                           operation->column_count, &operation->group)
-                                                       : KVTEL_E_LIMIT;
+    enum kvtel_status made = operation->feed_count > 0
+                                 ? kvtel_store_group(store, operation->feeds, operation->feed_count,
+                                                     operation->column_count, &operation->group)
+                                 : KVTEL_E_LIMIT;
     if (made != KVTEL_E_BUSY && made != KVTEL_E_ARGUMENT)
         return made;
     made = KVTEL_OK;
@@ -293,7 +303,8 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
 }
 
 /* NULL: the connector has no such flow. */
-static const struct kvtel_operation *get_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+static const struct kvtel_operation *get_operation(struct kvtel_recorder *recorder, const char *name,
+                                                   const char *status)
 {
     const struct kvtel_flow *flow = find_flow(recorder->connector, name);
     if (!flow)
@@ -306,7 +317,8 @@ static const struct kvtel_operation *get_operation(struct kvtel_recorder *record
     return operation ? operation : &recorder->lost_operation;
 }
 
-const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name, const char *status)
+const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name,
+                                                       const char *status)
 {
     if (!recorder)
         return NULL;
@@ -318,8 +330,8 @@ const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *re
 }
 
 /* NULL: no metric of the connector is fed by this key and so many labels. */
-static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
-                                                size_t count)
+static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key,
+                                                const char *const *labels, size_t count)
 {
     struct kvtel_channel channel = { .store = recorder->store };
     bool is_known = false;
@@ -332,8 +344,8 @@ static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder,
         if (field < 0 || (!by_table && own_count != count))
             continue;
         is_known = true;
-        if (!make_series(recorder, recorder->families[i].family, by_table ? table_labels(metric, (size_t)field) : labels, own_count,
-                         series))
+        if (!make_series(recorder, recorder->families[i].family,
+                         by_table ? table_labels(metric, (size_t)field) : labels, own_count, series))
             continue;
         enum kvtel_status status = kvtel_store_own_group(recorder->store, *series);
         if (status != KVTEL_OK) {
@@ -356,8 +368,8 @@ static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder,
     return made;
 }
 
-const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key, const char *const *labels,
-                                                   size_t count)
+const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key,
+                                                   const char *const *labels, size_t count)
 {
     if (!recorder)
         return NULL;
@@ -409,7 +421,8 @@ static bool has_stats(struct kvtel_store *store, const struct kvtel_connector *c
     if (connector && connector->shape != KVTEL_SHAPE_NONE && connector->shape != KVTEL_SHAPE_MULTI)
         return true;
     (void)snprintf(message, sizeof(message), "%s%.64s%s: nothing is recorded through its recorder",
-                   connector ? "the connector " : "nobody knows the connector", connector ? connector->names[0].name : "",
+                   connector ? "the connector " : "nobody knows the connector",
+                   connector ? connector->names[0].name : "",
                    connector ? " has no stats of its own" : " that a recorder was to be made for");
     kvtel_store_count_dropped(store, 1);
     kvtel_store_warn(store, KVTEL_WARN_CONNECTOR, message);

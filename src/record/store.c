@@ -80,7 +80,9 @@ static void copy_name(char *out, size_t size, const char *name)
 static void fill_header(struct kvtel_layout_header *header, const struct kvtel_store_options *options, bool file)
 {
     uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 64u << 20 : KVTEL_LAYOUT_LANE_BYTES;
-    stride = stride < 1u << 20 ? 1u << 20 : stride < KVTEL_LAYOUT_LANE_BYTES ? whole_pages(stride) : KVTEL_LAYOUT_LANE_BYTES;
+    stride = stride < 1u << 20                  ? 1u << 20
+             : stride < KVTEL_LAYOUT_LANE_BYTES ? whole_pages(stride)
+                                                : KVTEL_LAYOUT_LANE_BYTES;
     uint64_t series = stride / 1024;
     const uint64_t sizes[KVTEL_TABLES] = {
         [KVTEL_FAMILIES] = KVTEL_LAYOUT_FAMILIES * sizeof(struct kvtel_layout_family),
@@ -240,7 +242,8 @@ enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, in
         return KVTEL_E_NOMEM;
     }
     if (options->model_name && strlen(options->model_name) >= sizeof(header.model_name))
-        kvtel_store_warn(store, KVTEL_WARN_TEXT, "model_name is longer than 511 bytes and is cut: two that begin alike are one");
+        kvtel_store_warn(store, KVTEL_WARN_TEXT,
+                         "model_name is longer than 511 bytes and is cut: two that begin alike are one");
     else if (options->connector && strlen(options->connector) >= sizeof(header.connector))
         kvtel_store_warn(store, KVTEL_WARN_TEXT, "connector is longer than 127 bytes and is cut");
     *made = store;
@@ -269,7 +272,8 @@ static int dir_length(const struct kvtel_store *store)
     return slash ? (int)(slash - store->path) : 0;
 }
 
-void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status, const char *what)
+void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status,
+                         const char *what)
 {
     char message[WARNING_SIZE], cause[WARNING_SIZE / 2];
     int error = errno;
@@ -279,7 +283,8 @@ void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning war
         (void)snprintf(cause, sizeof(cause), "max_series (%u) or the room of a lane (lane_bytes) is used up",
                        (unsigned)store->header->max_series);
     else if (status == KVTEL_E_NOMEM && store->path && error == EBADF)
-        (void)snprintf(cause, sizeof(cause), "this process closed the descriptor of %s, which cannot be opened again", store->path);
+        (void)snprintf(cause, sizeof(cause), "this process closed the descriptor of %s, which cannot be opened again",
+                       store->path);
     else if (status == KVTEL_E_NOMEM && store->path && error != ENOMEM)
         (void)snprintf(cause, sizeof(cause), "no memory in %.*s: %s", dir_length(store), store->path, strerror(error));
     else
@@ -293,9 +298,10 @@ void kvtel_store_check_file(struct kvtel_store *store)
     char message[WARNING_SIZE];
     if (atomic_load_explicit(&store->header->file_deleted, memory_order_relaxed) == 0)
         return;
-    (void)snprintf(message, sizeof(message),
-                   "%s was deleted while this process records into it: an exporter that starts from now on cannot see it",
-                   store->path ? store->path : "");
+    (void)snprintf(
+        message, sizeof(message),
+        "%s was deleted while this process records into it: an exporter that starts from now on cannot see it",
+        store->path ? store->path : "");
     kvtel_store_warn(store, KVTEL_WARN_DELETED, message);
 }
 

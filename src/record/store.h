@@ -58,14 +58,14 @@ struct kvtel_lane {
 };
 
 struct kvtel_store {
-    /* Of the file; -1: in the heap. The process may close it behind our back and give the number to another file: under the lock,
-     * kvtel_store_reach() is asked before each use. */
+    /* Of the file; -1: in the heap. The process may close it behind our back and give the number to another file: under
+     * the lock, kvtel_store_reach() is asked before each use. */
     int fd;
     dev_t device; /* of the file */
     ino_t inode;
     /* Read without the lock. */
-    /* Tells this store from any other that was or will be: random. Reads 0 in a child of a fork, which must not write into its
-     * parent's file nor wait for a lock that a thread of its parent held: the page is wiped there. */
+    /* Tells this store from any other that was or will be: random. Reads 0 in a child of a fork, which must not write
+     * into its parent's file nor wait for a lock that a thread of its parent held: the page is wiped there. */
     const uint64_t *token;
     char *path; /* of the file */
     void (*warn)(void *context, const char *message);
@@ -74,7 +74,8 @@ struct kvtel_store {
     _Atomic uint64_t lanes_again_ns; /* when a thread may ask again, as none was to be had; 0: now */
     _Atomic uint32_t lanes_refused;  /* threads that did not ask since */
     pthread_key_t thread_lane;
-    struct kvtel_lane *_Atomic shared_lane; /* that metric types borrow; NULL: one of them has it, or none is open yet */
+    struct kvtel_lane
+        *_Atomic shared_lane; /* that metric types borrow; NULL: one of them has it, or none is open yet */
     struct kvtel_layout_header *header;
     struct kvtel_series_local *series; /* as many as the table has room for; grows as the table does */
     struct kvtel_lane **lanes;         /* header->lane_count of them */
@@ -92,14 +93,15 @@ struct kvtel_store {
 
 /* A caller that was built against an older header gives fewer options: the rest is 0. NULL: all are. */
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given);
-/* Whether kvtel_store_default_dir() is the one in shared memory, where anybody could have made a directory of that name: neither
- * `dir` nor $KVTEL_STORE_DIR names one. */
+/* Whether kvtel_store_default_dir() is the one in shared memory, where anybody could have made a directory of that
+ * name: neither `dir` nor $KVTEL_STORE_DIR names one. */
 bool kvtel_store_dir_is_default(const char *dir);
 /* Tells the machine's run since it was started from others; 0: not known. */
 uint64_t kvtel_boot_hash(void);
 void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info);
 
-/* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. errno says why not. */
+/* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. errno says why
+ * not. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
 
 enum kvtel_store_warning {
@@ -116,10 +118,11 @@ enum kvtel_store_warning {
 /* Says it once. Not under the lock. */
 void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warning, const char *message);
 /* The same, with what a status and errno tell of the cause: which directory is full, or which limit was reached. */
-void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status, const char *what);
+void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status,
+                         const char *what);
 
-/* Under the lock: whether `fd` is the store's file, opened anew if it has to be. True in the heap. Notes that the file was deleted.
- * False: errno. */
+/* Under the lock: whether `fd` is the store's file, opened anew if it has to be. True in the heap. Notes that the file
+ * was deleted. False: errno. */
 bool kvtel_store_reach(struct kvtel_store *store);
 /* Not under the lock: says once that the file was deleted. */
 void kvtel_store_check_file(struct kvtel_store *store);
@@ -143,8 +146,8 @@ static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
 }
 
 /* Makes or finds the series, without the group of its own that kvtel_store_series() gives a histogram. */
-enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
-                                          uint32_t *series);
+enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                          size_t count, uint32_t *series);
 
 struct kvtel_series_request {
     uint32_t family;
@@ -153,7 +156,8 @@ struct kvtel_series_request {
 };
 /* Whether all of these are there or can be made by kvtel_store_series(), as far as the store's own size goes. KVTEL_OK;
  * KVTEL_E_LIMIT: those that are not there are counted as dropped; KVTEL_E_BUSY. */
-enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel_series_request *requests, size_t count);
+enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel_series_request *requests,
+                                   size_t count);
 
 /* A group of its own for a histogram that belongs to none yet. */
 enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series);
@@ -165,12 +169,12 @@ struct kvtel_group_feed {
 };
 /* Makes a group of `columns` columns for these series, or finds the one with the same feeds.
  * KVTEL_E_BUSY: one of the series belongs to another group. */
-enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count, uint32_t columns,
-                                    const struct kvtel_group **group);
+enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count,
+                                    uint32_t columns, const struct kvtel_group **group);
 
 /* Memory for a lane: from `used` to `reserved` of both parts. */
-bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words, struct kvtel_extent slots,
-                             struct kvtel_extent bulk);
+bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words,
+                             struct kvtel_extent slots, struct kvtel_extent bulk);
 
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store);
 

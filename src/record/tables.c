@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables of a store: families, series, groups. They are appended under the store's lock and published by one release store
- * each. */
+/* The tables of a store: families, series, groups. They are appended under the store's lock and published by one
+ * release store each. */
 #include "base/metric.h"
 #include "record/lane.h"
 #include "record/thread.h"
@@ -33,8 +33,8 @@ static void *take(struct kvtel_store *store, enum kvtel_table table, size_t byte
     return place;
 }
 
-bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words, struct kvtel_extent slots,
-                             struct kvtel_extent bulk)
+bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words,
+                             struct kvtel_extent slots, struct kvtel_extent bulk)
 {
     const struct kvtel_layout_header *header = store->header;
     void *base = (void *)(uintptr_t)words;
@@ -59,7 +59,8 @@ static enum kvtel_status reserve_lanes(struct kvtel_store *store, uint64_t slots
     if (grows && lane_count > 0 && !kvtel_store_reach(store))
         return KVTEL_E_NOMEM;
     for (uint64_t i = 0; grows && i < lane_count; i++) {
-        if (!kvtel_store_extend_lane(store, i, store->lanes[i]->words, (struct kvtel_extent){ store->slots.reserved, slots_goal },
+        if (!kvtel_store_extend_lane(store, i, store->lanes[i]->words,
+                                     (struct kvtel_extent){ store->slots.reserved, slots_goal },
                                      (struct kvtel_extent){ store->bulk.reserved, bulk_goal }))
             return KVTEL_E_NOMEM;
     }
@@ -127,12 +128,14 @@ static uint64_t put_texts(struct kvtel_store *store, const char *const *texts, s
 static enum kvtel_status check_spec(const struct kvtel_family_spec *spec, size_t *bound_count)
 {
     *bound_count = spec->type == KVTEL_HISTOGRAM && spec->buckets ? spec->buckets->count : 0;
-    if (!kvtel_is_name(spec->name, true) || (unsigned)spec->type > KVTEL_HISTOGRAM || (unsigned)spec->unit > KVTEL_UNIT_RATIO)
+    if (!kvtel_is_name(spec->name, true) || (unsigned)spec->type > KVTEL_HISTOGRAM ||
+        (unsigned)spec->unit > KVTEL_UNIT_RATIO)
         return KVTEL_E_ARGUMENT;
     if ((spec->label_count > 0 && !spec->labelnames) || (*bound_count > 0 && !spec->buckets->bounds))
         return KVTEL_E_ARGUMENT;
     for (size_t i = 0; i < spec->label_count; i++) {
-        if (!kvtel_is_name(spec->labelnames[i], false) || (spec->type == KVTEL_HISTOGRAM && strcmp(spec->labelnames[i], "le") == 0))
+        if (!kvtel_is_name(spec->labelnames[i], false) ||
+            (spec->type == KVTEL_HISTOGRAM && strcmp(spec->labelnames[i], "le") == 0))
             return KVTEL_E_ARGUMENT;
         for (size_t k = 0; k < i; k++) {
             if (strcmp(spec->labelnames[k], spec->labelnames[i]) == 0)
@@ -151,7 +154,8 @@ static bool same_family(const struct kvtel_store *store, const struct kvtel_layo
 {
     const char *help = (const char *)kvtel_store_table(store, KVTEL_STRINGS) + family->text_at + strlen(spec->name) + 1;
     const double *bounds = (const double *)kvtel_store_table(store, KVTEL_BOUNDS) + family->bounds_at;
-    return family->type == (uint32_t)spec->type && family->label_count == spec->label_count && family->bound_count == bound_count &&
+    return family->type == (uint32_t)spec->type && family->label_count == spec->label_count &&
+           family->bound_count == bound_count &&
            (spec->type != KVTEL_HISTOGRAM || family->unit == (uint32_t)spec->unit) &&
            texts_equal(help + strlen(help) + 1, spec->labelnames, spec->label_count) &&
            (bound_count == 0 || memcmp(bounds, spec->buckets->bounds, bound_count * sizeof(double)) == 0);
@@ -173,14 +177,16 @@ static uint32_t find_family(const struct kvtel_store *store, const char *name, u
     return KVTEL_INDEX_NONE;
 }
 
-static enum kvtel_status append_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, size_t bound_count,
-                                       uint32_t hash, uint32_t *family)
+static enum kvtel_status append_family(struct kvtel_store *store, const struct kvtel_family_spec *spec,
+                                       size_t bound_count, uint32_t hash, uint32_t *family)
 {
     const char *texts[2 + KVTEL_LAYOUT_LABELS] = { spec->name, spec->help ? spec->help : "" };
     for (size_t i = 0; i < spec->label_count; i++)
         texts[2 + i] = spec->labelnames[i];
     size_t text_count = 2 + spec->label_count, size = texts_size(texts, text_count);
-    struct kvtel_layout_family record = { .type = (uint32_t)spec->type, .unit = (uint32_t)spec->unit, .text_size = (uint32_t)size };
+    struct kvtel_layout_family record = { .type = (uint32_t)spec->type,
+                                          .unit = (uint32_t)spec->unit,
+                                          .text_size = (uint32_t)size };
     record.label_count = (uint32_t)spec->label_count;
     record.bound_count = (uint32_t)bound_count;
     record.bounds_at = (uint32_t)(store->tables[KVTEL_BOUNDS].used / sizeof(double));
@@ -204,7 +210,8 @@ static enum kvtel_status append_family(struct kvtel_store *store, const struct k
     uint32_t id = (uint32_t)atomic_load_explicit(&store->header->family_count, memory_order_relaxed);
     record.text_at = put_texts(store, texts, text_count);
     if (bound_count > 0)
-        memcpy(take(store, KVTEL_BOUNDS, bound_count * sizeof(double)), spec->buckets->bounds, bound_count * sizeof(double));
+        memcpy(take(store, KVTEL_BOUNDS, bound_count * sizeof(double)), spec->buckets->bounds,
+               bound_count * sizeof(double));
     memcpy(take(store, KVTEL_FAMILIES, sizeof(record)), &record, sizeof(record));
     store->families[id] = (struct kvtel_family_local){ .bins = bins };
     kvtel_index_put(&store->index, hash, id | family_bit);
@@ -227,7 +234,8 @@ enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvt
     uint32_t id = find_family(store, spec->name, hash);
     if (id == KVTEL_INDEX_NONE) {
         status = append_family(store, spec, bound_count, hash, family);
-    } else if (same_family(store, (struct kvtel_layout_family *)kvtel_store_table(store, KVTEL_FAMILIES) + id, spec, bound_count)) {
+    } else if (same_family(store, (struct kvtel_layout_family *)kvtel_store_table(store, KVTEL_FAMILIES) + id, spec,
+                           bound_count)) {
         *family = id;
     } else {
         status = KVTEL_E_MISMATCH;
@@ -244,7 +252,8 @@ static uint32_t find_series(const struct kvtel_store *store, uint32_t family, co
     const char *strings = kvtel_store_table(store, KVTEL_STRINGS);
     size_t probe = 0;
     for (uint32_t id; (id = kvtel_index_next(&store->index, hash, &probe)) != KVTEL_INDEX_NONE;) {
-        if (!(id & family_bit) && series[id].family == family && texts_equal(strings + series[id].text_at, values, count))
+        if (!(id & family_bit) && series[id].family == family &&
+            texts_equal(strings + series[id].text_at, values, count))
             return id;
     }
     return KVTEL_INDEX_NONE;
@@ -304,8 +313,8 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
     return fits ? KVTEL_OK : KVTEL_E_LIMIT;
 }
 
-static enum kvtel_status append_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
-                                       uint32_t hash, uint32_t *series)
+static enum kvtel_status append_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                       size_t count, uint32_t hash, uint32_t *series)
 {
     struct kvtel_family_local *local = &store->families[family];
     if (local->series_count >= store->header->max_series)
@@ -322,7 +331,8 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
         (status = reserve(store, KVTEL_SERIES, sizeof(struct kvtel_layout_series))) != KVTEL_OK ||
         (status = reserve_lanes(store, 1, bins)) != KVTEL_OK)
         return status;
-    if (!kvtel_index_reserve(&store->index) || !kvtel_memory_extend(-1, store->series, 0, store->locals.reserved, locals_goal))
+    if (!kvtel_index_reserve(&store->index) ||
+        !kvtel_memory_extend(-1, store->series, 0, store->locals.reserved, locals_goal))
         return KVTEL_E_NOMEM;
     store->locals.reserved = locals_goal;
 
@@ -331,7 +341,8 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
     record.text_at = put_texts(store, values, count);
     memcpy(take(store, KVTEL_SERIES, sizeof(record)), &record, sizeof(record));
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
-    store->series[id] = (struct kvtel_series_local){ .bins = local->bins, .bins_at = record.bins_at, .slot = record.slot };
+    store->series[id] =
+        (struct kvtel_series_local){ .bins = local->bins, .bins_at = record.bins_at, .slot = record.slot };
     store->series[id].type = (uint16_t)families[family].type;
     store->series[id].unit = (uint16_t)families[family].unit;
     local->series_count++;
@@ -341,8 +352,8 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
-                                          uint32_t *series)
+enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                          size_t count, uint32_t *series)
 {
     if (!kvtel_store_is_own(store))
         return KVTEL_E_BUSY;
@@ -382,8 +393,8 @@ enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t seri
     return status == KVTEL_E_BUSY ? KVTEL_OK : status;
 }
 
-enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values, size_t count,
-                                     uint32_t *series)
+enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                     size_t count, uint32_t *series)
 {
     uint32_t id;
     enum kvtel_status status = kvtel_store_bare_series(store, family, values, count, &id);
@@ -397,7 +408,8 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
     return status;
 }
 
-static bool same_feeds(const struct kvtel_group *group, const struct kvtel_group_feed *feeds, size_t count, uint32_t columns)
+static bool same_feeds(const struct kvtel_group *group, const struct kvtel_group_feed *feeds, size_t count,
+                       uint32_t columns)
 {
     if (group->feed_count != count || group->columns != columns)
         return false;
@@ -448,8 +460,8 @@ static bool are_feeds(const struct kvtel_group_feed *feeds, size_t count, uint32
     return columns <= KVTEL_LAYOUT_COLUMNS && count <= KVTEL_LAYOUT_COLUMNS;
 }
 
-enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count, uint32_t columns,
-                                    const struct kvtel_group **made)
+enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count,
+                                    uint32_t columns, const struct kvtel_group **made)
 {
     if (!are_feeds(feeds, count, columns))
         return KVTEL_E_ARGUMENT;
@@ -474,7 +486,8 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
             free(group);
             return status;
         }
-        group->feeds[i] = (struct kvtel_local_feed){ .bins = series->bins, .bins_at = series->bins_at, .series = feeds[i].series };
+        group->feeds[i] =
+            (struct kvtel_local_feed){ .bins = series->bins, .bins_at = series->bins_at, .series = feeds[i].series };
         group->feeds[i].slot = series->slot;
         group->feeds[i].column = feeds[i].column;
         group->feeds[i].kind = (uint16_t)feeds[i].kind;

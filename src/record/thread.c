@@ -51,9 +51,10 @@ static bool is_time(struct kvtel_store *store)
         return true;
     uint64_t now = coarse_ns();
     if (now >= again)
-        return atomic_compare_exchange_strong_explicit(&store->lanes_again_ns, &again, now + refused_ns, memory_order_relaxed,
-                                                       memory_order_relaxed);
-    return atomic_fetch_add_explicit(&store->lanes_refused, 1, memory_order_relaxed) % REFUSED_CALLS == REFUSED_CALLS - 1;
+        return atomic_compare_exchange_strong_explicit(&store->lanes_again_ns, &again, now + refused_ns,
+                                                       memory_order_relaxed, memory_order_relaxed);
+    return atomic_fetch_add_explicit(&store->lanes_refused, 1, memory_order_relaxed) % REFUSED_CALLS ==
+           REFUSED_CALLS - 1;
 }
 
 static enum kvtel_status open_lane(struct kvtel_store *store, struct kvtel_lane **lane)

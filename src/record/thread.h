@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lane of a thread: taken at its first use, given back when the thread ends. And that a thread is inside a call, which a signal
- * handler of the same thread must not disturb.
+/* The lane of a thread: taken at its first use, given back when the thread ends. And that a thread is inside a call,
+ * which a signal handler of the same thread must not disturb.
  *
- * All that is known of the thread is two words, so that the usual call reads and writes one cache line of it. A signal handler may
- * come between any two instructions and record too: into this store, which is refused while its thread is inside a call, or into
- * another one, which leaves that store's token and lane. So a lane is used only after IN_CALL stands there, and when it is the
- * store's. */
+ * All that is known of the thread is two words, so that the usual call reads and writes one cache line of it. A signal
+ * handler may come between any two instructions and record too: into this store, which is refused while its thread is
+ * inside a call, or into another one, which leaves that store's token and lane. So a lane is used only after IN_CALL
+ * stands there, and when it is the store's. */
 #ifndef KVTEL_RECORD_THREAD_H
 #define KVTEL_RECORD_THREAD_H
 
 #include "record/store.h"
 
-/* Tokens are those of stores, which are odd. None of these is a store's, nor 0, which is that of a store in the child of a fork. */
+/* Tokens are those of stores, which are odd. None of these is a store's, nor 0, which is that of a store in the child
+ * of a fork. */
 enum {
     KVTEL_NO_TOKEN = 2,  /* the thread has no lane yet */
     KVTEL_IN_CALL = 4,   /* it records */
@@ -22,8 +23,8 @@ struct kvtel_thread_lane {
     volatile uint64_t token; /* of the store that the lane is of */
     struct kvtel_lane *volatile lane;
 };
-/* Found without a call of the dynamic linker, for which glibc keeps room in each thread; musl has none for libraries that are
- * opened later. */
+/* Found without a call of the dynamic linker, for which glibc keeps room in each thread; musl has none for libraries
+ * that are opened later. */
 #ifdef __GLIBC__
 #define KVTEL_THREAD_LANE_MODEL __attribute__((tls_model("initial-exec")))
 #else
@@ -46,7 +47,8 @@ static inline void kvtel_thread_leave(uint64_t token)
     kvtel_thread_lane.token = token;
 }
 
-/* Begins a call that writes into the lane. False: the process may not, or kvtel_thread_enter(): `records` are dropped, counted. */
+/* Begins a call that writes into the lane. False: the process may not, or kvtel_thread_enter(): `records` are dropped,
+ * counted. */
 static inline bool kvtel_lane_enter(const struct kvtel_lane *lane, size_t records, uint64_t *token)
 {
     if (__builtin_expect(kvtel_store_is_own(lane->store) && kvtel_thread_enter(token), 1))
@@ -55,8 +57,8 @@ static inline bool kvtel_lane_enter(const struct kvtel_lane *lane, size_t record
     return false;
 }
 
-/* Takes the store's lock. Until it is given back the thread cannot be cancelled, and a signal handler's calls are refused. False,
- * and nothing is held: the process may not write into the store, or the thread holds a store's lock. */
+/* Takes the store's lock. Until it is given back the thread cannot be cancelled, and a signal handler's calls are
+ * refused. False, and nothing is held: the process may not write into the store, or the thread holds a store's lock. */
 struct kvtel_hold {
     uint64_t token;
     int cancel;

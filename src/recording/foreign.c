@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define COMPRESSED(name, cat) "the recording is compressed (" name "): unpack it first, as in \"" cat " FILE | kvtel check -\""
+#define COMPRESSED(name, cat) \
+    "the recording is compressed (" name "): unpack it first, as in \"" cat " FILE | kvtel check -\""
 #define UTF_16 "the recording is UTF-16; save it as UTF-8"
 
 const char *kvtel_recording_foreign(const char *bytes, size_t size)
@@ -38,7 +39,8 @@ const char *kvtel_recording_hint(enum kvtel_status status, const char *line, siz
     while (size > 0 && strchr(" \t\r", line[size - 1]) && line[size - 1] != '\0')
         size--;
     if (status == KVTEL_E_TRAILING && at < size && line[at] == '{')
-        return "two objects stand on one line; each needs a line of its own (curl --data takes line breaks out: use --data-binary)";
+        return "two objects stand on one line; each needs a line of its own (curl --data takes line breaks out: use "
+               "--data-binary)";
     if (status == KVTEL_E_TRUNCATED && has_end && size > 0 && line[size - 1] != '\0' && strchr("{[,:", line[size - 1]))
         return "the object does not end on its line; pretty-printed JSON becomes one object a line by jq -c . FILE";
     return NULL;

@@ -10,8 +10,8 @@ enum { KVTEL_FOREIGN_BYTES = 6 };
 /* What begins with these bytes and is no recording; NULL when it may be one. */
 const char *kvtel_recording_foreign(const char *bytes, size_t size);
 
-/* A better message for a line of JSON that failed with `status` at its byte `at`; NULL when there is none. `has_end`: a newline is
- * behind it. */
+/* A better message for a line of JSON that failed with `status` at its byte `at`; NULL when there is none. `has_end`: a
+ * newline is behind it. */
 const char *kvtel_recording_hint(enum kvtel_status status, const char *line, size_t size, size_t at, bool has_end);
 
 #endif

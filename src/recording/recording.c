@@ -80,7 +80,8 @@ static enum kvtel_status fill(struct kvtel_recording *recording)
         recording->bytes = bytes;
         recording->capacity = capacity;
     }
-    size_t got = recording->read(recording->context, recording->bytes + recording->end, recording->capacity - recording->end);
+    size_t got =
+        recording->read(recording->context, recording->bytes + recording->end, recording->capacity - recording->end);
     recording->at_end = got == 0;
     recording->failed = got == SIZE_MAX;
     if (recording->failed)
@@ -148,16 +149,17 @@ static enum kvtel_status next_line(struct kvtel_recording *recording, const char
     }
 }
 
-static enum kvtel_status fail_reading(const struct kvtel_recording *recording, struct kvtel_error *error, enum kvtel_status status,
-                                      const char *what)
+static enum kvtel_status fail_reading(const struct kvtel_recording *recording, struct kvtel_error *error,
+                                      enum kvtel_status status, const char *what)
 {
     if (status == KVTEL_E_LIMIT)
-        return kvtel_fail(error, status, recording->offset, "%s is longer than %zu MiB", what, recording->object_limit >> 20);
+        return kvtel_fail(error, status, recording->offset, "%s is longer than %zu MiB", what,
+                          recording->object_limit >> 20);
     return kvtel_fail(error, status, recording->offset, "%s", kvtel_status_text(status));
 }
 
-static enum kvtel_status decode_json(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_value *value,
-                                     struct kvtel_error *error)
+static enum kvtel_status decode_json(struct kvtel_recording *recording, struct kvtel_record *record,
+                                     struct kvtel_value *value, struct kvtel_error *error)
 {
     enum kvtel_status status = next_line(recording, &record->text, &record->size);
     record->offset = recording->offset;
@@ -172,8 +174,8 @@ static enum kvtel_status decode_json(struct kvtel_recording *recording, struct k
     }
     if (record->size == 0)
         return KVTEL_OK;
-    status =
-        kvtel_value_decode_within(KVTEL_JSON, record->text, record->size, recording->value_limit, &recording->arena, value, error);
+    status = kvtel_value_decode_within(KVTEL_JSON, record->text, record->size, recording->value_limit,
+                                       &recording->arena, value, error);
     bool has_end = record->size < recording->end - recording->begin;
     consume(recording, record->size + has_end);
     if (status != KVTEL_OK && error) {
@@ -186,8 +188,8 @@ static enum kvtel_status decode_json(struct kvtel_recording *recording, struct k
     return status;
 }
 
-static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_value *value,
-                                        struct kvtel_error *error)
+static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struct kvtel_record *record,
+                                        struct kvtel_value *value, struct kvtel_error *error)
 {
     size_t used = 0;
     struct kvtel_error cause; /* of a try that more bytes may mend */
@@ -230,7 +232,8 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
 }
 
 /* Gives an error about a member of an object that was read its place; JSON gets line and column. */
-static void place(const struct kvtel_record *record, struct kvtel_error *error, const struct kvtel_value_step *path, size_t depth)
+static void place(const struct kvtel_record *record, struct kvtel_error *error, const struct kvtel_value_step *path,
+                  size_t depth)
 {
     if (!error)
         return;
@@ -256,7 +259,8 @@ static enum kvtel_status read_engines(struct kvtel_recording *recording, const s
                                       struct kvtel_record *record, struct kvtel_error *error)
 {
     if (!list || list->kind != KVTEL_VALUE_ARRAY || list->size > ENGINE_LIMIT)
-        return fail_at(record, error, KVTEL_E_TYPE, "engines", "\"engines\" must be a list of at most 65,536 engine numbers");
+        return fail_at(record, error, KVTEL_E_TYPE, "engines",
+                       "\"engines\" must be a list of at most 65,536 engine numbers");
     uint32_t *engines = realloc(recording->engines, ((size_t)list->size + 1) * sizeof *engines);
     if (!engines)
         return fail_at(record, error, KVTEL_E_NOMEM, NULL, kvtel_status_text(KVTEL_E_NOMEM));
@@ -295,18 +299,20 @@ static enum kvtel_status read_version(const struct kvtel_value *version, const s
     if (version->kind == KVTEL_VALUE_INTEGER && version->integer == KVTEL_RECORDING_VERSION)
         return KVTEL_OK;
     if (version->kind == KVTEL_VALUE_INTEGER)
-        snprintf(message, sizeof message, "the recording is of version %" PRId64 "; this kvtel reads version %d", version->integer,
-                 KVTEL_RECORDING_VERSION);
+        snprintf(message, sizeof message, "the recording is of version %" PRId64 "; this kvtel reads version %d",
+                 version->integer, KVTEL_RECORDING_VERSION);
     else
-        snprintf(message, sizeof message, "\"kvtel\", the version, must be the whole number %d, without a fraction or quotes",
+        snprintf(message, sizeof message,
+                 "\"kvtel\", the version, must be the whole number %d, without a fraction or quotes",
                  KVTEL_RECORDING_VERSION);
     return fail_at(record, error, KVTEL_E_FORMAT, "kvtel", message);
 }
 
-static enum kvtel_status read_header(struct kvtel_recording *recording, const struct kvtel_value *map, struct kvtel_record *record,
-                                     struct kvtel_error *error)
+static enum kvtel_status read_header(struct kvtel_recording *recording, const struct kvtel_value *map,
+                                     struct kvtel_record *record, struct kvtel_error *error)
 {
-    const struct kvtel_value *config = kvtel_value_get(map, "kv_transfer_config"), *started = kvtel_value_get(map, "started");
+    const struct kvtel_value *config = kvtel_value_get(map, "kv_transfer_config"),
+                             *started = kvtel_value_get(map, "started");
     const struct kvtel_value *cache_metrics = kvtel_value_get(map, "kv_cache_metrics");
     enum kvtel_status status = read_version(kvtel_value_get(map, "kvtel"), record, error);
     record->model_name = "";
@@ -316,10 +322,12 @@ static enum kvtel_status read_header(struct kvtel_recording *recording, const st
         status = read_text(map, "source", record, &record->source, error);
     if (status != KVTEL_OK)
         return status;
-    if (started && (!kvtel_value_number(started, &record->started) || !(record->started > 0 && record->started <= DBL_MAX)))
+    if (started &&
+        (!kvtel_value_number(started, &record->started) || !(record->started > 0 && record->started <= DBL_MAX)))
         return fail_at(record, error, KVTEL_E_TYPE, "started", "\"started\" is not a number of seconds above 0");
     if (cache_metrics && cache_metrics->kind != KVTEL_VALUE_BOOL)
-        return fail_at(record, error, KVTEL_E_TYPE, "kv_cache_metrics", "\"kv_cache_metrics\" is neither true nor false");
+        return fail_at(record, error, KVTEL_E_TYPE, "kv_cache_metrics",
+                       "\"kv_cache_metrics\" is neither true nor false");
     if (!config)
         return fail_at(record, error, KVTEL_E_TYPE, NULL, "the header has no \"kv_transfer_config\"");
     status = read_engines(recording, kvtel_value_get(map, "engines"), record, error);
@@ -337,22 +345,25 @@ static enum kvtel_status read_header(struct kvtel_recording *recording, const st
     return KVTEL_OK;
 }
 
-static enum kvtel_status read_payloads(const struct kvtel_value *map, struct kvtel_record *record, struct kvtel_error *error)
+static enum kvtel_status read_payloads(const struct kvtel_value *map, struct kvtel_record *record,
+                                       struct kvtel_error *error)
 {
     const struct kvtel_value *engine = kvtel_value_get(map, "engine"), *payload = kvtel_value_get(map, "payload");
     const struct kvtel_value *workers = kvtel_value_get(map, "workers"), *ts = kvtel_value_get(map, "ts");
     const struct kvtel_value *sequence = kvtel_value_get(map, "seq");
     if (!engine || engine->kind != KVTEL_VALUE_INTEGER || engine->integer < 0 || engine->integer > UINT32_MAX)
-        return fail_at(record, error, KVTEL_E_TYPE, engine ? "engine" : NULL, "\"engine\" is not a whole number from 0");
+        return fail_at(record, error, KVTEL_E_TYPE, engine ? "engine" : NULL,
+                       "\"engine\" is not a whole number from 0");
     if ((payload != NULL) == (workers != NULL))
         return fail_at(record, error, KVTEL_E_TYPE, NULL, "an object has \"payload\" or \"workers\", one of the two");
     if (workers && workers->kind != KVTEL_VALUE_ARRAY)
         return fail_at(record, error, KVTEL_E_TYPE, "workers", "\"workers\" is not a list of payloads");
     if (ts && !kvtel_value_number(ts, &record->timestamp))
         return fail_at(record, error, KVTEL_E_TYPE, "ts", "\"ts\" is not a number of seconds");
-    if (sequence &&
-        (sequence->kind != KVTEL_VALUE_INTEGER || sequence->integer < 0 || sequence->integer > KVTEL_RECORDING_SEQUENCE_LIMIT))
-        return fail_at(record, error, KVTEL_E_TYPE, "seq", "\"seq\" is not a whole number from 0 to 9,000,000,000,000,000,000");
+    if (sequence && (sequence->kind != KVTEL_VALUE_INTEGER || sequence->integer < 0 ||
+                     sequence->integer > KVTEL_RECORDING_SEQUENCE_LIMIT))
+        return fail_at(record, error, KVTEL_E_TYPE, "seq",
+                       "\"seq\" is not a whole number from 0 to 9,000,000,000,000,000,000");
     record->kind = KVTEL_RECORD_PAYLOADS;
     record->engine = (uint32_t)engine->integer;
     record->payloads = workers ? workers->items : payload;
@@ -401,11 +412,13 @@ static enum kvtel_status start(struct kvtel_recording *recording, struct kvtel_e
         recording->broken = true;
         return kvtel_fail(error, KVTEL_E_FORMAT, 0, "%s", foreign);
     }
-    recording->format = recording->end > 0 && begins_msgpack_map((unsigned char)recording->bytes[0]) ? KVTEL_MSGPACK : KVTEL_JSON;
+    recording->format =
+        recording->end > 0 && begins_msgpack_map((unsigned char)recording->bytes[0]) ? KVTEL_MSGPACK : KVTEL_JSON;
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_error *error)
+enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct kvtel_record *record,
+                                       struct kvtel_error *error)
 {
     struct kvtel_value *value = &recording->value;
     *value = (struct kvtel_value){ 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A recording: a header, payloads and interval marks, as JSON Lines or as MessagePack objects one after the other. The format is
- * described in docs/recording-format.md. Reading streams: memory is bounded by the largest object. */
+/* A recording: a header, payloads and interval marks, as JSON Lines or as MessagePack objects one after the other. The
+ * format is described in docs/recording-format.md. Reading streams: memory is bounded by the largest object. */
 #ifndef KVTEL_RECORDING_RECORDING_H
 #define KVTEL_RECORDING_RECORDING_H
 
@@ -54,17 +54,19 @@ struct kvtel_recording;
 /* @return owned, or NULL without memory. `read` is called until it says end. */
 struct kvtel_recording *kvtel_recording_open(kvtel_read_fn read, void *context);
 void kvtel_recording_close(struct kvtel_recording *recording);
-/* The most that one object may have, in place of KVTEL_RECORDING_OBJECT_LIMIT (reading grows in powers of 2 from 64 KiB) and
- * KVTEL_VALUE_COUNT. Before the first object is read. */
+/* The most that one object may have, in place of KVTEL_RECORDING_OBJECT_LIMIT (reading grows in powers of 2 from 64
+ * KiB) and KVTEL_VALUE_COUNT. Before the first object is read. */
 void kvtel_recording_limit(struct kvtel_recording *recording, size_t bytes, size_t values);
 /* The format, known after the first record. */
 enum kvtel_format kvtel_recording_format(const struct kvtel_recording *recording);
 
 /* The next object; all that it points to is valid until the next call.
- * On failure `error` (may be NULL) has the place in the recording, and the object is skipped: in JSON Lines the next call reads the
- * next line, in MessagePack it says KVTEL_RECORD_END unless the object was complete. Status: KVTEL_OK; what kvtel_value_decode()
- * returns; KVTEL_E_TYPE (not an object of a recording), KVTEL_E_FORMAT (another version; what is no recording by its first bytes),
- * KVTEL_E_UNKNOWN (no header came first), KVTEL_E_LIMIT (an object is too large), KVTEL_E_IO. */
-enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct kvtel_record *record, struct kvtel_error *error);
+ * On failure `error` (may be NULL) has the place in the recording, and the object is skipped: in JSON Lines the next
+ * call reads the next line, in MessagePack it says KVTEL_RECORD_END unless the object was complete. Status: KVTEL_OK;
+ * what kvtel_value_decode() returns; KVTEL_E_TYPE (not an object of a recording), KVTEL_E_FORMAT (another version; what
+ * is no recording by its first bytes), KVTEL_E_UNKNOWN (no header came first), KVTEL_E_LIMIT (an object is too large),
+ * KVTEL_E_IO. */
+enum kvtel_status kvtel_recording_next(struct kvtel_recording *recording, struct kvtel_record *record,
+                                       struct kvtel_error *error);
 
 #endif

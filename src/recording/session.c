@@ -149,7 +149,8 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
         uint64_t refused = count_refusals(session->diagnostics);
         kvtel_arena_reset(&into->arena); /* else it grows from payload to payload */
         enum kvtel_status status = kvtel_stats_decode_value(into, &record->payloads[i], NULL);
-        bool nothing = status == KVTEL_OK && kvtel_stats_is_empty(into) && count_refusals(session->diagnostics) > refused;
+        bool nothing =
+            status == KVTEL_OK && kvtel_stats_is_empty(into) && count_refusals(session->diagnostics) > refused;
         if (status == KVTEL_OK && *used > 0)
             status = kvtel_stats_aggregate(session->stats, session->worker);
         if (status == KVTEL_E_NOMEM)
@@ -158,8 +159,8 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
         if (status == KVTEL_OK)
             ++*used;
         else
-            kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_WRONG_TYPE, 1, "payload", "a payload was refused: %s",
-                                     kvtel_status_text(status));
+            kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_WRONG_TYPE, 1, "payload",
+                                     "a payload was refused: %s", kvtel_status_text(status));
     }
     return KVTEL_OK;
 }
@@ -170,10 +171,12 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
     *stats = NULL;
     session->used = 0;
     if (!session->stats) {
-        kvtel_diagnostics_refuse(
-            session->diagnostics, session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
-            record->payload_count, kvtel_session_connector_name(session), "%.64s: %s", kvtel_session_connector_name(session),
-            session->connector ? "this connector has no stats; its payloads are not used" : "nobody knows this connector");
+        kvtel_diagnostics_refuse(session->diagnostics,
+                                 session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
+                                 record->payload_count, kvtel_session_connector_name(session), "%.64s: %s",
+                                 kvtel_session_connector_name(session),
+                                 session->connector ? "this connector has no stats; its payloads are not used"
+                                                    : "nobody knows this connector");
         return KVTEL_OK;
     }
     if (!is_declared(session, record->engine)) {
@@ -198,8 +201,8 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
         return status;
     if (status != KVTEL_OK)
         kvtel_diagnostics_refuse(
-            session->diagnostics, status == KVTEL_E_LIMIT ? KVTEL_REFUSED_SERIES_LIMIT : KVTEL_REFUSED_WRONG_TYPE, 1, "log",
-            "a payload is not in the log: %s",
+            session->diagnostics, status == KVTEL_E_LIMIT ? KVTEL_REFUSED_SERIES_LIMIT : KVTEL_REFUSED_WRONG_TYPE, 1,
+            "log", "a payload is not in the log: %s",
             status == KVTEL_E_LIMIT ? "too many engines" : "payloads of older and of newer vLLM in one interval");
     kvtel_prom_observe(session->prom, session->stats, record->engine);
     *stats = session->stats;

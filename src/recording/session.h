@@ -19,12 +19,14 @@ void kvtel_session_destroy(struct kvtel_session *session);
 const struct kvtel_connector *kvtel_session_connector(const struct kvtel_session *session);
 const char *kvtel_session_connector_name(const struct kvtel_session *session);
 
-/* Aggregates a record's payloads in order, and records the result. Payloads that cannot be used are counted in the diagnostics.
- * @param stats out, borrowed until the next call; NULL when there is nothing: a connector without stats, an engine not declared,
- * no usable payload. @return KVTEL_OK, KVTEL_E_NOMEM (nothing recorded) */
+/* Aggregates a record's payloads in order, and records the result. Payloads that cannot be used are counted in the
+ * diagnostics.
+ * @param stats out, borrowed until the next call; NULL when there is nothing: a connector without stats, an engine not
+ * declared, no usable payload. @return KVTEL_OK, KVTEL_E_NOMEM (nothing recorded) */
 enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const struct kvtel_record *record,
                                         const struct kvtel_stats **stats);
-/* Of the last record's payloads those that were of use: not refused whole, nor so in each part. An empty one is of use. */
+/* Of the last record's payloads those that were of use: not refused whole, nor so in each part. An empty one is of use.
+ */
 size_t kvtel_session_used(const struct kvtel_session *session);
 /* For who never ends an interval: else all that is observed is kept for the next line. */
 void kvtel_session_without_log(struct kvtel_session *session);

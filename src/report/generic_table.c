@@ -21,7 +21,8 @@ static bool is_known(const struct kvtel_snapshot_family *family)
     for (size_t i = 0; (table = kvtel_snapshot_table(i)); i++) {
         for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++) {
             char name[256];
-            if (metric->type == family->type && strcmp(kvtel_metric_family_name(metric, name, sizeof(name)), family->name) == 0)
+            if (metric->type == family->type &&
+                strcmp(kvtel_metric_family_name(metric, name, sizeof(name)), family->name) == 0)
                 return true;
         }
     }
@@ -35,7 +36,9 @@ static const char *short_name(const char *name)
 
 static struct kvtel_metric describe(const struct kvtel_snapshot_family *family)
 {
-    struct kvtel_metric metric = { .name = family->name, .type = family->type, .help = family->help, .unit = family->unit };
+    struct kvtel_metric metric = {
+        .name = family->name, .type = family->type, .help = family->help, .unit = family->unit
+    };
     size_t own = 0;
     for (size_t i = 0; i < family->label_count && own < KVTEL_METRIC_LABELS; i++) {
         const char *label = family->labelnames[i];

@@ -50,9 +50,10 @@ static uint32_t values_hash(const char *const *values, size_t count)
     return kvtel_index_hash(hash);
 }
 
-/* Index of an engine, added when it is new. Series of all families come in about the same order: `near` is where to look first. */
-static bool find_engine(struct kvtel_interval *interval, struct kvtel_index *index, const char *model_name, const char *engine,
-                        size_t near, uint32_t *found)
+/* Index of an engine, added when it is new. Series of all families come in about the same order: `near` is where to
+ * look first. */
+static bool find_engine(struct kvtel_interval *interval, struct kvtel_index *index, const char *model_name,
+                        const char *engine, size_t near, uint32_t *found)
 {
     if (near < interval->engine_count && is_engine(&interval->engines[near], model_name, engine)) {
         *found = (uint32_t)near;
@@ -101,9 +102,11 @@ static bool index_earlier(struct kvtel_index *index, const struct kvtel_snapshot
     return true;
 }
 
-/* The same series in the earlier family, which is likely to stand at `near`; NULL where there is none. False without memory. */
+/* The same series in the earlier family, which is likely to stand at `near`; NULL where there is none. False without
+ * memory. */
 static bool find_before(struct kvtel_index *index, const struct kvtel_snapshot_family *earlier,
-                        const struct kvtel_snapshot_series *series, size_t near, const struct kvtel_snapshot_series **before)
+                        const struct kvtel_snapshot_series *series, size_t near,
+                        const struct kvtel_snapshot_series **before)
 {
     *before = NULL;
     if (!earlier)
@@ -130,7 +133,8 @@ static bool same_definition(const struct kvtel_snapshot_family *a, const struct 
 
 /* Whose each series is, and where it stood before. */
 static enum kvtel_status map_series(struct kvtel_interval *interval, const struct kvtel_snapshot_family *earlier,
-                                    struct kvtel_interval_family *family, struct kvtel_index *engines, struct kvtel_index *before)
+                                    struct kvtel_interval_family *family, struct kvtel_index *engines,
+                                    struct kvtel_index *before)
 {
     const struct kvtel_snapshot_family *later = family->later;
     int model_name = label_at(later, "model_name"), engine = label_at(later, "engine");
@@ -186,7 +190,8 @@ static enum kvtel_status group_by_engine(const struct kvtel_interval *interval, 
         family->starts[family->engines[i] + 2]++;
     for (size_t i = 2; i < interval->engine_count + 2; i++)
         family->starts[i] += family->starts[i - 1];
-    for (size_t i = 0; i < count; i++) /* starts[e + 1] is where the next one of engine e goes, and in the end where e + 1 begins */
+    for (size_t i = 0; i < count;
+         i++) /* starts[e + 1] is where the next one of engine e goes, and in the end where e + 1 begins */
         family->members[family->starts[family->engines[i] + 1]++] = (uint32_t)i;
     return KVTEL_OK;
 }
@@ -249,8 +254,9 @@ static bool is_selected(const struct kvtel_interval_family *family, size_t i, co
 
 static uint64_t count_in(const struct kvtel_snapshot_series *series, uint32_t bin)
 {
-    return series && bin >= series->first_bin && bin - series->first_bin < series->bin_count ? series->bins[bin - series->first_bin]
-                                                                                             : 0;
+    return series && bin >= series->first_bin && bin - series->first_bin < series->bin_count
+               ? series->bins[bin - series->first_bin]
+               : 0;
 }
 
 static uint64_t grown(uint64_t later, uint64_t earlier)
@@ -287,7 +293,8 @@ static enum kvtel_status measure_bins(const struct kvtel_interval *interval, con
         return KVTEL_E_NOMEM;
     memset(bins, 0, (end - first) * sizeof(*bins));
     for (size_t i = 0; i < count; i++) {
-        const struct kvtel_snapshot_series *series = &family->later->series[members[i]], *before = family->before[members[i]];
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]],
+                                           *before = family->before[members[i]];
         if (!is_selected(family, members[i], selection))
             continue;
         add_bins(bins, first, series, before);
@@ -301,7 +308,8 @@ static enum kvtel_status measure_bins(const struct kvtel_interval *interval, con
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *interval,
+                                                const struct kvtel_interval_family *family,
                                                 const struct kvtel_selection *selection, struct kvtel_measure *measure)
 {
     *measure = (struct kvtel_measure){ .is_known = true, .is_gauge = family->later->type == KVTEL_GAUGE };
@@ -313,7 +321,8 @@ enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *int
     size_t count;
     const uint32_t *members = kvtel_interval_series(interval, family, selection->engine, &count);
     for (size_t i = 0; i < count; i++) {
-        const struct kvtel_snapshot_series *series = &family->later->series[members[i]], *before = family->before[members[i]];
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]],
+                                           *before = family->before[members[i]];
         if (!is_selected(family, members[i], selection))
             continue;
         if (measure->is_gauge) {
@@ -330,7 +339,8 @@ enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *int
 }
 
 /* Whether a metric's values are the key's alone; `value`: in the series of which label value, NULL: in all. */
-static bool holds_alone(const struct kvtel_connector *table, const struct kvtel_metric *metric, const char *key, const char **value)
+static bool holds_alone(const struct kvtel_connector *table, const struct kvtel_metric *metric, const char *key,
+                        const char **value)
 {
     *value = NULL;
     if (metric->feed != KVTEL_FEED_VALUES)
@@ -359,8 +369,8 @@ enum kvtel_status kvtel_interval_measure(const struct kvtel_interval *interval, 
     return KVTEL_OK;
 }
 
-const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_interval *interval, const char *const *keys,
-                                                             size_t count)
+const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_interval *interval,
+                                                             const char *const *keys, size_t count)
 {
     for (size_t i = 0; i < interval->family_count; i++) {
         const struct kvtel_metric *metric = interval->families[i].metric;
@@ -375,11 +385,13 @@ const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_
     return NULL;
 }
 
-/* Operations or statuses of one engine that are told apart; more than that no one reads, and the metrics have them all. */
+/* Operations or statuses of one engine that are told apart; more than that no one reads, and the metrics have them all.
+ */
 enum { TEXTS_SHOWN = 500 };
 
-static enum kvtel_status list_texts(const struct kvtel_interval *interval, const struct kvtel_interval_family *family, int label,
-                                    const struct kvtel_selection *selection, struct kvtel_interval_texts *list)
+static enum kvtel_status list_texts(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+                                    int label, const struct kvtel_selection *selection,
+                                    struct kvtel_interval_texts *list)
 {
     size_t count;
     const uint32_t *members = kvtel_interval_series(interval, family, selection->engine, &count);
@@ -409,7 +421,8 @@ enum kvtel_status kvtel_interval_operations(const struct kvtel_interval *interva
     for (size_t i = 0; i < interval->family_count; i++) {
         const struct kvtel_interval_family *family = &interval->families[i];
         if (family->operation >= 0)
-            return list_texts(interval, family, family->operation, &(struct kvtel_selection){ .engine = engine }, operations);
+            return list_texts(interval, family, family->operation, &(struct kvtel_selection){ .engine = engine },
+                              operations);
     }
     return KVTEL_OK;
 }
@@ -435,7 +448,9 @@ static double value_at(const struct kvtel_interval_bins *bins, uint64_t rank)
     for (uint64_t below = bins->bins[0]; below <= rank && i + 1 < bins->bin_count; below += bins->bins[i])
         i++;
     const uint64_t one = 1;
-    const struct kvtel_snapshot_series series = { .count = 1, .bins = &one, .first_bin = bins->first_bin + i, .bin_count = 1 };
+    const struct kvtel_snapshot_series series = {
+        .count = 1, .bins = &one, .first_bin = bins->first_bin + i, .bin_count = 1
+    };
     return kvtel_snapshot_quantile(bins->family, &series, 1);
 }
 

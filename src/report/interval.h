@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What grew between two snapshots, in the terms of a connector's table: its fields, or its typed metrics, found again in the
- * families that they feed. */
+/* What grew between two snapshots, in the terms of a connector's table: its fields, or its typed metrics, found again
+ * in the families that they feed. */
 #ifndef KVTEL_REPORT_INTERVAL_H
 #define KVTEL_REPORT_INTERVAL_H
 
@@ -30,12 +30,13 @@ struct kvtel_measure {
 struct kvtel_interval_family {
     const struct kvtel_metric *metric;
     const struct kvtel_snapshot_family *later;
-    const struct kvtel_snapshot_series **before; /* of each series of `later`: the same one in the earlier snapshot, or NULL */
-    uint32_t *engines;                           /* of each series of `later`: whose it is */
-    uint32_t *members;                           /* its series by engine: those of engine i from members[starts[i]] on */
-    uint32_t *starts;                            /* engine_count + 1 */
-    int operation, status;                       /* which label says it; -1: none does */
-    int labels[KVTEL_METRIC_LABELS];             /* where the metric's own labels stand; -1: nowhere */
+    const struct kvtel_snapshot_series *
+        *before;                     /* of each series of `later`: the same one in the earlier snapshot, or NULL */
+    uint32_t *engines;               /* of each series of `later`: whose it is */
+    uint32_t *members;               /* its series by engine: those of engine i from members[starts[i]] on */
+    uint32_t *starts;                /* engine_count + 1 */
+    int operation, status;           /* which label says it; -1: none does */
+    int labels[KVTEL_METRIC_LABELS]; /* where the metric's own labels stand; -1: nowhere */
     size_t label_count;
 };
 
@@ -74,14 +75,15 @@ struct kvtel_selection {
 };
 
 /* The series of one family. */
-enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
+enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *interval,
+                                                const struct kvtel_interval_family *family,
                                                 const struct kvtel_selection *selection, struct kvtel_measure *measure);
 /* A key of the table: a field, or a typed metric. NULL, or a key that no family holds by itself: not known. */
 enum kvtel_status kvtel_interval_measure(const struct kvtel_interval *interval, const char *key,
                                          const struct kvtel_selection *selection, struct kvtel_measure *measure);
 /* The family that the `count` keys feed together, and no other; NULL when there is none. */
-const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_interval *interval, const char *const *keys,
-                                                             size_t count);
+const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_interval *interval,
+                                                             const char *const *keys, size_t count);
 /* Different texts of a label. */
 struct kvtel_interval_texts {
     const char **texts;
@@ -93,8 +95,8 @@ enum kvtel_status kvtel_interval_operations(const struct kvtel_interval *interva
 /* The statuses that an operation's `key` has. */
 enum kvtel_status kvtel_interval_statuses(const struct kvtel_interval *interval, const char *key, uint32_t engine,
                                           const char *operation, struct kvtel_interval_texts *statuses);
-/* Of the values as they were, within 1 % inside the exponential range of their unit: linear between neighbours, or, as KVTEL_EXACT
- * has it, the nearest rank. `q` is 0 .. 1. 0 when there is none. */
+/* Of the values as they were, within 1 % inside the exponential range of their unit: linear between neighbours, or, as
+ * KVTEL_EXACT has it, the nearest rank. `q` is 0 .. 1. 0 when there is none. */
 double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q, enum kvtel_arithmetic arithmetic);
 
 #endif

@@ -51,7 +51,9 @@ static bool is_whole(enum kvtel_unit unit)
 
 static struct kvtel_measure measure(struct line *line, const char *key, const char *status)
 {
-    const struct kvtel_selection selection = { .engine = KVTEL_ALL_ENGINES, .operation = line->operation, .status = status };
+    const struct kvtel_selection selection = { .engine = KVTEL_ALL_ENGINES,
+                                               .operation = line->operation,
+                                               .status = status };
     struct kvtel_measure measured = { 0 };
     if (line->status == KVTEL_OK)
         line->status = kvtel_interval_measure(line->interval, key, &selection, &measured);
@@ -64,7 +66,8 @@ static double amount_of(const struct kvtel_measure *measured)
     return measured->bins.family ? (double)measured->bins.count : measured->sum;
 }
 
-/* Of a total that no family holds and that grows with each transfer: what the flows that it belongs to have, failures too. */
+/* Of a total that no family holds and that grows with each transfer: what the flows that it belongs to have, failures
+ * too. */
 static double count_started(struct line *line, const char *key)
 {
     double started = 0;
@@ -78,7 +81,8 @@ static double count_started(struct line *line, const char *key)
 }
 
 /* All of a line's fields together: in one family where they share it, else each by itself. */
-static double add_fields(struct line *line, const struct kvtel_reduction *reduction, double (*of)(const struct kvtel_measure *))
+static double add_fields(struct line *line, const struct kvtel_reduction *reduction,
+                         double (*of)(const struct kvtel_measure *))
 {
     size_t count = 0;
     double sum = 0;
@@ -136,7 +140,9 @@ static void put_reduction(struct line *line, const struct kvtel_reduction *reduc
         is_integer = is_whole(unit_of(line->interval->table, reduction->fields[0]));
         break;
     case KVTEL_REDUCE_MEAN:
-        number = first.bins.count > 0 ? kvtel_number_round(first.sum / (double)first.bins.count * scale, reduction->digits) : 0;
+        number = first.bins.count > 0
+                     ? kvtel_number_round(first.sum / (double)first.bins.count * scale, reduction->digits)
+                     : 0;
         break;
     case KVTEL_REDUCE_P90:
         number = kvtel_interval_quantile(&first.bins, 0.9, line->interval->table->arithmetic);
@@ -173,7 +179,8 @@ static void put_reductions(struct line *line)
     bool is_empty = primary_is_empty(line);
     if (is_empty && line->interval->table->silent_when_empty)
         return;
-    for (const struct kvtel_reduction *reduction = line->interval->table->reduce; reduction && reduction->key; reduction++) {
+    for (const struct kvtel_reduction *reduction = line->interval->table->reduce; reduction && reduction->key;
+         reduction++) {
         if (!is_empty || reduction->always) {
             put_reduction(line, reduction);
             continue;
@@ -205,8 +212,8 @@ static void put_operations(struct line *line)
 }
 
 /* "name", or "name:('a', 'b')" as Python prints a tuple. */
-static void put_typed_key(struct line *line, const struct kvtel_interval_family *family, const struct kvtel_snapshot_series *series,
-                          const char *behind)
+static void put_typed_key(struct line *line, const struct kvtel_interval_family *family,
+                          const struct kvtel_snapshot_series *series, const char *behind)
 {
     put_key(line, family->metric->name, family->label_count > 0 ? ":(" : "");
     for (size_t i = 0; i < family->label_count && line->status == KVTEL_OK; i++) {
@@ -306,8 +313,8 @@ static enum kvtel_status gather_vllm(const struct kvtel_connector *table, const 
     return line.status;
 }
 
-static enum kvtel_status gather_default(const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later, double interval,
-                                        struct kvtel_buffer *lines)
+static enum kvtel_status gather_default(const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
+                                        double interval, struct kvtel_buffer *lines)
 {
     struct kvtel_snapshot_summary made;
     enum kvtel_status status = kvtel_snapshot_summary_init(&made, earlier, later, SIZE_MAX);
@@ -315,8 +322,8 @@ static enum kvtel_status gather_default(const struct kvtel_snapshot *earlier, co
         return status;
     bool many_models = false;
     for (size_t i = 0; i < made.count; i++)
-        many_models =
-            many_models || (*made.entries[i].model_name && strcmp(made.entries[i].model_name, made.entries[0].model_name) != 0);
+        many_models = many_models || (*made.entries[i].model_name &&
+                                      strcmp(made.entries[i].model_name, made.entries[0].model_name) != 0);
     for (size_t i = 0; i < made.count && status == KVTEL_OK; i++) {
         const struct kvtel_engine_summary *entry = &made.entries[i];
         const struct kvtel_summary_context context = {
@@ -336,7 +343,8 @@ static enum kvtel_status gather_default(const struct kvtel_snapshot *earlier, co
 }
 
 enum kvtel_status kvtel_snapshot_log(const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
-                                     enum kvtel_log_style style, double interval_seconds, kvtel_log_fn sink, void *context)
+                                     enum kvtel_log_style style, double interval_seconds, kvtel_log_fn sink,
+                                     void *context)
 {
     struct kvtel_buffer lines = { 0 };
     enum kvtel_status status = KVTEL_OK;

@@ -26,9 +26,12 @@ static uint64_t whole(double number)
     return number >= 0x1p64 ? UINT64_MAX : number > 0 ? (uint64_t)(number + 0.5) : 0;
 }
 
-static enum kvtel_status measure(const struct source *source, const char *key, const char *status, struct kvtel_measure *measured)
+static enum kvtel_status measure(const struct source *source, const char *key, const char *status,
+                                 struct kvtel_measure *measured)
 {
-    const struct kvtel_selection selection = { .engine = source->engine, .operation = source->operation, .status = status };
+    const struct kvtel_selection selection = { .engine = source->engine,
+                                               .operation = source->operation,
+                                               .status = status };
     return kvtel_interval_measure(source->interval, key, &selection, measured);
 }
 
@@ -49,7 +52,8 @@ static struct kvtel_quantiles quantiles_of(const struct kvtel_interval_bins *bin
 static enum kvtel_status count_statuses(const struct source *source, const char *key, struct kvtel_flow_summary *flow)
 {
     struct kvtel_interval_texts statuses;
-    enum kvtel_status status = kvtel_interval_statuses(source->interval, key, source->engine, source->operation, &statuses);
+    enum kvtel_status status =
+        kvtel_interval_statuses(source->interval, key, source->engine, source->operation, &statuses);
     for (size_t i = 0; i < statuses.count && status == KVTEL_OK; i++) {
         struct kvtel_measure measured;
         flow->has_failed = true;
@@ -89,8 +93,8 @@ static enum kvtel_status measure_flow(const struct source *source, const struct 
 /* How many transfers ended well: as many as a histogram has values, or what a counter says. */
 static void count_transfers(const struct flow_measures *measured, struct kvtel_flow_summary *flow)
 {
-    const struct kvtel_measure *const samples[] = { &measured->time, &measured->sizes, &measured->bytes, &measured->descriptors,
-                                                    &measured->post };
+    const struct kvtel_measure *const samples[] = { &measured->time, &measured->sizes, &measured->bytes,
+                                                    &measured->descriptors, &measured->post };
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]) && !flow->has_transfers; i++) {
         flow->has_transfers = samples[i]->bins.family != NULL;
         flow->transfers = samples[i]->bins.count;
@@ -165,7 +169,8 @@ static enum kvtel_status summarise_flows(struct source *source, struct kvtel_eng
     enum kvtel_status status = entry->summary.flows && entry->bins ? KVTEL_OK : KVTEL_E_NOMEM;
     for (size_t i = 0; i < count && status == KVTEL_OK; i++) {
         source->operation = each_operation ? operations.texts[i] : NULL;
-        status = summarise_flow(source, &table->flows[each_operation ? 0 : i], &entry->summary.flows[i], &entry->bins[i]);
+        status =
+            summarise_flow(source, &table->flows[each_operation ? 0 : i], &entry->summary.flows[i], &entry->bins[i]);
         entry->summary.flow_count++;
     }
     source->operation = NULL;
@@ -230,8 +235,10 @@ static enum kvtel_status add_nixl_errors(const struct source *source, struct kvt
         size_t count;
         const uint32_t *members = kvtel_interval_series(source->interval, family, source->engine, &count);
         for (size_t k = 0; k < count && status == KVTEL_OK; k++) {
-            const struct kvtel_snapshot_series *series = &family->later->series[members[k]], *before = family->before[members[k]];
-            status = add_failures(summary, series->values[family->labels[0]], whole(series->value - (before ? before->value : 0)));
+            const struct kvtel_snapshot_series *series = &family->later->series[members[k]],
+                                               *before = family->before[members[k]];
+            status = add_failures(summary, series->values[family->labels[0]],
+                                  whole(series->value - (before ? before->value : 0)));
         }
     }
     return status;
@@ -246,7 +253,8 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
         if (metric->fields[0] && metric->fields[1] && !metric->values[0])
             status = add_rest(source, &source->interval->families[i], summary);
     }
-    for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field && status == KVTEL_OK; failure++) {
+    for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field && status == KVTEL_OK;
+         failure++) {
         struct kvtel_measure measured;
         status = measure(source, failure->field, NULL, &measured);
         if (status == KVTEL_OK && measured.is_known)
@@ -259,8 +267,8 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
             continue;
         summary->failed += flow->failed;
         for (size_t k = 0; k < flow->failures.count && status == KVTEL_OK; k++)
-            status =
-                kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label, flow->failures.entries[k].count);
+            status = kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label,
+                                                flow->failures.entries[k].count);
     }
     return status == KVTEL_OK && table == &kvtel_nixl_telemetry ? add_nixl_errors(source, summary) : status;
 }
@@ -298,7 +306,8 @@ static enum kvtel_status add_others(const struct source *source, const struct kv
     size_t count;
     const uint32_t *members = kvtel_interval_series(source->interval, family, source->engine, &count);
     for (size_t i = 0; i < count; i++) {
-        const struct kvtel_snapshot_series *series = &family->later->series[members[i]], *before = family->before[members[i]];
+        const struct kvtel_snapshot_series *series = &family->later->series[members[i]],
+                                           *before = family->before[members[i]];
         bool is_gauge = family->later->type == KVTEL_GAUGE;
         double value = series->value - (!is_gauge && before ? before->value : 0);
         if (is_gauge ? series->stamp == 0 : value <= 0)
@@ -369,7 +378,8 @@ static int compare_entries(const void *a, const void *b)
 }
 
 static enum kvtel_status add_table(struct kvtel_snapshot_summary *made, const struct kvtel_connector *table,
-                                   const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later, size_t limit)
+                                   const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
+                                   size_t limit)
 {
     struct kvtel_interval interval;
     enum kvtel_status status = kvtel_interval_init(&interval, table, earlier, later, &made->arena);

@@ -39,8 +39,9 @@ static bool is_key(const char *key, const char *wanted)
 bool kvtel_summary_tells(const struct kvtel_connector *table, const char *key)
 {
     for (const struct kvtel_flow *flow = table->flows; flow && flow->name; flow++) {
-        if (is_key(flow->time, key) || is_key(flow->post, key) || is_key(flow->bytes, key) || is_key(flow->sizes, key) ||
-            is_key(flow->descriptors, key) || is_key(flow->count, key) || is_key(flow->started, key) || is_key(flow->failed, key))
+        if (is_key(flow->time, key) || is_key(flow->post, key) || is_key(flow->bytes, key) ||
+            is_key(flow->sizes, key) || is_key(flow->descriptors, key) || is_key(flow->count, key) ||
+            is_key(flow->started, key) || is_key(flow->failed, key))
             return true;
     }
     for (const char *const *hidden = table->hidden; hidden && *hidden; hidden++) {

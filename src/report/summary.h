@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was moved, in the terms of an operator, whatever the connector: flows, failures by class, quantiles and rates. Made from
- * stats (vllm/logging/) or from two states of the metrics (snapshot_summary.h). Feeds kvtel's own log line, the page's JSON and the
- * summary of a replay. */
+/* What was moved, in the terms of an operator, whatever the connector: flows, failures by class, quantiles and rates.
+ * Made from stats (vllm/logging/) or from two states of the metrics (snapshot_summary.h). Feeds kvtel's own log line,
+ * the page's JSON and the summary of a replay. */
 #ifndef KVTEL_REPORT_SUMMARY_H
 #define KVTEL_REPORT_SUMMARY_H
 
@@ -35,7 +35,7 @@ struct kvtel_flow_summary {
     double bytes, descriptors;
     double failed_descriptors; /* pieces (keys of a store) that failed; 0 where it is not measured */
     double seconds;            /* transfer times added up */
-    double rate;               /* bytes over `seconds`: of one transfer while it lasts; 0 where one of the two is 0 or not known */
+    double rate; /* bytes over `seconds`: of one transfer while it lasts; 0 where one of the two is 0 or not known */
     struct kvtel_quantiles time, post;
     struct kvtel_failure_counts failures; /* by status, where the operations of a store have one */
 };

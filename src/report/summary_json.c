@@ -63,13 +63,15 @@ static void put_failures(struct kvtel_writer *writer, const struct kvtel_failure
 }
 
 /* What the connector does not measure has no member. */
-static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summary *flow, const struct kvtel_flow_bins *bins)
+static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summary *flow,
+                     const struct kvtel_flow_bins *bins)
 {
     const struct {
         const char *key;
         const struct kvtel_interval_bins *bins;
     } histograms[] = { { "time", &bins->time }, { "post", &bins->post }, { "size", &bins->size } };
-    size_t members = 2U + flow->has_transfers + flow->has_bytes + flow->has_descriptors + flow->has_seconds + flow->has_failed;
+    size_t members =
+        2U + flow->has_transfers + flow->has_bytes + flow->has_descriptors + flow->has_seconds + flow->has_failed;
     for (size_t i = 0; i < sizeof(histograms) / sizeof(histograms[0]); i++)
         members += histograms[i].bins->family != NULL;
     kvtel_writer_map(writer, members);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A summary as one line for people.
  *
- *   KV transfers: connector=C engine=N ranks=N interval=Ts failures=N (class=N ...) | flow ok=N failed=N (status=N ...) bytes=...
- *   time_p50=... | flow ... | other=... other=...
+ *   KV transfers: connector=C engine=N ranks=N interval=Ts failures=N (class=N ...) | flow ok=N failed=N (status=N ...)
+ * bytes=... time_p50=... | flow ... | other=... other=...
  *
  * Failures always stand there; what is not known is left out. */
 #include "report/summary.h"
@@ -55,7 +55,9 @@ static void put_quantiles(struct line *line, const char *key, const struct kvtel
     const struct {
         const char *name;
         double seconds;
-    } rows[] = { { "p50", quantiles->p50 }, { "p90", quantiles->p90 }, { "p99", quantiles->p99 }, { "max", quantiles->max } };
+    } rows[] = {
+        { "p50", quantiles->p50 }, { "p90", quantiles->p90 }, { "p99", quantiles->p99 }, { "max", quantiles->max }
+    };
     for (size_t i = 0; quantiles->known && i < sizeof(rows) / sizeof(rows[0]); i++) {
         PUT(line, " %s_%s=", key, rows[i].name);
         put_fixed(line, rows[i].seconds * 1e3, 3);
@@ -66,7 +68,8 @@ static void put_quantiles(struct line *line, const char *key, const struct kvtel
 /* Classes of failures named in a line. */
 enum { CLASSES_SHOWN = 20 };
 
-static void put_failures(struct line *line, const char *key, uint64_t count, const struct kvtel_failure_counts *failures)
+static void put_failures(struct line *line, const char *key, uint64_t count,
+                         const struct kvtel_failure_counts *failures)
 {
     PUT(line, " %s=%llu", key, (unsigned long long)count);
     size_t shown = failures->count < CLASSES_SHOWN ? failures->count : CLASSES_SHOWN;
@@ -107,7 +110,8 @@ static void put_other(struct line *line, const struct kvtel_other_value *other)
 {
     static const char prefix[] = "vllm:";
     PUT(line, " ");
-    put_name(line, strncmp(other->name, prefix, sizeof(prefix) - 1) == 0 ? other->name + sizeof(prefix) - 1 : other->name);
+    put_name(line,
+             strncmp(other->name, prefix, sizeof(prefix) - 1) == 0 ? other->name + sizeof(prefix) - 1 : other->name);
     const char *label = other->labels;
     for (uint32_t i = 0; i < other->label_count; i++, label += strlen(label) + 1) {
         PUT(line, i == 0 ? "[" : ",");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many file descriptors each part of the exporter may have, so that clients who hold connections take none from stores. */
+/* How many file descriptors each part of the exporter may have, so that clients who hold connections take none from
+ * stores. */
 #ifndef KVTEL_SERVE_DESCRIPTORS_H
 #define KVTEL_SERVE_DESCRIPTORS_H
 

@@ -42,8 +42,8 @@ static void make_ring_folder(struct exporter *exporter)
     if (mkdir(folder, 0700) == 0)
         serve_log_printf(exporter->log, WEB_LOG_INFO, "made the directory of telemetry rings, %s", folder);
     else if (errno != EEXIST)
-        serve_log_printf(exporter->log, WEB_LOG_WARN, "the directory of telemetry rings, %s, cannot be made: %s", folder,
-                         strerrordesc_np(errno));
+        serve_log_printf(exporter->log, WEB_LOG_WARN, "the directory of telemetry rings, %s, cannot be made: %s",
+                         folder, strerrordesc_np(errno));
 }
 
 static void say_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
@@ -117,7 +117,8 @@ int exporter_event_fd(const struct exporter *exporter)
     return exporter->stores.inotify;
 }
 
-/* Whether somebody cut the file of the own store, found by looking at it or by touching what is gone. Said once. The lock is held.
+/* Whether somebody cut the file of the own store, found by looking at it or by touching what is gone. Said once. The
+ * lock is held.
  */
 static void look_after_own(struct exporter *exporter)
 {
@@ -127,17 +128,18 @@ static void look_after_own(struct exporter *exporter)
         return;
     own_guard_note();
     off_t size = fstat(exporter->own->fd, &status) == 0 ? status.st_size : exporter->own_size;
-    exporter->own_cut = size < exporter->own_size || own_guard_was_cut(); /* what nobody touched was not found missing */
+    exporter->own_cut =
+        size < exporter->own_size || own_guard_was_cut(); /* what nobody touched was not found missing */
     exporter->own_size = size;
     if (!exporter->own_cut)
         return;
     own_guard_give_up();
     const char *const pairs[] = { "store", path, NULL };
-    serve_log_write(
-        exporter->log, WEB_LOG_ERROR,
-        "somebody cut the file of the exporter's own store: rings and posts are not counted until the exporter is started "
-        "again, and what it had counted of them is lost; other stores go on",
-        pairs);
+    serve_log_write(exporter->log, WEB_LOG_ERROR,
+                    "somebody cut the file of the exporter's own store: rings and posts are not counted until the "
+                    "exporter is started "
+                    "again, and what it had counted of them is lost; other stores go on",
+                    pairs);
 }
 
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
@@ -197,16 +199,18 @@ enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snaps
         status = add_own(exporter, snapshot);
     status = status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
     if (status != KVTEL_OK && exporter->collected == KVTEL_OK)
-        serve_log_printf(exporter->log, WEB_LOG_ERROR, "the metrics cannot be collected: %s", kvtel_status_text(status));
+        serve_log_printf(exporter->log, WEB_LOG_ERROR, "the metrics cannot be collected: %s",
+                         kvtel_status_text(status));
     exporter->collected = status;
     return status;
 }
 
-enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
-                                struct kvtel_error *error)
+enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options,
+                                struct serve_log *log, struct kvtel_error *error)
 {
-    *exporter =
-        (struct exporter){ .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns() };
+    *exporter = (struct exporter){
+        .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns()
+    };
     exporter->stores = STORE_DIR_CLOSED;
     pthread_mutex_init(&exporter->lock, NULL);
     pthread_mutex_init(&exporter->summary_lock, NULL);
@@ -215,7 +219,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     exporter->logged = kvtel_snapshot_create();
     exporter->newest = kvtel_snapshot_create();
     enum kvtel_status status = KVTEL_OK;
-    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest || !metric_set_init(&exporter->self))
+    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest ||
+        !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     const struct store_dir_options stores = {
         .path = options->store_dir,
@@ -244,8 +249,10 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
 
 bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry)
 {
-    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL, *slash = path ? strrchr(path, '/') : NULL;
-    return slash && strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* what is added says that the file was removed */
+    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL,
+               *slash = path ? strrchr(path, '/') : NULL;
+    return slash &&
+           strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* what is added says that the file was removed */
 }
 
 static void set_totals_metrics(struct exporter *exporter)
@@ -255,7 +262,8 @@ static void set_totals_metrics(struct exporter *exporter)
         const char *name, *help;
         uint64_t value;
     } counters[] = {
-        { "kvtel_stores_retired", "Stores whose writer ended and whose numbers went into the totals.", retirement->retired },
+        { "kvtel_stores_retired", "Stores whose writer ended and whose numbers went into the totals.",
+          retirement->retired },
         { "kvtel_totals_damaged", "Times that the file of totals was found damaged, of another version, or gone.",
           retirement->damaged },
         { "kvtel_totals_label_sets_folded",
@@ -267,8 +275,8 @@ static void set_totals_metrics(struct exporter *exporter)
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         metric_set_counter(&exporter->self, counters[i].name, counters[i].help, NULL, NULL, (double)counters[i].value);
-    metric_set_gauge(&exporter->self, "kvtel_totals_label_sets", "Label sets in the totals, of all families.", NULL, NULL,
-                     (double)retirement->totals.series_count);
+    metric_set_gauge(&exporter->self, "kvtel_totals_label_sets", "Label sets in the totals, of all families.", NULL,
+                     NULL, (double)retirement->totals.series_count);
     metric_set_gauge(&exporter->self, "kvtel_totals_bytes", "Size of the file of totals.", NULL, NULL,
                      (double)retirement->totals.bytes.size);
 }
@@ -280,7 +288,8 @@ static void set_source_metrics(struct exporter *exporter)
     for (size_t i = 0; i < exporter->stores.count; i++)
         states[exporter->stores.entries[i].state] += !exporter_is_own(exporter, &exporter->stores.entries[i]);
     for (int state = 0; state < STORE_STATES && exporter->options.store_dir; state++)
-        metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state), states[state]);
+        metric_set_gauge(&exporter->self, "kvtel_stores", help, "state", store_state_name((enum store_state)state),
+                         states[state]);
     if (exporter->options.store_dir)
         set_totals_metrics(exporter);
     if (exporter->options.store_dir)
@@ -288,13 +297,14 @@ static void set_source_metrics(struct exporter *exporter)
                            "Writers that ended without closing their store: killed, or crashed.", NULL, NULL,
                            (double)exporter->stores.writers.unclosed);
     if (exporter->options.store_dir) {
-        metric_set_counter(&exporter->self, "kvtel_stores_deleted",
-                           "Files of stores that were removed while their writers ran. They count on until the writers end, if the "
-                           "exporter runs until then.",
-                           NULL, NULL, (double)exporter->stores.deleted);
+        metric_set_counter(
+            &exporter->self, "kvtel_stores_deleted",
+            "Files of stores that were removed while their writers ran. They count on until the writers end, if the "
+            "exporter runs until then.",
+            NULL, NULL, (double)exporter->stores.deleted);
         metric_set_gauge(&exporter->self, "kvtel_stores_postponed",
-                         "Stores that could not be opened for want of descriptors or memory; tried again each second.", NULL, NULL,
-                         (double)exporter->stores.postponed);
+                         "Stores that could not be opened for want of descriptors or memory; tried again each second.",
+                         NULL, NULL, (double)exporter->stores.postponed);
     }
     uint64_t dropped[3] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++) {
@@ -308,12 +318,13 @@ static void set_source_metrics(struct exporter *exporter)
     }
     if (exporter->options.store_dir) {
         metric_set_gauge(&exporter->self, "kvtel_store_series_dropped",
-                         "Label sets refused by a family's cap, in the stores that are there.", NULL, NULL, (double)dropped[0]);
+                         "Label sets refused by a family's cap, in the stores that are there.", NULL, NULL,
+                         (double)dropped[0]);
         metric_set_gauge(&exporter->self, "kvtel_store_records_dropped",
                          "Records that found no lane, in the stores that are there.", NULL, NULL, (double)dropped[1]);
         metric_set_gauge(&exporter->self, "kvtel_store_values_refused",
-                         "Values below zero, infinite or NaN that writers refused, in the stores that are there.", NULL, NULL,
-                         (double)dropped[2]);
+                         "Values below zero, infinite or NaN that writers refused, in the stores that are there.", NULL,
+                         NULL, (double)dropped[2]);
     }
 }
 
@@ -322,23 +333,24 @@ static void set_receiver_metrics(struct exporter *exporter)
     struct receiver_counts counts = receiver_counts(exporter->receiver);
     metric_set_counter(&exporter->self, "kvtel_payloads_accepted", "Payloads taken from posted recordings.", NULL, NULL,
                        (double)counts.accepted);
-    metric_set_counter(&exporter->self, "kvtel_samples_accepted", "Values in the lists of accepted payloads.", NULL, NULL,
-                       (double)counts.samples);
+    metric_set_counter(&exporter->self, "kvtel_samples_accepted", "Values in the lists of accepted payloads.", NULL,
+                       NULL, (double)counts.samples);
     metric_set_counter(&exporter->self, "kvtel_payloads_repeated",
-                       "Payloads whose sequence number was known already; not counted again.", NULL, NULL, (double)counts.repeated);
-    metric_set_counter(&exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL, NULL,
-                       (double)counts.rejected);
+                       "Payloads whose sequence number was known already; not counted again.", NULL, NULL,
+                       (double)counts.repeated);
+    metric_set_counter(&exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL,
+                       NULL, (double)counts.rejected);
     for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
         metric_set_counter(&exporter->self, "kvtel_refused",
-                           "What could not be used of posted payloads and was left out, as each reason counts it.", "reason",
-                           kvtel_refusal_label((enum kvtel_refusal)reason),
+                           "What could not be used of posted payloads and was left out, as each reason counts it.",
+                           "reason", kvtel_refusal_label((enum kvtel_refusal)reason),
                            (double)receiver_refused(exporter->receiver, (enum kvtel_refusal)reason));
 }
 
 static void set_own_metrics(struct exporter *exporter)
 {
-    metric_set_gauge(&exporter->self, "kvtel_build_info", "1; the label says which version of kvtel this is.", "version",
-                     kvtel_version(), 1);
+    metric_set_gauge(&exporter->self, "kvtel_build_info", "1; the label says which version of kvtel this is.",
+                     "version", kvtel_version(), 1);
     set_source_metrics(exporter);
     if (exporter->receiver)
         set_receiver_metrics(exporter);
@@ -347,14 +359,16 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
                        (double)exporter->failed_scrapes);
     if (exporter->own)
-        metric_set_gauge(&exporter->self, "kvtel_own_store_cut",
-                         "1 when somebody cut the file of the exporter's own store: rings and posts are not counted any more.",
-                         NULL, NULL, exporter->own_cut);
+        metric_set_gauge(
+            &exporter->self, "kvtel_own_store_cut",
+            "1 when somebody cut the file of the exporter's own store: rings and posts are not counted any more.", NULL,
+            NULL, exporter->own_cut);
     metric_set_counter(&exporter->self, "kvtel_scrapes_repeated",
-                       "Scrapes answered with the numbers of the one before, because a store could not be read.", NULL, NULL,
-                       (double)exporter->repeated_scrapes);
+                       "Scrapes answered with the numbers of the one before, because a store could not be read.", NULL,
+                       NULL, (double)exporter->repeated_scrapes);
     metric_set_gauge(&exporter->self, "kvtel_scrape_duration_seconds",
-                     "Time to collect all sources and write the page, of the last scrape.", NULL, NULL, exporter->scrape_seconds);
+                     "Time to collect all sources and write the page, of the last scrape.", NULL, NULL,
+                     exporter->scrape_seconds);
     metric_set_counter(&exporter->self, "kvtel_log_lines_dropped",
                        "Lines of the exporter's log that could not be written in time, to standard error.", NULL, NULL,
                        (double)log_writer_dropped(exporter->log->writer));
@@ -413,7 +427,8 @@ static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
         exporter->good.size = 0;
 }
 
-/* The page as of the last scrape that could read all: without the store that cannot be read now sums would seem to begin again. */
+/* The page as of the last scrape that could read all: without the store that cannot be read now sums would seem to
+ * begin again. */
 static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *text)
 {
     text->size = 0;
@@ -447,12 +462,14 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     (void)kvtel_buffer_printf(&response->body, "the metrics could not be collected: %s\n", kvtel_status_text(status));
 }
 
-void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context)
+void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink,
+                           void *context)
 {
     pthread_mutex_lock(&exporter->lock);
     enum kvtel_status status = exporter_collect(exporter, exporter->newest);
     pthread_mutex_unlock(&exporter->lock);
-    if (status != KVTEL_OK || kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
+    if (status != KVTEL_OK ||
+        kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
         return; /* the next line tells of both intervals */
     struct kvtel_snapshot *newest = exporter->newest;
     exporter->newest = exporter->logged;

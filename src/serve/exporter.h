@@ -42,7 +42,8 @@ struct exporter {
     uint64_t posted, posted_ns; /* payloads by the last poll; when the last one that saw new ones was, 0: none did */
     struct metric_set self;
     struct kvtel_snapshot *snapshot; /* of the scrape that runs */
-    /* What takes longer than collecting is made from snapshots of its own, without the lock, so that no scrape waits for it. */
+    /* What takes longer than collecting is made from snapshots of its own, without the lock, so that no scrape waits
+     * for it. */
     pthread_mutex_t summary_lock;      /* of the next one */
     struct kvtel_snapshot *summarised; /* of the summary that runs */
     struct kvtel_snapshot *logged;     /* as of the last log line; the main thread's */
@@ -55,8 +56,8 @@ struct exporter {
 };
 
 /* `error` says why not. Opens the sources. */
-enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options, struct serve_log *log,
-                                struct kvtel_error *error);
+enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options,
+                                struct serve_log *log, struct kvtel_error *error);
 void exporter_close(struct exporter *exporter);
 /* File descriptor to wait on beside the clock; -1: none. */
 int exporter_event_fd(const struct exporter *exporter);
@@ -78,6 +79,7 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
 void exporter_summary(void *context, const struct http_request *request, struct http_response *response);
 
 /* Gives the lines of the interval since the last call to `sink`. */
-void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink, void *context);
+void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style, double seconds, kvtel_log_fn sink,
+                           void *context);
 
 #endif

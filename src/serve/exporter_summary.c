@@ -55,12 +55,14 @@ static size_t count_recording(const struct exporter *exporter)
 {
     size_t count = 0;
     for (size_t i = 0; i < exporter->stores.count; i++)
-        count += exporter->stores.entries[i].state == STORE_LIVE && !exporter_is_own(exporter, &exporter->stores.entries[i]);
+        count +=
+            exporter->stores.entries[i].state == STORE_LIVE && !exporter_is_own(exporter, &exporter->stores.entries[i]);
     for (size_t i = 0; exporter->rings && i < kvtel_nixl_rings_count(exporter->rings); i++) {
         enum kvtel_nixl_state state = kvtel_nixl_rings_at(exporter->rings, i).ring->state;
         count += state == KVTEL_NIXL_READ || state == KVTEL_NIXL_CONTENDED || state == KVTEL_NIXL_READ_ONLY;
     }
-    return count + (exporter->posted_ns > 0 && kvtel_now_ns() - exporter->posted_ns < (uint64_t)POSTS_COUNT_SECONDS * SECOND_NS);
+    return count + (exporter->posted_ns > 0 &&
+                    kvtel_now_ns() - exporter->posted_ns < (uint64_t)POSTS_COUNT_SECONDS * SECOND_NS);
 }
 
 /* Newest first, as many as are shown. */
@@ -78,7 +80,8 @@ static size_t list_writers(const struct exporter *exporter, struct summary_write
             .pid = writer->pid,
             .restarts = writer->restarts,
             .unclosed = writer->unclosed,
-            .last_seen_seconds = writer->last_seen_ns < now_ns ? (double)(now_ns - writer->last_seen_ns) / SECOND_NS : 0,
+            .last_seen_seconds =
+                writer->last_seen_ns < now_ns ? (double)(now_ns - writer->last_seen_ns) / SECOND_NS : 0,
         };
         memcpy(writers[i].connector, writer->connector, sizeof writers[i].connector);
         memcpy(writers[i].model_name, writer->model_name, sizeof writers[i].model_name);

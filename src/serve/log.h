@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter's log on standard error, one line a message, as logfmt or JSON. Nobody waits for it to be written: a line that
- * cannot be is dropped and counted. */
+/* The exporter's log on standard error, one line a message, as logfmt or JSON. Nobody waits for it to be written: a
+ * line that cannot be is dropped and counted. */
 #ifndef KVTEL_SERVE_LOG_H
 #define KVTEL_SERVE_LOG_H
 

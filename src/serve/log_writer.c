@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that writes the log.
  *
- * It asks poll(2) whether the file takes something before it writes at most PIPE_BUF bytes: a pipe that says so takes as many. A
- * line gets a second; while one was dropped, those behind it are tried once each. write(2) may block all the same (another process
- * fills the pipe in between, a terminal takes a part): then lines gather up to a bound, and what comes after is dropped. */
+ * It asks poll(2) whether the file takes something before it writes at most PIPE_BUF bytes: a pipe that says so takes
+ * as many. A line gets a second; while one was dropped, those behind it are tried once each. write(2) may block all the
+ * same (another process fills the pipe in between, a terminal takes a part): then lines gather up to a bound, and what
+ * comes after is dropped. */
 #include "serve/log_writer.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines that a thread of their own writes to a file descriptor, so that nobody waits for who reads it: a pipe that nobody empties,
- * a terminal that was stopped, a full disk. */
+/* Lines that a thread of their own writes to a file descriptor, so that nobody waits for who reads it: a pipe that
+ * nobody empties, a terminal that was stopped, a full disk. */
 #ifndef KVTEL_SERVE_LOG_WRITER_H
 #define KVTEL_SERVE_LOG_WRITER_H
 
@@ -10,10 +10,12 @@
 
 struct log_writer;
 
-/* `fd` is borrowed until log_writer_stop(); whether it blocks is not changed, as other processes share its file description.
+/* `fd` is borrowed until log_writer_stop(); whether it blocks is not changed, as other processes share its file
+ * description.
  * @return NULL: there is no memory, or no thread */
 struct log_writer *log_writer_start(int fd);
-/* Takes a line, with its newline. Never waits for the file. False: it was dropped, and counted, as too many lines wait. Any thread.
+/* Takes a line, with its newline. Never waits for the file. False: it was dropped, and counted, as too many lines wait.
+ * Any thread.
  */
 bool log_writer_put(struct log_writer *writer, const char *line, size_t size);
 /* Lines that were not written, or not whole. Any thread. */

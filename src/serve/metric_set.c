@@ -52,8 +52,8 @@ static double *shown_of(struct metric_set *set, void *series)
     return &set->shown[set->count++];
 }
 
-void metric_set_gauge(struct metric_set *set, const char *name, const char *help, const char *label, const char *label_value,
-                      double value)
+void metric_set_gauge(struct metric_set *set, const char *name, const char *help, const char *label,
+                      const char *label_value, double value)
 {
     const struct kvtel_family_spec spec = {
         .name = name, .type = KVTEL_GAUGE, .help = help, .labelnames = &label, .label_count = label != NULL
@@ -63,8 +63,8 @@ void metric_set_gauge(struct metric_set *set, const char *name, const char *help
         set->types.set(set->types.context, series, value);
 }
 
-void metric_set_counter(struct metric_set *set, const char *name, const char *help, const char *label, const char *label_value,
-                        double value)
+void metric_set_counter(struct metric_set *set, const char *name, const char *help, const char *label,
+                        const char *label_value, double value)
 {
     const struct kvtel_family_spec spec = {
         .name = name, .type = KVTEL_COUNTER, .help = help, .labelnames = &label, .label_count = label != NULL

@@ -19,12 +19,12 @@ struct metric_set {
 bool metric_set_init(struct metric_set *set);
 void metric_set_close(struct metric_set *set);
 
-/* Makes the family and the series on first use, then sets it to `value`: a gauge to what it is, a counter by the increase since the
- * last call. `label` and `label_value` NULL: no label. Without memory nothing happens. */
-void metric_set_gauge(struct metric_set *set, const char *name, const char *help, const char *label, const char *label_value,
-                      double value);
-void metric_set_counter(struct metric_set *set, const char *name, const char *help, const char *label, const char *label_value,
-                        double value);
+/* Makes the family and the series on first use, then sets it to `value`: a gauge to what it is, a counter by the
+ * increase since the last call. `label` and `label_value` NULL: no label. Without memory nothing happens. */
+void metric_set_gauge(struct metric_set *set, const char *name, const char *help, const char *label,
+                      const char *label_value, double value);
+void metric_set_counter(struct metric_set *set, const char *name, const char *help, const char *label,
+                        const char *label_value, double value);
 
 /* The standard process_* metrics of this process. */
 void metric_set_process(struct metric_set *set);

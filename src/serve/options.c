@@ -19,10 +19,12 @@ static const char help[] =
     "Exports what connectors on this machine record, for Prometheus to scrape, with a live page at /.\n"
     "\n"
     "sources\n"
-    "  --store.dir=DIR              stores of native recorders and of the vLLM plugin; default: $KVTEL_STORE_DIR, else a\n"
+    "  --store.dir=DIR              stores of native recorders and of the vLLM plugin; default: $KVTEL_STORE_DIR, else "
+    "a\n"
     "                               directory of this user in shared memory\n"
     "  --store.rank-label           keep ranks of one engine apart, by a label rank, in place of adding them up\n"
-    "  --store.totals-limit=N       label sets of a metric kept of ended stores, default 10000; others add up as \"other\"\n"
+    "  --store.totals-limit=N       label sets of a metric kept of ended stores, default 10000; others add up as "
+    "\"other\"\n"
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR)\n"
     "  --nixl.agent-label           a label with the agent's name; agents of vLLM get a new name at each start\n"
     "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
@@ -122,8 +124,8 @@ static bool parse_seconds(const char *text, double *seconds)
     return false;
 }
 
-/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do. Without one, metrics of vLLM
- * would have the names of NIXL's rings. */
+/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do. Without one, metrics
+ * of vLLM would have the names of NIXL's rings. */
 static bool is_prefix(const char *text)
 {
     for (const char *c = text; *c; c++)
@@ -133,8 +135,8 @@ static bool is_prefix(const char *text)
     return *text && strlen(text) < 64;
 }
 
-/* Whether a client can ask for this path: what a URL may hold, without the segments "." and "..", which clients resolve themselves.
- * Makes it normal. */
+/* Whether a client can ask for this path: what a URL may hold, without the segments "." and "..", which clients resolve
+ * themselves. Makes it normal. */
 static bool is_path(char *path)
 {
     static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/";
@@ -164,11 +166,11 @@ static bool is_taken(const char *path)
 static int parse_telemetry_path(struct serve_options *options, char *path)
 {
     if (!is_path(path))
-        return command_usage(
-            "serve",
-            "--web.telemetry-path is the path of a URL: it begins with /, has no query, and its letters beyond ASCII are "
-            "%%-encoded; not \"%s\"",
-            path);
+        return command_usage("serve",
+                             "--web.telemetry-path is the path of a URL: it begins with /, has no query, and its "
+                             "letters beyond ASCII are "
+                             "%%-encoded; not \"%s\"",
+                             path);
     if (is_taken(path))
         return command_usage("serve", "--web.telemetry-path: \"%s\" is there already, for something else", path);
     options->telemetry_path = path;
@@ -228,7 +230,8 @@ static int parse_log_option(struct serve_options *options, int option)
         return parse_seconds(optarg, &options->log_interval) &&
                        (options->log_interval == 0 || options->log_interval >= LEAST_LOG_INTERVAL)
                    ? -1
-                   : command_usage("serve", "--log.interval is a time like 10s, at least 100ms, or 0 for no lines, not \"%s\"",
+                   : command_usage("serve",
+                                   "--log.interval is a time like 10s, at least 100ms, or 0 for no lines, not \"%s\"",
                                    optarg);
     if (option == LOG_LEVEL)
         return serve_log_level(optarg, &options->log_level)
@@ -256,9 +259,10 @@ static int parse_web_option(struct serve_options *options, int option)
         return parse_telemetry_path(options, optarg);
     if (option == PREFIX) {
         if (!is_prefix(optarg))
-            return command_usage(
-                "serve", "--metrics.prefix has letters, digits, _ and :, at least one, and does not begin with a digit, not \"%s\"",
-                optarg);
+            return command_usage("serve",
+                                 "--metrics.prefix has letters, digits, _ and :, at least one, and does not begin with "
+                                 "a digit, not \"%s\"",
+                                 optarg);
         options->exporter.prefix = optarg;
         return -1;
     }
@@ -290,7 +294,9 @@ static int take_option(struct serve_options *options, int option)
         return -1;
     case WEB_CONFIG:
         options->web_config = optarg;
-        return *optarg ? -1 : command_usage("serve", "--web.config.file is empty; without the flag there is neither TLS nor users");
+        return *optarg ? -1
+                       : command_usage("serve",
+                                       "--web.config.file is empty; without the flag there is neither TLS nor users");
     case OPEN_PROBES:
         options->open_probes = true;
         return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handler maps memory of the process over the page that is gone, so that the call that touched it comes to its end, and wipes
- * the store's token, so that no later call begins. */
+/* The handler maps memory of the process over the page that is gone, so that the call that touched it comes to its end,
+ * and wipes the store's token, so that no later call begins. */
 #include "serve/own_guard.h"
 
 #include "record/store.h"
@@ -28,7 +28,8 @@ static bool is_guarded(const struct kvtel_store *store, const void *address)
     if (is_within(address, store->header, guard.header.lanes_at))
         return true;
     for (uint32_t i = 0; i < guard.header.max_lanes; i++)
-        if (store->lanes[i] && is_within(address, (const void *)(uintptr_t)store->lanes[i]->words, guard.header.lane_stride))
+        if (store->lanes[i] &&
+            is_within(address, (const void *)(uintptr_t)store->lanes[i]->words, guard.header.lane_stride))
             return true;
     return false;
 }
@@ -40,11 +41,13 @@ static void give_up(struct kvtel_store *store)
     atomic_store_explicit(&guard.cut, true, memory_order_relaxed);
 }
 
-/* Any other SIGBUS ends the process, when the access is tried again. Only system calls and memory: nothing that could wait. */
+/* Any other SIGBUS ends the process, when the access is tried again. Only system calls and memory: nothing that could
+ * wait. */
 static void take_signal(int number, siginfo_t *info, void *context)
 {
     int kept = errno;
-    struct kvtel_store *store = atomic_load_explicit(&guard.store, memory_order_acquire); /* pairs with own_guard_begin() */
+    struct kvtel_store *store =
+        atomic_load_explicit(&guard.store, memory_order_acquire); /* pairs with own_guard_begin() */
     void *page = (void *)((uintptr_t)info->si_addr & ~(uintptr_t)(KVTEL_LAYOUT_PAGE - 1));
     (void)context;
     if (store && is_guarded(store, info->si_addr) &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter maps one file that others can cut: its own store, which must be a file so that the next exporter takes it over.
- * Where it was cut, an access ends in SIGBUS; this keeps the process alive. */
+/* The exporter maps one file that others can cut: its own store, which must be a file so that the next exporter takes
+ * it over. Where it was cut, an access ends in SIGBUS; this keeps the process alive. */
 #ifndef KVTEL_SERVE_OWN_GUARD_H
 #define KVTEL_SERVE_OWN_GUARD_H
 
@@ -8,8 +8,9 @@
 
 struct kvtel_store;
 
-/* Guards one store until own_guard_end(). What is in its pages that were cut is lost; every call on the store after that does
- * nothing, as in a child of a fork. Before any thread that writes into it. False: a signal handler cannot be set. */
+/* Guards one store until own_guard_end(). What is in its pages that were cut is lost; every call on the store after
+ * that does nothing, as in a child of a fork. Before any thread that writes into it. False: a signal handler cannot be
+ * set. */
 bool own_guard_begin(struct kvtel_store *store);
 /* Once a second: what the store's header says now, for calls that run when it is lost. */
 void own_guard_note(void);

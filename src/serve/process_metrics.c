@@ -25,10 +25,12 @@ static bool read_stat(struct process_stat *stat)
     unsigned long long user, system, start, virtual_bytes;
     long long resident;
     if (!fields ||
-        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu %llu %lld", &user,
+        sscanf(fields + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu %llu %lld", &user,
                &system, &start, &virtual_bytes, &resident) != 5)
         return false;
-    *stat = (struct process_stat){ (double)user + (double)system, (double)start, (double)virtual_bytes, (double)resident };
+    *stat =
+        (struct process_stat){ (double)user + (double)system, (double)start, (double)virtual_bytes, (double)resident };
     return true;
 }
 
@@ -71,16 +73,19 @@ void metric_set_process(struct metric_set *set)
     if (read_stat(&stat)) {
         metric_set_counter(set, "process_cpu_seconds", "Total user and system CPU time spent in seconds.", NULL, NULL,
                            stat.cpu_ticks / ticks);
-        metric_set_gauge(set, "process_virtual_memory_bytes", "Virtual memory size in bytes.", NULL, NULL, stat.virtual_bytes);
+        metric_set_gauge(set, "process_virtual_memory_bytes", "Virtual memory size in bytes.", NULL, NULL,
+                         stat.virtual_bytes);
         metric_set_gauge(set, "process_resident_memory_bytes", "Resident memory size in bytes.", NULL, NULL,
                          stat.resident_pages * (double)sysconf(_SC_PAGESIZE));
         double boot = boot_time();
         if (boot > 0)
-            metric_set_gauge(set, "process_start_time_seconds", "Start time of the process since the Unix epoch in seconds.", NULL,
-                             NULL, boot + stat.start_ticks / ticks);
+            metric_set_gauge(set, "process_start_time_seconds",
+                             "Start time of the process since the Unix epoch in seconds.", NULL, NULL,
+                             boot + stat.start_ticks / ticks);
     }
     metric_set_gauge(set, "process_open_fds", "Number of open file descriptors.", NULL, NULL, open_files());
-    metric_set_gauge(set, "process_max_fds", "Maximum number of open file descriptors.", NULL, NULL, limit_of(RLIMIT_NOFILE));
-    metric_set_gauge(set, "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", NULL, NULL,
-                     limit_of(RLIMIT_AS));
+    metric_set_gauge(set, "process_max_fds", "Maximum number of open file descriptors.", NULL, NULL,
+                     limit_of(RLIMIT_NOFILE));
+    metric_set_gauge(set, "process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.",
+                     NULL, NULL, limit_of(RLIMIT_AS));
 }

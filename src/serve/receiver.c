@@ -25,8 +25,8 @@ enum {
 
 struct receiver {
     struct kvtel_metric_types types;
-    /* Of `types`, whose lane has one writer, and of the sources. A post holds it for one object at a time, and for nothing that
-     * takes longer: bodies are unpacked and parsed without. No scrape waits for it. */
+    /* Of `types`, whose lane has one writer, and of the sources. A post holds it for one object at a time, and for
+     * nothing that takes longer: bodies are unpacked and parsed without. No scrape waits for it. */
     pthread_mutex_t apply;
     struct receiver_sources sources;
     pthread_mutex_t say; /* of `said` */
@@ -132,12 +132,14 @@ static enum kvtel_status close_body(struct body *body, enum kvtel_status status,
     if (status == KVTEL_OK || body->gzip.status == KVTEL_OK)
         return status;
     return kvtel_fail(error, body->gzip.status, 0, "%s",
-                      body->gzip.status == KVTEL_E_LIMIT   ? "the body unpacks to more than 128 MiB"
-                      : body->gzip.status == KVTEL_E_NOMEM ? kvtel_status_text(KVTEL_E_NOMEM)
-                                                           : "the body is not whole gzip, though Content-Encoding says gzip");
+                      body->gzip.status == KVTEL_E_LIMIT ? "the body unpacks to more than 128 MiB"
+                      : body->gzip.status == KVTEL_E_NOMEM
+                          ? kvtel_status_text(KVTEL_E_NOMEM)
+                          : "the body is not whole gzip, though Content-Encoding says gzip");
 }
 
-/* One pass over the recording. The first, with `apply` false, only looks whether all of it can be taken, and changes nothing. */
+/* One pass over the recording. The first, with `apply` false, only looks whether all of it can be taken, and changes
+ * nothing. */
 struct pass {
     struct receiver *receiver;
     bool apply;
@@ -151,7 +153,8 @@ struct pass {
 
 static enum kvtel_status fail_header(const struct kvtel_record *record, struct kvtel_error *error, const char *reason)
 {
-    kvtel_fail(error, KVTEL_E_UNKNOWN, record->offset, "%.100s: %s", kvtel_transfer_config_connector_name(record->config), reason);
+    kvtel_fail(error, KVTEL_E_UNKNOWN, record->offset, "%.100s: %s",
+               kvtel_transfer_config_connector_name(record->config), reason);
     if (error && record->text) {
         error->line = record->line;
         error->column = 1;
@@ -295,11 +298,13 @@ static enum kvtel_status take_encoding(const struct http_request *request, struc
     body->packed = encoding && (strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0);
     if (!encoding || body->packed || strcasecmp(encoding, "identity") == 0)
         return KVTEL_OK;
-    return kvtel_fail(error, KVTEL_E_UNKNOWN, 0, "Content-Encoding \"%.32s\" is not known; send gzip or none", encoding);
+    return kvtel_fail(error, KVTEL_E_UNKNOWN, 0, "Content-Encoding \"%.32s\" is not known; send gzip or none",
+                      encoding);
 }
 
 /* Adds a post to what is counted. */
-static void count(struct receiver *receiver, struct pass *pass, enum kvtel_status status, const struct kvtel_error *error)
+static void count(struct receiver *receiver, struct pass *pass, enum kvtel_status status,
+                  const struct kvtel_error *error)
 {
     if (status != KVTEL_OK)
         kvtel_diagnostics_refuse(pass->diagnostics, KVTEL_REFUSED_MALFORMED, 1, "POST /api/v1/stats",
@@ -331,7 +336,8 @@ void receiver_handle(void *context, const struct http_request *request, struct h
     if (status == KVTEL_OK && !own_guard_was_cut())
         status = run_pass(&pass, &body, &error);
     if (status == KVTEL_OK && own_guard_was_cut()) /* a sender may post it again, to the exporter that comes next */
-        status = kvtel_fail(&error, KVTEL_E_NOMEM, 0, "somebody cut the file that posts are counted in; start the exporter again");
+        status = kvtel_fail(&error, KVTEL_E_NOMEM, 0,
+                            "somebody cut the file that posts are counted in; start the exporter again");
     count(receiver, &pass, status, &error);
     kvtel_diagnostics_destroy(pass.diagnostics);
     if (status == KVTEL_OK)

@@ -16,9 +16,8 @@ struct receiver_counts {
     uint64_t samples;                      /* values in the lists of accepted payloads */
 };
 
-/* `store` and `diagnostics`, which says each refusal once, outlive the receiver; `warn` is told what is to be said besides, from
- * any thread; it writes through a lane of its own. NULL without
- * memory or lane. */
+/* `store` and `diagnostics`, which says each refusal once, outlive the receiver; `warn` is told what is to be said
+ * besides, from any thread; it writes through a lane of its own. NULL without memory or lane. */
 struct receiver *receiver_create(struct kvtel_store *store, struct kvtel_diagnostics *diagnostics,
                                  void (*warn)(void *context, const char *message), void *warn_context);
 void receiver_destroy(struct receiver *receiver);

@@ -16,7 +16,9 @@ static const char *const label = "source";
 void receiver_sources_init(struct receiver_sources *sources, const struct kvtel_metric_types *types)
 {
     const struct kvtel_family_spec specs[] = {
-        { .name = SEQUENCES, .help = "1 + the last sequence number of a source, as the bits of a double.", .labelnames = &label },
+        { .name = SEQUENCES,
+          .help = "1 + the last sequence number of a source, as the bits of a double.",
+          .labelnames = &label },
         { .name = STARTS, .help = "When a source says that it started, seconds.", .labelnames = &label },
     };
     *sources = (struct receiver_sources){ .types = *types };
@@ -48,7 +50,8 @@ static void *child_of(const struct receiver_sources *sources, void *family, cons
     return family && sources->types.child(sources->types.context, family, &name, 1, &child) == KVTEL_OK ? child : NULL;
 }
 
-/* A gauge holds a double, which has 53 bits: a sequence number stands there as the bits of one. All up to 9e18 are finite. */
+/* A gauge holds a double, which has 53 bits: a sequence number stands there as the bits of one. All up to 9e18 are
+ * finite. */
 static double to_value(int64_t sequence)
 {
     double value;
@@ -64,9 +67,10 @@ static int64_t to_sequence(double value)
     return sequence > 0 && sequence - 1 <= KVTEL_RECORDING_SEQUENCE_LIMIT ? sequence - 1 : -1;
 }
 
-/* Into the source's series of a family, which is made when it is first needed. Without room for it a restart forgets the source. */
-static void set(const struct receiver_sources *sources, void *family, const struct receiver_source *source, void **child,
-                double value)
+/* Into the source's series of a family, which is made when it is first needed. Without room for it a restart forgets
+ * the source. */
+static void set(const struct receiver_sources *sources, void *family, const struct receiver_source *source,
+                void **child, double value)
 {
     if (!*child)
         *child = child_of(sources, family, source->name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who posted recordings, and the last sequence number that was counted of each. They live in two families of a store, beside what
- * was counted, so that whoever comes next with that store or with totals that hold it goes on where this process stopped. */
+/* Who posted recordings, and the last sequence number that was counted of each. They live in two families of a store,
+ * beside what was counted, so that whoever comes next with that store or with totals that hold it goes on where this
+ * process stopped. */
 #ifndef KVTEL_SERVE_RECEIVER_SOURCES_H
 #define KVTEL_SERVE_RECEIVER_SOURCES_H
 
@@ -36,8 +37,8 @@ void receiver_sources_init(struct receiver_sources *sources, const struct kvtel_
 void receiver_sources_free(struct receiver_sources *sources);
 /* Takes over what an earlier process left. */
 void receiver_sources_restore(struct receiver_sources *sources, const struct kvtel_snapshot *snapshot);
-/* The source of a name, made if it is new, and held until it is let go. `started` later than what is known, unless 0: its sequence
- * begins anew. NULL without memory: its sequence numbers are not remembered. */
+/* The source of a name, made if it is new, and held until it is let go. `started` later than what is known, unless 0:
+ * its sequence begins anew. NULL without memory: its sequence numbers are not remembered. */
 struct receiver_source *receiver_sources_hold(struct receiver_sources *sources, const char *name, double started);
 void receiver_sources_let_go(struct receiver_source *source);
 /* A payload was counted. */

@@ -35,8 +35,8 @@ static bool set_aside(struct store_dir *dir, const char *reason)
         return false;
     }
     dir->retirement.damaged++;
-    snprintf(message, sizeof message, "the totals of ended stores, " TOTALS_NAME ", cannot be used; they are set aside as %s",
-             name);
+    snprintf(message, sizeof message,
+             "the totals of ended stores, " TOTALS_NAME ", cannot be used; they are set aside as %s", name);
     say(dir, WEB_LOG_ERROR, message, reason);
     return true;
 }
@@ -86,11 +86,12 @@ enum kvtel_status retire_open(struct store_dir *dir, struct kvtel_error *error)
     if ((status == KVTEL_E_FORMAT || status == KVTEL_E_TRUNCATED) && (dir->read_only || set_aside(dir, why.message)))
         status = KVTEL_OK;
     if (status != KVTEL_OK)
-        return kvtel_fail(error, status, why.offset, "the totals of ended stores, %.80s/" TOTALS_NAME ": %.80s", dir->path,
-                          why.message);
+        return kvtel_fail(error, status, why.offset, "the totals of ended stores, %.80s/" TOTALS_NAME ": %.80s",
+                          dir->path, why.message);
     if (is_apart(dir, &retirement->totals))
         return kvtel_fail(error, KVTEL_E_MISMATCH, 0,
-                          "%.60s/" TOTALS_NAME " keeps ranks apart: give --store.rank-label, or move that file away and begin anew",
+                          "%.60s/" TOTALS_NAME
+                          " keeps ranks apart: give --store.rank-label, or move that file away and begin anew",
                           dir->path);
     if ((dir->by_rank && totals_add_label(&retirement->totals, STORE_RANK_LABEL) != KVTEL_OK) || !note_included(dir))
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
@@ -103,8 +104,10 @@ enum kvtel_status retire_collect(const struct store_dir *dir, struct kvtel_snaps
     return totals_add_to(&dir->retirement.totals, snapshot);
 }
 
-/* Puts the content in place of the file. Where there is no room, memory of ended stores that holds nothing is given back first. */
-static enum kvtel_status write_file(struct store_dir *dir, const struct kvtel_buffer *content, struct kvtel_error *error)
+/* Puts the content in place of the file. Where there is no room, memory of ended stores that holds nothing is given
+ * back first. */
+static enum kvtel_status write_file(struct store_dir *dir, const struct kvtel_buffer *content,
+                                    struct kvtel_error *error)
 {
     struct retirement *retirement = &dir->retirement;
     struct kvtel_error why = { 0 };
@@ -115,8 +118,9 @@ static enum kvtel_status write_file(struct store_dir *dir, const struct kvtel_bu
         for (size_t i = 0; i < dir->count && freed < 2 * content->size + RESERVE; i++)
             if (dir->entries[i].ended && store_dir_path(dir, dir->entries[i].name, path))
                 freed += totals_punch_zeros(path);
-        serve_log_printf(dir->log, WEB_LOG_INFO, "%s is full: %llu bytes of ended stores that hold nothing were given back",
-                         dir->path, (unsigned long long)freed);
+        serve_log_printf(dir->log, WEB_LOG_INFO,
+                         "%s is full: %llu bytes of ended stores that hold nothing were given back", dir->path,
+                         (unsigned long long)freed);
         why = (struct kvtel_error){ 0 };
         status = totals_file_write(dir->path, content, &retirement->reserve, &retirement->file, &why);
     }
@@ -139,7 +143,8 @@ static void replace(struct store_dir *dir, pthread_mutex_t *lock, struct totals 
 }
 
 /* Somebody put totals there: a backup, or another exporter that ran meanwhile. */
-static bool adopt(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals, const struct totals_identity *file)
+static bool adopt(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals,
+                  const struct totals_identity *file)
 {
     if (is_apart(dir, totals) || (dir->by_rank && totals_add_label(totals, STORE_RANK_LABEL) != KVTEL_OK)) {
         totals_free(totals);
@@ -184,7 +189,8 @@ static bool write_again(struct store_dir *dir, const char *reason, uint64_t now_
     return false;
 }
 
-/* Sees that the file holds what is in memory, or takes over what somebody put there. False: it cannot be read or written now. */
+/* Sees that the file holds what is in memory, or takes over what somebody put there. False: it cannot be read or
+ * written now. */
 static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
@@ -248,13 +254,13 @@ static enum kvtel_status add_store(struct store_dir *dir, struct store_entry *en
     if (families == SIZE_MAX)
         return error->status;
     if (kvtel_snapshot_family_count(scratch) + families > TOTALS_FAMILIES)
-        return kvtel_fail(error, KVTEL_E_LIMIT, 0, "with its %zu families there would be more than %d in the totals", families,
-                          TOTALS_FAMILIES);
+        return kvtel_fail(error, KVTEL_E_LIMIT, 0, "with its %zu families there would be more than %d in the totals",
+                          families, TOTALS_FAMILIES);
     return kvtel_snapshot_add_reader(scratch, entry->reader, error);
 }
 
-/* Puts stores that have ended on top of the totals in the scratch snapshot, and marks them. Names of all stores that are in it and
- * whose files are there go to `names`. Returns how many stores were added. */
+/* Puts stores that have ended on top of the totals in the scratch snapshot, and marks them. Names of all stores that
+ * are in it and whose files are there go to `names`. Returns how many stores were added. */
 static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_count)
 {
     size_t count = 0;
@@ -282,8 +288,8 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
 }
 
 /* New totals in `totals` and in the file: what the scratch snapshot holds. */
-static enum kvtel_status write_totals(struct store_dir *dir, const struct totals_contents *contents, struct totals *totals,
-                                      struct kvtel_error *error)
+static enum kvtel_status write_totals(struct store_dir *dir, const struct totals_contents *contents,
+                                      struct totals *totals, struct kvtel_error *error)
 {
     struct retirement *retirement = &dir->retirement;
     struct kvtel_buffer content = { 0 };
@@ -332,19 +338,21 @@ static void commit(struct store_dir *dir, pthread_mutex_t *lock, struct totals *
         pthread_mutex_unlock(lock);
         if (!gone)
             serve_log_printf(dir->log, WEB_LOG_WARN,
-                             "store %s is in the totals, but its file cannot be removed; it is not read any more", entry->name);
+                             "store %s is in the totals, but its file cannot be removed; it is not read any more",
+                             entry->name);
     }
 }
 
-/* After a failure fewer stores are tried at one time, so that one that cannot be added does not hold up the others: alone it is
- * refused. */
+/* After a failure fewer stores are tried at one time, so that one that cannot be added does not hold up the others:
+ * alone it is refused. */
 static void take_failure(struct store_dir *dir, pthread_mutex_t *lock, const struct kvtel_error *error, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
     bool passing = error->status == KVTEL_E_IO || error->status == KVTEL_E_NOMEM;
     if (passing) {
         retirement->next_ns = now_ns + RETRY_NS;
-        say(dir, WEB_LOG_ERROR, "ended stores stay as they are and count from their files; retrying in 10 s", error->message);
+        say(dir, WEB_LOG_ERROR, "ended stores stay as they are and count from their files; retrying in 10 s",
+            error->message);
     }
     pthread_mutex_lock(lock);
     for (size_t i = 0; i < dir->count; i++) {
@@ -458,7 +466,8 @@ enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const 
         .context = context,
     };
     kvtel_snapshot_reset(retirement->scratch);
-    enum kvtel_status status = names && !dir->read_only ? totals_add_to(&retirement->totals, retirement->scratch) : KVTEL_E_NOMEM;
+    enum kvtel_status status =
+        names && !dir->read_only ? totals_add_to(&retirement->totals, retirement->scratch) : KVTEL_E_NOMEM;
     if (dir->read_only)
         status = kvtel_fail(error, KVTEL_E_IO, 0, "%.100s may only be read", dir->path);
     else if (status != KVTEL_OK)

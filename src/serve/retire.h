@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The totals of ended stores, beside the stores of running writers.
  *
- * Ended stores are added to the totals in batches. Their numbers are read under the exporter's lock; the new totals are made and
- * written without it, so that no scrape waits for that; then, under the lock, the new totals take the old ones' place and the
- * stores count no more by their files. Only after that the files are removed. */
+ * Ended stores are added to the totals in batches. Their numbers are read under the exporter's lock; the new totals are
+ * made and written without it, so that no scrape waits for that; then, under the lock, the new totals take the old
+ * ones' place and the stores count no more by their files. Only after that the files are removed. */
 #ifndef KVTEL_SERVE_RETIRE_H
 #define KVTEL_SERVE_RETIRE_H
 
@@ -31,16 +31,16 @@ struct retirement {
     _Atomic uint64_t failed; /* times that totals could not be written */
 };
 
-/* Reads the totals, and removes the files of stores that are in them. Damaged ones get another name, and the rest goes on. The
- * directory's lock is held. `error` says what to do. */
+/* Reads the totals, and removes the files of stores that are in them. Damaged ones get another name, and the rest goes
+ * on. The directory's lock is held. `error` says what to do. */
 enum kvtel_status retire_open(struct store_dir *dir, struct kvtel_error *error);
 /* Frees what is held. A file that somebody changed is written again, if the directory's lock is held. */
 void retire_close(struct store_dir *dir);
 /* Adds ended stores to the totals, then removes their files. Takes `lock` where it changes what others read.
  * @return ns until it wants to be called again; UINT64_MAX: whenever the directory is looked at */
 uint64_t retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns);
-/* Takes label sets that are not kept out of the totals. `dropped` gets how many. KVTEL_OK; else `error` says why not, and all is as
- * it was. */
+/* Takes label sets that are not kept out of the totals. `dropped` gets how many. KVTEL_OK; else `error` says why not,
+ * and all is as it was. */
 enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,
                               struct kvtel_error *error);
 /* Adds the totals to a snapshot. KVTEL_OK, KVTEL_E_NOMEM. */

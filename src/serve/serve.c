@@ -20,8 +20,8 @@
 
 enum { ROUTES = 16 };
 static const uint64_t SECOND_NS = 1000000000u;
-/* The main loop comes round each second. It is taken to stand when it did not for this long, which is more than writing large
- * totals to a slow disk takes. */
+/* The main loop comes round each second. It is taken to stand when it did not for this long, which is more than writing
+ * large totals to a slow disk takes. */
 static const uint64_t STANDS_NS = 10u * 1000000000u;
 
 struct serve {
@@ -182,7 +182,8 @@ static bool start_http(struct serve *serve)
     return serve->http != NULL;
 }
 
-/* Tells systemd, where it asked to be told (sd_notify(3): a datagram to a socket in the file system or in the abstract namespace).
+/* Tells systemd, where it asked to be told (sd_notify(3): a datagram to a socket in the file system or in the abstract
+ * namespace).
  */
 static void notify(const char *state)
 {
@@ -219,13 +220,14 @@ static void look_again(struct serve *serve)
                                   : web_good                 ? "good"
                                                              : "bad",
                                   NULL };
-    serve_log_write(&serve->log, WEB_LOG_INFO, "SIGHUP: stores, rings and web configuration are looked at again", pairs);
+    serve_log_write(&serve->log, WEB_LOG_INFO, "SIGHUP: stores, rings and web configuration are looked at again",
+                    pairs);
 }
 
 static void log_interval(struct serve *serve, uint64_t since_ns)
 {
-    exporter_log_interval(&serve->exporter, serve->options.log_style, (double)(kvtel_now_ns() - since_ns) / (double)SECOND_NS,
-                          log_line, &serve->log);
+    exporter_log_interval(&serve->exporter, serve->options.log_style,
+                          (double)(kvtel_now_ns() - since_ns) / (double)SECOND_NS, log_line, &serve->log);
 }
 
 /* Waits for the sources, the clock and a signal. Returns the signal that ends it. */
@@ -245,7 +247,8 @@ static int run(struct serve *serve)
             wait_ns = logged_ns + interval_ns - now_ns;
         struct pollfd events[] = { { .fd = serve->signals.event, .events = POLLIN },
                                    { .fd = exporter_event_fd(&serve->exporter), .events = POLLIN } };
-        const struct timespec wait = { .tv_sec = (time_t)(wait_ns / SECOND_NS), .tv_nsec = (long)(wait_ns % SECOND_NS) };
+        const struct timespec wait = { .tv_sec = (time_t)(wait_ns / SECOND_NS),
+                                       .tv_nsec = (long)(wait_ns % SECOND_NS) };
         uint64_t count;
         if (ppoll(events, 2, &wait, NULL) > 0 && (events[0].revents & POLLIN) &&
             read(serve->signals.event, &count, sizeof count) != sizeof count)

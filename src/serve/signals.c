@@ -24,7 +24,8 @@ static void make_set(sigset_t *set)
 
 bool signals_block(struct signals *signals)
 {
-    static const int ignored[] = { SIGPIPE, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, SIGXFSZ, SIGTTOU };
+    static const int ignored[] = { SIGPIPE, SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF,
+                                   SIGIO,   SIGPWR,  SIGSTKFLT, SIGXFSZ,   SIGTTOU };
     sigset_t set;
     *signals = (struct signals){ .event = -1 };
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)

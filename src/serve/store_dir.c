@@ -18,7 +18,8 @@
 
 #define STORE_SUFFIX ".kvtel"
 
-/* Descriptors beside those that are kept: for stores that have ended, and for those that are read one after the other. */
+/* Descriptors beside those that are kept: for stores that have ended, and for those that are read one after the other.
+ */
 enum { ENDED_AT_ONCE = 16, CLOSED_AT_ONCE = 16 };
 static const uint64_t FAILING_NS = UINT64_C(60000000000);
 
@@ -70,11 +71,11 @@ void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const st
 void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
 {
     if (!entry->mismatch)
-        serve_log_printf(
-            dir->log, WEB_LOG_WARN,
-            "store %s: a part of it is left out: a family whose name stands for another definition, or what a lane holds that "
-            "no writer leaves behind",
-            entry->name);
+        serve_log_printf(dir->log, WEB_LOG_WARN,
+                         "store %s: a part of it is left out: a family whose name stands for another definition, or "
+                         "what a lane holds that "
+                         "no writer leaves behind",
+                         entry->name);
     entry->mismatch = true;
 }
 
@@ -132,12 +133,14 @@ bool store_dir_unlink(const struct store_dir *dir, const char *name)
     size_t at = store_dir_find(dir, name, &found);
     if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT || errno == ENAMETOOLONG;
-    if (found && dir->entries[at].inode && (dir->entries[at].device != status.st_dev || dir->entries[at].inode != status.st_ino))
+    if (found && dir->entries[at].inode &&
+        (dir->entries[at].device != status.st_dev || dir->entries[at].inode != status.st_ino))
         return true; /* the name is another file's by now */
     return !dir->read_only && unlinkat(dir->fd, name, 0) == 0;
 }
 
-enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options, struct kvtel_error *error)
+enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options,
+                                 struct kvtel_error *error)
 {
     *dir = STORE_DIR_CLOSED;
     dir->path = strdup(options->path);
@@ -205,12 +208,13 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
 
 /* -- Reading -- */
 
-/* A store that fails for a passing reason fails the whole: without it the sums would seem to begin again. One whose file cannot be
- * read for a minute is refused, so that the rest goes on. */
-static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error, uint64_t now_ns)
+/* A store that fails for a passing reason fails the whole: without it the sums would seem to begin again. One whose
+ * file cannot be read for a minute is refused, so that the rest goes on. */
+static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
+                               uint64_t now_ns)
 {
-    if (kvtel_error_is_passing(error) && (error->status == KVTEL_E_NOMEM || error->system_error != EIO || entry->failed_ns == 0 ||
-                                          now_ns - entry->failed_ns < FAILING_NS)) {
+    if (kvtel_error_is_passing(error) && (error->status == KVTEL_E_NOMEM || error->system_error != EIO ||
+                                          entry->failed_ns == 0 || now_ns - entry->failed_ns < FAILING_NS)) {
         if (entry->failed_ns == 0) {
             const char *const pairs[] = { "store", entry->name, "reason", error->message, NULL };
             serve_log_write(dir->log, WEB_LOG_WARN, "a store cannot be read now; the last numbers stay", pairs);
@@ -265,7 +269,8 @@ static enum kvtel_status read_some(struct reading *reading, size_t from, size_t 
     return status;
 }
 
-/* Entries with an open file, or those with a closed one, behind the first `count` of the list. Returns how long it is then. */
+/* Entries with an open file, or those with a closed one, behind the first `count` of the list. Returns how long it is
+ * then. */
 static size_t list_entries(const struct store_dir *dir, bool open, size_t *list, size_t count)
 {
     for (size_t i = 0; i < dir->count; i++)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of stores: those of running writers, and the totals of those that have ended, which are kept in one file.
+/* The directory of stores: those of running writers, and the totals of those that have ended, which are kept in one
+ * file.
  *
- * A writer's store counts from when it appears. When its writer has ended its final numbers are added to the totals: the new totals
- * are written beside the old ones, with the names of the stores that are in them, and take their place by rename; only then are the
- * stores' files removed. So whenever the exporter is killed, each store is counted once: by its file, or by its name in the totals.
+ * A writer's store counts from when it appears. When its writer has ended its final numbers are added to the totals:
+ * the new totals are written beside the old ones, with the names of the stores that are in them, and take their place
+ * by rename; only then are the stores' files removed. So whenever the exporter is killed, each store is counted once:
+ * by its file, or by its name in the totals.
  *
- * A store is a file, by device and inode, whatever it is called: a second name counts nothing, another file under a known name is
- * another store, and a store whose name is gone counts from its open descriptor. Links are not followed, and what is no regular
- * file is not opened.
+ * A store is a file, by device and inode, whatever it is called: a second name counts nothing, another file under a
+ * known name is another store, and a store whose name is gone counts from its open descriptor. Links are not followed,
+ * and what is no regular file is not opened.
  */
 #ifndef KVTEL_SERVE_STORE_DIR_H
 #define KVTEL_SERVE_STORE_DIR_H
@@ -39,7 +41,7 @@ struct store_entry {
     struct kvtel_store_reader *reader; /* NULL when it was never read, or is not any more */
     char reason[192];                  /* why it is refused */
     uint64_t device, inode;            /* the file; 0: not known */
-    struct timespec changed;           /* the file, when it was refused: looked at again when that or its size differs, */
+    struct timespec changed; /* the file, when it was refused: looked at again when that or its size differs, */
     off_t size;
     uint64_t retry_ns;  /* or at this time */
     uint64_t failed_ns; /* since when it cannot be read for a passing reason; 0: it can */
@@ -88,13 +90,15 @@ struct store_dir_options {
 #define STORE_DIR_CLOSED ((struct store_dir){ .fd = -1, .inotify = -1 })
 
 /* Makes the directory if it is not there, and takes it; one that may only be read is read.
- * @return KVTEL_OK; KVTEL_E_BUSY: another exporter has it; KVTEL_E_IO, KVTEL_E_FORMAT, KVTEL_E_NOMEM: `error` says why */
-enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options, struct kvtel_error *error);
+ * @return KVTEL_OK; KVTEL_E_BUSY: another exporter has it; KVTEL_E_IO, KVTEL_E_FORMAT, KVTEL_E_NOMEM: `error` says why
+ */
+enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options,
+                                 struct kvtel_error *error);
 void store_dir_close(struct store_dir *dir);
 /* Looks for stores that came and went. Call it when `inotify` is readable and once a second, then retire_ended(). */
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
-/* Adds all of it to a snapshot. A store that is bad is refused from then on, the rest is added. Where one cannot be read for a
- * passing reason the whole fails, as counters would seem to begin again: KVTEL_E_NOMEM, KVTEL_E_IO. */
+/* Adds all of it to a snapshot. A store that is bad is refused from then on, the rest is added. Where one cannot be
+ * read for a passing reason the whole fails, as counters would seem to begin again: KVTEL_E_NOMEM, KVTEL_E_IO. */
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
 
 /* What retire.c shares with store_dir.c. */
@@ -107,12 +111,13 @@ size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found
 /* NULL without memory. */
 struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name);
 void store_dir_remove(struct store_dir *dir, size_t at);
-/* Whether the file of a store that is in the totals is gone, or another file has its name. It must not be taken for a new store
- * while it is not. */
+/* Whether the file of a store that is in the totals is gone, or another file has its name. It must not be taken for a
+ * new store while it is not. */
 bool store_dir_unlink(const struct store_dir *dir, const char *name);
 void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
 void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry);
-/* Whether a live store's writer has ended; then its file is open. One that finds no descriptor counts as live for now. */
+/* Whether a live store's writer has ended; then its file is open. One that finds no descriptor counts as live for now.
+ */
 bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry);
 /* Other names of stores that have ended are in the totals with them. */
 void store_dir_mark_seconds(struct store_dir *dir);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of stores as a place. The lock is on the directory itself, not on a file in it: nobody can clean it away, and
- * systemd-tmpfiles leaves a locked directory alone. */
+/* The directory of stores as a place. The lock is on the directory itself, not on a file in it: nobody can clean it
+ * away, and systemd-tmpfiles leaves a locked directory alone. */
 #include "serve/store_place.h"
 
 #include "base/error.h"
@@ -19,16 +19,17 @@
 enum { LOCK_TRIES = 10, LOCK_PAUSE_NS = 50000000 };
 static const uint64_t ABSENT_NS = 3000000000u;
 
-/* Anybody can make a directory in shared memory, with the name that this user's programs look for. Writers refuse one that is not
- * theirs, so that this one's stores would be somebody else's. */
+/* Anybody can make a directory in shared memory, with the name that this user's programs look for. Writers refuse one
+ * that is not theirs, so that this one's stores would be somebody else's. */
 static enum kvtel_status check_owner(const struct store_dir *dir, const struct stat *status, struct kvtel_error *error)
 {
     if (!dir->shared_place || (status->st_uid == geteuid() && !(status->st_mode & 0022)))
         return KVTEL_OK;
-    return kvtel_fail(error, KVTEL_E_IO, 0,
-                      "%.60s is not this user's alone (owner %lu, mode %03o), so that no writer uses it: remove it, or set "
-                      "KVTEL_STORE_DIR for all",
-                      dir->path, (unsigned long)status->st_uid, (unsigned)status->st_mode & 0777);
+    return kvtel_fail(
+        error, KVTEL_E_IO, 0,
+        "%.60s is not this user's alone (owner %lu, mode %03o), so that no writer uses it: remove it, or set "
+        "KVTEL_STORE_DIR for all",
+        dir->path, (unsigned long)status->st_uid, (unsigned)status->st_mode & 0777);
 }
 
 static enum kvtel_status lock(struct store_dir *dir, int fd, struct kvtel_error *error)
@@ -39,12 +40,14 @@ static enum kvtel_status lock(struct store_dir *dir, int fd, struct kvtel_error 
         if (errno == EINTR)
             continue;
         if (errno != EWOULDBLOCK && errno != EACCES)
-            return kvtel_fail(error, KVTEL_E_IO, 0,
-                              "%.80s cannot be locked (%s): its file system has no locks, which stores need too; use one in memory",
-                              dir->path, strerrordesc_np(errno));
+            return kvtel_fail(
+                error, KVTEL_E_IO, 0,
+                "%.80s cannot be locked (%s): its file system has no locks, which stores need too; use one in memory",
+                dir->path, strerrordesc_np(errno));
         if (--tries <= 0)
             return kvtel_fail(error, KVTEL_E_BUSY, 0,
-                              "%.80s is in use by another exporter; end it, or give this one another --store.dir", dir->path);
+                              "%.80s is in use by another exporter; end it, or give this one another --store.dir",
+                              dir->path);
         nanosleep(&pause, NULL);
     }
     return KVTEL_OK;
@@ -52,7 +55,8 @@ static enum kvtel_status lock(struct store_dir *dir, int fd, struct kvtel_error 
 
 static bool is_read_only(const struct store_dir *dir)
 {
-    return faccessat(AT_FDCWD, dir->path, W_OK | X_OK, AT_EACCESS) != 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
+    return faccessat(AT_FDCWD, dir->path, W_OK | X_OK, AT_EACCESS) != 0 &&
+           (errno == EACCES || errno == EROFS || errno == EPERM);
 }
 
 /* The directory that the path leads to, made if there is none. -1: `error` says why. */
@@ -65,7 +69,8 @@ static int open_place(const struct store_dir *dir, struct stat *status, struct k
     int fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (dir->shared_place ? O_NOFOLLOW : 0));
     if (fd < 0 || fstat(fd, status) != 0) {
         kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", dir->path,
-                   errno == ENOTDIR || errno == ELOOP ? "it is no directory, but a link or a file" : strerrordesc_np(errno));
+                   errno == ENOTDIR || errno == ELOOP ? "it is no directory, but a link or a file"
+                                                      : strerrordesc_np(errno));
         if (fd >= 0)
             close(fd);
         return -1;
@@ -75,8 +80,8 @@ static int open_place(const struct store_dir *dir, struct stat *status, struct k
 
 static void watch(struct store_dir *dir)
 {
-    const uint32_t events =
-        IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
+    const uint32_t events = IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB |
+                            IN_MOVE_SELF | IN_DELETE_SELF;
     if (dir->inotify >= 0)
         close(dir->inotify);
     dir->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -107,8 +112,8 @@ enum kvtel_status store_place_open(struct store_dir *dir, struct kvtel_error *er
     dir->inode = status.st_ino;
     dir->read_only = read_only;
     if (read_only)
-        serve_log_printf(dir->log, WEB_LOG_WARN, "%s may only be read: ended stores stay where they are and count from their files",
-                         dir->path);
+        serve_log_printf(dir->log, WEB_LOG_WARN,
+                         "%s may only be read: ended stores stay where they are and count from their files", dir->path);
     watch(dir);
     return KVTEL_OK;
 }
@@ -117,14 +122,15 @@ void store_place_close(struct store_dir *dir)
 {
     if (dir->fd >= 0)
         close(dir->fd);
-    /* Last: on a busy machine the kernel may take seconds to let go of a watch, and the next exporter need not wait for that. */
+    /* Last: on a busy machine the kernel may take seconds to let go of a watch, and the next exporter need not wait for
+     * that. */
     if (dir->inotify >= 0)
         close(dir->inotify);
     dir->fd = dir->inotify = -1;
 }
 
-/* Whether the path leads nowhere, and too shortly to make a directory: who replaces one needs a moment. Until then nothing is
- * written.
+/* Whether the path leads nowhere, and too shortly to make a directory: who replaces one needs a moment. Until then
+ * nothing is written.
  */
 static bool is_absent(struct store_dir *dir, bool there, uint64_t now_ns)
 {
@@ -148,16 +154,18 @@ bool store_place_moved(struct store_dir *dir, uint64_t now_ns)
     if (is_absent(dir, there, now_ns))
         return false;
     if (store_place_open(dir, &error) == KVTEL_OK) {
-        serve_log_printf(dir->log, WEB_LOG_WARN,
-                         "%s was removed or replaced while in use; the directory that is there now is used. Stores that were in it "
-                         "count until their writers end",
-                         dir->path);
+        serve_log_printf(
+            dir->log, WEB_LOG_WARN,
+            "%s was removed or replaced while in use; the directory that is there now is used. Stores that were in it "
+            "count until their writers end",
+            dir->path);
         dir->displaced = dir->said_displaced = false;
         return true;
     }
     const char *const pairs[] = { "dir", dir->path, "reason", error.message, NULL };
     if (!dir->said_displaced)
-        serve_log_write(dir->log, WEB_LOG_ERROR, "the directory was removed or replaced, and cannot be used as it is now", pairs);
+        serve_log_write(dir->log, WEB_LOG_ERROR,
+                        "the directory was removed or replaced, and cannot be used as it is now", pairs);
     dir->said_displaced = true;
     return false;
 }

@@ -96,7 +96,8 @@ static void begin_writer(struct store_dir *dir, struct store_entry *entry)
 }
 
 /* The same reason again is said once. */
-static void refuse_file(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error, uint64_t now_ns)
+static void refuse_file(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
+                        uint64_t now_ns)
 {
     if (strcmp(entry->reason, error->message) != 0)
         store_dir_refuse(dir, entry, error);
@@ -167,7 +168,8 @@ static bool lose_name(struct store_dir *dir, size_t at)
     if (entry->state >= STORE_RETIRED || !kvtel_store_reader_is_open(entry->reader)) {
         if (entry->state < STORE_RETIRED)
             serve_log_printf(dir->log, WEB_LOG_ERROR,
-                             "the file of store %s was removed while it was not open: its numbers are lost", entry->name);
+                             "the file of store %s was removed while it was not open: its numbers are lost",
+                             entry->name);
         store_dir_remove(dir, at);
         return false;
     }
@@ -175,10 +177,10 @@ static bool lose_name(struct store_dir *dir, size_t at)
     dir->deleted += live;
     entry->gone = entry->seen = true;
     if (live)
-        serve_log_printf(
-            dir->log, WEB_LOG_WARN,
-            "the file of store %s was removed while its writer runs; it counts until the writer ends, then in the totals",
-            entry->name);
+        serve_log_printf(dir->log, WEB_LOG_WARN,
+                         "the file of store %s was removed while its writer runs; it counts until the writer ends, "
+                         "then in the totals",
+                         entry->name);
     (void)snprintf(name, sizeof name, "%.255s (removed)", entry->name);
     (void)rename_entry(dir, at, name);
     return true;
@@ -191,8 +193,8 @@ static bool has_name(const struct store_dir *dir, const struct store_entry *entr
     return !entry->gone && fstatat(dir->fd, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0 && is_file(entry, &status);
 }
 
-/* The entry that has this file under another name, or had it and keeps the file open; NULL: there is none. The number of a file
- * that is neither there nor open may be another's by now. */
+/* The entry that has this file under another name, or had it and keeps the file open; NULL: there is none. The number
+ * of a file that is neither there nor open may be another's by now. */
 static struct store_entry *find_file(struct store_dir *dir, const char *name, const struct stat *status)
 {
     for (size_t i = 0; i < dir->count; i++) {
@@ -204,8 +206,8 @@ static struct store_entry *find_file(struct store_dir *dir, const char *name, co
     return NULL;
 }
 
-static void refuse_second(struct store_dir *dir, struct store_entry *entry, const struct stat *status, const char *first,
-                          uint64_t now_ns)
+static void refuse_second(struct store_dir *dir, struct store_entry *entry, const struct stat *status,
+                          const char *first, uint64_t now_ns)
 {
     struct kvtel_error error = { 0 };
     note_file(entry, status);
@@ -252,11 +254,12 @@ static void meet(struct store_dir *dir, const char *name, const struct stat *sta
     }
 }
 
-/* Whether a refused file may be another by now: it was being copied, or its mode was wrong, or its first name is gone. */
+/* Whether a refused file may be another by now: it was being copied, or its mode was wrong, or its first name is gone.
+ */
 static bool is_due(const struct store_entry *entry, const struct stat *status, uint64_t now_ns)
 {
-    return now_ns >= entry->retry_ns || status->st_size != entry->size || status->st_ctim.tv_sec != entry->changed.tv_sec ||
-           status->st_ctim.tv_nsec != entry->changed.tv_nsec;
+    return now_ns >= entry->retry_ns || status->st_size != entry->size ||
+           status->st_ctim.tv_sec != entry->changed.tv_sec || status->st_ctim.tv_nsec != entry->changed.tv_nsec;
 }
 
 /* A file whose name is known. */
@@ -324,7 +327,8 @@ static void remove_leftover(struct store_dir *dir, const char *name)
     if (fd < 0)
         return;
     if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK && unlinkat(dir->fd, name, 0) == 0)
-        serve_log_printf(dir->log, WEB_LOG_INFO, "%s was left by a writer that was killed while it made its store; removed", name);
+        serve_log_printf(dir->log, WEB_LOG_INFO,
+                         "%s was left by a writer that was killed while it made its store; removed", name);
     close(fd);
 }
 

@@ -10,8 +10,8 @@ static struct writer *find(struct writers *writers, const struct kvtel_store_inf
 {
     for (size_t i = 0; i < writers->count; i++) {
         struct writer *writer = &writers->all[i];
-        if (writer->engine == info->engine && writer->rank == info->rank && strcmp(writer->connector, info->connector) == 0 &&
-            strcmp(writer->model_name, info->model_name) == 0)
+        if (writer->engine == info->engine && writer->rank == info->rank &&
+            strcmp(writer->connector, info->connector) == 0 && strcmp(writer->model_name, info->model_name) == 0)
             return writer;
     }
     return NULL;
@@ -62,8 +62,9 @@ void writers_began(struct writers *writers, const struct kvtel_store_info *info)
         return;
     writer->vacant--;
     writer->restarts++;
-    serve_log_printf(writers->log, WEB_LOG_INFO, "a writer of engine %u (pid %llu) began in the place of one that ended",
-                     (unsigned)info->engine, (unsigned long long)info->pid);
+    serve_log_printf(writers->log, WEB_LOG_INFO,
+                     "a writer of engine %u (pid %llu) began in the place of one that ended", (unsigned)info->engine,
+                     (unsigned long long)info->pid);
 }
 
 static void say_unclosed(const struct writers *writers, const struct kvtel_store_info *info, const char *store)
@@ -72,15 +73,17 @@ static void say_unclosed(const struct writers *writers, const struct kvtel_store
     snprintf(message, sizeof message, "writer of engine %u (pid %llu) ended without closing", (unsigned)info->engine,
              (unsigned long long)info->pid);
     snprintf(rank, sizeof rank, "%u", (unsigned)info->rank);
-    const char *const pairs[] = {
-        "connector", info->connector, "model_name", info->model_name, "rank",
-        rank,        "store",         store,        "hint",           "it was killed or crashed; what it recorded counts",
-        NULL
-    };
+    const char *const pairs[] = { "connector",  info->connector,
+                                  "model_name", info->model_name,
+                                  "rank",       rank,
+                                  "store",      store,
+                                  "hint",       "it was killed or crashed; what it recorded counts",
+                                  NULL };
     serve_log_write(writers->log, WEB_LOG_WARN, message, pairs);
 }
 
-void writers_ended(struct writers *writers, const struct kvtel_store_info *info, const char *store, bool closed, uint64_t now_ns)
+void writers_ended(struct writers *writers, const struct kvtel_store_info *info, const char *store, bool closed,
+                   uint64_t now_ns)
 {
     struct writer *writer = find(writers, info);
     if (!closed) {

@@ -29,10 +29,12 @@ struct writers {
     uint64_t unclosed; /* of all */
 };
 
-/* A store appeared, or its writer was found to have ended; each is called once for a store. Without memory nothing happens. */
+/* A store appeared, or its writer was found to have ended; each is called once for a store. Without memory nothing
+ * happens. */
 void writers_began(struct writers *writers, const struct kvtel_store_info *info);
 /* `closed`: in order. Else a line says that it was not. */
-void writers_ended(struct writers *writers, const struct kvtel_store_info *info, const char *store, bool closed, uint64_t now_ns);
+void writers_ended(struct writers *writers, const struct kvtel_store_info *info, const char *store, bool closed,
+                   uint64_t now_ns);
 void writers_free(struct writers *writers);
 
 #endif

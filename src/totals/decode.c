@@ -57,7 +57,8 @@ static bool take_texts(struct cursor *cursor, size_t size, size_t count)
 static bool take_bin(struct cursor *cursor, uint64_t bin_count, uint64_t *next, uint64_t *value)
 {
     uint64_t gap;
-    if (!take_varint(cursor, &gap) || *next >= bin_count || gap >= bin_count - *next || !take_varint(cursor, value) || *value == 0)
+    if (!take_varint(cursor, &gap) || *next >= bin_count || gap >= bin_count - *next || !take_varint(cursor, value) ||
+        *value == 0)
         return false;
     *next += gap + 1;
     return true;
@@ -106,10 +107,10 @@ static bool are_bounds(const double *bounds, uint32_t count)
 static bool can_be(const struct totals_family *record)
 {
     bool histogram = record->type == KVTEL_HISTOGRAM;
-    return record->type <= KVTEL_HISTOGRAM && record->unit <= KVTEL_UNIT_RATIO && record->label_count <= KVTEL_LAYOUT_LABELS &&
-           record->bound_count <= (histogram ? KVTEL_LAYOUT_BOUNDS : 0) && record->exponential_count <= EXPONENTIAL_MAX &&
-           (record->exponential_count > 0) == histogram && record->exponential_first >= -EXPONENT_MAX &&
-           record->exponential_first <= EXPONENT_MAX - EXPONENTIAL_MAX;
+    return record->type <= KVTEL_HISTOGRAM && record->unit <= KVTEL_UNIT_RATIO &&
+           record->label_count <= KVTEL_LAYOUT_LABELS && record->bound_count <= (histogram ? KVTEL_LAYOUT_BOUNDS : 0) &&
+           record->exponential_count <= EXPONENTIAL_MAX && (record->exponential_count > 0) == histogram &&
+           record->exponential_first >= -EXPONENT_MAX && record->exponential_first <= EXPONENT_MAX - EXPONENTIAL_MAX;
 }
 
 /* The family that comes next, without its series. */
@@ -120,7 +121,8 @@ static bool take_family(struct totals *totals, struct cursor *cursor, uint32_t *
         return false;
     size_t bounds_size = record.bound_count * sizeof(double);
     /* each bound has its place in the file, so there is room for as many as that */
-    if (!take(cursor, totals->bounds + *bound_count, bounds_size) || !are_bounds(totals->bounds + *bound_count, record.bound_count))
+    if (!take(cursor, totals->bounds + *bound_count, bounds_size) ||
+        !are_bounds(totals->bounds + *bound_count, record.bound_count))
         return false;
     struct kvtel_layout_family *family = &totals->families[totals->family_count];
     *family = (struct kvtel_layout_family){
@@ -154,7 +156,8 @@ static bool take_series(struct totals *totals, struct cursor *cursor)
     return skip_values(cursor, &totals->families[family]);
 }
 
-static enum kvtel_status check_header(const struct kvtel_buffer *bytes, struct totals_header *header, struct kvtel_error *error)
+static enum kvtel_status check_header(const struct kvtel_buffer *bytes, struct totals_header *header,
+                                      struct kvtel_error *error)
 {
     uint32_t checksum;
     if (bytes->size < sizeof *header + sizeof checksum)
@@ -167,10 +170,11 @@ static enum kvtel_status check_header(const struct kvtel_buffer *bytes, struct t
                           "it is damaged, or of a machine with another byte order");
     if (header->version != TOTALS_VERSION)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct totals_header, version),
-                          "it has version %u, this program knows version %u", (unsigned)header->version, (unsigned)TOTALS_VERSION);
+                          "it has version %u, this program knows version %u", (unsigned)header->version,
+                          (unsigned)TOTALS_VERSION);
     if (header->size != bytes->size)
-        return kvtel_fail(error, KVTEL_E_TRUNCATED, bytes->size, "it has %zu bytes where %llu were written", bytes->size,
-                          (unsigned long long)header->size);
+        return kvtel_fail(error, KVTEL_E_TRUNCATED, bytes->size, "it has %zu bytes where %llu were written",
+                          bytes->size, (unsigned long long)header->size);
     size_t checked = bytes->size - sizeof checksum;
     memcpy(&checksum, bytes->bytes + checked, sizeof checksum);
     if (crc32_z(0, (const unsigned char *)bytes->bytes, checked) != checksum)
@@ -192,8 +196,10 @@ static enum kvtel_status index_all(struct totals *totals, const struct totals_he
     struct cursor cursor = { totals->bytes.bytes, sizeof *header, totals->bytes.size - sizeof(uint32_t) };
     uint32_t bound_count = 0, series_count;
     /* a family and a series take at least as many bytes */
-    if (header->family_count > cursor.end / sizeof(struct totals_family) || header->series_count > cursor.end / sizeof(uint32_t))
-        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct totals_header, family_count), "a count that cannot be");
+    if (header->family_count > cursor.end / sizeof(struct totals_family) ||
+        header->series_count > cursor.end / sizeof(uint32_t))
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct totals_header, family_count),
+                          "a count that cannot be");
     if (!make_tables(totals, header))
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     totals->stores = totals->bytes.bytes + cursor.at;
@@ -224,7 +230,8 @@ static enum kvtel_status try_out(const struct totals *totals, struct kvtel_error
     if (status == KVTEL_E_NOMEM)
         return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
     if (status != KVTEL_OK || families != totals->family_count || series != totals->series_count)
-        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "a family or a label set is there twice, or a bin that there is not");
+        return kvtel_fail(error, KVTEL_E_FORMAT, 0,
+                          "a family or a label set is there twice, or a bin that there is not");
     return KVTEL_OK;
 }
 
@@ -278,7 +285,8 @@ enum kvtel_status totals_add_label(struct totals *totals, const char *name)
 }
 
 /* The numbers of a series, which were checked when they were indexed. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_FORMAT. */
-static enum kvtel_status fill(const struct totals *totals, uint32_t i, struct kvtel_arena *arena, struct kvtel_collected *series)
+static enum kvtel_status fill(const struct totals *totals, uint32_t i, struct kvtel_arena *arena,
+                              struct kvtel_collected *series)
 {
     const struct kvtel_layout_family *family = &totals->families[totals->series[i].family];
     struct cursor cursor = { totals->bytes.bytes, totals->values_at[i], totals->bytes.size };

@@ -112,7 +112,8 @@ static enum kvtel_status fold(struct rest *rest, const struct kvtel_snapshot_fam
     return KVTEL_OK;
 }
 
-/* Label sets as they are, as far as there is room, and one for the rest. `old`: how many of them were in the totals before. */
+/* Label sets as they are, as far as there is room, and one for the rest. `old`: how many of them were in the totals
+ * before. */
 static void put_all_series(struct encoder *encoder, const struct kvtel_snapshot_family *family, size_t old)
 {
     const struct totals_contents *contents = encoder->contents;
@@ -149,7 +150,8 @@ static void put_all_series(struct encoder *encoder, const struct kvtel_snapshot_
 static void put_family(struct encoder *encoder, const struct kvtel_snapshot_family *family, size_t old)
 {
     const char *const texts[] = { family->name, family->help };
-    size_t at = encoder->bytes->size, text_size = texts_size(texts, 2) + texts_size(family->labelnames, family->label_count);
+    size_t at = encoder->bytes->size,
+           text_size = texts_size(texts, 2) + texts_size(family->labelnames, family->label_count);
     uint32_t before = encoder->series_count;
     struct totals_family record = {
         .type = (uint8_t)family->type,
@@ -189,7 +191,8 @@ struct old {
 static size_t next_old(struct old *old)
 {
     size_t count = 0;
-    for (; old->totals && old->series < old->totals->series_count && old->totals->series[old->series].family == old->family;
+    for (; old->totals && old->series < old->totals->series_count &&
+           old->totals->series[old->series].family == old->family;
          count++)
         old->series++;
     old->family++;
@@ -218,13 +221,14 @@ static void put_header(struct encoder *encoder, struct totals_header *header)
     put_texts(encoder, contents->stores, contents->store_count);
 }
 
-enum kvtel_status totals_encode(const struct totals_contents *contents, const struct totals *old, struct kvtel_buffer *bytes,
-                                uint64_t *folded)
+enum kvtel_status totals_encode(const struct totals_contents *contents, const struct totals *old,
+                                struct kvtel_buffer *bytes, uint64_t *folded)
 {
     struct encoder encoder = { .bytes = bytes, .contents = contents };
     struct totals_header header;
     struct old before = { .totals = old };
-    size_t start = bytes->size, family_count = kvtel_snapshot_family_count(contents->snapshot), known = old ? old->series_count : 0;
+    size_t start = bytes->size, family_count = kvtel_snapshot_family_count(contents->snapshot),
+           known = old ? old->series_count : 0;
     encoder.room = known < TOTALS_SERIES ? TOTALS_SERIES - known : 0;
     if (family_count > TOTALS_FAMILIES)
         return KVTEL_E_LIMIT;

@@ -22,7 +22,8 @@ static const off_t SIZE_MAX_READ = (off_t)1 << 31;
 static enum kvtel_status make_path(const char *dir, const char *name, char path[TOTALS_PATH], struct kvtel_error *error)
 {
     int length = snprintf(path, TOTALS_PATH, "%s/%s", dir, name);
-    return length > 0 && length < TOTALS_PATH ? KVTEL_OK : kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
+    return length > 0 && length < TOTALS_PATH ? KVTEL_OK
+                                              : kvtel_fail(error, KVTEL_E_IO, 0, "the directory's name is too long");
 }
 
 static struct totals_identity identity_of(const struct stat *status)
@@ -112,8 +113,8 @@ static bool make_file(const char *dir, struct totals_reserve *reserve)
     uint64_t number = 0;
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
         number = (uint64_t)time(NULL);
-    int length = snprintf(reserve->path, sizeof reserve->path, "%s/" RESERVE_BEGIN "%ld-%016llx" RESERVE_END, dir, (long)getpid(),
-                          (unsigned long long)number);
+    int length = snprintf(reserve->path, sizeof reserve->path, "%s/" RESERVE_BEGIN "%ld-%016llx" RESERVE_END, dir,
+                          (long)getpid(), (unsigned long long)number);
     errno = ENAMETOOLONG;
     reserve->size = 0;
     reserve->fd = length > 0 && (size_t)length < sizeof reserve->path
@@ -181,8 +182,8 @@ static int sync_dir(const char *dir)
 }
 
 /* 0 or an errno. */
-static int write_once(const char *dir, const char *path, const struct kvtel_buffer *content, struct totals_reserve *reserve,
-                      struct totals_identity *identity)
+static int write_once(const char *dir, const char *path, const struct kvtel_buffer *content,
+                      struct totals_reserve *reserve, struct totals_identity *identity)
 {
     struct stat status;
     if (!is_made(reserve) && !make_file(dir, reserve))

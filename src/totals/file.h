@@ -26,16 +26,16 @@ struct totals_reserve {
 };
 
 /* Reads and checks DIR/TOTALS_NAME. Without such a file `totals` holds nothing, and that is success.
- * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT: it is damaged, of another version or no file; KVTEL_E_IO, KVTEL_E_NOMEM: it
- * cannot be read now */
+ * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT: it is damaged, of another version or no file; KVTEL_E_IO,
+ * KVTEL_E_NOMEM: it cannot be read now */
 enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struct totals_identity *identity,
                                    struct kvtel_error *error);
 /* Whether the file is still the one that was read or written. True as well where that cannot be told. */
 bool totals_file_is(const char *dir, const struct totals_identity *identity);
-/* Puts `content` in place of the file, at once and for good: it is synced to the disk where there is one. The reserve's room is
- * used first.
- * @return KVTEL_OK; KVTEL_E_IO, KVTEL_E_NOMEM: the file is as it was. Where there is no room `error` has ENOSPC or EDQUOT as
- * system_error, and the reserve keeps what it has */
+/* Puts `content` in place of the file, at once and for good: it is synced to the disk where there is one. The reserve's
+ * room is used first.
+ * @return KVTEL_OK; KVTEL_E_IO, KVTEL_E_NOMEM: the file is as it was. Where there is no room `error` has ENOSPC or
+ * EDQUOT as system_error, and the reserve keeps what it has */
 enum kvtel_status totals_file_write(const char *dir, const struct kvtel_buffer *content, struct totals_reserve *reserve,
                                     struct totals_identity *identity, struct kvtel_error *error);
 /* Gives the file another name, so that nothing takes it for totals. `name` gets that. KVTEL_OK, KVTEL_E_IO. */
@@ -47,8 +47,8 @@ void totals_reserve_free(struct totals_reserve *reserve);
 /* Removes reserves that killed processes left behind. */
 void totals_remove_leftovers(const char *dir);
 
-/* Gives the memory of pages that hold nothing but 0 back to the file system; what the file says stays the same. Nothing is done
- * when the file is locked, or no regular file. @return bytes given back */
+/* Gives the memory of pages that hold nothing but 0 back to the file system; what the file says stays the same. Nothing
+ * is done when the file is locked, or no regular file. @return bytes given back */
 uint64_t totals_punch_zeros(const char *path);
 
 #endif

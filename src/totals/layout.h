@@ -9,8 +9,8 @@
 #define TOTALS_MAGIC "kvteltot"
 #define TOTALS_ORDER 0x0102030405060708u
 
-/* A header, names of stores, families with the series of each, and a u32: CRC-32 (zlib's) of all that is before it. Nothing is
- * aligned. */
+/* A header, names of stores, families with the series of each, and a u32: CRC-32 (zlib's) of all that is before it.
+ * Nothing is aligned. */
 struct totals_header {
     char magic[8];
     uint64_t byte_order;
@@ -42,8 +42,8 @@ _Static_assert(sizeof(struct totals_family) == 24, "totals 1");
 /* A series is a u32 with the size of its text, the text (label values, a NUL behind each), and its numbers:
  *   counter    double value
  *   gauge      double value, u64 stamp
- *   histogram  double sum, then as varints: the bins that are not 0, and of each how many 0 are before it, and what it counts
- * A varint is 7 bits a byte, the lowest first; the top bit says that more follows. */
+ *   histogram  double sum, then as varints: the bins that are not 0, and of each how many 0 are before it, and what it
+ * counts A varint is 7 bits a byte, the lowest first; the top bit says that more follows. */
 enum { TOTALS_VARINT = 10 };
 
 #endif

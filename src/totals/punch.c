@@ -17,7 +17,8 @@ static bool is_zero(const char *page)
 static bool is_free(int fd, struct stat *status)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    return fstat(fd, status) == 0 && S_ISREG(status->st_mode) && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+    return fstat(fd, status) == 0 && S_ISREG(status->st_mode) && fcntl(fd, F_OFD_GETLK, &lock) == 0 &&
+           lock.l_type == F_UNLCK;
 }
 
 static void punch(int fd, off_t from, off_t to)

@@ -28,7 +28,8 @@ struct parser {
 
 static enum kvtel_status fail(const struct parser *parser, const char *what)
 {
-    enum kvtel_status status = kvtel_fail(parser->error, KVTEL_E_SYNTAX, (size_t)(parser->at - parser->text), "%s", what);
+    enum kvtel_status status =
+        kvtel_fail(parser->error, KVTEL_E_SYNTAX, (size_t)(parser->at - parser->text), "%s", what);
     if (parser->error)
         parser->error->column = (uint32_t)(parser->at - parser->text) + 1;
     return status;
@@ -172,7 +173,8 @@ static bool is_named(const struct kvtel_snapshot_family *family, const char *nam
 
 static bool matches(const struct matcher *matcher, const char *value)
 {
-    bool same = matcher->is_pattern ? regexec(&matcher->pattern, value, 0, NULL, 0) == 0 : strcmp(matcher->value, value) == 0;
+    bool same =
+        matcher->is_pattern ? regexec(&matcher->pattern, value, 0, NULL, 0) == 0 : strcmp(matcher->value, value) == 0;
     return same != matcher->negative;
 }
 

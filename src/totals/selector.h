@@ -11,7 +11,8 @@ struct selector;
  * @return KVTEL_OK; KVTEL_E_SYNTAX, KVTEL_E_NOMEM */
 enum kvtel_status selector_parse(const char *text, struct selector **selector, struct kvtel_error *error);
 void selector_free(struct selector *selector);
-/* A label that the family does not have is empty. The name may be that of a sample: with _total, _count, _sum or _bucket. */
+/* A label that the family does not have is empty. The name may be that of a sample: with _total, _count, _sum or
+ * _bucket. */
 bool selector_matches(const struct selector *selector, const struct kvtel_snapshot_family *family,
                       const struct kvtel_snapshot_series *series);
 

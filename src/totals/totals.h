@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The totals of ended stores: what an exporter keeps of stores whose writers have ended.
  *
- * In memory they are the bytes of their file, checked once, and an index of them. They never change: new totals are made from a
- * snapshot and take the old ones' place. docs/decisions/retired-totals.md has the layout, and why it is not a store's. */
+ * In memory they are the bytes of their file, checked once, and an index of them. They never change: new totals are
+ * made from a snapshot and take the old ones' place. docs/decisions/retired-totals.md has the layout, and why it is not
+ * a store's. */
 #ifndef KVTEL_TOTALS_TOTALS_H
 #define KVTEL_TOTALS_TOTALS_H
 
@@ -14,7 +15,8 @@
 enum {
     TOTALS_VERSION = 1,
     TOTALS_FAMILIES = 4096, /* at most */
-    /* Label sets of all families and, unless the operator says otherwise, of one, before new ones are added up under TOTALS_OTHER.
+    /* Label sets of all families and, unless the operator says otherwise, of one, before new ones are added up under
+     * TOTALS_OTHER.
      */
     TOTALS_SERIES = 1 << 18,
     TOTALS_DEFAULT_LIMIT = 10000
@@ -37,16 +39,16 @@ struct totals {
 };
 
 /* Takes the content of a file over, also when it fails, and checks all of it.
- * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (damaged, or of another version), KVTEL_E_NOMEM: `error` (may be NULL) says
- * why, and `totals` holds nothing */
+ * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (damaged, or of another version), KVTEL_E_NOMEM: `error` (may be
+ * NULL) says why, and `totals` holds nothing */
 enum kvtel_status totals_decode(struct kvtel_buffer *bytes, struct totals *totals, struct kvtel_error *error);
 /* Label sets without this label get it, with the empty value. The name is borrowed. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status totals_add_label(struct totals *totals, const char *name);
 /* Frees what it holds. */
 void totals_free(struct totals *totals);
 
-/* Adds them to a snapshot, as kvtel_snapshot_add() does. KVTEL_OK, KVTEL_E_MISMATCH (a family with another definition is left out),
- * KVTEL_E_NOMEM, KVTEL_E_LIMIT (sums past KVTEL_TOTAL_MAX): the snapshot is unchanged. */
+/* Adds them to a snapshot, as kvtel_snapshot_add() does. KVTEL_OK, KVTEL_E_MISMATCH (a family with another definition
+ * is left out), KVTEL_E_NOMEM, KVTEL_E_LIMIT (sums past KVTEL_TOTAL_MAX): the snapshot is unchanged. */
 enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot);
 
 typedef bool (*totals_keep_fn)(const void *context, const struct kvtel_snapshot_family *family,
@@ -63,10 +65,10 @@ struct totals_contents {
     totals_keep_fn keep;
     const void *context;
 };
-/* Appends the content of a file. Label sets that `old` has stay; of others, in the order of the snapshot, as many as the limit
- * allows, and the rest is added up. `folded` (may be NULL) gets the number of label sets of that rest.
+/* Appends the content of a file. Label sets that `old` has stay; of others, in the order of the snapshot, as many as
+ * the limit allows, and the rest is added up. `folded` (may be NULL) gets the number of label sets of that rest.
  * KVTEL_OK, KVTEL_E_LIMIT (more families than there may be), KVTEL_E_NOMEM. */
-enum kvtel_status totals_encode(const struct totals_contents *contents, const struct totals *old, struct kvtel_buffer *bytes,
-                                uint64_t *folded);
+enum kvtel_status totals_encode(const struct totals_contents *contents, const struct totals *old,
+                                struct kvtel_buffer *bytes, uint64_t *folded);
 
 #endif

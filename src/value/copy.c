@@ -6,7 +6,9 @@
 
 enum kvtel_status kvtel_value_copy(struct kvtel_arena *arena, const struct kvtel_value *value, struct kvtel_value *copy)
 {
-    size_t items = value->kind == KVTEL_VALUE_MAP ? 2 * (size_t)value->size : value->kind == KVTEL_VALUE_ARRAY ? value->size : 0;
+    size_t items = value->kind == KVTEL_VALUE_MAP     ? 2 * (size_t)value->size
+                   : value->kind == KVTEL_VALUE_ARRAY ? value->size
+                                                      : 0;
     *copy = *value;
     if (value->kind == KVTEL_VALUE_STRING) {
         char *text = kvtel_arena_alloc(arena, (size_t)value->size + 1);

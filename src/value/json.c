@@ -10,7 +10,8 @@
 #include "value/codec.h"
 #include "value/scan.h"
 
-static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value);
+static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena,
+                                 struct kvtel_value *value);
 
 /* jansson's iterators take no const. */
 static json_t *mutable(const json_t *json)
@@ -20,10 +21,12 @@ static json_t *mutable(const json_t *json)
 
 static struct kvtel_value *allocate_items(struct kvtel_arena *arena, size_t count)
 {
-    return count <= SIZE_MAX / sizeof(struct kvtel_value) ? kvtel_arena_alloc(arena, count * sizeof(struct kvtel_value)) : NULL;
+    return count <= SIZE_MAX / sizeof(struct kvtel_value) ? kvtel_arena_alloc(arena, count * sizeof(struct kvtel_value))
+                                                          : NULL;
 }
 
-static enum kvtel_status convert_array(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value)
+static enum kvtel_status convert_array(const json_t *json, unsigned depth, struct kvtel_arena *arena,
+                                       struct kvtel_value *value)
 {
     size_t count = json_array_size(json);
     struct kvtel_value *items = allocate_items(arena, count);
@@ -38,7 +41,8 @@ static enum kvtel_status convert_array(const json_t *json, unsigned depth, struc
     return KVTEL_OK;
 }
 
-static enum kvtel_status convert_object(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value)
+static enum kvtel_status convert_object(const json_t *json, unsigned depth, struct kvtel_arena *arena,
+                                        struct kvtel_value *value)
 {
     size_t count = json_object_size(json);
     struct kvtel_value *items = allocate_items(arena, 2 * count);
@@ -57,7 +61,8 @@ static enum kvtel_status convert_object(const json_t *json, unsigned depth, stru
 }
 
 /* `depth`: levels around this value. */
-static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena, struct kvtel_value *value)
+static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena,
+                                 struct kvtel_value *value)
 {
     switch (json_typeof(json)) {
     case JSON_OBJECT:
@@ -65,7 +70,8 @@ static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvte
     case JSON_ARRAY:
         return depth < KVTEL_VALUE_DEPTH ? convert_array(json, depth + 1, arena, value) : KVTEL_E_DEPTH;
     case JSON_STRING:
-        return kvtel_value_set_string(value, arena, json_string_value(json), json_string_length(json)) ? KVTEL_OK : KVTEL_E_NOMEM;
+        return kvtel_value_set_string(value, arena, json_string_value(json), json_string_length(json)) ? KVTEL_OK
+                                                                                                       : KVTEL_E_NOMEM;
     case JSON_INTEGER:
         *value = (struct kvtel_value){ .kind = KVTEL_VALUE_INTEGER, .integer = json_integer_value(json) };
         break;
@@ -83,7 +89,8 @@ static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvte
     return KVTEL_OK;
 }
 
-/* jansson stops behind what it refuses and quotes it. The place is where that begins; inside a string it is the last byte read. */
+/* jansson stops behind what it refuses and quotes it. The place is where that begins; inside a string it is the last
+ * byte read. */
 static size_t refused_at(const json_error_t *failure)
 {
     size_t offset = (size_t)failure->position;
@@ -116,8 +123,8 @@ static enum kvtel_status fail(const json_error_t *failure, size_t size, struct k
     }
 }
 
-/* jansson reads numbers as the thread's locale writes them, and aborts where the decimal point has several bytes. So it reads them
- * in the C locale, which is always there: having it allocates nothing in glibc. */
+/* jansson reads numbers as the thread's locale writes them, and aborts where the decimal point has several bytes. So it
+ * reads them in the C locale, which is always there: having it allocates nothing in glibc. */
 static json_t *load_flags(const char *text, size_t size, size_t flags, json_error_t *failure)
 {
     memset(failure, 0, sizeof(*failure));
@@ -136,14 +143,16 @@ static json_t *load(const char *text, size_t size, json_error_t *failure)
     return load_flags(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, failure);
 }
 
-/* Loads text with "e0" put behind each integer past int64_t, which makes it a real. Places are again those of `text`. */
+/* Loads text with "e0" put behind each integer past int64_t, which makes it a real. Places are again those of `text`.
+ */
 static json_t *load_wide(const char *text, size_t size, json_error_t *failure)
 {
     struct kvtel_buffer wide = { 0 };
     size_t at = 0, end;
     json_t *json = NULL;
     while (kvtel_json_wide_integer(text, size, at, &end)) {
-        if (kvtel_buffer_append(&wide, text + at, end - at) != KVTEL_OK || kvtel_buffer_append_text(&wide, "e0") != KVTEL_OK)
+        if (kvtel_buffer_append(&wide, text + at, end - at) != KVTEL_OK ||
+            kvtel_buffer_append_text(&wide, "e0") != KVTEL_OK)
             goto no_memory;
         at = end;
     }
@@ -211,7 +220,8 @@ enum kvtel_status kvtel_json_decode(const char *text, size_t size, size_t count,
     enum kvtel_status fits = check_size(text, size, count, error);
     if (fits != KVTEL_OK)
         return fits;
-    const char *nul = memchr(text, '\0', size); /* behind a number jansson would drop it, elsewhere take it for the end */
+    const char *nul =
+        memchr(text, '\0', size); /* behind a number jansson would drop it, elsewhere take it for the end */
     size_t length = nul ? (size_t)(nul - text) : size;
     json_error_t failure;
     json_t *json = load(text, length, &failure);
@@ -229,7 +239,8 @@ enum kvtel_status kvtel_json_decode(const char *text, size_t size, size_t count,
         kvtel_fail(error, status, 0, "out of memory");
     json_decref(json);
     if (status == KVTEL_E_DEPTH)
-        kvtel_fail(error, status, kvtel_json_too_deep(text, size), "nested more than %d levels deep", KVTEL_VALUE_DEPTH);
+        kvtel_fail(error, status, kvtel_json_too_deep(text, size), "nested more than %d levels deep",
+                   KVTEL_VALUE_DEPTH);
     if (status != KVTEL_OK && error)
         kvtel_error_place(error, text, size);
     return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MessagePack: msgpack-c's parser, instantiated to build a struct kvtel_value. Its generic objects would be built and then read
- * again, which takes several times as long. */
+/* MessagePack: msgpack-c's parser, instantiated to build a struct kvtel_value. Its generic objects would be built and
+ * then read again, which takes several times as long. */
 #include "base/error.h"
 #include "value/codec.h"
 
@@ -11,8 +11,8 @@
 
 struct parse {
     struct kvtel_arena *arena;
-    /* How many more items containers may promise. Each takes a byte at least, so that all together are no more than the input is
-     * long: memory is bounded by the input, whatever lengths it claims. */
+    /* How many more items containers may promise. Each takes a byte at least, so that all together are no more than the
+     * input is long: memory is bounded by the input, whatever lengths it claims. */
     size_t promises;
     size_t count; /* how many more items there may be at all */
 };
@@ -52,7 +52,8 @@ static inline int take_float(struct parse *parse, float number, struct kvtel_val
 
 static inline int take_uint64(struct parse *parse, uint64_t integer, struct kvtel_value *value)
 {
-    return integer <= INT64_MAX ? take_int64(parse, (int64_t)integer, value) : take_double(parse, (double)integer, value);
+    return integer <= INT64_MAX ? take_int64(parse, (int64_t)integer, value)
+                                : take_double(parse, (double)integer, value);
 }
 
 static inline struct kvtel_value take_root(struct parse *parse)
@@ -81,7 +82,8 @@ static inline int take_false(struct parse *parse, struct kvtel_value *value)
     return KVTEL_OK;
 }
 
-static inline int take_str(struct parse *parse, const char *input, const char *bytes, unsigned size, struct kvtel_value *value)
+static inline int take_str(struct parse *parse, const char *input, const char *bytes, unsigned size,
+                           struct kvtel_value *value)
 {
     (void)input;
     struct kvtel_value string; /* so that the parser's own object never leaves the registers */
@@ -91,12 +93,14 @@ static inline int take_str(struct parse *parse, const char *input, const char *b
     return KVTEL_OK;
 }
 
-static inline int take_bin(struct parse *parse, const char *input, const char *bytes, unsigned size, struct kvtel_value *value)
+static inline int take_bin(struct parse *parse, const char *input, const char *bytes, unsigned size,
+                           struct kvtel_value *value)
 {
     return take_str(parse, input, bytes, size, value);
 }
 
-static inline int take_ext(struct parse *parse, const char *input, const char *bytes, unsigned size, struct kvtel_value *value)
+static inline int take_ext(struct parse *parse, const char *input, const char *bytes, unsigned size,
+                           struct kvtel_value *value)
 {
     (void)parse, (void)input, (void)bytes, (void)size, (void)value;
     return KVTEL_E_TYPE;
@@ -111,7 +115,8 @@ static int start_container(struct parse *parse, enum kvtel_value_kind kind, size
     if (items > parse->count)
         return KVTEL_E_LIMIT;
     parse->count -= items;
-    if (items > SIZE_MAX / sizeof(*room) || (items > 0 && !(room = kvtel_arena_alloc(parse->arena, items * sizeof(*room)))))
+    if (items > SIZE_MAX / sizeof(*room) ||
+        (items > 0 && !(room = kvtel_arena_alloc(parse->arena, items * sizeof(*room)))))
         return KVTEL_E_NOMEM;
     *value = (struct kvtel_value){ .kind = kind, .items = room };
     return KVTEL_OK;
@@ -122,8 +127,8 @@ static inline int take_array(struct parse *parse, unsigned size, struct kvtel_va
     return start_container(parse, KVTEL_VALUE_ARRAY, size, array);
 }
 
-/* How an integer is encoded, by its first byte. length 0: not here. The bits are the `8 - shift / 8` bytes before the end,
- * big-endian. */
+/* How an integer is encoded, by its first byte. length 0: not here. The bits are the `8 - shift / 8` bytes before the
+ * end, big-endian. */
 struct integer_code {
     uint8_t length, shift;
     uint64_t sign; /* the sign bit that extends to 64; 0: none */
@@ -136,8 +141,9 @@ static const struct integer_code integer_codes[256] = {
     [0xD3] = { 9, 0, 0 },           [0xE0 ... 0xFF] = { 1, 56, 0x80 },
 };
 
-/* Takes integers without a branch on their encoding, which a processor can't foresee: lists of numbers are nearly all of a payload.
- * Stops at anything else, near the end of the input, and before the list's last item. Returns how many bytes it took. */
+/* Takes integers without a branch on their encoding, which a processor can't foresee: lists of numbers are nearly all
+ * of a payload. Stops at anything else, near the end of the input, and before the list's last item. Returns how many
+ * bytes it took. */
 static size_t take_numbers(struct kvtel_value *array, const unsigned char *input, size_t size, size_t *left)
 {
     struct kvtel_value *place = (struct kvtel_value *)array->items + array->size;
@@ -146,7 +152,8 @@ static size_t take_numbers(struct kvtel_value *array, const unsigned char *input
     for (; count + 1 < *left && size - taken >= 9; count++) {
         unsigned char first = input[taken];
         uint64_t bits;
-        if (first == 0xCB) { /* a branch all the same: times come in a row, and the next need not wait for a look at the table */
+        if (first ==
+            0xCB) { /* a branch all the same: times come in a row, and the next need not wait for a look at the table */
             _msgpack_load64(uint64_t, input + taken + 1, &bits);
             place[count].kind = KVTEL_VALUE_DOUBLE;
             taken += 9;
@@ -172,8 +179,8 @@ static inline void append_item(struct kvtel_value *array, struct kvtel_value ite
     ((struct kvtel_value *)array->items)[array->size++] = item;
 }
 
-/* The parser's own variables: `p` is the last byte of the item, `pe` the end of the input, `c->count` how many items are left, this
- * one included. */
+/* The parser's own variables: `p` is the last byte of the item, `pe` the end of the input, `c->count` how many items
+ * are left, this one included. */
 #define take_array_item(parse, array, item) \
     (append_item(array, item), p += take_numbers(array, p + 1, (size_t)(pe - p) - 1, &c->count), KVTEL_OK)
 
@@ -182,7 +189,8 @@ static inline int take_map(struct parse *parse, unsigned size, struct kvtel_valu
     return start_container(parse, KVTEL_VALUE_MAP, 2 * (size_t)size, map);
 }
 
-static inline int take_map_item(struct parse *parse, struct kvtel_value *map, struct kvtel_value key, struct kvtel_value item)
+static inline int take_map_item(struct parse *parse, struct kvtel_value *map, struct kvtel_value key,
+                                struct kvtel_value item)
 {
     (void)parse;
     struct kvtel_value *pair = (struct kvtel_value *)map->items + 2 * (size_t)map->size++;
@@ -193,8 +201,9 @@ static inline int take_map_item(struct parse *parse, struct kvtel_value *map, st
 
 #include <msgpack/unpack_template.h>
 
-enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t count, size_t *used, struct kvtel_arena *arena,
-                                          struct kvtel_value *value, struct kvtel_error *error)
+enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t count, size_t *used,
+                                          struct kvtel_arena *arena, struct kvtel_value *value,
+                                          struct kvtel_error *error)
 {
     struct parse_context context = { .user = { .arena = arena, .promises = size, .count = count } };
     size_t offset = 0;
@@ -220,7 +229,8 @@ enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t
     case KVTEL_E_TYPE:
         return kvtel_fail(error, result, offset, "a MessagePack extension, which no payload has");
     case KVTEL_E_SYNTAX:
-        return kvtel_fail(error, result, offset, "not a MessagePack type: 0x%02x", ((const unsigned char *)bytes)[offset]);
+        return kvtel_fail(error, result, offset, "not a MessagePack type: 0x%02x",
+                          ((const unsigned char *)bytes)[offset]);
     default:
         return kvtel_fail(error, KVTEL_E_NOMEM, offset, "out of memory");
     }

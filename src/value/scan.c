@@ -148,7 +148,8 @@ struct place {
 };
 
 /* Finds one step inside the container at `at`. */
-static bool find_step(const char *text, size_t size, size_t at, const struct kvtel_value_step *step, struct place *place)
+static bool find_step(const char *text, size_t size, size_t at, const struct kvtel_value_step *step,
+                      struct place *place)
 {
     bool found = false;
     if (at >= size || text[at] != (step->key ? '{' : '['))

@@ -21,7 +21,8 @@ bool kvtel_value_set_string(struct kvtel_value *value, struct kvtel_arena *arena
 }
 
 enum kvtel_status kvtel_value_decode_within(enum kvtel_format format, const void *bytes, size_t size, size_t count,
-                                            struct kvtel_arena *arena, struct kvtel_value *value, struct kvtel_error *error)
+                                            struct kvtel_arena *arena, struct kvtel_value *value,
+                                            struct kvtel_error *error)
 {
     if (format == KVTEL_JSON)
         return kvtel_json_decode(bytes, size, count, arena, value, error);
@@ -36,15 +37,16 @@ enum kvtel_status kvtel_value_decode_within(enum kvtel_format format, const void
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size, struct kvtel_arena *arena,
-                                     struct kvtel_value *value, struct kvtel_error *error)
+enum kvtel_status kvtel_value_decode(enum kvtel_format format, const void *bytes, size_t size,
+                                     struct kvtel_arena *arena, struct kvtel_value *value, struct kvtel_error *error)
 {
     return kvtel_value_decode_within(format, bytes, size, KVTEL_VALUE_COUNT, arena, value, error);
 }
 
 static int compare_keys(const void *a, const void *b)
 {
-    const struct kvtel_value *first = *(const struct kvtel_value *const *)a, *second = *(const struct kvtel_value *const *)b;
+    const struct kvtel_value *first = *(const struct kvtel_value *const *)a,
+                             *second = *(const struct kvtel_value *const *)b;
     if (first->size != second->size)
         return first->size < second->size ? -1 : 1;
     return memcmp(first->text, second->text, first->size);
@@ -70,9 +72,12 @@ static const struct kvtel_value *find_twice(const struct kvtel_value *map)
 bool kvtel_value_keys_differ(const struct kvtel_value *value, struct kvtel_error *error)
 {
     const struct kvtel_value *twice = value->kind == KVTEL_VALUE_MAP ? find_twice(value) : NULL;
-    size_t items = value->kind == KVTEL_VALUE_MAP ? 2 * (size_t)value->size : value->kind == KVTEL_VALUE_ARRAY ? value->size : 0;
+    size_t items = value->kind == KVTEL_VALUE_MAP     ? 2 * (size_t)value->size
+                   : value->kind == KVTEL_VALUE_ARRAY ? value->size
+                                                      : 0;
     if (twice) {
-        kvtel_fail(error, KVTEL_E_TYPE, 0, KVTEL_KEY_TWICE, "\"", (int)(twice->size < 80 ? twice->size : 80), twice->text, "\"");
+        kvtel_fail(error, KVTEL_E_TYPE, 0, KVTEL_KEY_TWICE, "\"", (int)(twice->size < 80 ? twice->size : 80),
+                   twice->text, "\"");
         return false;
     }
     for (size_t i = 0; i < items; i++)

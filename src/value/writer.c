@@ -117,7 +117,8 @@ static void append_escaped(struct kvtel_writer *writer, uint32_t code)
         }
     }
     if (code > 0xFFFF)
-        snprintf(text, sizeof(text), "\\u%04x\\u%04x", 0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF));
+        snprintf(text, sizeof(text), "\\u%04x\\u%04x", 0xD800 + ((code - 0x10000) >> 10),
+                 0xDC00 + ((code - 0x10000) & 0x3FF));
     else
         snprintf(text, sizeof(text), "\\u%04x", code);
     append_text(writer, text);
@@ -128,7 +129,8 @@ static void append_json_string(struct kvtel_writer *writer, const char *bytes, s
     append_text(writer, "\"");
     for (size_t at = 0; at < size;) {
         size_t plain = at;
-        while (plain < size && bytes[plain] >= ' ' && bytes[plain] <= '~' && bytes[plain] != '"' && bytes[plain] != '\\')
+        while (plain < size && bytes[plain] >= ' ' && bytes[plain] <= '~' && bytes[plain] != '"' &&
+               bytes[plain] != '\\')
             plain++;
         append(writer, bytes + at, plain - at);
         at = plain;

@@ -32,7 +32,9 @@ def replay(kvtel, tmp_path):
         outputs = ["--log.output", log, "--metrics.output", metrics, "--aggregated.output", aggregated]
         command = [kvtel, "replay", "--log.style=vllm", *outputs, "-" if by_stdin else recording]
         with recording.open("rb") as content:
-            done = subprocess.run(command, stdin=content if by_stdin else subprocess.DEVNULL, capture_output=True, timeout=120)
+            done = subprocess.run(
+                command, stdin=content if by_stdin else subprocess.DEVNULL, capture_output=True, timeout=120
+            )
         errors = done.stderr.decode(errors="replace")
         assert done.returncode == 0, f"kvtel replay ended with {done.returncode}: {errors}"
         return SimpleNamespace(

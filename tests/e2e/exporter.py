@@ -51,7 +51,11 @@ class Exporter:
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
-            threads = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/[sw]*") if path.name in ("stat", "wchan")]
+            threads = [
+                path.read_text()
+                for path in Path(f"/proc/{self.process.pid}/task").glob("*/[sw]*")
+                if path.name in ("stat", "wchan")
+            ]
             raise AssertionError(f"it does not end: {threads}\n{''.join(self.log[-20:])}") from None
         self.reader.join(5)
         assert self.process.returncode in (0, -signal.SIGKILL), "".join(self.log)

@@ -18,7 +18,13 @@ class Front:
     def __init__(self, *arguments, listen=("127.0.0.1:0",), **popen):
         command = [BINARY, *(f"listen={address}" for address in listen), *arguments]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1, **popen
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            **popen,
         )
         lines = [self.process.stdout.readline().strip() for _ in range(max(len(listen), 1))]
         if not all(lines):
@@ -60,7 +66,9 @@ class Front:
 
     def get(self, path="/metrics", headers="", method="GET"):
         """One request on a connection of its own: status, headers in lower case, body."""
-        answer, ended = self.raw(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n".encode())
+        answer, ended = self.raw(
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n".encode()
+        )
         assert ended
         return parse(answer)
 
@@ -107,7 +115,12 @@ class Certificates:
         self.authority("ca")
         self.authority("other")
         self.leaf("server", "ca", "DNS:localhost,IP:127.0.0.1", "serverAuth")
-        self.leaf("client", "ca", "DNS:scraper.example.org,IP:192.0.2.1,email:ops@example.org,URI:spiffe://example/scraper", "clientAuth")
+        self.leaf(
+            "client",
+            "ca",
+            "DNS:scraper.example.org,IP:192.0.2.1,email:ops@example.org,URI:spiffe://example/scraper",
+            "clientAuth",
+        )
         self.leaf("stranger", "other", "DNS:scraper.example.org", "clientAuth")
 
     def authority(self, name):
@@ -122,7 +135,11 @@ class Certificates:
                      "-CAcreateserial", "-out", f"{name}.pem", "-days", 2, "-extfile", f"{name}.ext")  # fmt: skip
 
     def make_key(self, name, algorithm="ec"):
-        how = ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"] if algorithm == "ec" else ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+        how = (
+            ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            if algorithm == "ec"
+            else ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+        )
         self.openssl("genpkey", "-algorithm", *how, "-out", f"{name}.key")
 
     def openssl(self, *arguments):

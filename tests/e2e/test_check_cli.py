@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-GOOD = sorted([*(DATA / "golden").glob("*.jsonl"), *(DATA / "golden").glob("*.mp"), *(DATA / "engines").glob("*/*.jsonl")])
+GOOD = sorted(
+    [*(DATA / "golden").glob("*.jsonl"), *(DATA / "golden").glob("*.mp"), *(DATA / "engines").glob("*/*.jsonl")]
+)
 GOOD = [path for path in GOOD if not path.name.endswith(".aggregated.jsonl") and path.stem != "no_stats_connector"]
 
 HEADER = '{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0, 3]}'
@@ -22,7 +24,10 @@ DEFECTS = {
     "no object": ("^[1, 2]", "an object of a recording is a map"),
     "no engine": ('^{"payload": {}}', '"engine" is not a whole number from 0'),
     "engine no number": ('{^"engine": "0", "payload": {}}', '"engine" is not a whole number from 0'),
-    "payload and workers": ('^{"engine": 0, "payload": {}, "workers": []}', 'an object has "payload" or "workers", one of the two'),
+    "payload and workers": (
+        '^{"engine": 0, "payload": {}, "workers": []}',
+        'an object has "payload" or "workers", one of the two',
+    ),
     "workers no list": ('{"engine": 0, ^"workers": {}}', '"workers" is not a list of payloads'),
     "time no number": ('{"engine": 0, "payload": {}, ^"ts": "noon"}', '"ts" is not a number of seconds'),
     "unknown engine": (
@@ -54,7 +59,10 @@ DEFECTS = {
         '{^"kvtel": 1.0, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',
         '"kvtel", the version, must be the whole number 1, without a fraction or quotes',
     ),
-    "pretty-printed": ("{^", "the object does not end on its line; pretty-printed JSON becomes one object a line by jq -c . FILE"),
+    "pretty-printed": (
+        "{^",
+        "the object does not end on its line; pretty-printed JSON becomes one object a line by jq -c . FILE",
+    ),
     "line breaks taken out": (
         '{"log": true}^{"log": true}',
         "two objects stand on one line; each needs a line of its own (curl --data takes line breaks out: use --data-binary)",
@@ -76,7 +84,9 @@ DEFECTS = {
         "spec_name holds a NUL character, which no text may hold",
     ),
     "a long model's name": (
-        '{"kvtel": 1, ^"model_name": "' + "m" * 1025 + '", "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
+        '{"kvtel": 1, ^"model_name": "'
+        + "m" * 1025
+        + '", "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
         '"model_name" is longer than 1,024 bytes',
     ),
     "a start that is none": (
@@ -129,7 +139,10 @@ def test_defect(name, check, tmp_path):
     first, *rest = out.splitlines()
     assert first == f"{path}:3:{marked.index('^') + 1}: {message}"
     if '"kvtel"' in line:  # a header: what follows belongs to none that can be used
-        assert rest.pop(0) == f'{path}:4:1: a header must come first, and be right: {{"kvtel": 1, "kv_transfer_config": ...}}'
+        assert (
+            rest.pop(0)
+            == f'{path}:4:1: a header must come first, and be right: {{"kvtel": 1, "kv_transfer_config": ...}}'
+        )
         assert rest == [f"{path}: 3 objects, 2 problems"]
     else:
         assert rest == [f"{path}: 3 objects, 1 problem"]

@@ -91,7 +91,9 @@ def demo(kvtel, tmp_path):
 def rows(output):
     """The table at the end: (engine, total) -> (books, shown)."""
     found = {}
-    for engine, what, books, shown in re.findall(r"^  (\d+ \w+) +(\S.*?|  \S.*?) +([\d.]+) +([\d.]+)  equal$", output, re.M):
+    for engine, what, books, shown in re.findall(
+        r"^  (\d+ \w+) +(\S.*?|  \S.*?) +([\d.]+) +([\d.]+)  equal$", output, re.M
+    ):
         found[engine, what] = float(books), float(shown)
     return found
 
@@ -113,7 +115,9 @@ def test_totals_are_equal_and_nothing_stays(demo):
 
 
 def test_failures_on_purpose_are_counted(demo):
-    running = demo("--duration", "4", "--failure-rate", "0.2", "--workers", "5", "--kill-worker", "prefill", "--speed", "2")
+    running = demo(
+        "--duration", "4", "--failure-rate", "0.2", "--workers", "5", "--kill-worker", "prefill", "--speed", "2"
+    )
     output, errors = running.finish(0)
     assert errors == ""
     assert EQUAL in output
@@ -129,11 +133,19 @@ def test_failures_on_purpose_are_counted(demo):
 
 def test_trace_file_without_exporter(demo, tmp_path):
     trace, stores = tmp_path / "trace.jsonl", tmp_path / "stores"
-    good = [{"timestamp": 10 * i, "input_length": 1500, "output_length": 40, "hash_ids": [0, i, i + 1]} for i in range(100)]
+    good = [
+        {"timestamp": 10 * i, "input_length": 1500, "output_length": 40, "hash_ids": [0, i, i + 1]} for i in range(100)
+    ]
     lines = [json.dumps(request) for request in good]
-    lines[3:3] = ['{"timestamp": 30, "input_length": 1,', '{"timestamp": 30, "input_length": 9, "output_length": 1, "hash_ids": ["x"]}', ""]
+    lines[3:3] = [
+        '{"timestamp": 30, "input_length": 1,',
+        '{"timestamp": 30, "input_length": 9, "output_length": 1, "hash_ids": ["x"]}',
+        "",
+    ]
     trace.write_text("\n".join(lines) + "\n")
-    running = demo("--duration", "1", "--trace", trace, "--web.listen-address", "none", "--store.dir", stores, "--kill-worker=none")
+    running = demo(
+        "--duration", "1", "--trace", trace, "--web.listen-address", "none", "--store.dir", stores, "--kill-worker=none"
+    )
     output, errors = running.finish(0)
     said = errors.splitlines()
     assert len(said) == 2
@@ -212,7 +224,9 @@ def test_totals_that_differ_are_said(demo, tmp_path):
     output, errors = running.finish(1)
     assert EQUAL not in output
     assert "DIFFERENT" in output
-    assert re.search(r"engine 1: vllm:nixl_xfer_time_seconds_count is \d+ by exporter, \d+ by the engine's books", errors)
+    assert re.search(
+        r"engine 1: vllm:nixl_xfer_time_seconds_count is \d+ by exporter, \d+ by the engine's books", errors
+    )
     running.assert_nothing_left()
 
 

@@ -20,7 +20,7 @@ def run(*command, **how):
 
 
 def groups(text):
-    return text[text.index("\ngroups:"):]
+    return text[text.index("\ngroups:") :]
 
 
 @pytest.mark.parametrize("file,prefix", RULES.items())
@@ -59,12 +59,19 @@ def unit(tmp_path):
 def test_the_unit_is_locked_up(unit):
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
-    told = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", unit], capture_output=True, text=True, timeout=60)
+    told = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", unit],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     if told.returncode != 0:
         pytest.skip(f"systemd-analyze does not run here: {told.stderr.strip()}")
     assert float(re.search(r"exposure level for kvtel.service: ([0-9.]+)", told.stdout)[1]) <= 2.0, told.stdout
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
-    complaints = [line for line in verified.stderr.splitlines() if "kvtel.service" in line and "is not executable" not in line]
+    complaints = [
+        line for line in verified.stderr.splitlines() if "kvtel.service" in line and "is not executable" not in line
+    ]
     assert complaints == []
 
 
@@ -77,10 +84,14 @@ def test_no_container_is_root():
     assert re.search(r"^USER [1-9]", (DEPLOY / "Dockerfile").read_text(), re.M)
     pod = (DEPLOY / "pod.yaml").read_text()
     assert "runAsNonRoot: true" in pod and "seccompProfile: { type: RuntimeDefault }" in pod
-    containers = pod[pod.index("initContainers:"):].split("    - name: ")[1:]
+    containers = pod[pod.index("initContainers:") :].split("    - name: ")[1:]
     assert [one.split("\n")[0] for one in containers] == ["directories", "vllm", "kvtel"]
     for one in containers:
-        assert "securityContext: *locked" in one or "capabilities: { drop: [ALL] }" in one and "allowPrivilegeEscalation: false" in one
+        assert (
+            "securityContext: *locked" in one
+            or "capabilities: { drop: [ALL] }" in one
+            and "allowPrivilegeEscalation: false" in one
+        )
     assert "readOnlyRootFilesystem: true" in containers[0] and "*locked" in containers[2]
 
 

@@ -28,7 +28,11 @@ class Parsed:
         return self.families
 
     def samples(self):
-        return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for f in self.families for sample in f.samples}
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for f in self.families
+            for sample in f.samples
+        }
 
 
 @pytest.fixture(params=GOLDEN, ids=lambda path: path.stem)
@@ -57,7 +61,9 @@ def test_promtool_finds_only_what_the_names_force(replay, golden):
     promtool = shutil.which("promtool")
     if not promtool:
         pytest.skip("promtool is not installed")
-    done = subprocess.run([promtool, "check", "metrics"], input=exported(replay, golden), capture_output=True, text=True)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=exported(replay, golden), capture_output=True, text=True
+    )
     assert done.returncode in (0, 3), done.stderr  # 3: complaints
     complaints = done.stderr.splitlines() + done.stdout.splitlines()
     assert [line for line in complaints if not any(rule.fullmatch(line) for rule in FORCED_COMPLAINTS)] == []

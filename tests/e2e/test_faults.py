@@ -117,7 +117,9 @@ def test_writer(tmp_path, faults, row):
                 wait_for(lambda: exporter.samples().get(key, 0) == booked, what=f"{booked} of engine {every}")
 
 
-@pytest.mark.parametrize("row", [row for row in rows() if row[0] in ("pread", "open", "fstat", "write", "mmap", "close")], ids=name)
+@pytest.mark.parametrize(
+    "row", [row for row in rows() if row[0] in ("pread", "open", "fstat", "write", "mmap", "close")], ids=name
+)
 def test_replay(tmp_path, faults, row):
     """A replay gives the whole result, or an error with a message."""
     call, error = row
@@ -128,7 +130,11 @@ def test_replay(tmp_path, faults, row):
     for every in (1, 2, 3, 5):
         with faults.failing(call, error, every, once=True):
             done = subprocess.run(
-                [KVTEL, "replay", *outputs, recording], env=faults.environment, capture_output=True, text=True, timeout=30
+                [KVTEL, "replay", *outputs, recording],
+                env=faults.environment,
+                capture_output=True,
+                text=True,
+                timeout=30,
             )
         assert done.returncode in (0, 1)
         if done.returncode == 0:

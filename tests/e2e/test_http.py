@@ -58,7 +58,14 @@ def test_only_exact_paths(front, target):
 
 @pytest.mark.parametrize(
     "target",
-    ["/%6detrics", "/%6Detric%73", "/met%72ics?size=1", "http://x/metrics", "HTTP://x:1/metrics?size=1", "https://[::1]:9/%6detrics"],
+    [
+        "/%6detrics",
+        "/%6Detric%73",
+        "/met%72ics?size=1",
+        "http://x/metrics",
+        "HTTP://x:1/metrics?size=1",
+        "https://[::1]:9/%6detrics",
+    ],
 )
 def test_targets_that_mean_the_same(front, target):
     """RFC 9112, 3.2.2: an absolute address is taken. RFC 3986, 6.2.2.2: an encoded letter is the letter."""
@@ -75,7 +82,11 @@ def test_wrong_method(front, path, method, allowed):
 
 
 def test_options_and_head(front):
-    for target, allowed in (("/metrics", "GET, HEAD, OPTIONS"), ("/echo", "GET, HEAD, POST, OPTIONS"), ("*", "GET, HEAD, POST, OPTIONS")):
+    for target, allowed in (
+        ("/metrics", "GET, HEAD, OPTIONS"),
+        ("/echo", "GET, HEAD, POST, OPTIONS"),
+        ("*", "GET, HEAD, POST, OPTIONS"),
+    ):
         status, headers, body = front.get(target, "Origin: http://evil.example\r\n", method="OPTIONS")
         assert (status, headers["allow"], body) == (204, allowed, b"")
         assert not any(name.startswith("access-control") for name in headers)  # no page of another origin may
@@ -112,9 +123,24 @@ def test_curl_unpacks(front):
 def test_bodies(front):
     body = os.urandom(60000)
     assert run("curl", "-sf", *JSONL, "--data-binary", "@-", front.url("/echo"), input=body).stdout == body
-    assert run("curl", "-sf", *JSONL, "-H", "Transfer-Encoding: chunked", "--data-binary", "@-", front.url("/echo"), input=body).stdout == body
+    assert (
+        run(
+            "curl",
+            "-sf",
+            *JSONL,
+            "-H",
+            "Transfer-Encoding: chunked",
+            "--data-binary",
+            "@-",
+            front.url("/echo"),
+            input=body,
+        ).stdout
+        == body
+    )
     packed = gzip.compress(bytes(60000))
-    sent = run("curl", "-sf", *JSONL, "-H", "Content-Encoding: gzip", "--data-binary", "@-", front.url("/echo"), input=packed)
+    sent = run(
+        "curl", "-sf", *JSONL, "-H", "Content-Encoding: gzip", "--data-binary", "@-", front.url("/echo"), input=packed
+    )
     assert sent.stdout == bytes(60000)
     assert front.raw(POST + b"Connection: close\r\n\r\n")[0].startswith(b"HTTP/1.1 200")
     bomb = gzip.compress(bytes(10_000_000))
@@ -143,7 +169,9 @@ def test_body_that_waits_is_refused_before_it_is_sent(front):
 def test_refused_body_does_not_become_a_request(front):
     """404 and 405 take the body along; what is in it is never answered."""
     for line in (b"POST /nothing", b"POST /metrics", b"GET /metrics"):
-        answer, _ = front.raw(line + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(GET) + GET, timeout=0.5)
+        answer, _ = front.raw(
+            line + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(GET) + GET, timeout=0.5
+        )
         assert len(statuses(answer)) == 1 and statuses(answer)[0] in (400, 404, 405)
 
 
@@ -219,7 +247,9 @@ def test_noise(front):
 
 
 def post(front, headers, target="/echo"):
-    answer, _ = front.raw(f"POST {target} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: 2\r\n\r\nhi".encode())
+    answer, _ = front.raw(
+        f"POST {target} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: 2\r\n\r\nhi".encode()
+    )
     return statuses(answer)[0]
 
 
@@ -271,7 +301,9 @@ def test_several_addresses():
     with Front(listen=listen) as front:
         for address in front.addresses:
             with socket.create_connection(address) as client:
-                assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [200]
+                assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [
+                    200
+                ]
 
 
 def has_ipv6():
@@ -288,7 +320,9 @@ def test_all_addresses_are_both_families():
     with Front(listen=[":0"]) as front:
         for host in ("127.0.0.1", "::1"):
             with socket.create_connection((host, front.port)) as client:
-                assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [200]
+                assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [
+                    200
+                ]
 
 
 def test_address_in_use(front):
@@ -303,7 +337,9 @@ def test_all_addresses_as_two():
         with Front(listen=listen):
             for host in ("127.0.0.1", "::1"):
                 with socket.create_connection((host, port)) as client:
-                    assert statuses(exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]) == [200]
+                    assert statuses(
+                        exchange(client, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0]
+                    ) == [200]
 
 
 def test_everybody_is_warned_of_once():

@@ -47,6 +47,7 @@ def cut_off_after(client, piece, every=0.05, most=8):
 
 def test_slow_clients_are_cut_off():
     with Front("header_ms=1500", "body_ms=1500", "response_ms=1500", "idle_ms=1500") as front:
+
         def cut(opening, piece):
             with front.connect() as client:
                 client.sendall(opening)

@@ -23,7 +23,9 @@ RINGS = DATA / "engines" / "nixl-rings"
 SHARED_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 TX_BYTES, RX_BYTES, TX_REQUESTS, RX_REQUESTS, REGISTERED, DEREGISTERED, XFER_TIME, POST_TIME = range(8)
 HEADER = struct.Struct("=QQiiQQ")
-NO_WRAP = 1 << 16  # capacity of rings that another reader consumes: when that one stops at slot 0, it looks like a restart
+NO_WRAP = (
+    1 << 16
+)  # capacity of rings that another reader consumes: when that one stops at slot 0, it looks like a restart
 PROCESSES = multiprocessing.get_context("fork")
 
 
@@ -94,7 +96,9 @@ class Exporter:
         self.log = log
         self.stores = environment["KVTEL_STORE_DIR"]
         with log.open("wb") as output:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            )
         self.wait_for("kvtel_nixl_folder_readable", lambda value: value >= 0)
 
     def samples(self):

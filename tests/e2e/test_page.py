@@ -23,15 +23,21 @@ CHART = Path("/usr/share/javascript/chart.js/chart.min.js")
 DRIVER = Path("/usr/bin/chromedriver")
 GOLDEN = Path(__file__).resolve().parents[1] / "data/golden"
 SHOTS = os.environ.get("KVTEL_SCREENSHOTS")  # a folder to keep pictures in
-TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
 
-pytestmark = pytest.mark.skipif(not DRIVER.exists() or not CHART.exists(), reason="chromium-driver and libjs-chart.js are not installed")
+pytestmark = pytest.mark.skipif(
+    not DRIVER.exists() or not CHART.exists(), reason="chromium-driver and libjs-chart.js are not installed"
+)
 
 
 def policy():
     """What page.h says."""
     text = (SERVE / "page.h").read_text()
-    return "".join(re.findall(r'"([^"]*)"', text[text.index("#define PAGE_CSP"):]))
+    return "".join(re.findall(r'"([^"]*)"', text[text.index("#define PAGE_CSP") :]))
 
 
 def bins(values, per_octave=64):
@@ -56,21 +62,48 @@ def spread(middle, total, width):
 
 def flow(name, transfers, size, seconds, post=None):
     """A flow that did `transfers` so far."""
-    told = {"name": name, "transfers": transfers, "bytes": float(transfers * size), "seconds": transfers * seconds, "failures": {},
-            "time": bins(spread(seconds, transfers, 0.8)), "size": bins(spread(size, transfers, 1.2))}
+    told = {
+        "name": name,
+        "transfers": transfers,
+        "bytes": float(transfers * size),
+        "seconds": transfers * seconds,
+        "failures": {},
+        "time": bins(spread(seconds, transfers, 0.8)),
+        "size": bins(spread(size, transfers, 1.2)),
+    }
     if post:
         told["post"] = bins(spread(post, transfers, 0.5))
     return told
 
 
 def source(name, state, **more):
-    return {"kind": "store", "name": name, "connector": "", "engine": 0, "rank": 0, "pid": 0, "state": state, "reason": None, "age_seconds": 0.0,
-            **more}
+    return {
+        "kind": "store",
+        "name": name,
+        "connector": "",
+        "engine": 0,
+        "rank": 0,
+        "pid": 0,
+        "state": state,
+        "reason": None,
+        "age_seconds": 0.0,
+        **more,
+    }
 
 
 def writer(connector, engine, rank, pid, **more):
-    return {"connector": connector, "model_name": "meta-llama/Llama-3.1-70B-Instruct", "engine": engine, "rank": rank, "pid": pid, "live": 1,
-            "restarts": 0, "unclosed": 0, "last_seen_seconds": 0.0, **more}
+    return {
+        "connector": connector,
+        "model_name": "meta-llama/Llama-3.1-70B-Instruct",
+        "engine": engine,
+        "rank": rank,
+        "pid": pid,
+        "live": 1,
+        "restarts": 0,
+        "unclosed": 0,
+        "last_seen_seconds": 0.0,
+        **more,
+    }
 
 
 class Fake:
@@ -84,22 +117,47 @@ class Fake:
     def summary(self):
         self.tick += 1
         seconds = self.tick * self.step
-        made = {"version": "0.1.0", "time": self.start + seconds, "uptime_seconds": 5400.0 + seconds, "sources": [], "sources_total": 0,
-                "refused": {}, "connectors": [], "connectors_total": 0, "recording": 0, "writers": [], "writers_total": 0}
+        made = {
+            "version": "0.1.0",
+            "time": self.start + seconds,
+            "uptime_seconds": 5400.0 + seconds,
+            "sources": [],
+            "sources_total": 0,
+            "refused": {},
+            "connectors": [],
+            "connectors_total": 0,
+            "recording": 0,
+            "writers": [],
+            "writers_total": 0,
+        }
         if self.kind == "empty":
             return made
-        wave = [int(seconds * rate + 22 * rate * math.sin(seconds / 31 + k)) + 100 * rate for k, rate in enumerate((90, 60, 14, 22))]
+        wave = [
+            int(seconds * rate + 22 * rate * math.sin(seconds / 31 + k)) + 100 * rate
+            for k, rate in enumerate((90, 60, 14, 22))
+        ]
         made["connectors"] = [
-            self.entry("NixlConnector", "0", [flow("transfer", wave[0], 1 << 20, 3.1e-3, 3.2e-4)],
-                       {"transfer_or_handshake": 2 + int(seconds / 60), "expired": 1}),
+            self.entry(
+                "NixlConnector",
+                "0",
+                [flow("transfer", wave[0], 1 << 20, 3.1e-3, 3.2e-4)],
+                {"transfer_or_handshake": 2 + int(seconds / 60), "expired": 1},
+            ),
             self.entry("NixlConnector", "1", [flow("transfer", wave[1], 1 << 20, 4.2e-3, 3.9e-4)], {}),
-            self.entry("OffloadingConnector", "0", [flow("load", wave[2], 6 << 20, 1.1e-3), flow("store", wave[3], 6 << 20, 1.6e-3)],
-                       {"allocation": int(seconds / 25)}),
+            self.entry(
+                "OffloadingConnector",
+                "0",
+                [flow("load", wave[2], 6 << 20, 1.1e-3), flow("store", wave[3], 6 << 20, 1.6e-3)],
+                {"allocation": int(seconds / 25)},
+            ),
         ]
         made["connectors_total"] = 3
         made["recording"] = 0 if self.kind == "gone" else 3
-        made["writers"] = [writer("NixlConnector", 0, 0, 4711), writer("NixlConnector", 0, 1, 4712, restarts=2, unclosed=1),
-                           writer("NixlConnector", 1, 0, 4801, live=0, unclosed=1, last_seen_seconds=95.0 + seconds)]
+        made["writers"] = [
+            writer("NixlConnector", 0, 0, 4711),
+            writer("NixlConnector", 0, 1, 4712, restarts=2, unclosed=1),
+            writer("NixlConnector", 1, 0, 4801, live=0, unclosed=1, last_seen_seconds=95.0 + seconds),
+        ]
         if self.kind == "gone":
             made["writers"] = [{**one, "live": 0, "last_seen_seconds": 30.0 + seconds} for one in made["writers"]]
         made["writers_total"] = 3
@@ -107,7 +165,15 @@ class Fake:
             source("prefill-0.kvtel", "live", connector="NixlConnector", rank=0, pid=4711, age_seconds=5300 + seconds),
             source("prefill-1.kvtel", "live", connector="NixlConnector", rank=1, pid=4712, age_seconds=5300 + seconds),
             source("decode-0.kvtel", "live", connector="NixlConnector", engine=1, pid=4801, age_seconds=5290 + seconds),
-            source("decode-1.kvtel", "ended", connector="NixlConnector", engine=1, rank=1, pid=4802, age_seconds=5290 + seconds),
+            source(
+                "decode-1.kvtel",
+                "ended",
+                connector="NixlConnector",
+                engine=1,
+                rank=1,
+                pid=4802,
+                age_seconds=5290 + seconds,
+            ),
             source("old.kvtel", "refused", reason="not a store of this version"),
         ]
         made["sources_total"] = 5
@@ -116,8 +182,16 @@ class Fake:
 
     @staticmethod
     def entry(connector, engine, flows, failures, others=()):
-        return {"connector": connector, "model_name": "meta-llama/Llama-3.1-70B-Instruct", "engine": engine, "flows": flows,
-                "failed": sum(failures.values()), "failures": failures, "others": list(others), "others_total": len(others)}
+        return {
+            "connector": connector,
+            "model_name": "meta-llama/Llama-3.1-70B-Instruct",
+            "engine": engine,
+            "flows": flows,
+            "failed": sum(failures.values()),
+            "failures": failures,
+            "others": list(others),
+            "others_total": len(others),
+        }
 
     def answer(self, path):
         if path == "/api/v1/summary":
@@ -165,9 +239,19 @@ def fake():
 def driver():
     with tempfile.TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()
-        for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                         "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--js-flags=--expose-gc",
-                         f"--user-data-dir={profile}"):
+        for argument in (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--js-flags=--expose-gc",
+            f"--user-data-dir={profile}",
+        ):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         made = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
@@ -178,14 +262,20 @@ def driver():
 def look(driver, url, width=1280, height=1100, scheme="light"):
     driver.get("about:blank")
     driver.get_log("browser")
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
     driver.get(url)
 
 
 def until(driver, script, seconds=20):
-    return WebDriverWait(driver, seconds, 0.1, ignored_exceptions=(JavascriptException, StaleElementReferenceException)).until(
-        lambda one: one.execute_script("return " + script))
+    return WebDriverWait(
+        driver, seconds, 0.1, ignored_exceptions=(JavascriptException, StaleElementReferenceException)
+    ).until(lambda one: one.execute_script("return " + script))
 
 
 def shot(driver, name):
@@ -200,7 +290,9 @@ def complaints(driver):
 
 def hurry(driver, factor):
     """From the next page on, timers run `factor` times as fast. Returns what takes it back."""
-    script = f"{{ const wait = setTimeout; window.setTimeout = (what, ms, ...more) => wait(what, ms / {factor}, ...more); }}"
+    script = (
+        f"{{ const wait = setTimeout; window.setTimeout = (what, ms, ...more) => wait(what, ms / {factor}, ...more); }}"
+    )
     made = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
     return lambda: driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
 
@@ -230,7 +322,9 @@ def busy(driver, fake, ticks, **how):
     WebDriverWait(driver, 60, 0.05).until(lambda _: fake.tick >= ticks)
 
 
-@pytest.mark.parametrize("scheme,width,height", [("light", 1280, 1100), ("dark", 1280, 1100), ("light", 390, 844), ("dark", 390, 844)])
+@pytest.mark.parametrize(
+    "scheme,width,height", [("light", 1280, 1100), ("dark", 1280, 1100), ("light", 390, 844), ("dark", 390, 844)]
+)
 def test_busy(hurried, fake, scheme, width, height):
     driver = hurried
     busy(driver, fake, 100, scheme=scheme, width=width, height=height)
@@ -242,7 +336,9 @@ def test_busy(hurried, fake, scheme, width, height):
     assert driver.execute_script("return document.getElementById('recording').textContent") == "3 sources record"
     # the page itself never scrolls sideways
     assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    assert driver.execute_script("return [...document.querySelectorAll('canvas')].every((one) => one.getAttribute('aria-label'))")
+    assert driver.execute_script(
+        "return [...document.querySelectorAll('canvas')].every((one) => one.getAttribute('aria-label'))"
+    )
     shot(driver, f"busy-{scheme}-{width}")
     assert complaints(driver) == []
 
@@ -251,14 +347,24 @@ def test_empty(driver, fake):
     look(driver, fake.open(), height=700)
     until(driver, "document.getElementById('empty').checkVisibility()")
     assert not visible(driver, "overview") and not visible(driver, "detail") and not visible(driver, "sources")
-    assert fake.start and f"127.0.0.1:{fake.port}/api/v1/stats" in driver.execute_script("return document.getElementById('empty').innerText")
+    assert fake.start and f"127.0.0.1:{fake.port}/api/v1/stats" in driver.execute_script(
+        "return document.getElementById('empty').innerText"
+    )
     told = driver.execute_script("return document.getElementById('empty').innerText")
-    for part in ("kvtel serve --nixl.telemetry-dir=/dev/shm/nixl", "NIXL_TELEMETRY_ENABLE=y", "NIXL_TELEMETRY_DIR=/dev/shm/nixl", "pip install ./python"):
+    for part in (
+        "kvtel serve --nixl.telemetry-dir=/dev/shm/nixl",
+        "NIXL_TELEMETRY_ENABLE=y",
+        "NIXL_TELEMETRY_DIR=/dev/shm/nixl",
+        "pip install ./python",
+    ):
         assert part in told
     assert driver.execute_script("return document.getElementById('recording').textContent") == "nobody has recorded yet"
     shot(driver, "empty")
     fake.kind = "busy"  # it goes on without a reload
-    until(driver, "document.getElementById('overview').checkVisibility() && !document.getElementById('empty').checkVisibility()")
+    until(
+        driver,
+        "document.getElementById('overview').checkVisibility() && !document.getElementById('empty').checkVisibility()",
+    )
     assert complaints(driver) == []
 
 
@@ -353,7 +459,9 @@ def test_keyboard_and_tables(hurried, fake):
     assert driver.execute_script(script)
     until(driver, "document.getElementById('detail-title').textContent.startsWith('OffloadingConnector')")
     assert len(points(driver, "transfers")) == 2 and visible(driver, "flow-box")
-    driver.execute_script("const one = document.getElementById('flow'); one.value = 'store'; one.dispatchEvent(new Event('change'))")
+    driver.execute_script(
+        "const one = document.getElementById('flow'); one.value = 'store'; one.dispatchEvent(new Event('change'))"
+    )
     until(driver, "document.querySelector('#time h3').textContent.endsWith('store')")
     driver.execute_script("document.querySelectorAll('#charts details').forEach((one) => { one.open = true })")
     until(driver, "document.querySelectorAll('#transfers table tr').length > 5")
@@ -401,7 +509,12 @@ def test_real_exporter(driver, tmp_path):
             asked = driver.execute_script("return performance.getEntriesByType('resource').length")
             until(driver, f"performance.getEntriesByType('resource').length > {asked}")
         assert {entry["connector"] for entry in told["connectors"]} == {
-            "NixlConnector", "OffloadingConnector", "MooncakeStoreConnector", "UMBPStoreConnector", "HiSparseConnector"}
+            "NixlConnector",
+            "OffloadingConnector",
+            "MooncakeStoreConnector",
+            "UMBPStoreConnector",
+            "HiSparseConnector",
+        }
         choose(driver, "NixlConnector", told)
         for chart in ("transfers", "bytes", "time", "post", "sizes"):
             until(driver, f"Chart.getChart('chart-{chart}').data.datasets.length > 0")

@@ -25,7 +25,13 @@ def stores(tmp_path):
 
 
 def header(**more):
-    return {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0], **more}
+    return {
+        "kvtel": 1,
+        "kv_transfer_config": {"kv_connector": "NixlConnector"},
+        "model_name": "m",
+        "engines": [0],
+        **more,
+    }
 
 
 def payload(seq=None, engine=0, **columns):
@@ -86,14 +92,21 @@ def test_a_sender_that_began_anew_is_told(stores):
     with Exporter(stores, RECEIVER) as exporter:
         first = [payload(i) for i in range(10)]
         assert accepted(post(exporter, header(source="a"), *first)) == 10
-        assert "warning" not in post(exporter, header(source="a"), *first)[1]  # sent twice, which is what numbers are for
+        assert (
+            "warning" not in post(exporter, header(source="a"), *first)[1]
+        )  # sent twice, which is what numbers are for
         for _ in range(2):
             answer = post(exporter, header(source="a"), payload(0), payload(1))[1]
             assert answer["accepted"] == 0 and answer["repeated"] == 2
             assert '"started"' in answer["warning"] and "up to 9 " in answer["warning"]
         wait_for(lambda: any("that began anew" in line for line in exporter.log))
         again = header(source="a", started=100.5)
-        assert post(exporter, again, payload(0), payload(1))[1] == {"status": "success", "accepted": 2, "repeated": 0, "refused": {}}
+        assert post(exporter, again, payload(0), payload(1))[1] == {
+            "status": "success",
+            "accepted": 2,
+            "repeated": 0,
+            "refused": {},
+        }
         assert accepted(post(exporter, again, payload(0), payload(1))) == 0
         assert accepted(post(exporter, header(source="a", started=99), payload(0))) == 0
         exporter.end()
@@ -117,7 +130,10 @@ def test_no_sequence_number_silences_a_source(stores):
         ([header(), payload(engine=7)], {"unknown_engine": 1}),
         ([header(), payload(no_such_field=[1])], {"unknown_key": 1}),
         ([header(), {"engine": 0, "payload": [1]}], {"wrong_type": 1}),
-        ([header(), {"engine": 0, "workers": [{"x": 1}, {"num_failed_transfers": "1"}]}], {"unknown_key": 1, "wrong_type": 1}),
+        (
+            [header(), {"engine": 0, "workers": [{"x": 1}, {"num_failed_transfers": "1"}]}],
+            {"unknown_key": 1, "wrong_type": 1},
+        ),
     ],
 )
 def test_payloads_of_no_use_are_not_accepted(stores, objects, wanted):
@@ -132,7 +148,9 @@ def test_an_engine_has_all_of_its_series_or_none(stores):
     """The store of what is posted is full long before 4,000 engines: what it has no room for is counted, and told."""
     engines = range(4000)
     with Exporter(stores, RECEIVER) as exporter:
-        code, answer = post(exporter, header(engines=list(engines)), *(payload(engine=i, num_failed_transfers=[1]) for i in engines))
+        code, answer = post(
+            exporter, header(engines=list(engines)), *(payload(engine=i, num_failed_transfers=[1]) for i in engines)
+        )
         assert code == 200 and answer["accepted"] == 4000
         found = exporter.samples()
         families = {}
@@ -157,8 +175,14 @@ LOADS = "vllm:kv_offload_load_bytes"
 @pytest.mark.parametrize(
     ("connector", "body"),
     [
-        ("MooncakeStoreConnector", {LONG: [{"duration_seconds": 1, "num_keys": 1, "num_bytes": 1, "status": "ok", "num_failed_keys": 0}]}),
-        ("MooncakeStoreConnector", {"get": [{"duration_seconds": 1, "num_keys": 1, "num_bytes": 1, "status": LONG, "num_failed_keys": 0}]}),
+        (
+            "MooncakeStoreConnector",
+            {LONG: [{"duration_seconds": 1, "num_keys": 1, "num_bytes": 1, "status": "ok", "num_failed_keys": 0}]},
+        ),
+        (
+            "MooncakeStoreConnector",
+            {"get": [{"duration_seconds": 1, "num_keys": 1, "num_bytes": 1, "status": LONG, "num_failed_keys": 0}]},
+        ),
         ("UMBPStoreConnector", {LONG: {"submitted": 1}}),
         ("OffloadingConnector", {"types": {LOADS: "counter"}, "data": {LOADS: {json.dumps([LONG]): 1}}}),
         ("OffloadingConnector", {"types": {LOADS: "counter"}, "data": {LOADS: {json.dumps(["x" * 200_000]): 1}}}),
@@ -167,7 +191,9 @@ LOADS = "vllm:kv_offload_load_bytes"
 )
 def test_long_texts_are_refused(stores, connector, body):
     with Exporter(stores, RECEIVER) as exporter:
-        code, answer = post(exporter, header(kv_transfer_config={"kv_connector": connector}), {"engine": 0, "payload": body})
+        code, answer = post(
+            exporter, header(kv_transfer_config={"kv_connector": connector}), {"engine": 0, "payload": body}
+        )
         assert code == 200 and answer["refused"] == {"long_text": 1}
         assert LONG not in exporter.text()
 
@@ -199,7 +225,10 @@ def test_what_is_no_recording_is_told_what_it_is(stores, body, headers, reason):
 
 def test_x_gzip_is_gzip(stores):
     with Exporter(stores, RECEIVER) as exporter:
-        assert accepted(post(exporter, gzip.compress(lines(header(), payload())), headers={"Content-Encoding": "x-gzip"})) == 1
+        assert (
+            accepted(post(exporter, gzip.compress(lines(header(), payload())), headers={"Content-Encoding": "x-gzip"}))
+            == 1
+        )
 
 
 def peak_mb(exporter):
@@ -225,7 +254,9 @@ def test_a_small_post_takes_little_memory(stores, name, packing):
         body = body[: 15 << 20] + body[-1:]
     with Exporter(stores, RECEIVER) as exporter:
         before = peak_mb(exporter)
-        code, answer = post(exporter, gzip.compress(body, 1) if packing == "gzip" else body, headers=GZIP if packing == "gzip" else None)
+        code, answer = post(
+            exporter, gzip.compress(body, 1) if packing == "gzip" else body, headers=GZIP if packing == "gzip" else None
+        )
         assert code in (400, 413) and answer["error"]["reason"], answer
         assert peak_mb(exporter) - before < 160
         assert accepted(post(exporter, header(), payload())) == 1
@@ -244,7 +275,11 @@ def test_messagepack_is_bounded_too(stores):
 
 def large(megabytes):
     """A recording that unpacks to so much, of payloads of 1,000 transfers."""
-    numbers = {"transfer_duration": [0.00123456] * 1000, "bytes_transferred": [1048576] * 1000, "num_descriptors": [16] * 1000}
+    numbers = {
+        "transfer_duration": [0.00123456] * 1000,
+        "bytes_transferred": [1048576] * 1000,
+        "num_descriptors": [16] * 1000,
+    }
     line = json.dumps({"engine": 0, "payload": numbers}).encode() + b"\n"
     return gzip.compress(lines(header()) + b"\n" + line * (megabytes * 10**6 // len(line)), 1)
 

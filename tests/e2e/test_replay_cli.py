@@ -64,10 +64,14 @@ def test_a_standard_stream_that_is_a_recording(option, kvtel, run, tmp_path):
     recording = tmp_path / "a.jsonl"
     recording.write_text(HEADER + PAYLOAD)
     with open(recording, "rb") as stdin:
-        done = subprocess.run([kvtel, "replay", f"{option}={recording}", "-"], stdin=stdin, capture_output=True, timeout=60)
+        done = subprocess.run(
+            [kvtel, "replay", f"{option}={recording}", "-"], stdin=stdin, capture_output=True, timeout=60
+        )
     assert done.returncode == 1 and recording.read_text() == HEADER + PAYLOAD
     with open(recording, "ab") as stdout:
-        done = subprocess.run([kvtel, "replay", f"{option}=-", recording], stdout=stdout, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run(
+            [kvtel, "replay", f"{option}=-", recording], stdout=stdout, stderr=subprocess.PIPE, timeout=60
+        )
     assert done.returncode == 1 and recording.read_text() == HEADER + PAYLOAD
 
 
@@ -130,7 +134,9 @@ def test_outputs_that_cannot_be_written(option, run, tmp_path):
 
 def test_full_standard_output(kvtel):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([kvtel, "replay", GOLDEN / "nixl_basic.jsonl"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run(
+            [kvtel, "replay", GOLDEN / "nixl_basic.jsonl"], stdout=full, stderr=subprocess.PIPE, timeout=60
+        )
     assert done.returncode == 1
     assert done.stderr == b"kvtel: standard output: writing failed: No space left on device\n"
 
@@ -151,7 +157,12 @@ def test_malformed_line(run):
 
 
 def test_names_are_no_commands_for_the_terminal(run):
-    header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "MooncakeStoreConnector"}, "model_name": "\x1b[2Jm\n", "engines": [0]}
+    header = {
+        "kvtel": 1,
+        "kv_transfer_config": {"kv_connector": "MooncakeStoreConnector"},
+        "model_name": "\x1b[2Jm\n",
+        "engines": [0],
+    }
     row = {"duration_seconds": 1.0, "num_keys": 1, "num_bytes": 1, "status": "\x1b]0;s\x07", "num_failed_keys": 0}
     payload = {"\x1b[31mget" + "\u00fc" * 20: [row]}
     recording = "".join(json.dumps(line) + "\n" for line in (header, {"engine": 0, "payload": payload}))
@@ -162,14 +173,21 @@ def test_names_are_no_commands_for_the_terminal(run):
 
 
 def test_statuses_without_end_take_one_line(run):
-    header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "MooncakeStoreConnector"}, "model_name": "m", "engines": [0]}
+    header = {
+        "kvtel": 1,
+        "kv_transfer_config": {"kv_connector": "MooncakeStoreConnector"},
+        "model_name": "m",
+        "engines": [0],
+    }
     row = {"duration_seconds": 1.0, "num_keys": 1, "num_bytes": 1, "num_failed_keys": 0}
     rows = [row | {"status": f"s{i}"} for i in range(1000)]
     recording = "".join(json.dumps(line) + "\n" for line in (header, {"engine": 0, "payload": {"get": rows}}))
     code, out, errors = run("replay", "-", stdin=recording.encode())
     assert (code, errors) == (0, "")
     (failures,) = (line for line in out.splitlines() if "failures:" in line)
-    assert failures.startswith("    engine 0 failures: s0 1, s1 1, ") and failures.endswith(", s19 1, and of 980 more classes")
+    assert failures.startswith("    engine 0 failures: s0 1, s1 1, ") and failures.endswith(
+        ", s19 1, and of 980 more classes"
+    )
 
 
 def test_keep_going_counts_and_exports(run, tmp_path):
@@ -194,7 +212,11 @@ def test_several_files_and_standard_input(run):
 def test_outputs_to_standard_output(run, tmp_path):
     log, metrics = tmp_path / "log", tmp_path / "metrics"
     recording = GOLDEN / "nixl_basic.jsonl"
-    assert run("replay", "--log.style=vllm", f"--log.output={log}", f"--metrics.output={metrics}", recording) == (0, "", "")
+    assert run("replay", "--log.style=vllm", f"--log.output={log}", f"--metrics.output={metrics}", recording) == (
+        0,
+        "",
+        "",
+    )
     assert run("replay", "--log.style=vllm", "--log.output=-", recording)[1] == log.read_text()
     assert run("replay", "--metrics.output=-", recording)[1] == metrics.read_text()
 
@@ -241,7 +263,9 @@ def test_label_values_without_end(run, tmp_path):
     lines = [HEADER.replace("NixlConnector", "SimpleCPUOffloadConnector")]
     for first in (0, 6000):
         values = ", ".join(f'"[\\"{i}\\"]": 1' for i in range(first, first + 6000))
-        lines.append(f'{{"engine": 0, "payload": {{"types": {{"{name}": "counter"}}, "data": {{"{name}": {{{values}}}}}}}}}\n')
+        lines.append(
+            f'{{"engine": 0, "payload": {{"types": {{"{name}": "counter"}}, "data": {{"{name}": {{{values}}}}}}}}}\n'
+        )
     code, text, errors = run("replay", "--metrics.output=-", "-", stdin="".join(lines).encode())
     assert code == 0 and len(errors.splitlines()) == 1
     assert text.count(f"\n{name}{{") == 10000
@@ -291,7 +315,10 @@ sys.exit(code)
 def test_large_recording_in_constant_memory(command, megabytes, kvtel):
     """Through a pipe (a tenth of it where a sanitizer makes it slow, and its memory larger)."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PEAK, kvtel, command, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", PEAK, kvtel, command, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     for piece in large_recording(megabytes // 10 if is_sanitized(kvtel) else megabytes):
         process.stdin.write(piece)
@@ -336,7 +363,9 @@ def test_no_progress_without_a_terminal(run):
 
 
 def test_interrupt(kvtel):
-    process = subprocess.Popen([kvtel, "replay", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [kvtel, "replay", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     process.stdin.write(HEADER.encode())
     process.stdin.flush()
     time.sleep(0.2)
@@ -355,5 +384,7 @@ def test_documented_examples(kvtel, tmp_path):
     for block in blocks["console"]:
         commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
         shown = [line for line in block.splitlines() if not line.startswith("$ ")]
-        done = subprocess.run(["sh", "-c", "\n".join(commands)], cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        done = subprocess.run(
+            ["sh", "-c", "\n".join(commands)], cwd=tmp_path, env=environment, capture_output=True, timeout=60
+        )
         assert done.stdout.decode().splitlines() == shown

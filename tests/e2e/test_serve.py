@@ -50,18 +50,42 @@ def test_posted_by_curl_compressed_in_both_forms(stores, replay, tmp_path, form)
     body = tmp_path / "body.gz"
     body.write_bytes(gzip.compress(recording.read_bytes()))
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        command = ["curl", "-sS", "-H", "Content-Type: application/jsonl", "-H", "Content-Encoding: gzip", "--data-binary", f"@{body}", exporter.url("/api/v1/stats")]
+        command = [
+            "curl",
+            "-sS",
+            "-H",
+            "Content-Type: application/jsonl",
+            "-H",
+            "Content-Encoding: gzip",
+            "--data-binary",
+            f"@{body}",
+            exporter.url("/api/v1/stats"),
+        ]
         answer = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=20).stdout)
         assert answer["status"] == "success" and answer["accepted"] > 0
         assert connector_samples(exporter.text()) == connector_samples(replay(recording).text)
 
 
 def header(**more):
-    return {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0], **more}
+    return {
+        "kvtel": 1,
+        "kv_transfer_config": {"kv_connector": "NixlConnector"},
+        "model_name": "m",
+        "engines": [0],
+        **more,
+    }
 
 
 def payload(seq=None, **columns):
-    body = {"engine": 0, "payload": {"transfer_duration": [0.1], "post_duration": [0.01], "bytes_transferred": [1], "num_descriptors": [1]}}
+    body = {
+        "engine": 0,
+        "payload": {
+            "transfer_duration": [0.1],
+            "post_duration": [0.01],
+            "bytes_transferred": [1],
+            "num_descriptors": [1],
+        },
+    }
     body["payload"].update(columns)
     return body | ({"seq": seq} if seq is not None else {})
 
@@ -85,7 +109,12 @@ def test_a_repeated_payload_is_acknowledged_and_not_counted_again(stores):
         first = lines(header(source="a"), payload(1), payload(2))
         assert post(exporter, first) == (200, {"status": "success", "accepted": 2, "repeated": 0, "refused": {}})
         assert post(exporter, first) == (200, {"status": "success", "accepted": 0, "repeated": 2, "refused": {}})
-        assert post(exporter, lines(header(source="a"), payload(2), payload(3)))[1] == {"status": "success", "accepted": 1, "repeated": 1, "refused": {}}
+        assert post(exporter, lines(header(source="a"), payload(2), payload(3)))[1] == {
+            "status": "success",
+            "accepted": 1,
+            "repeated": 1,
+            "refused": {},
+        }
         assert post(exporter, lines(header(source="b"), payload(1)))[1]["accepted"] == 1
         found = exporter.samples()
         assert found[COUNT] == 4
@@ -97,9 +126,16 @@ def test_what_is_refused_whole(stores):
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         code, answer = post(exporter, lines(header(), payload(), '{"engine": 0, "payload": {"transfer_duration": [}}'))
         assert code == 400 and answer["error"]["line"] == 3 and answer["error"]["column"] > 40
-        for body in [b"", b"\xff\xff", lines(payload()), lines(header(kvtel=2)), b"\x81" * 100, lines(header(), '{"engine": 0}'),
-                     lines(header(kv_transfer_config={"kv_connector": "Nobody"}), payload()),
-                     lines(header(kv_transfer_config={"kv_connector": "ExampleConnector"}), payload())]:
+        for body in [
+            b"",
+            b"\xff\xff",
+            lines(payload()),
+            lines(header(kvtel=2)),
+            b"\x81" * 100,
+            lines(header(), '{"engine": 0}'),
+            lines(header(kv_transfer_config={"kv_connector": "Nobody"}), payload()),
+            lines(header(kv_transfer_config={"kv_connector": "ExampleConnector"}), payload()),
+        ]:
             code, answer = post(exporter, body)
             assert code == 400 and answer["error"]["reason"], body
         found = exporter.samples()
@@ -108,7 +144,13 @@ def test_what_is_refused_whole(stores):
 
 def test_what_is_refused_in_part(stores):
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        assert post(exporter, lines(header(), payload(bogus=1, num_failed_transfers=[1, "x"]), payload(transfer_duration=[-1])))[0] == 200
+        assert (
+            post(
+                exporter,
+                lines(header(), payload(bogus=1, num_failed_transfers=[1, "x"]), payload(transfer_duration=[-1])),
+            )[0]
+            == 200
+        )
         found = exporter.samples()
         assert found[COUNT] == 1
         assert found['kvtel_refused_total{reason="unknown_key"}'] == 1
@@ -125,10 +167,19 @@ def test_posts_whose_bytes_are_changed_at_random(stores):
         for _ in range(600):
             body = bytearray(draw.choice(whole)[:20000])
             for _ in range(draw.randint(1, 5)):
-                body[draw.randrange(len(body))] = draw.choice([0, 0xC1, 0xDF, 0xFF, ord("["), ord("}"), ord("-"), draw.randrange(256)])
+                body[draw.randrange(len(body))] = draw.choice(
+                    [0, 0xC1, 0xDF, 0xFF, ord("["), ord("}"), ord("-"), draw.randrange(256)]
+                )
             if draw.random() < 0.2:
                 body = gzip.compress(body)[: draw.randrange(20, 4000)]
-            request = urllib.request.Request(exporter.url("/api/v1/stats"), data=body, headers={"Content-Type": "application/jsonl", **({"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {})})
+            request = urllib.request.Request(
+                exporter.url("/api/v1/stats"),
+                data=body,
+                headers={
+                    "Content-Type": "application/jsonl",
+                    **({"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}),
+                },
+            )
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:
                     codes.add(answer.status)
@@ -155,8 +206,12 @@ def test_pages_and_readiness(stores):
             assert "default-src" in page.headers["Content-Security-Policy"]
             assert "<html" in page.read().decode()
         families = list(text_string_to_metric_families(exporter.text()))
-        assert {"process_cpu_seconds", "process_resident_memory_bytes", "kvtel_build_info"} <= {family.name for family in families}
-        checked = subprocess.run(["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=20)
+        assert {"process_cpu_seconds", "process_resident_memory_bytes", "kvtel_build_info"} <= {
+            family.name for family in families
+        }
+        checked = subprocess.run(
+            ["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=20
+        )
         assert checked.returncode == 0, checked.stderr
 
 
@@ -180,7 +235,9 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
 def test_what_scrapers_ask_for_gets_the_text_format(stores, accept):
     with Exporter(stores) as exporter:
         for method in ["GET", "HEAD"]:
-            request = urllib.request.Request(exporter.url(), headers={"Accept": accept, "Accept-Encoding": "gzip"} if accept else {}, method=method)
+            request = urllib.request.Request(
+                exporter.url(), headers={"Accept": accept, "Accept-Encoding": "gzip"} if accept else {}, method=method
+            )
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
                 assert int(answer.headers["Content-Length"]) > 0 and answer.headers["Vary"] == "Accept-Encoding"
@@ -212,7 +269,9 @@ def test_200_clients_at_once(stores, tmp_path):
 def test_a_client_that_reads_a_byte_a_second_holds_nobody_up(stores):
     """Its answer is larger than what the kernel keeps for it."""
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        exporter.text("/api/v1/stats", lines(header(engines=list(range(2000))), *(payload() | {"engine": i} for i in range(2000))))
+        exporter.text(
+            "/api/v1/stats", lines(header(engines=list(range(2000))), *(payload() | {"engine": i} for i in range(2000)))
+        )
         slow = []
         for _ in range(30):
             client = socket.create_connection(("127.0.0.1", exporter.port))
@@ -239,7 +298,9 @@ def test_every_flag_is_in_the_docs():
 
 def test_what_is_in_deploy():
     for check, name in [("rules", "rules.yml"), ("config", "prometheus.yml")]:
-        done = subprocess.run(["promtool", "check", check, name], cwd=ROOT / "deploy", capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["promtool", "check", check, name], cwd=ROOT / "deploy", capture_output=True, text=True, timeout=20
+        )
         assert done.returncode == 0, done.stderr
 
 
@@ -290,15 +351,34 @@ def test_wrong_usage_says_what_is_wrong(tmp_path, arguments, code, message):
 
 
 def certificate(tmp_path):
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-keyout",
-               "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "1",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-
 
 
 def bcrypt_of(password):
     code = "import crypt,sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 6)))"
-    return subprocess.run(["/usr/bin/python3", "-W", "ignore", "-c", code, password], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["/usr/bin/python3", "-W", "ignore", "-c", code, password], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 class Prometheus:
@@ -320,8 +400,12 @@ scrape_configs:
     static_configs: [{{ targets: ["{target}"] }}]
 """
         )
-        command = ["prometheus", f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/tsdb",
-                   f"--web.listen-address=127.0.0.1:{self.port}"]
+        command = [
+            "prometheus",
+            f"--config.file={directory}/prometheus.yml",
+            f"--storage.tsdb.path={directory}/tsdb",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def query(self, expression):
@@ -333,7 +417,10 @@ scrape_configs:
         except OSError:
             return {}
         dropped = {"__name__", "job", "instance"}
-        return {tuple(sorted((k, v) for k, v in r["metric"].items() if k not in dropped)): float(r["value"][1]) for r in found}
+        return {
+            tuple(sorted((k, v) for k, v in r["metric"].items() if k not in dropped)): float(r["value"][1])
+            for r in found
+        }
 
     def __enter__(self):
         return self
@@ -346,12 +433,18 @@ scrape_configs:
 def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
     certificate(tmp_path)
     web = tmp_path / "web.yml"
-    web.write_text(f"tls_server_config: {{ cert_file: cert.pem, key_file: key.pem }}\nbasic_auth_users: {{ prometheus: '{bcrypt_of('secret')}' }}\n")
+    web.write_text(
+        f"tls_server_config: {{ cert_file: cert.pem, key_file: key.pem }}\nbasic_auth_users: {{ prometheus: '{bcrypt_of('secret')}' }}\n"
+    )
     subprocess.run(["promtool", "check", "web-config", web], check=True, capture_output=True)
     writers = [Writer(stores, tmp_path / f"book{i}", 1000 * (i + 1), engine=i).done() for i in range(2)]
     with Exporter(stores, f"--web.config.file={web}") as exporter:
-        denied = subprocess.run(["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", exporter.url().replace("http:", "https:")],
-                                capture_output=True, text=True, timeout=20)
+        denied = subprocess.run(
+            ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", exporter.url().replace("http:", "https:")],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
         assert denied.stdout == "401"
         with Prometheus(tmp_path, f"127.0.0.1:{exporter.port}", "secret") as prometheus:
             wait_for(lambda: prometheus.query("up") == {(): 1.0}, 40, "a scrape")
@@ -378,7 +471,9 @@ def test_nixl_rings_beside_stores(stores, tmp_path):
         count = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_count"))
         total = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_sum"))
         assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_count\b", k)) == count
-        assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_sum\b", k)) == pytest.approx(total, rel=1e-9)
+        assert sum(v for k, v in ours.items() if re.match(r"nixl_xfer_time_seconds_sum\b", k)) == pytest.approx(
+            total, rel=1e-9
+        )
         assert ours['kvtel_nixl_rings{state="read"}'] == 1
     with Exporter(stores) as exporter:  # that reads no rings: their counters stay, their state is not known
         found = exporter.samples()

@@ -41,7 +41,13 @@ class Muted:
 
     def __init__(self, directory, stderr, *arguments):
         self.port = free_port()
-        command = [KVTEL, "serve", f"--store.dir={directory}", f"--web.listen-address=127.0.0.1:{self.port}", *arguments]
+        command = [
+            KVTEL,
+            "serve",
+            f"--store.dir={directory}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            *arguments,
+        ]
         self.process = subprocess.Popen(command, stderr=stderr)
         wait_for(lambda: self.process.poll() is not None or self.answers(), 20, "an answer")
 
@@ -145,7 +151,7 @@ def test_lines_come_again_when_the_log_is_read_again(stores, tmp_path):
 
         wait_for(read_on, 10, "the line that says it")
         for line in text.lstrip(b"x").decode().splitlines():
-            assert line.startswith("ts=") and 'msg=' in line, line
+            assert line.startswith("ts=") and "msg=" in line, line
         for writer in writers:
             writer.end()
     os.close(reading)
@@ -154,7 +160,9 @@ def test_lines_come_again_when_the_log_is_read_again(stores, tmp_path):
 def test_a_start_that_fails_with_a_log_that_nobody_reads_ends_by_sigterm(stores):
     reading, writing = full_pipe()
     with Exporter(stores):
-        second = subprocess.Popen([KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"], stderr=writing)
+        second = subprocess.Popen(
+            [KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"], stderr=writing
+        )
 
         def asleep():  # in the write of its message
             with open(f"/proc/{second.pid}/syscall", encoding="ascii") as call:
@@ -169,8 +177,17 @@ def test_a_start_that_fails_with_a_log_that_nobody_reads_ends_by_sigterm(stores)
 
 def test_signals(stores, tmp_path):
     with Exporter(stores, "--log.interval=0") as exporter:
-        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE, signal.SIGALRM, signal.SIGPROF, signal.SIGIO, signal.SIGXFSZ,
-                       signal.SIGRTMIN, signal.SIGRTMAX):
+        for number in (
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+            signal.SIGPIPE,
+            signal.SIGALRM,
+            signal.SIGPROF,
+            signal.SIGIO,
+            signal.SIGXFSZ,
+            signal.SIGRTMIN,
+            signal.SIGRTMAX,
+        ):
             exporter.process.send_signal(number)
         for round_ in range(1, 3):
             exporter.process.send_signal(signal.SIGHUP)
@@ -279,7 +296,12 @@ def test_a_writer_that_exits_without_closing_ended_in_order(stores):
         pytest.skip("no shared library here")
     program = "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]); lib.kvtel_store_open.restype = ctypes.c_void_p; assert lib.kvtel_store_open(None)"
     with Exporter(stores) as exporter:
-        subprocess.run([sys.executable, "-c", program, library], env={**os.environ, "KVTEL_STORE_DIR": str(stores)}, check=True, timeout=20)
+        subprocess.run(
+            [sys.executable, "-c", program, library],
+            env={**os.environ, "KVTEL_STORE_DIR": str(stores)},
+            check=True,
+            timeout=20,
+        )
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "its end")
         assert exporter.samples()["kvtel_writers_unclosed_total"] == 0
 

@@ -142,7 +142,12 @@ def test_a_removed_file_of_a_live_writer_still_counts(stores, tmp_path):
 
 def test_a_second_exporter_says_so(stores):
     with Exporter(stores):
-        done = subprocess.run([KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            [KVTEL, "serve", f"--store.dir={stores}", "--web.listen-address=127.0.0.1:0"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
         assert done.returncode == 1
         assert "in use by another exporter" in done.stderr
     with Exporter(stores):
@@ -172,7 +177,10 @@ def test_a_store_of_another_version_is_refused(stores, tmp_path):
     with Exporter(stores) as exporter:
         wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 1, 3, "a refused store")
         assert exporter.samples()[COUNT % 0] == 100
-        assert any("1-newer.kvtel" in line and "layout version 9, this program knows version 1" in line for line in exporter.log)
+        assert any(
+            "1-newer.kvtel" in line and "layout version 9, this program knows version 1" in line
+            for line in exporter.log
+        )
     assert store_files(stores) == ["1-newer.kvtel"]
 
 
@@ -201,7 +209,9 @@ def test_stores_whose_bytes_are_changed_at_random(stores, tmp_path):
             changed = bytearray(content)
             for _ in range(draw.randint(1, 4)):
                 at = draw.choice(interesting[:400] if draw.random() < 0.8 else interesting)
-                changed[at : at + 8] = draw.choice([draw.randbytes(8), b"\xff" * 8, bytes(8), bytes([0xFF] * 4 + [0] * 4)])
+                changed[at : at + 8] = draw.choice(
+                    [draw.randbytes(8), b"\xff" * 8, bytes(8), bytes([0xFF] * 4 + [0] * 4)]
+                )
             if draw.random() < 0.2:
                 del changed[draw.randrange(len(changed)) :]
             (tmp_path / "changed").write_bytes(changed)
@@ -221,7 +231,12 @@ def test_many_label_sets_are_retired(stores):
     columns = {"transfer_duration": [0.1], "post_duration": [0.01], "bytes_transferred": [1], "num_descriptors": [1]}
     for first in range(0, rounds * each, each):
         engines = list(range(first, first + each))
-        header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": engines}
+        header = {
+            "kvtel": 1,
+            "kv_transfer_config": {"kv_connector": "NixlConnector"},
+            "model_name": "m",
+            "engines": engines,
+        }
         recording = "\n".join(map(json.dumps, [header] + [{"engine": i, "payload": columns} for i in engines])).encode()
         with Exporter(stores, "--web.enable-stats-receiver") as exporter:
             wait_for(lambda: len(store_files(stores)) == 1, 20, "only its own store")
@@ -283,6 +298,7 @@ def test_counters_rise_through_kills_of_all_sides(stores, tmp_path):
 
 def test_ranks_kept_apart(stores, tmp_path):
     """Also in the totals, which from before the flag have no rank, and which are not added up again without it."""
+
     def count(rank):
         return COUNT.replace('"m"', f'"m",rank="{rank}"') % 0
 
@@ -292,7 +308,11 @@ def test_ranks_kept_apart(stores, tmp_path):
     options = ["--store.rank-label", "--web.enable-stats-receiver", "--log.interval=1s"]
     with Exporter(stores, *options) as exporter:
         writers = [Writer(stores, tmp_path / f"book{rank}", 100 + rank, rank=rank).done() for rank in range(3)]
-        wait_for(lambda: [exporter.samples().get(count(rank)) for rank in ["", 0, 1, 2]] == [7, 100, 101, 102], 3, "all ranks")
+        wait_for(
+            lambda: [exporter.samples().get(count(rank)) for rank in ["", 0, 1, 2]] == [7, 100, 101, 102],
+            3,
+            "all ranks",
+        )
         for writer in writers[:2]:
             writer.kill()
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "retiring")
@@ -303,7 +323,11 @@ def test_ranks_kept_apart(stores, tmp_path):
         found = exporter.samples()
         assert [found[count(rank)] for rank in [0, 1, 2]] == [100, 1101, 102]
         assert any(',rank=""' in name and "xfer_time_seconds_count" in name for name in found)
-        wait_for(lambda: sum(int(ok) for line in exporter.log for ok in re.findall(r" ok=(\d+) ", line)) >= 1303, 5, "log lines")
+        wait_for(
+            lambda: sum(int(ok) for line in exporter.log for ok in re.findall(r" ok=(\d+) ", line)) >= 1303,
+            5,
+            "log lines",
+        )
         exporter.end(signal.SIGKILL)
     with Exporter(stores, "--store.rank-label") as exporter:
         found = exporter.samples()

@@ -35,12 +35,19 @@ def code(exporter, path, data=None, headers=None):
     "--metrics.prefix=",
 ])  # fmt: skip
 def test_flags_without_sense_are_refused(tmp_path, flag):
-    done = subprocess.run([KVTEL, "serve", f"--store.dir={tmp_path}", "--web.listen-address=127.0.0.1:0", flag], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [KVTEL, "serve", f"--store.dir={tmp_path}", "--web.listen-address=127.0.0.1:0", flag],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
     assert done.returncode == 2 and flag.split("=")[0] in done.stderr, done.stderr
 
 
 def test_an_address_given_twice_is_refused(tmp_path):
-    done = subprocess.run([KVTEL, "serve", *["--web.listen-address=127.0.0.1:9"] * 2], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [KVTEL, "serve", *["--web.listen-address=127.0.0.1:9"] * 2], capture_output=True, text=True, timeout=20
+    )
     assert done.returncode == 2 and "--web.listen-address=127.0.0.1:9 is there twice" in done.stderr
 
 
@@ -74,7 +81,7 @@ def test_posts_to_other_names(tmp_path):
     with Exporter(tmp_path, "--web.enable-stats-receiver", "--web.allowed-host=proxy.example.org") as exporter:
         assert code(exporter, "/api/v1/stats", recording, {"Host": "evil.example"}) == 403
         assert code(exporter, "/api/v1/stats", recording, {"Content-Type": "application/x-www-form-urlencoded"}) == 415
-        assert 'kvtel_payloads_accepted_total 0' in exporter.text()
+        assert "kvtel_payloads_accepted_total 0" in exporter.text()
         assert code(exporter, "/api/v1/stats", recording, {"Host": "proxy.example.org"}) == 200
 
 

@@ -19,7 +19,10 @@ def test_closed_standard_output(kvtel):
 
 
 def test_full_outputs_are_named_with_the_reason(kvtel):
-    for arguments in (f"replay {RECORDING} >/dev/full", *(f"replay --{which}.output=/dev/full {RECORDING}" for which in ("log", "metrics", "aggregated"))):
+    for arguments in (
+        f"replay {RECORDING} >/dev/full",
+        *(f"replay --{which}.output=/dev/full {RECORDING}" for which in ("log", "metrics", "aggregated")),
+    ):
         name = "standard output" if ">" in arguments else "/dev/full"
         code, _, errors = shell(kvtel, arguments)
         assert (code, errors) == (1, f"kvtel: {name}: writing failed: No space left on device\n"), arguments
@@ -46,7 +49,12 @@ def test_a_full_device(kvtel, tmp_path):
     """However much was to be written: what is lost first is lost while it is printed, not at the end."""
     many = tmp_path / "many.jsonl"
     many.write_text(RECORDING.read_text().splitlines()[0] + "\n" + "x\n" * 5000)
-    for arguments in (f"check {RECORDING}", f"check {many}", f"replay {RECORDING}", f"replay --metrics.output=- {RECORDING}",
-                      f"replay --aggregated.output=/dev/full {RECORDING}"):
+    for arguments in (
+        f"check {RECORDING}",
+        f"check {many}",
+        f"replay {RECORDING}",
+        f"replay --metrics.output=- {RECORDING}",
+        f"replay --aggregated.output=/dev/full {RECORDING}",
+    ):
         code, _, errors = shell(kvtel, f"{arguments} >/dev/full")
         assert code == 1 and errors.endswith("writing failed: No space left on device\n"), (arguments, errors)

@@ -22,8 +22,20 @@ LIBRARY = pathlib.Path(KVTEL).with_name("libkvtel.so")
 
 
 class Transfer(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in (
-        "duration_ns", "post_ns", "bytes", "descriptors", "failed", "submitted_ns", "posted_ns", "first_byte_ns", "done_ns")]
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "duration_ns",
+            "post_ns",
+            "bytes",
+            "descriptors",
+            "failed",
+            "submitted_ns",
+            "posted_ns",
+            "first_byte_ns",
+            "done_ns",
+        )
+    ]
 
 
 WRITER = """
@@ -81,7 +93,11 @@ def load_library(path):
 def start_writer(directory, transfers, then):
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(LIBRARY), str(transfers), then, str(pathlib.Path(__file__).parent)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "KVTEL_STORE_DIR": str(directory)})
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KVTEL_STORE_DIR": str(directory)},
+    )
     if process.stdout.readline() != "started\n":
         pytest.skip("the library cannot be loaded into Python here (a sanitizer's build)")
     return process
@@ -151,7 +167,11 @@ def test_text_and_errors(tmp_path):
     process = start_writer(tmp_path, 300, "exit")
     assert process.wait() == 0
     text = subprocess.run([KVTEL, "dump", only_store(tmp_path)], capture_output=True, text=True, check=True).stdout
-    assert "ended, pid" in text and 'vllm:nixl_xfer_time_seconds{model_name="",engine="0"} count 900 sum' in text and " P99 " in text
+    assert (
+        "ended, pid" in text
+        and 'vllm:nixl_xfer_time_seconds{model_name="",engine="0"} count 900 sum' in text
+        and " P99 " in text
+    )
     junk = tmp_path / "junk"
     junk.write_bytes(b"x" * 5000)
     done = subprocess.run([KVTEL, "dump", junk, tmp_path / "missing"], capture_output=True, text=True)

@@ -94,7 +94,9 @@ def test_damaged_before_the_start(stores, tmp_path, what):
         assert exporter.samples()["kvtel_totals_damaged_total"] == 1
         [aside] = set_aside(stores)
         assert aside.read_bytes() == damage(content)
-        assert any(aside.name in line and reason in line and "level=error" in line for line in exporter.log), exporter.log
+        assert any(aside.name in line and reason in line and "level=error" in line for line in exporter.log), (
+            exporter.log
+        )
         writer.end()
         wait_for(lambda: store_files(stores) == [], 5, "no store file left")
         assert exporter.samples()[COUNT % 0] == 7
@@ -113,7 +115,9 @@ def test_damaged_while_an_exporter_runs(stores, tmp_path, what):
         (stores / NAME).write_bytes(DAMAGE[what][0](content))
         assert good(exporter) and exporter.samples()[COUNT % 0] == 100
         wait_for(lambda: exporter.samples()["kvtel_totals_damaged_total"] == 1, 5, "the damage is seen")
-        wait_for(lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, 5, "the totals are whole")
+        wait_for(
+            lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, 5, "the totals are whole"
+        )
         assert len(set_aside(stores)) == 1
         retire(stores, tmp_path, 11)
         wait_for(lambda: store_files(stores) == [], 5, "no store file left")
@@ -156,7 +160,12 @@ def test_totals_that_are_no_file(stores, tmp_path, kind):
 def small_tmpfs(tmp_path, size):
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", mount], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", mount], capture_output=True
+        ).returncode
+        != 0
+    ):
         pytest.skip("no file system may be mounted here")
     try:
         yield mount
@@ -346,7 +355,9 @@ def test_totals_do_not_grow_by_being_written_again(stores, tmp_path):
 
 
 def totals(stores, *arguments, code=0):
-    done = subprocess.run([KVTEL, "totals", f"--store.dir={stores}", *arguments], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [KVTEL, "totals", f"--store.dir={stores}", *arguments], capture_output=True, text=True, timeout=20
+    )
     assert done.returncode == code, done
     return done.stdout if code == 0 else done.stderr
 
@@ -362,7 +373,8 @@ def test_totals_lists_label_sets(stores, tmp_path):
         assert len(lines) % 3 == 0
         only = totals(stores, 'vllm:nixl_xfer_time_seconds_count{engine=~"[01]",model_name!="n"}').splitlines()
         assert [line.split(" sum ")[0] for line in only] == [
-            f'vllm:nixl_xfer_time_seconds{{model_name="m",engine="{i}"}} count {10 + i}' for i in range(2)]
+            f'vllm:nixl_xfer_time_seconds{{model_name="m",engine="{i}"}} count {10 + i}' for i in range(2)
+        ]
         assert len(totals(stores, '{engine="2"}', '{engine!~"[02]"}').splitlines()) == len(lines) * 2 // 3
         assert totals(stores, '{engine="7"}') == totals(stores, "vllm:nothing") == ""
 
@@ -401,19 +413,22 @@ def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
     assert "vllm:nixl_bytes_transferred" not in totals(stores)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--drop"], "--drop wants a selector"),
-    (["--drops"], "Try 'kvtel totals --help'"),
-    (["{engine=3}"], "column 9: a value in double quotes is wanted here"),
-    (['{engine="3"'], ", or } is wanted here"),
-    (['{engine="3'], "the quotes are not closed"),
-    (['{engine~"3"}'], "=, !=, =~ or !~ is wanted here"),
-    (['{engine=~"("}'], "no regular expression"),
-    (['{3="3"}'], "the name of a label is wanted here"),
-    (["{}"], "a selector names a metric or a label"),
-    ([""], "a selector names a metric or a label"),
-    (["a b"], "nothing may come here"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--drop"], "--drop wants a selector"),
+        (["--drops"], "Try 'kvtel totals --help'"),
+        (["{engine=3}"], "column 9: a value in double quotes is wanted here"),
+        (['{engine="3"'], ", or } is wanted here"),
+        (['{engine="3'], "the quotes are not closed"),
+        (['{engine~"3"}'], "=, !=, =~ or !~ is wanted here"),
+        (['{engine=~"("}'], "no regular expression"),
+        (['{3="3"}'], "the name of a label is wanted here"),
+        (["{}"], "a selector names a metric or a label"),
+        ([""], "a selector names a metric or a label"),
+        (["a b"], "nothing may come here"),
+    ],
+)
 def test_totals_used_wrongly(stores, arguments, message):
     assert message in totals(stores, *arguments, code=2)
 

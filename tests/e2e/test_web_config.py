@@ -127,7 +127,9 @@ def test_inline_certificates(folder, start):
     def indented(name):
         return (folder / name).read_text().replace("\n", "\n    ")
 
-    front = start(f"tls_server_config:\n  cert: |\n    {indented('server.pem')}\n  key: |\n    {indented('server.key')}\n")
+    front = start(
+        f"tls_server_config:\n  cert: |\n    {indented('server.pem')}\n  key: |\n    {indented('server.key')}\n"
+    )
     assert status(front, folder) == 200
 
 
@@ -142,7 +144,9 @@ def test_versions_and_ciphers(certificates, folder, start, algorithm):
     only = s_client(front, folder, "-tls1_2")
     assert f"ECDHE-{kind}-AES256-GCM-SHA384" in only and "Server Temp Key: ECDH, secp384r1, 384 bits" in only
     assert "200 OK" not in s_client(front, folder, "-tls1_2", "-cipher", f"ECDHE-{kind}-AES128-GCM-SHA256")
-    assert ("200 OK" in s_client(front, folder, "-tls1_2", "-cipher", f"ECDHE-{kind}-CHACHA20-POLY1305")) == (kind == "ECDSA")
+    assert ("200 OK" in s_client(front, folder, "-tls1_2", "-cipher", f"ECDHE-{kind}-CHACHA20-POLY1305")) == (
+        kind == "ECDSA"
+    )
     assert "200 OK" not in s_client(front, folder, "-tls1_3", "-groups", "X25519")
     # The names say nothing about TLS 1.3.
     for suite in ("TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"):
@@ -155,7 +159,11 @@ def test_versions_and_ciphers(certificates, folder, start, algorithm):
     assert "200 OK" in s_client(front, folder, "-tls1_3")
 
 
-NOBODY, CLIENT, STRANGER = [], ["--cert", "client.pem", "--key", "client.key"], ["--cert", "stranger.pem", "--key", "stranger.key"]
+NOBODY, CLIENT, STRANGER = (
+    [],
+    ["--cert", "client.pem", "--key", "client.key"],
+    ["--cert", "stranger.pem", "--key", "stranger.key"],
+)
 SERVER = ["--cert", "server.pem", "--key", "server.key"]  # of the right CA, but no client's
 CA = "  client_ca_file: ca.pem\n"
 
@@ -174,7 +182,10 @@ CA = "  client_ca_file: ca.pem\n"
 ])  # fmt: skip
 def test_client_certificates(folder, start, lines, admitted, version):
     front = start(TLS + lines)
-    got = [status(front, folder, f"--tlsv{version}", "--tls-max", version, *who) == 200 for who in (NOBODY, CLIENT, STRANGER, SERVER)]
+    got = [
+        status(front, folder, f"--tlsv{version}", "--tls-max", version, *who) == 200
+        for who in (NOBODY, CLIENT, STRANGER, SERVER)
+    ]
     assert tuple(got) == admitted
 
 
@@ -226,10 +237,17 @@ def test_a_guesser_holds_no_scraper_up(folder, start):
 
 
 def test_headers_and_rate(folder, start):
-    front = start(USERS + "http_server_config:\n  headers:\n    Strict-Transport-Security: max-age=31536000\n    X-Frame-Options: deny\n")
+    front = start(
+        USERS
+        + "http_server_config:\n  headers:\n    Strict-Transport-Security: max-age=31536000\n    X-Frame-Options: deny\n"
+    )
     for code, who in ((401, []), (200, ALICE)):
         got, headers, _ = curl(front, folder, *who, scheme="http")
-        assert (got, headers["strict-transport-security"], headers["x-frame-options"]) == (code, "max-age=31536000", "deny")
+        assert (got, headers["strict-transport-security"], headers["x-frame-options"]) == (
+            code,
+            "max-age=31536000",
+            "deny",
+        )
     front = start("rate_limit: {interval: 1h, burst: 3}\n")
     assert [status(front, folder, scheme="http") for _ in range(5)] == [200, 200, 200, 429, 429]
     assert status(start("rate_limit: {interval: 1h, burst: 0}\n"), folder, scheme="http") == 429
@@ -282,7 +300,11 @@ def test_names_of_certificates_that_nobody_asks_for(folder, start):
 
 def test_good_users_do_not_wait_for_strangers(folder, start):
     """200 wrong logins at one time, at cost 10; a user who is not remembered yet comes through."""
-    front = start("basic_auth_users:\n" + f"  alice: {QUICK}\n" + "  bob: $2b$10$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n")
+    front = start(
+        "basic_auth_users:\n"
+        + f"  alice: {QUICK}\n"
+        + "  bob: $2b$10$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
+    )
     crowd = [front.connect(30) for _ in range(200)]
     for number, client in enumerate(crowd):
         login = base64.b64encode(f"nobody{number}:{number}".encode()).decode()
@@ -302,7 +324,10 @@ def test_changed_users_and_headers(folder, start):
     with front.connect(2) as kept:
         request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n\r\n"
         assert statuses(exchange(kept, request)[0]) == [200]
-        change(folder, f"basic_auth_users: {{alice: {ANOTHER}, bob: {QUICK}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n")
+        change(
+            folder,
+            f"basic_auth_users: {{alice: {ANOTHER}, bob: {QUICK}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n",
+        )
         assert statuses(exchange(kept, request)[0]) == [401]  # also on a connection that was there
     assert status(front, folder, "-u", "alice:", scheme="http") == 200
     code, headers, _ = curl(front, folder, "-u", "bob:open sesame", scheme="http")
@@ -318,7 +343,10 @@ def test_changed_certificates(certificates, folder, start):
     own = Certificates(folder)  # a new CA and all
     time.sleep(SETTLED)
     assert status(front, folder) == 200
-    assert own.serial("server") in run("openssl", "x509", "-noout", "-serial", input=s_client(front, folder).encode()).stdout.decode()
+    assert (
+        own.serial("server")
+        in run("openssl", "x509", "-noout", "-serial", input=s_client(front, folder).encode()).stdout.decode()
+    )
 
 
 @pytest.mark.parametrize("bad", [

@@ -23,7 +23,11 @@ from . import classes
 from .case import LEASE, NIXL, Case, Run
 
 EXAMPLE = {"kv_connector": "ExampleConnector", "kv_role": "kv_both"}
-MULTI = {"kv_connector": "MultiConnector", "kv_role": "kv_both", "kv_connector_extra_config": {"connectors": [NIXL, EXAMPLE]}}
+MULTI = {
+    "kv_connector": "MultiConnector",
+    "kv_role": "kv_both",
+    "kv_connector_extra_config": {"connectors": [NIXL, EXAMPLE]},
+}
 
 CASES = [
     Case("nixl-pd", dead_peer=True),
@@ -59,7 +63,9 @@ class Report:
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run engine-test", description="Holds kvtel against real vLLM servers and NIXL.")
+    parser = argparse.ArgumentParser(
+        prog="./run engine-test", description="Holds kvtel against real vLLM servers and NIXL."
+    )
     parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
     names = ["classes", *(case.name for case in CASES)]
     parser.add_argument("case", nargs="*", metavar="CASE", help=f"of {', '.join(names)}; all if none is named")

@@ -151,7 +151,9 @@ class Run:
             if len(recordings) == 1 and (log or engine is self.decode):
                 several = len(recordings[0][0]["engines"]) > 1  # their lines stand between each other
                 wanted, got = (sorted(lines) if several else lines for lines in (log, outcomes[0][0]))
-                self.report.add(self.case.name, f"{by}, {engine.name}'s log lines", len(log), compare.log_differences(wanted, got))
+                self.report.add(
+                    self.case.name, f"{by}, {engine.name}'s log lines", len(log), compare.log_differences(wanted, got)
+                )
 
     def compare_rings(self, wanted, got):
         """A ring has an event for each transfer that vLLM's stats have, in microseconds."""
@@ -164,15 +166,21 @@ class Run:
         }
         found = []
         for ours, rings in equal.items():
-            a, b = (sum(value for (name, _), value in samples.items() if name == wanted_name)
-                    for samples, wanted_name in ((wanted, ours), (got, rings)))
+            a, b = (
+                sum(value for (name, _), value in samples.items() if name == wanted_name)
+                for samples, wanted_name in ((wanted, ours), (got, rings))
+            )
             if not (a and compare.near(a, b, 1e-9)):  # without transfers nothing was held against anything
                 found.append(f"{rings}: {b!r}, not {a!r}")
         self.report.add(self.case.name, "NIXL's rings", len(equal), found)
 
     def count_failures(self, wanted):
         """That there was something to get right."""
-        counted = {name: value for (name, _), value in wanted.items() if name.startswith("vllm:nixl_num_") and name.endswith("_total") and value}
+        counted = {
+            name: value
+            for (name, _), value in wanted.items()
+            if name.startswith("vllm:nixl_num_") and name.endswith("_total") and value
+        }
         print(f"  vLLM counted {counted}", flush=True)
         self.report.add(self.case.name, "kinds of failures that vLLM counted", len(counted), [])
 
@@ -246,10 +254,18 @@ class Run:
     def in_transfer(self):
         """Requests that the decode server has not answered."""
         found = compare.samples(self.decode.text("/metrics"))
-        return int(sum(value for (name, _), value in found.items() if name in ("vllm:num_requests_waiting", "vllm:num_requests_running")))
+        return int(
+            sum(
+                value
+                for (name, _), value in found.items()
+                if name in ("vllm:num_requests_waiting", "vllm:num_requests_running")
+            )
+        )
 
     def finished_transfers(self):
-        return sum(value for (name, _), value in self.page(self.decode).items() if name == "vllm:nixl_xfer_time_seconds_count")
+        return sum(
+            value for (name, _), value in self.page(self.decode).items() if name == "vllm:nixl_xfer_time_seconds_count"
+        )
 
     def wait_for_rest_of_decode(self):
         """Waits until the decode server's page does not change any more; the other may be stopped."""

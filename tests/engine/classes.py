@@ -86,7 +86,9 @@ class Case:
         self.labels = {engine: [model_name, str(engine)] for engine in self.engines}
         self.transfer_config = KVTransferConfig(**config)
         self.vllm_config = copy.copy(vllm_config(header.get("kv_cache_metrics", False)))
-        self.vllm_config.kv_transfer_config = self.transfer_config  # as MultiConnector does it: HiSparse would ask for CUDA
+        self.vllm_config.kv_transfer_config = (
+            self.transfer_config
+        )  # as MultiConnector does it: HiSparse would ask for CUDA
 
     def fit_children(self, config):
         """Children that vLLM has, some of them inside a second MultiConnector, and one whose class is no configured child's."""
@@ -94,11 +96,19 @@ class Case:
         children = [child for child in extra["connectors"] if is_known(child["kv_connector"])]
         known = {class_name(child["kv_connector"]) for child in children}
         stray = "HF3FSKVConnector" not in known and self.draw.chance(0.3)
-        older = {"OffloadingConnector" for child in children if child.get("kv_connector_extra_config", {}).pop("older", False)}
+        older = {
+            "OffloadingConnector"
+            for child in children
+            if child.get("kv_connector_extra_config", {}).pop("older", False)
+        }
         inner = children[1:] if len(children) > 1 and self.draw.chance(0.3) else []
         inner_names = {class_name(child["kv_connector"]) for child in inner}
         if inner:
-            nested = {"kv_connector": "MultiConnector", "kv_role": "kv_both", "kv_connector_extra_config": {"connectors": inner}}
+            nested = {
+                "kv_connector": "MultiConnector",
+                "kv_role": "kv_both",
+                "kv_connector_extra_config": {"connectors": inner},
+            }
             children = [children[0], nested]
         extra["connectors"] = children
         for item in self.items:
@@ -107,7 +117,9 @@ class Case:
                 payload = {name: child["data"] if list(child) == ["data"] else child for name, child in payload.items()}
                 outer = {name: child for name, child in payload.items() if name in known - older - inner_names}
                 if inner and self.draw.chance(0.8):
-                    outer["MultiConnector"] = {name: child for name, child in payload.items() if name in inner_names - older}
+                    outer["MultiConnector"] = {
+                        name: child for name, child in payload.items() if name in inner_names - older
+                    }
                 if stray:
                     outer["HF3FSKVConnector"] = generate.hf3fs(self.draw, {})
                 item["payloads"][i] = outer
@@ -207,7 +219,9 @@ class Pages:
         self.vllm = own.prom_in(self.registries["vLLM"])(case.vllm_config, LABELNAMES, case.labels)
         self.prom = kvtel.Prom(case.vllm_config, LABELNAMES, case.labels)
         self.registries["Prom"].register(kvtel.prometheus.StoreCollector(self.prom.store))
-        self.metrics = kvtel.PromMetrics(case.vllm_config, own.types_in(self.registries["PromMetrics"]), LABELNAMES, case.labels)
+        self.metrics = kvtel.PromMetrics(
+            case.vllm_config, own.types_in(self.registries["PromMetrics"]), LABELNAMES, case.labels
+        )
 
     def observe(self, theirs, ours, engine):
         self.vllm.observe(observable(self.vllm.prom_metrics, self.case.through_wire(theirs)), engine)

@@ -41,7 +41,15 @@ class Engine:
         self.folder.mkdir(parents=True)
         self.served_model = f"tiny-{name}"
         command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
-        command += ["--load-format", "dummy", "--dtype", "float32", "--enforce-eager", "--max-model-len", str(MAX_TOKENS)]
+        command += [
+            "--load-format",
+            "dummy",
+            "--dtype",
+            "float32",
+            "--enforce-eager",
+            "--max-model-len",
+            str(MAX_TOKENS),
+        ]
         command += ["--served-model-name", self.served_model, "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--kv-transfer-config", json.dumps(config), *arguments]
         own = {
@@ -99,7 +107,9 @@ class Engine:
                 return self.text("/health")
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"{self.name} did not start; see {self.log}:\n{self.log.read_text()[-3000:]}") from None
+                    raise SystemExit(
+                        f"{self.name} did not start; see {self.log}:\n{self.log.read_text()[-3000:]}"
+                    ) from None
                 time.sleep(0.5)
 
     def text(self, path, timeout=20):
@@ -133,7 +143,9 @@ class Engine:
 
     def recordings(self):
         """The recording of each of its API servers, as objects."""
-        return [[json.loads(line) for line in path.read_text().splitlines()] for path in sorted(self.folder.glob("*.jsonl"))]
+        return [
+            [json.loads(line) for line in path.read_text().splitlines()] for path in sorted(self.folder.glob("*.jsonl"))
+        ]
 
 
 class Client:

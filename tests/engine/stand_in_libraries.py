@@ -17,7 +17,9 @@ def wanted_of(libraries):
     """({library: its versions}, {version or "": symbols}) that ELF files want of CUDA."""
     versions, symbols = defaultdict(set), defaultdict(set)
     for library in libraries:
-        elf = subprocess.run(["readelf", "-W", "-d", "-V", "--dyn-syms", library], capture_output=True, text=True, check=True).stdout
+        elf = subprocess.run(
+            ["readelf", "-W", "-d", "-V", "--dyn-syms", library], capture_output=True, text=True, check=True
+        ).stdout
         for name in re.findall(r"\(NEEDED\).*\[(lib(?:cu|nv|nccl)[\w.]+)\]", elf):
             versions[name] |= set()
         for name, block in re.findall(r"Version: 1  File: (\S+)  Cnt: \d+\n((?:.*  Name: .*\n)+)", elf):
@@ -33,9 +35,18 @@ def write(folder, library, versions, symbols):
     source = "".join(f"int {name}(void) {{ return {CUDA_ERROR_NO_DEVICE}; }}\n" for name in sorted(names))
     with tempfile.NamedTemporaryFile("w", suffix=".map") as script:
         for version in versions:
-            script.write(f"{version} {{ {' '.join(['global:', *(name + ';' for name in symbols[version])] if symbols[version] else '')} }};\n")
+            script.write(
+                f"{version} {{ {' '.join(['global:', *(name + ';' for name in symbols[version])] if symbols[version] else '')} }};\n"
+            )
         script.flush()
-        options = ["-shared", "-fPIC", "-w", "-fno-builtin", f"-Wl,-soname,{library}", f"-Wl,--version-script={script.name}"]
+        options = [
+            "-shared",
+            "-fPIC",
+            "-w",
+            "-fno-builtin",
+            f"-Wl,-soname,{library}",
+            f"-Wl,--version-script={script.name}",
+        ]
         command = ["gcc", "-x", "c", "-", *(options if versions else options[:-1]), "-o", folder / library]
         subprocess.run(command, input=source, text=True, check=True)
 

@@ -2,8 +2,9 @@
 /* A library to preload that makes system calls of kvtel fail: LD_PRELOAD=libkvtel_faults.so KVTEL_FAULTS=FILE program.
  *
  * FILE holds struct faults and is mapped by every process that has it, so a test turns faults on and off while they run
- * (tests/e2e/faults.py). A call fails when it comes from kvtel's own code (the program, or a library whose name has "kvtel" in it), its
- * bit is set in `calls`, and it is the `every`-th such call. Calls of other libraries always reach the kernel.
+ * (tests/e2e/faults.py). A call fails when it comes from kvtel's own code (the program, or a library whose name has
+ * "kvtel" in it), its bit is set in `calls`, and it is the `every`-th such call. Calls of other libraries always reach
+ * the kernel.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -98,7 +99,7 @@ static bool fails(enum call call, const void *caller, bool *short_count)
     return true;
 }
 
-#define REAL(name) \
+#define REAL(name)                 \
     static __typeof__(&name) real; \
     if (!real)                     \
     real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A user of an installed kvtel, compiled as C and as C++ (consumer.cpp): the smallest program that calls the library. */
+/* A user of an installed kvtel, compiled as C and as C++ (consumer.cpp): the smallest program that calls the library.
+ */
 #include <kvtel/base.h>
 #include <kvtel/connector.h>
 #include <kvtel/store.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host that opens the recording part as a plug-in would be opened: host LIBRARY DIR. A thread records 500 transfers into a file.
+/* A host that opens the recording part as a plug-in would be opened: host LIBRARY DIR. A thread records 500 transfers
+ * into a file.
  */
 #include <dlfcn.h>
 #include <kvtel/recorder.h>
@@ -34,7 +35,8 @@ int main(int argc, char **argv)
     struct kvtel_store *(*open_store)(const struct kvtel_store_options *options);
     const char *(*path)(const struct kvtel_store *store);
     const struct kvtel_connector *(*find)(const char *name);
-    struct kvtel_recorder *(*create)(struct kvtel_store *, const struct kvtel_connector *, const struct kvtel_recorder_options *);
+    struct kvtel_recorder *(*create)(struct kvtel_store *, const struct kvtel_connector *,
+                                     const struct kvtel_recorder_options *);
     void *library = argc == 3 ? dlopen(argv[1], RTLD_NOW) : NULL, *done = NULL;
     pthread_t thread;
     if (!library || !take(library, "kvtel_store_open", &open_store) || !take(library, "kvtel_store_path", &path) ||

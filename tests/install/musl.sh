@@ -12,7 +12,7 @@ include="-I$source/include -I$source/src -I$build/generated"
 
 # shellcheck disable=SC2086 # flags are words
 musl-gcc $flags -fPIC -fvisibility=hidden $include -shared -Wl,-z,defs -Wl,-z,nodelete \
-    "$source"/src/base/*.c "$source"/src/store/*.c "$source"/src/connectors/*.c -o "$work/libkvtel_record.so"
+    $(for room in base format histogram config connectors record; do ls "$source/src/$room"/*.c 2>/dev/null; done) -o "$work/libkvtel_record.so"
 # shellcheck disable=SC2086
 musl-gcc $flags $include "$source/tests/install/host.c" -o "$work/host"
 "$work/host" "$work/libkvtel_record.so" "$work/stores"

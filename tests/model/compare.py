@@ -29,7 +29,9 @@ def skeleton(text):
 def own_counts(text):
     """What kvtel counts about itself: payloads read, and what was refused, by reason."""
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("kvtel_")]
-    refused = {LABEL.search(name)[2]: int(float(value)) for name, value in lines if name.startswith("kvtel_refused_total{")}
+    refused = {
+        LABEL.search(name)[2]: int(float(value)) for name, value in lines if name.startswith("kvtel_refused_total{")
+    }
     [payloads] = [int(float(value)) for name, value in lines if name == "kvtel_payloads_total"]
     return payloads, {reason: count for reason, count in refused.items() if count}
 
@@ -52,7 +54,9 @@ def exposition_differences(want, got):
     if skeleton(want) != skeleton(got):
         missing = [line for line in skeleton(want) if line not in set(skeleton(got))]
         extra = [line for line in skeleton(got) if line not in set(skeleton(want))]
-        differences.append(f"lines missing {missing[:3]}, extra {extra[:3]}" if missing or extra else "lines are in another order")
+        differences.append(
+            f"lines missing {missing[:3]}, extra {extra[:3]}" if missing or extra else "lines are in another order"
+        )
     differences += value_differences(samples(want), samples(got))
     return differences
 

@@ -41,11 +41,15 @@ class Nixl(Columns):
     def reduce(self):
         data = self.data
         failed = ("num_failed_transfers", "num_failed_handshakes", "num_failed_notifications")
-        return {"Num successful transfers": len(data["transfer_duration"])} | transfer_lines(data, timeless=math.inf) | {
-            "Num failed transfers": sum(len(data[key]) for key in failed),
-            "Num KV expired reqs": len(data["num_kv_expired_reqs"]),
-            "Num notifs after expiry": len(data["num_notifications_after_expiry"]),
-        }
+        return (
+            {"Num successful transfers": len(data["transfer_duration"])}
+            | transfer_lines(data, timeless=math.inf)
+            | {
+                "Num failed transfers": sum(len(data[key]) for key in failed),
+                "Num KV expired reqs": len(data["num_kv_expired_reqs"]),
+                "Num notifs after expiry": len(data["num_notifications_after_expiry"]),
+            }
+        )
 
 
 class Mooncake(Columns):
@@ -57,11 +61,15 @@ class Mooncake(Columns):
 
     def reduce(self):
         data = self.data
-        return {"Num successful transfers": len(data["transfer_duration"])} | transfer_lines(data, timeless=0.0) | {
-            "Num failed transfers": len(data["num_failed_transfers"]),
-            "Num failed recvs": len(data["num_failed_recvs"]),
-            "Num KV expired reqs": len(data["num_kv_expired_reqs"]),
-        }
+        return (
+            {"Num successful transfers": len(data["transfer_duration"])}
+            | transfer_lines(data, timeless=0.0)
+            | {
+                "Num failed transfers": len(data["num_failed_transfers"]),
+                "Num failed recvs": len(data["num_failed_recvs"]),
+                "Num KV expired reqs": len(data["num_kv_expired_reqs"]),
+            }
+        )
 
 
 def transfer_lines(data, timeless):

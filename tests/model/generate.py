@@ -124,14 +124,21 @@ def offloading(draw, extra):
     def labels_of(name):
         tiers = draw.sample(["0:primary", "1:example", "2:fs"], draw.randint(1, 3))
         if metrics[name][1] == 2:
-            return [(tier, result) for tier in tiers for result in draw.some(["success", "failure"])] or [("1:example", "success")]
+            return [(tier, result) for tier in tiers for result in draw.some(["success", "failure"])] or [
+                ("1:example", "success")
+            ]
         return [(tier,) for tier in tiers] if metrics[name][1] else [()]
 
     return typed(draw, metrics, labels_of) | {"info": draw.choice((None, None, None, [cpu_info(draw)]))}
 
 
 def cpu_info(draw):
-    known = {"cpu_num_chunks": 512, "cpu_blocks_per_chunk": 4, "cpu_kv_cache_size_bytes": 2**30, "cpu_kv_cache_size_tokens": 131072}
+    known = {
+        "cpu_num_chunks": 512,
+        "cpu_blocks_per_chunk": 4,
+        "cpu_kv_cache_size_bytes": 2**30,
+        "cpu_kv_cache_size_tokens": 131072,
+    }
     info = {key: known[key] for key in draw.some(list(known))}
     return info | {"not_declared": "x"} if draw.chance(0.3) else info
 
@@ -163,7 +170,12 @@ def hisparse(draw, extra):
 def hf3fs(draw, extra):
     payload = {key: draw.listed(draw.seconds) for key in HF3FS.lists}
     payload |= {"num_failed_save": draw.choice((0, 0, 2)), "num_failed_load": draw.choice((0, 0, 1))}
-    tasks = len(payload["save_duration"]) + len(payload["load_duration"]) + payload["num_failed_save"] + payload["num_failed_load"]
+    tasks = (
+        len(payload["save_duration"])
+        + len(payload["load_duration"])
+        + payload["num_failed_save"]
+        + payload["num_failed_load"]
+    )
     return payload | {"num_transfer_task": tasks}
 
 
@@ -241,7 +253,9 @@ def recording(seed, connector, spoiled=False):
     header = {"kvtel": 1, "kv_transfer_config": config, "model_name": draw.choice(MODELS), "engines": engines}
     if draw.chance(0.5):
         header["kv_cache_metrics"] = draw.chance(0.5)
-    payload_of = {"MultiConnector": multi, "DecodeBenchConnector": lmcache_mp}.get(connector) or PAYLOADS[class_name(connector)]
+    payload_of = {"MultiConnector": multi, "DecodeBenchConnector": lmcache_mp}.get(connector) or PAYLOADS[
+        class_name(connector)
+    ]
     objects, seconds = [header], 1.7e9
     for _ in range(draw.randint(1, 5)):
         for _ in range(draw.choice((0, 1, 1, 2, 3, 6))):

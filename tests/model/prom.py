@@ -35,7 +35,9 @@ class Metrics:
         self.make(cache_metrics)
 
     def add(self, cls, name, labels=(), **options):
-        self.families[name] = cls(f"vllm:{name}", name, ("model_name", "engine", *labels), registry=self.registry, **options)
+        self.families[name] = cls(
+            f"vllm:{name}", name, ("model_name", "engine", *labels), registry=self.registry, **options
+        )
 
     def counter(self, name, *labels):
         self.add(Counter, name, labels)
@@ -89,7 +91,11 @@ class NixlMetrics(ColumnMetrics):
         self.feed(Histogram, "nixl_bytes_transferred", "bytes_transferred", buckets=XFER_BYTES)
         self.feed(Histogram, "nixl_num_descriptors", "num_descriptors", buckets=DESCRIPTORS)
         self.feed(
-            Counter, "nixl_num_failed_transfers", "num_failed_transfers", "num_failed_handshakes", "num_failed_notifications"
+            Counter,
+            "nixl_num_failed_transfers",
+            "num_failed_transfers",
+            "num_failed_handshakes",
+            "num_failed_notifications",
         )
         self.feed(Counter, "nixl_num_failed_notifications", "num_failed_notifications")
         self.feed(Counter, "nixl_num_kv_expired_reqs", "num_kv_expired_reqs")
@@ -112,7 +118,11 @@ class HiSparseMetrics(ColumnMetrics):
         for key in ("host_cache_usage_perc", "pending_page_transfers"):
             self.feed(Gauge, f"hisparse_{key}", key)
         if cache_metrics:
-            for key in ("host_block_lifetime_seconds", "host_block_idle_before_evict_seconds", "host_block_reuse_gap_seconds"):
+            for key in (
+                "host_block_lifetime_seconds",
+                "host_block_idle_before_evict_seconds",
+                "host_block_reuse_gap_seconds",
+            ):
                 self.feed(Histogram, f"hisparse_{key}", key, buckets=RESIDENCY_SECONDS)
 
 
@@ -169,7 +179,9 @@ class TypedMetrics(Metrics):
                 self.refused["unknown_metric"] += 1
                 continue
             for labels, value in series.items():
-                feed(self.at(name.removeprefix("vllm:"), engine, *labels), value if isinstance(value, list) else [value])
+                feed(
+                    self.at(name.removeprefix("vllm:"), engine, *labels), value if isinstance(value, list) else [value]
+                )
 
 
 class SimpleCPUOffloadMetrics(TypedMetrics):
@@ -215,12 +227,24 @@ class OffloadingMetrics(TypedMetrics):
         prefix = "kv_offload_tiering_"
         self.histogram(prefix + "lookup_sync_delay_seconds", SYNC_SECONDS, "tier")
         self.histogram(prefix + "lookup_async_delay_seconds", ASYNC_SECONDS, "tier")
-        for what in ("read_bytes", "read_time", "write_bytes", "write_time", "promotion_job_failures", "cascade_job_failures"):
+        for what in (
+            "read_bytes",
+            "read_time",
+            "write_bytes",
+            "write_time",
+            "promotion_job_failures",
+            "cascade_job_failures",
+        ):
             self.counter(prefix + what, "tier")
         for what in ("chunk_queries", "chunk_hits"):
             self.counter(prefix + what, "tier")
         self.counter(prefix + "promotion_allocation_failures")
-        for what in ("primary_write_usage_perc", "primary_read_usage_perc", "active_promotion_jobs", "active_cascade_jobs"):
+        for what in (
+            "primary_write_usage_perc",
+            "primary_read_usage_perc",
+            "active_promotion_jobs",
+            "active_cascade_jobs",
+        ):
             self.gauge(prefix + what, "tier")
         self.histogram(prefix + "promotion_latency_seconds", PROMOTION_SECONDS, "tier", "result")
         self.gauge(prefix + "backpressure_store_latency_ema", "tier")
@@ -292,7 +316,11 @@ class Prom:
         self.registry, self.refused = CollectorRegistry(), collections.Counter()
         self.engines = {engine: (header["model_name"], str(engine)) for engine in header["engines"]}
         self.metrics = metrics_of(
-            self.registry, self.refused, self.engines, header["kv_transfer_config"], header.get("kv_cache_metrics", False)
+            self.registry,
+            self.refused,
+            self.engines,
+            header["kv_transfer_config"],
+            header.get("kv_cache_metrics", False),
         )
 
     def observe(self, stats, engine):

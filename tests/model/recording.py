@@ -98,7 +98,9 @@ class Logging:
     def line(self):
         """What the log says of the interval so far, or None."""
         reduced = self.stats.reduce() if self.stats is not None and not self.stats.is_empty() else {}
-        return "KV Transfer metrics: " + ", ".join(f"{key}={value}" for key, value in reduced.items()) if reduced else None
+        return (
+            "KV Transfer metrics: " + ", ".join(f"{key}={value}" for key, value in reduced.items()) if reduced else None
+        )
 
 
 class Outcome:

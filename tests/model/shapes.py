@@ -81,7 +81,9 @@ class Columns(Stats):
                     self.data[key] = value
             elif self.of_type(value, list) and key not in self.transfer:
                 self.data[key] = self.numbers(value, signed=key in self.levels)
-        self.decode_transfers({key: payload[key] for key in self.transfer if isinstance(payload.get(key), list) and payload[key]})
+        self.decode_transfers(
+            {key: payload[key] for key in self.transfer if isinstance(payload.get(key), list) and payload[key]}
+        )
 
     def decode_transfers(self, columns):
         shortest = min(map(len, columns.values()), default=0)
@@ -201,7 +203,12 @@ class Typed(Stats):
             self.data["types"][name] = kind
             self.data["data"][name] = self.decode_series(kind, label_count, series)
         info = payload.get("info")
-        if self.has_info and info is not None and self.of_type(info, list) and all(self.of_type(entry, dict) for entry in info):
+        if (
+            self.has_info
+            and info is not None
+            and self.of_type(info, list)
+            and all(self.of_type(entry, dict) for entry in info)
+        ):
             self.data["info"] = info
 
     def decode_series(self, kind, label_count, series):

@@ -125,7 +125,19 @@ def spoil_counts(draw, payload):
 def spoil_typed(draw, payload):
     if not all(isinstance(payload[key], dict) for key in ("types", "data")):
         return
-    ways = ("unknown_key", "unknown_metric", "info", "type", "untyped", "series", "labels", "labels", "value", "value", "container")
+    ways = (
+        "unknown_key",
+        "unknown_metric",
+        "info",
+        "type",
+        "untyped",
+        "series",
+        "labels",
+        "labels",
+        "value",
+        "value",
+        "container",
+    )
     way = draw.choice(ways)
     if way == "unknown_key":
         payload["surprise"] = draw.choice((1, {}, []))

@@ -52,7 +52,9 @@ def with_tuples(value):
     if isinstance(value, list):
         return [with_tuples(item) for item in value]
     if isinstance(value, dict):
-        return {tuple(json.loads(key)) if key.startswith("[") else key: with_tuples(item) for key, item in value.items()}
+        return {
+            tuple(json.loads(key)) if key.startswith("[") else key: with_tuples(item) for key, item in value.items()
+        }
     return value
 
 
@@ -80,7 +82,11 @@ def nixl():
 
 
 def samples(store, name):
-    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in store.text().splitlines() if line.startswith(name)}
+    return {
+        line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+        for line in store.text().splitlines()
+        if line.startswith(name)
+    }
 
 
 def total(store, name):

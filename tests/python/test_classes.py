@@ -88,29 +88,35 @@ def test_sample_limit(nixl):
             needs_the_list()
 
 
-@pytest.mark.parametrize("make, error", [
-    (lambda: kvtel.Stats("NobodysConnector"), kvtel.UnknownConnectorError),
-    (lambda: kvtel.Stats("ExampleConnector"), kvtel.NoStatsError),
-    (lambda: kvtel.Stats("NixlConnector", b"\x81"), kvtel.DecodeError),
-    (lambda: kvtel.Stats("NixlConnector", b"\x80\x80"), kvtel.DecodeError),
-    (lambda: kvtel.Stats("NixlConnector", []), kvtel.WrongTypeError),
-    (lambda: kvtel.Stats("NixlConnector", {}, -1), kvtel.ArgumentError),
-    (lambda: kvtel.Stats("NixlConnector").decode(b"{", "json"), kvtel.DecodeError),
-    (lambda: kvtel.Stats("NixlConnector").encode("yaml"), kvtel.ArgumentError),
-    (lambda: kvtel.Stats("NixlConnector").aggregate(kvtel.Stats("MooncakeConnector")), kvtel.MismatchError),
-    (lambda: kvtel.Stats("NixlConnector").aggregate({}), TypeError),
-    (lambda: kvtel.Logging("{"), kvtel.DecodeError),
-    (lambda: kvtel.Logging("NixlConnector", "loud"), kvtel.ArgumentError),
-    (lambda: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m"]}), kvtel.ArgumentError),
-    (lambda: kvtel.Prom("NixlConnector", LABELNAMES, {-1: ["m", "0"]}), OverflowError),
-    (lambda: kvtel.PromMetrics("NobodysConnector", None, LABELNAMES, ENGINE), kvtel.UnknownConnectorError),
-    (lambda: kvtel.PromMetrics(None, None, LABELNAMES, ENGINE), kvtel.NoStatsError),
-    (lambda: kvtel.PromMetrics("NixlConnector", {}, LABELNAMES, ENGINE), kvtel.ArgumentError),
-    (lambda: kvtel.Prom("NixlConnector", LABELNAMES, ENGINE).observe({}, 7), kvtel.UnknownEngineError),
-    (lambda: kvtel.Prom("NixlConnector", LABELNAMES, ENGINE).observe(kvtel.Stats("MooncakeConnector")), kvtel.MismatchError),
-    (lambda: kvtel.Recorder(kvtel.Store(), "NobodysConnector"), kvtel.UnknownConnectorError),
-    (lambda: kvtel.Recorder(None, "NixlConnector"), TypeError),
-])
+@pytest.mark.parametrize(
+    "make, error",
+    [
+        (lambda: kvtel.Stats("NobodysConnector"), kvtel.UnknownConnectorError),
+        (lambda: kvtel.Stats("ExampleConnector"), kvtel.NoStatsError),
+        (lambda: kvtel.Stats("NixlConnector", b"\x81"), kvtel.DecodeError),
+        (lambda: kvtel.Stats("NixlConnector", b"\x80\x80"), kvtel.DecodeError),
+        (lambda: kvtel.Stats("NixlConnector", []), kvtel.WrongTypeError),
+        (lambda: kvtel.Stats("NixlConnector", {}, -1), kvtel.ArgumentError),
+        (lambda: kvtel.Stats("NixlConnector").decode(b"{", "json"), kvtel.DecodeError),
+        (lambda: kvtel.Stats("NixlConnector").encode("yaml"), kvtel.ArgumentError),
+        (lambda: kvtel.Stats("NixlConnector").aggregate(kvtel.Stats("MooncakeConnector")), kvtel.MismatchError),
+        (lambda: kvtel.Stats("NixlConnector").aggregate({}), TypeError),
+        (lambda: kvtel.Logging("{"), kvtel.DecodeError),
+        (lambda: kvtel.Logging("NixlConnector", "loud"), kvtel.ArgumentError),
+        (lambda: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m"]}), kvtel.ArgumentError),
+        (lambda: kvtel.Prom("NixlConnector", LABELNAMES, {-1: ["m", "0"]}), OverflowError),
+        (lambda: kvtel.PromMetrics("NobodysConnector", None, LABELNAMES, ENGINE), kvtel.UnknownConnectorError),
+        (lambda: kvtel.PromMetrics(None, None, LABELNAMES, ENGINE), kvtel.NoStatsError),
+        (lambda: kvtel.PromMetrics("NixlConnector", {}, LABELNAMES, ENGINE), kvtel.ArgumentError),
+        (lambda: kvtel.Prom("NixlConnector", LABELNAMES, ENGINE).observe({}, 7), kvtel.UnknownEngineError),
+        (
+            lambda: kvtel.Prom("NixlConnector", LABELNAMES, ENGINE).observe(kvtel.Stats("MooncakeConnector")),
+            kvtel.MismatchError,
+        ),
+        (lambda: kvtel.Recorder(kvtel.Store(), "NobodysConnector"), kvtel.UnknownConnectorError),
+        (lambda: kvtel.Recorder(None, "NixlConnector"), TypeError),
+    ],
+)
 def test_errors(make, error):
     with pytest.raises(error) as raised:
         make()
@@ -129,7 +135,11 @@ def test_a_decode_error_says_where(nixl):
 def test_what_cannot_be_used_is_refused_and_said_once(nixl, caplog):
     stats = kvtel.Stats("NixlConnector")
     for _ in range(3):
-        stats.data = nixl | {"transfer_duration": [float("nan"), 0.5], "no_such_key": [1], "num_failed_transfers": ["x", object(), 1]}
+        stats.data = nixl | {
+            "transfer_duration": [float("nan"), 0.5],
+            "no_such_key": [1],
+            "num_failed_transfers": ["x", object(), 1],
+        }
     assert stats.data["transfer_duration"] == [0.5] and stats.data["bytes_transferred"] == [1048576]
     assert stats.data["num_failed_transfers"] == [1]
     assert stats.refused == {"not_finite": 3, "unknown_key": 3, "wrong_type": 6}
@@ -148,17 +158,29 @@ def test_numbers_of_any_kind(nixl):
         def __float__(self):
             return 0.25
 
-    stats = kvtel.Stats("NixlConnector", {
-        "transfer_duration": [Float(0.5), 1, Real()], "bytes_transferred": (Index(), 2**63, 3), "num_failed_transfers": [True, 10**400, 1.0]})
+    stats = kvtel.Stats(
+        "NixlConnector",
+        {
+            "transfer_duration": [Float(0.5), 1, Real()],
+            "bytes_transferred": (Index(), 2**63, 3),
+            "num_failed_transfers": [True, 10**400, 1.0],
+        },
+    )
     assert stats.data["transfer_duration"] == [0.5, 1, 0.25] and stats.data["bytes_transferred"] == [7, 2.0**63, 3]
     assert stats.data["num_failed_transfers"] == [1.0] and stats.refused == {"wrong_type": 1, "not_finite": 1}
 
 
 def test_numbers_of_numpy(nixl):
     numpy = pytest.importorskip("numpy")
-    stats = kvtel.Stats("NixlConnector", {
-        "transfer_duration": [numpy.float64(0.5), numpy.float32(0.25)], "bytes_transferred": [numpy.int64(7), numpy.uint64(2**63)],
-        "num_failed_transfers": [numpy.array([1, 2])], "num_failed_handshakes": numpy.array([1, 2])})
+    stats = kvtel.Stats(
+        "NixlConnector",
+        {
+            "transfer_duration": [numpy.float64(0.5), numpy.float32(0.25)],
+            "bytes_transferred": [numpy.int64(7), numpy.uint64(2**63)],
+            "num_failed_transfers": [numpy.array([1, 2])],
+            "num_failed_handshakes": numpy.array([1, 2]),
+        },
+    )
     assert stats.data["transfer_duration"] == [0.5, 0.25] and stats.data["bytes_transferred"] == [7, 2.0**63]
     assert stats.refused == {"wrong_type": 2}
     stats.record_transfer(duration_ns=numpy.int64(1_000_000), bytes=numpy.uint32(7))
@@ -245,7 +267,8 @@ def test_proms_share_a_store(nixl):
         proms[engine].observe(nixl, engine)
     assert proms[0].store is store
     assert samples(store, "vllm:nixl_bytes_transferred_count") == {
-        f'vllm:nixl_bytes_transferred_count{{engine="{engine}",model_name="m"}}': 2 + 2 * engine for engine in range(2)}
+        f'vllm:nixl_bytes_transferred_count{{engine="{engine}",model_name="m"}}': 2 + 2 * engine for engine in range(2)
+    }
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="inspect cannot read the signature of a class")
@@ -316,7 +339,10 @@ def test_a_child_for_each_engine():
     for keywords in ({}, {"metric": Metric(), "per_engine_labelvalues": per_engine}):
         per_engine.update({key + 1: ["m", "1"]})
         made = kvtel.PromMetrics.create_metric_per_engine(
-            kvtel.PromMetrics("NixlConnector", None, LABELNAMES, ENGINE), *([] if keywords else [Metric(), per_engine]), **keywords)
+            kvtel.PromMetrics("NixlConnector", None, LABELNAMES, ENGINE),
+            *([] if keywords else [Metric(), per_engine]),
+            **keywords,
+        )
         assert made == {key + 1: ("m", "1")} and per_engine == {}
 
 
@@ -340,7 +366,9 @@ def test_recorder():
     assert recorder.record_failure("handshake") and not recorder.record_failure("allocation")
     labels = '{engine="3",model_name="m"}'
     assert samples(store, "vllm:nixl_bytes_transferred_sum") == {"vllm:nixl_bytes_transferred_sum" + labels: 262144}
-    assert samples(store, "vllm:nixl_num_failed_transfers_total") == {"vllm:nixl_num_failed_transfers_total" + labels: 1}
+    assert samples(store, "vllm:nixl_num_failed_transfers_total") == {
+        "vllm:nixl_num_failed_transfers_total" + labels: 1
+    }
     with pytest.raises(kvtel.UnknownNameError):
         recorder.operation("no such flow")
     with pytest.raises(kvtel.UnknownNameError):
@@ -363,7 +391,12 @@ def test_what_is_not_measured_has_no_value_and_what_cannot_be_is_counted():
     recorder = kvtel.Recorder(store, "NixlConnector")
     assert recorder.record_transfer(duration_ns=1_000_000, bytes=0)
     assert recorder.record_transfer(duration_ns=None, post_ns=1000, descriptors=3)
-    for name, count in {"xfer_time_seconds": 1, "post_time_seconds": 1, "bytes_transferred": 1, "num_descriptors": 1}.items():
+    for name, count in {
+        "xfer_time_seconds": 1,
+        "post_time_seconds": 1,
+        "bytes_transferred": 1,
+        "num_descriptors": 1,
+    }.items():
         assert total(store, f"vllm:nixl_{name}_count") == count
     for number in (-10, 2**62, 2**64 - 10, 2**70):
         assert not recorder.record_transfer(duration_ns=number, bytes=1)
@@ -459,7 +492,12 @@ def test_store_in_a_file(tmp_path, nixl):
     assert os.path.dirname(store.path) == str(tmp_path) and store.warnings == []
     kvtel.Recorder(store, "NixlConnector").record_transfer(bytes=1)
     info = store.info()
-    assert info["pid"] == os.getpid() and info["model_name"] == "m" and info["connector"] == "NixlConnector" and info["engine"] == 2
+    assert (
+        info["pid"] == os.getpid()
+        and info["model_name"] == "m"
+        and info["connector"] == "NixlConnector"
+        and info["engine"] == 2
+    )
     path = store.path
     del store
     assert os.path.exists(path)
@@ -480,8 +518,14 @@ def test_texts_that_are_cut_or_no_utf8(tmp_path):
     assert "\ufffd" in store.warnings[0]
 
 
-@pytest.mark.parametrize("make", [lambda name: kvtel.Stats(name), lambda name: kvtel.PromMetrics(name, None, LABELNAMES, ENGINE),
-                                  lambda name: kvtel.Recorder(kvtel.Store(), name)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: kvtel.Stats(name),
+        lambda name: kvtel.PromMetrics(name, None, LABELNAMES, ENGINE),
+        lambda name: kvtel.Recorder(kvtel.Store(), name),
+    ],
+)
 def test_an_unknown_connector_is_named(make):
     with pytest.raises(kvtel.UnknownConnectorError, match='nobody knows the connector "NobodysConnector"'):
         make("NobodysConnector")

@@ -42,7 +42,9 @@ def json_text(payload):
     if isinstance(payload, list):
         return [json_text(item) for item in payload]
     if isinstance(payload, dict):
-        return {json.dumps(list(key)) if isinstance(key, tuple) else key: json_text(item) for key, item in payload.items()}
+        return {
+            json.dumps(list(key)) if isinstance(key, tuple) else key: json_text(item) for key, item in payload.items()
+        }
     return payload
 
 
@@ -53,11 +55,13 @@ def test_stats(case, form):
         if "log" in record:
             continue
         stats = aggregated(case, record, form) if has_stats(case) else None
-        got.append({
-            "aggregated": stats and json_text(stats.to_dict()),
-            "is_empty": stats and stats.is_empty(),
-            "reduce": stats and stats.reduce(),
-        })
+        got.append(
+            {
+                "aggregated": stats and json_text(stats.to_dict()),
+                "is_empty": stats and stats.is_empty(),
+                "reduce": stats and stats.reduce(),
+            }
+        )
     wanted = [{key: line[key] for key in ("aggregated", "is_empty", "reduce")} for line in wanted]
     assert compare.aggregated_differences(wanted, got) == []
 

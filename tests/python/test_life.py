@@ -20,7 +20,6 @@ import pytest
 from conftest import ENGINE, LABELNAMES, total
 
 
-
 def test_fork(tmp_path, nixl):
     store = kvtel.Store.open("m", dir=tmp_path)
     recorder, prom = kvtel.Recorder(store, "NixlConnector"), kvtel.Prom("NixlConnector", LABELNAMES, ENGINE, store)
@@ -119,7 +118,9 @@ def test_threads_record_and_encode_at_once(nixl):
 
 
 def test_a_thread_replaces_while_another_one_encodes(nixl):
-    payloads = [msgspec.msgpack.encode({key: values * count for key, values in nixl.items()}) for count in (4000, 9000, 20000)]
+    payloads = [
+        msgspec.msgpack.encode({key: values * count for key, values in nixl.items()}) for count in (4000, 9000, 20000)
+    ]
     stats = kvtel.Stats("NixlConnector", payloads[0])
     thread = threading.Thread(target=lambda: [stats.decode(payload) for payload in payloads * 100])
     thread.start()
@@ -146,8 +147,14 @@ def everything(nixl, store, types):
     stats.record_transfer("transfer", duration_ns=1)
     stats.record_failure("handshake")
     stats.refused, stats.connector, stats.is_summarised, stats.is_empty(), stats.to_dict()
-    typed = kvtel.Stats("OffloadingConnector", {"types": {"vllm:kv_offload_load_bytes": "counter"},
-                                                "data": {"vllm:kv_offload_load_bytes": {(): 1}}, "info": [{"cpu_num_chunks": "1"}]})
+    typed = kvtel.Stats(
+        "OffloadingConnector",
+        {
+            "types": {"vllm:kv_offload_load_bytes": "counter"},
+            "data": {"vllm:kv_offload_load_bytes": {(): 1}},
+            "info": [{"cpu_num_chunks": "1"}],
+        },
+    )
     typed.record_value("vllm:kv_offload_load_bytes", 1.0, ())
     typed.to_dict()
     log = kvtel.Logging({"kv_connector": "NixlConnector"})
@@ -165,10 +172,20 @@ def everything(nixl, store, types):
     recorder.record_transfers(array.array("d", [1.0]), bytes=memoryview(array.array("Q", [1])))
     recorder.operation().record(bytes=1)
     kvtel.Recorder(store, "HiSparseConnector").channel("host_cache_usage_perc", ()).record(0.5)
-    for fails in (lambda: kvtel.Stats("?"), lambda: stats.decode(b"\xff"), lambda: prom.observe(nixl, 9), lambda: fed.observe(3),
-                  lambda: recorder.channel("?"), lambda: recorder.record_transfers(1), lambda: kvtel.Logging({"kv_connector": 1}),
-                  lambda: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m"]}), lambda: kvtel.Stats("NixlConnector", {"a": [[]] * 3, 1: 2}),
-                  lambda: stats.aggregate(typed), lambda: log.log(1), lambda: stats.record_transfer(oops=1)):
+    for fails in (
+        lambda: kvtel.Stats("?"),
+        lambda: stats.decode(b"\xff"),
+        lambda: prom.observe(nixl, 9),
+        lambda: fed.observe(3),
+        lambda: recorder.channel("?"),
+        lambda: recorder.record_transfers(1),
+        lambda: kvtel.Logging({"kv_connector": 1}),
+        lambda: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m"]}),
+        lambda: kvtel.Stats("NixlConnector", {"a": [[]] * 3, 1: 2}),
+        lambda: stats.aggregate(typed),
+        lambda: log.log(1),
+        lambda: stats.record_transfer(oops=1),
+    ):
         try:
             fails()
         except (kvtel.Error, TypeError):
@@ -187,7 +204,11 @@ def test_no_reference_and_no_memory_leaks(nixl):
     objects = (nixl, nixl["transfer_duration"], store, metric, types["Gauge"], None, 0, kvtel.Stats, kvtel.Prom)
     gc.collect()
     tracemalloc.start()
-    before, memory, resident = [sys.getrefcount(item) for item in objects], tracemalloc.get_traced_memory()[0], resident_bytes()
+    before, memory, resident = (
+        [sys.getrefcount(item) for item in objects],
+        tracemalloc.get_traced_memory()[0],
+        resident_bytes(),
+    )
     for _ in range(300):
         everything(nixl, store, types)
     gc.collect()

@@ -76,9 +76,17 @@ def vllm(monkeypatch, tmp_path):
     class RayPrometheusStatLogger(PrometheusStatLogger):
         _kv_connector_cls = RayProm
 
-    metrics = module("vllm.distributed.kv_transfer.kv_connector.v1.metrics", KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm)
-    loggers = module("vllm.v1.metrics.loggers", StatLoggerBase=StandInBase, KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm,
-                     PrometheusStatLogger=PrometheusStatLogger, RayPrometheusStatLogger=RayPrometheusStatLogger)
+    metrics = module(
+        "vllm.distributed.kv_transfer.kv_connector.v1.metrics", KVConnectorLogging=OwnLogging, KVConnectorProm=OwnProm
+    )
+    loggers = module(
+        "vllm.v1.metrics.loggers",
+        StatLoggerBase=StandInBase,
+        KVConnectorLogging=OwnLogging,
+        KVConnectorProm=OwnProm,
+        PrometheusStatLogger=PrometheusStatLogger,
+        RayPrometheusStatLogger=RayPrometheusStatLogger,
+    )
     for found in (metrics, loggers):
         parts = found.__name__.split(".")
         for length in range(1, len(parts)):
@@ -145,7 +153,10 @@ def test_one_store_for_all_engines_of_a_process(vllm, nixl):
         logger.log()
     assert len(list(vllm.dir.glob("*.kvtel"))) == 1
     found = compare.samples(loggers[0].store.text())
-    assert [found["vllm:nixl_bytes_transferred_count", (("engine", str(engine)), ("model_name", "m"))] for engine in range(3)] == [2] * 3
+    assert [
+        found["vllm:nixl_bytes_transferred_count", (("engine", str(engine)), ("model_name", "m"))]
+        for engine in range(3)
+    ] == [2] * 3
 
 
 def test_arguments_by_place_and_by_name(vllm, nixl):
@@ -154,7 +165,9 @@ def test_arguments_by_place_and_by_name(vllm, nixl):
     logger.record(stats, None, None, 1)
     logger.record(stats, None, mm_cache_stats=None, engine_idx=1)
     logger.record(engine_idx=1, iteration_stats=None, scheduler_stats=stats)
-    logger.record(**{"".join(("engine", "_idx")): 1, "".join(("scheduler", "_stats")): stats})  # not the names' own objects
+    logger.record(
+        **{"".join(("engine", "_idx")): 1, "".join(("scheduler", "_stats")): stats}
+    )  # not the names' own objects
     for no_stats in ((), (None,)):
         logger.record(*no_stats, iteration_stats=stats, engine_idx=1)
     found = compare.samples(logger.store.text())
@@ -176,7 +189,9 @@ def test_an_engine_it_was_not_made_for(vllm, nixl):
     logger.record(stats_of(nixl), None, engine_idx=5)
     logger.record(stats_of(nixl), None, engine_idx=5)
     found = compare.samples(logger.store.text())
-    assert found["vllm:nixl_bytes_transferred_count", (("engine", "5"), ("model_name", "m"))] == 4 and logger.errors == {}
+    assert (
+        found["vllm:nixl_bytes_transferred_count", (("engine", "5"), ("model_name", "m"))] == 4 and logger.errors == {}
+    )
 
 
 def test_a_child_of_a_fork_has_a_store_of_its_own(vllm, nixl):
@@ -204,7 +219,9 @@ def test_nothing_is_raised_and_all_is_said_once(vllm, nixl, caplog):
     assert "vllm:nixl_bytes_transferred_count" in logger.store.text()
 
 
-@pytest.mark.parametrize("config", [config_of(None), SimpleNamespace(), config_of("ExampleConnector"), config_of("NobodysConnector")])
+@pytest.mark.parametrize(
+    "config", [config_of(None), SimpleNamespace(), config_of("ExampleConnector"), config_of("NobodysConnector")]
+)
 def test_nothing_to_record(vllm, nixl, config):
     logger = vllm.load()(config, 0)
     logger.record(stats_of(nixl), None)
@@ -276,8 +293,15 @@ def test_where_no_room_is(vllm, nixl, caplog):
     caplog.clear()
     logger.log()  # there is room now
     logger.record(stats_of(nixl), None)
-    assert [(logger.store.path in record.getMessage(), record.levelname) for record in caplog.records] == [(True, "INFO")]
-    assert compare.samples(logger.store.text())["vllm:nixl_bytes_transferred_count", (("engine", "0"), ("model_name", "m"))] == 2
+    assert [(logger.store.path in record.getMessage(), record.levelname) for record in caplog.records] == [
+        (True, "INFO")
+    ]
+    assert (
+        compare.samples(logger.store.text())[
+            "vllm:nixl_bytes_transferred_count", (("engine", "0"), ("model_name", "m"))
+        ]
+        == 2
+    )
 
 
 def test_a_mode_that_is_none(vllm, caplog, monkeypatch):
@@ -297,7 +321,9 @@ def test_who_may_read_the_store(vllm, monkeypatch):
 
 def test_replacing(vllm):
     vllm.load()
-    assert vllm.metrics.KVConnectorLogging is OwnLogging and vllm.loggers.PrometheusStatLogger._kv_connector_cls is OwnProm
+    assert (
+        vllm.metrics.KVConnectorLogging is OwnLogging and vllm.loggers.PrometheusStatLogger._kv_connector_cls is OwnProm
+    )
     vllm.load(replace=True)
     assert isinstance(vllm.loggers.KVConnectorLogging(SimpleNamespace(kv_connector="NixlConnector")), kvtel.Logging)
     assert isinstance(vllm.loggers.KVConnectorLogging(None), OwnLogging)
@@ -310,23 +336,49 @@ NIXL, NOBODYS = {"kv_connector": "NixlConnector"}, {"kv_connector": "NobodysConn
 TIERING = {"spec_name": "TieringOffloadingSpec"}
 
 
-@pytest.mark.parametrize("known, connector, extra", [
-    (True, "NixlConnector", {"connectors": "no children"}),
-    (False, "NobodysConnector", {}),
-    (True, "MultiConnector", {"connectors": [NIXL, {"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": [NIXL]}}]}),
-    (False, "MultiConnector", {"connectors": [NIXL, NOBODYS]}),
-    (False, "MultiConnector", {"connectors": [{"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": [NOBODYS]}}]}),
-    (True, "OffloadingConnector", {"store_threshold": 2}),
-    (True, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "fs"}]}),
-    (False, "OffloadingConnector", {"spec_name": "SharedStorageOffloadingSpec", "spec_module_path": "somebodys"}),
-    (False, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "fs"}, {"type": "kvcr", "enable_telemetry": True}]}),
-    (False, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "Own", "module_path": "somebodys"}]}),
-])
+@pytest.mark.parametrize(
+    "known, connector, extra",
+    [
+        (True, "NixlConnector", {"connectors": "no children"}),
+        (False, "NobodysConnector", {}),
+        (
+            True,
+            "MultiConnector",
+            {
+                "connectors": [
+                    NIXL,
+                    {"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": [NIXL]}},
+                ]
+            },
+        ),
+        (False, "MultiConnector", {"connectors": [NIXL, NOBODYS]}),
+        (
+            False,
+            "MultiConnector",
+            {
+                "connectors": [
+                    {"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": [NOBODYS]}}
+                ]
+            },
+        ),
+        (True, "OffloadingConnector", {"store_threshold": 2}),
+        (True, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "fs"}]}),
+        (False, "OffloadingConnector", {"spec_name": "SharedStorageOffloadingSpec", "spec_module_path": "somebodys"}),
+        (
+            False,
+            "OffloadingConnector",
+            TIERING | {"secondary_tiers": [{"type": "fs"}, {"type": "kvcr", "enable_telemetry": True}]},
+        ),
+        (False, "OffloadingConnector", TIERING | {"secondary_tiers": [{"type": "Own", "module_path": "somebodys"}]}),
+    ],
+)
 def test_what_is_not_known_stays_vllms(vllm, monkeypatch, known, connector, extra):
     monkeypatch.setattr("prometheus_client.REGISTRY", CollectorRegistry())
     vllm.load(replace=True)
     config = config_of(connector, **extra)
-    assert isinstance(vllm.loggers.KVConnectorLogging(config.kv_transfer_config), kvtel.Logging if known else OwnLogging)
+    assert isinstance(
+        vllm.loggers.KVConnectorLogging(config.kv_transfer_config), kvtel.Logging if known else OwnLogging
+    )
     assert isinstance(vllm.loggers.KVConnectorProm(config, LABELNAMES, {}), kvtel.Prom if known else OwnProm)
 
 
@@ -375,7 +427,11 @@ def test_the_page_beside_prometheus_client(vllm, nixl, monkeypatch, with_files):
 
 
 def in_registry(cls, registry):
-    return type(cls.__name__, (cls,), {"__init__": lambda self, *arguments, **options: cls.__init__(self, *arguments, registry=registry, **options)})
+    return type(
+        cls.__name__,
+        (cls,),
+        {"__init__": lambda self, *arguments, **options: cls.__init__(self, *arguments, registry=registry, **options)},
+    )
 
 
 def test_vllm_clears_its_registry_of_the_collector(vllm, monkeypatch):
@@ -392,7 +448,10 @@ def test_vllm_clears_its_registry_of_the_collector(vllm, monkeypatch):
 def test_a_configuration_that_cannot_be_written_keeps_vllms_classes(vllm, caplog):
     vllm.load(replace=True)
     config = config_of("OffloadingConnector", bounds={("a", "b"): 1})
-    made = vllm.loggers.KVConnectorLogging(config.kv_transfer_config), vllm.loggers.KVConnectorProm(config, LABELNAMES, {0: ["m", "0"]})
+    made = (
+        vllm.loggers.KVConnectorLogging(config.kv_transfer_config),
+        vllm.loggers.KVConnectorProm(config, LABELNAMES, {0: ["m", "0"]}),
+    )
     assert [type(each) for each in made] == [OwnLogging, OwnProm] and "KVTEL_REPLACE=1" in caplog.text
 
 

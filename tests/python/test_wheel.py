@@ -13,7 +13,6 @@ import kvtel
 import pytest
 
 
-
 def extension():
     return Path(sys.modules["kvtel._kvtel"].__file__)
 
@@ -22,7 +21,11 @@ def test_the_wheel_needs_libc_alone():
     assert extension().name == "_kvtel.abi3.so"
     listed = subprocess.run(["ldd", extension()], capture_output=True, text=True, check=True).stdout
     needed = {line.split()[0].split("/")[-1] for line in listed.splitlines()}
-    assert {name for name in needed if not name.startswith(("linux-vdso", "linux-gate", "ld-linux", "libc.", "libm.", "libpthread."))} == set()
+    assert {
+        name
+        for name in needed
+        if not name.startswith(("linux-vdso", "linux-gate", "ld-linux", "libc.", "libm.", "libpthread."))
+    } == set()
 
 
 def test_auditwheel_finds_nothing_outside():

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes the library's n-th allocation fail. A test that includes this names __wrap_malloc, __wrap_calloc, __wrap_realloc and
+/* Makes the library's n-th allocation fail. A test that includes this names __wrap_malloc, __wrap_calloc,
+ * __wrap_realloc and
  * __wrap_strdup in its own text, which makes the build send the library's calls here. */
 #ifndef KVTEL_TEST_FAILING_H
 #define KVTEL_TEST_FAILING_H

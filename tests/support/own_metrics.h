@@ -65,7 +65,8 @@ static enum kvtel_status own_make_family(void *context, const struct kvtel_famil
     return KVTEL_OK;
 }
 
-static enum kvtel_status own_make_child(void *context, void *family, const char *const *values, size_t count, void **child)
+static enum kvtel_status own_make_child(void *context, void *family, const char *const *values, size_t count,
+                                        void **child)
 {
     struct own_metrics *own = context;
     struct own_family *of = family;
@@ -121,9 +122,11 @@ static void own_observe(void *context, void *child, const double *values, size_t
 
 static void own_init(struct own_metrics *own, struct kvtel_metric_types *types)
 {
-    *own = (struct own_metrics){ .families = calloc(OWN_FAMILIES, sizeof(struct own_family)), .child_limit = OWN_CHILDREN };
+    *own = (struct own_metrics){ .families = calloc(OWN_FAMILIES, sizeof(struct own_family)),
+                                 .child_limit = OWN_CHILDREN };
     assert_non_null(own->families);
-    *types = (struct kvtel_metric_types){ own, own_make_family, own_make_child, own_increase, own_set, own_observe, NULL };
+    *types =
+        (struct kvtel_metric_types){ own, own_make_family, own_make_child, own_increase, own_set, own_observe, NULL };
 }
 
 static const struct own_family *own_find(const struct own_metrics *own, const char *name)

@@ -78,7 +78,8 @@ MAYBE_UNUSED static void check_reduced(const struct kvtel_stats *stats, const ch
 }
 
 /* Writes a decoded object to the end of a buffer. */
-MAYBE_UNUSED static void write_value(struct kvtel_buffer *buffer, enum kvtel_format format, const struct kvtel_value *value)
+MAYBE_UNUSED static void write_value(struct kvtel_buffer *buffer, enum kvtel_format format,
+                                     const struct kvtel_value *value)
 {
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, format, buffer);
@@ -131,7 +132,8 @@ static const char *const golden_cases[] MAYBE_UNUSED = {
     "umbp",
 };
 
-/* Reads a golden case; `take` gets each of its records but the last, the header first. The header's config is its to destroy. */
+/* Reads a golden case; `take` gets each of its records but the last, the header first. The header's config is its to
+ * destroy. */
 MAYBE_UNUSED static void read_golden(const char *name, enum kvtel_format format, void *context,
                                      void (*take)(void *context, const struct kvtel_record *record))
 {

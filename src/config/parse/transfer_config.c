@@ -24,8 +24,9 @@ static enum kvtel_status no_memory(struct kvtel_error *error)
 }
 
 /* The member of `map` that must be of `kind`; `*member` is NULL when it is not there or null. */
-static enum kvtel_status get(const struct kvtel_value *map, const char *key, enum kvtel_value_kind kind, const char *kind_name,
-                             struct kvtel_value_path *path, const struct kvtel_value **member, struct kvtel_error *error)
+static enum kvtel_status get(const struct kvtel_value *map, const char *key, enum kvtel_value_kind kind,
+                             const char *kind_name, struct kvtel_value_path *path, const struct kvtel_value **member,
+                             struct kvtel_error *error)
 {
     *member = kvtel_value_get(map, key);
     if (*member && (*member)->kind == KVTEL_VALUE_NIL)
@@ -104,7 +105,8 @@ static enum kvtel_status read_children(struct kvtel_transfer_config *config, con
         return no_memory(error);
     for (size_t i = 0; i < children->size; i++) {
         push(path, (struct kvtel_value_step){ .index = i });
-        enum kvtel_status status = kvtel_transfer_config_from_value(&children->items[i], path, &config->children[i], error);
+        enum kvtel_status status =
+            kvtel_transfer_config_from_value(&children->items[i], path, &config->children[i], error);
         if (status != KVTEL_OK)
             return status;
         config->child_count++;

@@ -7,8 +7,8 @@
 
 #include "value/value.h"
 
-/* As kvtel_transfer_config_parse(). `path`: where `value` stands in its object; on failure it is led on to what is wrong, for
- * kvtel_value_locate(), and `error` (may be NULL) has no place. `config` is untouched on failure. */
+/* As kvtel_transfer_config_parse(). `path`: where `value` stands in its object; on failure it is led on to what is
+ * wrong, for kvtel_value_locate(), and `error` (may be NULL) has no place. `config` is untouched on failure. */
 enum kvtel_status kvtel_transfer_config_from_value(const struct kvtel_value *value, struct kvtel_value_path *path,
                                                    struct kvtel_transfer_config **config, struct kvtel_error *error);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Basic authentication: decoding, bcrypt by libxcrypt, the memory of results, and the line of those who wait for bcrypt.
+/* Basic authentication: decoding, bcrypt by libxcrypt, the memory of results, and the line of those who wait for
+ * bcrypt.
  *
- * Results are found by an HMAC of user, hash and password under a key that lives as long as the process: no password is kept, and a
- * changed hash is another entry. Good and bad results have a memory each, so that guesses never push a scraper's entry out.
+ * Results are found by an HMAC of user, hash and password under a key that lives as long as the process: no password is
+ * kept, and a changed hash is another entry. Good and bad results have a memory each, so that guesses never push a
+ * scraper's entry out.
  *
- * One password is computed at a time. Who gives the name of a user goes first, so that a user never waits for guesses at other
- * names. That must not tell a guesser which names are users': a wrong password of a user is answered when its turn would have come
- * under a name of nobody, and after as much work. */
+ * One password is computed at a time. Who gives the name of a user goes first, so that a user never waits for guesses
+ * at other names. That must not tell a guesser which names are users': a wrong password of a user is answered when its
+ * turn would have come under a name of nobody, and after as much work. */
 #include "serve/web/auth.h"
 
 #include <crypt.h>
@@ -116,8 +118,8 @@ static unsigned waiting_from(const struct auth *auth, const unsigned char *addre
     return count;
 }
 
-/* The address that has the fewest in line goes first; of one address the newest: whoever fills the line waits longest. NULL: nobody
- * waits. */
+/* The address that has the fewest in line goes first; of one address the newest: whoever fills the line waits longest.
+ * NULL: nobody waits. */
 static struct waiter *choose(const struct auth *auth, bool users)
 {
     struct waiter *chosen = NULL;
@@ -229,22 +231,25 @@ static bool matches(struct auth *auth, const char *hash, const struct credential
     char phrase[BCRYPT_MOST_BYTES + 1] = { 0 }, setting[64] = "$2b";
     bool whole = !memchr(given->password, '\0', given->password_size); /* else bcrypt would see a part of it */
     if (whole)
-        memcpy(phrase, given->password, given->password_size < BCRYPT_MOST_BYTES ? given->password_size : BCRYPT_MOST_BYTES);
-    if (strncmp(hash, "$2$", 3) == 0) { /* the first version's name, which libxcrypt does not know; b is what it means today */
+        memcpy(phrase, given->password,
+               given->password_size < BCRYPT_MOST_BYTES ? given->password_size : BCRYPT_MOST_BYTES);
+    if (strncmp(hash, "$2$", 3) ==
+        0) { /* the first version's name, which libxcrypt does not know; b is what it means today */
         strncat(setting, hash + 2, sizeof setting - 4);
         hash = setting;
     }
     const char *made = crypt_r(phrase, hash, &auth->crypt);
     size_t length = strlen(hash);
-    bool same = made && strlen(made) == length &&
-                gnutls_memcmp(made + length - DIGEST_CHARACTERS, hash + length - DIGEST_CHARACTERS, DIGEST_CHARACTERS) == 0;
+    bool same =
+        made && strlen(made) == length &&
+        gnutls_memcmp(made + length - DIGEST_CHARACTERS, hash + length - DIGEST_CHARACTERS, DIGEST_CHARACTERS) == 0;
     explicit_bzero(&auth->crypt, sizeof auth->crypt);
     explicit_bzero(phrase, sizeof phrase);
     return same && whole;
 }
 
-/* Computes with the turn, without the mutex. A password that is not good takes what the dearest user's takes: each cost is twice
- * the one before, so that 2^c for the user and 2^c + 2^(c+1) + ... + 2^(d-1) for nobody make 2^d. */
+/* Computes with the turn, without the mutex. A password that is not good takes what the dearest user's takes: each cost
+ * is twice the one before, so that 2^c for the user and 2^c + 2^(c+1) + ... + 2^(d-1) for nobody make 2^d. */
 static bool compute(struct auth *auth, const struct web_config *config, const struct web_user *user,
                     const struct credentials *given)
 {
@@ -317,7 +322,8 @@ static enum auth_result check_password(struct auth *auth, const struct web_confi
 static const struct web_user *find_user(const struct web_config *config, const struct credentials *given)
 {
     for (size_t i = 0; i < config->user_count; i++)
-        if (strlen(config->users[i].name) == given->user_size && memcmp(config->users[i].name, given->user, given->user_size) == 0)
+        if (strlen(config->users[i].name) == given->user_size &&
+            memcmp(config->users[i].name, given->user, given->user_size) == 0)
             return &config->users[i];
     return NULL;
 }

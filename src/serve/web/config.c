@@ -16,8 +16,8 @@ static struct web_config *config_of(struct yaml_reader *reader)
     return reader->target;
 }
 
-/* Makes room for one more element of `size` bytes; NULL with the error set. The array doubles at powers of two. No sum overflows:
- * there are fewer elements than bytes in a file. */
+/* Makes room for one more element of `size` bytes; NULL with the error set. The array doubles at powers of two. No sum
+ * overflows: there are fewer elements than bytes in a file. */
 static void *grow(struct yaml_reader *reader, void *array, size_t count, size_t size)
 {
     if (count & (count - 1))
@@ -144,7 +144,8 @@ static enum kvtel_status read_cipher_suites(struct yaml_reader *reader, const ch
     return yaml_read_sequence(reader, key, value, read_cipher);
 }
 
-static enum kvtel_status read_prefer_server_cipher_suites(struct yaml_reader *reader, const char *key, yaml_node_t *value)
+static enum kvtel_status read_prefer_server_cipher_suites(struct yaml_reader *reader, const char *key,
+                                                          yaml_node_t *value)
 {
     bool prefer = true;
     enum kvtel_status status = yaml_read_bool(reader, key, value, &prefer);
@@ -164,7 +165,8 @@ static enum kvtel_status read_curve(struct yaml_reader *reader, const char *key,
         return status;
     int at = find(names, COUNT(names), text);
     if (at < 0)
-        return yaml_fail(reader, value, "%s: \"%.64s\" is unknown; CurveP256, CurveP384, CurveP521 or X25519", key, text);
+        return yaml_fail(reader, value, "%s: \"%.64s\" is unknown; CurveP256, CurveP384, CurveP521 or X25519", key,
+                         text);
     if (!memchr(config->curves, at, config->curve_count))
         config->curves[config->curve_count++] = (uint8_t)at;
     return KVTEL_OK;
@@ -205,8 +207,8 @@ static enum kvtel_status read_tls(struct yaml_reader *reader, const char *key, y
         return yaml_fail(reader, value, "%s: TLS needs the certificate's key: key_file", key);
     if (ca && config->client_auth == WEB_NO_CLIENT_CERT)
         return yaml_fail(reader, value, "%s: client_ca_file is of no use without a client_auth_type", key);
-    bool verifies =
-        config->client_auth == WEB_VERIFY_CLIENT_CERT_IF_GIVEN || config->client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT;
+    bool verifies = config->client_auth == WEB_VERIFY_CLIENT_CERT_IF_GIVEN ||
+                    config->client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT;
     if (verifies && !ca)
         return yaml_fail(reader, value, "%s: client certificates cannot be verified without a client_ca_file", key);
     if (config->client_allowed_san_count > 0 && config->client_auth == WEB_NO_CLIENT_CERT)
@@ -249,7 +251,8 @@ static enum kvtel_status read_header(struct yaml_reader *reader, const char *key
         return yaml_fail(reader, value, "header \"%.64s\" cannot be set here", key);
     const char *first = allowed[at].values[0], *second = allowed[at].values[1];
     if (first && strcmp(text, first) != 0 && !(second && strcmp(text, second) == 0))
-        return yaml_fail(reader, value, "%s: %s%s%s is expected", key, first, second ? " or " : "", second ? second : "");
+        return yaml_fail(reader, value, "%s: %s%s%s is expected", key, first, second ? " or " : "",
+                         second ? second : "");
     for (const char *byte = text; *byte; byte++)
         if ((unsigned char)*byte < ' ' || *byte == 0x7f)
             return yaml_fail(reader, value, "%s: a header's value has no control characters", key);
@@ -391,8 +394,9 @@ static enum kvtel_status read_rate_limit(struct yaml_reader *reader, const char 
     config->rate_burst = -1;
     enum kvtel_status status = yaml_read_mapping(reader, value, keys, COUNT(keys));
     if (config->rate_burst < 0)
-        config->rate_burst =
-            config->rate_interval_ns > 0 && config->rate_interval_ns < SECOND_NS ? SECOND_NS / config->rate_interval_ns : 1;
+        config->rate_burst = config->rate_interval_ns > 0 && config->rate_interval_ns < SECOND_NS
+                                 ? SECOND_NS / config->rate_interval_ns
+                                 : 1;
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a web configuration file says, as the Prometheus exporters' files: see docs/web-config.md. Reading touches no other file. */
+/* What a web configuration file says, as the Prometheus exporters' files: see docs/web-config.md. Reading touches no
+ * other file. */
 #ifndef KVTEL_SERVE_WEB_CONFIG_H
 #define KVTEL_SERVE_WEB_CONFIG_H
 
@@ -19,7 +20,8 @@ enum web_client_auth {
 
 enum web_tls_version { WEB_TLS10, WEB_TLS11, WEB_TLS12, WEB_TLS13 };
 
-/* A cipher suite by its bit, WEB_CIPHERS' order. Key exchange and cipher as GnuTLS names them; TLS 1.3's have no key exchange. */
+/* A cipher suite by its bit, WEB_CIPHERS' order. Key exchange and cipher as GnuTLS names them; TLS 1.3's have no key
+ * exchange. */
 #define WEB_CIPHER_LIST(X)                                                               \
     X(TLS_AES_128_GCM_SHA256, "", "AES-128-GCM")                                         \
     X(TLS_AES_256_GCM_SHA384, "", "AES-256-GCM")                                         \
@@ -80,9 +82,10 @@ struct web_config {
     int64_t rate_burst;
 };
 
-/* Reads the text of a file. @return KVTEL_OK with a configuration to web_config_destroy; else `error` has line, column and reason.
- * Neither ever quotes a value that may be secret. */
-enum kvtel_status web_config_parse(const char *text, size_t size, struct web_config **config, struct kvtel_error *error);
+/* Reads the text of a file. @return KVTEL_OK with a configuration to web_config_destroy; else `error` has line, column
+ * and reason. Neither ever quotes a value that may be secret. */
+enum kvtel_status web_config_parse(const char *text, size_t size, struct web_config **config,
+                                   struct kvtel_error *error);
 /* Wipes and frees. NULL is fine. */
 void web_config_destroy(struct web_config *config);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Phases, deadlines, and who gives way. Cutting a connection off is to shut its socket down: whoever reads or writes it sees its
- * end and closes it. */
+/* Phases, deadlines, and who gives way. Cutting a connection off is to shut its socket down: whoever reads or writes it
+ * sees its end and closes it. */
 #include "serve/web/connection_table.h"
 
 #include <errno.h>
@@ -21,12 +21,14 @@ int64_t table_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Bytes that came for a body, or that the client's machine has of its answers. 0 where the kernel does not count them. */
+/* Bytes that came for a body, or that the client's machine has of its answers. 0 where the kernel does not count them.
+ */
 static uint64_t bytes_moved(int fd, enum connection_phase phase)
 {
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
-    if ((phase != CONNECTION_BODY && phase != CONNECTION_RESPONSE) || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+    if ((phase != CONNECTION_BODY && phase != CONNECTION_RESPONSE) ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
         return 0;
     return phase == CONNECTION_BODY ? info.tcpi_bytes_received : info.tcpi_bytes_acked;
 }
@@ -36,7 +38,8 @@ static bool is_slow(const struct connection *connection, int64_t now)
     int64_t ms = (now - connection->since_ns) / 1000000;
     if ((connection->phase != CONNECTION_BODY && connection->phase != CONNECTION_RESPONSE) || ms < SLOW_MS)
         return false;
-    return bytes_moved(connection->fd, connection->phase) - connection->moved < (uint64_t)ms * SLOW_BYTES_A_SECOND / 1000;
+    return bytes_moved(connection->fd, connection->phase) - connection->moved <
+           (uint64_t)ms * SLOW_BYTES_A_SECOND / 1000;
 }
 
 void table_release(struct connections *connections, struct connection *connection)
@@ -87,7 +90,8 @@ void table_cut(struct connections *connections, struct connection *connection)
         close(connection->fd);
         table_forget(connections, connection);
     } else if (!connection->entered) {
-        table_forget(connections, connection); /* it never came to be; its socket is closed, and the number may be another's */
+        table_forget(connections,
+                     connection); /* it never came to be; its socket is closed, and the number may be another's */
     } else {
         /* What a client does not read goes with the connection, instead of waiting in the kernel. */
         struct linger none = { .l_onoff = 1 };
@@ -105,8 +109,8 @@ static bool has_unread(const struct connection *connection)
     return ioctl(connection->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-/* Who gives way first to a new connection; 0: never. Without a whole request it does not matter how young it is: otherwise a stream
- * of new connections would keep everybody else out. */
+/* Who gives way first to a new connection; 0: never. Without a whole request it does not matter how young it is:
+ * otherwise a stream of new connections would keep everybody else out. */
 static int rank(const struct connection *connection, int64_t now)
 {
     switch (connection->phase) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of connections: which phase each is in, until when, and who gives way to whom. For connections.c. The mutex is held in
- * each call but table_expire. */
+/* The table of connections: which phase each is in, until when, and who gives way to whom. For connections.c. The mutex
+ * is held in each call but table_expire. */
 #ifndef KVTEL_SERVE_WEB_CONNECTION_TABLE_H
 #define KVTEL_SERVE_WEB_CONNECTION_TABLE_H
 
@@ -44,8 +44,8 @@ void table_wake(struct connections *connections);
 void table_forget(struct connections *connections, struct connection *connection);
 /* Gives back the memory that it holds. */
 void table_release(struct connections *connections, struct connection *connection);
-/* Cuts off the connection that has waited longest of those that give way first, of those with `key` (NULL: of all). False: none
- * gives way. */
+/* Cuts off the connection that has waited longest of those that give way first, of those with `key` (NULL: of all).
+ * False: none gives way. */
 bool table_make_room(struct connections *connections, const unsigned char *key);
 /* The same for memory: who holds some and is slow, else (where `any` is true) who was answered first. Not `asking`. */
 bool table_make_memory(struct connections *connections, const struct connection *asking, bool any);

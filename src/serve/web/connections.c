@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accepting, limits and deadlines. One thread waits for new connections, for the first byte of each (so that one that says nothing
- * costs no thread), and for the next deadline. */
+/* Accepting, limits and deadlines. One thread waits for new connections, for the first byte of each (so that one that
+ * says nothing costs no thread), and for the next deadline. */
 #include "serve/web/connection_table.h"
 
 #include "base/error.h"
@@ -61,7 +61,8 @@ static bool may_enter(struct connections *connections, const unsigned char key[A
 }
 
 /* Takes an accepted socket into the table, or closes it. The mutex is held. */
-static void admit(struct connections *connections, int fd, const struct sockaddr_storage *address, socklen_t length, bool local)
+static void admit(struct connections *connections, int fd, const struct sockaddr_storage *address, socklen_t length,
+                  bool local)
 {
     struct connection *place = NULL;
     unsigned char key[ADDRESS_KEY];
@@ -156,7 +157,8 @@ static void greet(struct connections *connections, struct connection *connection
     socklen_t length = connection->length;
     pthread_mutex_unlock(&connections->mutex);
 
-    if (wanted && !connections->options.take(connections->options.context, fd, (struct sockaddr *)&address, length, first)) {
+    if (wanted &&
+        !connections->options.take(connections->options.context, fd, (struct sockaddr *)&address, length, first)) {
         pthread_mutex_lock(&connections->mutex);
         if (connection->fd == fd && !connection->entered)
             table_forget(connections, connection);

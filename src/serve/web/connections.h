@@ -48,9 +48,10 @@ void connections_phase(struct connections *connections, struct connection *conne
 unsigned connections_count(struct connections *connections);
 /* There is too little of something for one more, threads or memory: the one that gives way first is cut off. */
 void connections_make_room(struct connections *connections);
-/* This connection has `bytes` of memory from now on: a body that comes, or an answer that its client has not read. 0 gives them
- * back; so do the end of the request and of the connection. Where all of them would have more than limits.held_bytes, clients that
- * are slow are cut off, and for an answer those that have had theirs longest. False: it would still be too much; nothing is held.
+/* This connection has `bytes` of memory from now on: a body that comes, or an answer that its client has not read. 0
+ * gives them back; so do the end of the request and of the connection. Where all of them would have more than
+ * limits.held_bytes, clients that are slow are cut off, and for an answer those that have had theirs longest. False: it
+ * would still be too much; nothing is held.
  */
 bool connections_hold(struct connections *connections, struct connection *connection, size_t bytes);
 

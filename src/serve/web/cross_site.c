@@ -34,7 +34,8 @@ static bool is_loopback(const char *name)
         return (ntohl(four.s_addr) >> 24) == 127;
     if (inet_pton(AF_INET6, name, &six) == 1)
         return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
-    return length >= tail && strcasecmp(name + length - tail, localhost) == 0 && (length == tail || name[length - tail - 1] == '.');
+    return length >= tail && strcasecmp(name + length - tail, localhost) == 0 &&
+           (length == tail || name[length - tail - 1] == '.');
 }
 
 static bool is_ours(const struct cross_site_request *request, const char *name)
@@ -49,7 +50,8 @@ static bool is_ours(const struct cross_site_request *request, const char *name)
     return false;
 }
 
-/* Whether an Origin is the address that the request was sent to. The scheme is left out: who ends TLS before us changes it. */
+/* Whether an Origin is the address that the request was sent to. The scheme is left out: who ends TLS before us changes
+ * it. */
 static bool is_same_origin(const char *origin, const char *host)
 {
     const char *behind = strstr(origin, "://");
@@ -70,12 +72,14 @@ enum cross_site cross_site_check(const struct cross_site_request *request)
 {
     const char *site = request->fetch_site;
     char name[NAME_SIZE];
-    /* Where a browser says what it is, that is more than the origin: it holds behind a proxy that has another name, too. */
+    /* Where a browser says what it is, that is more than the origin: it holds behind a proxy that has another name,
+     * too. */
     if (site ? strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0
              : request->origin && !is_same_origin(request->origin, request->host))
         return CROSS_SITE_ORIGIN;
     /* A browser always sends a Host; who sends none is none. */
-    if (request->check_host && request->host && *request->host && (!host_name(request->host, name) || !is_ours(request, name)))
+    if (request->check_host && request->host && *request->host &&
+        (!host_name(request->host, name) || !is_ours(request, name)))
         return CROSS_SITE_HOST;
     return request->content_type && is_form(request->content_type) ? CROSS_SITE_FORM : CROSS_SITE_NOT;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a request that changes something may come from a web page that somebody happens to look at: a browser sends it wherever
- * the page says, with this machine's reach. */
+/* Whether a request that changes something may come from a web page that somebody happens to look at: a browser sends
+ * it wherever the page says, with this machine's reach. */
 #ifndef KVTEL_SERVE_WEB_CROSS_SITE_H
 #define KVTEL_SERVE_WEB_CROSS_SITE_H
 

@@ -15,7 +15,8 @@ enum { GZIP_LEAST = 512 }; /* shorter answers are sent as they are */
 
 #define PLAIN_TEXT "text/plain; charset=utf-8"
 
-struct exchange *exchange_open(struct http *http, struct client *client, struct MHD_Connection *connection, const char *target)
+struct exchange *exchange_open(struct http *http, struct client *client, struct MHD_Connection *connection,
+                               const char *target)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (!exchange)
@@ -36,7 +37,8 @@ struct exchange *exchange_open(struct http *http, struct client *client, struct 
 static void give_place_back(struct exchange *exchange)
 {
     if (exchange->counted)
-        atomic_fetch_sub_explicit(&exchange->http->in_flight[exchange->route - exchange->http->routes], 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&exchange->http->in_flight[exchange->route - exchange->http->routes], 1,
+                                  memory_order_relaxed);
     exchange->counted = false;
 }
 
@@ -59,7 +61,8 @@ static const char *header_of(const struct exchange *exchange, const char *name)
 
 /* -- What a request gets -- */
 
-bool exchange_refuse(struct exchange *exchange, unsigned status, const char *text, const char *header, const char *value)
+bool exchange_refuse(struct exchange *exchange, unsigned status, const char *text, const char *header,
+                     const char *value)
 {
     struct http_response *response = &exchange->response;
     response->status = status;
@@ -102,11 +105,13 @@ static bool admit(struct exchange *exchange)
     case AUTH_GOOD:
         return true;
     case AUTH_BUSY:
-        return exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many passwords are being checked, try again later.",
-                               MHD_HTTP_HEADER_RETRY_AFTER, "5");
+        return exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
+                               "Too many passwords are being checked, try again later.", MHD_HTTP_HEADER_RETRY_AFTER,
+                               "5");
     case AUTH_BAD:
     default:
-        return exchange_refuse(exchange, MHD_HTTP_UNAUTHORIZED, "Unauthorized", MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic");
+        return exchange_refuse(exchange, MHD_HTTP_UNAUTHORIZED, "Unauthorized", MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                               "Basic");
     }
 }
 
@@ -142,11 +147,12 @@ static bool check_origin(struct exchange *exchange)
         .check_host = http->allowed_host_count > 0 || connection_is_local(exchange->client->connection),
     })) {
     case CROSS_SITE_ORIGIN:
-        return exchange_refuse(exchange, MHD_HTTP_FORBIDDEN, "Forbidden: a page of another origin may not post here", NULL, NULL);
+        return exchange_refuse(exchange, MHD_HTTP_FORBIDDEN, "Forbidden: a page of another origin may not post here",
+                               NULL, NULL);
     case CROSS_SITE_HOST:
-        return exchange_refuse(exchange, MHD_HTTP_FORBIDDEN,
-                               "Forbidden: the Host header is not a name of this machine; --web.allowed-host=NAME allows one", NULL,
-                               NULL);
+        return exchange_refuse(
+            exchange, MHD_HTTP_FORBIDDEN,
+            "Forbidden: the Host header is not a name of this machine; --web.allowed-host=NAME allows one", NULL, NULL);
     case CROSS_SITE_FORM:
         return exchange_refuse(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                "Unsupported Media Type: a web form could send that; with curl: -H 'Content-Type: "
@@ -163,7 +169,8 @@ static bool find_handler(struct exchange *exchange, const char *method, const st
 {
     bool options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     if (!exchange->target_is_good || (*exchange->target.path == '*' && !options))
-        return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: the target is no path and no address", NULL, NULL);
+        return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: the target is no path and no address",
+                               NULL, NULL);
     if (*exchange->target.path == '*')
         return answer_options(exchange, HTTP_GET | HTTP_POST);
     const struct http_route *route = exchange->route;
@@ -259,8 +266,9 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 
-/* Makes the answer from the body, compressed where that is wanted and of use. From then on it may wait for its client as long as
- * the client is allowed to take, without the place of its route; its memory is counted in place of the request's. */
+/* Makes the answer from the body, compressed where that is wanted and of use. From then on it may wait for its client
+ * as long as the client is allowed to take, without the place of its route; its memory is counted in place of the
+ * request's. */
 static bool encode(struct exchange *exchange, struct MHD_Response **response)
 {
     struct kvtel_buffer *body = &exchange->response.body, packed = { 0 };
@@ -276,8 +284,8 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
         kvtel_buffer_free(body);
         exchange->response = (struct http_response){ 0 };
         varies = gzip = false;
-        exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many answers wait for their clients, try again later.", NULL,
-                        NULL);
+        exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
+                        "Too many answers wait for their clients, try again later.", NULL, NULL);
     }
     *response = MHD_create_response_from_buffer(body->size, body->bytes, MHD_RESPMEM_MUST_FREE);
     if (!*response)
@@ -301,13 +309,14 @@ enum MHD_Result exchange_answer(struct exchange *exchange)
     return result;
 }
 
-enum kvtel_status exchange_write_refusal(struct kvtel_buffer *out, const struct web_state *state, unsigned status, const char *text)
+enum kvtel_status exchange_write_refusal(struct kvtel_buffer *out, const struct web_state *state, unsigned status,
+                                         const char *text)
 {
     const struct web_config *config = state ? web_state_config(state) : NULL;
     bool sniffs = true;
-    enum kvtel_status done =
-        kvtel_buffer_printf(out, "HTTP/1.1 %u %s\r\nContent-Type: " PLAIN_TEXT "\r\nConnection: close\r\nContent-Length: %zu\r\n",
-                            status, MHD_get_reason_phrase_for(status), strlen(text) + 1);
+    enum kvtel_status done = kvtel_buffer_printf(
+        out, "HTTP/1.1 %u %s\r\nContent-Type: " PLAIN_TEXT "\r\nConnection: close\r\nContent-Length: %zu\r\n", status,
+        MHD_get_reason_phrase_for(status), strlen(text) + 1);
     for (size_t i = 0; done == KVTEL_OK && config && i < config->header_count; i++) {
         sniffs = sniffs && strcmp(config->headers[i].name, "X-Content-Type-Options") != 0;
         if (*config->headers[i].value)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request and its answer: what it gets, by its framing, rate, credentials, path, method, origin and size; and how that is sent.
- * For http.c alone. */
+/* One request and its answer: what it gets, by its framing, rate, credentials, path, method, origin and size; and how
+ * that is sent. For http.c alone. */
 #ifndef KVTEL_SERVE_WEB_EXCHANGE_H
 #define KVTEL_SERVE_WEB_EXCHANGE_H
 
@@ -56,12 +56,14 @@ struct exchange {
 };
 
 /* NULL: no memory. */
-struct exchange *exchange_open(struct http *http, struct client *client, struct MHD_Connection *connection, const char *target);
+struct exchange *exchange_open(struct http *http, struct client *client, struct MHD_Connection *connection,
+                               const char *target);
 /* NULL is fine. */
 void exchange_close(struct exchange *exchange);
 
 /* Answers without a handler. `header` NULL: no more headers. Returns false, for the caller to return. */
-bool exchange_refuse(struct exchange *exchange, unsigned status, const char *text, const char *header, const char *value);
+bool exchange_refuse(struct exchange *exchange, unsigned status, const char *text, const char *header,
+                     const char *value);
 /* The headers are there: finds the handler, or refuses. */
 void exchange_decide(struct exchange *exchange, const char *method, const struct framing *framing);
 /* The request is whole: lets the handler answer, unless there is an answer. */

@@ -57,8 +57,8 @@ static bool has_control(const char *text, size_t size)
     return false;
 }
 
-static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size, const char *value,
-                                      size_t value_size)
+static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size,
+                                      const char *value, size_t value_size)
 {
     struct framing *framing = context;
     (void)kind;

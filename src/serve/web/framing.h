@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a request ends, and whether everybody would say so: what another program on the way could understand otherwise is
- * malformed. */
+/* Where a request ends, and whether everybody would say so: what another program on the way could understand otherwise
+ * is malformed. */
 #ifndef KVTEL_SERVE_WEB_FRAMING_H
 #define KVTEL_SERVE_WEB_FRAMING_H
 

@@ -83,7 +83,8 @@ bool gzip_is_accepted(const char *accept_encoding)
 enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buffer *out)
 {
     z_stream stream = { 0 };
-    if (size > UINT32_MAX || deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (size > UINT32_MAX ||
+        deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
         return KVTEL_E_NOMEM;
     uLong bound = deflateBound(&stream, (uLong)size);
     enum kvtel_status status = bound > UINT32_MAX ? KVTEL_E_NOMEM : kvtel_buffer_reserve(out, bound);

@@ -5,8 +5,8 @@
 
 #include <kvtel/buffer.h>
 
-/* Whether an Accept-Encoding header (may be NULL) asks for gzip rather than for the plain form: by the q values, gzip where they
- * are equal. */
+/* Whether an Accept-Encoding header (may be NULL) asks for gzip rather than for the plain form: by the q values, gzip
+ * where they are equal. */
 bool gzip_is_accepted(const char *accept_encoding);
 
 /* Appends `size` bytes compressed to `out`. KVTEL_OK, or KVTEL_E_NOMEM with `out` as before. */
@@ -17,15 +17,19 @@ struct gzip_reader {
     void *stream; /* zlib's; NULL: none */
     size_t most;  /* bytes that it may still give */
     bool ended;
-    enum kvtel_status status; /* of what failed: KVTEL_E_LIMIT: it is more; KVTEL_E_TRUNCATED; KVTEL_E_SYNTAX; KVTEL_E_NOMEM */
+    enum kvtel_status
+        status; /* of what failed: KVTEL_E_LIMIT: it is more; KVTEL_E_TRUNCATED; KVTEL_E_SYNTAX; KVTEL_E_NOMEM */
 };
-/* `bytes` are borrowed until it is closed; at most `most` bytes come out. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (4 GiB). */
+/* `bytes` are borrowed until it is closed; at most `most` bytes come out. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (4
+ * GiB). */
 enum kvtel_status gzip_reader_open(struct gzip_reader *reader, const void *bytes, size_t size, size_t most);
-/* The next bytes, as many as there is room for: fewer only at the end, 0 behind it. SIZE_MAX: failed, `status` says why. */
+/* The next bytes, as many as there is room for: fewer only at the end, 0 behind it. SIZE_MAX: failed, `status` says
+ * why. */
 size_t gzip_reader_read(struct gzip_reader *reader, void *out, size_t size);
 void gzip_reader_close(struct gzip_reader *reader);
 
-/* Appends what `size` bytes of gzip unpack to, at most `most` bytes. KVTEL_OK, or what a reader says, with `out` as before. */
+/* Appends what `size` bytes of gzip unpack to, at most `most` bytes. KVTEL_OK, or what a reader says, with `out` as
+ * before. */
 enum kvtel_status gzip_expand(const void *bytes, size_t size, size_t most, struct kvtel_buffer *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server: libmicrohttpd speaks HTTP, one thread for each connection; connections.c hands them over; exchange.c decides what a
- * request gets. */
+/* The server: libmicrohttpd speaks HTTP, one thread for each connection; connections.c hands them over; exchange.c
+ * decides what a request gets. */
 #include "serve/web/http.h"
 
 #include "base/buffer.h"
@@ -20,10 +20,11 @@
 #include <unistd.h>
 
 enum {
-    DISCARD_MOST = 1 << 20, /* so much of a refused body is read, for the client to see the answer; more closes the connection */
+    DISCARD_MOST =
+        1 << 20, /* so much of a refused body is read, for the client to see the answer; more closes the connection */
     THREAD_STACK_BYTES = 512 << 10,
-    /* libmicrohttpd forgets a closed connection a moment after connections.c does, which is who limits them. At its own limit it
-     * would stop for good: it waits for a lock that it holds. */
+    /* libmicrohttpd forgets a closed connection a moment after connections.c does, which is who limits them. At its own
+     * limit it would stop for good: it waits for a lock that it holds. */
     LIBRARY_CONNECTIONS = 1 << 20,
     TLS_HANDSHAKE_RECORD = 0x16,
 };
@@ -58,11 +59,12 @@ static void refuse_plain(int fd, struct http *http, unsigned status, const char 
 /* The request whose connection this thread serves; NULL: between two, or another thread. */
 static _Thread_local struct exchange *served;
 
-/* Answers a request that libmicrohttpd refuses by itself, before it does: its answer has not the headers that each answer should
- * have, and to a bad Content-Length it sends two. What it writes afterwards goes nowhere. */
+/* Answers a request that libmicrohttpd refuses by itself, before it does: its answer has not the headers that each
+ * answer should have, and to a bad Content-Length it sends two. What it writes afterwards goes nowhere. */
 static void refuse_instead(struct exchange *exchange, unsigned status)
 {
-    const union MHD_ConnectionInfo *tls = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     int fd = MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     const char *text = MHD_get_reason_phrase_for(status);
     if (!tls || !tls->tls_session) {
@@ -95,7 +97,8 @@ static void on_message(void *context, const char *format, va_list arguments)
     static const char refusing[] = "Error processing request (HTTP response code is %u";
     struct http *http = context;
     struct exchange *exchange = served;
-    if (!http->connections && !*http->reason) { /* it starts, and something is in the way: the first message says what */
+    if (!http->connections &&
+        !*http->reason) { /* it starts, and something is in the way: the first message says what */
         vsnprintf(http->reason, sizeof http->reason, format, arguments);
         http->reason[strcspn(http->reason, "\n")] = '\0';
     } else if (exchange && !exchange->sent && strncmp(format, refusing, sizeof refusing - 1) == 0) {
@@ -117,7 +120,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         return exchange_answer(exchange);
     if (!framing.chunked && framing.length == 0)
         return MHD_YES;
-    /* The answer to a refused body waits for the body's end: one that comes earlier gets lost when the connection closes. */
+    /* The answer to a refused body waits for the body's end: one that comes earlier gets lost when the connection
+     * closes. */
     bool waits = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
     if (exchange->response.status && (waits || framing.length > DISCARD_MOST))
         return exchange_answer(exchange);
@@ -131,7 +135,8 @@ static void take_bytes(struct exchange *exchange, const char *bytes, size_t size
     if (exchange->received > exchange->route->max_body)
         exchange_refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", NULL, NULL);
     else if (!connections_hold(http->connections, exchange->client->connection, exchange->received))
-        exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many bodies come at one time, try again later.", NULL, NULL);
+        exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many bodies come at one time, try again later.",
+                        NULL, NULL);
     else if (kvtel_buffer_append(&exchange->body, bytes, size) != KVTEL_OK)
         exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Out of memory, try again later.", NULL, NULL);
 }
@@ -182,7 +187,8 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     return served;
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)
+static void on_completed(void *context, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode code)
 {
     struct http *http = context;
     struct exchange *exchange = *request;
@@ -219,7 +225,8 @@ static struct client *open_client(struct http *http, struct MHD_Connection *conn
     return NULL;
 }
 
-static void on_connection(void *context, struct MHD_Connection *connection, void **place, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *context, struct MHD_Connection *connection, void **place,
+                          enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -295,15 +302,15 @@ static struct http_limits resolve(const struct http_limits *asked)
 
 static struct MHD_Daemon *start_daemon(struct http *http, const struct http_limits *limits)
 {
-    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_NO_LISTEN_SOCKET |
-                     MHD_USE_ITC | MHD_USE_ERROR_LOG | (http->tls ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC | MHD_USE_ERROR_LOG | (http->tls ? MHD_USE_TLS : 0);
     struct MHD_OptionItem tls[] = {
         { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)no_certificate },
         { MHD_OPTION_END, 0, NULL },
     };
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_message, http,
-                            MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_LIMIT,
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+                            http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_LIMIT,
                             (unsigned)LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->header_bytes,
                             MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES,
                             MHD_OPTION_ARRAY, http->tls ? tls : &tls[1], MHD_OPTION_END);
@@ -316,14 +323,15 @@ static enum kvtel_status fail_to_start(const struct http *http, struct kvtel_err
     if (fd >= 0)
         close(fd);
     if (failure)
-        return kvtel_fail(error, KVTEL_E_IO, 0, "the HTTP server did not start: %s%s", strerror(failure), listen_advice(failure));
+        return kvtel_fail(error, KVTEL_E_IO, 0, "the HTTP server did not start: %s%s", strerror(failure),
+                          listen_advice(failure));
     return kvtel_fail(error, KVTEL_E_IO, 0, "the HTTP server did not start: %s",
                       *http->reason ? http->reason : "no memory or no threads");
 }
 
 /* Everything but to begin. The sockets stay the caller's. */
-static enum kvtel_status prepare(struct http *http, const struct http_options *options, const struct http_limits *limits,
-                                 struct kvtel_error *error)
+static enum kvtel_status prepare(struct http *http, const struct http_options *options,
+                                 const struct http_limits *limits, struct kvtel_error *error)
 {
     http->routes = options->routes;
     http->route_count = options->route_count;
@@ -344,10 +352,12 @@ static enum kvtel_status prepare(struct http *http, const struct http_options *o
     http->daemon = start_daemon(http, limits);
     if (!http->daemon)
         return fail_to_start(http, error);
-    http->connections = connections_create(
-        &(struct connections_options){
-            .sockets = options->sockets, .socket_count = options->socket_count, .limits = *limits, .take = take, .context = http },
-        error);
+    http->connections = connections_create(&(struct connections_options){ .sockets = options->sockets,
+                                                                          .socket_count = options->socket_count,
+                                                                          .limits = *limits,
+                                                                          .take = take,
+                                                                          .context = http },
+                                           error);
     return http->connections ? KVTEL_OK : error->status;
 }
 
@@ -372,14 +382,15 @@ static void warn_of_strangers(const struct http *http, const struct http_options
     const struct web_config *config = web_state_config(state);
     bool users = config->user_count > 0 || config->client_auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT;
     if (reached && !users && !http->tls)
-        web_log_printf(
-            &http->log, WEB_LOG_WARN,
-            "listening on %s without TLS or users: everybody who reaches it reads all and may post; --web.config.file says "
-            "who may, --web.listen-address=127.0.0.1:9466 is for this machine alone",
-            reached->address);
+        web_log_printf(&http->log, WEB_LOG_WARN,
+                       "listening on %s without TLS or users: everybody who reaches it reads all and may post; "
+                       "--web.config.file says "
+                       "who may, --web.listen-address=127.0.0.1:9466 is for this machine alone",
+                       reached->address);
     else if (reached && !http->tls)
         web_log_printf(&http->log, WEB_LOG_WARN,
-                       "listening on %s with users but without TLS: their passwords can be read on the way", reached->address);
+                       "listening on %s with users but without TLS: their passwords can be read on the way",
+                       reached->address);
     web_state_release(state);
 }
 
@@ -387,7 +398,8 @@ struct http *http_start(const struct http_options *options, struct kvtel_error *
 {
     struct http *http = calloc(1, sizeof *http);
     struct http_limits limits = resolve(&options->limits);
-    enum kvtel_status status = http ? prepare(http, options, &limits, error) : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    enum kvtel_status status =
+        http ? prepare(http, options, &limits, error) : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     if (status == KVTEL_OK)
         status = connections_start(http->connections, error);
     else

@@ -27,17 +27,19 @@ static enum kvtel_status split(const char *address, struct parts *parts, struct 
 {
     const char *colon = strrchr(address, ':');
     if (strncmp(address, "vsock://", 8) == 0 || strncmp(address, "unix:", 5) == 0)
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": only TCP is supported; write host:port", address);
-    if (!colon || address[strlen(address) - 1] == ']')
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": no port; write host:port, or :port for all addresses",
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": only TCP is supported; write host:port",
                           address);
+    if (!colon || address[strlen(address) - 1] == ']')
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0,
+                          "address \"%s\": no port; write host:port, or :port for all addresses", address);
     const char *host = address, *end = colon;
     parts->bracketed = end - host >= 2 && *host == '[' && end[-1] == ']';
     if (parts->bracketed) {
         host++;
         end--;
     } else if (memchr(host, ':', (size_t)(end - host))) {
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": write an IPv6 address in brackets, [::1]:port", address);
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": write an IPv6 address in brackets, [::1]:port",
+                          address);
     }
     size_t length = (size_t)(end - host);
     if (length >= sizeof parts->host || memchr(host, '[', length) || memchr(host, ']', length))
@@ -56,7 +58,8 @@ static bool is_loopback(const struct sockaddr_storage *address)
     const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
     if (address->ss_family == AF_INET)
         return (ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24) == 127;
-    return address->ss_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127));
+    return address->ss_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127));
 }
 
 /* The address that was bound. */
@@ -67,10 +70,12 @@ static void describe(int fd, struct listen_socket *socket)
     char host[64], port[8];
     socket->fd = fd;
     socket->loopback = getsockname(fd, (struct sockaddr *)&bound, &length) == 0 && is_loopback(&bound);
-    if (getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    if (getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         snprintf(socket->address, sizeof socket->address, "socket %d", fd);
     else
-        snprintf(socket->address, sizeof socket->address, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+        snprintf(socket->address, sizeof socket->address, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+                 port);
 }
 
 const char *listen_advice(int error)
@@ -129,7 +134,8 @@ static enum kvtel_status open_host(const struct parts *parts, const char *addres
     struct addrinfo *found = NULL;
     int failed = getaddrinfo(parts->host, parts->port, &hints, &found);
     if (failed)
-        return kvtel_fail(error, KVTEL_E_IO, 0, "address \"%s\": %s; write an address of this host", address, gai_strerror(failed));
+        return kvtel_fail(error, KVTEL_E_IO, 0, "address \"%s\": %s; write an address of this host", address,
+                          gai_strerror(failed));
     const struct addrinfo *first = found;
     for (const struct addrinfo *each = found; each; each = each->ai_next)
         if (each->ai_family == AF_INET) {
@@ -179,7 +185,8 @@ static enum kvtel_status open_one(const struct parts *all, const char *const *ad
     if (*parts->host)
         status = open_host(parts, addresses[at], is_all(parts, true) && has_own_ipv4(all, count, parts), &fd, error);
     else if (parts->bracketed)
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": nothing in the brackets; write [::]:port", addresses[at]);
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": nothing in the brackets; write [::]:port",
+                          addresses[at]);
     else
         fd = open_all(parts->port);
     if (status != KVTEL_OK)
@@ -188,8 +195,8 @@ static enum kvtel_status open_one(const struct parts *all, const char *const *ad
     const char *before = fd < 0 && failure == EADDRINUSE ? covering(all, addresses, at) : NULL;
     if (before)
         return kvtel_fail(error, KVTEL_E_ARGUMENT, 0,
-                          "cannot listen on \"%s\" beside \"%s\": one has what the other has; leave one out", addresses[at],
-                          before);
+                          "cannot listen on \"%s\" beside \"%s\": one has what the other has; leave one out",
+                          addresses[at], before);
     if (fd < 0)
         return kvtel_fail(error, KVTEL_E_IO, 0, "cannot listen on \"%s\": %s%s", addresses[at], strerror(failure),
                           listen_advice(failure));
@@ -197,7 +204,8 @@ static enum kvtel_status open_one(const struct parts *all, const char *const *ad
     return KVTEL_OK;
 }
 
-enum kvtel_status listen_open(const char *const *addresses, size_t count, struct listen_socket *sockets, struct kvtel_error *error)
+enum kvtel_status listen_open(const char *const *addresses, size_t count, struct listen_socket *sockets,
+                              struct kvtel_error *error)
 {
     struct parts *all = calloc(count ? count : 1, sizeof *all);
     enum kvtel_status status = all ? KVTEL_OK : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
@@ -228,7 +236,8 @@ static enum kvtel_status take_over(int fd, struct listen_socket *socket, struct 
     int type = 0, listening = 0;
     socklen_t type_size = sizeof type, listening_size = sizeof listening;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) != 0 || type != SOCK_STREAM || !listening)
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) != 0 || type != SOCK_STREAM ||
+        !listening)
         return kvtel_fail(error, KVTEL_E_IO, 0,
                           "file descriptor %d from systemd is no listening stream socket; use ListenStream= in "
                           "the socket unit, with Accept=no",

@@ -17,8 +17,8 @@ struct rate_limit {
         .mutex = PTHREAD_MUTEX_INITIALIZER \
     }
 
-/* Takes one token at the monotonic time `now_ns` > 0. False: there is none. The rate may differ from call to call. `interval_ns` 0:
- * no limit; otherwise `burst` 0 lets nothing pass. */
+/* Takes one token at the monotonic time `now_ns` > 0. False: there is none. The rate may differ from call to call.
+ * `interval_ns` 0: no limit; otherwise `burst` 0 lets nothing pass. */
 bool rate_limit_allow(struct rate_limit *limit, int64_t now_ns, int64_t interval_ns, int64_t burst);
 
 #endif

@@ -63,7 +63,8 @@ bool target_parse(char *text, struct target *target)
         authority[length - 1] = '\0';
         target->authority = authority - 1;
         target->path = authority + length;
-        if (*target->path != '/') { /* "http://host" and "http://host?query": the path is "/", where the last byte was */
+        if (*target->path !=
+            '/') { /* "http://host" and "http://host?query": the path is "/", where the last byte was */
             static char root[] = "/";
             target->query = *target->path ? target->path + 1 : "";
             target->path = root;

@@ -11,12 +11,13 @@ struct target {
     const char *authority; /* of an absolute target, "host:port"; NULL: the Host header has it */
 };
 
-/* Takes a target apart: "/path?query", "http://host/path?query" or "*". Writes into `text`, which `target` then points into.
- * False: malformed. */
+/* Takes a target apart: "/path?query", "http://host/path?query" or "*". Writes into `text`, which `target` then points
+ * into. False: malformed. */
 bool target_parse(char *text, struct target *target);
 
-/* Makes a path normal, in place: an encoded letter, digit, '-', '.', '_' or '~' becomes the character, every other encoded byte has
- * capital digits. Dot segments stay: a client removes them before it sends. False: a '%' without two digits. */
+/* Makes a path normal, in place: an encoded letter, digit, '-', '.', '_' or '~' becomes the character, every other
+ * encoded byte has capital digits. Dot segments stay: a client removes them before it sends. False: a '%' without two
+ * digits. */
 bool target_normalise(char *path);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GnuTLS credentials, priorities and the check of client certificates.
  *
- * A priority string enables key exchanges, ciphers and MACs apart, which allows each combination of them. Cipher suites by name
- * come out exact all the same: a certificate's key decides the key exchange, and each cipher here goes with one MAC. The names say
- * nothing about TLS 1.3 (as in Go), so a client that speaks an older version gets priorities of its own when its hello is there. */
+ * A priority string enables key exchanges, ciphers and MACs apart, which allows each combination of them. Cipher suites
+ * by name come out exact all the same: a certificate's key decides the key exchange, and each cipher here goes with one
+ * MAC. The names say nothing about TLS 1.3 (as in Go), so a client that speaks an older version gets priorities of its
+ * own when its hello is there. */
 #include "serve/web/tls.h"
 
 #include "base/error.h"
@@ -68,7 +69,8 @@ static int verify_client(gnutls_session_t session)
     if (!certificates || count == 0)
         return auth == WEB_REQUIRE_ANY_CLIENT_CERT || auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT ? -1 : 0;
     if (auth == WEB_VERIFY_CLIENT_CERT_IF_GIVEN || auth == WEB_REQUIRE_AND_VERIFY_CLIENT_CERT) {
-        gnutls_typed_vdata_st purpose = { .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT };
+        gnutls_typed_vdata_st purpose = { .type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                          .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT };
         unsigned problems = 0;
         if (gnutls_certificate_verify_peers(session, &purpose, 1, &problems) != 0 || problems != 0)
             return -1;
@@ -105,7 +107,8 @@ static void add(char *text, const char *prefix, const char *name)
 }
 
 /* The priority string for versions from min to max with the suites of the bits. */
-static void write_priority(char *text, const struct web_config *config, int min, int max, uint32_t bits, const char *exchange)
+static void write_priority(char *text, const struct web_config *config, int min, int max, uint32_t bits,
+                           const char *exchange)
 {
     static const char *const versions[] = { "1.0", "1.1", "1.2", "1.3" };
 #define X(name, group) group,
@@ -140,7 +143,8 @@ static enum kvtel_status make_priorities(struct web_tls *tls, struct kvtel_error
     }
     int min = (int)config->min_version, max = (int)config->max_version, older = max < WEB_TLS12 ? max : WEB_TLS12;
     if (!named && max < WEB_TLS13)
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "none of cipher_suites goes with the key of the certificate (%s)", exchange);
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "none of cipher_suites goes with the key of the certificate (%s)",
+                          exchange);
     char text[PRIORITY_BYTES];
     int result = 0;
     if (named && min <= older) {
@@ -167,8 +171,8 @@ static int restrict_older(gnutls_session_t session)
 
 /* -- The whole -- */
 
-static enum kvtel_status load(struct web_tls *tls, const gnutls_datum_t *cert, const gnutls_datum_t *key, const gnutls_datum_t *ca,
-                              struct kvtel_error *error)
+static enum kvtel_status load(struct web_tls *tls, const gnutls_datum_t *cert, const gnutls_datum_t *key,
+                              const gnutls_datum_t *ca, struct kvtel_error *error)
 {
     if (gnutls_certificate_allocate_credentials(&tls->credentials) != 0)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
@@ -178,7 +182,8 @@ static enum kvtel_status load(struct web_tls *tls, const gnutls_datum_t *cert, c
     if (ca->size > 0) {
         result = gnutls_certificate_set_x509_trust_mem(tls->credentials, ca, GNUTLS_X509_FMT_PEM);
         if (result <= 0)
-            return kvtel_fail(error, KVTEL_E_SYNTAX, 0, "client CA: %s", result < 0 ? gnutls_strerror(result) : "no certificate");
+            return kvtel_fail(error, KVTEL_E_SYNTAX, 0, "client CA: %s",
+                              result < 0 ? gnutls_strerror(result) : "no certificate");
     }
     return make_priorities(tls, error);
 }

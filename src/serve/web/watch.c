@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the web configuration file and the files that it names, and reading them again. Contents are compared, not times of
- * change: the files are small, and a time can stand still while a file changes. */
+/* Reading the web configuration file and the files that it names, and reading them again. Contents are compared, not
+ * times of change: the files are small, and a time can stand still while a file changes. */
 #include "serve/web/watch.h"
 
 #include "base/error.h"
@@ -135,8 +135,8 @@ static enum kvtel_status read_pem(const struct web_watch *watch, const struct we
 enum { FILE_CONFIG, FILE_CERT, FILE_KEY, FILE_CA, FILES };
 
 /* What the files say: a configuration, and the files' contents. */
-static enum kvtel_status read_files(const struct web_watch *watch, gnutls_datum_t files[FILES], struct web_config **config,
-                                    struct kvtel_error *error)
+static enum kvtel_status read_files(const struct web_watch *watch, gnutls_datum_t files[FILES],
+                                    struct web_config **config, struct kvtel_error *error)
 {
     if (!watch->path)
         return web_config_parse("", 0, config, error);
@@ -146,9 +146,9 @@ static enum kvtel_status read_files(const struct web_watch *watch, gnutls_datum_
     struct kvtel_error place = { 0 };
     status = web_config_parse((const char *)files[FILE_CONFIG].data, files[FILE_CONFIG].size, config, &place);
     if (status != KVTEL_OK)
-        return place.line
-                   ? kvtel_fail(error, status, place.offset, "%s:%u:%u: %s", watch->path, place.line, place.column, place.message)
-                   : kvtel_fail(error, status, place.offset, "%s: %s", watch->path, place.message);
+        return place.line ? kvtel_fail(error, status, place.offset, "%s:%u:%u: %s", watch->path, place.line,
+                                       place.column, place.message)
+                          : kvtel_fail(error, status, place.offset, "%s: %s", watch->path, place.message);
     const struct web_pem *pems[] = { &(*config)->cert, &(*config)->key, &(*config)->client_ca };
     for (int i = 0; status == KVTEL_OK && i < FILES - FILE_CERT && (*config)->tls; i++)
         status = read_pem(watch, pems[i], &files[FILE_CERT + i], error);
@@ -173,7 +173,8 @@ static bool digest_files(const gnutls_datum_t files[FILES], const char *message,
 /* -- States -- */
 
 /* Takes `config` over. */
-static struct web_state *make_state(struct web_config *config, const gnutls_datum_t files[FILES], struct kvtel_error *error)
+static struct web_state *make_state(struct web_config *config, const gnutls_datum_t files[FILES],
+                                    struct kvtel_error *error)
 {
     struct web_state *state = calloc(1, sizeof *state);
     if (!state) {
@@ -192,8 +193,8 @@ static struct web_state *make_state(struct web_config *config, const gnutls_datu
     return NULL;
 }
 
-/* Why a running exporter does not take `next` up after `now`; NULL: it does. A file that is cut short or emptied by accident is
- * valid, and must not let everybody in. */
+/* Why a running exporter does not take `next` up after `now`; NULL: it does. A file that is cut short or emptied by
+ * accident is valid, and must not let everybody in. */
 static const char *objection(const struct web_config *now, const struct web_config *next)
 {
     if (now->tls != next->tls)
@@ -207,8 +208,8 @@ static const char *objection(const struct web_config *now, const struct web_conf
     return NULL;
 }
 
-/* Reads everything. `state`: what it gave, or NULL with the error when it is bad; untouched when nothing changed since the last
- * time. Returns whether something did. */
+/* Reads everything. `state`: what it gave, or NULL with the error when it is bad; untouched when nothing changed since
+ * the last time. Returns whether something did. */
 static bool reread(struct web_watch *watch, struct web_state **state, struct kvtel_error *error)
 {
     gnutls_datum_t files[FILES] = { 0 };
@@ -284,8 +285,8 @@ static void check(struct web_watch *watch)
         return;
     watch->bad = !next;
     if (!next) {
-        web_log_printf(&watch->log, WEB_LOG_ERROR, "web configuration: %s; every request is refused until that is mended",
-                       error.message);
+        web_log_printf(&watch->log, WEB_LOG_ERROR,
+                       "web configuration: %s; every request is refused until that is mended", error.message);
         return;
     }
     web_state_release(watch->good);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The web configuration file while it is in use: read again when it or a file that it names changes. A bad change closes the door
- * until it is mended: nobody is served by what was good before. */
+/* The web configuration file while it is in use: read again when it or a file that it names changes. A bad change
+ * closes the door until it is mended: nobody is served by what was good before. */
 #ifndef KVTEL_SERVE_WEB_WATCH_H
 #define KVTEL_SERVE_WEB_WATCH_H
 
@@ -31,12 +31,13 @@ struct web_watch *web_watch_open(const char *path, const struct web_log *log, st
 /* No state may be retained any more. NULL is fine. */
 void web_watch_close(struct web_watch *watch);
 
-/* What holds now; release it with web_state_release. Looks at the files' contents at most once a second. NULL: they are bad. Any
- * thread. */
+/* What holds now; release it with web_state_release. Looks at the files' contents at most once a second. NULL: they are
+ * bad. Any thread. */
 struct web_state *web_watch_current(struct web_watch *watch);
 /* The same, and looks at the files' contents now. */
 struct web_state *web_watch_look(struct web_watch *watch);
-/* The last that was good, also while the files are bad: for the headers of the refusals. Release it as well. Looks at no file. */
+/* The last that was good, also while the files are bad: for the headers of the refusals. Release it as well. Looks at
+ * no file. */
 struct web_state *web_watch_last(struct web_watch *watch);
 
 #endif

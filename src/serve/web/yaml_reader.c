@@ -10,7 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-static enum kvtel_status place(struct kvtel_error *error, enum kvtel_status status, const yaml_mark_t *mark, const char *message)
+static enum kvtel_status place(struct kvtel_error *error, enum kvtel_status status, const yaml_mark_t *mark,
+                               const char *message)
 {
     kvtel_fail(error, status, mark->index, "%s", message);
     if (error) {
@@ -41,7 +42,8 @@ bool yaml_is_null(const yaml_node_t *node)
     return false;
 }
 
-enum kvtel_status yaml_read_text(struct yaml_reader *reader, const char *key, const yaml_node_t *node, const char **text)
+enum kvtel_status yaml_read_text(struct yaml_reader *reader, const char *key, const yaml_node_t *node,
+                                 const char **text)
 {
     if (node->type != YAML_SCALAR_NODE)
         return yaml_fail(reader, node, "%s: one value is expected here, not a list or a mapping", key);
@@ -87,7 +89,8 @@ enum kvtel_status yaml_read_bool(struct yaml_reader *reader, const char *key, co
 }
 
 /* The key of the pair, which no earlier pair has. */
-static enum kvtel_status read_key(struct yaml_reader *reader, yaml_node_t *mapping, yaml_node_pair_t *pair, const char **name)
+static enum kvtel_status read_key(struct yaml_reader *reader, yaml_node_t *mapping, yaml_node_pair_t *pair,
+                                  const char **name)
 {
     yaml_node_t *key = yaml_document_get_node(reader->document, pair->key);
     enum kvtel_status status = yaml_read_text(reader, "key", key, name);
@@ -96,7 +99,8 @@ static enum kvtel_status read_key(struct yaml_reader *reader, yaml_node_t *mappi
     for (yaml_node_pair_t *earlier = mapping->data.mapping.pairs.start; earlier < pair; earlier++) {
         const yaml_node_t *other = yaml_document_get_node(reader->document, earlier->key);
         if (strcmp((const char *)other->data.scalar.value, (const char *)key->data.scalar.value) == 0)
-            return yaml_fail(reader, key, "key \"%.64s\" is there twice, first in line %zu", *name, other->start_mark.line + 1);
+            return yaml_fail(reader, key, "key \"%.64s\" is there twice, first in line %zu", *name,
+                             other->start_mark.line + 1);
     }
     return KVTEL_OK;
 }
@@ -110,29 +114,31 @@ static yaml_read_fn find(const struct yaml_key *keys, size_t count, const char *
 }
 
 /* `any` reads every pair, else the function of its key does. */
-static enum kvtel_status read_pairs(struct yaml_reader *reader, yaml_node_t *node, const struct yaml_key *keys, size_t count,
-                                    yaml_read_fn any)
+static enum kvtel_status read_pairs(struct yaml_reader *reader, yaml_node_t *node, const struct yaml_key *keys,
+                                    size_t count, yaml_read_fn any)
 {
     if (yaml_is_null(node))
         return KVTEL_OK;
     if (node->type != YAML_MAPPING_NODE)
         return yaml_fail(reader, node, "a mapping (key: value) is expected here");
     enum kvtel_status status = KVTEL_OK;
-    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; status == KVTEL_OK && pair < node->data.mapping.pairs.top;
-         pair++) {
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         status == KVTEL_OK && pair < node->data.mapping.pairs.top; pair++) {
         const char *name;
         status = read_key(reader, node, pair, &name);
         if (status != KVTEL_OK)
             return status;
         yaml_read_fn read = any ? any : find(keys, count, name);
         if (!read)
-            return yaml_fail(reader, yaml_document_get_node(reader->document, pair->key), "unknown key \"%.64s\"", name);
+            return yaml_fail(reader, yaml_document_get_node(reader->document, pair->key), "unknown key \"%.64s\"",
+                             name);
         status = read(reader, name, yaml_document_get_node(reader->document, pair->value));
     }
     return status;
 }
 
-enum kvtel_status yaml_read_mapping(struct yaml_reader *reader, yaml_node_t *node, const struct yaml_key *keys, size_t count)
+enum kvtel_status yaml_read_mapping(struct yaml_reader *reader, yaml_node_t *node, const struct yaml_key *keys,
+                                    size_t count)
 {
     return read_pairs(reader, node, keys, count, NULL);
 }
@@ -160,8 +166,8 @@ static enum kvtel_status fail_parser(const yaml_parser_t *parser, struct kvtel_e
     if (parser->error == YAML_MEMORY_ERROR)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     char message[sizeof error->message];
-    snprintf(message, sizeof message, "%s%s%s", parser->problem ? parser->problem : "not YAML", parser->context ? " " : "",
-             parser->context ? parser->context : "");
+    snprintf(message, sizeof message, "%s%s%s", parser->problem ? parser->problem : "not YAML",
+             parser->context ? " " : "", parser->context ? parser->context : "");
     /* An error of the encoding has an offset alone. */
     yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
     return place(error, KVTEL_E_SYNTAX, &mark, message);

@@ -89,7 +89,8 @@ static enum kvtel_status find_accumulator(struct kvtel_logging *logging, uint32_
         memmove(&grown[at + 1], &grown[at], (logging->count - at) * sizeof(*grown));
         grown[at] = (struct accumulator){ .engine = engine, .stats = stats };
         logging->count++;
-        /* One cap for all engines together; those before are cut each time that there are twice as many, which bounds them as well.
+        /* One cap for all engines together; those before are cut each time that there are twice as many, which bounds
+         * them as well.
          */
         bool twice = (logging->count & (logging->count - 1)) == 0;
         for (size_t i = twice ? 0 : at; i < (twice ? logging->count : at + 1); i++)
@@ -125,8 +126,9 @@ enum kvtel_status kvtel_logging_observe(struct kvtel_logging *logging, const str
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, enum kvtel_format format, const void *bytes,
-                                                size_t size, const struct kvtel_observation *observation, struct kvtel_error *error)
+enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, enum kvtel_format format,
+                                                const void *bytes, size_t size,
+                                                const struct kvtel_observation *observation, struct kvtel_error *error)
 {
     enum kvtel_status status = check_connector(logging);
     if (status != KVTEL_OK)
@@ -190,8 +192,8 @@ static enum kvtel_status gather_vllm(const struct kvtel_logging *logging, struct
 }
 
 /* A MultiConnector's children have a line each. */
-static enum kvtel_status gather_summary(const struct kvtel_summary *summary, const struct kvtel_summary_context *context,
-                                        struct kvtel_buffer *lines)
+static enum kvtel_status gather_summary(const struct kvtel_summary *summary,
+                                        const struct kvtel_summary_context *context, struct kvtel_buffer *lines)
 {
     enum kvtel_status status = KVTEL_OK;
     if (summary->is_empty)
@@ -207,7 +209,8 @@ static enum kvtel_status gather_summary(const struct kvtel_summary *summary, con
     return status == KVTEL_OK ? kvtel_buffer_append_byte(lines, '\0') : status;
 }
 
-static enum kvtel_status gather_default(const struct kvtel_logging *logging, double interval, struct kvtel_buffer *lines)
+static enum kvtel_status gather_default(const struct kvtel_logging *logging, double interval,
+                                        struct kvtel_buffer *lines)
 {
     enum kvtel_status status = KVTEL_OK;
     for (size_t i = 0; i < logging->count && status == KVTEL_OK; i++) {
@@ -228,13 +231,16 @@ static enum kvtel_status gather_default(const struct kvtel_logging *logging, dou
     return status;
 }
 
-/* vLLM resets after a line alone. Where a MultiConnector's children observed nothing it shows: the next line has them, first. */
+/* vLLM resets after a line alone. Where a MultiConnector's children observed nothing it shows: the next line has them,
+ * first. */
 static bool keeps_stats(const struct kvtel_logging *logging)
 {
-    return logging->style == KVTEL_LOG_VLLM && logging->count > 0 && kvtel_stats_is_empty(logging->accumulators[0].stats);
+    return logging->style == KVTEL_LOG_VLLM && logging->count > 0 &&
+           kvtel_stats_is_empty(logging->accumulators[0].stats);
 }
 
-enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interval_seconds, kvtel_log_fn sink, void *context)
+enum kvtel_status kvtel_logging_log(struct kvtel_logging *logging, double interval_seconds, kvtel_log_fn sink,
+                                    void *context)
 {
     double interval = interval_seconds > 0 ? interval_seconds : logging->newest - logging->began;
     struct kvtel_buffer lines = { 0 };

@@ -14,8 +14,8 @@ struct source {
 };
 
 /* The columns of a key: those of a typed metric's label sets, else the one of the group. */
-static const struct kvtel_column *columns_of(const struct source *source, const struct kvtel_group *group, const char *key,
-                                             size_t *count)
+static const struct kvtel_column *columns_of(const struct source *source, const struct kvtel_group *group,
+                                             const char *key, size_t *count)
 {
     *count = 0;
     if (source->table->shape == KVTEL_SHAPE_TYPED) {
@@ -135,10 +135,11 @@ static enum kvtel_status count_statuses(const struct source *source, const struc
 }
 
 /* How many transfers ended well: as many as there are samples, or what a total says. */
-static void count_transfers(const struct source *source, const struct kvtel_group *group, const struct kvtel_flow *described,
-                            struct kvtel_flow_summary *flow)
+static void count_transfers(const struct source *source, const struct kvtel_group *group,
+                            const struct kvtel_flow *described, struct kvtel_flow_summary *flow)
 {
-    const char *const keys[] = { described->time, described->sizes, described->bytes, described->descriptors, described->post };
+    const char *const keys[] = { described->time, described->sizes, described->bytes, described->descriptors,
+                                 described->post };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (!has_samples(source->table, keys[i]))
             continue;
@@ -225,7 +226,8 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
     const struct kvtel_connector *table = source->table;
     const struct kvtel_group *group = source->content->group_count > 0 ? &source->content->groups[0] : NULL;
     enum kvtel_status status = KVTEL_OK;
-    for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field && status == KVTEL_OK; failure++) {
+    for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field && status == KVTEL_OK;
+         failure++) {
         uint64_t count = 0;
         total_of(source, group, failure->field, &count);
         summary->failed += count;
@@ -238,8 +240,8 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
             continue;
         summary->failed += flow->failed;
         for (size_t k = 0; k < flow->failures.count && status == KVTEL_OK; k++)
-            status =
-                kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label, flow->failures.entries[k].count);
+            status = kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label,
+                                                flow->failures.entries[k].count);
     }
     return status;
 }

@@ -7,7 +7,8 @@
 
 #include "report/summary.h"
 
-/* @param summary out, to be closed with kvtel_summary_close(); untouched on failure. It borrows from the stats and their table.
+/* @param summary out, to be closed with kvtel_summary_close(); untouched on failure. It borrows from the stats and
+ * their table.
  * @return KVTEL_OK, KVTEL_E_NOMEM */
 enum kvtel_status kvtel_stats_summary_init(struct kvtel_summary *summary, const struct kvtel_stats *stats);
 

@@ -10,7 +10,8 @@ enum { LABELS_MAX = 16 };
 struct metric {
     /* What an observation of columns reads stands together. */
     size_t field_count;
-    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
+    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key
+                                       */
     enum kvtel_metric_type type;
     uint32_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
     void **children;   /* up_front of engine 0, of engine 1, ... */
@@ -33,8 +34,8 @@ struct generic_metrics {
 extern const struct kvtel_prom_metrics_vtable kvtel_prom_generic;
 
 /* Counts `lost` values of a child that could not be made. */
-void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric, enum kvtel_status status,
-                             uint64_t lost);
+void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric,
+                             enum kvtel_status status, uint64_t lost);
 /* Looks up once what every observation needs. */
 void kvtel_prom_find_columns(struct metric *metric, const struct kvtel_connector *connector);
 

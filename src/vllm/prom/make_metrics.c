@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 /* Label values of a child up front; returns how many. */
-static size_t up_front_labels(const struct generic_metrics *self, const struct metric *metric, size_t engine, size_t value,
-                              const char **labels)
+static size_t up_front_labels(const struct generic_metrics *self, const struct metric *metric, size_t engine,
+                              size_t value, const char **labels)
 {
     size_t count = self->engines.label_count;
     for (size_t i = 0; i < count; i++)
@@ -22,8 +22,8 @@ static enum kvtel_status make_up_front(struct generic_metrics *self, struct metr
 {
     const char *labels[LABELS_MAX];
     size_t count = up_front_labels(self, metric, engine, value, labels);
-    enum kvtel_status status =
-        self->types.child(self->types.context, metric->family, labels, count, &metric->children[engine * metric->up_front + value]);
+    enum kvtel_status status = self->types.child(self->types.context, metric->family, labels, count,
+                                                 &metric->children[engine * metric->up_front + value]);
     if (status != KVTEL_E_LIMIT)
         return status;
     kvtel_prom_refuse_child(self, metric->table, status, 0);
@@ -123,9 +123,9 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
         return status == KVTEL_OK ? make_places(self, metric) : status;
     /* The name is taken, by another configuration of the same connector say: all but this family goes on. */
     self->metric_count--;
-    kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
-                             "%s: the name stands for a family with other labels or buckets already; it is not recorded here",
-                             table->name);
+    kvtel_diagnostics_refuse(
+        self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
+        "%s: the name stands for a family with other labels or buckets already; it is not recorded here", table->name);
     return KVTEL_OK;
 }
 
@@ -145,8 +145,8 @@ bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options)
         return false;
     const struct kvtel_metric_types *types = &options->types;
     if (!types->family || !types->child || !types->increase || !types->set || !types->observe ||
-        options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS || !are_texts(options->labelnames, options->label_count) ||
-        (!options->engines && options->engine_count > 0))
+        options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS ||
+        !are_texts(options->labelnames, options->label_count) || (!options->engines && options->engine_count > 0))
         return false;
     for (size_t i = 0; i < options->engine_count; i++)
         if (!are_texts(options->engines[i].values, options->label_count))
@@ -155,7 +155,8 @@ bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options)
 }
 
 enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
-                                                    const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
+                                                    const struct kvtel_prom_options *options,
+                                                    struct kvtel_prom_metrics **metrics)
 {
     if (!connector)
         return KVTEL_E_ARGUMENT;

@@ -28,7 +28,8 @@ static struct multi_child *find_child(struct multi_metrics *self, const char *ke
     return NULL;
 }
 
-static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine)
+static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
+                                       uint32_t engine)
 {
     struct multi_metrics *self = (struct multi_metrics *)metrics;
     if (stats->connector != self->base.connector)
@@ -86,14 +87,16 @@ static enum kvtel_status add_child(struct multi_metrics *self, const struct kvte
     return status == KVTEL_E_NO_STATS || status == KVTEL_E_UNKNOWN ? KVTEL_OK : status;
 }
 
-enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
+enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options,
+                                                  struct kvtel_prom_metrics **metrics)
 {
     static const struct kvtel_prom_metrics_vtable vtable = { multi_observe, multi_destroy };
     size_t count = kvtel_transfer_config_child_count(options->config);
     struct multi_metrics *self = calloc(1, sizeof *self);
     if (!self)
         return KVTEL_E_NOMEM;
-    self->base = (struct kvtel_prom_metrics){ .vtable = &vtable, .connector = kvtel_transfer_config_connector(options->config) };
+    self->base =
+        (struct kvtel_prom_metrics){ .vtable = &vtable, .connector = kvtel_transfer_config_connector(options->config) };
     self->diagnostics = options->diagnostics;
     self->children = calloc(count + 1, sizeof *self->children);
     enum kvtel_status status = self->children ? kvtel_engine_table_init(&self->engines, options) : KVTEL_E_NOMEM;

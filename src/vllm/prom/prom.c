@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
+enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options,
+                                                     struct kvtel_prom_metrics **metrics)
 {
     if (!options || !options->config)
         return KVTEL_E_ARGUMENT;
@@ -15,7 +16,8 @@ enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_opt
                                          : kvtel_prom_metrics_create_generic(connector, options, metrics);
 }
 
-enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine)
+enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
+                                             uint32_t engine)
 {
     return metrics->vtable->observe(metrics, stats, engine);
 }
@@ -60,7 +62,8 @@ enum kvtel_status kvtel_prom_observe(struct kvtel_prom *prom, const struct kvtel
                                  "these metrics were not made for engine %u: a payload of it is not in them", engine);
     else if (status == KVTEL_E_MISMATCH)
         kvtel_diagnostics_refuse(prom->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, stats->connector->names[0].name,
-                                 "stats of %s came to the metrics of another connector", stats->connector->names[0].name);
+                                 "stats of %s came to the metrics of another connector",
+                                 stats->connector->names[0].name);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that needs no code of its own. */
+/* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that needs no code of its
+ * own. */
 #include "vllm/prom/generic.h"
 
 #include "base/number.h"
@@ -12,17 +13,18 @@
 
 enum { CHUNK = 512, SCALAR_SIZE = 32 };
 
-void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric, enum kvtel_status status,
-                             uint64_t lost)
+void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric,
+                             enum kvtel_status status, uint64_t lost)
 {
-    kvtel_diagnostics_refuse(self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT,
-                             lost, metric->name, "%s: no further label set could be made: %s", metric->name,
-                             kvtel_status_text(status));
+    kvtel_diagnostics_refuse(
+        self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT, lost,
+        metric->name, "%s: no further label set could be made: %s", metric->name, kvtel_status_text(status));
 }
 
-/* The child of an engine and own label values that is not made up front; NULL when it was refused (counted, for `lost` values). */
-static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine, const char *const *own,
-                            uint64_t lost)
+/* The child of an engine and own label values that is not made up front; NULL when it was refused (counted, for `lost`
+ * values). */
+static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine,
+                            const char *const *own, uint64_t lost)
 {
     const char *values[LABELS_MAX];
     void *child = NULL;
@@ -31,7 +33,8 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
         values[i] = self->engines.rows[engine].values[i];
     for (size_t i = 0; i < metric->own_labels; i++)
         values[base + i] = own[i];
-    enum kvtel_status status = self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
+    enum kvtel_status status =
+        self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
     if (status == KVTEL_OK)
         return child;
     kvtel_prom_refuse_child(self, metric->table, status, lost);
@@ -39,7 +42,8 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
 }
 
 /* A column into a child, as the metric's feed says. */
-static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child, const struct kvtel_column *column)
+static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child,
+                        const struct kvtel_column *column)
 {
     double chunk[CHUNK], sum = 0;
     if (!column || column->count == 0)
@@ -56,7 +60,8 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
                                      "%s: the sum of its values is no finite number", metric->table->name);
             return;
         }
-        self->types.increase(self->types.context, child, metric->table->feed == KVTEL_FEED_COUNT ? (double)column->count : sum);
+        self->types.increase(self->types.context, child,
+                             metric->table->feed == KVTEL_FEED_COUNT ? (double)column->count : sum);
         return;
     case KVTEL_HISTOGRAM:
         break;
@@ -84,8 +89,8 @@ static void feed_up_front(struct generic_metrics *self, const struct metric *met
         kvtel_prom_refuse_child(self, metric->table, KVTEL_E_LIMIT, column->count);
 }
 
-static void observe_columns(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                            size_t engine)
+static void observe_columns(struct generic_metrics *self, const struct metric *metric,
+                            const struct kvtel_content *content, size_t engine)
 {
     const struct kvtel_column *columns = content->groups[0].columns;
     for (size_t f = 0; f < metric->field_count; f++)
@@ -109,8 +114,9 @@ static int label_field(const struct kvtel_connector *table, const char *label)
 }
 
 /* Rows of one operation into the child of its name and, where a label says a text, of that text. */
-static void feed_operation(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                           const struct kvtel_group *group, size_t engine, size_t text_id, const struct kvtel_column *rows)
+static void feed_operation(struct generic_metrics *self, const struct metric *metric,
+                           const struct kvtel_content *content, const struct kvtel_group *group, size_t engine,
+                           size_t text_id, const struct kvtel_column *rows)
 {
     const char *own[KVTEL_METRIC_LABELS];
     for (size_t v = 0; v < metric->up_front; v++) {
@@ -166,8 +172,8 @@ static bool feed_by_text(struct generic_metrics *self, const struct metric *metr
     return done;
 }
 
-static void observe_operations(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                               size_t engine)
+static void observe_operations(struct generic_metrics *self, const struct metric *metric,
+                               const struct kvtel_content *content, size_t engine)
 {
     int text = -1;
     for (size_t i = 0; i < metric->own_labels && text < 0; i++)
@@ -187,8 +193,8 @@ static void observe_operations(struct generic_metrics *self, const struct metric
     free(ranks);
 }
 
-static void observe_typed_group(struct generic_metrics *self, const struct metric *metric, const struct kvtel_group *group,
-                                size_t engine)
+static void observe_typed_group(struct generic_metrics *self, const struct metric *metric,
+                                const struct kvtel_group *group, size_t engine)
 {
     for (size_t c = 0; c < group->column_count; c++) {
         const struct kvtel_column *column = &group->columns[c];
@@ -204,8 +210,8 @@ static void observe_typed_group(struct generic_metrics *self, const struct metri
 }
 
 /* A family computed from others: fields[i], without labels, into the series of values[i]. */
-static void observe_derived(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                            size_t engine)
+static void observe_derived(struct generic_metrics *self, const struct metric *metric,
+                            const struct kvtel_content *content, size_t engine)
 {
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++) {
         const struct kvtel_group *group =
@@ -236,7 +242,8 @@ static const char *scalar_text(const struct kvtel_value *value, char out[SCALAR_
 }
 
 /* One series for each map of "info": a label that is not filled reads empty, a value that no label takes is dropped. */
-static void observe_info(struct generic_metrics *self, const struct metric *metric, const struct kvtel_value *info, size_t engine)
+static void observe_info(struct generic_metrics *self, const struct metric *metric, const struct kvtel_value *info,
+                         size_t engine)
 {
     for (uint32_t i = 0; info->kind == KVTEL_VALUE_ARRAY && i < info->size; i++) {
         char texts[KVTEL_METRIC_LABELS][SCALAR_SIZE];
@@ -280,8 +287,8 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
 }
 
 /* COLUMNS, ROWS, COUNTS. */
-static void observe_fields(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                           size_t engine)
+static void observe_fields(struct generic_metrics *self, const struct metric *metric,
+                           const struct kvtel_content *content, size_t engine)
 {
     if (content->table->shape == KVTEL_SHAPE_COLUMNS)
         observe_columns(self, metric, content, engine);
@@ -303,7 +310,8 @@ static void observe_older(struct generic_metrics *self, const struct kvtel_conte
     }
 }
 
-static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine)
+static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
+                                         uint32_t engine)
 {
     struct generic_metrics *self = (struct generic_metrics *)metrics;
     size_t row = kvtel_engine_table_find(&self->engines, engine);
@@ -336,8 +344,8 @@ static void generic_destroy(struct kvtel_prom_metrics *metrics)
 const struct kvtel_prom_metrics_vtable kvtel_prom_generic = { generic_observe, generic_destroy };
 
 enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
-                                                 const struct kvtel_engine_labels *engines, size_t engine_count, size_t label_count,
-                                                 void **children)
+                                                 const struct kvtel_engine_labels *engines, size_t engine_count,
+                                                 size_t label_count, void **children)
 {
     if (!types || !types->child || (!engines && engine_count > 0))
         return KVTEL_E_ARGUMENT;

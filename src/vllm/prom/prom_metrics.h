@@ -23,6 +23,7 @@ size_t kvtel_engine_table_find(const struct kvtel_engine_table *table, uint32_t 
 bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options);
 
 /* The metrics of a MultiConnector: each child class its own. */
-enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics);
+enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options,
+                                                  struct kvtel_prom_metrics **metrics);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The default metric types: a store. Each call borrows a lane, so that any number of users share one, and as many as write at once
- * have one each. Handles are 1 + the store's numbers, so that none is NULL. */
+/* The default metric types: a store. Each call borrows a lane, so that any number of users share one, and as many as
+ * write at once have one each. Handles are 1 + the store's numbers, so that none is NULL. */
 #include <kvtel/prom.h>
 #include <kvtel/store.h>
 
@@ -64,7 +64,8 @@ static enum kvtel_status room(void *store, const struct kvtel_child_spec *childr
     if (count > ROOM_LIMIT)
         return KVTEL_OK;
     for (size_t i = 0; i < count; i++)
-        requests[i] = (struct kvtel_series_request){ from_handle(children[i].family), children[i].values, children[i].count };
+        requests[i] =
+            (struct kvtel_series_request){ from_handle(children[i].family), children[i].values, children[i].count };
     return kvtel_store_room(store, requests, count);
 }
 

@@ -35,8 +35,9 @@ double kvtel_sum_pairwise(const double *values, size_t count)
     return sum;
 }
 
-/* Shewchuk, "Adaptive precision floating-point arithmetic" (1997), grow-expansion: the partials do not overlap, so 64 of 53 bits
- * hold the whole range of doubles and their sum is the exact one. Past that range the sum is infinite, and there are no partials.
+/* Shewchuk, "Adaptive precision floating-point arithmetic" (1997), grow-expansion: the partials do not overlap, so 64
+ * of 53 bits hold the whole range of doubles and their sum is the exact one. Past that range the sum is infinite, and
+ * there are no partials.
  */
 double kvtel_sum_exact(const double *values, size_t count)
 {
@@ -104,8 +105,8 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Puts the value of sorted position `k` at values[k], no larger ones before it (Hoare's selection, median of three). Input made to
- * defeat the choice of the pivot is sorted instead, so that no payload takes quadratic time. */
+/* Puts the value of sorted position `k` at values[k], no larger ones before it (Hoare's selection, median of three).
+ * Input made to defeat the choice of the pivot is sorted instead, so that no payload takes quadratic time. */
 static void select_position(double *values, size_t count, size_t k)
 {
     size_t low = 0, high = count - 1;

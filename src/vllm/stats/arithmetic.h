@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums and percentiles as the Python that vLLM runs computes them, so that rounded log values agree to the last digit. */
+/* Sums and percentiles as the Python that vLLM runs computes them, so that rounded log values agree to the last digit.
+ */
 #ifndef KVTEL_VLLM_STATS_ARITHMETIC_H
 #define KVTEL_VLLM_STATS_ARITHMETIC_H
 

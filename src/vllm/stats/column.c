@@ -88,10 +88,12 @@ void kvtel_column_append_double(struct kvtel_column *column, double value)
 
 bool kvtel_column_mixes(const struct kvtel_column *column, const struct kvtel_column *other)
 {
-    return other->count > 0 && (other->type == KVTEL_COLUMN_MIXED || (column->count > 0 && column->type != other->type));
+    return other->count > 0 &&
+           (other->type == KVTEL_COLUMN_MIXED || (column->count > 0 && column->type != other->type));
 }
 
-void kvtel_column_append_column(struct kvtel_column *column, const struct kvtel_column *other, size_t from, size_t count)
+void kvtel_column_append_column(struct kvtel_column *column, const struct kvtel_column *other, size_t from,
+                                size_t count)
 {
     if (count == 0)
         return;

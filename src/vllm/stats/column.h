@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A column: the numbers of one field (of one operation, or of one label set), each an integer or a double as it came. */
+/* A column: the numbers of one field (of one operation, or of one label set), each an integer or a double as it came.
+ */
 #ifndef KVTEL_VLLM_STATS_COLUMN_H
 #define KVTEL_VLLM_STATS_COLUMN_H
 
@@ -30,12 +31,15 @@ void kvtel_column_free(struct kvtel_column *column);
 /* Forgets the values; keeps the memory of a short list. */
 void kvtel_column_clear(struct kvtel_column *column);
 
-/* Makes room for `more` values beside those that are there, of both kinds if `mixed`. Appending them then cannot fail. */
+/* Makes room for `more` values beside those that are there, of both kinds if `mixed`. Appending them then cannot fail.
+ */
 enum kvtel_status kvtel_column_reserve(struct kvtel_column *column, size_t more, bool mixed);
 void kvtel_column_append_integer(struct kvtel_column *column, int64_t value);
 void kvtel_column_append_double(struct kvtel_column *column, double value);
-/* Appends values [from, from + count) of another column; reserved before, with `mixed` if kvtel_column_mixes() says so. */
-void kvtel_column_append_column(struct kvtel_column *column, const struct kvtel_column *other, size_t from, size_t count);
+/* Appends values [from, from + count) of another column; reserved before, with `mixed` if kvtel_column_mixes() says so.
+ */
+void kvtel_column_append_column(struct kvtel_column *column, const struct kvtel_column *other, size_t from,
+                                size_t count);
 bool kvtel_column_mixes(const struct kvtel_column *column, const struct kvtel_column *other);
 
 bool kvtel_column_is_double(const struct kvtel_column *column, size_t i);
@@ -56,7 +60,8 @@ enum kvtel_status kvtel_column_prepare_summary(struct kvtel_column *column, bool
 /* Puts the prepared summary in the values' place, or lets it go. Nothing to do when there is none. */
 void kvtel_column_adopt_summary(struct kvtel_column *column);
 void kvtel_column_drop_prepared(struct kvtel_column *column);
-/* Room for another column's values in the summary (the prepared one, if there is one), and adding them to it once adopted. */
+/* Room for another column's values in the summary (the prepared one, if there is one), and adding them to it once
+ * adopted. */
 enum kvtel_status kvtel_column_reserve_summary(struct kvtel_column *column, const struct kvtel_column *other);
 void kvtel_column_add_to_summary(struct kvtel_column *column, const struct kvtel_column *other);
 

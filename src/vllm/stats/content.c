@@ -29,13 +29,14 @@ static void *grow(void *array, size_t count, size_t *capacity, size_t item_size)
     return items;
 }
 
-/* Few names are looked at one by one, many through an index of their hashes. It is begun with room for all of them at once, so that
- * it never holds a part. */
+/* Few names are looked at one by one, many through an index of their hashes. It is begun with room for all of them at
+ * once, so that it never holds a part. */
 enum { FEW = 16 };
 _Static_assert(KVTEL_INDEX_FIRST / 2 > FEW, "the first index holds the names that come with it");
 
 /* Puts the name of position `at` behind those before it, whose hashes `hash_at` tells. False without memory. */
-static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names, size_t at)
+static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names,
+                       size_t at)
 {
     if (at < FEW)
         return true;
@@ -48,7 +49,8 @@ static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void
 }
 
 /* The index of the first `count` names, after others behind them were taken back. */
-static void index_first(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names, size_t count)
+static void index_first(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names,
+                        size_t count)
 {
     if (count >= index->count)
         return;
@@ -186,7 +188,8 @@ static enum kvtel_status reset_column(struct kvtel_column *column, enum kvtel_fi
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present)
+enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table,
+                                     bool all_present)
 {
     memset(content, 0, sizeof *content);
     content->table = table;
@@ -272,7 +275,8 @@ size_t kvtel_column_labels_size(const struct kvtel_column *column)
     return size;
 }
 
-struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
+struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size,
+                                             uint32_t count)
 {
     uint64_t hash = kvtel_hash(0, labels, size);
     for (size_t probe = 0, i; next_candidate(&group->index, group->column_count, hash, &probe, &i);) {
@@ -352,9 +356,11 @@ struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content
 }
 
 struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
-                                            const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics)
+                                            const struct kvtel_connector *connector,
+                                            struct kvtel_diagnostics *diagnostics)
 {
-    struct kvtel_child *children = grow(content->children, content->child_count, &content->child_capacity, sizeof *children);
+    struct kvtel_child *children =
+        grow(content->children, content->child_count, &content->child_capacity, sizeof *children);
     if (!children)
         return NULL;
     content->children = children;
@@ -371,7 +377,8 @@ struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const
     return child;
 }
 
-const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group, const char *key)
+const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group,
+                                              const char *key)
 {
     int i = kvtel_table_field(content->table, key);
     return i < 0 ? NULL : &group->columns[i];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A decoded payload into columns. What cannot be used is refused by field, row or value, counted, and the rest applied. */
+/* A decoded payload into columns. What cannot be used is refused by field, row or value, counted, and the rest applied.
+ */
 #include "base/error.h"
 #include "vllm/stats/decode.h"
 
@@ -90,7 +91,8 @@ enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct 
 }
 
 /* The usual list, all of one kind and all usable, in one tight loop. False: nothing was appended, look at each. */
-static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list, const struct kvtel_number_range *given)
+static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list,
+                           const struct kvtel_number_range *given)
 {
     uint32_t i = 0;
     const struct kvtel_number_range range = *given;
@@ -108,7 +110,8 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
     } else {
         for (; i < list->size; i++) {
             const struct kvtel_value *item = &list->items[i];
-            if (item->kind != KVTEL_VALUE_INTEGER || item->integer < range.least_integer || item->integer > range.most_integer)
+            if (item->kind != KVTEL_VALUE_INTEGER || item->integer < range.least_integer ||
+                item->integer > range.most_integer)
                 return false;
             out[i].integer = item->integer;
         }
@@ -118,10 +121,11 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
     return true;
 }
 
-/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
- * 1 + the reason. */
-enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
-                                    const struct kvtel_number_range *range, uint8_t **bad)
+/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and
+ * (*bad)[row] gets 1 + the reason. */
+enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column,
+                                    const struct kvtel_value *list, const struct kvtel_number_range *range,
+                                    uint8_t **bad)
 {
     static const struct kvtel_value zero = { .kind = KVTEL_VALUE_INTEGER };
     enum kvtel_status status = kvtel_column_reserve(column, list->size, false);
@@ -177,7 +181,8 @@ void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_colu
 
 enum { COLUMNS_TOGETHER = 16 };
 
-/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older vLLM. */
+/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older
+ * vLLM. */
 static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
 {
     const struct kvtel_field *fields = decoder->content.table->fields;
@@ -205,8 +210,8 @@ static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *gro
     kvtel_decode_drop_bad_rows(decoder, columns, bad, keys, count);
 }
 
-static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_field *field,
-                                      const struct kvtel_value *value, uint8_t **bad)
+static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvtel_column *column,
+                                      const struct kvtel_field *field, const struct kvtel_value *value, uint8_t **bad)
 {
     const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
     column->count = 0; /* a key that stands twice: the last one counts */
@@ -230,7 +235,8 @@ static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvte
 }
 
 /* Fields by key, for COLUMNS and one operation of COUNTS. */
-static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *map)
+static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_group *group,
+                                       const struct kvtel_value *map)
 {
     const struct kvtel_connector *table = decoder->content.table;
     size_t bytes = group->column_count * sizeof(uint8_t *);
@@ -248,7 +254,8 @@ static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvt
                                 "is no field of this connector");
             continue;
         }
-        enum kvtel_status status = decode_field(decoder, &group->columns[field], &table->fields[field], key + 1, &bad[field]);
+        enum kvtel_status status =
+            decode_field(decoder, &group->columns[field], &table->fields[field], key + 1, &bad[field]);
         if (status != KVTEL_OK)
             return status;
     }
@@ -269,8 +276,8 @@ static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvt
 }
 
 /* One row of an operation: all fields or none. `found`: room for a value of each. */
-static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *row,
-                                    const struct kvtel_value **found)
+static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_group *group,
+                                    const struct kvtel_value *row, const struct kvtel_value **found)
 {
     const struct kvtel_connector *table = decoder->content.table;
     if (row->kind != KVTEL_VALUE_MAP) {
@@ -295,9 +302,10 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
                                     : field->kind != KVTEL_FIELD_TEXT ? kvtel_decode_judge(found[i], &range)
                                                                       : kvtel_decode_judge_text(found[i]);
         if (reason != KVTEL_REFUSAL_COUNT) {
-            kvtel_decode_refuse(decoder, reason, 1, field->key,
-                                found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason))
-                                         : "is missing in a row");
+            kvtel_decode_refuse(
+                decoder, reason, 1, field->key,
+                found[i] ? (reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason))
+                         : "is missing in a row");
             return KVTEL_OK;
         }
     }
@@ -308,7 +316,8 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
         if (table->fields[i].kind == KVTEL_FIELD_TEXT) {
             status = kvtel_content_text(&decoder->content, found[i]->text, found[i]->size, &id);
             if (status == KVTEL_E_LIMIT) {
-                kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key, "has too many different texts");
+                kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key,
+                                    "has too many different texts");
                 for (size_t k = 0; k < i; k++)
                     group->columns[k].count--;
                 return KVTEL_OK;
@@ -343,7 +352,8 @@ static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const 
             continue;
         }
         if (kvtel_decode_judge_text(key) != KVTEL_REFUSAL_COUNT) {
-            kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, key->text, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+            kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, key->text,
+                                kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
             continue;
         }
         struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
@@ -403,10 +413,11 @@ static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const st
     return KVTEL_OK;
 }
 
-static const struct kvtel_connector *table_of(const struct kvtel_connector *connector, const struct kvtel_value *payload)
+static const struct kvtel_connector *table_of(const struct kvtel_connector *connector,
+                                              const struct kvtel_value *payload)
 {
-    if (!connector->older || payload->size == 0 || kvtel_value_get(payload, "data") || kvtel_value_get(payload, "types") ||
-        kvtel_value_get(payload, "info"))
+    if (!connector->older || payload->size == 0 || kvtel_value_get(payload, "data") ||
+        kvtel_value_get(payload, "types") || kvtel_value_get(payload, "info"))
         return connector;
     return connector->older;
 }
@@ -430,7 +441,8 @@ static enum kvtel_status decode_shape(struct kvtel_decoder *decoder, const struc
 }
 
 /* An empty content to decode into: the one that was replaced last, if it fits. */
-static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvtel_connector *table, struct kvtel_content *content)
+static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvtel_connector *table,
+                                    struct kvtel_content *content)
 {
     bool fits = stats->spare.table == table;
     if (fits)
@@ -441,7 +453,8 @@ static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvte
     return fits ? KVTEL_OK : kvtel_content_init(content, table, false);
 }
 
-enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error)
+enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload,
+                                           struct kvtel_error *error)
 {
     if (payload->kind != KVTEL_VALUE_MAP)
         return kvtel_fail(error, KVTEL_E_TYPE, 0, "the payload is not a map");
@@ -463,8 +476,8 @@ enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const stru
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes, size_t size,
-                                     struct kvtel_error *error)
+enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes,
+                                     size_t size, struct kvtel_error *error)
 {
     struct kvtel_value payload;
     kvtel_arena_reset(&stats->arena);

@@ -23,10 +23,11 @@ enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value);
 const char *kvtel_decode_why(enum kvtel_refusal reason);
 /* Appends a number that was judged. */
 enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct kvtel_value *value);
-/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and (*bad)[row] gets
- * the reason + 1. */
-enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column, const struct kvtel_value *list,
-                                    const struct kvtel_number_range *range, uint8_t **bad);
+/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and
+ * (*bad)[row] gets the reason + 1. */
+enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column,
+                                    const struct kvtel_value *list, const struct kvtel_number_range *range,
+                                    uint8_t **bad);
 /* Drops the rows that are bad in any of the columns, each counted once. */
 void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
                                 const char *const *keys, size_t count);

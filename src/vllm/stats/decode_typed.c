@@ -7,17 +7,18 @@
 /* The JSON of a tuple of the longest labels, each byte of which may be written as \u00xx. */
 enum { NO_TUPLE = -1, LONG_LABEL = -2, TUPLE_LIMIT = KVTEL_METRIC_LABELS * (6 * KVTEL_TEXT_LIMIT + 4) + 2 };
 
-/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is NO_TUPLE when it is none, LONG_LABEL when one of
- * them is too long. */
-static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const struct kvtel_value *key, const char **labels,
-                                       size_t *size, int *count)
+/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is NO_TUPLE when it is none, LONG_LABEL
+ * when one of them is too long. */
+static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const struct kvtel_value *key,
+                                       const char **labels, size_t *size, int *count)
 {
     struct kvtel_value parsed;
     *count = key->kind == KVTEL_VALUE_STRING && key->size > TUPLE_LIMIT ? LONG_LABEL : NO_TUPLE;
     if (*count == LONG_LABEL)
         return KVTEL_OK;
     if (key->kind == KVTEL_VALUE_STRING) {
-        enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
+        enum kvtel_status status =
+            kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
         if (status != KVTEL_OK)
             return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
         key = &parsed;
@@ -44,7 +45,8 @@ static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const stru
     return KVTEL_OK;
 }
 
-static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct kvtel_group *group, const struct kvtel_value *key)
+static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct kvtel_group *group,
+                                          const struct kvtel_value *key)
 {
     const struct kvtel_value *value = key + 1;
     const char *labels = "";
@@ -55,11 +57,13 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
         return status;
     uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
     if (count == LONG_LABEL) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, group->name, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, group->name,
+                            kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
         return KVTEL_OK;
     }
     if (count < 0 || (size_t)count != expected) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name, "has a wrong number of label values");
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name,
+                            "has a wrong number of label values");
         return KVTEL_OK;
     }
     enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
@@ -98,7 +102,8 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
                                              const struct kvtel_value *types)
 {
     const struct kvtel_value *sets = key + 1;
-    const struct kvtel_metric *metric = kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
+    const struct kvtel_metric *metric =
+        kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
     /* A metric with fields of its own is computed from others; no payload names it. */
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
@@ -107,7 +112,8 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
     }
     const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
     if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, kvtel_metric_type_name(metric->type))) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not of the type that this connector gives it");
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text,
+                            "is not of the type that this connector gives it");
         return KVTEL_OK;
     }
     struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);

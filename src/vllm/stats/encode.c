@@ -21,7 +21,8 @@ static void write_list(struct kvtel_writer *writer, const struct kvtel_column *c
 }
 
 /* The fields that are there, of COLUMNS or of one operation of COUNTS. */
-static void write_fields(struct kvtel_writer *writer, const struct kvtel_content *content, const struct kvtel_group *group)
+static void write_fields(struct kvtel_writer *writer, const struct kvtel_content *content,
+                         const struct kvtel_group *group)
 {
     size_t present = 0;
     for (size_t i = 0; i < group->column_count; i++)
@@ -39,7 +40,8 @@ static void write_fields(struct kvtel_writer *writer, const struct kvtel_content
     }
 }
 
-static void write_rows(struct kvtel_writer *writer, const struct kvtel_content *content, const struct kvtel_group *group)
+static void write_rows(struct kvtel_writer *writer, const struct kvtel_content *content,
+                       const struct kvtel_group *group)
 {
     size_t rows = group->column_count ? group->columns[0].count : 0;
     kvtel_writer_array(writer, rows);
@@ -155,7 +157,8 @@ void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *wri
     }
 }
 
-enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes, size_t *size)
+enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes,
+                                     size_t *size)
 {
     if (kvtel_stats_is_summarised(stats))
         return KVTEL_E_SUMMARISED;

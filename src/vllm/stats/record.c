@@ -33,7 +33,8 @@ static enum kvtel_status reserve(const struct addition *item)
     if (column->summary)
         return value > 0 ? kvtel_distribution_reserve(column->summary, value, value) : KVTEL_OK;
     bool list = kvtel_kind_is_samples(item->kind);
-    bool mixed = list && column->count > 0 && column->type != (item->is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS);
+    bool mixed =
+        list && column->count > 0 && column->type != (item->is_double ? KVTEL_COLUMN_DOUBLES : KVTEL_COLUMN_INTEGERS);
     return kvtel_column_reserve(column, 1, mixed);
 }
 
@@ -95,8 +96,8 @@ static struct addition *add(struct additions *additions, struct kvtel_group *gro
     return item;
 }
 
-/* What a payload says of a number that was not measured: no sample, where samples stand alone; else 0, because a row has a value of
- * each of its fields. */
+/* What a payload says of a number that was not measured: no sample, where samples stand alone; else 0, because a row
+ * has a value of each of its fields. */
 static bool is_left_out(const struct additions *additions, const char *key, uint64_t *value)
 {
     const struct kvtel_connector *table = additions->stats->content.table;
@@ -148,8 +149,8 @@ static const struct kvtel_flow *find_flow(const struct kvtel_connector *table, c
 }
 
 /* A typed metric's column of these labels, made if it is new. */
-static enum kvtel_status typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric, const char *const *labels,
-                                      size_t label_count, struct kvtel_column **column)
+static enum kvtel_status typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric,
+                                      const char *const *labels, size_t label_count, struct kvtel_column **column)
 {
     char packed[512];
     size_t size = 0;
@@ -211,8 +212,8 @@ struct typed_part {
     double value;
 };
 
-static enum kvtel_status add_typed(struct additions *additions, const struct typed_part *part, const char *const *labels,
-                                   size_t label_count)
+static enum kvtel_status add_typed(struct additions *additions, const struct typed_part *part,
+                                   const char *const *labels, size_t label_count)
 {
     const struct kvtel_metric *metric = kvtel_table_metric(additions->stats->content.table, part->key);
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO)
@@ -340,8 +341,8 @@ enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvt
     return KVTEL_E_UNKNOWN;
 }
 
-enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation, const char *status_text,
-                                               const struct kvtel_transfer *transfer)
+enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const char *operation,
+                                               const char *status_text, const struct kvtel_transfer *transfer)
 {
     if (!operation || !status_text)
         return KVTEL_E_ARGUMENT;

@@ -123,7 +123,8 @@ static double scale_of(const struct kvtel_reduction *line)
     return line->scale != 0 ? line->scale : 1;
 }
 
-/* False without memory. vLLM scales bytes to megabytes before it adds them; a power of two gives the same bits afterwards. */
+/* False without memory. vLLM scales bytes to megabytes before it adds them; a power of two gives the same bits
+ * afterwards. */
 static bool sum_of(struct reducer *reducer, const struct kvtel_column *column, double *sum)
 {
     *sum = 0;
@@ -137,8 +138,8 @@ static bool sum_of(struct reducer *reducer, const struct kvtel_column *column, d
     return values != NULL;
 }
 
-static enum kvtel_status reduce_mean(struct reducer *reducer, const struct kvtel_reduction *line, const struct kvtel_column *column,
-                                     struct kvtel_reduced_entry *entry)
+static enum kvtel_status reduce_mean(struct reducer *reducer, const struct kvtel_reduction *line,
+                                     const struct kvtel_column *column, struct kvtel_reduced_entry *entry)
 {
     double sum;
     size_t count = column ? kvtel_column_total_count(column) : 0;
@@ -151,8 +152,8 @@ static enum kvtel_status reduce_mean(struct reducer *reducer, const struct kvtel
     return KVTEL_OK;
 }
 
-static enum kvtel_status reduce_p90(struct reducer *reducer, const struct kvtel_reduction *line, const struct kvtel_column *column,
-                                    struct kvtel_reduced_entry *entry)
+static enum kvtel_status reduce_p90(struct reducer *reducer, const struct kvtel_reduction *line,
+                                    const struct kvtel_column *column, struct kvtel_reduced_entry *entry)
 {
     *entry = double_entry(0);
     if (!column || kvtel_column_total_count(column) == 0)
@@ -170,13 +171,15 @@ static enum kvtel_status reduce_p90(struct reducer *reducer, const struct kvtel_
     return KVTEL_OK;
 }
 
-static enum kvtel_status reduce_rate(struct reducer *reducer, const struct kvtel_reduction *line, const struct kvtel_column *amount,
-                                     const struct kvtel_column *time, struct kvtel_reduced_entry *entry)
+static enum kvtel_status reduce_rate(struct reducer *reducer, const struct kvtel_reduction *line,
+                                     const struct kvtel_column *amount, const struct kvtel_column *time,
+                                     struct kvtel_reduced_entry *entry)
 {
     double above, below;
     if (!sum_of(reducer, amount, &above) || !sum_of(reducer, time, &below))
         return KVTEL_E_NOMEM;
-    *entry = double_entry(below == 0 && line->finite ? 0 : kvtel_number_round(above * scale_of(line) / below, line->digits));
+    *entry =
+        double_entry(below == 0 && line->finite ? 0 : kvtel_number_round(above * scale_of(line) / below, line->digits));
     return KVTEL_OK;
 }
 
@@ -204,8 +207,8 @@ static struct kvtel_reduced_entry last_entry(const struct kvtel_column *column, 
 }
 
 /* One line of the table for one group. `skip`: there is no line. */
-static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_reduction *line,
-                                     struct kvtel_reduced_entry *entry, bool *skip)
+static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel_group *group,
+                                     const struct kvtel_reduction *line, struct kvtel_reduced_entry *entry, bool *skip)
 {
     const struct kvtel_column *column[KVTEL_METRIC_FIELDS] = { NULL };
     struct total total = { 0 };
@@ -297,8 +300,8 @@ static enum kvtel_status reduce_operations(struct reducer *reducer)
 }
 
 /* "name", or "name:('a', 'b')" as Python prints a tuple, and what comes behind it. NULL without memory. */
-static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group, const struct kvtel_column *column,
-                             const char *behind)
+static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group,
+                             const struct kvtel_column *column, const char *behind)
 {
     struct kvtel_buffer tuple = { 0 };
     const char *label = column->labels, *key = NULL;
@@ -307,7 +310,9 @@ static const char *typed_key(struct reducer *reducer, const struct kvtel_group *
         size_t size = strlen(label);
         status = kvtel_python_repr(&tuple, label, size);
         if (status == KVTEL_OK)
-            status = kvtel_buffer_append_text(&tuple, i + 1 < column->label_count ? ", " : column->label_count == 1 ? ",)" : ")");
+            status = kvtel_buffer_append_text(&tuple, i + 1 < column->label_count ? ", "
+                                                      : column->label_count == 1  ? ",)"
+                                                                                  : ")");
         label += size + 1;
     }
     if (status == KVTEL_OK)
@@ -338,9 +343,10 @@ static enum kvtel_status reduce_label_set(struct reducer *reducer, const struct 
                                                            : integer_entry(column->values[0].integer));
     }
     add_to_total(&total, column);
-    enum kvtel_status status =
-        add_entry(reducer, typed_key(reducer, group, column, "_count"), integer_entry((int64_t)kvtel_column_total_count(column)));
-    return status == KVTEL_OK ? add_entry(reducer, typed_key(reducer, group, column, "_sum"), total_entry(&total)) : status;
+    enum kvtel_status status = add_entry(reducer, typed_key(reducer, group, column, "_count"),
+                                         integer_entry((int64_t)kvtel_column_total_count(column)));
+    return status == KVTEL_OK ? add_entry(reducer, typed_key(reducer, group, column, "_sum"), total_entry(&total))
+                              : status;
 }
 
 static enum kvtel_status reduce_typed(struct reducer *reducer)

@@ -160,11 +160,11 @@ bool kvtel_stats_is_empty(const struct kvtel_stats *stats)
     return true;
 }
 
-/* Aggregation in two passes, so that it is done as a whole or not at all: the first makes what is missing and room for the values
- * and may fail, the second moves values and cannot. */
+/* Aggregation in two passes, so that it is done as a whole or not at all: the first makes what is missing and room for
+ * the values and may fail, the second moves values and cannot. */
 
-static enum kvtel_status reserve_column(struct kvtel_column *column, const struct kvtel_column *other, enum kvtel_field_kind kind,
-                                        size_t text_count)
+static enum kvtel_status reserve_column(struct kvtel_column *column, const struct kvtel_column *other,
+                                        enum kvtel_field_kind kind, size_t text_count)
 {
     bool texts = kind == KVTEL_FIELD_TEXT;
     if (other->summary && !column->summary) {
@@ -174,7 +174,8 @@ static enum kvtel_status reserve_column(struct kvtel_column *column, const struc
     }
     struct kvtel_distribution *summary = column->prepared ? column->prepared : column->summary;
     if (summary)
-        return texts ? kvtel_distribution_reserve_texts(summary, text_count) : kvtel_column_reserve_summary(column, other);
+        return texts ? kvtel_distribution_reserve_texts(summary, text_count)
+                     : kvtel_column_reserve_summary(column, other);
     if (kind == KVTEL_FIELD_TOTAL)
         return kvtel_column_reserve(column, 1, false); /* the sum replaces the number: never mixed */
     return kvtel_column_reserve(column, other->count, kvtel_column_mixes(column, other));
@@ -284,7 +285,8 @@ static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct k
         if (!column && past_limit(stats, group->column_count, kvtel_column_total_count(source), from->name))
             continue;
         if (!column)
-            column = kvtel_group_add_labels(group, source->labels, kvtel_column_labels_size(source), source->label_count);
+            column =
+                kvtel_group_add_labels(group, source->labels, kvtel_column_labels_size(source), source->label_count);
         if (!column)
             return KVTEL_E_NOMEM;
         enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
@@ -396,7 +398,8 @@ static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from, boo
     }
     for (size_t i = 0; i < other->child_count; i++) {
         struct kvtel_child *child = kvtel_content_find_child(content, other->children[i].class_name);
-        merge(child->stats, other->children[i].stats, (size_t)(child - content->children) >= content->pending.child_count);
+        merge(child->stats, other->children[i].stats,
+              (size_t)(child - content->children) >= content->pending.child_count);
     }
     end_pending(content);
     kvtel_stats_enforce_limit(stats);

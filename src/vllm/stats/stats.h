@@ -52,7 +52,8 @@ struct kvtel_content {
     struct kvtel_arena info_arena;
     size_t samples; /* values in lists */
     bool summarised;
-    /* Of the aggregation in progress: what was there before, the other's texts as ids of this content, the other's info. */
+    /* Of the aggregation in progress: what was there before, the other's texts as ids of this content, the other's
+     * info. */
     struct {
         const struct kvtel_connector *table;
         size_t group_count, child_count;
@@ -81,10 +82,11 @@ struct kvtel_stats {
 };
 
 /* content.c */
-enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table, bool all_present);
+enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table,
+                                     bool all_present);
 void kvtel_content_free(struct kvtel_content *content);
-/* As kvtel_content_init() for the same table, but never fails: memory of short lists is kept. Where a lone 0 would need some, its
- * key is absent, which reads the same. */
+/* As kvtel_content_init() for the same table, but never fails: memory of short lists is kept. Where a lone 0 would need
+ * some, its key is absent, which reads the same. */
 void kvtel_content_clear(struct kvtel_content *content, bool all_present);
 /* Take back what was added last, down to a count: groups, children, a group's label sets. */
 void kvtel_content_truncate(struct kvtel_content *content, size_t group_count);
@@ -103,7 +105,8 @@ struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const
 /* Label sets: `labels` holds `count` texts, each with its NUL, `size` bytes in all. */
 /* Their size in bytes, each NUL included. */
 size_t kvtel_column_labels_size(const struct kvtel_column *column);
-struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
+struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size,
+                                             uint32_t count);
 struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
 /* Id of a text, made if it is new. KVTEL_E_LIMIT past KVTEL_STATS_NAME_LIMIT. */
 enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id);
@@ -111,7 +114,8 @@ enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *
 enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t *id);
 struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name);
 struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
-                                            const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics);
+                                            const struct kvtel_connector *connector,
+                                            struct kvtel_diagnostics *diagnostics);
 /* How the column of index `i` of a group is aggregated. */
 enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i);
 /* Whether a kind is a list (a typed gauge counts as one, of length 1), whose values count as samples. */
@@ -122,7 +126,8 @@ const struct kvtel_column *kvtel_group_column(const struct kvtel_content *conten
                                               const char *key);
 
 /* decode.c: replaces the content by a decoded payload, as kvtel_stats_decode() does. */
-enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload, struct kvtel_error *error);
+enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload,
+                                           struct kvtel_error *error);
 
 /* encode.c: writes the payload; not for summarised stats. */
 void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *writer);

@@ -13,7 +13,9 @@ from vllm.v1.metrics.loggers import AggregateStatLoggerBase
 def jsonable(value):
     """With label tuples in the place of keys as the text of a list: JSON has no other keys."""
     if isinstance(value, dict):
-        return {json.dumps(key) if isinstance(key, (tuple, list)) else key: jsonable(item) for key, item in value.items()}
+        return {
+            json.dumps(key) if isinstance(key, (tuple, list)) else key: jsonable(item) for key, item in value.items()
+        }
     if isinstance(value, (tuple, list)):
         return [jsonable(item) for item in value]
     return value
