@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @def KVTEL_BEGIN_DECLS
+ * Opens the part of a header that has C linkage; KVTEL_END_DECLS closes it. */
+/** @def KVTEL_END_DECLS
+ * Closes what KVTEL_BEGIN_DECLS opened. */
 #ifdef __cplusplus
 #define KVTEL_BEGIN_DECLS extern "C" {
 #define KVTEL_END_DECLS }
@@ -17,7 +21,10 @@
 #define KVTEL_END_DECLS
 #endif
 
-/** Marks what the shared library exports; everything else is hidden. */
+/** @def KVTEL_API
+ * Marks a function that the shared library exports. Every other function is hidden. */
+/** @def KVTEL_PRINTF
+ * Lets the compiler check a call's arguments against its printf() format; both numbers count arguments from 1. */
 #if defined(__GNUC__)
 #define KVTEL_API __attribute__((visibility("default")))
 #define KVTEL_PRINTF(text_at, first_at) __attribute__((__format__(__printf__, text_at, first_at)))
@@ -48,6 +55,7 @@ KVTEL_BEGIN_DECLS
     X(KVTEL_E_FORMAT, -15, "not a store of this version")                      \
     X(KVTEL_E_BUSY, -16, "in use by another process")
 
+/** How a call ended. 0 is success, everything else is negative: one of KVTEL_STATUS_LIST. */
 enum kvtel_status {
 #define X(name, value, text) name = value,
     KVTEL_STATUS_LIST(X)
@@ -64,12 +72,12 @@ enum { KVTEL_TEXT_LIMIT = 1024 };
 /** Where and why reading failed. The caller owns it; a failing call fills all of it, a call that succeeds leaves it
  * alone. */
 struct kvtel_error {
-    enum kvtel_status status;
-    size_t offset;     /**< bytes from the start of the input */
-    uint32_t line;     /**< from 1; 0 where the input has no lines (MessagePack) */
-    uint32_t column;   /**< from 1, in bytes; 0 where there are no lines */
-    char message[192]; /**< what is wrong, without the place; NUL-terminated */
-    int system_error;  /**< errno of the system call that failed; 0: it was none */
+    enum kvtel_status status; /**< the same as the failing call returned */
+    size_t offset;            /**< bytes from the start of the input */
+    uint32_t line;            /**< from 1; 0 where the input has no lines (MessagePack) */
+    uint32_t column;          /**< from 1, in bytes; 0 where there are no lines */
+    char message[192];        /**< what is wrong, without the place; NUL-terminated */
+    int system_error;         /**< errno of the system call that failed; 0: it was none */
 };
 
 /** Whether what failed was a shortage of the machine or a moment's trouble (no memory, no file descriptor, a read that

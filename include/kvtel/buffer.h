@@ -11,9 +11,9 @@ KVTEL_BEGIN_DECLS
 
 /** A growing buffer that keeps its memory between two uses. Start from {0}. Single owner. */
 struct kvtel_buffer {
-    char *bytes; /**< not NUL-terminated */
-    size_t size;
-    size_t capacity;
+    char *bytes;     /**< not NUL-terminated */
+    size_t size;     /**< bytes in use */
+    size_t capacity; /**< bytes of memory behind `bytes` */
 };
 /** Frees the memory and makes it {0} again. NULL is fine. */
 KVTEL_API void kvtel_buffer_free(struct kvtel_buffer *buffer);

@@ -34,10 +34,11 @@ enum kvtel_field_kind {
     KVTEL_FIELD_TEXT     /**< text (of a row) */
 };
 
+/** One field of a payload. */
 struct kvtel_field {
-    const char *key;
-    enum kvtel_field_kind kind;
-    enum kvtel_unit unit;
+    const char *key;            /**< its key in the payload */
+    enum kvtel_field_kind kind; /**< what it holds */
+    enum kvtel_unit unit;       /**< unit of its numbers */
     unsigned
         row; /**< columns with the same number above 0 describe the same transfers: equally long, one row a transfer */
 };
@@ -49,21 +50,21 @@ enum kvtel_feed {
     KVTEL_FEED_INFO    /**< gauge set to 1, labels filled from the payload's "info" */
 };
 
-#define KVTEL_METRIC_LABELS 8
-#define KVTEL_METRIC_FIELDS 4
+#define KVTEL_METRIC_LABELS 8 /**< Labels of its own that a metric can have. */
+#define KVTEL_METRIC_FIELDS 4 /**< Fields that can feed one metric or one log value. */
 
 /** One Prometheus family. */
 struct kvtel_metric {
     /** With prefix, e.g. "vllm:nixl_xfer_time_seconds"; a counter's name as vLLM gives it, with or without _total. */
     const char *name;
-    enum kvtel_metric_type type;
+    enum kvtel_metric_type type; /**< what it is exported as */
     const char
         *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
     /** What feeds it: keys of fields, or for KVTEL_SHAPE_TYPED names of metrics in the payload; all of them together,
      * or, where `values` is given, fields[i] into the series of values[i]. Empty for a typed metric that feeds itself.
      */
     const char *fields[KVTEL_METRIC_FIELDS];
-    enum kvtel_feed feed;
+    enum kvtel_feed feed; /**< what of the fields it takes */
     /** Own labels, after model_name and engine. In KVTEL_SHAPE_ROWS and _COUNTS a label is filled from the row's text
      * field of the same name, any other (operation, transfer_type) from the operation's name. */
     const char *labels[KVTEL_METRIC_LABELS];
@@ -92,15 +93,16 @@ enum kvtel_arithmetic {
     KVTEL_EXACT  /**< statistics.fmean (correctly rounded sum); percentile by nearest rank */
 };
 
+/** One value of vLLM's log line: its key, and how it is computed from which fields. */
 struct kvtel_reduction {
     const char *key; /**< of the log line; in KVTEL_SHAPE_ROWS and _COUNTS the operation's name comes before it */
-    enum kvtel_reduction_kind kind;
-    const char *fields[KVTEL_METRIC_FIELDS];
-    double scale; /**< 0: 1 */
-    int digits;   /**< decimals */
-    bool always;  /**< computed even when the connector's `primary` field is empty (other lines are then integer 0) */
-    bool finite;  /**< KVTEL_REDUCE_RATE: 0.0 when the divisor is 0, where others give inf or nan */
-    const char *match;
+    enum kvtel_reduction_kind kind;          /**< how it is computed */
+    const char *fields[KVTEL_METRIC_FIELDS]; /**< keys of the fields that it is computed from */
+    double scale;                            /**< 0: 1 */
+    int digits;                              /**< decimals */
+    bool always; /**< computed even when the connector's `primary` field is empty (other lines are then integer 0) */
+    bool finite; /**< KVTEL_REDUCE_RATE: 0.0 when the divisor is 0, where others give inf or nan */
+    const char *match; /**< KVTEL_REDUCE_MATCHES: the text to count; else NULL */
 };
 
 /** Failures that a connector can record. */
@@ -115,6 +117,7 @@ struct kvtel_reduction {
     X(KVTEL_FAILED_SAVE, "save")                                                                    \
     X(KVTEL_FAILED_LOAD, "load")
 
+/** A class of failure: one of KVTEL_FAILURE_LIST. */
 enum kvtel_failure {
 #define X(name, label) name,
     KVTEL_FAILURE_LIST(X)
@@ -126,29 +129,29 @@ KVTEL_API const char *kvtel_failure_label(enum kvtel_failure failure);
 
 /** Which field counts a class of failure. */
 struct kvtel_failure_field {
-    enum kvtel_failure failure;
-    const char *field;
+    enum kvtel_failure failure; /**< the class */
+    const char *field;          /**< key of a field: a total, or a list of increments */
 };
 
 /** Which fields describe one kind of transfer. Feeds kvtel's own log line and summary, and native recording. A field
  * may hold samples (quantiles are known) or a total (only the sum is). NULL where the connector does not measure it. */
 struct kvtel_flow {
-    const char *name; /**< "transfer", "load", "store"; KVTEL_SHAPE_ROWS and _COUNTS: "*", each operation is a flow */
-    const char *time; /**< seconds from start to completion */
-    const char *post; /**< seconds to post the request */
-    const char *bytes;
+    const char *name;  /**< "transfer", "load", "store"; KVTEL_SHAPE_ROWS and _COUNTS: "*", each operation is a flow */
+    const char *time;  /**< seconds from start to completion */
+    const char *post;  /**< seconds to post the request */
+    const char *bytes; /**< bytes moved by one transfer, or a total of bytes */
     const char *sizes; /**< samples of bytes of one transfer, where `bytes` is a total */
-    const char *descriptors;
-    const char *count;   /**< a total of transfers, where no field has samples */
-    const char *started; /**< a total that grows with each transfer and each failure counted in `failed` */
-    const char *failed;  /**< a total of failed transfers of this flow; KVTEL_SHAPE_ROWS: pieces (keys) that failed */
+    const char *descriptors; /**< contiguous pieces of memory, or keys of a store */
+    const char *count;       /**< a total of transfers, where no field has samples */
+    const char *started;     /**< a total that grows with each transfer and each failure counted in `failed` */
+    const char *failed; /**< a total of failed transfers of this flow; KVTEL_SHAPE_ROWS: pieces (keys) that failed */
     const char
         *status; /**< KVTEL_SHAPE_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
 };
 
 /** A configured name (vLLM's `kv_connector`) and the class behind it, which is a MultiConnector child's key. */
 struct kvtel_connector_name {
-    const char *name;
+    const char *name;       /**< as configured */
     const char *class_name; /**< NULL: the same */
 };
 
@@ -159,20 +162,20 @@ struct kvtel_prom_options;
 /** A connector. Lists are ended by an entry whose first member is NULL (fields, names, metrics, reduce, flows, content)
  * or by `field` NULL (failures). Immutable and static: what uses it keeps the pointer. */
 struct kvtel_connector {
-    const struct kvtel_connector_name *names;
-    enum kvtel_shape shape;
-    const struct kvtel_field *fields;
-    const struct kvtel_metric *metrics;
-    const struct kvtel_reduction *reduce;
-    const struct kvtel_flow *flows;
-    const struct kvtel_failure_field *failures;
+    const struct kvtel_connector_name *names;   /**< at least one; the first is the name that log lines show */
+    enum kvtel_shape shape;                     /**< layout of the payload */
+    const struct kvtel_field *fields;           /**< fields of the payload; KVTEL_SHAPE_TYPED: NULL */
+    const struct kvtel_metric *metrics;         /**< Prometheus families; NULL: none */
+    const struct kvtel_reduction *reduce;       /**< values of vLLM's log line, in its order; NULL: none */
+    const struct kvtel_flow *flows;             /**< kinds of transfer; NULL: none */
+    const struct kvtel_failure_field *failures; /**< failures that are counted; NULL: none */
     const char *const *content; /**< keys that make stats not empty when one of them is not; NULL: any key */
     const char *primary;        /**< when this field is empty or 0, lines without `always` are integer 0; NULL: none */
     bool silent_when_empty;     /**< an empty `primary` gives no line at all */
     bool sorted;                /**< operations are printed sorted by name, not in the order seen */
     bool has_info;              /**< KVTEL_SHAPE_TYPED: the payload carries "info" */
-    enum kvtel_arithmetic arithmetic;
-    const char *const *hidden; /**< KVTEL_SHAPE_TYPED: metrics that no log line shows */
+    enum kvtel_arithmetic arithmetic; /**< how vLLM's code for this connector sums and ranks */
+    const char *const *hidden;        /**< KVTEL_SHAPE_TYPED: metrics that no log line shows */
     const struct kvtel_connector
         *older; /**< table of the payloads of older versions of vLLM, if they differ in shape */
     /** NULL: kvtel_prom_metrics_create_generic(). For a connector that needs code; see prom.h. */
@@ -182,13 +185,19 @@ struct kvtel_connector {
 };
 
 /* clang-format off */
-/** Shorthand for tables in C. */
+/** A list of struct kvtel_connector_name for a table in C; the macro adds the entry that ends it. */
 #define KVTEL_NAMES(...) (const struct kvtel_connector_name[]) { __VA_ARGS__, { NULL, NULL } }
+/** A list of struct kvtel_field, likewise. */
 #define KVTEL_FIELDS(...) (const struct kvtel_field[]) { __VA_ARGS__, { .key = NULL } }
+/** A list of struct kvtel_metric, likewise. */
 #define KVTEL_METRICS(...) (const struct kvtel_metric[]) { __VA_ARGS__, { .name = NULL } }
+/** A list of struct kvtel_reduction, likewise. */
 #define KVTEL_REDUCE(...) (const struct kvtel_reduction[]) { __VA_ARGS__, { .key = NULL } }
+/** A list of struct kvtel_flow, likewise. */
 #define KVTEL_FLOWS(...) (const struct kvtel_flow[]) { __VA_ARGS__, { .name = NULL } }
+/** A list of struct kvtel_failure_field, likewise. */
 #define KVTEL_FAILURES(...) (const struct kvtel_failure_field[]) { __VA_ARGS__, { .field = NULL } }
+/** A list of texts, ended by NULL. */
 #define KVTEL_KEYS(...) (const char *const[]) { __VA_ARGS__, NULL }
 /* clang-format on */
 /** Defines a connector of the build; its file in src/connectors/ has the same name. */
@@ -219,7 +228,7 @@ KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connecto
 struct kvtel_transfer {
     uint64_t duration_ns; /**< from start to completion */
     uint64_t post_ns;     /**< to post the request; 0: not measured */
-    uint64_t bytes;
+    uint64_t bytes;       /**< bytes moved */
     uint64_t descriptors; /**< contiguous pieces, or keys of a store; 0: not measured */
     uint64_t failed;      /**< keys of a store that failed */
     /** Points in time, in ns of one clock; 0: not known. Where `done_ns` is given, they stand in for durations that are
@@ -227,7 +236,10 @@ struct kvtel_transfer {
      * is measured when one of its points is not known. A point before `submitted_ns` is refused as a number past the
      * limit is; `first_byte_ns` outside of the transfer is left out and counted. Only native recording (recorder.h)
      * looks at them. */
-    uint64_t submitted_ns, posted_ns, first_byte_ns, done_ns;
+    uint64_t submitted_ns;
+    uint64_t posted_ns;     /**< the request was handed over; see `submitted_ns` */
+    uint64_t first_byte_ns; /**< the first byte arrived; see `submitted_ns` */
+    uint64_t done_ns;       /**< the transfer was complete; see `submitted_ns` */
 };
 
 KVTEL_END_DECLS

@@ -28,6 +28,7 @@ KVTEL_BEGIN_DECLS
     X(KVTEL_REFUSED_NO_MEMORY, "no_memory", "values for which no memory was left")                       \
     X(KVTEL_REFUSED_LONG_TEXT, "long_text", "values whose name or label is longer than 1,024 bytes")
 
+/** Why something was refused: one of KVTEL_REFUSAL_LIST. */
 enum kvtel_refusal {
 #define X(name, label, meaning) name,
     KVTEL_REFUSAL_LIST(X)

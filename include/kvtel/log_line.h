@@ -9,6 +9,7 @@
 
 KVTEL_BEGIN_DECLS
 
+/** How a log line is written. */
 enum kvtel_log_style {
     KVTEL_LOG_DEFAULT, /**< one line per connector and engine, with failures, quantiles and both rates */
     KVTEL_LOG_VLLM     /**< vLLM's line, to the letter, one over all engines */

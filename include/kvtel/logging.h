@@ -24,7 +24,7 @@ KVTEL_API void kvtel_logging_destroy(struct kvtel_logging *logging);
 
 /** What is known of a payload beside its content. Leave at 0 what is not. */
 struct kvtel_observation {
-    uint32_t engine;
+    uint32_t engine;  /**< index of the engine inside the deployment */
     uint32_t ranks;   /**< workers that the payload was aggregated from; 0: not known */
     double timestamp; /**< seconds, of any clock that all observations of this object share; 0: not known */
 };

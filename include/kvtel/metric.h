@@ -9,14 +9,25 @@
 
 KVTEL_BEGIN_DECLS
 
-enum kvtel_unit { KVTEL_UNIT_COUNT, KVTEL_UNIT_SECONDS, KVTEL_UNIT_BYTES, KVTEL_UNIT_RATIO };
+/** What a number measures. The unit chooses the range of a histogram's exponential buckets. */
+enum kvtel_unit {
+    KVTEL_UNIT_COUNT,   /**< a number of things: blocks, keys, requests */
+    KVTEL_UNIT_SECONDS, /**< a time in seconds */
+    KVTEL_UNIT_BYTES,   /**< a size in bytes */
+    KVTEL_UNIT_RATIO    /**< a part of a whole, 0 to 1 */
+};
 
-enum kvtel_metric_type { KVTEL_COUNTER, KVTEL_GAUGE, KVTEL_HISTOGRAM };
+/** The types of Prometheus that kvtel exports. */
+enum kvtel_metric_type {
+    KVTEL_COUNTER,  /**< a sum that only grows */
+    KVTEL_GAUGE,    /**< a reading; the newest one counts */
+    KVTEL_HISTOGRAM /**< a distribution: count, sum and buckets */
+};
 
 /** Upper bounds of explicit buckets, ascending, without +Inf. */
 struct kvtel_buckets {
-    const double *bounds;
-    size_t count;
+    const double *bounds; /**< in the unit of the metric; borrowed */
+    size_t count;         /**< how many bounds */
 };
 
 /* clang-format off */
@@ -31,13 +42,13 @@ struct kvtel_buckets {
 
 /** A family to be made: names are borrowed until the call returns. */
 struct kvtel_family_spec {
-    const char *name; /**< a counter's without _total */
-    enum kvtel_metric_type type;
-    const char *help;
-    const char *const *labelnames; /**< model_name, engine, then the metric's own */
-    size_t label_count;
+    const char *name;                    /**< a counter's without _total */
+    enum kvtel_metric_type type;         /**< a family of another type has to have another name */
+    const char *help;                    /**< the text of `# HELP`, one sentence */
+    const char *const *labelnames;       /**< model_name, engine, then the metric's own */
+    size_t label_count;                  /**< how many label names */
     const struct kvtel_buckets *buckets; /**< histograms only */
-    enum kvtel_unit unit;
+    enum kvtel_unit unit;                /**< unit of the values */
 };
 
 KVTEL_END_DECLS

@@ -15,15 +15,15 @@ struct kvtel_store;
 
 /** A child to be made: its family, and its label values in the order of labelnames. */
 struct kvtel_child_spec {
-    void *family;
-    const char *const *values;
-    size_t count;
+    void *family;              /**< handle that kvtel_metric_types.family gave */
+    const char *const *values; /**< label values */
+    size_t count;              /**< how many label values */
 };
 
 /** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and
  * live as long as it does. kvtel calls from one thread at a time. */
 struct kvtel_metric_types {
-    void *context;
+    void *context; /**< passed to each function */
     /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition;
      * the connector goes on without this family. */
     enum kvtel_status (*family)(void *context, const struct kvtel_family_spec *spec, void **family);
@@ -47,20 +47,20 @@ KVTEL_API enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, 
 
 /** Label values of one engine, in the order of labelnames. */
 struct kvtel_engine_labels {
-    uint32_t engine;
-    const char *const *values;
+    uint32_t engine;           /**< index of the engine, as kvtel_prom_observe() is given it */
+    const char *const *values; /**< label_count of them */
 };
 
 /** What vLLM passes to both classes. Borrowed until the create call returns, except `types`' handles and `diagnostics`.
  */
 struct kvtel_prom_options {
     const struct kvtel_transfer_config *config; /**< borrowed for the life of the object */
-    struct kvtel_metric_types types;
-    const char *const *labelnames; /**< usually model_name, engine */
-    size_t label_count;
-    const struct kvtel_engine_labels *engines; /**< per_engine_labelvalues */
-    size_t engine_count;
-    struct kvtel_diagnostics *diagnostics; /**< may be NULL; outlives the object */
+    struct kvtel_metric_types types;            /**< how metrics are made and fed */
+    const char *const *labelnames;              /**< usually model_name, engine */
+    size_t label_count;                         /**< how many label names */
+    const struct kvtel_engine_labels *engines;  /**< per_engine_labelvalues */
+    size_t engine_count;                        /**< how many engines */
+    struct kvtel_diagnostics *diagnostics;      /**< may be NULL; outlives the object */
 };
 
 /** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the
@@ -74,13 +74,13 @@ struct kvtel_prom_metrics_vtable {
     /** Records one payload. KVTEL_E_ENGINE: the engine was not declared; KVTEL_E_MISMATCH: stats of another connector;
      * KVTEL_E_SUMMARISED: lists that explicit buckets need are gone (record each payload before it is accumulated). */
     enum kvtel_status (*observe)(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
-    void (*destroy)(struct kvtel_prom_metrics *metrics);
+    void (*destroy)(struct kvtel_prom_metrics *metrics); /**< frees the object */
 };
 /** vLLM's KVConnectorPromMetrics: the base. A connector that needs code puts it first in a struct of its own. Single
  * owner. */
 struct kvtel_prom_metrics {
-    const struct kvtel_prom_metrics_vtable *vtable;
-    const struct kvtel_connector *connector;
+    const struct kvtel_prom_metrics_vtable *vtable; /**< static; never NULL */
+    const struct kvtel_connector *connector;        /**< whose metrics these are; borrowed */
 };
 
 /** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show

@@ -18,6 +18,7 @@ KVTEL_BEGIN_DECLS
 /** Opaque. Single owner. */
 struct kvtel_store_reader;
 
+/** Whether a store can still change. */
 enum kvtel_store_state {
     KVTEL_STORE_LIVE, /**< its writer, or a child that the writer forked, is running */
     KVTEL_STORE_ENDED /**< nobody will write to it any more: what is read from now on is final */

@@ -42,6 +42,7 @@ struct kvtel_recorder_options {
      */
     bool windows;
 };
+/** Options of a recorder inside a call: KVTEL_RECORDER_OPTIONS(.engine = "0"). Lives as long as the block around it. */
 #define KVTEL_RECORDER_OPTIONS(...) \
     (&(const struct kvtel_recorder_options){ .size = sizeof(struct kvtel_recorder_options), __VA_ARGS__ })
 
@@ -96,7 +97,7 @@ KVTEL_API uint64_t kvtel_now_ns(void);
  * kvtel_now_ns().
  */
 struct kvtel_ticks {
-    double ns_per_tick;
+    double ns_per_tick; /**< length of a tick in nanoseconds */
 };
 /** Measures it against CLOCK_MONOTONIC for `duration_ns` (0: 10 ms), sleeping. */
 KVTEL_API void kvtel_ticks_calibrate(struct kvtel_ticks *ticks, uint64_t duration_ns);

@@ -20,30 +20,32 @@ struct kvtel_snapshot_series {
     /** Histogram: the family's bins, one counter each: bin i holds values in (bounds[i-1], bounds[i]], the last all
      * above. Not cumulative. Only bins first_bin .. first_bin + bin_count - 1 are given, all others are 0. */
     const uint64_t *bins;
-    uint32_t first_bin, bin_count;
+    uint32_t first_bin; /**< see `bins` */
+    uint32_t bin_count; /**< see `bins` */
 };
 
+/** One family with its series. */
 struct kvtel_snapshot_family {
-    const char *name; /**< a counter's without _total */
-    enum kvtel_metric_type type;
-    const char *help;
-    const char *const *labelnames;
-    size_t label_count;
-    enum kvtel_unit unit;
+    const char *name;              /**< a counter's without _total */
+    enum kvtel_metric_type type;   /**< which members of a series are filled */
+    const char *help;              /**< text of `# HELP` */
+    const char *const *labelnames; /**< names of the labels */
+    size_t label_count;            /**< how many labels */
+    enum kvtel_unit unit;          /**< unit of the values */
     /** Histogram: upper bounds of all bins, ascending: explicit and exponential ones together. */
     const double *bounds;
-    size_t bound_count;
+    size_t bound_count; /**< how many bounds */
     /** Histogram: explicit_bins[i] is the bin whose upper bound is the i-th explicit one, so that the cumulative count
      * of an explicit bucket is the sum of bins 0 .. explicit_bins[i]. Likewise the exponential ones:
      * exponential_bins[i] is the bin whose upper bound is 2^((exponential_first + i) / 2^schema). */
     const uint32_t *explicit_bins;
-    size_t explicit_count;
-    const uint32_t *exponential_bins;
-    size_t exponential_count;
-    int32_t exponential_first;
-    int schema;
+    size_t explicit_count;                      /**< how many explicit bounds */
+    const uint32_t *exponential_bins;           /**< see explicit_bins */
+    size_t exponential_count;                   /**< how many exponential bounds */
+    int32_t exponential_first;                  /**< index of the first exponential bound */
+    int schema;                                 /**< bounds of a power of two: 2^schema */
     const struct kvtel_snapshot_series *series; /**< in the order in which they were made */
-    size_t series_count;
+    size_t series_count;                        /**< how many series */
 };
 
 /** Opaque; immutable between two collect calls. Single owner while collecting, then any thread may read. */
@@ -51,6 +53,7 @@ struct kvtel_snapshot;
 
 /** @return owned, or NULL without memory */
 KVTEL_API struct kvtel_snapshot *kvtel_snapshot_create(void);
+/** NULL is fine. */
 KVTEL_API void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot);
 /** Empties it; memory is kept for the next round, so that a warm snapshot allocates nothing. Pointers got from it are
  * invalid. */
@@ -64,6 +67,7 @@ KVTEL_API enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, 
 
 /** Families in the order in which they were made. Borrowed until the next reset, add or destroy. */
 KVTEL_API size_t kvtel_snapshot_family_count(const struct kvtel_snapshot *snapshot);
+/** The i-th family, or NULL past the end. Borrowed likewise. */
 KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_family(const struct kvtel_snapshot *snapshot, size_t i);
 /** The family of a name (a counter's without _total), or NULL. */
 KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot,

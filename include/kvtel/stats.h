@@ -84,22 +84,27 @@ KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *sta
 KVTEL_API enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char *key,
                                                      const char *const *labels, size_t label_count, double value);
 
-enum kvtel_reduced_kind { KVTEL_REDUCED_INTEGER, KVTEL_REDUCED_DOUBLE, KVTEL_REDUCED_DICT };
+/** What an entry of a reduced dict holds. */
+enum kvtel_reduced_kind {
+    KVTEL_REDUCED_INTEGER, /**< a Python int */
+    KVTEL_REDUCED_DOUBLE,  /**< a Python float */
+    KVTEL_REDUCED_DICT     /**< the reduced dict of a MultiConnector's child */
+};
 
 struct kvtel_reduced;
 
 /** An entry of a reduced dict: ordered, integers and doubles kept apart. */
 struct kvtel_reduced_entry {
-    const char *key; /**< UTF-8, NUL-terminated */
-    enum kvtel_reduced_kind kind;
-    int64_t integer;
-    double number;
+    const char *key;                  /**< UTF-8, NUL-terminated */
+    enum kvtel_reduced_kind kind;     /**< which of the next three is filled */
+    int64_t integer;                  /**< KVTEL_REDUCED_INTEGER */
+    double number;                    /**< KVTEL_REDUCED_DOUBLE */
     const struct kvtel_reduced *dict; /**< a MultiConnector's child */
 };
 /** Entries in the order that vLLM prints them. Owned by the caller of kvtel_stats_reduce(). */
 struct kvtel_reduced {
-    struct kvtel_reduced_entry *entries;
-    size_t count;
+    struct kvtel_reduced_entry *entries; /**< `count` of them */
+    size_t count;                        /**< how many entries */
 };
 
 /** vLLM's reduce(): the interval's observations as a few representative values, in vLLM's keys, order and rounding.

@@ -38,8 +38,9 @@ struct kvtel_store_options {
     /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from
      * any thread. NULL: nobody is. */
     void (*warn)(void *context, const char *message);
-    void *warn_context;
+    void *warn_context; /**< passed to `warn` */
 };
+/** Options of a store inside a call: KVTEL_STORE_OPTIONS(.model_name = "m"). Lives as long as the block around it. */
 #define KVTEL_STORE_OPTIONS(...) \
     (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
 
@@ -80,14 +81,18 @@ KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
 
 /** Who writes a store, and what it says of itself. */
 struct kvtel_store_info {
-    char model_name[512]; /**< cut to fit */
-    char connector[128];  /**< cut to fit */
-    uint32_t engine, rank;
-    uint64_t pid;                                       /**< in the writer's own namespace */
-    uint64_t process_start;                             /**< clock ticks from the machine's start; 0: not known */
-    uint64_t created_realtime_ns, created_monotonic_ns; /**< of CLOCK_REALTIME and CLOCK_MONOTONIC */
-    uint64_t families, series, lanes;                   /**< lanes that were ever opened at once */
-    uint64_t series_dropped; /**< how often there was no room for a label set: its family's cap, memory */
+    char model_name[512];          /**< cut to fit */
+    char connector[128];           /**< cut to fit */
+    uint32_t engine;               /**< default engine of a recorder */
+    uint32_t rank;                 /**< of the writer inside its engine */
+    uint64_t pid;                  /**< in the writer's own namespace */
+    uint64_t process_start;        /**< clock ticks from the machine's start; 0: not known */
+    uint64_t created_realtime_ns;  /**< when the store was made, CLOCK_REALTIME */
+    uint64_t created_monotonic_ns; /**< when the store was made, CLOCK_MONOTONIC */
+    uint64_t families;             /**< families made */
+    uint64_t series;               /**< series made, over all families */
+    uint64_t lanes;                /**< most lanes that were open at once */
+    uint64_t series_dropped;       /**< how often there was no room for a label set: its family's cap, memory */
     /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */
     uint64_t records_dropped;
     uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */

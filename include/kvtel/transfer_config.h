@@ -38,20 +38,23 @@ KVTEL_API const struct kvtel_connector *kvtel_transfer_config_connector(const st
  * or longer than KVTEL_TEXT_LIMIT bytes. */
 KVTEL_API const char *kvtel_transfer_config_text(const struct kvtel_transfer_config *config, const char *key,
                                                  const char *fallback);
+/** Likewise for a number. */
 KVTEL_API double kvtel_transfer_config_number(const struct kvtel_transfer_config *config, const char *key,
                                               double fallback);
 /** The `type` of the i-th entry of `kv_connector_extra_config.secondary_tiers`, or NULL past the end. Borrowed until
  * destroy. */
 KVTEL_API const char *kvtel_transfer_config_tier(const struct kvtel_transfer_config *config, size_t i);
 
-/** Children of a MultiConnector (`kv_connector_extra_config.connectors`). Borrowed until destroy; NULL past the end. */
+/** How many children a MultiConnector has (`kv_connector_extra_config.connectors`); 0 for any other connector. */
 KVTEL_API size_t kvtel_transfer_config_child_count(const struct kvtel_transfer_config *config);
+/** The i-th child, or NULL past the end. Borrowed until destroy. */
 KVTEL_API const struct kvtel_transfer_config *kvtel_transfer_config_child(const struct kvtel_transfer_config *config,
                                                                           size_t i);
 
 /** vLLM's `--kv-cache-metrics`, which is no part of the JSON: some connectors export more with it. Default false.
  * Children follow. Call before the configuration is shared. */
 KVTEL_API void kvtel_transfer_config_set_cache_metrics(struct kvtel_transfer_config *config, bool on);
+/** What kvtel_transfer_config_set_cache_metrics() set. */
 KVTEL_API bool kvtel_transfer_config_cache_metrics(const struct kvtel_transfer_config *config);
 
 KVTEL_END_DECLS
