@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a store's file may say. */
+/* Checks of a store's file: its header, names and bounds. */
 #include "collect/check.h"
 
 #include "base/error.h"
@@ -38,7 +38,7 @@ enum kvtel_status kvtel_check_header(const struct kvtel_layout_header *header, s
     return KVTEL_OK;
 }
 
-/* Names of a metric and of its labels, each label once. */
+/* Checks the names of a metric and of its labels; a label may occur once only. */
 bool kvtel_check_names(const char *text, uint32_t label_count, bool histogram)
 {
     const char *labels[KVTEL_LAYOUT_LABELS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a store's file may say: parts that need nothing but themselves. */
+/* Checks of parts of a store's file that need no other part. */
 #ifndef KVTEL_COLLECT_CHECK_H
 #define KVTEL_COLLECT_CHECK_H
 
@@ -7,13 +7,15 @@
 
 #include "format/layout.h"
 
-/* KVTEL_OK, KVTEL_E_FORMAT. */
+/* Checks the header. KVTEL_OK; KVTEL_E_FORMAT, and `error` (may be NULL) says why. */
 enum kvtel_status kvtel_check_header(const struct kvtel_layout_header *header, struct kvtel_error *error);
-/* Names of a metric and, behind its help, of its labels: each once, and none that a histogram has of its own. */
+/* Checks the texts of a family: its name, its help, and `label_count` label names, each followed by a NUL. False: a
+ * name is malformed, a label occurs twice, or a label has a name that a histogram's own labels use. */
 bool kvtel_check_names(const char *text, uint32_t label_count, bool histogram);
-/* The family's bounds in the table of bounds. */
+/* Checks the family's bounds in a copy of the table of bounds. */
 bool kvtel_check_bounds(const char *table, const struct kvtel_layout_family *family);
-/* An array of marks with room for `count`, the new ones 0. False without memory. */
+/* Grows an array of marks to hold `count`; new marks are 0. `room` is its capacity. False: no memory, and the array
+ * is unchanged. */
 bool kvtel_marks_reserve(uint8_t **marks, uint32_t *room, uint32_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the lanes of a store. lane.h says how they are written. */
+/* Reading the lanes of a store. record/lane.h describes how they are written. */
 #include "collect/collect.h"
 #include "record/lane.h"
 #include "record/plausible.h"
@@ -8,15 +8,15 @@
 #include <time.h>
 
 enum {
-    GROUP_TRIES = 32, /* for all columns of a group at one moment */
-    FEED_TRIES = 200, /* for one of them */
-    SPAN = 64,        /* slots that are read at once, rather than one by one */
+    GROUP_TRIES = 32, /* tries to copy all columns of a group as of one moment */
+    FEED_TRIES = 200, /* tries to copy one column or gauge */
+    SPAN = 64,        /* slots closer to each other than this are copied by one read */
 };
 _Static_assert(KVTEL_SLOT_VALUE == KVTEL_SLOT_SUM, "a total stands in the same place");
 
 typedef uint64_t slot_copy[KVTEL_SLOT_WORDS];
 
-/* The feeds of a group that are read together, in one lane. */
+/* An attempt to read some feeds of a group in one lane. */
 struct attempt {
     const struct kvtel_view *view;
     const struct kvtel_layout_group *group;
@@ -24,10 +24,12 @@ struct attempt {
     uint32_t feed_count, lane;
     struct kvtel_collected *series;
     struct kvtel_arena *arena;
-    struct kvtel_scratch *scratch;                                               /* counts what is read */
-    bool again_and_again;                                                        /* what is read was read before */
-    slot_copy before[1 + KVTEL_LAYOUT_COLUMNS], after[1 + KVTEL_LAYOUT_COLUMNS]; /* the group's, then one a feed */
-    uint64_t *rows, *bins, *again; /* bins of all feeds, one after the other; a second copy of one */
+    struct kvtel_scratch *scratch; /* counts the words read */
+    bool again_and_again;          /* this is a retry */
+    /* Slots before and after rows and bins were copied: first the group's, then one for each feed. */
+    slot_copy before[1 + KVTEL_LAYOUT_COLUMNS], after[1 + KVTEL_LAYOUT_COLUMNS];
+    /* Rows; the bins of all feeds, one after the other; a second copy of one feed's bins. */
+    uint64_t *rows, *bins, *again;
 };
 
 static bool scratch_reserve(struct kvtel_scratch *scratch, size_t words)
@@ -42,8 +44,8 @@ static bool scratch_reserve(struct kvtel_scratch *scratch, size_t words)
     return true;
 }
 
-/* Reads words of a lane, as long as the view does not pretend to more than it may. What is read again, because its
- * writer went on, has a measure of its own: where that is full the writer is taken for too fast. */
+/* Reads words of a lane while the view's limit allows. Words that are read again because the writer went on are
+ * counted apart. When their limit is reached, the writer is treated as too fast. */
 static enum kvtel_status read_words(const struct attempt *try, uint64_t word, size_t count, uint64_t *copy)
 {
     const struct kvtel_view *view = try->view;
@@ -59,7 +61,7 @@ static uint32_t feed_slot(const struct attempt *try, uint32_t i)
     return i == 0 ? try->group->slot : try->view->series[try->feeds[i - 1].series].slot;
 }
 
-/* Copies the slots of the group and its feeds, in one read where they are near each other. */
+/* Copies the slots of the group and its feeds, in one read if they are close to each other. */
 static enum kvtel_status read_slots(const struct attempt *try, slot_copy *copies)
 {
     uint64_t span[SPAN * KVTEL_SLOT_WORDS];
@@ -89,8 +91,8 @@ static uint64_t pending_rows(const struct attempt *try, uint32_t i)
     return try->before[0][KVTEL_SLOT_HEAD] - try->before[1 + i][KVTEL_SLOT_SEQ] / 2 * KVTEL_BLOCK_ROWS;
 }
 
-/* Copies the bins of a histogram that its slot says to be in use. Bins of a fold under way are copied twice: two equal
- * copies of counters that only grow are what stood there at one moment. */
+/* Copies the bins of a histogram that its slot marks as used. During a fold they are copied twice: bins only grow,
+ * so two equal copies show the state at one moment. */
 static enum kvtel_status read_bins(const struct attempt *try, uint32_t i, uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
@@ -114,8 +116,9 @@ static bool same_slot(const struct attempt *try, uint32_t i)
     return memcmp(try->before[1 + i], try->after[1 + i], words * sizeof(uint64_t)) == 0;
 }
 
-/* Copies rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on meanwhile, `after` is
- * what to try next; KVTEL_E_FORMAT: it did not, and the slots contradict each other. */
+/* Copies the rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on in the meantime,
+ * and the next attempt starts from `after`. KVTEL_E_FORMAT: the writer did not go on, and the slots contradict each
+ * other. */
 static enum kvtel_status read_once(struct attempt *try)
 {
     uint64_t most = 0;
@@ -154,7 +157,8 @@ static enum kvtel_status read_once(struct attempt *try)
     return moved ? KVTEL_E_BUSY : KVTEL_OK;
 }
 
-/* Whether a slot's sum and count and these bins can be a writer's; *in_bins: how many values they hold. */
+/* Whether a correct writer can have produced this slot's sum and count and these bins. *in_bins: number of values in
+ * the bins. */
 static bool are_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, uint64_t *in_bins)
 {
     const uint64_t *slot = try->before[1 + i];
@@ -170,7 +174,7 @@ static bool are_bins(const struct attempt *try, uint32_t i, const uint64_t *bins
            kvtel_is_sum_of(sum, slot[KVTEL_SLOT_COUNT + which], try->series[try->feeds[i].series].layout, first, end);
 }
 
-/* Whether the rows that some feed has not folded yet hold amounts, or nothing. */
+/* Whether each value in the rows that are not folded into every feed is an amount or absent. */
 static bool are_rows(const struct attempt *try)
 {
     uint64_t most = 0;
@@ -184,7 +188,7 @@ static bool are_rows(const struct attempt *try)
     return true;
 }
 
-/* Whether a histogram's bins hold as many values as its slot and its block say. `bins` is where its copy begins. */
+/* Whether a histogram's bins hold as many values as its slot and its block allow. `bins`: start of its copy. */
 static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
@@ -212,8 +216,7 @@ static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *
     return total;
 }
 
-/* Adds the pending rows; of the block that a fold is under way with, the first `in_bins` values are in the bins
- * already. */
+/* Adds the pending rows. During a fold, the first `in_bins` values of the block are already in the bins. */
 static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint64_t in_bins,
                                      struct kvtel_collected *series)
 {
@@ -240,7 +243,7 @@ static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint
     return KVTEL_OK;
 }
 
-/* What was folded, and the pending rows. */
+/* Adds the folded values and the pending rows. */
 static enum kvtel_status add_histogram(const struct attempt *try, uint32_t i, const uint64_t *bins)
 {
     const uint64_t *slot = try->before[1 + i];
@@ -269,7 +272,7 @@ static void add_counter(const struct attempt *try, uint32_t i)
     }
 }
 
-/* All feeds, or none. */
+/* Adds all feeds, or none. */
 static enum kvtel_status add_all(const struct attempt *try)
 {
     const uint64_t *bins = try->bins;
@@ -311,9 +314,9 @@ static enum kvtel_status read_and_add(struct attempt *try, unsigned tries)
     return status == KVTEL_OK ? add_all(try) : status;
 }
 
-/* A writer that folds faster than one column can be copied: by now all that an earlier snapshot could have seen of it
- * is folded. So bins are taken as they stand, without pending rows; the sum may lag behind by what was written during
- * this call. */
+/* Adds one feed of a writer that folds faster than a column can be copied. The retries took longer than a fold, so
+ * every row that an earlier snapshot counted is in the bins by now; taking the bins alone cannot make a counter go
+ * backwards. The sum may lack rows that were written during this call. */
 static enum kvtel_status add_moving(struct attempt *try)
 {
     const uint64_t *slot = try->before[1];
@@ -330,7 +333,8 @@ static enum kvtel_status add_moving(struct attempt *try)
     if (status != KVTEL_OK && status != KVTEL_E_BUSY)
         return status;
     for (uint64_t i = slot[KVTEL_SLOT_FIRST]; i < slot[KVTEL_SLOT_END]; i++) {
-        if (try->bins[i - slot[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13) /* all together stay below 2^64 */
+        if (try->bins[i - slot[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13) /* so that the sum of all lanes stays
+                                                                                 * below 2^64 */
             return KVTEL_E_FORMAT;
     }
     series->count += add_bins(try, 0, try->bins, series, &memory);
@@ -338,7 +342,7 @@ static enum kvtel_status add_moving(struct attempt *try)
     return memory ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
-/* All columns of the group as of one row; where its writer is too fast for that, each column by itself. */
+/* Reads all columns of the group as of one row. If the writer is too fast for that, each column is read by itself. */
 static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slots)
 {
     for (uint32_t i = 0; i <= try->feed_count; i++)
@@ -362,8 +366,8 @@ static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slot
     return KVTEL_OK;
 }
 
-/* Words of scratch that a group needs: rows, bins of all its histograms, and those of the largest again, which begin at
- * *again. 0: a histogram has no layout. */
+/* Number of words of scratch memory that a group needs: rows, the bins of all its histograms, and a second copy of
+ * the largest, which begins at *again. 0: a histogram does not have a layout. */
 static size_t group_words(const struct kvtel_view *view, const struct kvtel_layout_group *group,
                           const struct kvtel_collected *series, size_t *again)
 {
@@ -382,7 +386,8 @@ static size_t group_words(const struct kvtel_view *view, const struct kvtel_layo
     return words + most;
 }
 
-/* The newest set wins. A copy is whole if a second one is the same. */
+/* Takes the gauge's value if it was set later than the value taken so far. A copy is consistent if a second copy is
+ * equal. */
 static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t lane, uint32_t slot,
                                        const uint64_t *copy, uint64_t now, struct kvtel_collected *series)
 {
@@ -398,7 +403,7 @@ static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t l
         memcpy(before, after, sizeof(before));
     }
     uint64_t which = before[KVTEL_SLOT_SEQ] & 1, stamp = before[KVTEL_SLOT_STAMP + which];
-    stamp = stamp < now ? stamp : now; /* nobody sets a gauge later than now: it would hold for ever */
+    stamp = stamp < now ? stamp : now; /* a stamp in the future is set to now, or its value would win for ever */
     if (stamp > series->stamp) {
         series->stamp = stamp;
         series->value = kvtel_bits_double(before[KVTEL_SLOT_VALUE + which]);
@@ -436,7 +441,8 @@ static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t 
     return KVTEL_OK;
 }
 
-/* Slots are read in one piece, and those of idle series are many: eight of their words count as one. */
+/* The limit of words counts SLOTS_SHARE words of slots as one, because slots are read in one piece and most belong
+ * to idle series. Below SMALL words of slots, looking for empty lanes does not pay. */
 enum { SLOTS_SHARE = 8, SMALL = 1 << 17 };
 
 static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, struct kvtel_arena *arena,
@@ -457,7 +463,7 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
         size_t again;
         if (words[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 ||
             group_words(view, group, series, &again) == 0)
-            continue; /* no row was ever written */
+            continue; /* no row was ever written, or the layout is missing */
         struct attempt try = {
             .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count
         };
@@ -469,7 +475,7 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
         try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
         try.again = try.rows + again;
         status = collect_group(&try, words);
-        if (status == KVTEL_E_FORMAT) { /* what this lane has of this group is lost, and nothing else */
+        if (status == KVTEL_E_FORMAT) { /* only this group's values in this lane are lost */
             *left_out = true;
             status = KVTEL_OK;
         }
@@ -495,6 +501,6 @@ enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_aren
     for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
         status = collect_lane(view, lane, arena, scratch, series, &left_out);
     for (uint32_t i = 0; view->earlier_boot && i < view->series_count; i++)
-        series[i].stamp = series[i].stamp > 0; /* set, but before all that was set since the machine started */
+        series[i].stamp = series[i].stamp > 0; /* older than every value set since the machine booted */
     return status == KVTEL_OK && left_out ? KVTEL_E_MISMATCH : status;
 }

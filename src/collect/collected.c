@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers of a series that were collected. */
+/* Adding and widening the collected value of a series. */
 #include "collect/collect.h"
 
 #include <string.h>
 
-enum { ROUND = 16 }; /* bins more than asked for, on either side */
+enum { ROUND = 16 }; /* spare bins on either side */
 
 bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end)
 {
@@ -13,7 +13,8 @@ bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *a
         return true;
     uint32_t total = series->layout->bound_count + 1;
     uint32_t round =
-        series->bin_count / 4 > ROUND ? series->bin_count / 4 : ROUND; /* so that a range that grows slowly is cheap */
+        /* Grow by a quarter, so that a range that grows slowly is not copied each time. */
+        series->bin_count / 4 > ROUND ? series->bin_count / 4 : ROUND;
     from = from > round ? from - round : 0;
     end = total - end > round ? end + round : total;
     if (series->bin_count > 0) {

@@ -21,8 +21,8 @@ double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family, const
     if ((family->unit == KVTEL_UNIT_COUNT || family->unit == KVTEL_UNIT_BYTES) && high < 0x1p53) {
         double whole = (double)(int64_t)high;
         if (whole > low && whole - 1 <= low)
-            return whole; /* the only whole number in the bin */
+            return whole; /* the bin contains only one whole number */
     }
-    /* as far from either end, relative to it */
+    /* the value whose relative distance to both ends of the bin is equal */
     return low > 0 ? 2 * low * high / (low + high) : high;
 }

@@ -22,8 +22,8 @@
 
 enum {
     RECORDS_MAX = 1 << 20,
-    /* A file that pretends to more than it holds costs no more than in proportion to the memory that it takes: a
-     * multiple of that, for pages of 0 that a copy lacks, and what is free. */
+    /* Limits for a file whose header claims more than the file holds. Reading costs at most TABLES_FACTOR times the
+     * memory that the file takes (a sparse copy lacks its pages of 0), and TABLES_FREE bytes on top. */
     TABLES_FREE = 1 << 20,
     TABLES_FACTOR = 4,
     LANES_FREE = 64 << 20,
@@ -37,20 +37,21 @@ struct kvtel_store_reader {
     bool earlier_boot;
     char *tables[KVTEL_TABLES];
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
-    uint32_t family_count, series_count, group_count, lane_count; /* checked */
+    uint32_t family_count, series_count, group_count, lane_count; /* records that were copied and checked */
     uint32_t slot_count, slots_most;
-    uint64_t allocated; /* bytes of memory or disk that the file takes */
-    /* Where the next record's part begins at the earliest: no two share text, bounds, feeds, bins or blocks. */
+    uint64_t allocated; /* bytes of memory or disk that the file occupies */
+    /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
+     * bins or blocks. */
     uint64_t family_text, series_text, bounds_end, feeds_end, bins_end, blocks_end;
-    uint32_t bin_counts[KVTEL_LAYOUT_FAMILIES]; /* of each family; 0: no histogram */
-    uint8_t *slots_taken;                       /* of each slot: 1 */
+    uint32_t bin_counts[KVTEL_LAYOUT_FAMILIES]; /* of each family; 0: not a histogram */
+    uint8_t *slots_taken;                       /* of each slot: 1 if a record uses it */
     uint8_t *fed;                               /* of each series: 1 if a group feeds it */
     uint32_t slots_room, fed_room;
-    int read_error;               /* errno of a lane's read that failed */
-    struct kvtel_relabel relabel; /* without a name: labels are as they are */
+    int read_error;               /* errno of the last failed read of a lane */
+    struct kvtel_relabel relabel; /* without a name the labels are left as they are */
 };
 
-/* Exactly `size` bytes. */
+/* Reads exactly `size` bytes at offset `at`. */
 static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
 {
     char *place = bytes;
@@ -67,7 +68,7 @@ static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
     return KVTEL_OK;
 }
 
-/* `number`: errno, where it is no KVTEL_E_TRUNCATED. */
+/* Fills `error` for a read that failed at offset `at`. `number`: errno, used unless the status is KVTEL_E_TRUNCATED. */
 static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status status, int number, uint64_t at)
 {
     if (status == KVTEL_E_TRUNCATED)
@@ -87,7 +88,7 @@ int kvtel_store_file_open(int dir, const char *name, int flags, struct stat *sta
                          S_ISLNK(status->st_mode) ? "a symbolic link is not followed" : "not a file");
         return -1;
     }
-    /* O_NONBLOCK: a pipe that took the file's name since must not make the reader wait. */
+    /* O_NONBLOCK: the name may refer to a pipe by now, and opening a pipe must not block. */
     do
         fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     while (fd < 0 && errno == EINTR);
@@ -173,7 +174,8 @@ void kvtel_store_reader_resume(struct kvtel_store_reader *reader, int fd)
     reader->fd = fd;
 }
 
-/* A lock for reading is asked for: it is the writer's that keeps it from being free, not one of another reader. */
+/* Whether the writer is alive: it holds a write lock. The test asks for a read lock, so that another reader's lock
+ * does not count. */
 enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader *reader)
 {
     struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
@@ -185,7 +187,7 @@ void kvtel_store_reader_info(const struct kvtel_store_reader *reader, struct kvt
     kvtel_header_info(&reader->header, info);
 }
 
-/* Copies a table up to `size` bytes. */
+/* Extends the copy of a table to `size` bytes. */
 static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvtel_table table, uint64_t size,
                                     struct kvtel_error *error)
 {
@@ -208,8 +210,8 @@ static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvte
     return KVTEL_OK;
 }
 
-/* Copies text, and checks that it is `count` texts with a NUL behind each. Texts of a table stand one behind the other:
- * it begins at *end or later, which moves behind it. */
+/* Copies text and checks that it consists of `count` texts, each followed by a NUL. The texts of a table follow each
+ * other: this one must begin at *end or later, and *end moves to its end. */
 static enum kvtel_status copy_text(struct kvtel_store_reader *reader, uint64_t at, uint64_t size, uint64_t count,
                                    uint64_t *end, struct kvtel_error *error)
 {
@@ -268,14 +270,15 @@ static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_
     return KVTEL_OK;
 }
 
-/* Whether `words` words of the second part of a lane begin at `word`. */
+/* Whether the second part of a lane contains `words` words from `word` on. */
 static bool is_in_lane(const struct kvtel_store_reader *reader, uint64_t word, uint64_t words)
 {
     uint64_t first = reader->header.slots_size / sizeof(uint64_t), end = reader->header.lane_stride / sizeof(uint64_t);
     return word >= first && word <= end && words <= end - word;
 }
 
-/* Each slot is one record's, and there are no more than records. */
+/* Marks a slot as used. Fails if another record uses the slot, or if the slot's number is above the number of
+ * records. */
 static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t slot, uint64_t at,
                                    struct kvtel_error *error)
 {
@@ -357,7 +360,7 @@ static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t
     return status;
 }
 
-/* Copies and checks what was appended to a table of records since the last time. */
+/* Copies and checks the records that were appended to a table since the last call. */
 static enum kvtel_status follow(struct kvtel_store_reader *reader, enum kvtel_table table, size_t record,
                                 uint64_t count, uint32_t most, uint32_t *checked,
                                 enum kvtel_status (*check)(struct kvtel_store_reader *, uint32_t, struct kvtel_error *),
@@ -383,7 +386,8 @@ static enum kvtel_status read_counts(struct kvtel_store_reader *reader, struct k
     return status == KVTEL_OK ? status : fail_read(error, status, errno, FROM);
 }
 
-/* Brings the copies of the tables up to date. What refers to others is counted before them. */
+/* Brings the copies of the tables up to date. Counts are read in an order in which a record is counted before the
+ * records to which it refers. */
 static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel_error *error)
 {
     struct kvtel_layout_header groups, series, families;
@@ -399,7 +403,7 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
     if (status != KVTEL_OK)
         return status;
     reader->allocated = (uint64_t)file.st_blocks * 512;
-    uint64_t records = families.series_count + families.group_count; /* each has one slot */
+    uint64_t records = families.series_count + families.group_count; /* each of them has one slot */
     reader->slots_most = records < 2 * RECORDS_MAX ? (uint32_t)records : 2 * RECORDS_MAX;
     if (status == KVTEL_OK)
         status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count,
@@ -433,11 +437,12 @@ static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, 
     uint64_t at = reader->header.lanes_at + lane * reader->header.lane_stride + word * sizeof(uint64_t);
     enum kvtel_status status = read_at(reader->fd, copy, count * sizeof(uint64_t), at);
     reader->read_error = status == KVTEL_E_IO ? errno : 0;
-    kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those of this one */
+    kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those for this call */
     return status;
 }
 
-/* Whether the file has no memory there, so that all words are 0. Some file systems cannot tell. */
+/* Whether the file has no memory at the lane, so that all its words are 0. Some file systems cannot tell; then
+ * false. */
 static bool is_empty_lane(void *context, uint32_t lane)
 {
     const struct kvtel_store_reader *reader = context;

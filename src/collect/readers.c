@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many readers into one snapshot: files are read by several threads, and merged by one. */
+/* Many readers into one snapshot. Files are read by several threads and merged by one. */
 #include "base/error.h"
 #include "collect/reader.h"
 #include "collect/snapshot.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A thread costs as much as reading a few stores. */
+/* Starting a thread costs about as much as reading a few stores. */
 enum { STORES_PER_THREAD = 16 };
 
 struct item {
@@ -49,8 +49,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Does a step with all items. A thread that cannot be started leaves its part to the others. False: it failed for some.
- */
+/* Does one step with all items. If a thread cannot be started, the others do its part. False: the step failed for
+ * some items. */
 static bool run(struct job *job, void (*step)(struct item *, struct kvtel_worker *), size_t threads)
 {
     pthread_t started[KVTEL_WORKERS];
@@ -88,7 +88,7 @@ static bool begin_all(struct job *job)
     return true;
 }
 
-/* One by one: the simple way, which also finds out what is wrong with which. */
+/* Adds the readers one by one. This is slower, but each error is reported for its own reader. */
 static enum kvtel_status add_each(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers,
                                   size_t count, struct kvtel_error *errors)
 {

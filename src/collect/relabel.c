@@ -15,7 +15,7 @@ static bool has_label(const char *text, uint32_t label_count, const char *name)
     return false;
 }
 
-/* A record and its text, behind which comes `more` unless that is NULL. */
+/* Appends a record and its text. `more` (may be NULL) is appended to the text. */
 static enum kvtel_status append(struct kvtel_relabel *relabel, const char *text, size_t size, const char *more,
                                 struct kvtel_buffer *records, const void *record, size_t record_size)
 {

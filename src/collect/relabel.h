@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One more label on every series of a view. */
+/* Adds one more label to every series of a view. */
 #ifndef KVTEL_COLLECT_RELABEL_H
 #define KVTEL_COLLECT_RELABEL_H
 
@@ -7,14 +7,16 @@
 
 #include "format/view.h"
 
-/* Zeroed but for name and value. Copies of the view's tables, which grow as those do. */
+/* Copies of the view's tables with the label added. They grow with the view. Start from {0} and set name and value. */
 struct kvtel_relabel {
-    const char *name; /* of the label, which comes last; a family that has it, or has no room for it, stays as it is */
+    /* Name of the label, which comes last; borrowed. A family that already has this label, or has as many labels as
+     * it can, is left as it is. */
+    const char *name;
     char value[16];
     struct kvtel_buffer families, series, strings;
 };
 
-/* Puts the copies into the view, which always is one of the same store. KVTEL_OK, KVTEL_E_NOMEM. */
+/* Puts the copies into the view. All calls must pass views of the same store. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_relabel_view(struct kvtel_relabel *relabel, struct kvtel_view *view);
 void kvtel_relabel_free(struct kvtel_relabel *relabel);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names that an exposition gives to samples. */
+/* Names that the exposition gives to samples. */
 #include "collect/sample_names.h"
 
 #include <string.h>
 
-/* What the samples of a type are called: the family's name and these. */
+/* A sample is named after its family with one of these suffixes, which depend on the type. */
 enum { SUFFIXES = 4 };
 static const char *const suffixes[][SUFFIXES] = {
     [KVTEL_COUNTER] = { "_total" },
@@ -12,7 +12,7 @@ static const char *const suffixes[][SUFFIXES] = {
     [KVTEL_HISTOGRAM] = { "", "_bucket", "_count", "_sum" },
 };
 
-/* Whether a family has samples of this name. `name` is cut and mended. */
+/* Whether a family has samples of this name. `name` is cut during the search and then restored. */
 static bool is_taken(const struct kvtel_snapshot *snapshot, char *name)
 {
     size_t size = strlen(name);

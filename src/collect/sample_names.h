@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names that an exposition gives to samples. */
+/* Names that the exposition gives to samples. */
 #ifndef KVTEL_COLLECT_SAMPLE_NAMES_H
 #define KVTEL_COLLECT_SAMPLE_NAMES_H
 
 #include "base/arena.h"
 #include <kvtel/snapshot.h>
 
-/* Whether a family can join those of the snapshot: a histogram x has samples x_count, and a gauge may be called that;
- * then the exposition would have the same series twice, which no scraper takes. `arena` gives memory for a moment.
- * KVTEL_OK; KVTEL_E_MISMATCH: a sample's name is one of another family; KVTEL_E_NOMEM. */
+/* Whether a family can be added to those of the snapshot. A histogram x has samples x_count; if a gauge were called
+ * x_count, the exposition would show the same series twice, which no scraper accepts. `arena` is used for temporary
+ * memory.
+ * KVTEL_OK; KVTEL_E_MISMATCH: one of the family's samples has the name of another family's sample; KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_sample_names_check(const struct kvtel_snapshot *snapshot, const char *name,
                                            enum kvtel_metric_type type, struct kvtel_arena *arena);
 

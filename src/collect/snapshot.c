@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Snapshots: what stores hold, merged by family and label set. */
+/* Snapshots: the values of many stores, merged by family and label set. */
 #include "collect/snapshot.h"
 #include "collect/sample_names.h"
 #include "base/utf8.h"
@@ -8,27 +8,29 @@
 
 #include <stdlib.h>
 
-/* Bounds differ from store to store only where stores are made to differ: past this many the cache starts anew. */
+/* Limit of cached layouts. Only stores made to differ have that many different bounds; above the limit the cache is
+ * emptied. */
 enum { LAYOUTS_KEPT = 256 };
 
 struct family {
-    struct kvtel_snapshot_family shown; /* its series_count is what an add has completed */
+    struct kvtel_snapshot_family shown; /* its series_count counts the series of completed additions only */
     const struct kvtel_bins *layout;
     struct kvtel_snapshot_series *series;
     size_t series_count, series_capacity;
     uint32_t hash;
 };
 
-/* Where a label set stands, for the index. */
+/* The place of a label set, found through the index. */
 struct place {
     uint32_t family, position;
     uint32_t hash;
     uint32_t text_size;
-    struct kvtel_collected *pending; /* what is prepared for it, not shown yet; NULL: nothing */
+    struct kvtel_collected *pending; /* the prepared value, not shown yet; NULL: none */
 };
 
 struct kvtel_snapshot {
-    struct family *families; /* those past family_capacity's used part keep their series' memory */
+    /* Entries beyond family_count keep the memory of their series for reuse. */
+    struct family *families;
     size_t family_count, shown_families, family_capacity;
     struct place *places;
     size_t place_count, shown_places, place_capacity;
@@ -84,7 +86,7 @@ void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
     }
 }
 
-/* Room for one more element. `fresh` elements are zeroed. False without memory: nothing changed. */
+/* Makes room for one more element. New elements are zeroed. False: no memory, and nothing is changed. */
 static bool grow(void **elements, size_t *capacity, size_t count, size_t size)
 {
     if (count < *capacity)
@@ -107,7 +109,7 @@ static char *copy_text(struct kvtel_snapshot *snapshot, const char *text, size_t
     return copy;
 }
 
-/* Pointers to `count` texts that stand one after the other. */
+/* Returns pointers to `count` texts that follow each other. */
 static const char **split(struct kvtel_snapshot *snapshot, const char *text, size_t count)
 {
     const char **texts = kvtel_arena_alloc(&snapshot->arena, (count ? count : 1) * sizeof(*texts));
@@ -179,7 +181,7 @@ static uint32_t name_hash(const char *name, size_t size)
     return kvtel_index_hash(kvtel_hash(0, name, size));
 }
 
-/* The family of the name that the first `size` characters of `name` are, or KVTEL_INDEX_NONE. */
+/* Finds the family whose name is the first `size` characters of `name`; else KVTEL_INDEX_NONE. */
 static uint32_t find_family(const struct kvtel_snapshot *snapshot, const char *name, size_t size)
 {
     uint32_t hash = name_hash(name, size), id;
@@ -191,7 +193,8 @@ static uint32_t find_family(const struct kvtel_snapshot *snapshot, const char *n
     return id;
 }
 
-/* KVTEL_E_MISMATCH: the name, or one that its samples have, stands for something else here. */
+/* Finds or makes the family for a view's family. KVTEL_E_MISMATCH: a family of this name has another definition, or
+ * one of its samples has the name of another family's sample. */
 static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
                                     const struct kvtel_layout_family *record, uint32_t *mapped)
 {
@@ -235,7 +238,7 @@ static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t
     return KVTEL_OK;
 }
 
-/* What is no UTF-8 becomes U+FFFD. NULL without memory. */
+/* Copies a text, with U+FFFD in place of bytes that are not UTF-8. NULL: no memory. */
 static const char *make_valid(struct kvtel_snapshot *snapshot, const char *text, size_t *size)
 {
     char *copy = *size < UINT32_MAX / 3 ? kvtel_arena_alloc(&snapshot->arena, 3 * *size) : NULL;
@@ -249,8 +252,8 @@ static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snap
     return &snapshot->families[snapshot->places[place].family].series[snapshot->places[place].position];
 }
 
-/* Label values are made valid before they are looked up: those that an exposition would show as equal are one series.
- */
+/* Finds or makes the place of a label set. Label values are made valid UTF-8 first: values that the exposition would
+ * show as equal are one series. */
 static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t family, const char *text, uint32_t size,
                                     uint32_t *mapped)
 {
@@ -274,7 +277,8 @@ static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t fa
     return append_series(snapshot, family, text, size, hash);
 }
 
-/* Finds or makes the places of all series; those of families that do not match get KVTEL_INDEX_NONE and no layout. */
+/* Finds or makes the places of all series. Series of families that do not match get KVTEL_INDEX_NONE and do not get
+ * a layout. */
 static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
 {
     const struct kvtel_view *view = addition->view;
@@ -308,7 +312,7 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_a
     return KVTEL_OK;
 }
 
-/* Whether amounts can be added up without end of the range of numbers: a store whose amounts cannot is not merged. */
+/* Whether the sums stay within the range of numbers. A store for which they would not is not merged. */
 static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
                  enum kvtel_metric_type type)
 {
@@ -317,7 +321,7 @@ static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_c
            shown->count <= KVTEL_COUNT_MAX - more->count;
 }
 
-/* Makes room in what is shown for the bins to come. What it says stays the same. */
+/* Makes room for the new bins in a shown series. Its values stay the same. */
 static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
                         const struct kvtel_collected *more)
 {
@@ -355,7 +359,7 @@ static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collec
         bins[i] += collected->bins[i];
 }
 
-/* The pointers that callers get may have moved. */
+/* Updates the pointers that callers get: memory may have moved. */
 static void show(struct kvtel_snapshot *snapshot)
 {
     snapshot->shown_families = snapshot->family_count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the commands share. */
+/* Functions that all commands use. */
 #include "command/command.h"
 
 #include "base/python.h"
@@ -11,7 +11,7 @@
 
 enum { MESSAGE_SIZE = 6000 };
 
-/* To standard error, escaped: it quotes names of files, and what is in them. */
+/* Prints to standard error. Unprintable characters are escaped, because the text quotes names and contents of files. */
 static void say(const char *format, va_list arguments)
 {
     char message[MESSAGE_SIZE], shown[2 * MESSAGE_SIZE];
@@ -54,7 +54,7 @@ void command_warn(void *context, enum kvtel_refusal reason, const char *subject,
     (void)context;
     (void)subject;
     if (reason == KVTEL_REFUSED_MALFORMED)
-        return; /* was said with its place */
+        return; /* already printed with its place */
     fprintf(stderr, "kvtel: %s (reason %s; said once)\n", message, kvtel_refusal_label(reason));
 }
 
@@ -62,8 +62,8 @@ bool command_close(FILE *file, const char *path)
 {
     bool good = !ferror(file);
     int failure = fflush(file) != 0 ? errno : 0;
-    /* A write that failed before has its errno lost; the file is not whole, so that one more line end does no harm to
-     * learn it. */
+    /* The errno of an earlier failed write is lost. Writing one more line end fails with the same errno, and does no
+     * harm because the file is incomplete anyway. */
     if (!good && failure == 0 && write(fileno(file), "\n", 1) < 0)
         failure = errno;
     if (file != stdout && fclose(file) != 0 && failure == 0)

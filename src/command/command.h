@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of the kvtel program: one file and one row of main.c's table each. */
+/* The commands of the kvtel program. Each command is one file and one row of the table in main.c. */
 #ifndef KVTEL_COMMAND_COMMAND_H
 #define KVTEL_COMMAND_COMMAND_H
 
@@ -18,16 +18,16 @@ int command_check(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_totals(int argc, char **argv);
 
-/* "kvtel: " and a message on standard error, what is not printable in it escaped; returns EXIT_FAILED. */
+/* Prints "kvtel: " and the message on standard error, with unprintable characters escaped. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);
-/* The same for wrong usage, with a hint to `kvtel COMMAND --help`; returns EXIT_USAGE. */
+/* The same for wrong usage, with a pointer to `kvtel COMMAND --help`. Returns EXIT_USAGE. */
 int command_usage(const char *command, const char *format, ...) KVTEL_PRINTF(2, 3);
-/* Prints a name of outside on standard output, with what is not printable escaped. */
+/* Prints an untrusted name on standard output, with unprintable characters escaped. */
 void command_print_name(const char *name);
-/* Prints a warning of the library on standard error. A kvtel_warn_fn; no context. */
+/* Prints a warning of the library on standard error. A kvtel_warn_fn; `context` is not used. */
 void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
-/* Flushes and closes an output file ("-": standard output is only flushed). False, with a message, when anything was
- * lost. */
+/* Flushes and closes an output file ("-": standard output is flushed only). False, after printing a message, when a
+ * write failed. */
 bool command_close(FILE *file, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading of a KVTransferConfig. It is parsed in src/config/parse/, so that recording needs no parser. */
+/* Reading a KVTransferConfig. The parser is in src/config/parse/, so that recording does not need it. */
 #include "config/transfer_config.h"
 
 #include <stdlib.h>
@@ -41,7 +41,7 @@ const char *kvtel_transfer_config_connector_name(const struct kvtel_transfer_con
     return config->connector_name;
 }
 
-/* The last one wins where a key stands twice. */
+/* Finds a setting by its key. Of two equal keys the last one counts. */
 static const struct kvtel_setting *find_setting(const struct kvtel_transfer_config *config, const char *key)
 {
     for (size_t i = config->setting_count; i-- > 0;) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of a KVTransferConfig: what parsing fills. All memory is malloc()'s. */
+/* The members of a KVTransferConfig, which parsing fills. All memory comes from malloc(). */
 #ifndef KVTEL_CONFIG_TRANSFER_CONFIG_H
 #define KVTEL_CONFIG_TRANSFER_CONFIG_H
 
 #include <kvtel/transfer_config.h>
 
-/* An entry of kv_connector_extra_config that is text or a number. */
+/* An entry of kv_connector_extra_config whose value is text or a number. */
 struct kvtel_setting {
     char *key;
     char *text; /* NULL: a number */

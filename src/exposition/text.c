@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prometheus' text format 0.0.4, line for line as prometheus_client prints it.
  *
- * Room for a whole series is reserved at once, so that its lines are written without checks. Its labels are rendered
- * for its first line only; the others copy them from there, in steps of STEP bytes that may run over the end: SLACK
- * bytes more are reserved. */
+ * Memory for a whole series is reserved at once, so its lines are written without checks. A series' labels are
+ * rendered for its first line only; the other lines copy them, in steps of STEP bytes. The last step may write past
+ * the text's end, so SLACK more bytes are reserved. */
 #include "exposition/text.h"
 
 #include "base/buffer.h"
@@ -16,24 +16,24 @@
 
 enum { STEP = 16, SLACK = 2 * KVTEL_NUMBER_SIZE };
 
-/* Text that stands in the buffer already. */
+/* A text that is already in the buffer. */
 struct piece {
     const char *text;
     size_t size;
 };
 
-/* A number that was rendered already. */
+/* A number that was already rendered. */
 struct number {
     char text[KVTEL_NUMBER_SIZE];
     size_t size;
 };
 
-/* What all series of a family share. */
+/* The parts of the text that all series of a family share. */
 struct family_text {
     const struct kvtel_snapshot_family *family;
     size_t name_size;
-    size_t line_size;   /* the most that a line takes besides its label values */
-    size_t le_place;    /* how many labels sort before le */
+    size_t line_size;   /* the largest size of a line, without its label values */
+    size_t le_place;    /* number of labels that sort before le */
     size_t *order;      /* labels by name; label_count of them */
     struct number *les; /* histogram: explicit_count + 1 upper bounds */
 };
@@ -44,11 +44,11 @@ static char *put(char *at, const char *text, size_t size)
     return at + size;
 }
 
-/* From inside the buffer, where reading and writing past the end is fine. */
+/* Copies a text that is in the buffer, where reading and writing past the text's end is safe. */
 static char *put_again(char *at, struct piece piece)
 {
     for (size_t done = 0; done < piece.size; done += STEP) {
-        char bytes[STEP]; /* what runs over may overlap */
+        char bytes[STEP]; /* a copy on the stack, because source and target may overlap */
         memcpy(bytes, piece.text + done, STEP);
         memcpy(at + done, bytes, STEP);
     }
@@ -68,8 +68,8 @@ static char *put_value(char *at, double value)
     return at;
 }
 
-/* Escapes what both help and label values escape, and quotes if asked to; what is no UTF-8 becomes U+FFFD. At most 3
- * bytes for one. */
+/* Escapes characters that must be escaped in help texts and label values, and quotes if `quoted`. Bytes that are not
+ * UTF-8 become U+FFFD. Writes at most 3 bytes for each byte. */
 static char *put_escaped(char *at, const char *text, bool quoted)
 {
     for (;;) {
@@ -116,7 +116,7 @@ static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, st
     return KVTEL_OK;
 }
 
-/* Sorts the labels, renders the bounds, adds up the sizes. */
+/* Sorts the labels, renders the bounds, and computes the sizes. */
 static enum kvtel_status family_text_init(struct family_text *text, const struct kvtel_snapshot_family *family)
 {
     size_t bounds = family->type == KVTEL_HISTOGRAM ? family->explicit_count + 1 : 0;
@@ -149,7 +149,7 @@ static void family_text_free(struct family_text *text)
     free(text->order);
 }
 
-/* Room for all lines of a series, its label values as long as escaping can make them. */
+/* Reserves memory for all lines of a series, with label values as long as escaping can make them. */
 static enum kvtel_status reserve_series(const struct family_text *text, const struct kvtel_snapshot_series *series,
                                         struct kvtel_buffer *buffer)
 {
@@ -163,7 +163,7 @@ static enum kvtel_status reserve_series(const struct family_text *text, const st
     return kvtel_buffer_reserve(buffer, all);
 }
 
-/* Labels first .. end - 1 in sorted order, each followed by a comma. */
+/* Writes the labels first .. end - 1 in sorted order, each followed by a comma. */
 static char *put_labels(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
                         size_t first, size_t end)
 {
@@ -187,13 +187,13 @@ static char *put_plain(char *at, const struct family_text *text, const struct kv
     if (family->label_count > 0) {
         *at++ = '{';
         at = put_labels(at, text, series, 0, family->label_count);
-        at[-1] = '}'; /* in the last comma's place */
+        at[-1] = '}'; /* replaces the last comma */
     }
     *at++ = ' ';
     return put_value(at, series->value);
 }
 
-/* How many values lie in the family's bins first .. end - 1. */
+/* Number of values in the family's bins first .. end - 1. */
 static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t first, uint32_t end)
 {
     uint64_t count = 0, odd = 0;
@@ -202,7 +202,7 @@ static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t 
     if (to > series->bin_count)
         to = series->bin_count;
     uint32_t i = from;
-    for (; i + 3 < to; i += 4) { /* most of the time goes here: two sums that do not wait for each other */
+    for (; i + 3 < to; i += 4) { /* this loop dominates: two sums, so that additions do not wait for each other */
         count += series->bins[i] + series->bins[i + 2];
         odd += series->bins[i + 1] + series->bins[i + 3];
     }
@@ -211,7 +211,7 @@ static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t 
     return count + odd;
 }
 
-/* The bucket lines. `before` and `behind` tell where in the first one the other labels stand. */
+/* Writes the bucket lines. `before` and `behind` return the places of the other labels in the first line. */
 static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
                          struct piece *before, struct piece *behind)
 {
@@ -264,7 +264,7 @@ static char *put_histogram(char *at, const struct family_text *text, const struc
     at = put(at, text->family->name, text->name_size);
     at = put(at, "_count", 6);
     struct piece labels = { at, 0 };
-    if (text->family->label_count > 0) { /* one of the commas around le goes with it */
+    if (text->family->label_count > 0) { /* without le, one of the commas around it is dropped */
         *at++ = '{';
         at = put_again(at, before);
         if (before.size > 0)

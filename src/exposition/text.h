@@ -5,7 +5,7 @@
 
 #include <kvtel/exposition.h>
 
-/* Appends HELP, TYPE and every series. KVTEL_E_NOMEM: `buffer` is as before. */
+/* Appends HELP, TYPE and all series of the family. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
 enum kvtel_status kvtel_exposition_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer);
 
 #endif

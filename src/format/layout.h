@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md says the same for readers in
- * other languages.
+/* Where each byte of a store is, in the heap and in a file alike. docs/store-format.md describes the same layout for
+ * readers in other languages.
  *
- * A store is a header page, six tables that only grow, and lanes at a fixed stride. Records of a table never change
- * once they are published, which is one release store of the table's count. All of a lane is 8-byte words that only its
- * owner writes. */
+ * A store consists of a header page, six tables that only grow, and lanes at a fixed stride. A record of a table
+ * never changes once one release store of the table's count has published it. A lane consists of 8-byte words that
+ * only its owner writes. */
 #ifndef KVTEL_FORMAT_LAYOUT_H
 #define KVTEL_FORMAT_LAYOUT_H
 
@@ -19,18 +19,19 @@ enum {
     KVTEL_LAYOUT_VERSION = 1,
     KVTEL_LAYOUT_SCHEMA = 6, /* exponential bounds are powers of 2^(1/64) */
     KVTEL_LAYOUT_PAGE =
-        4096, /* tables, lanes and their parts begin at multiples of it; also what memory is reserved in */
-    KVTEL_LAYOUT_FAMILIES = 1024, /* at most */
-    KVTEL_LAYOUT_LABELS = 16,     /* of a family, at most */
-    KVTEL_LAYOUT_BOUNDS = 256,    /* explicit bounds of a family, at most; there is room for as many in every family */
-    KVTEL_LAYOUT_COLUMNS = 16,    /* of a group, at most; as many feeds at most, each of another series */
-    KVTEL_LAYOUT_LANES = 4096,    /* at most */
-    KVTEL_LAYOUT_LANE_BYTES = 1 << 30, /* of a lane, at most; the tables' room goes with it */
+        /* Tables, lanes and their parts begin at multiples of the page size, and memory is reserved in pages. */
+    4096,
+    KVTEL_LAYOUT_FAMILIES = 1024,      /* at most */
+    KVTEL_LAYOUT_LABELS = 16,          /* of a family, at most */
+    KVTEL_LAYOUT_BOUNDS = 256,         /* explicit bounds of a family, at most; each family has room for all of them */
+    KVTEL_LAYOUT_COLUMNS = 16,         /* of a group, at most; also the limit of its feeds */
+    KVTEL_LAYOUT_LANES = 4096,         /* at most */
+    KVTEL_LAYOUT_LANE_BYTES = 1 << 30, /* of a lane, at most; the size of the tables depends on it */
     KVTEL_BLOCK_ROWS = 256,            /* of a group's block: the rows that one fold takes */
 };
 
-/* An amount is at most KVTEL_AMOUNT_MAX, so that no writer can make a total past KVTEL_TOTAL_MAX, and no number of
- * stores infinity out of their totals. */
+/* Each amount is at most KVTEL_AMOUNT_MAX, so a writer cannot make a total above KVTEL_TOTAL_MAX, and the totals of
+ * many stores cannot add up to infinity. */
 #define KVTEL_AMOUNT_MAX 0x1p900
 #define KVTEL_TOTAL_MAX 0x1p1000
 #define KVTEL_COUNT_MAX (UINT64_C(1) << 62)
@@ -39,7 +40,7 @@ enum kvtel_table { KVTEL_FAMILIES, KVTEL_BOUNDS, KVTEL_SERIES, KVTEL_GROUPS, KVT
 
 struct kvtel_layout_table {
     uint64_t at;   /* from the start of the store */
-    uint64_t size; /* room, in bytes */
+    uint64_t size; /* bytes of address space */
 };
 
 struct kvtel_layout_header {
@@ -61,10 +62,10 @@ struct kvtel_layout_header {
     struct kvtel_layout_table tables[KVTEL_TABLES];
     uint64_t lanes_at;
     uint64_t lane_stride;
-    uint64_t slots_size; /* of a lane's first part; the second goes up to the stride */
+    uint64_t slots_size; /* of a lane's first part; the second part ends at the stride */
     char model_name[512];
     char connector[128];
-    /* How many records are published. */
+    /* Numbers of published records. */
     _Atomic uint64_t family_count;
     _Atomic uint64_t series_count;
     _Atomic uint64_t group_count;
@@ -72,8 +73,9 @@ struct kvtel_layout_header {
     /* Counters about the writer itself. */
     _Atomic uint64_t series_dropped; /* label sets refused by a family's cap */
     _Atomic uint64_t
-        records_dropped; /* records that found no lane, or came from a child of a fork or within another call */
-    _Atomic uint64_t values_refused; /* values below 0, NaN, or past KVTEL_AMOUNT_MAX */
+        /* Records for which no lane was free, and records of a child of a fork or from within another call. */
+        records_dropped;
+    _Atomic uint64_t values_refused; /* negative values, NaN, values above KVTEL_AMOUNT_MAX */
     _Atomic uint64_t file_deleted;   /* 1: the writer found its file deleted */
 };
 _Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 1");
@@ -89,9 +91,9 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared by processes");
 /* The last word of the header's page: how the writer ended. */
 enum { KVTEL_LAYOUT_ENDING_AT = KVTEL_LAYOUT_PAGE - 8 };
 enum kvtel_ending {
-    KVTEL_ENDING_NONE,   /* it did not end, or was killed */
-    KVTEL_ENDING_CLOSED, /* it closed the store, or called exit(3) */
-    KVTEL_ENDING_UNKNOWN /* it does not tell */
+    KVTEL_ENDING_NONE,   /* the writer is alive, or was killed */
+    KVTEL_ENDING_CLOSED, /* the writer closed the store, or called exit(3) */
+    KVTEL_ENDING_UNKNOWN /* the writer does not record its end */
 };
 
 struct kvtel_layout_family {
@@ -103,7 +105,7 @@ struct kvtel_layout_family {
     uint32_t text_size;         /* name, help and label names, a NUL behind each */
     uint64_t text_at;           /* in the table of strings */
     int32_t exponential_first;  /* bound i is 2^((exponential_first + i) / 64) */
-    uint32_t exponential_count; /* 0: no histogram */
+    uint32_t exponential_count; /* 0: not a histogram */
     uint64_t reserved[3];
 };
 _Static_assert(sizeof(struct kvtel_layout_family) == 64, "layout 1");
@@ -118,9 +120,9 @@ struct kvtel_layout_series {
 };
 _Static_assert(sizeof(struct kvtel_layout_series) == 32, "layout 1");
 
-/* Rows of values that are written together, and where each column goes. */
+/* Rows of values that are written together, and the series that each column feeds. */
 struct kvtel_layout_group {
-    uint32_t slot; /* its row counter's */
+    uint32_t slot; /* slot of its row counter */
     uint32_t columns;
     uint32_t feeds_at; /* index in the table of feeds */
     uint32_t feed_count;
@@ -132,7 +134,7 @@ _Static_assert(sizeof(struct kvtel_layout_group) == 32, "layout 1");
 enum kvtel_column_kind {
     KVTEL_COLUMN_OBSERVE, /* histogram: the value */
     KVTEL_COLUMN_ADD,     /* counter: the value */
-    KVTEL_COLUMN_ONE      /* counter: 1 a row that has a value */
+    KVTEL_COLUMN_ONE      /* counter: 1 for each row that has a value */
 };
 
 struct kvtel_layout_feed {
@@ -146,19 +148,20 @@ _Static_assert(sizeof(struct kvtel_layout_feed) == 8, "layout 1");
 enum {
     KVTEL_SLOT_WORDS = 8,
 
-    /* of a group */
-    KVTEL_SLOT_HEAD = 0,   /* rows ever written; row r stands in place r % 256 of the block */
-    KVTEL_SLOT_ABSENT = 1, /* of the writer alone: a bit for each column that lacks a value in some row of this block */
+    /* slot of a group */
+    KVTEL_SLOT_HEAD = 0,   /* number of rows ever written; row r is at index r % 256 of the block */
+    KVTEL_SLOT_ABSENT = 1, /* for the writer only: a bit for each column that lacks a value in some row of the block */
 
-    /* of a series that a group feeds: 2 * folds, odd while a histogram's bins are being added to; of a gauge: how often
-     * it was set */
+    /* slot of a series that a group feeds: 2 * folds, odd while a fold adds to a histogram's bins; slot of a gauge:
+     * how often it was set */
     KVTEL_SLOT_SEQ = 0,
 
-    /* counter: value[folds & 1] is what was folded, `direct` what was added otherwise; the counter is their sum */
+    /* counter: value[folds & 1] is the folded amount, `direct` the amount added without a group; the counter is
+     * their sum */
     KVTEL_SLOT_VALUE = 1,
     KVTEL_SLOT_DIRECT = 3,
 
-    /* gauge: value[seq & 1], and CLOCK_MONOTONIC ns when it was set (0: never) */
+    /* gauge: value[seq & 1], and the CLOCK_MONOTONIC time in ns when it was set (0: never) */
     KVTEL_SLOT_STAMP = 3,
 
     /* histogram: sum[folds & 1] and count[folds & 1] of the values folded; bins outside [first, end) are 0 */
@@ -168,8 +171,8 @@ enum {
     KVTEL_SLOT_END = 6,
 };
 
-/* A word of a lane. Volatile keeps the stores of a fold in the order in which they are written down, which is what a
- * reader relies on when the writer was killed in the middle of one. */
+/* A word of a lane. `volatile` keeps the stores of a fold in program order. A reader relies on this order when the
+ * writer was killed in the middle of a fold. */
 typedef volatile _Atomic uint64_t kvtel_word;
 _Static_assert(sizeof(kvtel_word) == 8, "layout 1");
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store as a reader sees it: checked tables, and lanes that are being written. The same for memory of this process
- * and for a file. */
+/* A store as a reader sees it: checked tables, and lanes that may be written at the same time. The same struct
+ * describes a store in this process and a store in a file. */
 #ifndef KVTEL_FORMAT_VIEW_H
 #define KVTEL_FORMAT_VIEW_H
 
@@ -8,9 +8,9 @@
 
 #include "format/layout.h"
 
-/* Records refer to each other and to text within bounds, text holds as many NULs as it should, words of a lane are
- * below its size.
- */
+/* A view's tables were checked: references between records and to text are within bounds, a text contains the
+ * expected number of NULs, and a lane's words are below its size. Borrowed from the store or the reader that made
+ * the view. */
 struct kvtel_view {
     const struct kvtel_layout_family *families;
     const double *bounds;
@@ -19,15 +19,16 @@ struct kvtel_view {
     const struct kvtel_layout_feed *feeds;
     const char *strings;
     uint32_t family_count, series_count, group_count, lane_count;
-    uint32_t slot_count; /* slots that series and groups have */
-    bool earlier_boot;   /* its clock was another one: its gauges are older than any of this boot */
-    /* Copies words of a lane, in no order among themselves, but none before what an earlier call copied. */
+    uint32_t slot_count; /* slots in use by series and groups */
+    bool earlier_boot;   /* written before the machine's last boot: its gauges are older than any of this boot */
+    /* Copies words of a lane. The words of one call are copied in any order, but after all words of earlier calls. */
     enum kvtel_status (*read)(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy);
-    /* Whether a lane is all 0, where that can be told without reading it; NULL: it cannot. */
+    /* Whether all words of a lane are 0, if the store can tell without reading them. NULL: it cannot. */
     bool (*is_empty)(void *context, uint32_t lane);
     void *context;
-    uint64_t most_words; /* that can be read of its lanes before it is refused, for a file that nobody vouches for; 0:
-                            any number */
+    /* Number of words that may be read of its lanes before reading is refused. For a file from an untrusted source;
+     * 0: unlimited. */
+    uint64_t most_words;
 };
 
 #endif

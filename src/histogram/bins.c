@@ -36,7 +36,7 @@ void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count)
     *count = OCTAVES * PER_OCTAVE + 1;
 }
 
-/* 2^(index/64); the exponent stays that of a normal number for every index that bins can have. */
+/* 2^(index/64). The result is a normal number for every index that bins use. */
 static double exponential_bound(int32_t index)
 {
     int32_t octave = index >> KVTEL_LAYOUT_SCHEMA;
@@ -63,7 +63,7 @@ static double key_value(uint64_t key)
     return value;
 }
 
-/* Both kinds of bounds into one ascending list, equal ones once. */
+/* Merges both kinds of bounds into one ascending list without duplicates. */
 static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *explicit_bins,
                       uint32_t *exponential_bins)
 {
@@ -82,7 +82,7 @@ static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *e
     return count;
 }
 
-/* Cell 0 is all below the exponential range, the last all above. */
+/* Fills the grid. Cell 0 stands for all values below the exponential range, the last cell for all above. */
 static void fill_grid(const struct kvtel_bins *bins, uint16_t *grid)
 {
     uint32_t bin = 0;

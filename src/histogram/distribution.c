@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is kept of samples that were too many. */
+/* The summary that replaces a list of samples when it gets too long. */
 #include "histogram/distribution.h"
 
 #include <math.h>
@@ -8,7 +8,8 @@
 
 enum { BINS_AN_OCTAVE = 64 };
 
-/* Off by one at a bound costs at most a bin's width, which the promised error allows for. */
+/* The bin of a value. Rounding may choose the neighbour of the right bin at a bound; the promised error allows for
+ * one bin's width. */
 static int32_t bin_of(double value)
 {
     return (int32_t)ceil(log2(value) * BINS_AN_OCTAVE);
@@ -115,7 +116,7 @@ void kvtel_distribution_merge(struct kvtel_distribution *distribution, const str
 
 double kvtel_distribution_sum(const struct kvtel_distribution *distribution)
 {
-    /* Past the largest double there is nothing to make up for. */
+    /* An infinite sum is not compensated. */
     double doubles = isfinite(distribution->sum) ? distribution->sum + distribution->compensation : distribution->sum;
     return (double)distribution->integers + doubles;
 }
@@ -130,7 +131,7 @@ double kvtel_distribution_quantile(const struct kvtel_distribution *distribution
     for (size_t i = 0; i < distribution->bin_count; i++) {
         seen += distribution->bins[i];
         if (rank < seen) {
-            /* The point of the bin whose relative distance to both bounds is equal: 2 * low * high / (low + high). */
+            /* The value whose relative distance to both bounds of the bin is equal: 2 * low * high / (low + high). */
             double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE);
             double value = high * (2 / (1 + exp2(1.0 / BINS_AN_OCTAVE)));
             return fmin(fmax(value, distribution->smallest), distribution->largest);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks for those who record. */
+/* Clocks for callers that record. */
 #include <kvtel/recorder.h>
 #include <time.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open stores are kept in places that are taken and left by one atomic exchange each: a fork in between leaves no lock
- * behind. */
+/* Open stores are kept in an array of places. Each place is taken or emptied by one atomic exchange, so a fork at
+ * any moment leaves no lock behind. */
 #include "record/ending.h"
 
 #include <stdbool.h>
@@ -11,13 +11,15 @@ enum { PLACES = 256 };
 static struct kvtel_store *_Atomic open_stores[PLACES];
 static atomic_bool exiting;
 
-/* A file that somebody cut is left alone: writing into what is gone ends in SIGBUS. */
+/* Writes the mark. A file that somebody truncated is left alone: a store past its end would raise SIGBUS. */
 static void mark(const struct kvtel_store *store, uint64_t ending)
 {
     struct stat status;
     if (kvtel_store_is_own(store) && fstat(store->fd, &status) == 0 && status.st_size >= KVTEL_LAYOUT_PAGE)
         atomic_store_explicit((_Atomic uint64_t *)(void *)((char *)store->header + KVTEL_LAYOUT_ENDING_AT), ending,
-                              memory_order_relaxed); /* the lock's end, which a reader sees first, comes later */
+                              /* relaxed is enough: the file's lock is released later, and a reader looks at the lock
+                               * first */
+                              memory_order_relaxed);
 }
 
 void kvtel_store_begins(struct kvtel_store *store)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mark in a store's file that its writer ended in order, so that a reader can tell a process that was killed. */
+/* The word of a store's file that records that the writer ended in order. A reader uses it to tell an orderly end
+ * from a killed process. */
 #ifndef KVTEL_RECORD_ENDING_H
 #define KVTEL_RECORD_ENDING_H
 
 #include "record/store.h"
 
-/* A store in a file was made: it is marked by kvtel_store_ends(), or else when the process calls exit(3). Any thread;
- * takes no lock. */
+/* Registers a new store in a file, so that exit(3) marks it as closed if kvtel_store_ends() has not done so before.
+ * Any thread; takes no lock. */
 void kvtel_store_begins(struct kvtel_store *store);
-/* Its process closes it. A child of a fork marks nothing. False: exit(3) is using it, so that it must stay as it is. */
+/* Marks the store as closed; called by the process that closes the store. In a child of a fork nothing is written.
+ * Returns false while exit(3) is using the store: the caller must then leave it as it is. */
 bool kvtel_store_ends(struct kvtel_store *store);
 
 #endif

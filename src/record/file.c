@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stores in files: where they are, how they come into being, how one can tell that their writer lives. */
+/* Stores in files: their directory, how a file is made, and how a reader can tell that the writer is alive. */
 #include "record/ending.h"
 #include "record/store.h"
 
@@ -14,7 +14,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-/* The directory that was asked for; NULL: none, as by an empty name. */
+/* The directory that the caller or $KVTEL_STORE_DIR names. NULL: neither names one, or the name is empty. */
 static const char *given_dir(const char *dir)
 {
     const char *given = dir && *dir ? dir : getenv("KVTEL_STORE_DIR");
@@ -26,7 +26,8 @@ bool kvtel_store_dir_is_default(const char *dir)
     return !given_dir(dir);
 }
 
-/* Permission bits of the file. Others may read at most: who may write could cut what is mapped. */
+/* Permission bits of the file. Other users can at most get read permission: with write permission they could
+ * truncate the file that this process maps. */
 static mode_t file_mode(const struct kvtel_store_options *options)
 {
     return 0600 | (options->mode & 0044);
@@ -40,7 +41,7 @@ size_t kvtel_store_default_dir(const char *dir, char *path, size_t size)
     return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }
 
-/* Who may read the file may also look for it. 0 or an errno. */
+/* Makes the directory. Users who may read the file get search permission on the directory. 0 or an errno. */
 static int make_dir(const char *path, mode_t readers, bool shared_place)
 {
     mode_t mode = 0700 | (readers & 0040 ? 0050 : 0) | (readers & 0004 ? 0005 : 0);
@@ -49,14 +50,14 @@ static int make_dir(const char *path, mode_t readers, bool shared_place)
     struct stat status;
     if (errno != EEXIST || lstat(path, &status) != 0)
         return errno;
-    /* In shared memory anybody could have made it, to have us write into what is theirs. */
+    /* In shared memory any user could have made the directory, so that this process writes into a stranger's
+     * directory. */
     bool is_ours = S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 0022);
     return !shared_place || is_ours ? 0 : EPERM;
 }
 
-/* Held as long as this open file is: the kernel frees it however the process ends, and containers that share the
- * directory see it.
- */
+/* Locks the file for as long as this open file exists. The kernel releases the lock however the process ends, and
+ * containers that share the directory see it. */
 static bool lock_file(int fd)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

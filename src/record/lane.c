@@ -12,7 +12,7 @@
 
 static const double absent = __builtin_nan("");
 
-/* The series if it is one of this type. */
+/* The series with this number, or NULL if it does not exist or has another type. */
 static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint32_t series,
                                              enum kvtel_metric_type type)
 {
@@ -55,7 +55,7 @@ bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double valu
     uint64_t stamp = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     kvtel_word *slot = kvtel_lane_slot(lane, local->slot);
     uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 1;
-    kvtel_lane_fence(memory_order_release); /* a reader that sees these words sees that the last ones are published */
+    kvtel_lane_fence(memory_order_release); /* a reader that sees the words below also sees the previous publication */
     kvtel_word_store(slot + KVTEL_SLOT_VALUE + (seq & 1), kvtel_double_bits(value));
     kvtel_word_store(slot + KVTEL_SLOT_STAMP + (seq & 1), stamp);
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
@@ -72,7 +72,7 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
     }
     const double most = kvtel_series_most(local);
     const uint32_t columns = group->columns;
-    uint32_t column = 0; /* the only one of a group of its own */
+    uint32_t column = 0; /* the only column of a histogram's own group */
     for (uint32_t i = 0; columns > 1 && i < group->feed_count; i++) {
         if (group->feeds[i].series == series)
             column = group->feeds[i].column;
@@ -126,14 +126,15 @@ size_t kvtel_lane_observe(struct kvtel_lane *lane, uint32_t series, const double
     return taken;
 }
 
-/* A word of a block, whose owner reads it as what it stored there. */
+/* A word of a block as its owner reads it. Only the owner writes there, so it may read without atomics. */
 typedef double __attribute__((may_alias)) column_value;
 
-/* The values of a column, which its owner may read as it likes. Those that are absent are left out. */
+/* Copies the values of a column without the absent ones. Returns their number. */
 static uint32_t copy_present(const column_value *column, size_t stride, double *values)
 {
     uint32_t count = 0;
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) { /* no branch: which are absent cannot be foreseen */
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) { /* without a branch, because the processor could not
+                                                             * predict which values are absent */
         double value = column[row * stride];
         values[count] = value;
         count += value == value;
@@ -184,7 +185,7 @@ static double find_bins(const struct kvtel_bins *bins, const column_value *value
     const struct finder finder = { bins->keys, bins->grid, _mm_set1_pd(bins->lowest), _mm_set1_pd(bins->highest),
                                    _mm_set1_epi64x((long long)bins->lowest_key) };
     __m128d sums = _mm_setzero_pd(),
-            more = _mm_setzero_pd(); /* so that one addition need not wait for the one before */
+            more = _mm_setzero_pd(); /* two sums, so that an addition does not wait for the one before */
     for (uint32_t i = 0; i < count; i += 4, values += 4 * stride) {
         sums = _mm_add_pd(sums, find_two(&finder, values, stride, &found[i]));
         more = _mm_add_pd(more, find_two(&finder, values + 2 * stride, stride, &found[i + 2]));
@@ -196,7 +197,7 @@ static double find_bins(const struct kvtel_bins *bins, const column_value *value
 static double find_bins(const struct kvtel_bins *bins, const column_value *values, size_t stride, uint32_t count,
                         int16_t *found)
 {
-    double even = 0, odd = 0; /* so that one addition need not wait for the one before */
+    double even = 0, odd = 0; /* two sums, so that an addition does not wait for the one before */
     for (uint32_t i = 0; i < count; i += 2, values += 2 * stride) {
         even += values[0];
         odd += values[stride];
@@ -237,7 +238,7 @@ static struct range range_of(const int16_t *found, uint32_t count)
     return range;
 }
 
-/* Says which bins are in use, before they are. */
+/* Extends the range of bins in use, before the bins are written. */
 static void widen(kvtel_word *slot, const int16_t *found, uint32_t count)
 {
     const struct range range = range_of(found, count);
@@ -251,7 +252,7 @@ static void widen(kvtel_word *slot, const int16_t *found, uint32_t count)
 static inline void add_one(kvtel_word *bins, int16_t bin)
 {
 #ifdef KVTEL_LANE_X86
-    /* one instruction, which the compiler does not make of a load and a store of an atomic */
+    /* one instruction; the compiler makes two of a load and a store of an atomic */
     __asm__ volatile("addq $1, (%0,%1,8)" : : "r"(bins), "r"((uint64_t)bin) : "memory", "cc");
 #else
     kvtel_word_store(&bins[bin], kvtel_word_load(&bins[bin]) + 1);
@@ -272,7 +273,7 @@ static void add_ones(kvtel_word *bins, const int16_t *found, uint32_t count)
         add_one(bins, found[i]);
 }
 
-/* `done`: how many of the values are in their bins already. */
+/* Folds a column into a histogram. `done`: number of values that are already in their bins. */
 static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const column_value *column,
                            size_t stride, bool some_absent, uint32_t done)
 {
@@ -288,7 +289,7 @@ static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_fee
         double values[KVTEL_BLOCK_ROWS];
         count = copy_present(column, stride, values);
         uint32_t whole = (count + 3) / 4 * 4;
-        memset(&values[count], 0, (whole - count) * sizeof(values[0])); /* adds nothing to the sum */
+        memset(&values[count], 0, (whole - count) * sizeof(values[0])); /* padding; zeros do not change the sum */
         sum = find_bins(feed->bins, values, 1, whole, found);
     }
     widen(slot, found, count);
@@ -303,7 +304,7 @@ static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_fee
 
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
 {
-    /* Only its owner ever writes there, so it reads as it likes. */
+    /* Only this thread writes there, so it may read without atomics. */
     const column_value *block = (const column_value *)(uintptr_t)(lane->words + group->block_at);
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
     const uint64_t absent_columns = kvtel_word_load(noted);
@@ -317,10 +318,11 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
     }
     if (absent_columns != 0)
         kvtel_word_store(noted, 0);
-    kvtel_lane_fence(memory_order_release); /* a reader that sees rows of the next block sees that this one is folded */
+    kvtel_lane_fence(memory_order_release); /* a reader that sees rows of the next block also sees that this block is
+                                             * folded */
 }
 
-/* How many values of an interrupted fold are in their bins. */
+/* The number of values of an interrupted fold that are already in their bins. */
 static uint64_t count_added(const struct kvtel_lane *lane, const struct kvtel_local_feed *feed)
 {
     const kvtel_word *slot = kvtel_lane_slot(lane, feed->slot), *bins = lane->words + feed->bins_at;
@@ -331,7 +333,8 @@ static uint64_t count_added(const struct kvtel_lane *lane, const struct kvtel_lo
     return total - kvtel_word_load(slot + KVTEL_SLOT_COUNT + now);
 }
 
-/* Folds the block into a series that it has not yet gone into, or in part. False: the words contradict each other. */
+/* Folds the block into a series to which an interrupted fold did not get, or only in part. False: the lane's words
+ * contradict each other. */
 static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_group *group, const struct kvtel_local_feed *feed)
 {
     const column_value *column = (const column_value *)(uintptr_t)(lane->words + group->block_at) + feed->column;
@@ -354,7 +357,8 @@ static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_group *group
     return true;
 }
 
-/* What the lane's last owner left undone when it ended inside a call. False: the words contradict each other. */
+/* Finishes the folds that the lane's last owner began before it ended inside a call. False: the lane's words
+ * contradict each other. */
 static bool finish_folds(struct kvtel_lane *lane, const struct kvtel_group *groups)
 {
     bool good = true;
@@ -407,13 +411,12 @@ enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane *
         if (reused) {
             *lane = store->free_lanes;
             store->free_lanes = (*lane)->next;
-            (void)kvtel_store_reach(store); /* to see whether the file is still there */
+            (void)kvtel_store_reach(store); /* notes whether the file still exists */
         } else {
             status = new_lane(store, lane);
         }
         kvtel_store_release(store, &hold);
-    } while (reused &&
-             !finish_folds(*lane, groups)); /* one that was written to by two threads at once is given to nobody */
+    } while (reused && !finish_folds(*lane, groups)); /* a lane that two threads wrote at once is not reused */
     kvtel_store_check_file(store);
     return status;
 }

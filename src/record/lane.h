@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing into a lane. Only its owner stores there, so plain loads and stores do; what pairs with a reader says so.
+/* Writing into a lane. Only the lane's owner stores there, so plain loads and stores are enough; a store that a
+ * reader depends on is named in a comment.
  *
- * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader of a store
- * whose writer was killed in between knows what was done: seq turns odd, values enter their bins in the order of the
- * rows, and one store of the next even seq makes the new sum and count valid, which were written to the places that are
- * not in use. So bins that hold n values more than count says tell that the first n values of the block are in. An
- * owner that was cancelled in between leaves the same: who gets the lane next finishes the fold first. */
+ * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader can tell
+ * how far a killed writer came:
+ * 1. seq becomes odd;
+ * 2. the values enter their bins in the order of the rows;
+ * 3. the new sum and count are written to the half of the slot that is not in use;
+ * 4. one store of the next even seq makes them valid.
+ * So when the bins hold n values more than the valid count, the first n values of the block are already in the bins.
+ * A thread that was cancelled in a fold leaves the same state: the lane's next owner finishes the fold first. */
 #ifndef KVTEL_RECORD_LANE_H
 #define KVTEL_RECORD_LANE_H
 
@@ -31,12 +35,13 @@ static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
 #define KVTEL_LANE_TSAN 1
 #endif
 #endif
-/* What x86-64 does better than the compiler; under TSan all of a lane is written as the atomics that it is. */
+/* On x86-64 some steps use instructions that the compiler does not choose. Under TSan they are not used: TSan must
+ * see each word of a lane as the atomic that it is. */
 #if defined(__x86_64__) && !defined(KVTEL_LANE_TSAN)
 #define KVTEL_LANE_X86 1
 #endif
 
-/* TSan knows no fences; as all of a lane is atomic there is no race to find. */
+/* TSan does not support fences. A lane consists of atomics only, so without the fence there is still no data race. */
 static inline void kvtel_lane_fence(memory_order order)
 {
 #ifdef KVTEL_LANE_TSAN
@@ -57,20 +62,20 @@ static inline double kvtel_bits_double(uint64_t bits)
     memcpy(&value, &bits, sizeof(value));
     return value;
 }
-/* Whether a lane takes this value: not negative, not NaN, not past KVTEL_AMOUNT_MAX. It takes it as value + 0.0, which
- * makes 0 of -0. */
+/* Whether a lane accepts this value: not negative, not NaN, at most KVTEL_AMOUNT_MAX. The lane stores value + 0.0,
+ * which turns -0 into 0. */
 static inline bool kvtel_is_amount(double value)
 {
     return value >= 0 && value <= KVTEL_AMOUNT_MAX;
 }
 
-/* The largest amount or value that a series takes: times end where those of a transfer do. */
+/* The largest amount or value that a series accepts. A series of seconds has the limit of a transfer's times. */
 static inline double kvtel_series_most(const struct kvtel_series_local *series)
 {
     return series->unit == KVTEL_UNIT_SECONDS ? (double)KVTEL_TRANSFER_LIMIT / 1e9 : KVTEL_AMOUNT_MAX;
 }
 
-/* Counts values that are none, and records that have no place. */
+/* Counts values that are not amounts (see kvtel_is_amount()). */
 static inline void kvtel_store_count_refused(struct kvtel_store *store, size_t values)
 {
     atomic_fetch_add_explicit(&store->header->values_refused, values, memory_order_relaxed);
@@ -85,32 +90,32 @@ static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_
     return lane->words + (size_t)slot * KVTEL_SLOT_WORDS;
 }
 
-/* Where row `head` of the group is written. */
+/* The address at which row `head` of the group is written. */
 static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
 {
     return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
 }
 
-/* Remembers, before the row is published, which of its columns (a bit each) have no value, so that the fold need not
- * look. */
+/* Notes, before the row is published, which columns of the row have no value (one bit per column). The fold looks
+ * for absent values only in those columns. */
 static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t columns)
 {
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
     kvtel_word_store(noted, kvtel_word_load(noted) | columns);
 }
 
-/* Moves the block, which is full, into the series that the group feeds. */
+/* Moves the full block into the series that the group feeds. */
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
 
-/* As the functions of <kvtel/store.h>, for who is inside a call that kvtel_lane_enter() began. */
+/* Like the functions of <kvtel/store.h>, for a caller that has already begun its call with kvtel_lane_enter(). */
 bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount);
 bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double value);
 size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
-/* Makes the row visible that was written at kvtel_lane_row(). */
+/* Publishes the row that was written at kvtel_lane_row(). */
 static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
 {
-    /* pairs with the acquire loads of a reader, which sees whole rows only */
+    /* pairs with the acquire loads of a reader: the reader sees complete rows only */
     kvtel_word_publish(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD, head + 1);
     if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
         kvtel_lane_fold(lane, group);

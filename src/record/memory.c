@@ -26,7 +26,7 @@ void *kvtel_memory_map(int fd, uint64_t at, uint64_t size)
     }
     if (base == MAP_FAILED)
         return NULL;
-    (void)madvise(base, size, MADV_NOHUGEPAGE); /* bins are sparse: a huge page would be memory for nothing */
+    (void)madvise(base, size, MADV_NOHUGEPAGE); /* bins are sparse: a huge page would waste memory */
     return base;
 }
 
@@ -36,7 +36,8 @@ void kvtel_memory_unmap(void *base, uint64_t size)
         (void)munmap(base, size);
 }
 
-/* Past the process's limit the kernel would not only refuse but send SIGXFSZ. */
+/* Whether the process may extend a file to this size. Above the limit the kernel would send SIGXFSZ besides
+ * refusing. */
 static bool below_file_limit(uint64_t end)
 {
     struct rlimit limit;
@@ -52,8 +53,8 @@ uint64_t kvtel_memory_goal(const struct kvtel_extent *extent, uint64_t needed, u
     return goal < size ? goal : size;
 }
 
-/* 0 or an errno. A signal makes tmpfs give back what it allocated and start anew, so that a timer could keep it from
- * ever getting done. */
+/* Allocates blocks of the file. 0 or an errno. On a signal tmpfs frees what it had allocated and starts again, so a
+ * timer could keep the call from ever finishing: after the first EINTR signals are blocked. */
 static int allocate(int fd, uint64_t at, uint64_t size)
 {
     int error = posix_fallocate(fd, (off_t)at, (off_t)size);
@@ -68,8 +69,8 @@ static int allocate(int fd, uint64_t at, uint64_t size)
     return error;
 }
 
-/* Where a file system prefers huge pages (tmpfs with huge=always) allocating gives no others; touching what was asked
- * to have small ones does. */
+/* On a file system that prefers huge pages (tmpfs with huge=always) posix_fallocate() allocates huge pages. Touching
+ * memory for which small pages were requested allocates small ones. */
 static bool touch_small_pages(int fd, char *from, uint64_t end, uint64_t size)
 {
     struct stat status;

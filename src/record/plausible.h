@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers that writers make. */
+/* Bounds of the numbers that a correct writer can produce. A reader rejects others. */
 #ifndef KVTEL_RECORD_PLAUSIBLE_H
 #define KVTEL_RECORD_PLAUSIBLE_H
 
 #include "histogram/bins.h"
 #include "format/layout.h"
 
-/* Values that a lane of a histogram can have: those of all lanes add up to less than 2^64. */
+/* The largest count of values in one lane of a histogram. The counts of all lanes together stay below 2^64. */
 #define KVTEL_LANE_COUNT_MAX (UINT64_C(1) << 51)
 
-/* Whether a writer can have made this sum of amounts. */
+/* Whether a correct writer can have produced this sum of amounts. */
 static inline bool kvtel_is_total(double total)
 {
     return total >= 0 && total <= KVTEL_TOTAL_MAX;
 }
 
-/* Whether values between these bins' bounds can have this sum, but for its rounding. */
+/* Whether `count` values between the bounds of the bins `first` to `end` - 1 can have this sum. Rounding errors of
+ * the sum are allowed for. */
 static inline bool kvtel_is_sum_of(double sum, uint64_t count, const struct kvtel_bins *layout, uint64_t first,
                                    uint64_t end)
 {

@@ -13,11 +13,11 @@ static const double absent = __builtin_nan("");
 /* The values of a transfer that columns can take. */
 struct measures {
     double values[KVTEL_SOURCES];
-    bool impossible; /* a number is past the limit, or a point in time before the transfer began */
-    bool outside;    /* the first byte did not come during the transfer */
+    bool impossible; /* a number is above the limit, or a point in time lies before the transfer's begin */
+    bool outside;    /* the time of the first byte lies outside the transfer */
 };
 
-/* Signed, because that is one instruction; `number` is below the limit. */
+/* Converts through a signed integer, which takes one instruction. `number` is below the limit, so it fits. */
 static inline double to_double(uint64_t number)
 {
     return (double)(int64_t)number;
@@ -32,7 +32,7 @@ static inline double measure(uint64_t number, bool *impossible)
     return to_double(number);
 }
 
-/* A number that is never 0. */
+/* Like measure(), for a number of which 0 means "not measured". */
 static inline double measure_positive(uint64_t number, bool *impossible)
 {
     return number == 0 ? absent : measure(number, impossible);
@@ -43,15 +43,16 @@ static bool is_known(uint64_t number)
     return number != 0 && number != KVTEL_UNMEASURED;
 }
 
-/* Seconds from one point in time to another; absent where one is not known. */
+/* Seconds from one point in time to another; absent when either is unknown. */
 static double seconds_between(uint64_t from, uint64_t to, bool *impossible)
 {
     if (!is_known(from) || !is_known(to))
         return absent;
-    return measure(to - from, impossible) / 1e9; /* past the limit when `to` comes first */
+    return measure(to - from, impossible) / 1e9; /* when `to` comes first the difference wraps around and is above
+                                                  * the limit */
 }
 
-/* What the points in time say, where the transfer has them. */
+/* Takes post, first-byte and data times from the transfer's points in time, where it has them. */
 static void take_windows(const struct kvtel_transfer *transfer, struct measures *measures)
 {
     uint64_t from = transfer->submitted_ns, done = transfer->done_ns, first = transfer->first_byte_ns;
@@ -82,7 +83,7 @@ static inline void take_values(const struct kvtel_transfer *transfer, struct mea
         take_windows(transfer, measures);
 }
 
-/* Series of other groups: each value by itself. */
+/* Records each value by itself, for an operation whose series belong to other groups. */
 static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation *operation, const double *values)
 {
     for (uint32_t i = 0; i < operation->feed_count; i++) {
@@ -99,8 +100,8 @@ static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation 
     }
 }
 
-/* A transfer counts, whatever of it was measured: what counts rows with a value of `columns` (a bit each) counts this
- * one too. */
+/* Counts a transfer even if some of its values were not measured: series that count the rows of a column get 1 for
+ * each column in `columns` (one bit per column). */
 static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                                        uint64_t columns)
 {
@@ -112,7 +113,7 @@ static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, 
     }
 }
 
-/* Any columns. Ends the call, as all do that have a `token`. */
+/* Records a transfer with any columns. Like every function here that takes a `token`, this one ends the call. */
 static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                                      const struct kvtel_transfer *transfer, uint64_t token)
 {
@@ -151,17 +152,18 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
     return true;
 }
 
-/* Writes the row of a point-to-point transfer. False: a number is too large for this way, or 0 where that is no
- * measurement. */
+/* Writes the row of a point-to-point transfer. False, and the caller takes the general path: a number is too large
+ * for this conversion, or a 0 means "not measured". */
 #ifdef KVTEL_LANE_X86
 static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
 {
-    /* Below 2^52 the bits of a number are the mantissa of 2^52 + number. */
+    /* For a number below 2^52, the bits of the double 2^52 + number are the bits of 2^52 with the number as
+     * mantissa. */
     const __m128i magic_bits = _mm_set1_epi64x(0x4330000000000000);
     const __m128d magic = _mm_castsi128_pd(magic_bits);
     const __m128i *numbers = (const __m128i *)(const void *)transfer;
     __m128i times = _mm_loadu_si128(&numbers[0]), sizes = _mm_loadu_si128(&numbers[1]);
-    /* less 1 where 0 is no measurement, which sets all its bits */
+    /* subtracts 1 where 0 means "not measured": 0 then becomes all ones, which the test below finds */
     const __m128i unmeasured = _mm_set_epi64x(1, 0);
     __m128i less = _mm_or_si128(_mm_sub_epi64(times, unmeasured), _mm_sub_epi64(sizes, unmeasured));
     __m128i high = _mm_srli_epi64(_mm_or_si128(_mm_or_si128(times, sizes), less), 52);
@@ -191,7 +193,7 @@ static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *trans
 }
 #endif
 
-/* What is rare is left to functions called last, so that the frequent way saves no registers. */
+/* Rare cases are tail calls to functions that are not inlined, so that the usual path need not save registers. */
 static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                           const struct kvtel_transfer *transfer, uint64_t token)
 {
@@ -207,7 +209,7 @@ static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation 
     return true;
 }
 
-/* There was no room for what the operation feeds. */
+/* Whether the store had no room for the operation's series; then the record is counted as dropped. */
 static bool is_lost(const struct kvtel_operation *operation)
 {
     if (operation->feed_count == 0)
@@ -262,7 +264,7 @@ bool kvtel_record_value(const struct kvtel_channel *channel, double value)
 {
     struct kvtel_lane *lane = channel ? kvtel_thread_lane_of(channel->store) : NULL;
     uint64_t token;
-    if (lane && channel->count == 0) /* there was no room for what it feeds */
+    if (lane && channel->count == 0) /* the store had no room for its series */
         kvtel_store_count_dropped(lane->store, 1);
     if (!lane || channel->count == 0 || !kvtel_lane_enter(lane, 1, &token))
         return false;

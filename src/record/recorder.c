@@ -11,13 +11,13 @@
 
 static const char *const no_labels[KVTEL_METRIC_LABELS];
 
-/* A family, a series or the memory of a group could not be made: a status, and errno. */
+/* Warns that a family, a series or the memory of a group could not be made; `status` and errno name the cause. */
 static void warn_no_room(struct kvtel_store *store, enum kvtel_status status)
 {
     kvtel_store_warn_of(store, KVTEL_WARN_SERIES, status, "no further family or series could be made");
 }
 
-/* What was asked for by a name that the connector does not have: a record lost, at least. */
+/* Warns that the connector does not have what the caller named, and counts at least one record as dropped. */
 static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning warning, const char *connector,
                          const char *what, const char *name)
 {
@@ -29,7 +29,7 @@ static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning war
     kvtel_store_warn(store, warning, message);
 }
 
-/* The store's families for the metrics that the configuration asks for. */
+/* Makes the store's families for the metrics that the configuration enables. */
 static void make_families(struct kvtel_recorder *recorder, const struct kvtel_transfer_config *config)
 {
     const struct kvtel_metric *metric = recorder->connector->metrics;
@@ -58,7 +58,7 @@ static void make_families(struct kvtel_recorder *recorder, const struct kvtel_tr
     }
 }
 
-/* A series without a group. `own`: values of the metric's own labels. */
+/* Makes a series without a group. `own`: values of the metric's own labels. */
 static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const char *const *own, size_t own_count,
                         uint32_t *series)
 {
@@ -71,7 +71,7 @@ static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const 
     return status == KVTEL_OK;
 }
 
-/* Label values that a table itself gives: none, or values[i] of its only label. */
+/* Label values that the connector's table fixes: none, or values[i] of the metric's only label. */
 static const char *const *table_labels(const struct kvtel_metric *metric, size_t i)
 {
     return metric->values[0] ? &metric->values[i] : no_labels;
@@ -82,8 +82,7 @@ static bool is_typed(const struct kvtel_recorder *recorder)
     return recorder->connector->shape == KVTEL_SHAPE_TYPED;
 }
 
-/* What is there before anything was recorded, so that an idle engine shows zeros: the same series that vLLM makes up
- * front. */
+/* Makes the series that vLLM creates in advance, so that an idle engine shows zeros. */
 static void make_idle_series(struct kvtel_recorder *recorder)
 {
     for (size_t i = 0; i < recorder->family_count; i++) {
@@ -97,7 +96,7 @@ static void make_idle_series(struct kvtel_recorder *recorder)
     }
 }
 
-/* Which entry of a metric's fields is `key`; 0 for a typed metric that feeds itself; -1: none. */
+/* Index of `key` in a metric's fields; 0 for a typed metric, which is its own field; -1: not found. */
 static int field_index(const struct kvtel_recorder *recorder, const struct kvtel_metric *metric, const char *key)
 {
     if (!metric->fields[0] && is_typed(recorder))
@@ -118,7 +117,8 @@ static bool is_text_field(const struct kvtel_connector *connector, const char *k
     return false;
 }
 
-/* Own label values of an operation: a text field of the row is its status, any other label the operation's name. */
+/* Values of a metric's own labels for an operation: a label that is a text field of the row gets the status, any
+ * other label the operation's name. */
 static const char *const *operation_labels(const struct kvtel_recorder *recorder,
                                            const struct kvtel_operation *operation, const struct kvtel_metric *metric,
                                            int field, const char **values)
@@ -148,7 +148,7 @@ static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kv
             (struct kvtel_group_feed){ series, column_of(operation, source), kind };
 }
 
-/* Feeds every metric that takes the field `key`. */
+/* Adds a feed to every metric that takes the field `key`. */
 static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const char *key,
                  enum kvtel_source source, bool ones)
 {
@@ -170,7 +170,7 @@ static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operat
     }
 }
 
-/* As kvtel_stats_record_transfer() and kvtel_stats_record_operation() fill the fields of a flow. */
+/* Feeds the fields of a flow, as kvtel_stats_record_transfer() and kvtel_stats_record_operation() fill them. */
 static void feed_flow(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const struct kvtel_flow *flow)
 {
     bool counts = recorder->connector->shape == KVTEL_SHAPE_COUNTS, ok = strcmp(operation->status, "ok") == 0;
@@ -243,8 +243,8 @@ static const struct kvtel_operation *find_operation(const struct kvtel_recorder 
     return operation;
 }
 
-/* The group of the operation's columns; where a series belongs to another group each series has one, and the operation
- * none. */
+/* Makes the group of the operation's columns. If one of its series already belongs to another group, each series
+ * gets a group of its own and the operation none. */
 static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_operation *operation)
 {
     enum kvtel_status made = operation->feed_count > 0
@@ -259,7 +259,7 @@ static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_oper
     return made;
 }
 
-/* Whether there is a column for each source, in the order in which a row of a point-to-point transfer is written. */
+/* Whether the columns are those of a point-to-point transfer, in the order in which its row is written. */
 static bool is_point_to_point(const struct kvtel_operation *operation)
 {
     static const uint8_t sources[KVTEL_POINT_TO_POINT] = { KVTEL_SOURCE_DURATION, KVTEL_SOURCE_POST, KVTEL_SOURCE_BYTES,
@@ -302,7 +302,7 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
     return operation;
 }
 
-/* NULL: the connector has no such flow. */
+/* Finds or makes an operation. NULL: the connector does not have such a flow. */
 static const struct kvtel_operation *get_operation(struct kvtel_recorder *recorder, const char *name,
                                                    const char *status)
 {
@@ -329,7 +329,7 @@ const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *re
     return operation;
 }
 
-/* NULL: no metric of the connector is fed by this key and so many labels. */
+/* NULL: no metric of the connector takes this key with this number of labels. */
 static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key,
                                                 const char *const *labels, size_t count)
 {
@@ -414,7 +414,7 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
     return recorder;
 }
 
-/* Whether the connector has something to record. */
+/* Whether the connector reports stats; warns if it does not. */
 static bool has_stats(struct kvtel_store *store, const struct kvtel_connector *connector)
 {
     char message[192];
@@ -445,7 +445,7 @@ struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const st
     }
     make_idle_series(recorder);
     recorder->first = get_operation(recorder, NULL, NULL);
-    if (!recorder->first) /* operations must be named */
+    if (!recorder->first) /* the connector has no default flow: operations must be named */
         recorder->first = &recorder->lost_operation;
     for (const struct kvtel_failure_field *entry = connector->failures; entry && entry->field; entry++)
         recorder->failures[entry->failure] = make_channel(recorder, entry->field, NULL, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of a recorder. */
+/* The parts of a recorder, shared by the code that makes handles (recorder.c) and the code that records through them
+ * (record.c). */
 #ifndef KVTEL_RECORD_RECORDER_H
 #define KVTEL_RECORD_RECORDER_H
 
@@ -7,7 +8,7 @@
 
 #include "record/store.h"
 
-/* What of a transfer a column takes. */
+/* The part of a transfer that a column stores. */
 enum kvtel_source {
     KVTEL_SOURCE_DURATION,
     KVTEL_SOURCE_POST,
@@ -21,30 +22,31 @@ enum kvtel_source {
 
 struct kvtel_operation {
     const uint64_t *token; /* of the store */
-    uint64_t head_at;      /* words of the lane: where the group's rows are counted, and where they stand */
+    /* Words of the lane: the group's row counter (head_at) and its rows (block_at). */
+    uint64_t head_at;
     uint64_t block_at;
     struct kvtel_store *store;
-    const struct kvtel_group *group; /* NULL: a series belongs to another group, each is written by itself */
+    const struct kvtel_group *group; /* NULL: a series belongs to another group, so each series is written by itself */
     uint32_t column_count;
     uint8_t sources[KVTEL_SOURCES]; /* of each column */
-    bool is_point_to_point;         /* a group of its own with the columns duration, post, bytes, descriptors */
+    bool is_point_to_point;         /* the columns are duration, post, bytes, descriptors, in this order */
     uint32_t feed_count;
     struct kvtel_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
     struct kvtel_operation *next;
     char *name, *status;
 };
 
-/* How many columns a point-to-point operation has. */
+/* The number of columns of a point-to-point operation. */
 enum { KVTEL_POINT_TO_POINT = 4 };
 
 enum { KVTEL_CHANNEL_SERIES = 8 };
 
-/* Series that take the same value. */
+/* Series to which a named value is recorded: all get the same value. */
 struct kvtel_channel {
     struct kvtel_store *store;
     uint32_t count;
     uint32_t series[KVTEL_CHANNEL_SERIES];
-    bool ones; /* counters count the calls, not the value */
+    bool ones; /* counters add 1 for each call instead of the value */
     struct kvtel_channel *next;
 };
 
@@ -63,7 +65,8 @@ struct kvtel_recorder {
     char *engine;
     bool windows;
     uint32_t window_families[2];
-    /* What a handle is for which there was no room: whatever is recorded through it is counted as dropped. */
+    /* Handles that are returned when the store has no room for the series. What is recorded through them is counted
+     * as dropped. */
     struct kvtel_operation lost_operation;
     struct kvtel_channel lost_channel;
     size_t family_count;

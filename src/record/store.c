@@ -29,7 +29,7 @@ static uint64_t whole_pages(uint64_t size)
     return (size + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
 }
 
-/* The start of a small file as text. Its length; 0 when it cannot be read. */
+/* Reads the start of a small file as text. Returns the text's length; 0: it cannot be read. */
 static size_t read_text(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -40,7 +40,8 @@ static size_t read_text(const char *path, char *text, size_t size)
     return length > 0 ? (size_t)length : 0;
 }
 
-/* Field 22; the second is the program's name in parentheses, which may hold anything. */
+/* Start time of this process: field 22 of its stat file. Field 2, the program's name, is in parentheses and may
+ * contain anything, so fields are counted from the last parenthesis. */
 static uint64_t process_start(void)
 {
     char text[1024];
@@ -62,7 +63,7 @@ uint64_t kvtel_boot_hash(void)
     return size > 0 ? hash : 0;
 }
 
-/* Cut to fit, between two characters. */
+/* Copies a name; a name that is too long is cut between two characters. */
 static void copy_name(char *out, size_t size, const char *name)
 {
     size_t length = name ? strlen(name) : 0;
@@ -76,7 +77,8 @@ static void copy_name(char *out, size_t size, const char *name)
     out[length] = '\0';
 }
 
-/* A lane's stride decides how much of everything there can be: a histogram series takes about 20 KiB of a lane. */
+/* Fills the header. The size of a lane limits how many series there can be: a histogram takes about 20 KiB of each
+ * lane. */
 static void fill_header(struct kvtel_layout_header *header, const struct kvtel_store_options *options, bool file)
 {
     uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 64u << 20 : KVTEL_LAYOUT_LANE_BYTES;
@@ -128,7 +130,7 @@ struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_op
     return options;
 }
 
-/* A page that a child of a fork sees as 0. */
+/* Makes the token on a page that reads as 0 in a child of a fork. */
 static uint64_t *make_token(void)
 {
     uint64_t *page = mmap(NULL, KVTEL_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -152,7 +154,7 @@ static void free_memory(struct kvtel_store *store, const struct kvtel_layout_hea
     free(store);
 }
 
-/* Whether this descriptor is of the store's file. */
+/* Whether this descriptor refers to the store's file. Notes it when the file was deleted. */
 static bool is_file(struct kvtel_store *store, int fd)
 {
     struct stat status;
@@ -201,7 +203,8 @@ static bool make_memory(struct kvtel_store *store, const struct kvtel_layout_hea
            kvtel_memory_extend(store->fd, store->header, 0, 0, KVTEL_LAYOUT_PAGE);
 }
 
-/* A page of each table, so that a full disk shows before anything depends on the file. */
+/* Gives memory to the first page of each table, so that a full disk is reported now, before anything depends on the
+ * file. */
 static bool make_tables(struct kvtel_store *store)
 {
     for (size_t i = 0; i < KVTEL_TABLES; i++) {
@@ -236,7 +239,7 @@ enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, in
     memcpy(store->header->magic, KVTEL_LAYOUT_MAGIC, sizeof(header.magic));
     if (!make_tables(store)) {
         error = errno;
-        store->fd = -1; /* stays the caller's */
+        store->fd = -1; /* on failure the descriptor stays the caller's */
         kvtel_store_close(store);
         errno = error;
         return KVTEL_E_NOMEM;
@@ -265,7 +268,7 @@ void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warnin
         store->warn(store->warn_context, message);
 }
 
-/* Of the store's file, without what follows the last slash. */
+/* Length of the path without the last slash and the file's name. */
 static int dir_length(const struct kvtel_store *store)
 {
     const char *slash = store->path ? strrchr(store->path, '/') : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store as its own process sees it. */
+/* A store as the process that writes it sees it: the shared layout plus this process's own memory. */
 #ifndef KVTEL_RECORD_STORE_H
 #define KVTEL_RECORD_STORE_H
 
@@ -16,7 +16,7 @@
 
 enum { KVTEL_DEFAULT_MAX_SERIES = 10000, KVTEL_DEFAULT_MAX_LANES = 256 };
 
-/* What goes from a column of a group to a series, ready for the fold. */
+/* One arrow from a column of a group to a series, with what the fold needs to know of the series. */
 struct kvtel_local_feed {
     const struct kvtel_bins *bins;
     uint64_t bins_at;
@@ -26,7 +26,7 @@ struct kvtel_local_feed {
     uint16_t kind;
 };
 
-/* Immutable once it can be reached from a series. */
+/* Immutable as soon as a series points to the group. */
 struct kvtel_group {
     struct kvtel_group *next;
     uint64_t block_at;
@@ -41,9 +41,9 @@ struct kvtel_family_local {
     uint32_t series_count;
 };
 
-/* What a lane's owner needs of a series. */
+/* What a thread that writes a lane must know of a series. */
 struct kvtel_series_local {
-    struct kvtel_group *_Atomic group; /* NULL: written directly */
+    struct kvtel_group *_Atomic group; /* NULL: the series is written without a group */
     const struct kvtel_bins *bins;
     uint64_t bins_at;
     uint32_t slot;
@@ -54,31 +54,36 @@ struct kvtel_series_local {
 struct kvtel_lane {
     struct kvtel_store *store;
     kvtel_word *words;
-    struct kvtel_lane *next; /* of the free ones */
+    struct kvtel_lane *next; /* next free lane */
 };
 
 struct kvtel_store {
-    /* Of the file; -1: in the heap. The process may close it behind our back and give the number to another file: under
-     * the lock, kvtel_store_reach() is asked before each use. */
+    /* Descriptor of the file; -1: the store is in the heap. The process may close the descriptor without our
+     * knowledge, and its number may then belong to another file: call kvtel_store_reach() under the lock before each
+     * use. */
     int fd;
     dev_t device; /* of the file */
     ino_t inode;
-    /* Read without the lock. */
-    /* Tells this store from any other that was or will be: random. Reads 0 in a child of a fork, which must not write
-     * into its parent's file nor wait for a lock that a thread of its parent held: the page is wiped there. */
+
+    /* The members from here to `lanes` are read without the lock.
+     *
+     * The token is a random odd number that identifies this store among all others. Its page is wiped on fork, so a
+     * child reads 0. The child must neither write into its parent's file nor wait for a lock that a thread of the
+     * parent held. */
     const uint64_t *token;
     char *path; /* of the file */
     void (*warn)(void *context, const char *message);
     void *warn_context;
-    _Atomic uint32_t warned;         /* a bit for each enum kvtel_store_warning that was given */
-    _Atomic uint64_t lanes_again_ns; /* when a thread may ask again, as none was to be had; 0: now */
-    _Atomic uint32_t lanes_refused;  /* threads that did not ask since */
+    _Atomic uint32_t warned;         /* one bit for each enum kvtel_store_warning already given */
+    _Atomic uint64_t lanes_again_ns; /* no lane was free: a thread may ask again at this time; 0: at once */
+    _Atomic uint32_t lanes_refused;  /* calls that did not ask since then */
     pthread_key_t thread_lane;
     struct kvtel_lane
-        *_Atomic shared_lane; /* that metric types borrow; NULL: one of them has it, or none is open yet */
+        /* The lane that metric types borrow. NULL: it is lent out, or not opened yet. */
+        *_Atomic shared_lane;
     struct kvtel_layout_header *header;
-    struct kvtel_series_local *series; /* as many as the table has room for; grows as the table does */
-    struct kvtel_lane **lanes;         /* header->lane_count of them */
+    struct kvtel_series_local *series; /* one for each series of the table; memory grows with the table */
+    struct kvtel_lane **lanes;         /* header->lane_count entries */
 
     pthread_mutex_t lock;
     struct kvtel_extent tables[KVTEL_TABLES];
@@ -91,17 +96,18 @@ struct kvtel_store {
     struct kvtel_lane *free_lanes;
 };
 
-/* A caller that was built against an older header gives fewer options: the rest is 0. NULL: all are. */
+/* The options of a caller that may have been built against an older header: options unknown to that caller are 0.
+ * NULL means all defaults. */
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given);
-/* Whether kvtel_store_default_dir() is the one in shared memory, where anybody could have made a directory of that
- * name: neither `dir` nor $KVTEL_STORE_DIR names one. */
+/* Whether kvtel_store_default_dir() returns the directory in shared memory, because neither `dir` nor
+ * $KVTEL_STORE_DIR names one. Any user could have created a directory of that name there. */
 bool kvtel_store_dir_is_default(const char *dir);
-/* Tells the machine's run since it was started from others; 0: not known. */
+/* A hash that differs between boots of the machine. 0: not known. */
 uint64_t kvtel_boot_hash(void);
 void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_store_info *info);
 
-/* A store on `fd`, whose file is empty, or in the heap when it is -1. Takes `fd` over when it succeeds. errno says why
- * not. */
+/* Makes a store in the empty file `fd`, or in the heap when `fd` is -1. On success the store owns `fd`. On failure
+ * the caller keeps `fd`, and errno says why. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
 
 enum kvtel_store_warning {
@@ -109,25 +115,26 @@ enum kvtel_store_warning {
     KVTEL_WARN_LANES,
     KVTEL_WARN_SERIES,
     KVTEL_WARN_TEXT,
-    KVTEL_WARN_CONNECTOR, /* nobody knows it, or it has no stats */
-    KVTEL_WARN_FLOW,      /* a connector does not have it */
+    KVTEL_WARN_CONNECTOR, /* the connector is unknown, or does not report stats */
+    KVTEL_WARN_FLOW,      /* the connector does not have the flow */
     KVTEL_WARN_KEY,
     KVTEL_WARN_MODE,
     KVTEL_WARN_DELETED
 };
-/* Says it once. Not under the lock. */
+/* Passes the message to the store's `warn`, once for each kind of warning. Must not be called under the lock. */
 void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warning, const char *message);
-/* The same, with what a status and errno tell of the cause: which directory is full, or which limit was reached. */
+/* Like kvtel_store_warn(), with the cause that the status and errno show: which directory is full, or which limit
+ * was reached. */
 void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status,
                          const char *what);
 
-/* Under the lock: whether `fd` is the store's file, opened anew if it has to be. True in the heap. Notes that the file
- * was deleted. False: errno. */
+/* Makes `fd` refer to the store's file, by opening the file anew if necessary. Under the lock. Notes in the header
+ * when the file was deleted. True also for a store in the heap. False: the file cannot be reached, and errno is set. */
 bool kvtel_store_reach(struct kvtel_store *store);
-/* Not under the lock: says once that the file was deleted. */
+/* Warns once when the file was deleted. Not under the lock. */
 void kvtel_store_check_file(struct kvtel_store *store);
 
-/* Whether this process may write into the store. */
+/* Whether this process may write into the store: not in a child of a fork. */
 static inline bool kvtel_store_is_own(const struct kvtel_store *store)
 {
     return __builtin_expect(*store->token != 0, 1);
@@ -138,14 +145,14 @@ static inline void *kvtel_store_table(const struct kvtel_store *store, enum kvte
     return (char *)store->header + store->header->tables[table].at;
 }
 
-/* Address space of `series`. */
+/* Size in bytes of the address space of `series`. */
 static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
 {
     uint64_t room = store->header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
     return (room * sizeof(struct kvtel_series_local) + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
 }
 
-/* Makes or finds the series, without the group of its own that kvtel_store_series() gives a histogram. */
+/* Makes or finds the series. Unlike kvtel_store_series() this function does not give a histogram a group. */
 enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values,
                                           size_t count, uint32_t *series);
 
@@ -154,12 +161,13 @@ struct kvtel_series_request {
     const char *const *values;
     size_t count;
 };
-/* Whether all of these are there or can be made by kvtel_store_series(), as far as the store's own size goes. KVTEL_OK;
- * KVTEL_E_LIMIT: those that are not there are counted as dropped; KVTEL_E_BUSY. */
+/* Whether kvtel_store_series() would find or make all requested series, judged by the store's own limits. KVTEL_OK;
+ * KVTEL_E_LIMIT: the series that do not exist yet are counted as dropped; KVTEL_E_BUSY: the store cannot be locked
+ * here. */
 enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel_series_request *requests,
                                    size_t count);
 
-/* A group of its own for a histogram that belongs to none yet. */
+/* Makes a group with a single column for a histogram that does not belong to a group yet. */
 enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series);
 
 struct kvtel_group_feed {
@@ -172,7 +180,7 @@ struct kvtel_group_feed {
 enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count,
                                     uint32_t columns, const struct kvtel_group **group);
 
-/* Memory for a lane: from `used` to `reserved` of both parts. */
+/* Gives memory to the bytes from `used` to `reserved` of both parts of a lane. */
 bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words,
                              struct kvtel_extent slots, struct kvtel_extent bulk);
 

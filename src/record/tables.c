@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory for `bytes` more of a table. */
+/* Makes sure that the table has memory for `bytes` more. */
 static enum kvtel_status reserve(struct kvtel_store *store, enum kvtel_table table, size_t bytes)
 {
     const struct kvtel_layout_table *place = &store->header->tables[table];
@@ -25,7 +25,7 @@ static enum kvtel_status reserve(struct kvtel_store *store, enum kvtel_table tab
     return KVTEL_OK;
 }
 
-/* Takes bytes that were reserved. */
+/* Takes bytes that reserve() has given memory to. */
 static void *take(struct kvtel_store *store, enum kvtel_table table, size_t bytes)
 {
     void *place = (char *)kvtel_store_table(store, table) + store->tables[table].used;
@@ -43,7 +43,7 @@ bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvt
            kvtel_memory_extend(store->fd, base, at, header->slots_size + bulk.used, header->slots_size + bulk.reserved);
 }
 
-/* Memory for more slots and words in every lane. */
+/* Gives memory to more slots and words in every lane. */
 static enum kvtel_status reserve_lanes(struct kvtel_store *store, uint64_t slots, uint64_t words)
 {
     struct kvtel_layout_header *header = store->header;
@@ -76,7 +76,8 @@ static uint32_t take_slot(struct kvtel_store *store)
     return (uint32_t)slot;
 }
 
-/* Returns the word of the lane where they begin. Whole cache lines, so that bins and blocks do not share one. */
+/* Takes words of every lane and returns the index of the first. Whole cache lines are taken, so that bins and blocks
+ * do not share one. */
 static uint64_t take_words(struct kvtel_store *store, uint64_t words)
 {
     uint64_t word = (store->header->slots_size + store->bulk.used) / sizeof(kvtel_word);
@@ -89,7 +90,7 @@ static uint64_t whole_lines(uint64_t words)
     return (words + 7) / 8 * 8;
 }
 
-/* Texts are kept one after the other, a NUL behind each. */
+/* Size of the texts, which are stored one after the other, each followed by a NUL. */
 static size_t texts_size(const char *const *texts, size_t count)
 {
     size_t size = 0;
@@ -164,7 +165,7 @@ static bool same_family(const struct kvtel_store *store, const struct kvtel_layo
 /* The index holds families as ids above all series. */
 static const uint32_t family_bit = 1u << 31;
 
-/* KVTEL_INDEX_NONE: there is none. */
+/* KVTEL_INDEX_NONE: not found. */
 static uint32_t find_family(const struct kvtel_store *store, const char *name, uint32_t hash)
 {
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
@@ -259,13 +260,13 @@ static uint32_t find_series(const struct kvtel_store *store, uint32_t family, co
     return KVTEL_INDEX_NONE;
 }
 
-/* What the label sets would have shown is lost, whatever there was no room for. */
+/* Counts label sets that were refused, whichever resource was short. */
 static void count_series_dropped(struct kvtel_store *store, uint64_t count)
 {
     atomic_fetch_add_explicit(&store->header->series_dropped, count, memory_order_relaxed);
 }
 
-/* What series of the requests take that are not there. The store is held. */
+/* The room that those of the requested series need that do not exist yet. The store is held. */
 struct need {
     uint64_t series, histograms, slots, words, strings;
 };
@@ -302,7 +303,7 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
         fits &= local->series_count < store->header->max_series;
         need.series++;
         need.strings += texts_size(request->values, request->count);
-        need.slots += local->bins ? 2 : 1; /* one is the group's of its own */
+        need.slots += local->bins ? 2 : 1; /* one slot is that of the histogram's own group */
         need.histograms += local->bins != NULL;
         need.words += local->bins ? whole_lines((uint64_t)local->bins->bound_count + 1) + KVTEL_BLOCK_ROWS : 0;
     }
@@ -446,7 +447,7 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_gr
     return KVTEL_OK;
 }
 
-/* Each series once: its cell counts the folds of the group. */
+/* Whether the feeds are valid. Each series may occur once only, because its slot counts the folds of the group. */
 static bool are_feeds(const struct kvtel_group_feed *feeds, size_t count, uint32_t columns)
 {
     for (size_t i = 0; i < count; i++) {

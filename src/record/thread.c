@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <time.h>
 
-/* Where none was to be had, only every so many-th call asks again, and the first one after this time. */
+/* After no lane was free, only every REFUSED_CALLS-th call asks again, and the first call after refused_ns. */
 enum { REFUSED_CALLS = 1024 };
 static const uint64_t refused_ns = 1000000000;
 
@@ -35,7 +35,7 @@ void kvtel_thread_lane_end(void *lane)
     kvtel_lane_close(lane);
 }
 
-/* Of the kernel's last tick: it costs next to nothing. */
+/* Monotonic time at the kernel's last tick. Reading it is much cheaper than the exact time. */
 static uint64_t coarse_ns(void)
 {
     struct timespec now;
@@ -43,7 +43,7 @@ static uint64_t coarse_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Whether to ask for a lane again after it was in vain. */
+/* Whether a thread should ask for a lane again after one was refused. */
 static bool is_time(struct kvtel_store *store)
 {
     uint64_t again = atomic_load_explicit(&store->lanes_again_ns, memory_order_relaxed);

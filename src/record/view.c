@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store of this process as what reads stores sees it. */
+/* A store of this process as the view that readers of stores take. */
 #include "record/lane.h"
 
 static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
@@ -13,7 +13,8 @@ static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, 
 
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
 {
-    /* What refers to others is counted before them, so that all that it refers to is counted too. */
+    /* Counts are read in an order in which a record is counted before the records to which it refers: so all those
+     * are counted, too. */
     struct kvtel_layout_header *header = store->header;
     struct kvtel_view view = { .read = read_lane, .context = (void *)(uintptr_t)store };
     view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parsing of a KVTransferConfig. */
+/* Parsing a KVTransferConfig. */
 #include "config/parse/transfer_config.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "config/transfer_config.h"
 
-/* More children of one MultiConnector than any configuration has; looking for one by name stays cheap. */
+/* Limit of children of a MultiConnector, larger than any real configuration. It keeps the search by name cheap. */
 enum { CHILD_LIMIT = 1000 };
 
 static void push(struct kvtel_value_path *path, struct kvtel_value_step step)
@@ -23,7 +23,7 @@ static enum kvtel_status no_memory(struct kvtel_error *error)
     return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
 }
 
-/* The member of `map` that must be of `kind`; `*member` is NULL when it is not there or null. */
+/* Finds the member of `map`, which must be of `kind`. `*member` is NULL when the member is missing or null. */
 static enum kvtel_status get(const struct kvtel_value *map, const char *key, enum kvtel_value_kind kind,
                              const char *kind_name, struct kvtel_value_path *path, const struct kvtel_value **member,
                              struct kvtel_error *error)
@@ -40,7 +40,8 @@ static enum kvtel_status get(const struct kvtel_value *map, const char *key, enu
     return kvtel_fail(error, KVTEL_E_TYPE, 0, "%s is not %s", key, kind_name);
 }
 
-/* Settings of others may be long, and are passed over. A NUL would cut the text, and make another of it. */
+/* Reads the settings. A setting that is longer than KVTEL_TEXT_LIMIT belongs to other software and is skipped. A NUL
+ * in a text is an error, because a C string would end there and mean something else. */
 static enum kvtel_status read_settings(struct kvtel_transfer_config *config, const struct kvtel_value *extra,
                                        struct kvtel_value_path *path, struct kvtel_error *error)
 {
@@ -93,7 +94,7 @@ static enum kvtel_status read_tiers(struct kvtel_transfer_config *config, const 
     return KVTEL_OK;
 }
 
-/* Recursion ends where the decoder's limit of nesting does. */
+/* Reads the children. The decoder's limit of nesting bounds the recursion. */
 static enum kvtel_status read_children(struct kvtel_transfer_config *config, const struct kvtel_value *children,
                                        struct kvtel_value_path *path, struct kvtel_error *error)
 {
