@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/metrics.md is made from the connectors' tables and must be what they say. After a change: KVTEL_UPDATE=1
- * test_metrics_reference. */
+/* docs/metrics.md is made from the connectors' tables and from the families that a recorder and NIXL's rings make. The
+ * page must equal what is made here. After a change: KVTEL_UPDATE=1 test_metrics_reference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,16 @@
 
 #include "base/buffer.h"
 #include "base/number.h"
+#include "nixl/metrics.h"
 
 #include <kvtel/connector.h>
+#include <kvtel/recorder.h>
+#include <kvtel/snapshot.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 120 };
 
 static const char *const path = KVTEL_TEST_DATA "/../../docs/metrics.md";
 
@@ -22,38 +28,136 @@ static void append(struct kvtel_buffer *text, const char *part)
     assert_int_equal(kvtel_buffer_append_text(text, part), KVTEL_OK);
 }
 
-static void append_metric(struct kvtel_buffer *text, const struct kvtel_metric *metric)
+/* A paragraph, in lines of at most WIDTH columns. */
+static void append_wrapped(struct kvtel_buffer *text, const char *paragraph)
+{
+    size_t column = 0;
+    for (const char *word = paragraph; *word;) {
+        size_t size = strcspn(word, " ");
+        if (column > 0)
+            append(text, column + 1 + size > WIDTH ? "\n" : " ");
+        column = column == 0 || column + 1 + size > WIDTH ? size : column + 1 + size;
+        assert_int_equal(kvtel_buffer_append(text, word, size), KVTEL_OK);
+        word += size;
+        word += strspn(word, " ");
+    }
+    append(text, "\n\n");
+}
+
+/* `line` as a paragraph; frees it. */
+static void append_line(struct kvtel_buffer *text, struct kvtel_buffer *line)
+{
+    assert_int_equal(kvtel_buffer_append_byte(line, '\0'), KVTEL_OK);
+    append_wrapped(text, line->bytes);
+    kvtel_buffer_free(line);
+}
+
+/* The heading, and the type as the start of `line`. */
+static void append_heading(struct kvtel_buffer *text, struct kvtel_buffer *line, const char *name,
+                           enum kvtel_metric_type type)
 {
     static const char *const types[] = { "counter", "gauge", "histogram" };
-    size_t size = strlen(metric->name);
-    bool total = metric->type == KVTEL_COUNTER && (size < 6 || strcmp(metric->name + size - 6, "_total") != 0);
-    assert_int_equal(
-        kvtel_buffer_printf(text, "### `%s%s`\n\n%s", metric->name, total ? "_total" : "", types[metric->type]),
-        KVTEL_OK);
-    for (size_t i = 0; i < KVTEL_METRIC_LABELS && metric->labels[i]; i++)
-        assert_int_equal(kvtel_buffer_printf(text, "%s`%s`", i == 0 ? "; labels beside model_name and engine: " : ", ",
-                                             metric->labels[i]),
-                         KVTEL_OK);
-    append(text, metric->when ? "; depends on the configuration\n\n" : "\n\n");
-    append(text, metric->help);
-    append(text, "\n\n");
-    if (!metric->buckets)
-        return;
-    append(text, "Buckets:");
-    for (size_t i = 0; i < metric->buckets->count; i++) {
+    size_t size = strlen(name);
+    bool total = type == KVTEL_COUNTER && (size < 6 || strcmp(name + size - 6, "_total") != 0);
+    assert_int_equal(kvtel_buffer_printf(text, "### `%s%s`\n\n", name, total ? "_total" : ""), KVTEL_OK);
+    append(line, types[type]);
+}
+
+static void append_labels(struct kvtel_buffer *text, const char *before, const char *const *labels, size_t count)
+{
+    for (size_t i = 0; i < count && labels[i]; i++)
+        assert_int_equal(kvtel_buffer_printf(text, "%s`%s`", i == 0 ? before : ", ", labels[i]), KVTEL_OK);
+}
+
+/* `count` bounds: bounds[at[i]], or bounds[i] where `at` is NULL. */
+static void append_buckets(struct kvtel_buffer *text, const double *bounds, const uint32_t *at, size_t count)
+{
+    struct kvtel_buffer line = { 0 };
+    append(&line, "Buckets:");
+    for (size_t i = 0; i < count; i++) {
         char number[KVTEL_NUMBER_SIZE];
-        (void)kvtel_number_exposition(metric->buckets->bounds[i], number);
-        assert_int_equal(kvtel_buffer_printf(text, " %s", number), KVTEL_OK);
+        (void)kvtel_number_exposition(bounds[at ? at[i] : i], number);
+        assert_int_equal(kvtel_buffer_printf(&line, " %s,", number), KVTEL_OK);
     }
-    append(text, ", +Inf. Quantiles of kvtel's own come from 64 bins an octave.\n\n");
+    append(&line, " +Inf");
+    append_line(text, &line);
+}
+
+static void append_metric(struct kvtel_buffer *text, const struct kvtel_metric *metric)
+{
+    struct kvtel_buffer line = { 0 };
+    append_heading(text, &line, metric->name, metric->type);
+    append_labels(&line, "; labels beside model_name and engine: ", metric->labels, KVTEL_METRIC_LABELS);
+    append(&line, metric->when ? "; depends on the configuration" : "");
+    append_line(text, &line);
+    append_wrapped(text, metric->help);
+    if (metric->buckets)
+        append_buckets(text, metric->buckets->bounds, NULL, metric->buckets->count);
+}
+
+/* All families of a store. */
+static void append_store(struct kvtel_buffer *text, const struct kvtel_store *store, const char *only)
+{
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    assert_non_null(snapshot);
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+    for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot); i++) {
+        const struct kvtel_snapshot_family *family = kvtel_snapshot_family(snapshot, i);
+        if (strncmp(family->name, only, strlen(only)) != 0)
+            continue;
+        struct kvtel_buffer line = { 0 };
+        append_heading(text, &line, family->name, family->type);
+        append_labels(&line, "; labels: ", family->labelnames, family->label_count);
+        append_line(text, &line);
+        append_wrapped(text, family->help);
+        if (family->type == KVTEL_HISTOGRAM)
+            append_buckets(text, family->bounds, family->explicit_bins, family->explicit_count);
+    }
+    kvtel_snapshot_destroy(snapshot);
+}
+
+static void append_transfer_families(struct kvtel_buffer *text)
+{
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_recorder *recorder =
+        kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), KVTEL_RECORDER_OPTIONS(.windows = true));
+    assert_non_null(recorder);
+    append(text, "\n## Phases of a transfer\n\n"
+                 "Any connector's, from recorders with the option `windows`. They have no explicit buckets.\n\n");
+    append_store(text, store, "kvtel_transfer_");
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(store);
+    text->size--; /* one empty line between chapters */
+}
+
+static void append_nixl_families(struct kvtel_buffer *text)
+{
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_nixl_metrics metrics;
+    assert_non_null(store);
+    assert_int_equal(kvtel_nixl_metrics_init(&metrics, store, false), KVTEL_OK);
+    append(text,
+           "\n## NIXL's telemetry rings\n\n"
+           "From `kvtel serve --nixl.telemetry-dir` ([nixl-rings.md](nixl-rings.md)). With `--nixl.agent-label` the "
+           "`nixl_*`\n"
+           "families also have the label `agent`.\n\n");
+    append_store(text, store, "");
+    kvtel_nixl_metrics_close(&metrics);
+    kvtel_store_close(store);
+    text->size--;
 }
 
 static void make_reference(struct kvtel_buffer *text)
 {
-    append(text, "# Metrics\n\n"
-                 "Made from the connectors' tables by `KVTEL_UPDATE=1 build/tests/test_metrics_reference`. Names are "
-                 "vLLM's; every series\n"
-                 "has the labels `model_name` and `engine`.\n");
+    append(text,
+           "# Metrics\n\n"
+           "This page lists every metric that connectors and NIXL's telemetry rings have; the exporter's own are in\n"
+           "[serve.md](serve.md#own-metrics). The page is made from the code by\n"
+           "`KVTEL_UPDATE=1 build/tests/test_metrics_reference`.\n\n"
+           "Names of connectors' metrics are vLLM's, and each of their series has the labels `model_name` and "
+           "`engine`. The\n"
+           "buckets below are those of `/metrics`. Page, log and dump use finer ones: 64 per power of two, error at "
+           "most 1 %.\n");
     const struct kvtel_connector *connector;
     for (size_t i = 0; (connector = kvtel_connector_at(i)); i++) {
         if (!connector->metrics || connector->metrics[0].name == NULL)
@@ -67,6 +171,8 @@ static void make_reference(struct kvtel_buffer *text)
             append_metric(text, metric);
         text->size--; /* one empty line between connectors */
     }
+    append_transfer_families(text);
+    append_nixl_families(text);
 }
 
 static void reference_is_what_the_tables_say(void **state)
