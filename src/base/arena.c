@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks of memory that are handed out in pieces and freed together. */
+/* Memory that is handed out in pieces and freed together. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -13,8 +13,8 @@ struct kvtel_arena_block {
     max_align_t data[];
 };
 
-/* Makes the block behind the current one the current one. One that is too small for `size` is replaced, not kept beside
- * a new one: else sizes that grow slowly would add a block with each reset. */
+/* Moves on to the next block. A next block that is too small for `size` is replaced. If it were kept, sizes that
+ * grow slowly would add a block with each reset. */
 static struct kvtel_arena_block *advance(struct kvtel_arena *arena, size_t size)
 {
     struct kvtel_arena_block **link = arena->current ? &arena->current->next : &arena->first;

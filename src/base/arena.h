@@ -5,12 +5,14 @@
 
 #include <stddef.h>
 
-/* One allocation list, freed at once. Start from {0}. A reset keeps the memory. */
+/* A list of blocks from which pieces are taken. A reset keeps the blocks for reuse. Start from {0}. One thread at a
+ * time. */
 struct kvtel_arena_block;
 struct kvtel_arena {
     struct kvtel_arena_block *first, *current;
 };
-void *kvtel_arena_alloc(struct kvtel_arena *arena, size_t size); /* 8-byte aligned; NULL without memory */
+/* Returns `size` bytes, aligned to 8. NULL: no memory. */
+void *kvtel_arena_alloc(struct kvtel_arena *arena, size_t size);
 void kvtel_arena_reset(struct kvtel_arena *arena);
 void kvtel_arena_free(struct kvtel_arena *arena);
 

@@ -39,7 +39,7 @@ enum kvtel_status kvtel_fail(struct kvtel_error *error, enum kvtel_status status
     if (vsnprintf(message, sizeof(message), format, arguments) < 0)
         message[0] = '\0';
     va_end(arguments);
-    kvtel_python_line_into(error->message, sizeof(error->message), message); /* it may quote what was read */
+    kvtel_python_line_into(error->message, sizeof(error->message), message); /* the message may quote untrusted input */
     return status;
 }
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appending to a struct kvtel_buffer. Each function returns KVTEL_OK, or KVTEL_E_NOMEM with the buffer as it was. */
+/* Appending to a struct kvtel_buffer. Each function returns KVTEL_OK, or KVTEL_E_NOMEM with the buffer unchanged. */
 #ifndef KVTEL_BASE_BUFFER_H
 #define KVTEL_BASE_BUFFER_H
 
 #include <kvtel/buffer.h>
 #include <string.h>
 
-/* Makes the capacity at least size + more, by reallocating. */
+/* Makes the capacity at least size + more. */
 enum kvtel_status kvtel_buffer_grow(struct kvtel_buffer *buffer, size_t more);
 
-/* Room for `more` bytes past `size`: write at bytes + size, then add to size. */
+/* Makes room for `more` bytes past `size`. The caller writes them at bytes + size and then adds their number to
+ * size. */
 static inline enum kvtel_status kvtel_buffer_reserve(struct kvtel_buffer *buffer, size_t more)
 {
     return more <= buffer->capacity - buffer->size ? KVTEL_OK : kvtel_buffer_grow(buffer, more);
@@ -37,7 +38,7 @@ static inline enum kvtel_status kvtel_buffer_append_byte(struct kvtel_buffer *bu
     return kvtel_buffer_append(buffer, &byte, 1);
 }
 
-/* Any length. The byte past `size` is then a NUL that is not counted. */
+/* Appends formatted text of any length. A NUL follows the text but does not count in `size`. */
 enum kvtel_status kvtel_buffer_printf(struct kvtel_buffer *buffer, const char *format, ...) KVTEL_PRINTF(2, 3);
 
 #endif

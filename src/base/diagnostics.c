@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Refusals: counts by reason, and a set of the subjects that were already warned about. */
+/* Refusals: counts by reason, and a set of the subjects already warned about. */
 #include <kvtel/diagnostics.h>
 
 #include "base/python.h"
@@ -24,7 +24,7 @@ struct kvtel_diagnostics {
     void *context;
     uint64_t counts[KVTEL_REFUSAL_COUNT];
     size_t subject_count;
-    uint16_t slots[SLOT_COUNT]; /* hash table: 1 + index of the subject, 0 is free; at most half full */
+    uint16_t slots[SLOT_COUNT]; /* hash table of 1 + index of the subject; 0: free. At most half full */
     struct subject subjects[SUBJECT_LIMIT];
 };
 
@@ -63,7 +63,7 @@ void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics)
     free(diagnostics);
 }
 
-/* The subject as it is remembered, when it is new. NULL also when there is no room to remember it. */
+/* Remembers a subject and returns it. NULL: it was remembered before, or the set is full. */
 static const struct subject *remember(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason,
                                       const char *text)
 {
@@ -99,7 +99,7 @@ void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_
     va_end(arguments);
     if (length < 0)
         return;
-    /* It quotes keys of untrusted payloads: no line break or terminal escape of theirs reaches a log. */
+    /* The message quotes keys of untrusted payloads: their line breaks and terminal escapes must not reach a log. */
     kvtel_python_line_into(shown, sizeof(shown), message);
     diagnostics->warn(diagnostics->context, reason, known->text, shown);
 }

@@ -34,7 +34,7 @@ static inline void take(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-/* Eight bytes, the first one lowest. */
+/* Reads eight bytes as a little-endian number. */
 static inline uint64_t load(const unsigned char *bytes)
 {
     uint64_t word;
@@ -64,7 +64,7 @@ uint64_t kvtel_siphash(const struct kvtel_hash_key *key, const void *bytes, size
 
 static struct kvtel_hash_key process_key;
 
-/* Where the kernel has no random numbers yet: what an attacker hardly knows. */
+/* Makes the key. If the kernel has no random numbers yet, the key is made of values that an attacker hardly knows. */
 static void make_key(void)
 {
     struct timespec now = { 0 }, used = { 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash index over records that live elsewhere: open addressing, at most half full, nothing is ever taken out. What is
- * looked up comes from outside: its hash is kvtel_hash()'s, which nobody can make collide. */
+/* A hash index of records that are stored elsewhere: open addressing, at most half full, nothing is ever removed.
+ * The keys come from outside, so use kvtel_hash(), for which nobody can choose colliding keys. One thread at a time. */
 #ifndef KVTEL_BASE_INDEX_H
 #define KVTEL_BASE_INDEX_H
 
@@ -14,7 +14,7 @@
 
 struct kvtel_index_entry {
     uint32_t hash;
-    uint32_t id; /* 1 + the record's; 0: free */
+    uint32_t id; /* 1 + the record's number; 0: free */
 };
 struct kvtel_index {
     struct kvtel_index_entry *entries;
@@ -53,7 +53,7 @@ static inline void kvtel_index_put(struct kvtel_index *index, uint32_t hash, uin
     index->count++;
 }
 
-/* Makes room for one more. False without memory: the index is as before. */
+/* Makes room for one more record. False: no memory, and the index is unchanged. */
 static inline bool kvtel_index_reserve(struct kvtel_index *index)
 {
     if (index->count < index->capacity / 2)

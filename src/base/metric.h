@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of what a metric is. */
+/* Names and bounds that Prometheus accepts, and names of types. */
 #ifndef KVTEL_BASE_METRIC_H
 #define KVTEL_BASE_METRIC_H
 
 #include <kvtel/metric.h>
 
-/* Whether Prometheus takes this as a name of a metric (`colons`) or of a label. */
+/* Whether Prometheus accepts this name for a metric (`colons` true) or for a label (false). */
 bool kvtel_is_name(const char *name, bool colons);
-/* Whether buckets may have this bound behind that one; -1: it is the first. */
+/* Whether `bound` may follow `before` as upper bound of a bucket. `before` -1: it is the first bound. */
 bool kvtel_is_bound(double bound, double before);
 
 /* "counter", "gauge" or "histogram". Static. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers as Python prints and rounds them.
  *
- * The fewest digits are found as in Raffaello Giulietti, "The Schubfach way to render doubles" (2020): a double and the
- * two midpoints to its neighbours are scaled by a power of ten chosen so that the interval between the midpoints holds
- * at least one and at most a few integers. The scaled numbers are kept as integers whose lowest bit says "and some
- * more" (round to odd), which is enough to compare them, so one product of 64 by 128 bits each decides everything,
- * without loops or big integers. */
+ * The fewest digits are found as in Raffaello Giulietti, "The Schubfach way to render doubles" (2020). A double and
+ * the two midpoints to its neighbours are scaled by a power of ten, chosen so that the interval between the
+ * midpoints contains at least one and at most a few integers. The scaled numbers are kept as integers whose lowest
+ * bit is set if they were cut (round to odd). This is enough to compare them, so one product of 64 by 128 bits for
+ * each of them decides, without loops or big integers. */
 #include "base/number.h"
 
 #include <endian.h>
@@ -95,8 +95,8 @@ static uint64_t eight_digits(uint32_t number)
     return tens | (pairs - 10 * tens) << 8;
 }
 
-/* A number's significant digits as text: first .. first + count - 1 of `text`, and where the point stands behind the
- * first. */
+/* A number's significant digits as text: text[first] to text[first + count - 1], and the place of the decimal point
+ * relative to the first digit. */
 struct digits {
     char text[24];
     size_t first, count;
@@ -131,7 +131,7 @@ static size_t write_exponent(int exponent, char *out)
     return at;
 }
 
-/* At most 17 digits stand in digits->text, so that copies of a fixed 17 bytes stay inside both texts. */
+/* Writes the digits. There are at most 17, so copies of a fixed 17 bytes stay inside both texts. */
 static size_t write_digits(const struct digits *digits, int limit, char *out)
 {
     const char *text = digits->text + digits->first;
@@ -162,7 +162,7 @@ static size_t write_digits(const struct digits *digits, int limit, char *out)
     return whole + 2;
 }
 
-/* A whole number below 10^8, its point behind the last digit. */
+/* Writes a whole number below 10^8. */
 static size_t write_whole(uint32_t number, char *out)
 {
     uint64_t digits = eight_digits(number);
@@ -185,7 +185,7 @@ static size_t write_number(double value, int limit, char *out)
     uint64_t number = magnitude < 0x1p53 ? (uint64_t)magnitude : 0;
     /* below 2^53 doubles are at most 1 apart: a whole one's own digits are its shortest */
     bool whole = (double)number == magnitude;
-    if (whole && number < 1000000) { /* no limit is lower */
+    if (whole && number < 1000000) { /* always printed without an exponent */
         length = write_whole((uint32_t)number, out);
     } else {
         struct digits digits;
@@ -220,7 +220,7 @@ size_t kvtel_number_exposition(double value, char out[KVTEL_NUMBER_SIZE])
     return write_number(value, value > 0 ? EXPOSITION_LIMIT : REPR_LIMIT, out);
 }
 
-/* A locale's decimal point is what stands between the digits, of however many bytes. */
+/* The decimal point of a locale may be several bytes: it is the text between the digits. */
 size_t kvtel_number_fixed(double value, int digits, char out[KVTEL_FIXED_SIZE])
 {
     int length = snprintf(out, KVTEL_FIXED_SIZE, "%.*f", digits, value);
@@ -234,7 +234,7 @@ size_t kvtel_number_fixed(double value, int digits, char out[KVTEL_FIXED_SIZE])
     return whole + 1 + (size_t)digits;
 }
 
-/* For the few numbers whose scaled value is past 2^52. */
+/* Rounds by way of text. Used for the few numbers whose scaled value is above 2^52. */
 static double round_by_text(double value, int digits)
 {
     char text[384]; /* 16 digits before the point, 323 behind it */
@@ -251,7 +251,8 @@ double kvtel_number_round(double value, int digits)
         return value;
     if (digits >= EXACT_POWERS)
         return round_by_text(value, digits);
-    volatile double product = value * tens[digits]; /* volatile: never fused with what follows */
+    volatile double product = value * tens[digits]; /* volatile, so that the compiler does not fuse it with the next
+                                                     * operation */
     double scaled = product;
     if (!(fabs(scaled) < 0x1p52))
         return round_by_text(value, digits);

@@ -10,7 +10,7 @@
 
 bool kvtel_python_is_printable(uint32_t code)
 {
-    /* control, format, surrogate, private, spaces; unassigned ones are left out */
+    /* categories: control, format, surrogate, private, spaces; unassigned characters are not in the table */
     static const struct {
         uint32_t first, last;
     } hidden[] = {
@@ -47,8 +47,8 @@ static enum kvtel_status append_code(struct kvtel_buffer *buffer, uint32_t code)
     return kvtel_buffer_append_text(buffer, escape(code, out));
 }
 
-/* Between two quotes, where there are any; without them backslashes stay as they are. A damaged byte can be in no
- * Python str: it becomes U+FFFD. */
+/* Appends text with escapes, between quotes unless `quote` is 0; without quotes, backslashes are not escaped. A byte
+ * that is not UTF-8 cannot be in a Python str and becomes U+FFFD. */
 static enum kvtel_status append_escaped(struct kvtel_buffer *buffer, const char *text, size_t size, char quote)
 {
     size_t before = buffer->size;

@@ -5,16 +5,16 @@
 
 #include <kvtel/buffer.h>
 
-/* str.isprintable() of one character. */
+/* Python's str.isprintable() for one character. */
 bool kvtel_python_is_printable(uint32_t code);
-/* Appends repr() of a str: in single quotes, or double ones when it holds a single but no double quote; control
- * characters and what is not printable escaped, bytes that are no UTF-8 replaced. KVTEL_OK, or KVTEL_E_NOMEM with the
- * buffer as it was. */
+/* Appends Python's repr() of a str: in single quotes, or in double quotes when the text contains a single and no
+ * double quote. Control and unprintable characters are escaped; bytes that are not UTF-8 are replaced. KVTEL_OK, or
+ * KVTEL_E_NOMEM with the buffer unchanged. */
 enum kvtel_status kvtel_python_repr(struct kvtel_buffer *buffer, const char *text, size_t size);
-/* The same without quotes, and nothing escaped but what is not printable: for a name that must not end its line. */
+/* The same without quotes; only unprintable characters are escaped. For names in lines of text. */
 enum kvtel_status kvtel_python_line(struct kvtel_buffer *buffer, const char *text, size_t size);
-/* The same into a place of `size` bytes, with a NUL: as many whole characters and escapes as fit. Allocates nothing.
- * What a terminal or a log gets of texts from outside goes through here, or through the writer of JSON. */
+/* The same into an array of `size` bytes, with a NUL: as many whole characters and escapes as fit. Allocates
+ * nothing. Every untrusted text goes through this function or the JSON writer before it reaches a terminal or a log. */
 void kvtel_python_line_into(char *out, size_t size, const char *text);
 
 #endif

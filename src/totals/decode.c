@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The content of a file of totals, checked and indexed. */
+/* Decoding the content of a file of totals: everything is checked, then indexed. */
 #include "totals/totals.h"
 
 #include "base/error.h"
@@ -13,7 +13,7 @@
 
 enum { EXPONENTIAL_MAX = 4096, EXPONENT_MAX = 1000 << KVTEL_LAYOUT_SCHEMA };
 
-/* Bytes yet to be read. All reading is through take(), so nothing is read past the end. */
+/* The bytes not read yet. All reading goes through take(), so nothing past the end is read. */
 struct cursor {
     const char *bytes;
     size_t at, end;
@@ -40,7 +40,7 @@ static bool take_varint(struct cursor *cursor, uint64_t *number)
     return true;
 }
 
-/* `count` texts of `size` bytes together, a NUL behind each. */
+/* Takes `count` texts, each followed by a NUL, of `size` bytes together. */
 static bool take_texts(struct cursor *cursor, size_t size, size_t count)
 {
     if (size > cursor->end - cursor->at)
@@ -53,7 +53,7 @@ static bool take_texts(struct cursor *cursor, size_t size, size_t count)
     return found == count && (size == 0 || text[size - 1] == '\0');
 }
 
-/* The next bin that is not 0, behind bin *next - 1. */
+/* Takes the next bin that is not 0. *next is the lowest index that it can have. */
 static bool take_bin(struct cursor *cursor, uint64_t bin_count, uint64_t *next, uint64_t *value)
 {
     uint64_t gap;
@@ -113,14 +113,15 @@ static bool can_be(const struct totals_family *record)
            record->exponential_first >= -EXPONENT_MAX && record->exponential_first <= EXPONENT_MAX - EXPONENTIAL_MAX;
 }
 
-/* The family that comes next, without its series. */
+/* Takes the next family, without its series. */
 static bool take_family(struct totals *totals, struct cursor *cursor, uint32_t *bound_count, uint32_t *series_count)
 {
     struct totals_family record;
     if (!take(cursor, &record, sizeof record) || !can_be(&record))
         return false;
     size_t bounds_size = record.bound_count * sizeof(double);
-    /* each bound has its place in the file, so there is room for as many as that */
+    /* Each bound takes 8 bytes of the file, so `bounds` has room for as many as the file can contain. */
+
     if (!take(cursor, totals->bounds + *bound_count, bounds_size) ||
         !are_bounds(totals->bounds + *bound_count, record.bound_count))
         return false;
@@ -195,7 +196,7 @@ static enum kvtel_status index_all(struct totals *totals, const struct totals_he
 {
     struct cursor cursor = { totals->bytes.bytes, sizeof *header, totals->bytes.size - sizeof(uint32_t) };
     uint32_t bound_count = 0, series_count;
-    /* a family and a series take at least as many bytes */
+    /* a family and a series each take at least this many bytes of the file */
     if (header->family_count > cursor.end / sizeof(struct totals_family) ||
         header->series_count > cursor.end / sizeof(uint32_t))
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct totals_header, family_count),
@@ -218,7 +219,7 @@ static enum kvtel_status index_all(struct totals *totals, const struct totals_he
     return KVTEL_OK;
 }
 
-/* What only adding it up shows: a family or a label set that is there twice. */
+/* Adds the totals to an empty snapshot. Only this shows a family or a label set that occurs twice. */
 static enum kvtel_status try_out(const struct totals *totals, struct kvtel_error *error)
 {
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
@@ -284,7 +285,8 @@ enum kvtel_status totals_add_label(struct totals *totals, const char *name)
     return kvtel_relabel_view(&totals->relabel, &view);
 }
 
-/* The numbers of a series, which were checked when they were indexed. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_FORMAT. */
+/* Decodes the numbers of a series, which were checked when the file was indexed. KVTEL_OK, KVTEL_E_NOMEM,
+ * KVTEL_E_FORMAT. */
 static enum kvtel_status fill(const struct totals *totals, uint32_t i, struct kvtel_arena *arena,
                               struct kvtel_collected *series)
 {

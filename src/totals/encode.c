@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A snapshot as the content of a file of totals. */
+/* Encoding a snapshot as the content of a file of totals. */
 #include "totals/totals.h"
 
 #include "totals/layout.h"
@@ -9,20 +9,20 @@
 #include <time.h>
 #include <zlib.h>
 
-/* What is written, and the first failure: appending goes on as if there was none. */
+/* The output and the first failure. After a failure, appending does nothing, so callers need not check each step. */
 struct encoder {
     struct kvtel_buffer *bytes;
     enum kvtel_status status;
     const struct totals_contents *contents;
-    size_t room; /* new label sets that all families together may have */
+    size_t room; /* number of new label sets that all families together may still add */
     uint64_t folded;
     uint32_t family_count, series_count;
 };
 
-/* What is added up of a family's label sets beyond the limit. */
+/* The sum of a family's label sets beyond the limit. */
 struct rest {
     struct kvtel_snapshot_series sum;
-    uint64_t *bins; /* of the whole family; NULL: nothing was added to it yet */
+    uint64_t *bins; /* all bins of the family; NULL: nothing was added yet */
 };
 
 static void put(struct encoder *encoder, const void *bytes, size_t size)
@@ -112,8 +112,8 @@ static enum kvtel_status fold(struct rest *rest, const struct kvtel_snapshot_fam
     return KVTEL_OK;
 }
 
-/* Label sets as they are, as far as there is room, and one for the rest. `old`: how many of them were in the totals
- * before. */
+/* Writes label sets while there is room, then one label set with the sum of the others. `old`: number of label sets
+ * that were in the totals before. */
 static void put_all_series(struct encoder *encoder, const struct kvtel_snapshot_family *family, size_t old)
 {
     const struct totals_contents *contents = encoder->contents;
@@ -173,7 +173,8 @@ static void put_family(struct encoder *encoder, const struct kvtel_snapshot_fami
     record.series_count = encoder->series_count - before;
     if (encoder->status != KVTEL_OK)
         return;
-    if (record.series_count == 0) { /* another definition may take the name */
+    if (record.series_count == 0) { /* a family without series is left out, so that another definition may take its
+                                     * name */
         encoder->bytes->size = at;
         return;
     }
@@ -181,13 +182,14 @@ static void put_family(struct encoder *encoder, const struct kvtel_snapshot_fami
     encoder->family_count++;
 }
 
-/* Where the old totals stand: they were the first in the snapshot, so its families and label sets begin with theirs. */
+/* The place of the old totals in the snapshot. They were added first, so the snapshot's families and label sets
+ * begin with theirs. */
 struct old {
-    const struct totals *totals; /* NULL: there are none */
+    const struct totals *totals; /* NULL: there were no totals */
     uint32_t family, series;
 };
 
-/* Label sets of the next family that were in the old totals. */
+/* Number of label sets in the next family that were in the old totals. */
 static size_t next_old(struct old *old)
 {
     size_t count = 0;

@@ -43,7 +43,7 @@ bool totals_file_is(const char *dir, const struct totals_identity *identity)
            status.st_mtim.tv_sec == identity->changed.tv_sec && status.st_mtim.tv_nsec == identity->changed.tv_nsec;
 }
 
-/* All that the file has, up to the size that it had when it was opened. */
+/* Reads the file up to the size that it had when it was opened. */
 static enum kvtel_status read_all(int fd, off_t size, struct kvtel_buffer *bytes, struct kvtel_error *error)
 {
     if (size > SIZE_MAX_READ)
@@ -57,7 +57,7 @@ static enum kvtel_status read_all(int fd, off_t size, struct kvtel_buffer *bytes
         if (got < 0)
             return kvtel_fail_system(error, errno, bytes->size, "reading failed");
         if (got == 0)
-            break; /* it was cut meanwhile */
+            break; /* the file was truncated in the meantime */
         bytes->size += (size_t)got;
     }
     return KVTEL_OK;
@@ -107,7 +107,7 @@ static void forget_reserve(struct totals_reserve *reserve)
     reserve->size = 0;
 }
 
-/* A file of a name that nobody else has. False: `errno` says why. */
+/* Makes a file under a new random name. False: errno says why. */
 static bool make_file(const char *dir, struct totals_reserve *reserve)
 {
     uint64_t number = 0;
@@ -137,12 +137,12 @@ void totals_reserve_fill(const char *dir, struct totals_reserve *reserve, size_t
 {
     struct stat status;
     if (is_made(reserve) && lstat(reserve->path, &status) != 0 && errno == ENOENT)
-        forget_reserve(reserve); /* somebody removed it, or the directory */
+        forget_reserve(reserve); /* somebody removed the file or the directory */
     if (!is_made(reserve) && !make_file(dir, reserve))
         return;
     if (reserve->size >= (off_t)size)
         return;
-    /* Not posix_fallocate(), which would write where the file system cannot reserve. */
+    /* Not posix_fallocate(): on a file system that cannot reserve, it would write zeros. */
     if (fallocate(reserve->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
         reserve->size = (off_t)size;
 }
@@ -164,13 +164,14 @@ static int write_all(int fd, const struct kvtel_buffer *content)
             return put == 0 ? EIO : errno;
         at += (size_t)put;
     }
-    /* also gives back what was reserved past the end */
+    /* also frees the blocks reserved past the end */
     if (ftruncate(fd, (off_t)content->size) != 0)
         return errno;
     return is_disk(fd) && fsync(fd) != 0 ? errno : 0;
 }
 
-/* The new name is on the disk, too. A file system that cannot do that has said so by EINVAL. 0 or an errno. */
+/* Syncs the directory, so that the new name is on the disk, too. A file system that cannot do this returns EINVAL,
+ * which is not an error here. 0 or an errno. */
 static int sync_dir(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -194,7 +195,7 @@ static int write_once(const char *dir, const char *path, const struct kvtel_buff
     if (error == 0 && rename(reserve->path, path) != 0)
         error = errno;
     if (error != 0) {
-        if (error != ENOSPC && error != EDQUOT) /* else it keeps the room that it has */
+        if (error != ENOSPC && error != EDQUOT) /* when the disk is full, the reserve keeps its blocks */
             totals_reserve_free(reserve);
         return error;
     }
@@ -211,7 +212,7 @@ enum kvtel_status totals_file_write(const char *dir, const struct kvtel_buffer *
     if (status != KVTEL_OK)
         return status;
     int failure = write_once(dir, path, content, reserve, identity);
-    if (failure == ENOENT) /* somebody removed the reserve */
+    if (failure == ENOENT) /* somebody removed the reserve: try once more with a new one */
         failure = write_once(dir, path, content, reserve, identity);
     if (failure == 0)
         return KVTEL_OK;
@@ -227,7 +228,8 @@ enum kvtel_status totals_file_set_aside(const char *dir, char name[64], struct k
     if (gmtime_r(&now, &utc))
         (void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
-        number = (uint32_t)getpid(); /* early in the machine's life; the name only has to be new */
+        number = (uint32_t)getpid(); /* random numbers are not available early after boot; the name only has to be
+                                      * new */
     (void)snprintf(name, 64, "totals.damaged-%s-%08x", when, (unsigned)number);
     enum kvtel_status status = make_path(dir, TOTALS_NAME, path, error);
     if (status == KVTEL_OK)

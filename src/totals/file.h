@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of totals: read whole, replaced whole, never mapped. One thread, which holds the directory's lock. */
+/* The file of totals: read as a whole, replaced as a whole, never mapped. All functions are for the one thread that
+ * holds the directory's lock. */
 #ifndef KVTEL_TOTALS_FILE_H
 #define KVTEL_TOTALS_FILE_H
 
@@ -10,7 +11,7 @@
 #define TOTALS_NAME "totals.kvtel-retired"
 enum { TOTALS_PATH = 4096 };
 
-/* Which file it is and as of when. Start from {0}: no file. */
+/* Identifies a file and its state. Start from {0}: no file. */
 struct totals_identity {
     dev_t device;
     ino_t inode;
@@ -18,37 +19,38 @@ struct totals_identity {
     struct timespec changed;
 };
 
-/* A file that has room for the next totals before they are known. Start from {0}. */
+/* A file whose blocks are reserved in advance, so that the next totals can be written when the disk is full. Start
+ * from {0}. */
 struct totals_reserve {
-    char path[TOTALS_PATH]; /* "": there is none */
+    char path[TOTALS_PATH]; /* "": no file was made */
     int fd;
-    off_t size; /* room that it has */
+    off_t size; /* bytes reserved */
 };
 
-/* Reads and checks DIR/TOTALS_NAME. Without such a file `totals` holds nothing, and that is success.
- * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT: it is damaged, of another version or no file; KVTEL_E_IO,
- * KVTEL_E_NOMEM: it cannot be read now */
+/* Reads and checks DIR/TOTALS_NAME. A missing file is success, and `totals` is empty.
+ * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT: the file is damaged, of another version, or not a regular
+ * file; KVTEL_E_IO, KVTEL_E_NOMEM: the file cannot be read now */
 enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struct totals_identity *identity,
                                    struct kvtel_error *error);
-/* Whether the file is still the one that was read or written. True as well where that cannot be told. */
+/* Whether the file is still the one that was read or written. Also true when this cannot be determined. */
 bool totals_file_is(const char *dir, const struct totals_identity *identity);
-/* Puts `content` in place of the file, at once and for good: it is synced to the disk where there is one. The reserve's
- * room is used first.
- * @return KVTEL_OK; KVTEL_E_IO, KVTEL_E_NOMEM: the file is as it was. Where there is no room `error` has ENOSPC or
- * EDQUOT as system_error, and the reserve keeps what it has */
+/* Replaces the file atomically by `content` and syncs it if it is on a disk. The blocks of the reserve are used
+ * first.
+ * @return KVTEL_OK; KVTEL_E_IO, KVTEL_E_NOMEM: the file is unchanged. When the disk is full, `error` contains ENOSPC
+ * or EDQUOT as system_error, and the reserve keeps its blocks */
 enum kvtel_status totals_file_write(const char *dir, const struct kvtel_buffer *content, struct totals_reserve *reserve,
                                     struct totals_identity *identity, struct kvtel_error *error);
-/* Gives the file another name, so that nothing takes it for totals. `name` gets that. KVTEL_OK, KVTEL_E_IO. */
+/* Renames a damaged file, so that no exporter reads it as totals. `name` returns the new name. KVTEL_OK, KVTEL_E_IO. */
 enum kvtel_status totals_file_set_aside(const char *dir, char name[64], struct kvtel_error *error);
 
-/* Sees that the reserve has room for `size` bytes, if the directory has. */
+/* Tries to reserve `size` bytes. If the directory's file system is full, the reserve stays smaller. */
 void totals_reserve_fill(const char *dir, struct totals_reserve *reserve, size_t size);
 void totals_reserve_free(struct totals_reserve *reserve);
-/* Removes reserves that killed processes left behind. */
+/* Removes reserves of processes that were killed. */
 void totals_remove_leftovers(const char *dir);
 
-/* Gives the memory of pages that hold nothing but 0 back to the file system; what the file says stays the same. Nothing
- * is done when the file is locked, or no regular file. @return bytes given back */
+/* Frees the memory of pages that contain zeros only. Reading the file gives the same bytes as before. Nothing is
+ * done when the file is locked or not a regular file. @return number of bytes freed */
 uint64_t totals_punch_zeros(const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where each byte of a file of totals is. docs/decisions/retired-totals.md says it in words. */
+/* Where each byte of a file of totals is. docs/decisions/retired-totals.md describes the format in words. */
 #ifndef KVTEL_TOTALS_LAYOUT_H
 #define KVTEL_TOTALS_LAYOUT_H
 
@@ -9,8 +9,8 @@
 #define TOTALS_MAGIC "kvteltot"
 #define TOTALS_ORDER 0x0102030405060708u
 
-/* A header, names of stores, families with the series of each, and a u32: CRC-32 (zlib's) of all that is before it.
- * Nothing is aligned. */
+/* A file consists of this header, names of stores, families each followed by its series, and a u32 with the CRC-32
+ * (zlib's) of all bytes before it. Nothing is aligned. */
 struct totals_header {
     char magic[8];
     uint64_t byte_order;
@@ -19,31 +19,33 @@ struct totals_header {
     uint64_t size;    /* of the file, checksum included */
     uint64_t written_realtime_ns;
     uint64_t boot_hash;   /* as in a store; 0: not known */
-    uint32_t store_count; /* names of stores, a NUL behind each */
-    uint32_t stores_size; /* their bytes */
+    uint32_t store_count; /* number of store names, each followed by a NUL */
+    uint32_t stores_size; /* size of the names in bytes */
     uint32_t family_count;
     uint32_t series_count; /* of all families */
 };
 _Static_assert(sizeof(struct totals_header) == 64, "totals 1");
 
-/* Then come bound_count doubles, text_size bytes (name, help, label names, a NUL behind each), and its series. */
+/* A family is followed by bound_count doubles, text_size bytes (name, help and label names, each followed by a NUL),
+ * and its series. */
 struct totals_family {
     uint8_t type; /* enum kvtel_metric_type */
     uint8_t unit; /* enum kvtel_unit */
     uint16_t label_count;
     uint32_t bound_count; /* explicit bounds */
     int32_t exponential_first;
-    uint32_t exponential_count; /* 0: no histogram */
+    uint32_t exponential_count; /* 0: not a histogram */
     uint32_t text_size;
     uint32_t series_count;
 };
 _Static_assert(sizeof(struct totals_family) == 24, "totals 1");
 
-/* A series is a u32 with the size of its text, the text (label values, a NUL behind each), and its numbers:
- *   counter    double value
- *   gauge      double value, u64 stamp
- *   histogram  double sum, then as varints: the bins that are not 0, and of each how many 0 are before it, and what it
- * counts A varint is 7 bits a byte, the lowest first; the top bit says that more follows. */
+/* A series is a u32 with the size of its text, the text (label values, each followed by a NUL), and its numbers:
+ * counter    double value
+ * gauge      double value, u64 stamp
+ * histogram  double sum, then varints: the number of bins that are not 0, and for each of them the number
+ * of zero bins before it and its count
+ * A varint stores 7 bits in a byte, the lowest bits first; the top bit of a byte is set if more bytes follow. */
 enum { TOTALS_VARINT = 10 };
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of an ended store that holds nothing but 0. */
+/* Frees the memory of an ended store's pages that contain zeros only. */
 #include "totals/file.h"
 
 #include <fcntl.h>
@@ -13,7 +13,7 @@ static bool is_zero(const char *page)
     return memcmp(page, zeros, PAGE) == 0;
 }
 
-/* A writer may still use what is locked: its pages must stay there. */
+/* Whether no writer uses the file. The pages of a locked file must stay, because its writer maps them. */
 static bool is_free(int fd, struct stat *status)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -27,11 +27,11 @@ static void punch(int fd, off_t from, off_t to)
         (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
 }
 
-/* Pages of 0 between two places that begin pages. */
+/* Frees the pages of zeros between two page boundaries. */
 static void punch_pages(int fd, off_t from, off_t to)
 {
     char bytes[PAGES * PAGE];
-    off_t zeros = from; /* all since then is 0 */
+    off_t zeros = from; /* start of the zeros found so far */
     while (from < to) {
         ssize_t got = pread(fd, bytes, sizeof bytes, from);
         if (got < PAGE)
@@ -56,7 +56,7 @@ uint64_t totals_punch_zeros(const char *path)
         close(fd);
         return 0;
     }
-    /* Pages that were reserved and never written are no data to the kernel, but take memory. */
+    /* Pages that were reserved but never written take memory, although the kernel reports them as a hole. */
     for (off_t at = 0; at < before.st_size;) {
         off_t data = lseek(fd, at, SEEK_DATA);
         data = data < 0 ? before.st_size : data / PAGE * PAGE;

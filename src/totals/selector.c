@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Selectors of label sets. */
+/* Parsing and matching selectors of label sets. */
 #include "totals/selector.h"
 
 #include "base/error.h"
@@ -16,7 +16,7 @@ struct matcher {
 };
 
 struct selector {
-    char *name; /* "": any */
+    char *name; /* "": any name */
     size_t count;
     struct matcher matchers[KVTEL_LAYOUT_LABELS];
 };
@@ -49,7 +49,7 @@ static bool skip(struct parser *parser, const char *what)
     return true;
 }
 
-/* NULL without memory. */
+/* Takes a metric's or label's name. NULL: no memory. */
 static char *take_name(struct parser *parser)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:";
@@ -60,7 +60,7 @@ static char *take_name(struct parser *parser)
     return name;
 }
 
-/* Text in quotes, with \" \\ and \n in it. */
+/* Takes a text in quotes, in which \" \\ and \n are escapes. */
 static enum kvtel_status take_value(struct parser *parser, char **value)
 {
     if (!skip(parser, "\""))
@@ -77,7 +77,7 @@ static enum kvtel_status take_value(struct parser *parser, char **value)
     return skip(parser, "\"") ? KVTEL_OK : fail(parser, "the quotes are not closed");
 }
 
-/* A pattern matches the whole value. */
+/* Compiles a pattern. A pattern must match the whole value. */
 static enum kvtel_status compile(struct parser *parser, struct matcher *matcher)
 {
     char *whole = NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The totals of ended stores: what an exporter keeps of stores whose writers have ended.
+/* The totals of ended stores: the numbers that an exporter keeps after their writers have ended.
  *
- * In memory they are the bytes of their file, checked once, and an index of them. They never change: new totals are
- * made from a snapshot and take the old ones' place. docs/decisions/retired-totals.md has the layout, and why it is not
- * a store's. */
+ * In memory, totals are the bytes of their file, checked once, and an index. They never change: new totals are made
+ * from a snapshot and replace the old ones. docs/decisions/retired-totals.md describes the layout and says why it
+ * differs from a store's. */
 #ifndef KVTEL_TOTALS_TOTALS_H
 #define KVTEL_TOTALS_TOTALS_H
 
@@ -15,59 +15,59 @@
 enum {
     TOTALS_VERSION = 1,
     TOTALS_FAMILIES = 4096, /* at most */
-    /* Label sets of all families and, unless the operator says otherwise, of one, before new ones are added up under
-     * TOTALS_OTHER.
-     */
+    /* Limits of label sets in all families together and, by default, in one family. New label sets above a limit are
+     * added up under TOTALS_OTHER. */
     TOTALS_SERIES = 1 << 18,
     TOTALS_DEFAULT_LIMIT = 10000
 };
-/* Each label of the label set that takes what is beyond the limit has this value. */
+/* The value of each label in the label set that sums up those above the limit. */
 #define TOTALS_OTHER "other"
 
-/* Single owner; any thread may read. Start from {0}, which holds nothing. */
+/* Single owner, which alone may change it; any thread may read while it does not change. Start from {0}: no totals. */
 struct totals {
     struct kvtel_buffer bytes; /* the file's content */
     bool by_rank;              /* ranks are kept apart */
-    bool earlier_boot;         /* written before the machine started: its gauges are older than any of this boot */
+    bool earlier_boot;         /* written before the machine's last boot: its gauges are older than any of this boot */
     uint32_t family_count, series_count, store_count;
     struct kvtel_layout_family *families; /* text_at: from the start of `bytes`; bounds_at: in `bounds` */
     struct kvtel_layout_series *series;   /* text_at as well */
     double *bounds;
-    uint64_t *values_at;          /* of each series: where its numbers stand in `bytes` */
-    const char *stores;           /* names of the stores whose files may still be there, a NUL behind each */
-    struct kvtel_relabel relabel; /* without a name: labels are as they are */
+    uint64_t *values_at;          /* for each series: the place of its numbers in `bytes` */
+    const char *stores;           /* names, each followed by a NUL, of stores that are included although their files
+                                   * may still exist */
+    struct kvtel_relabel relabel; /* without a name the labels are left as they are */
 };
 
-/* Takes the content of a file over, also when it fails, and checks all of it.
- * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (damaged, or of another version), KVTEL_E_NOMEM: `error` (may be
- * NULL) says why, and `totals` holds nothing */
+/* Checks the content of a file and indexes it. The function owns the buffer's bytes from now on, also on failure.
+ * @return KVTEL_OK; KVTEL_E_TRUNCATED, KVTEL_E_FORMAT (damaged, or of another version), KVTEL_E_NOMEM: `error` (may
+ * be NULL) says why, and `totals` is empty */
 enum kvtel_status totals_decode(struct kvtel_buffer *bytes, struct totals *totals, struct kvtel_error *error);
-/* Label sets without this label get it, with the empty value. The name is borrowed. KVTEL_OK, KVTEL_E_NOMEM. */
+/* Adds a label with an empty value to the label sets that lack it. `name` is borrowed. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status totals_add_label(struct totals *totals, const char *name);
-/* Frees what it holds. */
+/* Frees the memory of the totals. */
 void totals_free(struct totals *totals);
 
-/* Adds them to a snapshot, as kvtel_snapshot_add() does. KVTEL_OK, KVTEL_E_MISMATCH (a family with another definition
- * is left out), KVTEL_E_NOMEM, KVTEL_E_LIMIT (sums past KVTEL_TOTAL_MAX): the snapshot is unchanged. */
+/* Adds the totals to a snapshot, as kvtel_snapshot_add() does. KVTEL_OK; KVTEL_E_MISMATCH: a family with another
+ * definition is left out. On KVTEL_E_NOMEM and KVTEL_E_LIMIT (sums above KVTEL_TOTAL_MAX) the snapshot is unchanged. */
 enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot);
 
 typedef bool (*totals_keep_fn)(const void *context, const struct kvtel_snapshot_family *family,
                                const struct kvtel_snapshot_series *series);
 
-/* What goes into new totals beside the numbers. */
+/* The content of new totals. */
 struct totals_contents {
     const struct kvtel_snapshot *snapshot;
-    const char *const *stores; /* names of stores whose numbers are in it although their files may still be there */
+    const char *const *stores; /* names of stores that are included although their files may still exist */
     size_t store_count;
-    size_t limit; /* label sets of a family; 0: no limit, and none for all families */
+    size_t limit; /* limit of label sets in a family; 0: neither this limit nor that of all families applies */
     bool by_rank;
-    /* Whether a label set stays; NULL: each does. */
+    /* whether to keep a label set; NULL: all are kept */
     totals_keep_fn keep;
     const void *context;
 };
-/* Appends the content of a file. Label sets that `old` has stay; of others, in the order of the snapshot, as many as
- * the limit allows, and the rest is added up. `folded` (may be NULL) gets the number of label sets of that rest.
- * KVTEL_OK, KVTEL_E_LIMIT (more families than there may be), KVTEL_E_NOMEM. */
+/* Appends the content of a file to `bytes`. Label sets that are in `old` are kept. New ones are added in the order
+ * of the snapshot until the limit is reached; the rest is summed up. `folded` (may be NULL) returns the number of
+ * label sets summed up. KVTEL_OK, KVTEL_E_LIMIT (too many families), KVTEL_E_NOMEM. */
 enum kvtel_status totals_encode(const struct totals_contents *contents, const struct totals *old,
                                 struct kvtel_buffer *bytes, uint64_t *folded);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A deep copy of a decoded object, for what outlives the arena it was decoded into. */
+/* Deep copies of decoded objects, for callers that keep an object longer than its arena. */
 #include "value/value.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON: jansson's tree, turned into a struct kvtel_value. */
+/* JSON: jansson parses a tree, which is converted into a struct kvtel_value. */
 #include <jansson.h>
 #include <limits.h>
 #include <locale.h>
@@ -13,7 +13,7 @@
 static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena,
                                  struct kvtel_value *value);
 
-/* jansson's iterators take no const. */
+/* jansson's iterators do not accept const. */
 static json_t *mutable(const json_t *json)
 {
     return (json_t *)(uintptr_t)json;
@@ -60,7 +60,7 @@ static enum kvtel_status convert_object(const json_t *json, unsigned depth, stru
     return KVTEL_OK;
 }
 
-/* `depth`: levels around this value. */
+/* Converts a value. `depth`: number of containers around it. */
 static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvtel_arena *arena,
                                  struct kvtel_value *value)
 {
@@ -89,8 +89,8 @@ static enum kvtel_status convert(const json_t *json, unsigned depth, struct kvte
     return KVTEL_OK;
 }
 
-/* jansson stops behind what it refuses and quotes it. The place is where that begins; inside a string it is the last
- * byte read. */
+/* jansson stops behind the token that it refuses and quotes the token. Returns where the token begins; for a string,
+ * the last byte read. */
 static size_t refused_at(const json_error_t *failure)
 {
     size_t offset = (size_t)failure->position;
@@ -116,21 +116,21 @@ static enum kvtel_status fail(const json_error_t *failure, size_t size, struct k
     case json_error_out_of_memory:
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     default:
-        /* jansson says nothing at all when it fails to allocate in some places */
+        /* in some places jansson reports an allocation failure by an empty message */
         if (failure->text[0] == '\0')
             return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
         return kvtel_fail(error, KVTEL_E_SYNTAX, refused_at(failure), "%s", failure->text);
     }
 }
 
-/* jansson reads numbers as the thread's locale writes them, and aborts where the decimal point has several bytes. So it
- * reads them in the C locale, which is always there: having it allocates nothing in glibc. */
+/* jansson reads numbers in the thread's locale, and aborts if that locale's decimal point has several bytes. So the
+ * text is read in the C locale, which in glibc needs no memory. */
 static json_t *load_flags(const char *text, size_t size, size_t flags, json_error_t *failure)
 {
     memset(failure, 0, sizeof(*failure));
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (c_locale == (locale_t)0)
-        return NULL; /* says nothing, as where there is no memory */
+        return NULL; /* leaves the message empty, as after an allocation failure */
     locale_t before = uselocale(c_locale);
     json_t *json = json_loadb(text, size, flags, failure);
     (void)uselocale(before);
@@ -143,8 +143,8 @@ static json_t *load(const char *text, size_t size, json_error_t *failure)
     return load_flags(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, failure);
 }
 
-/* Loads text with "e0" put behind each integer past int64_t, which makes it a real. Places are again those of `text`.
- */
+/* Loads text with "e0" appended to each integer that does not fit int64_t, so that jansson reads a real. Places in
+ * errors are those in `text`. */
 static json_t *load_wide(const char *text, size_t size, json_error_t *failure)
 {
     struct kvtel_buffer wide = { 0 };
@@ -174,7 +174,7 @@ no_memory:
 
 static enum kvtel_status check_size(const char *text, size_t size, size_t count, struct kvtel_error *error)
 {
-    if (size >= INT_MAX) /* jansson counts places in int */
+    if (size >= INT_MAX) /* jansson counts bytes in an int */
         return kvtel_fail(error, KVTEL_E_LIMIT, 0, "a JSON value of 2 GiB or more");
     size_t at = kvtel_json_too_many(text, size, count);
     if (at == size)
@@ -185,7 +185,7 @@ static enum kvtel_status check_size(const char *text, size_t size, size_t count,
     return KVTEL_E_LIMIT;
 }
 
-/* Whether an odd number of backslashes stands before. */
+/* Whether an odd number of backslashes stands before `at`. */
 static bool is_escaped(const char *text, size_t at)
 {
     bool escaped = false;
@@ -202,7 +202,7 @@ bool kvtel_json_keys_differ(const char *text, size_t size, struct kvtel_error *e
     json_decref(json);
     if (!twice)
         return true;
-    /* jansson stands behind the key's closing quote */
+    /* jansson's position is behind the key's closing quote */
     size_t end = (size_t)failure.position, at = end > 0 ? end - 1 : 0;
     do
         at -= at > 0;
@@ -221,7 +221,8 @@ enum kvtel_status kvtel_json_decode(const char *text, size_t size, size_t count,
     if (fits != KVTEL_OK)
         return fits;
     const char *nul =
-        memchr(text, '\0', size); /* behind a number jansson would drop it, elsewhere take it for the end */
+        /* A NUL is refused here: behind a number jansson would ignore it, elsewhere it would end the text. */
+        memchr(text, '\0', size);
     size_t length = nul ? (size_t)(nul - text) : size;
     json_error_t failure;
     json_t *json = load(text, length, &failure);

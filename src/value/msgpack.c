@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MessagePack: msgpack-c's parser, instantiated to build a struct kvtel_value. Its generic objects would be built and
- * then read again, which takes several times as long. */
+/* MessagePack: msgpack-c's parser template, instantiated to build a struct kvtel_value directly. Building
+ * msgpack-c's generic objects and converting them takes several times as long. */
 #include "base/error.h"
 #include "value/codec.h"
 
 #define MSGPACK_EMBED_STACK_SIZE KVTEL_VALUE_DEPTH
 #define MSGPACK_UNPACK_PARSE_ERROR KVTEL_E_SYNTAX
-#define MSGPACK_UNPACK_NOMEM_ERROR KVTEL_E_DEPTH /* what the parser says when its stack is full, and nowhere else */
+#define MSGPACK_UNPACK_NOMEM_ERROR KVTEL_E_DEPTH /* the parser uses it only when its stack is full */
 #include <msgpack/unpack_define.h>
 
 struct parse {
     struct kvtel_arena *arena;
-    /* How many more items containers may promise. Each takes a byte at least, so that all together are no more than the
-     * input is long: memory is bounded by the input, whatever lengths it claims. */
+    /* Number of items that containers may still announce. Each item takes at least a byte, so all together are at
+     * most as many as the input has bytes. This bounds memory by the input's size, whatever lengths the input
+     * claims. */
+
     size_t promises;
-    size_t count; /* how many more items there may be at all */
+    size_t count; /* number of items that the object may still have */
 };
 
 #define msgpack_unpack_struct(name) struct parse##name
@@ -86,7 +88,7 @@ static inline int take_str(struct parse *parse, const char *input, const char *b
                            struct kvtel_value *value)
 {
     (void)input;
-    struct kvtel_value string; /* so that the parser's own object never leaves the registers */
+    struct kvtel_value string; /* a local, so that the parser's own object stays in registers */
     if (!kvtel_value_set_string(&string, parse->arena, bytes, size))
         return KVTEL_E_NOMEM;
     *value = string;
@@ -127,11 +129,11 @@ static inline int take_array(struct parse *parse, unsigned size, struct kvtel_va
     return start_container(parse, KVTEL_VALUE_ARRAY, size, array);
 }
 
-/* How an integer is encoded, by its first byte. length 0: not here. The bits are the `8 - shift / 8` bytes before the
- * end, big-endian. */
+/* The encoding of an integer, by its first byte. length 0: not an integer of this table. The integer is in the last
+ * 8 - shift / 8 bytes, big-endian. */
 struct integer_code {
     uint8_t length, shift;
-    uint64_t sign; /* the sign bit that extends to 64; 0: none */
+    uint64_t sign; /* the sign bit to extend to 64 bits; 0: unsigned */
 };
 static const struct integer_code integer_codes[256] = {
     [0x00 ... 0x7F] = { 1, 56, 0 }, [0xCC] = { 2, 56, 0 },
@@ -141,9 +143,9 @@ static const struct integer_code integer_codes[256] = {
     [0xD3] = { 9, 0, 0 },           [0xE0 ... 0xFF] = { 1, 56, 0x80 },
 };
 
-/* Takes integers without a branch on their encoding, which a processor can't foresee: lists of numbers are nearly all
- * of a payload. Stops at anything else, near the end of the input, and before the list's last item. Returns how many
- * bytes it took. */
+/* Takes integers without a branch on their encoding, which a processor cannot predict; most of a payload is lists of
+ * numbers. Stops at any other value, near the end of the input, and before the list's last item. Returns the number
+ * of bytes taken. */
 static size_t take_numbers(struct kvtel_value *array, const unsigned char *input, size_t size, size_t *left)
 {
     struct kvtel_value *place = (struct kvtel_value *)array->items + array->size;
@@ -153,7 +155,8 @@ static size_t take_numbers(struct kvtel_value *array, const unsigned char *input
         unsigned char first = input[taken];
         uint64_t bits;
         if (first ==
-            0xCB) { /* a branch all the same: times come in a row, and the next need not wait for a look at the table */
+            /* Doubles do get a branch: they come in a row, and the next one need not wait for a lookup in the table. */
+            0xCB) {
             _msgpack_load64(uint64_t, input + taken + 1, &bits);
             place[count].kind = KVTEL_VALUE_DOUBLE;
             taken += 9;
@@ -179,8 +182,8 @@ static inline void append_item(struct kvtel_value *array, struct kvtel_value ite
     ((struct kvtel_value *)array->items)[array->size++] = item;
 }
 
-/* The parser's own variables: `p` is the last byte of the item, `pe` the end of the input, `c->count` how many items
- * are left, this one included. */
+/* Uses variables of the parser: `p` is the item's last byte, `pe` the end of the input, `c->count` the number of
+ * items left, including this one. */
 #define take_array_item(parse, array, item) \
     (append_item(array, item), p += take_numbers(array, p + 1, (size_t)(pe - p) - 1, &c->count), KVTEL_OK)
 
@@ -216,7 +219,7 @@ enum kvtel_status kvtel_value_decode_next(const void *bytes, size_t size, size_t
     }
     if (result == 0)
         return kvtel_fail(error, KVTEL_E_TRUNCATED, size, "the MessagePack object is not complete");
-    /* the parser stands on the last byte of what it refuses */
+    /* the parser's position is the last byte of the item that it refuses */
     if (context.cs != MSGPACK_CS_HEADER)
         offset -= context.trail;
     switch (result) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Places in JSON text: what the parsed tree no longer knows. */
+/* Finding places in JSON text, which the parsed tree does not record. */
 #include "value/scan.h"
 
 #include <jansson.h>
@@ -18,7 +18,7 @@ void kvtel_error_place(struct kvtel_error *error, const char *text, size_t size)
     error->column = (uint32_t)(end - line_start) + 1;
 }
 
-/* Behind the string whose opening quote is at `at`. */
+/* The place behind the string whose opening quote is at `at`. */
 static size_t skip_string(const char *text, size_t size, size_t at)
 {
     for (at++; at < size && text[at] != '"'; at++) {
@@ -35,7 +35,7 @@ static size_t skip_space(const char *text, size_t size, size_t at)
     return at;
 }
 
-/* Behind a number or a word. */
+/* The place behind a number or a word. */
 static size_t skip_scalar(const char *text, size_t size, size_t at)
 {
     while (at < size && !strchr(" \t\r\n,:[]{}\"", text[at]))
@@ -43,7 +43,7 @@ static size_t skip_scalar(const char *text, size_t size, size_t at)
     return at;
 }
 
-/* Behind the value that begins at `at`. */
+/* The place behind the value that begins at `at`. */
 static size_t skip_value(const char *text, size_t size, size_t at)
 {
     size_t depth = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decoding in either format, and reading of what was decoded. */
+/* Decoding in either format, and access to decoded values. */
 #include "value/value.h"
 
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static int compare_keys(const void *a, const void *b)
     return memcmp(first->text, second->text, first->size);
 }
 
-/* The text that two keys of a map are; NULL when there is none, and without memory. */
+/* A key that occurs twice in a map. NULL: there is none, or no memory. */
 static const struct kvtel_value *find_twice(const struct kvtel_value *map)
 {
     const struct kvtel_value **keys = malloc(((size_t)map->size + 1) * sizeof *keys), *found = NULL;

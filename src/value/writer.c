@@ -37,7 +37,7 @@ static int packed(void *buffer, const char *bytes, size_t size)
     return kvtel_buffer_append(buffer, bytes, size) == KVTEL_OK ? 0 : -1;
 }
 
-/* A packer has no state but its target, so each value makes its own. */
+/* A msgpack_packer has no state besides its target, so a new one is made for each value. */
 #define PACK(writer, type, ...)                                \
     do {                                                       \
         msgpack_packer packer_ = { (writer)->buffer, packed }; \
@@ -45,7 +45,7 @@ static int packed(void *buffer, const char *bytes, size_t size)
             fail(writer, KVTEL_E_NOMEM);                       \
     } while (0)
 
-/* Makes the place for the next value: counts it in its container and separates it from the one before. */
+/* Begins the next value: counts it in its container and writes the separator. */
 static bool begin(struct kvtel_writer *writer, bool is_text)
 {
     if (writer->status != KVTEL_OK)
@@ -63,7 +63,7 @@ static bool begin(struct kvtel_writer *writer, bool is_text)
     return writer->status == KVTEL_OK;
 }
 
-/* Closes the containers that the last value completed. */
+/* Closes the containers that are complete after the last value. */
 static void end(struct kvtel_writer *writer)
 {
     while (writer->depth > 0 && writer->levels[writer->depth - 1].left == 0) {
