@@ -14,6 +14,7 @@ from pathlib import Path
 from . import prom, spoil
 from .connectors import CLASSES, HF3FS, HiSparse, Mooncake, Nixl, SimpleCPUOffload, class_name
 from .recording import Outcome, write
+from .shapes import LONGEST_SECONDS, is_time
 
 ENGINES = ([0], [0], [0, 1], [0, 1, 2, 3], [3, 11])
 MODELS = ("m", "meta-llama/Llama-3-70B", 'quo"te\\back\nline', "é😀")
@@ -93,10 +94,11 @@ def store_row(draw):
     }
 
 
-def series(draw, kind):
+def series(draw, name, kind):
+    limit = int(LONGEST_SECONDS) if is_time(name) else 2**53
     if kind == "histogram":
-        return draw.listed(draw.choice((draw.seconds, lambda: draw.count(3e7))))
-    return draw.choice((draw.count(1e7), draw.count(10), draw.seconds(1.0), draw.random()))
+        return draw.listed(draw.choice((draw.seconds, lambda: draw.count(3e7, limit))))
+    return draw.choice((draw.count(1e7, limit), draw.count(10, limit), draw.seconds(1.0), draw.random()))
 
 
 def typed(draw, metrics, labels_of):
@@ -105,7 +107,7 @@ def typed(draw, metrics, labels_of):
     for name in draw.some(list(metrics)):
         kind, _ = metrics[name]
         payload["types"][name] = kind
-        payload["data"][name] = {json.dumps(list(labels)): series(draw, kind) for labels in labels_of(name)}
+        payload["data"][name] = {json.dumps(list(labels)): series(draw, name, kind) for labels in labels_of(name)}
     return payload
 
 

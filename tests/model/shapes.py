@@ -10,6 +10,14 @@ def is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+LONGEST_SECONDS = 2**62 / 1e9  # what a clock of nanoseconds measures
+
+
+def is_time(name):
+    """Whether a field or metric is in seconds and adds up; vllm:kv_offload_tiering_backpressure_store_latency_ema is a gauge."""
+    return name.endswith(("duration", "seconds", "time"))
+
+
 def add_up(values):
     """Left to right, as sum() does up to Python 3.11 (later ones compensate): integer while all are integers."""
     total = 0
@@ -30,25 +38,27 @@ class Stats:
     def refuse(self, reason, count=1):
         self.refused[reason] += count
 
-    def fault(self, value, signed=False):
-        """Why `value` is no usable number, or None."""
+    def fault(self, value, name="", signed=False):
+        """Why `value` is no usable number of the field or metric `name`, or None."""
         if not is_number(value):
             return "wrong_type"
         if not math.isfinite(value):
             return "not_finite"
         if value < 0 and not signed:
             return "negative"
+        if is_time(name) and value > LONGEST_SECONDS:
+            return "implausible"
         return None
 
-    def number(self, value, signed=False):
+    def number(self, value, name="", signed=False):
         """Whether `value` can be used; counted if not."""
-        reason = self.fault(value, signed)
+        reason = self.fault(value, name, signed)
         if reason:
             self.refuse(reason)
         return reason is None
 
-    def numbers(self, values, signed=False):
-        return [value for value in values if self.number(value, signed)]
+    def numbers(self, values, name="", signed=False):
+        return [value for value in values if self.number(value, name, signed)]
 
     def of_type(self, value, kind):
         if isinstance(value, kind):
@@ -77,10 +87,10 @@ class Columns(Stats):
             if key not in self.data:
                 self.refuse("unknown_key")
             elif key in self.totals:
-                if self.number(value):
+                if self.number(value, key):
                     self.data[key] = value
             elif self.of_type(value, list) and key not in self.transfer:
-                self.data[key] = self.numbers(value, signed=key in self.levels)
+                self.data[key] = self.numbers(value, key, signed=key in self.levels)
         self.decode_transfers(
             {key: payload[key] for key in self.transfer if isinstance(payload.get(key), list) and payload[key]}
         )
@@ -89,7 +99,7 @@ class Columns(Stats):
         shortest = min(map(len, columns.values()), default=0)
         self.refuse("unequal_columns", max(map(len, columns.values()), default=0) - shortest)
         for row in zip(*columns.values()):
-            reasons = [reason for reason in map(self.fault, row) if reason]
+            reasons = [reason for reason in map(self.fault, row, columns) if reason]
             if reasons:
                 self.refuse(reasons[0])
                 continue
@@ -131,7 +141,7 @@ class Rows(Stats):
             if key not in row:
                 self.refuse("unequal_columns")
                 return None
-            if not (self.of_type(row[key], str) if key in self.texts else self.number(row[key])):
+            if not (self.of_type(row[key], str) if key in self.texts else self.number(row[key], key)):
                 return None
         return {key: row[key] for key in self.fields}
 
@@ -160,7 +170,7 @@ class Counts(Stats):
             for key, value in counts.items():
                 if key not in self.fields:
                     self.refuse("unknown_key")
-                elif self.number(value):
+                elif self.number(value, key):
                     kept[key] = value
             self.data[operation] = kept
 
@@ -201,7 +211,7 @@ class Typed(Stats):
                 self.refuse("wrong_type")
                 continue
             self.data["types"][name] = kind
-            self.data["data"][name] = self.decode_series(kind, label_count, series)
+            self.data["data"][name] = self.decode_series(name, kind, label_count, series)
         info = payload.get("info")
         if (
             self.has_info
@@ -211,7 +221,7 @@ class Typed(Stats):
         ):
             self.data["info"] = info
 
-    def decode_series(self, kind, label_count, series):
+    def decode_series(self, name, kind, label_count, series):
         kept = {}
         for key, value in series.items():
             labels = labels_of(key)
@@ -219,8 +229,8 @@ class Typed(Stats):
                 self.refuse("label_count", len(value) if isinstance(value, list) else 1)
             elif kind == "histogram":
                 if self.of_type(value, list):
-                    kept[labels] = self.numbers(value)
-            elif self.number(value, signed=kind == "gauge"):
+                    kept[labels] = self.numbers(value, name)
+            elif self.number(value, name, signed=kind == "gauge"):
                 kept[labels] = value
         return kept
 

@@ -5,9 +5,10 @@ import copy
 import math
 
 from .connectors import CLASSES, Multi, OldOffloading
-from .shapes import Columns, Counts, Rows
+from .shapes import LONGEST_SECONDS, Columns, Counts, Rows, is_time
 
 NO_NUMBERS = ("text", None, True, [1], {"a": 1}, math.nan, math.inf, -math.inf, -1, -0.5)
+NO_TIMES = (*NO_NUMBERS, math.nextafter(LONGEST_SECONDS, math.inf), int(LONGEST_SECONDS) + 1, 2**63 - 1, 1e300)
 NO_LISTS = (3, 0.5, "text", None, False, {"a": [1]})
 NO_MAPS = (3, 0.5, "text", None, True, [1])
 NO_TOTALS = (*NO_NUMBERS, [])
@@ -54,25 +55,31 @@ def pick(draw, values):
     return copy.deepcopy(draw.choice(values))
 
 
-def lists_in(mapping):
-    return [value for value in mapping.values() if isinstance(value, list) and value]
+def filled_lists(mapping):
+    """The names of those values that are lists with something in them."""
+    return [key for key, value in mapping.items() if isinstance(value, list) and value]
 
 
-def spoil_value(draw, values):
+def no_numbers(name):
+    return NO_TIMES if is_time(name) else NO_NUMBERS
+
+
+def spoil_value(draw, name, values):
     """One or some values of a list of numbers."""
     for _ in range(draw.choice((1, 1, 3))):
-        values[draw.randrange(len(values))] = pick(draw, NO_NUMBERS)
+        values[draw.randrange(len(values))] = pick(draw, no_numbers(name))
 
 
 def spoil_columns(draw, cls, payload):
     way = draw.choice(("unknown", "field", "value", "value", "cut", "cut", "missing", "emptied"))
-    filled = lists_in(payload)
+    filled = filled_lists(payload)
     if way == "unknown":
         payload[draw.choice(("num_surprises", ""))] = draw.choice(([1, 2], 3, "text", None))
     elif way == "value" and filled:
-        spoil_value(draw, draw.choice(filled))
+        key = draw.choice(filled)
+        spoil_value(draw, key, payload[key])
     elif way == "cut" and filled:
-        column = draw.choice(filled)
+        column = payload[draw.choice(filled)]
         del column[draw.randrange(len(column)) :]
     elif payload:
         key = draw.choice(list(payload))
@@ -84,11 +91,11 @@ def spoil_columns(draw, cls, payload):
 
 def spoil_rows(draw, cls, payload):
     way = draw.choice(("operation", "row", "unknown", "missing", "value", "value", "text"))
-    filled = lists_in(payload)
+    filled = filled_lists(payload)
     if way == "operation" or not filled:
         payload[draw.choice(("save_put", "CPU_to_GPU"))] = pick(draw, NO_LISTS)
         return
-    rows = draw.choice(filled)
+    rows = payload[draw.choice(filled)]
     at = draw.randrange(len(rows))
     if way == "row":
         rows[at] = pick(draw, NO_MAPS)
@@ -103,7 +110,7 @@ def spoil_rows(draw, cls, payload):
         if way == "missing":
             del rows[at][key]
         elif key not in cls.texts:
-            rows[at][key] = pick(draw, NO_NUMBERS)
+            rows[at][key] = pick(draw, no_numbers(key))
 
 
 def spoil_counts(draw, payload):
@@ -164,9 +171,11 @@ def spoil_typed(draw, payload):
     elif way == "value" and series:
         labels = draw.choice(list(series))
         if isinstance(series[labels], list) and series[labels] and draw.chance(0.7):
-            spoil_value(draw, series[labels])
+            spoil_value(draw, name, series[labels])
         else:
-            unfit = {"histogram": NO_LISTS, "gauge": NO_GAUGES}.get(payload["types"].get(name), NO_TOTALS)
+            unfit = {"histogram": NO_LISTS, "gauge": NO_GAUGES}.get(
+                payload["types"].get(name), (*no_numbers(name), [])
+            )
             series[labels] = pick(draw, unfit)
 
 
