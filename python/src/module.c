@@ -49,6 +49,8 @@ static int execute(PyObject *module)
     return 0;
 }
 
+PyMODINIT_FUNC PyInit__kvtel(void);
+
 PyMODINIT_FUNC PyInit__kvtel(void)
 {
     static PyMethodDef methods[] = {
