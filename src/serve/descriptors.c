@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shares of the limit of file descriptors. */
+/* Shares of the process's limit of file descriptors. */
 #include "serve/descriptors.h"
 
 #include <sys/resource.h>
 
-/* Standard streams, sockets that listen, the directory, watches, signals, files that are read for a moment. */
+/* OTHERS covers standard streams, listening sockets, the directory, watches, signals, and files that are open only
+ * while they are read. */
 enum { OTHERS = 64, CONNECTIONS = 512, RINGS = 256, STORES = 1 << 20 };
 
 static rlim_t at_most(rlim_t value, rlim_t most)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is exported, from all sources. */
+/* The exporter: collects all sources and answers requests for metrics. */
 #include "serve/exporter.h"
 
 #include "base/buffer.h"
@@ -35,7 +35,8 @@ static void say_ring(void *context, const char *name, enum kvtel_nixl_state stat
                     is_folder ? "directory of telemetry rings" : "telemetry ring", pairs);
 }
 
-/* A NIXL agent does not start without it. An agent of another user needs a directory of its own making. */
+/* Makes the folder of rings if it is missing, because a NIXL agent does not start without it. An agent of another
+ * user needs a directory that this user made. */
 static void make_ring_folder(struct exporter *exporter)
 {
     const char *folder = exporter->options.nixl_dir;
@@ -58,7 +59,8 @@ static void say_store(void *context, const char *message)
     serve_log_write(((struct exporter *)context)->log, WEB_LOG_WARN, message, NULL);
 }
 
-/* Where rings and the receiver count: a store like those of other writers, so that it outlives this process. */
+/* Opens the exporter's own store, in which rings and the receiver count. It is a store like those of other writers,
+ * so its numbers outlive this process. */
 static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error *error)
 {
     const struct kvtel_store_options options = {
@@ -117,9 +119,8 @@ int exporter_event_fd(const struct exporter *exporter)
     return exporter->stores.inotify;
 }
 
-/* Whether somebody cut the file of the own store, found by looking at it or by touching what is gone. Said once. The
- * lock is held.
- */
+/* Finds out whether somebody truncated the own store's file: by the file's size, or because an access hit a missing
+ * page. Warns once. The lock is held. */
 static void look_after_own(struct exporter *exporter)
 {
     struct stat status;
@@ -129,7 +130,7 @@ static void look_after_own(struct exporter *exporter)
     own_guard_note();
     off_t size = fstat(exporter->own->fd, &status) == 0 ? status.st_size : exporter->own_size;
     exporter->own_cut =
-        size < exporter->own_size || own_guard_was_cut(); /* what nobody touched was not found missing */
+        size < exporter->own_size || own_guard_was_cut(); /* an access to a missing page is found by the guard */
     exporter->own_size = size;
     if (!exporter->own_cut)
         return;
@@ -194,7 +195,7 @@ enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snaps
         (void)kvtel_nixl_rings_poll(exporter->rings, kvtel_now_ns());
     if (exporter->options.store_dir)
         status = store_dir_collect(&exporter->stores, snapshot);
-    /* In a directory the own store is one of those. */
+    /* with a directory of stores the own store is one of its files */
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
         status = add_own(exporter, snapshot);
     status = status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
@@ -233,7 +234,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         status = store_dir_open(&exporter->stores, &stores, error);
     exporter->stores.retirement.limit = options->totals_limit;
     if (status == KVTEL_OK && options->store_dir)
-        (void)exporter_poll(exporter, kvtel_now_ns()); /* ended stores go first: the own store may need their room */
+        (void)exporter_poll(exporter, kvtel_now_ns()); /* retire ended stores first: the own store may need their
+                                                        * room */
     if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
         status = open_own(exporter, error);
     if (status != KVTEL_OK) {
@@ -241,7 +243,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         return status;
     }
     (void)exporter_poll(exporter, kvtel_now_ns());
-    (void)exporter_collect(exporter, exporter->logged); /* what was before is no news of the first interval */
+    (void)exporter_collect(exporter, exporter->logged); /* what was counted before the start does not belong to the
+                                                         * first interval */
     if (exporter->receiver)
         receiver_restore(exporter->receiver, exporter->logged);
     return KVTEL_OK;
@@ -251,8 +254,8 @@ bool exporter_is_own(const struct exporter *exporter, const struct store_entry *
 {
     const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL,
                *slash = path ? strrchr(path, '/') : NULL;
-    return slash &&
-           strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* what is added says that the file was removed */
+    return slash && strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* the name of a removed file's entry has a
+                                                                              * suffix */
 }
 
 static void set_totals_metrics(struct exporter *exporter)
@@ -375,14 +378,14 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_process(&exporter->self);
 }
 
-/* A gauge of rings in the totals says how things were when they were last read. */
+/* Whether a family is a gauge of rings that are not read now. In the totals such a gauge still has its last value. */
 static bool is_past(const struct exporter *exporter, const struct kvtel_snapshot_family *family)
 {
     bool of_rings = strncmp(family->name, "nixl_", 5) == 0 || strncmp(family->name, "kvtel_nixl_", 11) == 0;
     return !exporter->rings && family->type == KVTEL_GAUGE && of_rings;
 }
 
-/* A family under the name that --metrics.prefix gives it. */
+/* Writes a family, under the name that --metrics.prefix gives it. */
 static enum kvtel_status write_family(const struct exporter *exporter, const struct kvtel_snapshot_family *family,
                                       struct kvtel_buffer *text)
 {
@@ -407,7 +410,7 @@ static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_b
         set_own_metrics(exporter);
         status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
         if (status == KVTEL_E_MISMATCH)
-            status = KVTEL_OK; /* a store came first with that name; the others are there */
+            status = KVTEL_OK; /* a store already has a family of this name; the other families were added */
     }
     for (size_t i = 0; i < kvtel_snapshot_family_count(exporter->snapshot) && status == KVTEL_OK; i++)
         status = write_family(exporter, kvtel_snapshot_family(exporter->snapshot, i), text);
@@ -419,7 +422,7 @@ static bool is_shortage(enum kvtel_status status)
     return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
 }
 
-/* The page, for the next scrape if that finds a store that cannot be read. Without memory there is none to repeat. */
+/* Keeps the page for a next scrape that cannot read some store. Without memory no page is kept. */
 static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
 {
     exporter->good.size = 0;
@@ -427,8 +430,8 @@ static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
         exporter->good.size = 0;
 }
 
-/* The page as of the last scrape that could read all: without the store that cannot be read now sums would seem to
- * begin again. */
+/* Returns the page of the last scrape that could read all sources. A page without the unreadable store would look as
+ * if counters had restarted. */
 static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *text)
 {
     text->size = 0;
@@ -441,7 +444,7 @@ static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
-    (void)request; /* one format so far */
+    (void)request; /* there is only one format */
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
     enum kvtel_status status = write_metrics(exporter, &response->body);
@@ -470,7 +473,7 @@ void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style
     pthread_mutex_unlock(&exporter->lock);
     if (status != KVTEL_OK ||
         kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
-        return; /* the next line tells of both intervals */
+        return; /* the next line covers both intervals */
     struct kvtel_snapshot *newest = exporter->newest;
     exporter->newest = exporter->logged;
     exporter->logged = newest;

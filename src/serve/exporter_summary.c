@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handler of the summary: what is known of sources and writers, beside the numbers. */
+/* The HTTP handler of the summary: lists sources and writers, besides the numbers. */
 #include "serve/exporter.h"
 #include "report/summary_json.h"
 
@@ -30,7 +30,7 @@ static void store_source(const struct store_entry *entry, uint64_t now_ns, struc
     snprintf(source->connector, sizeof source->connector, "%s", info.connector);
 }
 
-/* Stores, then rings, as many as are shown. */
+/* Lists stores, then rings, up to `limit`. Returns the number listed. */
 static size_t list_sources(struct exporter *exporter, struct summary_source *sources, size_t limit)
 {
     size_t count = 0;
@@ -50,7 +50,7 @@ static size_t list_sources(struct exporter *exporter, struct summary_source *sou
     return count;
 }
 
-/* Those of stores that live, rings that are read, and posts of the last minute. */
+/* Number of sources that record now: live stores, rings in use, and posts of the last minute. */
 static size_t count_recording(const struct exporter *exporter)
 {
     size_t count = 0;
@@ -65,7 +65,7 @@ static size_t count_recording(const struct exporter *exporter)
                     kvtel_now_ns() - exporter->posted_ns < (uint64_t)POSTS_COUNT_SECONDS * SECOND_NS);
 }
 
-/* Newest first, as many as are shown. */
+/* Lists writers, the newest first, up to `limit`. Returns the number listed. */
 static size_t list_writers(const struct exporter *exporter, struct summary_writer *writers, size_t limit)
 {
     const struct writers *known = &exporter->stores.writers;
@@ -89,7 +89,7 @@ static size_t list_writers(const struct exporter *exporter, struct summary_write
     return count;
 }
 
-/* The entries that names point into may go once the lock is free. */
+/* Copies the names. The entries to which they point may be freed once the lock is released. */
 static bool copy_names(struct summary_source *sources, size_t count)
 {
     bool good = true;

@@ -49,7 +49,8 @@ static void time_text(char *out, size_t size)
     snprintf(out + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-/* logfmt: a value with anything but plain characters is quoted, as a JSON string, in which all but ASCII is escaped. */
+/* Appends a logfmt value. A value with special characters is written as a JSON string, in which everything but ASCII
+ * is escaped. */
 static enum kvtel_status append_value(struct kvtel_buffer *line, const char *value)
 {
     bool plain = *value != '\0';
@@ -96,7 +97,7 @@ static enum kvtel_status write_logfmt(struct kvtel_buffer *line, const char *con
     return status;
 }
 
-/* The lock is held. */
+/* Writes a line. The lock is held. */
 static void put_line(struct serve_log *log, enum web_log_level level, const char *message, const char *const *pairs)
 {
     char now[40];
@@ -108,7 +109,7 @@ static void put_line(struct serve_log *log, enum web_log_level level, const char
         (void)log_writer_put(log->writer, log->line.bytes, log->line.size);
 }
 
-/* Once lines are written again: how many were not. */
+/* Once lines can be written again, logs how many were dropped. */
 static void say_dropped(struct serve_log *log)
 {
     char lines[24];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter's log on standard error, one line a message, as logfmt or JSON. Nobody waits for it to be written: a
- * line that cannot be is dropped and counted. */
+/* The exporter's log on standard error, one line for each message, as logfmt or JSON. No caller waits for the
+ * output: a line that cannot be written is dropped and counted. */
 #ifndef KVTEL_SERVE_LOG_H
 #define KVTEL_SERVE_LOG_H
 
@@ -11,21 +11,22 @@
 #include <pthread.h>
 
 struct serve_log {
-    enum web_log_level level; /* less is not written */
+    enum web_log_level level; /* messages below this level are not written */
     bool json;
     pthread_mutex_t lock;
-    struct kvtel_buffer line; /* kept for its memory */
+    struct kvtel_buffer line; /* kept to reuse its memory */
     struct log_writer *writer;
-    uint64_t dropped_said; /* of the lines that were dropped */
+    uint64_t dropped_said; /* number of dropped lines already reported */
 };
 
-/* False: `name` is none of debug, info, warn, error. */
+/* Parses a level. False: `name` is not one of debug, info, warn, error. */
 bool serve_log_level(const char *name, enum web_log_level *level);
-/* False: there is no memory, or no thread. */
+/* False: no memory, or the thread cannot be started. */
 bool serve_log_init(struct serve_log *log);
-/* Lines that wait are written if that takes less than half a second. */
+/* Writes the waiting lines if this takes less than half a second, and frees the log. */
 void serve_log_close(struct serve_log *log);
-/* ts, level, msg; then pairs of key and value up to a NULL key. Any thread. A message that finds no memory is lost. */
+/* Writes a line with ts, level, msg, and the pairs of key and value up to a NULL key. Any thread. Without memory the
+ * message is lost. */
 void serve_log_write(struct serve_log *log, enum web_log_level level, const char *message, const char *const *pairs);
 /* The same without pairs, formatted. */
 void serve_log_printf(struct serve_log *log, enum web_log_level level, const char *format, ...) KVTEL_PRINTF(3, 4);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that writes the log.
  *
- * It asks poll(2) whether the file takes something before it writes at most PIPE_BUF bytes: a pipe that says so takes
- * as many. A line gets a second; while one was dropped, those behind it are tried once each. write(2) may block all the
- * same (another process fills the pipe in between, a terminal takes a part): then lines gather up to a bound, and what
- * comes after is dropped. */
+ * Before it writes at most PIPE_BUF bytes, the thread asks poll(2) whether the file is writable: a pipe that is
+ * writable takes that many. A line may take a second; after a dropped line, those behind it are tried once each.
+ * write(2) may block nevertheless (another process fills the pipe in between, a terminal takes a part). Then lines
+ * are queued up to a limit, and further lines are dropped. */
 #include "serve/log_writer.h"
 
 #include <errno.h>
@@ -29,15 +29,15 @@ struct queued_line {
 struct log_writer {
     int fd;
     pthread_t thread;
-    pthread_mutex_t lock; /* of the queue and `stopping` */
+    pthread_mutex_t lock; /* guards the queue and `stopping` */
     pthread_cond_t changed;
     struct queued_line *first, **end;
     size_t bytes;
     bool stopping;
-    bool torn;                /* the last line lacks its end; the thread's */
+    bool torn;                /* the last line was written in part; for the thread only */
     atomic_bool stuck;        /* the last line was dropped */
-    atomic_bool leaving;      /* no line gets more time */
-    _Atomic uint64_t dropped; /* a count, which orders nothing */
+    atomic_bool leaving;      /* the process ends: lines that cannot be written at once are dropped */
+    _Atomic uint64_t dropped; /* relaxed: orders nothing */
 };
 
 static int64_t now_ms(void)
@@ -52,7 +52,7 @@ static void count_dropped(struct log_writer *writer)
     atomic_fetch_add_explicit(&writer->dropped, 1, memory_order_relaxed);
 }
 
-/* Whether the file takes something before `deadline`. */
+/* Waits until the file is writable. False: it was not before `deadline`. */
 static bool wait_for_room(struct log_writer *writer, int64_t deadline)
 {
     for (;;) {
@@ -60,13 +60,13 @@ static bool wait_for_room(struct log_writer *writer, int64_t deadline)
         int64_t left = atomic_load(&writer->leaving) ? 0 : deadline - now_ms();
         int ready = poll(&event, 1, left > 100 ? 100 : left > 0 ? (int)left : 0);
         if (ready > 0 || (ready < 0 && errno != EINTR && errno != EAGAIN))
-            return true; /* write() says what is wrong */
+            return true; /* an error is reported by write() */
         if (left <= 0)
             return false;
     }
 }
 
-/* How much of the bytes was written. */
+/* Returns the number of bytes written. */
 static size_t write_bytes(struct log_writer *writer, const char *bytes, size_t size)
 {
     size_t done = 0;
@@ -86,7 +86,7 @@ static size_t write_bytes(struct log_writer *writer, const char *bytes, size_t s
 
 static void write_line(struct log_writer *writer, const struct queued_line *line)
 {
-    /* A line whose end is missing is ended, so that the next one stands by itself. */
+    /* A line written in part gets its end first, so that the next line stands by itself. */
     bool begun = !writer->torn || write_bytes(writer, "\n", 1) == 1;
     size_t done = begun ? write_bytes(writer, line->bytes, line->size) : 0;
     writer->torn = begun ? done > 0 && done < line->size : writer->torn;
@@ -128,7 +128,7 @@ struct log_writer *log_writer_start(int fd)
     pthread_cond_init(&writer->changed, NULL);
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the thread inherits it: signals are others' */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the thread inherits the mask, so that it does not take signals */
     int failed = pthread_create(&writer->thread, NULL, write_lines, writer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed == 0)
@@ -147,7 +147,7 @@ bool log_writer_put(struct log_writer *writer, const char *bytes, size_t size)
         line->size = size;
         memcpy(line->bytes, bytes, size);
         pthread_mutex_lock(&writer->lock);
-        /* The line that is being written is one of them: a long one is taken when nothing waits. */
+        /* The line being written counts, too. A line longer than the limit is accepted when the queue is empty. */
         bool fits = !writer->first || writer->bytes + size <= QUEUE_BYTES;
         if (fits) {
             *writer->end = line;
@@ -174,7 +174,7 @@ bool log_writer_flows(const struct log_writer *writer)
     return !atomic_load(&writer->stuck);
 }
 
-/* Whether the thread ended within `ms`. */
+/* Whether the thread ends within `ms` milliseconds. */
 static bool ends_within(struct log_writer *writer, int ms)
 {
     struct timespec until;
@@ -196,7 +196,7 @@ void log_writer_stop(struct log_writer *writer)
     if (!ends_within(writer, FAREWELL_MS)) {
         atomic_store(&writer->leaving, true);
         if (!ends_within(writer, FAREWELL_MS))
-            return; /* it stands in write(2), and so keeps what it uses until the process ends */
+            return; /* the thread is blocked in write(2) and uses this memory until the process ends */
     }
     pthread_cond_destroy(&writer->changed);
     pthread_mutex_destroy(&writer->lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines that a thread of their own writes to a file descriptor, so that nobody waits for who reads it: a pipe that
- * nobody empties, a terminal that was stopped, a full disk. */
+/* Writes lines to a file descriptor in a thread of its own, so that no caller waits for the reader: for a pipe that
+ * is not emptied, a stopped terminal, a full disk. */
 #ifndef KVTEL_SERVE_LOG_WRITER_H
 #define KVTEL_SERVE_LOG_WRITER_H
 
@@ -10,19 +10,18 @@
 
 struct log_writer;
 
-/* `fd` is borrowed until log_writer_stop(); whether it blocks is not changed, as other processes share its file
- * description.
- * @return NULL: there is no memory, or no thread */
+/* Starts the thread. `fd` is borrowed until log_writer_stop(). Its blocking mode is not changed, because other
+ * processes share its file description.
+ * @return owned; NULL: no memory, or the thread cannot be started */
 struct log_writer *log_writer_start(int fd);
-/* Takes a line, with its newline. Never waits for the file. False: it was dropped, and counted, as too many lines wait.
- * Any thread.
- */
+/* Queues a line, with its newline. Does not wait for the file. False: too many lines are queued; the line was
+ * dropped and counted. Any thread. */
 bool log_writer_put(struct log_writer *writer, const char *line, size_t size);
-/* Lines that were not written, or not whole. Any thread. */
+/* Number of lines that were dropped or written in part. Any thread. */
 uint64_t log_writer_dropped(const struct log_writer *writer);
-/* Whether the last line that it tried to write was written. Any thread. */
+/* Whether the last attempt to write a line succeeded. Any thread. */
 bool log_writer_flows(const struct log_writer *writer);
-/* Gives the lines that wait half a second to be written, and drops the rest. NULL is fine. */
+/* Allows half a second to write the queued lines, and drops the rest. NULL is allowed. */
 void log_writer_stop(struct log_writer *writer);
 
 #endif

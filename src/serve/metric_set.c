@@ -30,7 +30,7 @@ static void *find_series(struct metric_set *set, const struct kvtel_family_spec 
     return series;
 }
 
-/* What a counter's series was told last; NULL without memory. */
+/* The value to which a counter was last set. NULL: no memory. */
 static double *shown_of(struct metric_set *set, void *series)
 {
     for (size_t i = 0; i < set->count; i++)

@@ -107,7 +107,7 @@ static const struct option table[] = {
 enum { MOST_PATH_BYTES = 1024 };
 static const double LEAST_LOG_INTERVAL = 0.1; /* seconds */
 
-/* "10", "2.5", "10s", "500ms", "1m". False: none of that, or negative. */
+/* Parses "10", "2.5", "10s", "500ms", "1m". False: malformed, or negative. */
 static bool parse_seconds(const char *text, double *seconds)
 {
     static const struct {
@@ -124,8 +124,8 @@ static bool parse_seconds(const char *text, double *seconds)
     return false;
 }
 
-/* What follows the prefix begins with a letter, so that any name in Prometheus' alphabet will do. Without one, metrics
- * of vLLM would have the names of NIXL's rings. */
+/* Whether this can be a prefix of metric names. A letter follows the prefix, so it may end in any character that
+ * Prometheus accepts in a name. It may not be empty: metrics of vLLM would then have the names of NIXL's rings. */
 static bool is_prefix(const char *text)
 {
     for (const char *c = text; *c; c++)
@@ -135,8 +135,8 @@ static bool is_prefix(const char *text)
     return *text && strlen(text) < 64;
 }
 
-/* Whether a client can ask for this path: what a URL may hold, without the segments "." and "..", which clients resolve
- * themselves. Makes it normal. */
+/* Whether a client can request this path: characters of a URL, without the segments "." and "..", which clients
+ * resolve themselves. Normalises the path. */
 static bool is_path(char *path)
 {
     static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%/";
@@ -198,7 +198,7 @@ static int parse_allowed_host(struct serve_options *options, const char *name)
     return -1;
 }
 
-/* A number that the option may have. False: it is none. */
+/* Parses the option's number. False: it is malformed or out of range. */
 static bool parse_number(long lowest, long highest, long *value)
 {
     char *end;

@@ -9,7 +9,7 @@
 
 enum { LISTEN_ADDRESSES = 16, ALLOWED_HOSTS = 16, STORE_DIR_SIZE = 4096 };
 
-/* Where everything is but the metrics, whose place --web.telemetry-path says, and the page. */
+/* Paths of everything but the metrics (--web.telemetry-path) and the page. */
 #define PATH_HEALTHY "/-/healthy"
 #define PATH_READY "/-/ready"
 #define PATH_SUMMARY "/api/v1/summary"
@@ -25,15 +25,15 @@ struct serve_options {
     const char *allowed_hosts[ALLOWED_HOSTS];
     size_t allowed_host_count;
     bool open_probes;
-    const char *telemetry_path; /* normal, as target_normalise makes it */
+    const char *telemetry_path; /* normalised by target_normalise() */
     unsigned max_requests;
     enum kvtel_log_style log_style;
-    double log_interval; /* seconds; 0: no line */
+    double log_interval; /* seconds; 0: no log lines */
     enum web_log_level log_level;
     bool log_json;
 };
 
-/* -1: go on; else the exit code. */
+/* Parses the flags. @return -1: start the exporter; else the exit code of the program */
 int serve_options_parse(struct serve_options *options, int argc, char **argv);
 
 #endif

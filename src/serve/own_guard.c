@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handler maps memory of the process over the page that is gone, so that the call that touched it comes to its end,
- * and wipes the store's token, so that no later call begins. */
+/* On SIGBUS, the handler maps private memory over the missing page, so that the interrupted call can finish, and
+ * wipes the store's token, so that no later call begins. */
 #include "serve/own_guard.h"
 
 #include "record/store.h"
@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 
 static struct {
-    struct kvtel_store *_Atomic store; /* NULL: nothing is guarded */
-    struct kvtel_layout_header header; /* as of the last note */
+    struct kvtel_store *_Atomic store; /* NULL: no store is guarded */
+    struct kvtel_layout_header header; /* at the last own_guard_note() */
     atomic_bool cut;
 } guard;
 
@@ -34,15 +34,15 @@ static bool is_guarded(const struct kvtel_store *store, const void *address)
     return false;
 }
 
-/* No call on the store begins any more. */
+/* Wipes the token: from now on no call on the store begins. */
 static void give_up(struct kvtel_store *store)
 {
     *(volatile uint64_t *)(uintptr_t)store->token = 0;
     atomic_store_explicit(&guard.cut, true, memory_order_relaxed);
 }
 
-/* Any other SIGBUS ends the process, when the access is tried again. Only system calls and memory: nothing that could
- * wait. */
+/* The handler. For a SIGBUS elsewhere it restores the default action, and the repeated access ends the process. Uses
+ * only system calls and memory, nothing that could wait. */
 static void take_signal(int number, siginfo_t *info, void *context)
 {
     int kept = errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter maps one file that others can cut: its own store, which must be a file so that the next exporter takes
- * it over. Where it was cut, an access ends in SIGBUS; this keeps the process alive. */
+/* The exporter maps one file that other processes can truncate: its own store, which is a file so that the next
+ * exporter can take it over. Access to a truncated page raises SIGBUS; the guard keeps the process alive. */
 #ifndef KVTEL_SERVE_OWN_GUARD_H
 #define KVTEL_SERVE_OWN_GUARD_H
 
@@ -8,17 +8,18 @@
 
 struct kvtel_store;
 
-/* Guards one store until own_guard_end(). What is in its pages that were cut is lost; every call on the store after
- * that does nothing, as in a child of a fork. Before any thread that writes into it. False: a signal handler cannot be
- * set. */
+/* Guards one store until own_guard_end(). When a page turns out to be missing, its content is lost and every later
+ * call on the store does nothing, as in a child of a fork. Call it before any thread writes into the store. False:
+ * the signal handler cannot be installed. */
 bool own_guard_begin(struct kvtel_store *store);
-/* Once a second: what the store's header says now, for calls that run when it is lost. */
+/* Copies the store's header; call it once a second. Calls that run while a page is lost use the copy. */
 void own_guard_note(void);
-/* Whether pages of the store were found cut. Any thread. */
+/* Whether a page of the store was found missing. Any thread. */
 bool own_guard_was_cut(void);
-/* Somebody cut the store, where nobody has touched it yet: no call on it begins any more. */
+/* Call it when the file was found truncated before any access hit a missing page: no call on the store begins any
+ * more. */
 void own_guard_give_up(void);
-/* Before the store is closed. */
+/* Ends the guard. Call it before the store is closed. */
 void own_guard_end(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page that `kvtel serve` shows at `/`: files of src/cli/serve/page/ and Chart.js, embedded at build. It asks for
- * its own paths and /api/v1/summary, and for nothing outside. */
+/* The page that `kvtel serve` shows at `/`: the files of src/serve/page/ and Chart.js, embedded by the build. The
+ * page requests its own files and /api/v1/summary, and nothing from other hosts. */
 #ifndef KVTEL_SERVE_PAGE_H
 #define KVTEL_SERVE_PAGE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* process_*: what Prometheus' client libraries say of the process that they are in, from proc(5). */
+/* The process_* metrics of Prometheus' client libraries, read from proc(5). */
 #include "serve/metric_set.h"
 
 #include <dirent.h>
@@ -20,7 +20,7 @@ static bool read_stat(struct process_stat *stat)
     if (file)
         fclose(file);
     text[size] = '\0';
-    /* The second field is the program's name in parentheses and may hold anything. */
+    /* The second field is the program's name in parentheses, which may contain anything. */
     const char *fields = strrchr(text, ')');
     unsigned long long user, system, start, virtual_bytes;
     long long resident;
@@ -34,7 +34,7 @@ static bool read_stat(struct process_stat *stat)
     return true;
 }
 
-/* Seconds since 1970 when the machine started; 0: not known. */
+/* The time of the machine's boot in seconds since 1970; 0: not known. */
 static double boot_time(void)
 {
     char line[128];
@@ -55,7 +55,7 @@ static int open_files(void)
         count += entry->d_name[0] != '.';
     if (directory)
         closedir(directory);
-    return count > 0 ? count - 1 : 0; /* less the directory itself */
+    return count > 0 ? count - 1 : 0; /* without the descriptor of the directory itself */
 }
 
 static double limit_of(__rlimit_resource_t resource)

@@ -18,22 +18,23 @@
 #include <strings.h>
 
 enum {
-    INFLATED_LIMIT = 128 << 20, /* what a compressed body may become */
+    INFLATED_LIMIT = 128 << 20, /* largest size of an uncompressed body */
     OBJECT_LIMIT = 32 << 20,    /* bytes of one object */
-    VALUE_LIMIT = 1 << 20       /* values of one object: so a post takes some 150 MB at most, whatever it unpacks to */
+    VALUE_LIMIT = 1 << 20       /* values of one object; bounds the memory of a post to some 150 MB, whatever it
+                                 * unpacks to */
 };
 
 struct receiver {
     struct kvtel_metric_types types;
-    /* Of `types`, whose lane has one writer, and of the sources. A post holds it for one object at a time, and for
-     * nothing that takes longer: bodies are unpacked and parsed without. No scrape waits for it. */
+    /* Guards `types`, whose lane has one writer, and the sources. A post holds it for one object at a time. Bodies
+     * are unpacked and parsed without it, and scrapes do not take it. */
     pthread_mutex_t apply;
     struct receiver_sources sources;
-    pthread_mutex_t say; /* of `said` */
+    pthread_mutex_t say; /* guards `said` */
     struct kvtel_diagnostics *said;
     void (*warn)(void *context, const char *message);
     void *warn_context;
-    pthread_mutex_t counting; /* of the rest, for a few instructions */
+    pthread_mutex_t counting; /* guards the members below, for a few instructions at a time */
     struct receiver_counts counts;
     uint64_t refused[KVTEL_REFUSAL_COUNT];
 };
@@ -88,7 +89,7 @@ uint64_t receiver_refused(struct receiver *receiver, enum kvtel_refusal reason)
     return count;
 }
 
-/* What is refused of one post is said once of all. It is counted when the post is done. */
+/* Warns of a refusal; over all posts each one is warned of once. Refusals are counted when the post is done. */
 static void say(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
 {
     struct receiver *receiver = context;
@@ -97,7 +98,7 @@ static void say(void *context, enum kvtel_refusal reason, const char *subject, c
     pthread_mutex_unlock(&receiver->say);
 }
 
-/* A request's body, from its start. */
+/* A request's body and how much of it was read. */
 struct body {
     const char *bytes;
     size_t size, at;
@@ -123,7 +124,7 @@ static size_t read_body(void *context, void *bytes, size_t size)
     return take;
 }
 
-/* Unpacking failed, whatever the reader of recordings makes of it. */
+/* Closes the body. A failure to unpack it replaces the reader's status. */
 static enum kvtel_status close_body(struct body *body, enum kvtel_status status, struct kvtel_error *error)
 {
     if (!body->packed)
@@ -138,16 +139,16 @@ static enum kvtel_status close_body(struct body *body, enum kvtel_status status,
                           : "the body is not whole gzip, though Content-Encoding says gzip");
 }
 
-/* One pass over the recording. The first, with `apply` false, only looks whether all of it can be taken, and changes
- * nothing. */
+/* One pass over the recording. The first pass, with `apply` false, only checks whether all of it can be accepted,
+ * and changes nothing. */
 struct pass {
     struct receiver *receiver;
     bool apply;
-    struct kvtel_diagnostics *diagnostics; /* of this post */
+    struct kvtel_diagnostics *diagnostics; /* diagnostics of this post */
     struct kvtel_session *session;
     struct receiver_source *source;
-    int64_t highest; /* sequence number of the source in this post; -1: none */
-    bool counted;    /* one of them was not known */
+    int64_t highest; /* highest sequence number of the source in this post; -1: none */
+    bool counted;    /* one of the payloads was new */
     struct receiver_answer answer;
 };
 
@@ -162,7 +163,8 @@ static enum kvtel_status fail_header(const struct kvtel_record *record, struct k
     return KVTEL_E_UNKNOWN;
 }
 
-/* Nothing new, and all of it older than what was counted: the sender seems to count from its start again. */
+/* Warns when no payload of a post was new and all were older than those counted before: the sender seems to have
+ * restarted its numbering. */
 static void tell_restart(struct pass *pass)
 {
     struct receiver_source *source = pass->source;
@@ -216,7 +218,7 @@ static enum kvtel_status take_header(struct pass *pass, const struct kvtel_recor
     return status;
 }
 
-/* The lock is held. */
+/* Records the payloads of one object. The lock is held. */
 static enum kvtel_status apply_payloads(struct pass *pass, const struct kvtel_record *record)
 {
     const struct kvtel_stats *stats;
@@ -302,7 +304,7 @@ static enum kvtel_status take_encoding(const struct http_request *request, struc
                       encoding);
 }
 
-/* Adds a post to what is counted. */
+/* Adds a finished post to the counts. */
 static void count(struct receiver *receiver, struct pass *pass, enum kvtel_status status,
                   const struct kvtel_error *error)
 {
@@ -335,7 +337,7 @@ void receiver_handle(void *context, const struct http_request *request, struct h
     pass.apply = true;
     if (status == KVTEL_OK && !own_guard_was_cut())
         status = run_pass(&pass, &body, &error);
-    if (status == KVTEL_OK && own_guard_was_cut()) /* a sender may post it again, to the exporter that comes next */
+    if (status == KVTEL_OK && own_guard_was_cut()) /* the sender may post it again to the next exporter */
         status = kvtel_fail(&error, KVTEL_E_NOMEM, 0,
                             "somebody cut the file that posts are counted in; start the exporter again");
     count(receiver, &pass, status, &error);

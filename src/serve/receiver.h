@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /api/v1/stats: a recording, taken whole or not at all. */
+/* The handler of POST /api/v1/stats. A recording is accepted as a whole or not at all. */
 #ifndef KVTEL_SERVE_RECEIVER_H
 #define KVTEL_SERVE_RECEIVER_H
 
@@ -12,22 +12,23 @@
 struct receiver;
 
 struct receiver_counts {
-    uint64_t accepted, repeated, rejected; /* payloads that were of use; of a known sequence number; whole requests */
-    uint64_t samples;                      /* values in the lists of accepted payloads */
+    /* Payloads counted; payloads whose sequence number was counted before; requests rejected as a whole. */
+    uint64_t accepted, repeated, rejected;
+    uint64_t samples; /* values in the lists of accepted payloads */
 };
 
-/* `store` and `diagnostics`, which says each refusal once, outlive the receiver; `warn` is told what is to be said
- * besides, from any thread; it writes through a lane of its own. NULL without memory or lane. */
+/* Makes a receiver, which writes through a lane of its own. `store` and `diagnostics` must outlive it. `diagnostics`
+ * warns of each refusal once; `warn` gets other warnings, from any thread. NULL: no memory, or no lane. */
 struct receiver *receiver_create(struct kvtel_store *store, struct kvtel_diagnostics *diagnostics,
                                  void (*warn)(void *context, const char *message), void *warn_context);
 void receiver_destroy(struct receiver *receiver);
-/* Takes over the sequence numbers that an earlier process left. Before the first request. */
+/* Takes over the sequence numbers that an earlier process counted. Call it before the first request. */
 void receiver_restore(struct receiver *receiver, const struct kvtel_snapshot *snapshot);
-/* An http_handler; the context is the receiver. Requests are parsed side by side, and applied object by object. */
+/* An http_handler; `context` is the receiver. Requests are parsed in parallel and applied object by object. */
 void receiver_handle(void *context, const struct http_request *request, struct http_response *response);
-/* Any thread; no post holds it up. */
+/* The counts. Any thread; does not wait for a post. */
 struct receiver_counts receiver_counts(struct receiver *receiver);
-/* Refusals by reason, counted since the start. Likewise. */
+/* Number of refusals for a reason since the start. Any thread; does not wait for a post. */
 uint64_t receiver_refused(struct receiver *receiver, enum kvtel_refusal reason);
 
 enum { RECEIVER_BODY_LIMIT = 16 << 20 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The JSON that a post is answered. */
+/* The JSON bodies of answers to posts. */
 #include "serve/receiver_answer.h"
 
 #include "base/buffer.h"

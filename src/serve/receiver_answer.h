@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a post is answered. */
+/* The answers to posts. */
 #ifndef KVTEL_SERVE_RECEIVER_ANSWER_H
 #define KVTEL_SERVE_RECEIVER_ANSWER_H
 
@@ -7,21 +7,23 @@
 
 #include <kvtel/diagnostics.h>
 
-/* A source whose payloads were all known, and older than the last: it seems to have begun anew. */
+/* A source whose payloads were all counted before, and older than its last one: it seems to have restarted its
+ * numbering. */
 struct receiver_stale {
     char source[KVTEL_TEXT_LIMIT + 1];
-    int64_t sequence, highest; /* counted before; of the post */
+    int64_t sequence, highest; /* highest number counted before; highest number in the post */
 };
 
 struct receiver_answer {
-    uint64_t accepted, repeated, samples; /* payloads, payloads, values in their lists */
+    uint64_t accepted, repeated, samples; /* payloads counted; payloads counted before; values in the lists of
+                                           * counted payloads */
     uint64_t refused[KVTEL_REFUSAL_COUNT];
-    size_t stale_sources;        /* how many there are */
+    size_t stale_sources;        /* number of such sources */
     struct receiver_stale stale; /* the first */
 };
 
 void receiver_answer(struct http_response *response, const struct receiver_answer *answer);
-/* A post of which nothing was counted, unless memory ran out on the way. */
+/* Answers a post of which nothing was counted; only after KVTEL_E_NOMEM a part may have been. */
 void receiver_answer_error(struct http_response *response, const struct kvtel_error *error);
 
 #endif

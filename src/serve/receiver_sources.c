@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sources of posted recordings. */
+/* The sources of posted recordings. */
 #include "serve/receiver_sources.h"
 
 #include "base/hash.h"
@@ -50,8 +50,8 @@ static void *child_of(const struct receiver_sources *sources, void *family, cons
     return family && sources->types.child(sources->types.context, family, &name, 1, &child) == KVTEL_OK ? child : NULL;
 }
 
-/* A gauge holds a double, which has 53 bits: a sequence number stands there as the bits of one. All up to 9e18 are
- * finite. */
+/* A gauge stores a double, which has 53 bits. A sequence number of 63 bits is stored as the bits of a double; all
+ * numbers up to 9e18 are finite doubles. */
 static double to_value(int64_t sequence)
 {
     double value;
@@ -67,8 +67,8 @@ static int64_t to_sequence(double value)
     return sequence > 0 && sequence - 1 <= KVTEL_RECORDING_SEQUENCE_LIMIT ? sequence - 1 : -1;
 }
 
-/* Into the source's series of a family, which is made when it is first needed. Without room for it a restart forgets
- * the source. */
+/* Sets the source's series of a family; the series is made on first use. If the store has no room for it, the source
+ * is forgotten at the next restart. */
 static void set(const struct receiver_sources *sources, void *family, const struct receiver_source *source,
                 void **child, double value)
 {
@@ -86,7 +86,7 @@ static struct receiver_source *find(const struct receiver_sources *sources, cons
     return NULL;
 }
 
-/* The place of the one that nobody holds and that is silent for longest; SIZE_MAX: all are held. */
+/* The place of the source that is not in use and was silent for longest; SIZE_MAX: all are in use. */
 static size_t oldest(const struct receiver_sources *sources)
 {
     size_t found = SIZE_MAX;
@@ -96,7 +96,7 @@ static size_t oldest(const struct receiver_sources *sources)
     return found;
 }
 
-/* NULL without memory. */
+/* Adds a source. NULL: no memory, or all places are in use. */
 static struct receiver_source *add(struct receiver_sources *sources, const char *name, uint64_t hash)
 {
     size_t size = strlen(name) + 1;
@@ -125,7 +125,7 @@ struct receiver_source *receiver_sources_hold(struct receiver_sources *sources, 
     source->used = ++sources->uses;
     source->users++;
     if (started > source->started) {
-        /* In this order: killed in between, the next process begins anew once more. */
+        /* The order matters: after a kill in between, the next process resets the sequence again. */
         receiver_sources_advance(sources, source, -1);
         source->started = started;
         source->warned = false;
@@ -146,7 +146,7 @@ void receiver_sources_advance(struct receiver_sources *sources, struct receiver_
     set(sources, sources->sequences, source, &source->sequence_child, to_value(sequence));
 }
 
-/* Which of a family's labels is the source: others may have been added. SIZE_MAX: none. */
+/* Index of the label with the source's name; other labels may have been added. SIZE_MAX: none. */
 static size_t label_of(const struct kvtel_snapshot_family *family)
 {
     for (size_t i = 0; i < family->label_count; i++)
@@ -162,7 +162,7 @@ static int later_first(const void *a, const void *b)
     return (first < second) - (first > second);
 }
 
-/* The series of a family that were ever set, the latest first; the caller frees it. NULL: none, or no memory. */
+/* The series of a family that were ever set, the latest first. The caller frees the array. NULL: none, or no memory. */
 static const struct kvtel_snapshot_series **sorted(const struct kvtel_snapshot_family *family, size_t *count)
 {
     const struct kvtel_snapshot_series **list = family ? malloc((family->series_count + 1) * sizeof *list) : NULL;
@@ -175,7 +175,7 @@ static const struct kvtel_snapshot_series **sorted(const struct kvtel_snapshot_f
     return list;
 }
 
-/* Gives known sources a number of a family; with `make`, those that are not known are made while there is room. */
+/* Restores one number of each source from a family. With `make`, unknown sources are added while there is room. */
 static void restore(struct receiver_sources *sources, const struct kvtel_snapshot_family *family, bool make)
 {
     size_t count, at = family ? label_of(family) : SIZE_MAX;

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who posted recordings, and the last sequence number that was counted of each. They live in two families of a store,
- * beside what was counted, so that whoever comes next with that store or with totals that hold it goes on where this
- * process stopped. */
+/* The sources that posted recordings, and the last sequence number counted for each. These are stored in two
+ * families of a store, beside the counts. So a process that takes over the store, or totals made from it, continues
+ * where this one stopped. */
 #ifndef KVTEL_SERVE_RECEIVER_SOURCES_H
 #define KVTEL_SERVE_RECEIVER_SOURCES_H
 
 #include <kvtel/prom.h>
 #include <kvtel/snapshot.h>
 
-/* The families begin with this; no exposition shows them. */
+/* Prefix of the families' names. The exposition leaves these families out. */
 #define RECEIVER_FAMILIES "kvtel_receiver_"
 
-/* As many are remembered; the one that is silent for longest makes room. */
+/* Limit of sources. When it is reached, the source that was silent for longest is dropped. */
 enum { RECEIVER_SOURCES = 4096 };
 
 struct receiver_source {
     uint64_t hash, used;
-    int64_t sequence;                     /* of the last payload that was counted; -1: none */
-    double started;                       /* the latest that a header gave; 0: none did */
-    void *sequence_child, *started_child; /* in the store; NULL: not made yet */
-    unsigned users;                       /* posts that hold it */
-    bool warned;                          /* that it seems to have begun anew */
+    int64_t sequence;                     /* number of the last payload counted; -1: none */
+    double started;                       /* the latest start time in a header; 0: none */
+    void *sequence_child, *started_child; /* series in the store; NULL: not made yet */
+    unsigned users;                       /* posts that use the source */
+    bool warned;                          /* a restart of its numbering was warned of */
     char name[];
 };
 
@@ -32,16 +32,17 @@ struct receiver_sources {
     void *sequences, *starts; /* families */
 };
 
-/* `types` stay the caller's. */
+/* `types` is borrowed. */
 void receiver_sources_init(struct receiver_sources *sources, const struct kvtel_metric_types *types);
 void receiver_sources_free(struct receiver_sources *sources);
-/* Takes over what an earlier process left. */
+/* Takes over the sources of an earlier process. */
 void receiver_sources_restore(struct receiver_sources *sources, const struct kvtel_snapshot *snapshot);
-/* The source of a name, made if it is new, and held until it is let go. `started` later than what is known, unless 0:
- * its sequence begins anew. NULL without memory: its sequence numbers are not remembered. */
+/* Finds or adds the source of a name and marks it as in use until receiver_sources_let_go(). If `started` is later
+ * than the source's start, its sequence begins anew; 0: not known. NULL: no memory, and the sequence numbers of this
+ * post are not remembered. */
 struct receiver_source *receiver_sources_hold(struct receiver_sources *sources, const char *name, double started);
 void receiver_sources_let_go(struct receiver_source *source);
-/* A payload was counted. */
+/* Records that the payload with this sequence number was counted. */
 void receiver_sources_advance(struct receiver_sources *sources, struct receiver_source *source, int64_t sequence);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ended stores into the totals. */
+/* Retiring: the numbers of ended stores are moved into the totals. */
 #include "serve/retire.h"
 
 #include "base/error.h"
@@ -14,7 +14,7 @@
 
 enum { BATCH = 512, RESERVE = 64 << 10 };
 static const uint64_t RETRY_NS = 10000000000u, CHECK_NS = 60000000000u;
-/* Writing takes a third of the time at most, unless it takes seconds. */
+/* The pause after writing is PAUSE_NS and twice the time that writing took, at most PAUSE_MAX_NS. */
 static const uint64_t PAUSE_NS = 200000000u, PAUSE_MAX_NS = 2000000000u;
 
 static void say(struct store_dir *dir, enum web_log_level level, const char *message, const char *reason)
@@ -23,7 +23,7 @@ static void say(struct store_dir *dir, enum web_log_level level, const char *mes
     serve_log_write(dir->log, level, message, pairs);
 }
 
-/* Gives a damaged file another name. False: it cannot be done. */
+/* Renames a damaged file. False: this failed. */
 static bool set_aside(struct store_dir *dir, const char *reason)
 {
     char name[64], message[256];
@@ -41,13 +41,14 @@ static bool set_aside(struct store_dir *dir, const char *reason)
     return true;
 }
 
-/* What was kept apart is not added up afterwards: the label could as well be a writer's own. */
+/* Whether the totals keep ranks apart and this exporter does not. Such totals are not used: the label might as well
+ * be a writer's own, so ranks cannot be summed up. */
 static bool is_apart(const struct store_dir *dir, const struct totals *totals)
 {
     return totals->by_rank && !dir->by_rank;
 }
 
-/* Room for the next totals, while there is some. */
+/* Reserves room for the next totals, while there is some. */
 static void fill_reserve(struct store_dir *dir)
 {
     size_t size = dir->retirement.totals.bytes.size;
@@ -55,7 +56,8 @@ static void fill_reserve(struct store_dir *dir)
         totals_reserve_fill(dir->path, &dir->retirement.reserve, size + size / 4 + RESERVE);
 }
 
-/* An exporter that was killed after writing totals left files behind that are counted in them. False without memory. */
+/* Notes stores that the totals include but whose files still exist, because an exporter was killed after it wrote
+ * the totals. False: no memory. */
 static bool note_included(struct store_dir *dir)
 {
     bool found;
@@ -104,8 +106,7 @@ enum kvtel_status retire_collect(const struct store_dir *dir, struct kvtel_snaps
     return totals_add_to(&dir->retirement.totals, snapshot);
 }
 
-/* Puts the content in place of the file. Where there is no room, memory of ended stores that holds nothing is given
- * back first. */
+/* Replaces the file. When the disk is full, memory of ended stores that contains zeros only is freed first. */
 static enum kvtel_status write_file(struct store_dir *dir, const struct kvtel_buffer *content,
                                     struct kvtel_error *error)
 {
@@ -132,7 +133,7 @@ static enum kvtel_status write_file(struct store_dir *dir, const struct kvtel_bu
     return status;
 }
 
-/* New totals take the old ones' place. */
+/* Replaces the totals in memory. */
 static void replace(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals)
 {
     struct totals old = dir->retirement.totals;
@@ -142,7 +143,7 @@ static void replace(struct store_dir *dir, pthread_mutex_t *lock, struct totals 
     totals_free(&old);
 }
 
-/* Somebody put totals there: a backup, or another exporter that ran meanwhile. */
+/* Uses totals that somebody put into the directory: a backup, or another exporter that ran in the meantime. */
 static bool adopt(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals,
                   const struct totals_identity *file)
 {
@@ -154,7 +155,7 @@ static bool adopt(struct store_dir *dir, pthread_mutex_t *lock, struct totals *t
     replace(dir, lock, totals);
     dir->retirement.file = *file;
     pthread_mutex_lock(lock);
-    (void)note_included(dir); /* a file whose entry finds no memory is found again by the next start */
+    (void)note_included(dir); /* without memory for an entry, the next start finds the file again */
     pthread_mutex_unlock(lock);
     return true;
 }
@@ -165,7 +166,7 @@ static bool same_content(const struct totals *left, const struct totals *right)
            (left->bytes.size == 0 || memcmp(left->bytes.bytes, right->bytes.bytes, left->bytes.size) == 0);
 }
 
-/* The file is damaged, of somebody else or gone: what is in memory takes its place. */
+/* Replaces a file that is damaged, foreign or gone by the totals in memory. */
 static bool write_again(struct store_dir *dir, const char *reason, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
@@ -189,8 +190,8 @@ static bool write_again(struct store_dir *dir, const char *reason, uint64_t now_
     return false;
 }
 
-/* Sees that the file holds what is in memory, or takes over what somebody put there. False: it cannot be read or
- * written now. */
+/* Makes sure that the file and the totals in memory are equal: writes the file again, or adopts totals that somebody
+ * put there. False: the file cannot be read or written now. */
 static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
@@ -233,7 +234,7 @@ void retire_close(struct store_dir *dir)
     dir->retirement.scratch = NULL;
 }
 
-/* Families of the store that the snapshot does not have; SIZE_MAX: it cannot be read. */
+/* Number of families of the store that the snapshot lacks; SIZE_MAX: the store cannot be read. */
 static size_t count_new_families(const struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
                                  struct kvtel_error *error)
 {
@@ -246,7 +247,7 @@ static size_t count_new_families(const struct kvtel_snapshot *snapshot, struct k
     return count;
 }
 
-/* Adds one store to the batch, or says why not. */
+/* Adds one store to the batch. On failure `error` says why. */
 static enum kvtel_status add_store(struct store_dir *dir, struct store_entry *entry, struct kvtel_error *error)
 {
     struct kvtel_snapshot *scratch = dir->retirement.scratch;
@@ -259,8 +260,8 @@ static enum kvtel_status add_store(struct store_dir *dir, struct store_entry *en
     return kvtel_snapshot_add_reader(scratch, entry->reader, error);
 }
 
-/* Puts stores that have ended on top of the totals in the scratch snapshot, and marks them. Names of all stores that
- * are in it and whose files are there go to `names`. Returns how many stores were added. */
+/* Adds ended stores to the totals in the scratch snapshot, and marks them. `names` returns the names of all stores
+ * that are included and whose files still exist. Returns the number of stores added. */
 static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_count)
 {
     size_t count = 0;
@@ -287,7 +288,7 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
     return count;
 }
 
-/* New totals in `totals` and in the file: what the scratch snapshot holds. */
+/* Makes new totals from the scratch snapshot, and writes them to the file. */
 static enum kvtel_status write_totals(struct store_dir *dir, const struct totals_contents *contents,
                                       struct totals *totals, struct kvtel_error *error)
 {
@@ -297,7 +298,7 @@ static enum kvtel_status write_totals(struct store_dir *dir, const struct totals
     enum kvtel_status status = totals_encode(contents, &retirement->totals, &content, &folded);
     if (status != KVTEL_OK)
         (void)kvtel_fail(error, status, 0, "new totals cannot be made: %s", kvtel_status_text(status));
-    if (status == KVTEL_OK) /* also shows that the next start can read them */
+    if (status == KVTEL_OK) /* decoding also proves that the next start can read the file */
         status = totals_decode(&content, totals, error);
     if (status == KVTEL_OK)
         status = write_file(dir, &totals->bytes, error);
@@ -308,7 +309,7 @@ static enum kvtel_status write_totals(struct store_dir *dir, const struct totals
     return status;
 }
 
-/* The stores of the batch count in the totals now; their files go. */
+/* The totals include the stores of the batch now: replaces the old totals and removes the files. */
 static void commit(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals)
 {
     struct totals old = dir->retirement.totals;
@@ -343,8 +344,8 @@ static void commit(struct store_dir *dir, pthread_mutex_t *lock, struct totals *
     }
 }
 
-/* After a failure fewer stores are tried at one time, so that one that cannot be added does not hold up the others:
- * alone it is refused. */
+/* After a failure, fewer stores are tried at a time, so that a store that cannot be added does not hold up the
+ * others. A store that fails alone is refused. */
 static void take_failure(struct store_dir *dir, pthread_mutex_t *lock, const struct kvtel_error *error, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;
@@ -364,7 +365,7 @@ static void take_failure(struct store_dir *dir, pthread_mutex_t *lock, const str
     retirement->batch = retirement->batch > 1 ? retirement->batch / 2 : 1;
 }
 
-/* One batch. False: there was nothing to add. */
+/* Retires one batch. False: there was nothing to add. */
 static bool retire_batch(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns)
 {
     struct retirement *retirement = &dir->retirement;

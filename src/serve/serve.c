@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel serve: opens sources and sockets, then looks after the sources until a signal ends it. */
+/* kvtel serve: opens sources and sockets, then updates the sources until a signal ends the process. */
 #include "command/command.h"
 #include "serve/descriptors.h"
 #include "serve/options.h"
@@ -20,8 +20,8 @@
 
 enum { ROUTES = 16 };
 static const uint64_t SECOND_NS = 1000000000u;
-/* The main loop comes round each second. It is taken to stand when it did not for this long, which is more than writing
- * large totals to a slow disk takes. */
+/* The main loop runs once a second. After this time without a round it is considered stuck. Writing large totals to
+ * a slow disk takes less. */
 static const uint64_t STANDS_NS = 10u * 1000000000u;
 
 struct serve {
@@ -33,13 +33,15 @@ struct serve {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct signals signals;
-    _Atomic uint64_t came_round_ns; /* the main loop, CLOCK_MONOTONIC; by itself, so that no order matters */
-    struct kvtel_error failure;     /* why it cannot serve */
+    _Atomic uint64_t came_round_ns; /* time of the main loop's last round, CLOCK_MONOTONIC; relaxed, because it
+                                     * orders nothing */
+    struct kvtel_error failure;     /* why the exporter cannot start */
 };
 
 static int fail(struct serve *serve, const char *format, ...) KVTEL_PRINTF(2, 3);
 
-/* Said at the very end, when a signal may end the process that waits for someone to read it. */
+/* Formats the failure, which is printed at the very end: printing may block, and by then a signal may end the
+ * process. */
 static int fail(struct serve *serve, const char *format, ...)
 {
     va_list arguments;
@@ -182,9 +184,8 @@ static bool start_http(struct serve *serve)
     return serve->http != NULL;
 }
 
-/* Tells systemd, where it asked to be told (sd_notify(3): a datagram to a socket in the file system or in the abstract
- * namespace).
- */
+/* Notifies systemd if $NOTIFY_SOCKET is set (sd_notify(3): a datagram to a socket in the file system or in the
+ * abstract namespace). */
 static void notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -198,7 +199,7 @@ static void notify(const char *state)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    const struct timeval patience = { .tv_sec = 1 }; /* systemd may be busy */
+    const struct timeval patience = { .tv_sec = 1 }; /* do not wait longer if systemd is busy */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
@@ -210,7 +211,7 @@ static void log_line(void *context, const char *line)
     serve_log_write(context, WEB_LOG_INFO, line, NULL);
 }
 
-/* Looks at everything again, as SIGHUP asks. */
+/* Examines everything again, as SIGHUP requests. */
 static void look_again(struct serve *serve)
 {
     bool web_good = http_look(serve->http);
@@ -230,7 +231,7 @@ static void log_interval(struct serve *serve, uint64_t since_ns)
                           (double)(kvtel_now_ns() - since_ns) / (double)SECOND_NS, log_line, &serve->log);
 }
 
-/* Waits for the sources, the clock and a signal. Returns the signal that ends it. */
+/* The main loop: waits for the sources, the clock and signals. Returns the signal that ends it. */
 static int run(struct serve *serve)
 {
     uint64_t interval_ns = (uint64_t)(serve->options.log_interval * 1e9), logged_ns = kvtel_now_ns();
@@ -287,7 +288,7 @@ static int serve_all(struct serve *serve)
     return code;
 }
 
-/* Signals first: each thread inherits the mask. */
+/* Signals are blocked first, because each thread inherits the mask. */
 static int serve_with_log(struct serve *serve)
 {
     if (!signals_block(&serve->signals))

@@ -12,7 +12,7 @@
 
 enum { END_SECONDS = 5 };
 
-/* SIGUSR1 is how the thread is told to end. */
+/* The signals that the thread takes. SIGUSR1 tells the thread to end. */
 static void make_set(sigset_t *set)
 {
     sigemptyset(set);
@@ -49,11 +49,11 @@ void signals_unblock(struct signals *signals)
 static void wake(struct signals *signals)
 {
     const uint64_t one = 1;
-    ssize_t written = write(signals->event, &one, sizeof one); /* a counter: it is full after 2^64 */
+    ssize_t written = write(signals->event, &one, sizeof one); /* the counter of an eventfd cannot fill up here */
     (void)written;
 }
 
-/* The main thread has some time to end in order. */
+/* Waits until the main thread has ended the program in order, and ends the process if that takes too long. */
 static void wait_for_end(struct signals *signals, const sigset_t *set)
 {
     struct timespec now, wait = { .tv_sec = END_SECONDS };

@@ -18,8 +18,8 @@
 
 #define STORE_SUFFIX ".kvtel"
 
-/* Descriptors beside those that are kept: for stores that have ended, and for those that are read one after the other.
- */
+/* Descriptors beyond the limit of those kept open: for stores that have ended, and for closed stores that are read
+ * one after the other. */
 enum { ENDED_AT_ONCE = 16, CLOSED_AT_ONCE = 16 };
 static const uint64_t FAILING_NS = UINT64_C(60000000000);
 
@@ -79,7 +79,7 @@ void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
     entry->mismatch = true;
 }
 
-/* Place of a name among the entries, which are sorted. */
+/* Place of a name among the sorted entries. */
 size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found)
 {
     size_t low = 0, high = dir->count;
@@ -99,7 +99,7 @@ size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found
     return low;
 }
 
-/* NULL without memory. */
+/* NULL: no memory. */
 struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name)
 {
     if (dir->count == dir->capacity) {
@@ -135,7 +135,7 @@ bool store_dir_unlink(const struct store_dir *dir, const char *name)
         return errno == ENOENT || errno == ENAMETOOLONG;
     if (found && dir->entries[at].inode &&
         (dir->entries[at].device != status.st_dev || dir->entries[at].inode != status.st_ino))
-        return true; /* the name is another file's by now */
+        return true; /* the name belongs to another file by now */
     return !dir->read_only && unlinkat(dir->fd, name, 0) == 0;
 }
 
@@ -198,7 +198,7 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
 {
     bool moved = store_place_moved(dir, now_ns), changed = store_place_changed(dir) || moved || dir->look;
     if (moved)
-        dir->retirement.check_ns = 0; /* the totals belong there too, at once */
+        dir->retirement.check_ns = 0; /* the totals must be written into the new directory, too, at once */
     for (size_t i = 0; dir->look && i < dir->count; i++)
         dir->entries[i].retry_ns = 0;
     dir->look = false;
@@ -208,8 +208,9 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
 
 /* -- Reading -- */
 
-/* A store that fails for a passing reason fails the whole: without it the sums would seem to begin again. One whose
- * file cannot be read for a minute is refused, so that the rest goes on. */
+/* Decides what a store's read error means. A passing error fails the whole collection: without this store, counters
+ * would seem to restart. A store whose file could not be read for a minute is refused, so that the others are shown
+ * again. */
 static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
                                uint64_t now_ns)
 {
@@ -232,7 +233,7 @@ static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry,
     return KVTEL_OK;
 }
 
-/* What a collection works with: places of entries, their readers, what became of each. */
+/* The state of a collection: indexes of entries, their readers, and their errors. */
 struct reading {
     struct store_dir *dir;
     struct kvtel_snapshot *snapshot;
@@ -242,7 +243,7 @@ struct reading {
     struct kvtel_error *errors;
 };
 
-/* Adds the stores from `from` to `to` in the list; those whose files are closed are open meanwhile. */
+/* Adds the stores of the list from `from` to `to` - 1. Closed files are opened for the read. */
 static enum kvtel_status read_some(struct reading *reading, size_t from, size_t to)
 {
     struct store_dir *dir = reading->dir;
@@ -269,8 +270,8 @@ static enum kvtel_status read_some(struct reading *reading, size_t from, size_t 
     return status;
 }
 
-/* Entries with an open file, or those with a closed one, behind the first `count` of the list. Returns how long it is
- * then. */
+/* Appends to the list the entries whose file is open, or those whose file is closed, behind its first `count`.
+ * Returns the list's new length. */
 static size_t list_entries(const struct store_dir *dir, bool open, size_t *list, size_t count)
 {
     for (size_t i = 0; i < dir->count; i++)

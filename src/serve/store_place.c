@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of stores as a place. The lock is on the directory itself, not on a file in it: nobody can clean it
- * away, and systemd-tmpfiles leaves a locked directory alone. */
+/* The directory of stores as a place. The lock is on the directory itself rather than on a file in it, because such
+ * a file could be removed by a cleaner; systemd-tmpfiles does not touch a locked directory. */
 #include "serve/store_place.h"
 
 #include "base/error.h"
@@ -15,12 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A cleaner may hold the lock for a moment. */
+/* A cleaner may hold the lock for a moment, so locking is tried several times. */
 enum { LOCK_TRIES = 10, LOCK_PAUSE_NS = 50000000 };
 static const uint64_t ABSENT_NS = 3000000000u;
 
-/* Anybody can make a directory in shared memory, with the name that this user's programs look for. Writers refuse one
- * that is not theirs, so that this one's stores would be somebody else's. */
+/* Refuses a default directory that belongs to another user. Any user can make a directory of this name in shared
+ * memory. Writers refuse such a directory, too, so its stores would be the other user's. */
 static enum kvtel_status check_owner(const struct store_dir *dir, const struct stat *status, struct kvtel_error *error)
 {
     if (!dir->shared_place || (status->st_uid == geteuid() && !(status->st_mode & 0022)))
@@ -35,7 +35,7 @@ static enum kvtel_status check_owner(const struct store_dir *dir, const struct s
 static enum kvtel_status lock(struct store_dir *dir, int fd, struct kvtel_error *error)
 {
     const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
-    int tries = dir->fd < 0 ? LOCK_TRIES : 1; /* nobody waits for a running exporter */
+    int tries = dir->fd < 0 ? LOCK_TRIES : 1; /* only the first call waits: a running exporter must not stand still */
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR)
             continue;
@@ -59,7 +59,7 @@ static bool is_read_only(const struct store_dir *dir)
            (errno == EACCES || errno == EROFS || errno == EPERM);
 }
 
-/* The directory that the path leads to, made if there is none. -1: `error` says why. */
+/* Opens the directory to which the path leads; a missing one is made. -1: `error` says why. */
 static int open_place(const struct store_dir *dir, struct stat *status, struct kvtel_error *error)
 {
     if (mkdir(dir->path, 0700) != 0 && errno != EEXIST) {
@@ -122,16 +122,15 @@ void store_place_close(struct store_dir *dir)
 {
     if (dir->fd >= 0)
         close(dir->fd);
-    /* Last: on a busy machine the kernel may take seconds to let go of a watch, and the next exporter need not wait for
-     * that. */
+    /* Close the watch last: on a busy machine the kernel takes seconds for it, and the next exporter need not wait
+     * for that. */
     if (dir->inotify >= 0)
         close(dir->inotify);
     dir->fd = dir->inotify = -1;
 }
 
-/* Whether the path leads nowhere, and too shortly to make a directory: who replaces one needs a moment. Until then
- * nothing is written.
- */
+/* Whether the path does not exist, for too short a time to make a directory: somebody may be replacing it. Until
+ * then nothing is written. */
 static bool is_absent(struct store_dir *dir, bool there, uint64_t now_ns)
 {
     if (there)

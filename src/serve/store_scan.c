@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is in the directory of stores against what is known of it. A store is a file, whatever its name. */
+/* Compares the directory with the entries. A store is identified by its file, not by its name. */
 #include "serve/store_dir.h"
 
 #include "base/error.h"
@@ -17,10 +17,11 @@
 #include <unistd.h>
 
 #define SECOND_NS UINT64_C(1000000000)
-/* A refused store is looked at again after this, as what its writer maps changes no time of the file. */
+/* A refused store is examined again after this time, because stores into mapped memory do not change a time of the
+ * file. */
 #define RETRY_NS (30 * SECOND_NS)
 #define SAY_NS (10 * SECOND_NS)
-/* A file in the making is this old at least before it can be a killed writer's. */
+/* Age from which an unfinished file may belong to a killed writer. */
 enum { LEFTOVER_SECONDS = 60 };
 
 static bool is_file(const struct store_entry *entry, const struct stat *status)
@@ -46,7 +47,7 @@ void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry)
     entry->reader = NULL;
 }
 
-/* A file without a name stays open: it could not be opened again. */
+/* Closes the file if too many are open. A file without a name stays open: it could not be opened again. */
 void store_dir_park(struct store_dir *dir, struct store_entry *entry)
 {
     if (!entry->reader || entry->gone || !kvtel_store_reader_is_open(entry->reader) || dir->most_open == 0 ||
@@ -85,7 +86,7 @@ static void add_rank_label(struct kvtel_store_reader *reader)
     kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, rank);
 }
 
-/* A store of which another reader is opened later has the same writer. */
+/* Tells `writers` of the writer, once for each store, even if a reader is opened again later. */
 static void begin_writer(struct store_dir *dir, struct store_entry *entry)
 {
     struct kvtel_store_info info;
@@ -95,7 +96,7 @@ static void begin_writer(struct store_dir *dir, struct store_entry *entry)
     entry->began = true;
 }
 
-/* The same reason again is said once. */
+/* Refuses a file. The same reason is logged once. */
 static void refuse_file(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
                         uint64_t now_ns)
 {
@@ -106,7 +107,7 @@ static void refuse_file(struct store_dir *dir, struct store_entry *entry, const 
     entry->retry_ns = now_ns + RETRY_NS;
 }
 
-/* Opens the entry's file; refuses it when it is none that can be read. False: not now, for want of something. */
+/* Opens the entry's file, or refuses it if it is not a readable store. False: a shortage, try again later. */
 static bool open_entry(struct store_dir *dir, struct store_entry *entry, const struct stat *found, uint64_t now_ns)
 {
     struct kvtel_error error = { 0 };
@@ -141,7 +142,7 @@ static bool open_entry(struct store_dir *dir, struct store_entry *entry, const s
     return true;
 }
 
-/* Gives an entry another name. Returns its new place; without memory it keeps the old one. */
+/* Renames an entry. Returns its new place. Without memory the old name stays. */
 static size_t rename_entry(struct store_dir *dir, size_t at, const char *name)
 {
     bool found;
@@ -160,7 +161,8 @@ static size_t rename_entry(struct store_dir *dir, size_t at, const char *name)
     return at;
 }
 
-/* The store at `at` has lost its name. What was read of its file counts on; false: it is not open, and forgotten. */
+/* Handles a store whose name was removed. If its file is open the store keeps counting. False: its file is not open,
+ * and the entry was removed. */
 static bool lose_name(struct store_dir *dir, size_t at)
 {
     struct store_entry *entry = &dir->entries[at];
@@ -193,8 +195,8 @@ static bool has_name(const struct store_dir *dir, const struct store_entry *entr
     return !entry->gone && fstatat(dir->fd, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0 && is_file(entry, &status);
 }
 
-/* The entry that has this file under another name, or had it and keeps the file open; NULL: there is none. The number
- * of a file that is neither there nor open may be another's by now. */
+/* The entry of this file under another name. NULL: none. An entry counts only if its name still exists or its file
+ * is open: otherwise the inode number may belong to another file by now. */
 static struct store_entry *find_file(struct store_dir *dir, const char *name, const struct stat *status)
 {
     for (size_t i = 0; i < dir->count; i++) {
@@ -218,7 +220,7 @@ static void refuse_second(struct store_dir *dir, struct store_entry *entry, cons
 
 /* -- Scanning -- */
 
-/* The store `first` is called `name` now. */
+/* Renames the entry `first` to `name`. */
 static void adopt_name(struct store_dir *dir, struct store_entry *first, const char *name)
 {
     first->gone = false;
@@ -226,7 +228,7 @@ static void adopt_name(struct store_dir *dir, struct store_entry *first, const c
     (void)rename_entry(dir, (size_t)(first - dir->entries), name);
 }
 
-/* A file that was not there under this name. */
+/* Handles a file under a new name. */
 static void meet(struct store_dir *dir, const char *name, const struct stat *status, uint64_t now_ns)
 {
     bool found;
@@ -254,15 +256,15 @@ static void meet(struct store_dir *dir, const char *name, const struct stat *sta
     }
 }
 
-/* Whether a refused file may be another by now: it was being copied, or its mode was wrong, or its first name is gone.
- */
+/* Whether to examine a refused file again: it may have been copied meanwhile, or have got another mode, or be the
+ * only name of its store by now. */
 static bool is_due(const struct store_entry *entry, const struct stat *status, uint64_t now_ns)
 {
     return now_ns >= entry->retry_ns || status->st_size != entry->size ||
            status->st_ctim.tv_sec != entry->changed.tv_sec || status->st_ctim.tv_nsec != entry->changed.tv_nsec;
 }
 
-/* A file whose name is known. */
+/* Handles a file whose name has an entry. */
 static void meet_again(struct store_dir *dir, size_t at, const char *name, const struct stat *status, uint64_t now_ns)
 {
     struct store_entry *entry = &dir->entries[at];
@@ -302,7 +304,7 @@ static void look_at(struct store_dir *dir, const char *name, uint64_t now_ns)
         return;
     }
     if (found && dir->entries[at].inode && !is_file(&dir->entries[at], &status)) {
-        (void)lose_name(dir, at); /* another file has the name now: another store */
+        (void)lose_name(dir, at); /* another file has the name now, so this is another store */
         found = false;
     }
     if (found)
@@ -311,7 +313,8 @@ static void look_at(struct store_dir *dir, const char *name, uint64_t now_ns)
         meet(dir, name, &status, now_ns);
 }
 
-/* ".PID-RANDOM.new" of a writer that was killed while it made its store: nobody holds its lock. */
+/* Removes the unfinished file ".PID-RANDOM.new" of a writer that was killed while it made its store. Such a file is
+ * not locked. */
 static void remove_leftover(struct store_dir *dir, const char *name)
 {
     struct stat status;
@@ -332,7 +335,7 @@ static void remove_leftover(struct store_dir *dir, const char *name)
     close(fd);
 }
 
-/* False: it could not be listed whole. */
+/* Examines each store in the directory. False: the listing is incomplete. */
 static bool list(struct store_dir *dir, uint64_t now_ns)
 {
     int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -364,6 +367,6 @@ void store_dir_scan(struct store_dir *dir, uint64_t now_ns)
         if (dir->entries[i].seen)
             continue;
         if (lose_name(dir, i))
-            i = dir->count; /* it has another place now */
+            i = dir->count; /* the entries have moved: start again */
     }
 }

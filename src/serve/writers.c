@@ -17,7 +17,7 @@ static struct writer *find(struct writers *writers, const struct kvtel_store_inf
     return NULL;
 }
 
-/* The place of the one that ended longest ago; NULL: all live. */
+/* Makes the row whose writers ended longest ago the last one and returns it. NULL: all are live. */
 static struct writer *oldest(struct writers *writers)
 {
     struct writer *found = NULL;
@@ -39,7 +39,7 @@ static struct writer *find_or_add(struct writers *writers, const struct kvtel_st
     if (writer)
         return writer;
     if (!writers->all)
-        writers->all = calloc(WRITERS, sizeof *writers->all); /* pages that are not used take no memory */
+        writers->all = calloc(WRITERS, sizeof *writers->all); /* unused pages do not take memory */
     if (!writers->all)
         return NULL;
     writer = writers->count < WRITERS ? &writers->all[writers->count++] : oldest(writers);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who records: each engine's writers, whether they live, when they were last seen, how often they began again. */
+/* The writers of each engine: whether they are alive, when they were last seen, how often they restarted. One thread
+ * at a time. */
 #ifndef KVTEL_SERVE_WRITERS_H
 #define KVTEL_SERVE_WRITERS_H
 
@@ -7,32 +8,32 @@
 
 #include <kvtel/store.h>
 
-/* Of one connector, model, engine and rank, since the exporter started. */
+/* Writers of one connector, model, engine and rank since the exporter started. */
 struct writer {
     char connector[128], model_name[512];
     uint32_t engine, rank;
-    uint64_t pid;          /* of the one that began last */
-    uint32_t live;         /* that run now */
-    uint64_t restarts;     /* that began after another had ended */
-    uint64_t unclosed;     /* that ended without closing their store: killed, or crashed */
-    uint64_t last_seen_ns; /* when the last one was found to have ended, CLOCK_MONOTONIC; 0: none did */
-    uint64_t vacant;       /* ended, and none began in its place yet */
+    uint64_t pid;          /* pid of the writer that began last */
+    uint32_t live;         /* number that run now */
+    uint64_t restarts;     /* number that began after another had ended */
+    uint64_t unclosed;     /* number that ended without closing their store: killed, or crashed */
+    uint64_t last_seen_ns; /* when the last one was found to have ended, CLOCK_MONOTONIC ns; 0: none did */
+    uint64_t vacant;       /* number that ended without a successor yet */
 };
 
-/* Past this many, those that ended longest ago are forgotten. */
+/* Limit of rows. Above it, those whose writers ended longest ago are dropped. */
 enum { WRITERS = 1024 };
 
 struct writers {
     struct serve_log *log;
-    struct writer *all; /* in the order in which they came */
+    struct writer *all; /* in the order of their first writer */
     size_t count;
-    uint64_t unclosed; /* of all */
+    uint64_t unclosed; /* sum over all writers, also dropped ones */
 };
 
-/* A store appeared, or its writer was found to have ended; each is called once for a store. Without memory nothing
- * happens. */
+/* To be called once for a store when it appears, and once when its writer was found to have ended. Without memory
+ * nothing happens. */
 void writers_began(struct writers *writers, const struct kvtel_store_info *info);
-/* `closed`: in order. Else a line says that it was not. */
+/* `closed`: the writer ended in order; if not, a line is logged. */
 void writers_ended(struct writers *writers, const struct kvtel_store_info *info, const char *store, bool closed,
                    uint64_t now_ns);
 void writers_free(struct writers *writers);
