@@ -251,8 +251,8 @@ double kvtel_number_round(double value, int digits)
         return value;
     if (digits >= EXACT_POWERS)
         return round_by_text(value, digits);
-    volatile double product = value * tens[digits]; /* volatile, so that the compiler does not fuse it with the next
-                                                     * operation */
+    /* volatile, so that the compiler does not fuse it with the next operation */
+    volatile double product = value * tens[digits];
     double scaled = product;
     if (!(fabs(scaled) < 0x1p52))
         return round_by_text(value, digits);

@@ -8,8 +8,8 @@ size_t kvtel_utf8_next(const char *text, size_t size, uint32_t *code, bool *vali
 {
     const unsigned char *bytes = (const unsigned char *)text;
     unsigned char lead = bytes[0];
-    unsigned char low = 0x80, high = 0xBF; /* bounds of the second byte: they exclude overlong forms, surrogates and
-                                            * code points above U+10FFFF */
+    /* bounds of the second byte: they exclude overlong forms, surrogates and code points above U+10FFFF */
+    unsigned char low = 0x80, high = 0xBF;
     size_t length = 0;
     uint32_t point = lead;
     if (lead < 0x80) {

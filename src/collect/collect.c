@@ -333,8 +333,8 @@ static enum kvtel_status add_moving(struct attempt *try)
     if (status != KVTEL_OK && status != KVTEL_E_BUSY)
         return status;
     for (uint64_t i = slot[KVTEL_SLOT_FIRST]; i < slot[KVTEL_SLOT_END]; i++) {
-        if (try->bins[i - slot[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13) /* so that the sum of all lanes stays
-                                                                                 * below 2^64 */
+        /* so that the sum of all lanes stays below 2^64 */
+        if (try->bins[i - slot[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13)
             return KVTEL_E_FORMAT;
     }
     series->count += add_bins(try, 0, try->bins, series, &memory);

@@ -133,8 +133,8 @@ typedef double __attribute__((may_alias)) column_value;
 static uint32_t copy_present(const column_value *column, size_t stride, double *values)
 {
     uint32_t count = 0;
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) { /* without a branch, because the processor could not
-                                                             * predict which values are absent */
+    /* without a branch, because the processor could not predict which values are absent */
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) {
         double value = column[row * stride];
         values[count] = value;
         count += value == value;
@@ -318,8 +318,8 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
     }
     if (absent_columns != 0)
         kvtel_word_store(noted, 0);
-    kvtel_lane_fence(memory_order_release); /* a reader that sees rows of the next block also sees that this block is
-                                             * folded */
+    /* a reader that sees rows of the next block also sees that this block is folded */
+    kvtel_lane_fence(memory_order_release);
 }
 
 /* The number of values of an interrupted fold that are already in their bins. */

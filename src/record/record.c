@@ -48,8 +48,8 @@ static double seconds_between(uint64_t from, uint64_t to, bool *impossible)
 {
     if (!is_known(from) || !is_known(to))
         return absent;
-    return measure(to - from, impossible) / 1e9; /* when `to` comes first the difference wraps around and is above
-                                                  * the limit */
+    /* when `to` comes first the difference wraps around and is above the limit */
+    return measure(to - from, impossible) / 1e9;
 }
 
 /* Takes post, first-byte and data times from the transfer's points in time, where it has them. */

@@ -234,8 +234,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         status = store_dir_open(&exporter->stores, &stores, error);
     exporter->stores.retirement.limit = options->totals_limit;
     if (status == KVTEL_OK && options->store_dir)
-        (void)exporter_poll(exporter, kvtel_now_ns()); /* retire ended stores first: the own store may need their
-                                                        * room */
+        /* retire ended stores first: the own store may need their room */
+        (void)exporter_poll(exporter, kvtel_now_ns());
     if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
         status = open_own(exporter, error);
     if (status != KVTEL_OK) {
@@ -243,8 +243,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         return status;
     }
     (void)exporter_poll(exporter, kvtel_now_ns());
-    (void)exporter_collect(exporter, exporter->logged); /* what was counted before the start does not belong to the
-                                                         * first interval */
+    /* what was counted before the start does not belong to the first interval */
+    (void)exporter_collect(exporter, exporter->logged);
     if (exporter->receiver)
         receiver_restore(exporter->receiver, exporter->logged);
     return KVTEL_OK;
@@ -254,8 +254,8 @@ bool exporter_is_own(const struct exporter *exporter, const struct store_entry *
 {
     const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL,
                *slash = path ? strrchr(path, '/') : NULL;
-    return slash && strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0; /* the name of a removed file's entry has a
-                                                                              * suffix */
+    /* the name of a removed file's entry has a suffix */
+    return slash && strncmp(slash + 1, entry->name, strlen(slash + 1)) == 0;
 }
 
 static void set_totals_metrics(struct exporter *exporter)

@@ -20,8 +20,8 @@
 enum {
     INFLATED_LIMIT = 128 << 20, /* largest size of an uncompressed body */
     OBJECT_LIMIT = 32 << 20,    /* bytes of one object */
-    VALUE_LIMIT = 1 << 20       /* values of one object; bounds the memory of a post to some 150 MB, whatever it
-                                 * unpacks to */
+    /* values of one object; bounds the memory of a post to some 150 MB, whatever it unpacks to */
+    VALUE_LIMIT = 1 << 20
 };
 
 struct receiver {

@@ -15,8 +15,8 @@ struct receiver_stale {
 };
 
 struct receiver_answer {
-    uint64_t accepted, repeated, samples; /* payloads counted; payloads counted before; values in the lists of
-                                           * counted payloads */
+    /* payloads counted; payloads counted before; values in the lists of counted payloads */
+    uint64_t accepted, repeated, samples;
     uint64_t refused[KVTEL_REFUSAL_COUNT];
     size_t stale_sources;        /* number of such sources */
     struct receiver_stale stale; /* the first */

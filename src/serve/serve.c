@@ -33,9 +33,9 @@ struct serve {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct signals signals;
-    _Atomic uint64_t came_round_ns; /* time of the main loop's last round, CLOCK_MONOTONIC; relaxed, because it
-                                     * orders nothing */
-    struct kvtel_error failure;     /* why the exporter cannot start */
+    /* time of the main loop's last round, CLOCK_MONOTONIC; relaxed, because it orders nothing */
+    _Atomic uint64_t came_round_ns;
+    struct kvtel_error failure; /* why the exporter cannot start */
 };
 
 static int fail(struct serve *serve, const char *format, ...) KVTEL_PRINTF(2, 3);

@@ -51,9 +51,9 @@ struct store_entry {
     bool retiring;      /* part of the batch being added to the totals */
     bool ended;         /* the writer had ended when the latest batch was made */
     bool mismatch;      /* it was logged that one of its families is left out */
-    bool gone;          /* its file has no name in the directory any more; the store counts through its open
-                         * descriptor */
-    bool second;        /* another name of a store that counts; refused until that store is retired */
+    /* its file has no name in the directory any more; the store counts through its open descriptor */
+    bool gone;
+    bool second; /* another name of a store that counts; refused until that store is retired */
 };
 
 struct store_dir {

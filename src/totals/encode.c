@@ -173,8 +173,8 @@ static void put_family(struct encoder *encoder, const struct kvtel_snapshot_fami
     record.series_count = encoder->series_count - before;
     if (encoder->status != KVTEL_OK)
         return;
-    if (record.series_count == 0) { /* a family without series is left out, so that another definition may take its
-                                     * name */
+    /* a family without series is left out, so that another definition may take its name */
+    if (record.series_count == 0) {
         encoder->bytes->size = at;
         return;
     }

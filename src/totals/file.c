@@ -228,8 +228,8 @@ enum kvtel_status totals_file_set_aside(const char *dir, char name[64], struct k
     if (gmtime_r(&now, &utc))
         (void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
     if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
-        number = (uint32_t)getpid(); /* random numbers are not available early after boot; the name only has to be
-                                      * new */
+        /* random numbers are not available early after boot; the name only has to be new */
+        number = (uint32_t)getpid();
     (void)snprintf(name, 64, "totals.damaged-%s-%08x", when, (unsigned)number);
     enum kvtel_status status = make_path(dir, TOTALS_NAME, path, error);
     if (status == KVTEL_OK)

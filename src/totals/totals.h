@@ -32,9 +32,9 @@ struct totals {
     struct kvtel_layout_family *families; /* text_at: from the start of `bytes`; bounds_at: in `bounds` */
     struct kvtel_layout_series *series;   /* text_at as well */
     double *bounds;
-    uint64_t *values_at;          /* for each series: the place of its numbers in `bytes` */
-    const char *stores;           /* names, each followed by a NUL, of stores that are included although their files
-                                   * may still exist */
+    uint64_t *values_at; /* for each series: the place of its numbers in `bytes` */
+    /* names, each followed by a NUL, of stores that are included although their files may still exist */
+    const char *stores;
     struct kvtel_relabel relabel; /* without a name the labels are left as they are */
 };
 

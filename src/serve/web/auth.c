@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Basic authentication: decoding, bcrypt by libxcrypt, the memory of results, and the line of those who wait for
+/* Basic authentication: decoding, bcrypt by libxcrypt, the memory of results, and the line of callers that wait for
  * bcrypt.
  *
- * Results are found by an HMAC of user, hash and password under a key that lives as long as the process: no password is
- * kept, and a changed hash is another entry. Good and bad results have a memory each, so that guesses never push a
- * scraper's entry out.
+ * Results are found by an HMAC of user, hash and password under a key that is random for each process. So no
+ * password is kept, and a changed hash gets a new entry. Good and bad results have separate memories, so that
+ * guesses never push a scraper's entry out.
  *
- * One password is computed at a time. Who gives the name of a user goes first, so that a user never waits for guesses
- * at other names. That must not tell a guesser which names are users': a wrong password of a user is answered when its
- * turn would have come under a name of nobody, and after as much work. */
+ * One password is computed at a time. A caller with a user's name goes first, so that users never wait for guesses
+ * at other names. This must not show a guesser which names exist. So a wrong password of a user is answered only
+ * when the turn of an unknown name would have come, and after as much work. */
 #include "serve/web/auth.h"
 
 #include <crypt.h>
@@ -25,28 +25,29 @@ enum { KEY = 32, REMEMBERED = 100, DIGEST_CHARACTERS = 31, BCRYPT_MOST_BYTES = 7
 struct memory {
     unsigned char keys[REMEMBERED][KEY];
     size_t count;
-    size_t next; /* the oldest, once it is full */
+    size_t next; /* the place to overwrite next, when all are in use: the oldest */
 };
 
-/* One call that waits for bcrypt; on its stack. */
+/* One call that waits for bcrypt; lives on the caller's stack. */
 struct waiter {
     struct waiter *next;
     const unsigned char *address, *key;
-    bool user;  /* the name is a user's and the password is not checked yet: goes before those of whom that is not so */
-    bool turn;  /* may compute now */
-    bool usual; /* would have the turn under any name */
+    /* The name is a user's and the password was not computed yet: this caller goes first. */
+    bool user;
+    bool turn;  /* has the turn: may compute now */
+    bool usual; /* would have the turn with any name */
     bool computed;
     bool answered;
-    enum auth_result result; /* AUTH_BUSY until it is answered */
+    enum auth_result result; /* AUTH_BUSY until answered */
     pthread_cond_t wake;
 };
 
 struct auth {
     unsigned char secret[KEY];
-    pthread_mutex_t mutex; /* all below but `crypt`, which is who has the turn's */
+    pthread_mutex_t mutex; /* guards all members below but `crypt`, which belongs to the caller with the turn */
     struct memory good, bad;
-    struct waiter *newest; /* the line, the newest first */
-    bool busy;             /* somebody has the turn */
+    struct waiter *newest; /* the line of callers, the newest first */
+    bool busy;             /* a caller has the turn */
     bool stopped;
     struct crypt_data crypt;
 };
@@ -84,7 +85,7 @@ void auth_stop(struct auth *auth)
 
 /* -- Memory; the mutex is held -- */
 
-/* Looks at every entry, whichever is the one. */
+/* Compares with every entry, so that the time does not show which one matched. */
 static bool remembers(const struct memory *memory, const unsigned char key[KEY])
 {
     int found = 0;
@@ -100,7 +101,7 @@ static void remember(struct memory *memory, const unsigned char key[KEY])
     memory->count += memory->count < REMEMBERED;
 }
 
-/* False: not known yet. */
+/* Looks the result up. False: not remembered. */
 static bool recall(const struct auth *auth, const unsigned char key[KEY], enum auth_result *result)
 {
     bool good = remembers(&auth->good, key), bad = remembers(&auth->bad, key);
@@ -118,8 +119,8 @@ static unsigned waiting_from(const struct auth *auth, const unsigned char *addre
     return count;
 }
 
-/* The address that has the fewest in line goes first; of one address the newest: whoever fills the line waits longest.
- * NULL: nobody waits. */
+/* Chooses the next caller: of the address with the fewest callers, the newest one. So an address that fills the line
+ * waits longest. `users`: among callers with a user's name only. NULL: nobody waits. */
 static struct waiter *choose(const struct auth *auth, bool users)
 {
     struct waiter *chosen = NULL;
@@ -134,7 +135,7 @@ static struct waiter *choose(const struct auth *auth, bool users)
     return chosen;
 }
 
-/* Gives the turn to the next in line. */
+/* Passes the turn to the next caller. */
 static void hand_on(struct auth *auth)
 {
     struct waiter *usual = choose(auth, false), *first = choose(auth, true), *next = first ? first : usual;
@@ -155,7 +156,7 @@ static void leave(struct auth *auth, struct waiter *waiter)
     *place = waiter->next;
 }
 
-/* Waits for the turn. False: there is an answer, or none came in time. */
+/* Waits for the turn. False: the caller was answered without it, or the time is over. */
 static bool await(struct auth *auth, struct waiter *waiter, const struct timespec *until)
 {
     int failure = 0;
@@ -164,7 +165,7 @@ static bool await(struct auth *auth, struct waiter *waiter, const struct timespe
     return waiter->turn;
 }
 
-/* A result is there: whoever waits with the same credentials has it too. */
+/* Remembers a result and gives it to all callers with the same credentials. */
 static void announce(struct auth *auth, const unsigned char key[KEY], enum auth_result result)
 {
     remember(result == AUTH_GOOD ? &auth->good : &auth->bad, key);
@@ -178,7 +179,7 @@ static void announce(struct auth *auth, const unsigned char key[KEY], enum auth_
 
 /* -- bcrypt -- */
 
-/* The cost of a well-formed hash: 2 to this power is the work. */
+/* The cost in a well-formed hash; the work is 2 to this power. */
 static int cost_of(const char *hash)
 {
     const char *digits = strchr(hash + 1, '$') + 1;
@@ -194,7 +195,7 @@ static int dearest_cost(const struct web_config *config)
     return most;
 }
 
-/* Computes a hash of this cost for nobody. Whoever calls has the turn. */
+/* Does the work of a hash of this cost and drops the result. The caller has the turn. */
 static void spend(struct auth *auth, int cost)
 {
     char setting[32];
@@ -225,16 +226,16 @@ static bool make_key(const struct auth *auth, const struct credentials *given, c
     return true;
 }
 
-/* Whoever calls has the turn. */
+/* Whether the password matches the hash. The caller has the turn. */
 static bool matches(struct auth *auth, const char *hash, const struct credentials *given)
 {
     char phrase[BCRYPT_MOST_BYTES + 1] = { 0 }, setting[64] = "$2b";
-    bool whole = !memchr(given->password, '\0', given->password_size); /* else bcrypt would see a part of it */
+    bool whole = !memchr(given->password, '\0', given->password_size); /* bcrypt would ignore what follows a NUL */
     if (whole)
         memcpy(phrase, given->password,
                given->password_size < BCRYPT_MOST_BYTES ? given->password_size : BCRYPT_MOST_BYTES);
     if (strncmp(hash, "$2$", 3) ==
-        0) { /* the first version's name, which libxcrypt does not know; b is what it means today */
+        0) { /* "$2$" is the first version's name, which libxcrypt does not know; "$2b$" has the same meaning today */
         strncat(setting, hash + 2, sizeof setting - 4);
         hash = setting;
     }
@@ -248,8 +249,9 @@ static bool matches(struct auth *auth, const char *hash, const struct credential
     return same && whole;
 }
 
-/* Computes with the turn, without the mutex. A password that is not good takes what the dearest user's takes: each cost
- * is twice the one before, so that 2^c for the user and 2^c + 2^(c+1) + ... + 2^(d-1) for nobody make 2^d. */
+/* Checks the password, with the turn and without the mutex. A refusal always takes the work of the dearest user's
+ * hash. Each cost doubles the work, so 2^c for the user's own hash and then 2^c + 2^(c+1) + ... + 2^(d-1) add up to
+ * 2^d. */
 static bool compute(struct auth *auth, const struct web_config *config, const struct web_user *user,
                     const struct credentials *given)
 {
@@ -265,7 +267,7 @@ static bool compute(struct auth *auth, const struct web_config *config, const st
     return false;
 }
 
-/* What came of a turn; the mutex is held, and let go while computing. */
+/* Uses the turn and passes it on. The mutex is held, but released while computing. */
 static void use_turn(struct auth *auth, const struct web_config *config, const struct web_user *user,
                      const struct credentials *given, struct waiter *waiter)
 {
@@ -278,11 +280,11 @@ static void use_turn(struct auth *auth, const struct web_config *config, const s
     }
     if (good || waiter->usual)
         announce(auth, waiter->key, good ? AUTH_GOOD : AUTH_BAD);
-    waiter->turn = waiter->user = false; /* without a result: waits for the turn that any name would have */
+    waiter->turn = waiter->user = false; /* without an answer, the caller waits for the turn that any name would get */
     hand_on(auth);
 }
 
-/* The newest first. The mutex is held. */
+/* Joins the line. The mutex is held. */
 static void join(struct auth *auth, struct waiter *waiter)
 {
     pthread_condattr_t attributes;

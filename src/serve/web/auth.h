@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Basic authentication against bcrypt hashes. A result is remembered, so that a scraper pays for bcrypt once. */
+/* Basic authentication against bcrypt hashes. Results are remembered, so that a scraper costs one bcrypt computation
+ * and not one for each request. */
 #ifndef KVTEL_SERVE_WEB_AUTH_H
 #define KVTEL_SERVE_WEB_AUTH_H
 
 #include "serve/web/config.h"
 
-/* Any thread. */
+/* All functions but create and destroy may be called from any thread. */
 struct auth;
 
 enum auth_result {
     AUTH_GOOD,
-    AUTH_BAD,  /* no, malformed or wrong credentials */
-    AUTH_BUSY, /* too many unknown passwords wait to be checked */
+    AUTH_BAD,  /* credentials are missing, malformed or wrong */
+    AUTH_BUSY, /* too many passwords that are not remembered wait to be checked */
 };
 
-/* NULL: no memory, or no random numbers. */
+/* @return owned; NULL: no memory, or no random numbers */
 struct auth *auth_create(void);
-/* NULL is fine. */
+/* NULL is allowed. */
 void auth_destroy(struct auth *auth);
-/* Whoever waits, or will, gets AUTH_BUSY soon. */
+/* Makes all checks that wait now or later return AUTH_BUSY soon. */
 void auth_stop(struct auth *auth);
 
-/* Bytes that tell one client's address from another's. */
+/* Number of bytes that identify a client's address. */
 enum { AUTH_ADDRESS = 8 };
 
-/* Checks an Authorization header (may be NULL) from a client at `address` (AUTH_ADDRESS bytes). No users: AUTH_GOOD.
- * bcrypt runs for one caller at a time, others wait for it up to five seconds: names of users before other names, then
- * the address with the fewest callers in line, then the newest caller. A result that is remembered never waits. How
- * long a refusal takes does not tell whether the name is a user's: each takes what the dearest user's takes, and waits
- * as an unknown name would. */
+/* Checks an Authorization header (may be NULL) from a client at `address` (AUTH_ADDRESS bytes). If the configuration
+ * has no users: AUTH_GOOD.
+ *
+ * bcrypt runs for one caller at a time; the others wait up to five seconds. A caller with a user's name goes first,
+ * then the address with the fewest waiting callers, then the newest caller. A remembered result does not wait.
+ *
+ * The time to a refusal does not show whether the name is a user's: every refusal takes as long as for the user with
+ * the dearest hash, and waits as for an unknown name. */
 enum auth_result auth_check(struct auth *auth, const struct web_config *config, const unsigned char *address,
                             const char *authorization);
 

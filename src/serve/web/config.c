@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The web configuration file's keys, one function each, and what must hold between them. */
+/* The keys of the web configuration file, one function each, and the rules between them. */
 #include "serve/web/config.h"
 
 #include "base/error.h"
@@ -16,8 +16,8 @@ static struct web_config *config_of(struct yaml_reader *reader)
     return reader->target;
 }
 
-/* Makes room for one more element of `size` bytes; NULL with the error set. The array doubles at powers of two. No sum
- * overflows: there are fewer elements than bytes in a file. */
+/* Makes room for one more element of `size` bytes. The array's capacity doubles at powers of two. No product
+ * overflows, because there are fewer elements than bytes in the file. NULL: no memory, and the error is set. */
 static void *grow(struct yaml_reader *reader, void *array, size_t count, size_t size)
 {
     if (count & (count - 1))
@@ -28,7 +28,7 @@ static void *grow(struct yaml_reader *reader, void *array, size_t count, size_t 
     return grown;
 }
 
-/* The place of `text` in a list of names; -1: it is none of them. */
+/* The index of `text` in a list of names; -1: not found. */
 static int find(const char *const *names, size_t count, const char *text)
 {
     for (size_t i = 0; i < count; i++)
@@ -220,7 +220,7 @@ static enum kvtel_status read_tls(struct yaml_reader *reader, const char *key, y
 
 /* -- http_server_config -- */
 
-/* Files say whether to speak HTTP/2; HTTP/1.1 is spoken in any case. */
+/* Accepts the key http2, which the Prometheus exporters' files use. HTTP/1.1 is spoken in any case. */
 static enum kvtel_status read_http2(struct yaml_reader *reader, const char *key, yaml_node_t *value)
 {
     bool http2 = true;
@@ -231,7 +231,7 @@ static enum kvtel_status read_header(struct yaml_reader *reader, const char *key
 {
     static const struct {
         const char *name;
-        const char *values[2]; /* none: any */
+        const char *values[2]; /* without values: any value is allowed */
     } allowed[WEB_HEADERS] = {
         { "Content-Security-Policy", { 0 } },
         { "Strict-Transport-Security", { 0 } },
@@ -299,7 +299,7 @@ static enum kvtel_status read_user(struct yaml_reader *reader, const char *key, 
     enum kvtel_status status = yaml_read_text(reader, "basic_auth_users", value, &hash);
     if (status != KVTEL_OK)
         return status;
-    if (!is_bcrypt(hash)) /* whatever it is, it may be a password */
+    if (!is_bcrypt(hash)) /* the text is not quoted in the message, because it may be a password */
         return yaml_fail(reader, value, "user \"%.64s\": a bcrypt hash is expected, $2y$ and a cost from 4 to 31", key);
     struct web_user *users = grow(reader, config->users, config->user_count, sizeof *users);
     if (!users)
@@ -318,7 +318,7 @@ static enum kvtel_status read_users(struct yaml_reader *reader, const char *key,
 
 /* -- rate_limit -- */
 
-/* A duration as Go writes it: "1h30m", "1.5s", "100ms"; a number without a unit is in nanoseconds. */
+/* Reads a duration in Go's form: "1h30m", "1.5s", "100ms"; a number without a unit is in nanoseconds. */
 static bool read_duration(const char *text, int64_t *duration_ns)
 {
     static const struct {
@@ -385,7 +385,8 @@ static enum kvtel_status read_burst(struct yaml_reader *reader, const char *key,
     return KVTEL_OK;
 }
 
-/* Without a burst: what comes in a second, and at least one; to refuse everybody takes a 0 that is written. */
+/* If the burst is missing, it is the number of requests in a second, and at least one. Only a written burst of 0
+ * refuses everybody. */
 static enum kvtel_status read_rate_limit(struct yaml_reader *reader, const char *key, yaml_node_t *value)
 {
     static const struct yaml_key keys[] = { { "interval", read_interval }, { "burst", read_burst } };

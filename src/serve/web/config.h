@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a web configuration file says, as the Prometheus exporters' files: see docs/web-config.md. Reading touches no
- * other file. */
+/* A parsed web configuration file, in the format of the Prometheus exporters: see docs/web-config.md. Parsing does
+ * not read any other file. */
 #ifndef KVTEL_SERVE_WEB_CONFIG_H
 #define KVTEL_SERVE_WEB_CONFIG_H
 
 #include <kvtel/base.h>
 
-/* A file that is longer is refused, as is a certificate file. */
+/* Largest size of the file and of a certificate file; larger ones are refused. */
 enum { WEB_CONFIG_MOST_BYTES = 256 << 10 };
 
-/* In the order of what they ask of a client. */
+/* Ordered by what a client must show. */
 enum web_client_auth {
     WEB_NO_CLIENT_CERT,
     WEB_REQUEST_CLIENT_CERT,
@@ -20,8 +20,8 @@ enum web_client_auth {
 
 enum web_tls_version { WEB_TLS10, WEB_TLS11, WEB_TLS12, WEB_TLS13 };
 
-/* A cipher suite by its bit, WEB_CIPHERS' order. Key exchange and cipher as GnuTLS names them; TLS 1.3's have no key
- * exchange. */
+/* Cipher suites; the bit of each is its place in this list. Arguments: name, key exchange and cipher as GnuTLS names
+ * them. Suites of TLS 1.3 do not name a key exchange. */
 #define WEB_CIPHER_LIST(X)                                                               \
     X(TLS_AES_128_GCM_SHA256, "", "AES-128-GCM")                                         \
     X(TLS_AES_256_GCM_SHA384, "", "AES-256-GCM")                                         \
@@ -37,7 +37,7 @@ enum web_tls_version { WEB_TLS10, WEB_TLS11, WEB_TLS12, WEB_TLS13 };
     X(TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, "ECDHE-RSA", "AES-128-CBC")                    \
     X(TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, "ECDHE-RSA", "AES-256-CBC")
 
-/* A curve: Go's name, another that is taken, GnuTLS's name. */
+/* Curves: Go's name, another accepted name, GnuTLS's name. */
 #define WEB_CURVE_LIST(X)             \
     X("CurveP256", "GROUP-SECP256R1") \
     X("CurveP384", "GROUP-SECP384R1") \
@@ -46,7 +46,7 @@ enum web_tls_version { WEB_TLS10, WEB_TLS11, WEB_TLS12, WEB_TLS13 };
 
 enum { WEB_CURVES = 4, WEB_HEADERS = 5 };
 
-/* A PEM text, or the path of a file that holds one. */
+/* A PEM text, or the path of a file with one. */
 struct web_pem {
     char *file; /* NULL or "": see `text` */
     char *text; /* NULL or "": not given */
@@ -59,7 +59,7 @@ struct web_user {
 
 struct web_config {
     struct web_pem cert, key, client_ca;
-    bool tls; /* asked for: cert, key, client_ca or client_auth_type is there */
+    bool tls; /* TLS is configured: cert, key, client_ca or client_auth_type is given */
     enum web_client_auth client_auth;
     char **client_allowed_sans;
     size_t client_allowed_san_count;
@@ -82,11 +82,12 @@ struct web_config {
     int64_t rate_burst;
 };
 
-/* Reads the text of a file. @return KVTEL_OK with a configuration to web_config_destroy; else `error` has line, column
- * and reason. Neither ever quotes a value that may be secret. */
+/* Parses the text of a file.
+ * @param config out, owned; free it with web_config_destroy()
+ * @return KVTEL_OK; else `error` gives line, column and reason. The message never quotes a value that may be secret */
 enum kvtel_status web_config_parse(const char *text, size_t size, struct web_config **config,
                                    struct kvtel_error *error);
-/* Wipes and frees. NULL is fine. */
+/* Wipes and frees. NULL is allowed. */
 void web_config_destroy(struct web_config *config);
 
 static inline bool web_pem_is_given(const struct web_pem *pem)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Phases, deadlines, and who gives way. Cutting a connection off is to shut its socket down: whoever reads or writes it
- * sees its end and closes it. */
+/* Phases, deadlines, and the choice of connections to cut off. A connection is cut off by shutting its socket down:
+ * the thread that reads or writes it gets an error and closes it. */
 #include "serve/web/connection_table.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Slow: for longer than this fewer bytes a second than this, of a body that comes or an answer that is read. */
+/* A connection is slow if, for longer than SLOW_MS, its body arrives or its answer is read at fewer bytes a second. */
 enum { SLOW_MS = 2000, SLOW_BYTES_A_SECOND = 16 << 10 };
 
 int64_t table_now_ns(void)
@@ -21,8 +21,8 @@ int64_t table_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Bytes that came for a body, or that the client's machine has of its answers. 0 where the kernel does not count them.
- */
+/* Number of bytes received (for a body) or acknowledged by the client's machine (for an answer). 0 if the kernel
+ * does not count them. */
 static uint64_t bytes_moved(int fd, enum connection_phase phase)
 {
     struct tcp_info info = { 0 };
@@ -90,10 +90,10 @@ void table_cut(struct connections *connections, struct connection *connection)
         close(connection->fd);
         table_forget(connections, connection);
     } else if (!connection->entered) {
-        table_forget(connections,
-                     connection); /* it never came to be; its socket is closed, and the number may be another's */
+        /* libmicrohttpd did not accept it: its socket is closed, and the number may be another's */
+        table_forget(connections, connection);
     } else {
-        /* What a client does not read goes with the connection, instead of waiting in the kernel. */
+        /* Unread bytes of the answer are dropped with the connection instead of staying in the kernel. */
         struct linger none = { .l_onoff = 1 };
         if (connection->phase == CONNECTION_RESPONSE)
             setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
@@ -102,15 +102,15 @@ void table_cut(struct connections *connections, struct connection *connection)
     }
 }
 
-/* Whether bytes have come that nobody has read yet: the client waits for us. */
+/* Whether received bytes are waiting to be read by this process: then the client waits for us. */
 static bool has_unread(const struct connection *connection)
 {
     int bytes = 0;
     return ioctl(connection->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-/* Who gives way first to a new connection; 0: never. Without a whole request it does not matter how young it is:
- * otherwise a stream of new connections would keep everybody else out. */
+/* How readily a connection gives way to a new one; a higher rank goes first, 0: never. A connection without a whole
+ * request gives way however young it is: otherwise a stream of new connections would keep all others out. */
 static int rank(const struct connection *connection, int64_t now)
 {
     switch (connection->phase) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of connections: which phase each is in, until when, and who gives way to whom. For connections.c. The mutex
- * is held in each call but table_expire. */
+/* The table of connections: the phase and deadline of each, and which one is cut off to make room. For connections.c
+ * only. The mutex is held during each call but table_expire(). */
 #ifndef KVTEL_SERVE_WEB_CONNECTION_TABLE_H
 #define KVTEL_SERVE_WEB_CONNECTION_TABLE_H
 
@@ -16,9 +16,9 @@ struct connection {
     bool taken, entered;
     bool local;
     int64_t since_ns, deadline_ns;
-    uint64_t moved;                 /* bytes that had gone its phase's way when the phase began */
-    size_t held;                    /* bytes of memory */
-    unsigned char key[ADDRESS_KEY]; /* who it is for the limit by address */
+    uint64_t moved;                 /* bytes received or acknowledged when the phase began */
+    size_t held;                    /* bytes of memory counted for this connection */
+    unsigned char key[ADDRESS_KEY]; /* the client, for the limit of connections by address */
     struct sockaddr_storage address;
     socklen_t length;
 };
@@ -27,31 +27,32 @@ struct connections {
     struct connections_options options;
     pthread_t thread;
     int epoll, wake;
-    pthread_mutex_t mutex; /* all below */
+    pthread_mutex_t mutex; /* guards all members below */
     bool stopping, paused;
     unsigned count;
     size_t held;
-    struct connection *all; /* limits.connections of them */
+    struct connection *all; /* limits.connections entries */
 };
 
-/* Monotonic. */
+/* Monotonic time in ns. */
 int64_t table_now_ns(void);
-/* Begins a phase, and its time. */
+/* Begins a phase and its deadline. */
 void table_begin(struct connections *connections, struct connection *connection, enum connection_phase phase);
-/* Wakes the thread up that accepts. */
+/* Wakes the accepting thread. */
 void table_wake(struct connections *connections);
-/* Its place is free. */
+/* Frees the connection's place. */
 void table_forget(struct connections *connections, struct connection *connection);
-/* Gives back the memory that it holds. */
+/* Stops counting memory for this connection. */
 void table_release(struct connections *connections, struct connection *connection);
-/* Cuts off the connection that has waited longest of those that give way first, of those with `key` (NULL: of all).
- * False: none gives way. */
+/* Cuts off one connection to make room: of those with the highest rank, the one that has waited longest. `key`: only
+ * connections of this client; NULL: all. False: none gives way. */
 bool table_make_room(struct connections *connections, const unsigned char *key);
-/* The same for memory: who holds some and is slow, else (where `any` is true) who was answered first. Not `asking`. */
+/* Cuts off one connection to free memory: a slow one that has some, else (if `any`) the one answered first. Never
+ * `asking`. False: none. */
 bool table_make_memory(struct connections *connections, const struct connection *asking, bool any);
-/* Closes the connection, or lets its thread do that. */
+/* Cuts the connection off: closes it, or shuts its socket down if a thread serves it. */
 void table_cut(struct connections *connections, struct connection *connection);
-/* Cuts off who is past a deadline. Takes the mutex. */
+/* Cuts off all connections past their deadlines. Takes the mutex. */
 void table_expire(struct connections *connections);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accepting, limits and deadlines. One thread waits for new connections, for the first byte of each (so that one that
- * says nothing costs no thread), and for the next deadline. */
+/* Accepting, limits and deadlines. One thread waits for new connections, for the first byte of each (so that a
+ * silent connection does not cost a thread), and for the next deadline. */
 #include "serve/web/connection_table.h"
 
 #include "base/error.h"
@@ -17,13 +17,14 @@
 
 enum { ACCEPTS_AT_ONCE = 64, EVENTS_AT_ONCE = 64, TICK_MS = 1000 };
 
-/* What an epoll event is about: a connection by its index, a socket, or the wish to be woken. */
+/* The source of an epoll event: the index of a connection, a listening socket, or a request to wake up. */
 #define EVENT_SOCKET (UINT64_C(1) << 32)
 #define EVENT_WAKE UINT64_MAX
 
 /* -- Accepting -- */
 
-/* An IPv4 address, also as a mapped one; of an IPv6 address its /64, which one host can have whole. */
+/* Makes the key of a client's address: the IPv4 address, also if mapped to IPv6; else the /64 of the IPv6 address,
+ * all of which one host may own. */
 static void make_key(const struct sockaddr_storage *address, unsigned char key[ADDRESS_KEY])
 {
     const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
@@ -50,7 +51,7 @@ static void pause_accepting(struct connections *connections, bool paused)
         watch(connections, EPOLL_CTL_MOD, connections->options.sockets[i].fd, paused ? 0 : EPOLLIN, EVENT_SOCKET + i);
 }
 
-/* Whether there may be one more from this address. The mutex is held. */
+/* Whether one more connection from this address is allowed. The mutex is held. */
 static bool may_enter(struct connections *connections, const unsigned char key[ADDRESS_KEY])
 {
     unsigned same = 0;
@@ -60,7 +61,7 @@ static bool may_enter(struct connections *connections, const unsigned char key[A
     return same < connections->options.limits.connections_per_address || table_make_room(connections, key);
 }
 
-/* Takes an accepted socket into the table, or closes it. The mutex is held. */
+/* Adds an accepted socket to the table, or closes it. The mutex is held. */
 static void admit(struct connections *connections, int fd, const struct sockaddr_storage *address, socklen_t length,
                   bool local)
 {
@@ -70,7 +71,7 @@ static void admit(struct connections *connections, int fd, const struct sockaddr
     for (unsigned i = 0; i < connections->options.limits.connections; i++) {
         struct connection *each = &connections->all[i];
         if (each->fd == fd)
-            table_forget(connections, each); /* its socket is closed, or the number could not be given out again */
+            table_forget(connections, each); /* its socket was closed, or the kernel would not have reused the number */
         if (each->fd < 0 && !place)
             place = each;
     }
@@ -85,7 +86,7 @@ static void admit(struct connections *connections, int fd, const struct sockaddr
     connections->count++;
 }
 
-/* Whether somebody wants to connect. */
+/* Whether a client waits to be accepted. */
 static bool waits(int socket)
 {
     struct pollfd event = { .fd = socket, .events = POLLIN };
@@ -103,7 +104,7 @@ static void accept_some(struct connections *connections, const struct listen_soc
         }
         if (full) {
             table_make_room(connections, NULL);
-            /* One that was not taken is gone at once; any other, when its thread is. */
+            /* A connection that was not handed over is gone at once, any other when its thread ends. */
             full = connections->count >= connections->options.limits.connections;
         }
         if (full)
@@ -122,7 +123,7 @@ static void accept_some(struct connections *connections, const struct listen_soc
         pthread_mutex_lock(&connections->mutex);
         if (fd >= 0) {
             admit(connections, fd, &address, length, socket->loopback);
-        } else { /* no descriptors or memory: wait for some */
+        } else { /* no descriptors or memory: pause until there are some */
             table_make_room(connections, NULL);
             pause_accepting(connections, true);
         }
@@ -134,7 +135,7 @@ static void accept_some(struct connections *connections, const struct listen_soc
 
 /* -- The first byte -- */
 
-/* A connection has bytes, or ended without any. */
+/* The first bytes of a connection arrived, or it ended without any. */
 static void greet(struct connections *connections, struct connection *connection)
 {
     unsigned char first = 0;
@@ -143,13 +144,13 @@ static void greet(struct connections *connections, struct connection *connection
     ssize_t got = fd < 0 || connection->taken ? 0 : recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
     if (fd < 0 || connection->taken || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
         pthread_mutex_unlock(&connections->mutex);
-        return; /* an event of an earlier holder of the place */
+        return; /* the event belongs to an earlier connection at this place */
     }
     bool wanted = got == 1;
     watch(connections, EPOLL_CTL_DEL, fd, 0, 0);
     if (wanted) {
         connection->taken = true;
-        connection->phase = CONNECTION_HEADER; /* the time runs on */
+        connection->phase = CONNECTION_HEADER; /* the deadline stays the same */
     } else {
         table_cut(connections, connection);
     }
@@ -168,7 +169,7 @@ static void greet(struct connections *connections, struct connection *connection
 
 /* -- The thread -- */
 
-/* Until there is something to do: an event, or the next look at the deadlines. */
+/* Waits for an event or the next check of deadlines. */
 static int wait_for_events(struct connections *connections, struct epoll_event *events)
 {
     pthread_mutex_lock(&connections->mutex);
@@ -177,13 +178,13 @@ static int wait_for_events(struct connections *connections, struct epoll_event *
     return epoll_wait(connections->epoll, events, EVENTS_AT_ONCE, timeout);
 }
 
-/* Resumes accepting where it was paused; returns whether to go on. */
+/* Resumes accepting if it was paused. Returns false when the server stops. */
 static bool resume(struct connections *connections)
 {
     pthread_mutex_lock(&connections->mutex);
     bool stopping = connections->stopping;
     if (!stopping && connections->paused)
-        pause_accepting(connections, false); /* if there is no room yet, that shows at once */
+        pause_accepting(connections, false); /* if there still is not enough room, accepting pauses again at once */
     pthread_mutex_unlock(&connections->mutex);
     return !stopping;
 }
@@ -333,7 +334,8 @@ bool connections_hold(struct connections *connections, struct connection *connec
     size_t most = connections->options.limits.held_bytes;
     pthread_mutex_lock(&connections->mutex);
     table_release(connections, connection);
-    bool any = connection->phase == CONNECTION_HANDLER; /* its answer is made; only a body may be told to come again */
+    /* its answer is ready; only a client that still sends a body may be asked to try again */
+    bool any = connection->phase == CONNECTION_HANDLER;
     while (bytes > 0 && connections->held > 0 && connections->held + bytes > most &&
            table_make_memory(connections, connection, any))
         ;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connections of the server: accepted, counted, and cut off at the deadline of the phase that each is in. */
+/* The connections of the server: they are accepted, counted, and cut off at the deadline of their phase. Any thread
+ * may call, unless a comment names one. */
 #ifndef KVTEL_SERVE_WEB_CONNECTIONS_H
 #define KVTEL_SERVE_WEB_CONNECTIONS_H
 
@@ -7,9 +8,9 @@
 
 #include <sys/socket.h>
 
-/* What a connection is at. Each but the handler's has a deadline. */
+/* The phase of a connection. Each phase but the handler's has a deadline. */
 enum connection_phase {
-    CONNECTION_GREETING, /* no byte came yet */
+    CONNECTION_GREETING, /* no byte was received yet */
     CONNECTION_HEADER,   /* TLS handshake, request line, headers */
     CONNECTION_BODY,
     CONNECTION_HANDLER,
@@ -22,43 +23,42 @@ struct connection;
 struct connections;
 
 struct connections_options {
-    const struct listen_socket *sockets; /* copied; the descriptors are connections_start's */
+    const struct listen_socket *sockets; /* copied; connections_start() takes the descriptors over */
     size_t socket_count;
-    struct http_limits limits; /* none is 0 */
-    /* Takes over a connection whose first bytes have come. False: it is closed already. */
+    struct http_limits limits; /* every limit is set */
+    /* Takes over a connection whose first bytes have arrived. False: the function has closed it. */
     bool (*take)(void *context, int fd, const struct sockaddr *address, socklen_t length, unsigned char first_byte);
     void *context;
 };
 
 /* @return owned; NULL: `error` says why */
 struct connections *connections_create(const struct connections_options *options, struct kvtel_error *error);
-/* Begins to accept, on a thread of its own. Takes the sockets over, also when it fails. */
+/* Starts a thread that accepts. The function owns the sockets from now on, also when it fails. */
 enum kvtel_status connections_start(struct connections *connections, struct kvtel_error *error);
-/* Closes the sockets, and the connections that were not taken. Those that were stay known. */
+/* Closes the sockets, and the connections that were not handed over. The others stay in the table. */
 void connections_stop(struct connections *connections);
-/* After connections_stop, when every connection that was entered is removed. NULL is fine. */
+/* Frees the table, after connections_stop() and after all entered connections were removed. NULL is allowed. */
 void connections_destroy(struct connections *connections);
 
-/* The connection that was taken with this socket, and from now on may be cut off; NULL: there is none any more. */
+/* Enters a connection that `take` got with this socket; from now on it may be cut off. NULL: it was cut off already. */
 struct connection *connections_enter(struct connections *connections, int fd);
-/* Forgets a connection that was entered. Its socket must still be open. */
+/* Removes an entered connection. Its socket must still be open. */
 void connections_remove(struct connections *connections, struct connection *connection);
-/* Begins a phase, and its time. */
+/* Begins a phase and its deadline. */
 void connections_phase(struct connections *connections, struct connection *connection, enum connection_phase phase);
 unsigned connections_count(struct connections *connections);
-/* There is too little of something for one more, threads or memory: the one that gives way first is cut off. */
+/* Cuts one connection off, because threads or memory for one more are missing. */
 void connections_make_room(struct connections *connections);
-/* This connection has `bytes` of memory from now on: a body that comes, or an answer that its client has not read. 0
- * gives them back; so do the end of the request and of the connection. Where all of them would have more than
- * limits.held_bytes, clients that are slow are cut off, and for an answer those that have had theirs longest. False: it
- * would still be too much; nothing is held.
- */
+/* Counts `bytes` of memory for this connection: a body being received, or an answer that its client has not read. 0
+ * stops counting; so does the end of the request or of the connection. If the sum exceeds limits.held_bytes, slow
+ * clients are cut off, and for an answer also those that were answered first. False: the sum would still be too
+ * large, and nothing is counted. */
 bool connections_hold(struct connections *connections, struct connection *connection, size_t bytes);
 
-/* Bytes that tell one client's address from another's: an IPv6 address counts by its /64. */
+/* Number of bytes that identify a client's address: of an IPv6 address, its /64. */
 enum { CONNECTION_ADDRESS = 8 };
 const unsigned char *connection_address(const struct connection *connection);
-/* Whether it came to a socket that only this machine reaches. */
+/* Whether the connection came through a socket that only this machine can reach. */
 bool connection_is_local(const struct connection *connection);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that another site's page makes a browser send. */
+/* Detects requests that a page of another site made a browser send. */
 #include "serve/web/cross_site.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 
 enum { NAME_SIZE = 256 };
 
-/* "name:port", "[address]:port" without port, brackets and the root's dot. False: too long. */
+/* Copies the name of "name:port" or "[address]:port", without port, brackets and a final dot. False: too long. */
 static bool host_name(const char *host, char name[NAME_SIZE])
 {
     size_t length = *host == '[' ? strcspn(++host, "]") : strcspn(host, ":");
@@ -50,8 +50,8 @@ static bool is_ours(const struct cross_site_request *request, const char *name)
     return false;
 }
 
-/* Whether an Origin is the address that the request was sent to. The scheme is left out: who ends TLS before us changes
- * it. */
+/* Whether an Origin is the address to which the request was sent. The scheme is not compared, because a proxy that
+ * ends TLS changes it. */
 static bool is_same_origin(const char *origin, const char *host)
 {
     const char *behind = strstr(origin, "://");
@@ -72,12 +72,11 @@ enum cross_site cross_site_check(const struct cross_site_request *request)
 {
     const char *site = request->fetch_site;
     char name[NAME_SIZE];
-    /* Where a browser says what it is, that is more than the origin: it holds behind a proxy that has another name,
-     * too. */
+    /* Sec-Fetch-Site is more reliable than Origin: it is also right behind a proxy with another name. */
     if (site ? strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0
              : request->origin && !is_same_origin(request->origin, request->host))
         return CROSS_SITE_ORIGIN;
-    /* A browser always sends a Host; who sends none is none. */
+    /* Browsers always send a Host, so a request without one does not come from a browser. */
     if (request->check_host && request->host && *request->host &&
         (!host_name(request->host, name) || !is_ours(request, name)))
         return CROSS_SITE_HOST;

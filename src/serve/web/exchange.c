@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a request gets, and the answer. */
+/* Decides on a request and sends the answer. */
 #include "serve/web/exchange.h"
 
 #include "base/buffer.h"
@@ -33,7 +33,7 @@ struct exchange *exchange_open(struct http *http, struct client *client, struct 
     return exchange;
 }
 
-/* The handler is through and its answer made: another may have its place. */
+/* The handler has returned and the answer is ready: another request may take its place. */
 static void give_place_back(struct exchange *exchange)
 {
     if (exchange->counted)
@@ -72,7 +72,7 @@ bool exchange_refuse(struct exchange *exchange, unsigned status, const char *tex
     response->headers[1].name = header;
     response->headers[1].value = value;
     response->body.size = 0;
-    kvtel_buffer_printf(&response->body, "%s\n", text); /* without memory the status must do */
+    kvtel_buffer_printf(&response->body, "%s\n", text); /* without memory the body stays empty */
     return false;
 }
 
@@ -91,7 +91,7 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Whether this user may be here now; no matter which path is asked for. */
+/* Whether the credentials are good and the rate allows the request, whatever its path. */
 static bool admit(struct exchange *exchange)
 {
     struct http *http = exchange->http;
@@ -123,7 +123,7 @@ static const char *allowed_methods(struct exchange *exchange, unsigned methods)
     return exchange->allow;
 }
 
-/* What may be asked for: no body, and nothing that lets another origin's page do it. */
+/* Answers OPTIONS: an Allow header without a body, and nothing that permits another origin's page. */
 static bool answer_options(struct exchange *exchange, unsigned methods)
 {
     exchange->response.status = MHD_HTTP_NO_CONTENT;
@@ -132,7 +132,7 @@ static bool answer_options(struct exchange *exchange, unsigned methods)
     return false;
 }
 
-/* Refuses what another site's page made a browser send. */
+/* Refuses requests that another site's page made a browser send. */
 static bool check_origin(struct exchange *exchange)
 {
     const struct http *http = exchange->http;
@@ -164,7 +164,7 @@ static bool check_origin(struct exchange *exchange)
     }
 }
 
-/* Finds out whether the route takes this request. */
+/* Finds the route and checks whether it accepts this request. */
 static bool find_handler(struct exchange *exchange, const char *method, const struct framing *framing)
 {
     bool options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
@@ -201,7 +201,8 @@ void exchange_decide(struct exchange *exchange, const char *method, const struct
     exchange->closed = !exchange->state;
     if (exchange->closed)
         exchange->state = web_watch_last(http->watch);
-    /* After a change of the certificates the next request comes through a handshake with the new ones. */
+    /* After a change of certificates the connection is closed, so that the next request uses a handshake with the
+     * new ones. */
     exchange->close = exchange->client->state && exchange->client->state != exchange->state;
     exchange->route = exchange->target_is_good ? find_route(http, exchange->target.path) : NULL;
     if (framing->malformed) {
@@ -212,14 +213,14 @@ void exchange_decide(struct exchange *exchange, const char *method, const struct
     }
 }
 
-/* Counts the request as one whose handler runs, if there may be one more. */
+/* Takes one of the route's places for running handlers. False: all are taken. */
 static bool take_place(struct exchange *exchange)
 {
     const struct http_route *route = exchange->route;
     atomic_uint *in_flight = &exchange->http->in_flight[route - exchange->http->routes];
     exchange->counted = true;
     if (atomic_fetch_add_explicit(in_flight, 1, memory_order_relaxed) < route->max_requests ||
-        route->max_requests == 0) /* a mere count */
+        route->max_requests == 0) /* no limit: only counted */
         return true;
     char text[96];
     give_place_back(exchange);
@@ -252,7 +253,7 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-/* The answer's own headers, and those of the web configuration that it does not set itself. */
+/* Adds the answer's own headers, and those headers of the web configuration that the answer does not set. */
 static bool add_headers(struct MHD_Response *response, const struct exchange *exchange)
 {
     const struct http_response *answer = &exchange->response;
@@ -266,9 +267,8 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 
-/* Makes the answer from the body, compressed where that is wanted and of use. From then on it may wait for its client
- * as long as the client is allowed to take, without the place of its route; its memory is counted in place of the
- * request's. */
+/* Makes the answer from the body, compressed if the client accepts it and it pays. From now on the answer may wait
+ * for its client without a place of its route, and its memory is counted instead of the request's. */
 static bool encode(struct exchange *exchange, struct MHD_Response **response)
 {
     struct kvtel_buffer *body = &exchange->response.body, packed = { 0 };

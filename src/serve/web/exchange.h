@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request and its answer: what it gets, by its framing, rate, credentials, path, method, origin and size; and how
- * that is sent. For http.c alone. */
+/* One request and its answer. The decision depends on framing, rate, credentials, path, method, origin and size. For
+ * http.c only. An exchange belongs to its connection's thread. */
 #ifndef KVTEL_SERVE_WEB_EXCHANGE_H
 #define KVTEL_SERVE_WEB_EXCHANGE_H
 
@@ -16,7 +16,7 @@
 struct http {
     const struct http_route *routes;
     size_t route_count;
-    atomic_uint *in_flight; /* requests by route whose handler runs */
+    atomic_uint *in_flight; /* for each route: number of requests whose handler runs */
     const char *const *allowed_hosts;
     size_t allowed_host_count;
     struct web_watch *watch;
@@ -26,16 +26,16 @@ struct http {
     bool tls;
     struct connections *connections;
     struct MHD_Daemon *daemon;
-    char reason[256]; /* why libmicrohttpd did not start */
+    char reason[256]; /* why libmicrohttpd failed to start */
 };
 
 /* A TCP connection. */
 struct client {
     struct connection *connection;
-    struct web_state *state; /* whose certificates its handshake used; NULL: plain HTTP */
+    struct web_state *state; /* the configuration whose certificates the handshake used; NULL: plain HTTP */
 };
 
-/* One request from its first line to its end. */
+/* One request, from its first line to the end of its answer. */
 struct exchange {
     struct http *http;
     struct client *client;
@@ -43,35 +43,36 @@ struct exchange {
     char *text; /* the target as sent; `target` points into it */
     struct target target;
     bool target_is_good;
-    struct web_state *state; /* of the headers; of what else holds too, unless `closed` */
-    bool closed;             /* the web configuration is bad */
+    struct web_state *state; /* configuration for the answer's headers and, unless `closed`, for all decisions */
+    bool closed;             /* the web configuration is invalid */
     const struct http_route *route;
     enum http_method method;
-    bool counted;                  /* in in_flight */
-    struct http_response response; /* status 0: there is none yet */
+    bool counted;                  /* counted in in_flight */
+    struct http_response response; /* status 0: not decided yet */
     bool begun, sent, close;
     struct kvtel_buffer body;
     size_t received, discarded;
     char allow[48];
 };
 
-/* NULL: no memory. */
+/* @return owned; NULL: no memory */
 struct exchange *exchange_open(struct http *http, struct client *client, struct MHD_Connection *connection,
                                const char *target);
-/* NULL is fine. */
+/* NULL is allowed. */
 void exchange_close(struct exchange *exchange);
 
-/* Answers without a handler. `header` NULL: no more headers. Returns false, for the caller to return. */
+/* Sets the answer without calling a handler. `header` NULL: no extra header. Returns false, so that a caller can
+ * return it. */
 bool exchange_refuse(struct exchange *exchange, unsigned status, const char *text, const char *header,
                      const char *value);
-/* The headers are there: finds the handler, or refuses. */
+/* Call it when the headers are complete: finds the handler, or refuses. */
 void exchange_decide(struct exchange *exchange, const char *method, const struct framing *framing);
-/* The request is whole: lets the handler answer, unless there is an answer. */
+/* Call it when the request is complete: calls the handler, unless the request was refused. */
 void exchange_handle(struct exchange *exchange);
-/* Sends the answer. MHD_NO closes the connection without. */
+/* Sends the answer. MHD_NO: the connection is closed without one. */
 enum MHD_Result exchange_answer(struct exchange *exchange);
 
-/* Appends a whole answer that closes the connection, with the headers of `state` (may be NULL). */
+/* Appends the bytes of an answer that closes the connection, with the headers of `state` (may be NULL). */
 enum kvtel_status exchange_write_refusal(struct kvtel_buffer *out, const struct web_state *state, unsigned status,
                                          const char *text);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request's headers, as far as they say where it ends and whose it is. libmicrohttpd is lenient here. */
+/* Checks the headers that determine where a request ends and to whom it is addressed. libmicrohttpd is lenient about
+ * them. */
 #include "serve/web/framing.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ static bool is_token(const char *text, size_t size)
     return size > 0;
 }
 
-/* RFC 3986's characters of a host and its port. */
+/* Whether the text consists of RFC 3986's characters of a host and port. */
 static bool is_host(const char *text, size_t size)
 {
     static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:%[]";
@@ -39,7 +40,8 @@ static bool read_length(const char *text, size_t size, uint64_t *length)
     return size > 0;
 }
 
-/* libmicrohttpd joins a continued line to the header's name: "Content-Length:" and " 5" come as "Content-Length5". */
+/* Finds headers that a continued line damaged: libmicrohttpd joins the line to the header's name, so
+ * "Content-Length:" and " 5" become "Content-Length5". */
 static bool begins_with_framing(const char *key, size_t size)
 {
     static const char *const names[] = { MHD_HTTP_HEADER_CONTENT_LENGTH, MHD_HTTP_HEADER_TRANSFER_ENCODING };

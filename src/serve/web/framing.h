@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a request ends, and whether everybody would say so: what another program on the way could understand otherwise
- * is malformed. */
+/* Where a request ends. A request whose end another program on the way might understand differently is malformed. */
 #ifndef KVTEL_SERVE_WEB_FRAMING_H
 #define KVTEL_SERVE_WEB_FRAMING_H
 
@@ -9,13 +8,13 @@
 #include <stdint.h>
 
 struct framing {
-    unsigned lengths, encodings, hosts, authorizations; /* how often each header is there */
+    unsigned lengths, encodings, hosts, authorizations; /* number of times that each header occurs */
     uint64_t length;
     bool chunked;
-    bool malformed; /* to be answered 400, and the connection closed */
+    bool malformed; /* answer 400 and close the connection */
 };
 
-/* Looks at the headers, before the body is read. */
+/* Examines the headers; call it before the body is read. Any thread. */
 struct framing framing_of(struct MHD_Connection *connection, const char *version);
 
 #endif

@@ -17,7 +17,7 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* The weight in thousandths, of "1", "0.5", "0.123"; -1 when malformed. */
+/* Parses a weight such as "1", "0.5", "0.123" into thousandths; -1: malformed. */
 static int read_weight(const char *text, const char *end)
 {
     if (text == end || (*text != '0' && *text != '1'))
@@ -33,7 +33,7 @@ static int read_weight(const char *text, const char *end)
     return weight <= 1000 ? weight : -1;
 }
 
-/* One element, "gzip;q=0.5". A malformed one has the weight 0. */
+/* Parses one element such as "gzip;q=0.5". A malformed element has the weight 0. */
 static int element_weight(const char *text, const char *end, const char **name_end)
 {
     const char *semicolon = memchr(text, ';', (size_t)(end - text));
@@ -119,7 +119,7 @@ enum kvtel_status gzip_reader_open(struct gzip_reader *reader, const void *bytes
     return KVTEL_OK;
 }
 
-/* One step of the stream. False: it goes on no further. */
+/* Runs one step of the stream. False: at its end, or after an error. */
 static bool inflate_more(struct gzip_reader *reader)
 {
     z_stream *stream = reader->stream;
@@ -128,7 +128,7 @@ static bool inflate_more(struct gzip_reader *reader)
         return true;
     case Z_STREAM_END:
         reader->ended = stream->avail_in == 0;
-        if (!reader->ended && inflateReset(stream) != Z_OK) /* the next member */
+        if (!reader->ended && inflateReset(stream) != Z_OK) /* begin the next member */
             reader->status = KVTEL_E_SYNTAX;
         return !reader->ended && reader->status == KVTEL_OK;
     case Z_BUF_ERROR:

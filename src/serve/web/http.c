@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server: libmicrohttpd speaks HTTP, one thread for each connection; connections.c hands them over; exchange.c
- * decides what a request gets. */
+/* The server. libmicrohttpd speaks HTTP with one thread for each connection, connections.c hands connections over to
+ * it, and exchange.c decides on each request. */
 #include "serve/web/http.h"
 
 #include "base/buffer.h"
@@ -21,10 +21,12 @@
 
 enum {
     DISCARD_MOST =
-        1 << 20, /* so much of a refused body is read, for the client to see the answer; more closes the connection */
+        /* This much of a refused body is read, so that the client sees the answer; a longer body closes the
+         * connection. */
+    1 << 20,
     THREAD_STACK_BYTES = 512 << 10,
-    /* libmicrohttpd forgets a closed connection a moment after connections.c does, which is who limits them. At its own
-     * limit it would stop for good: it waits for a lock that it holds. */
+    /* connections.c limits the connections. libmicrohttpd's own limit must never be reached: it removes a closed
+     * connection a moment later than connections.c, and at its limit it would wait for a lock that it holds. */
     LIBRARY_CONNECTIONS = 1 << 20,
     TLS_HANDSHAKE_RECORD = 0x16,
 };
@@ -36,7 +38,7 @@ const char *http_request_header(const struct http_request *request, const char *
 
 /* -- Refusals that libmicrohttpd has no part in -- */
 
-/* Ends what the client is sent, and reads what is there: what stays unread would take the answer back. */
+/* Ends sending and reads what has arrived: unread bytes would make the kernel drop the answer. */
 static void end_sending(int fd)
 {
     char rest[4096];
@@ -56,11 +58,11 @@ static void refuse_plain(int fd, struct http *http, unsigned status, const char 
     kvtel_buffer_free(&answer);
 }
 
-/* The request whose connection this thread serves; NULL: between two, or another thread. */
+/* The request that this thread serves; NULL: none at the moment. */
 static _Thread_local struct exchange *served;
 
-/* Answers a request that libmicrohttpd refuses by itself, before it does: its answer has not the headers that each
- * answer should have, and to a bad Content-Length it sends two. What it writes afterwards goes nowhere. */
+/* Answers a request before libmicrohttpd refuses it by itself. libmicrohttpd's answer lacks the configured headers,
+ * and to a bad Content-Length it sends two answers. What libmicrohttpd writes afterwards is dropped. */
 static void refuse_instead(struct exchange *exchange, unsigned status)
 {
     const union MHD_ConnectionInfo *tls =
@@ -81,7 +83,7 @@ static void refuse_instead(struct exchange *exchange, unsigned status)
     kvtel_buffer_free(&answer);
 }
 
-/* No thread or no memory for a new connection. */
+/* Whether libmicrohttpd lacks a thread or memory for a new connection. */
 static bool is_shortage(const char *format)
 {
     static const char *const messages[] = { "Failed to create a", "Error allocating memory" };
@@ -91,14 +93,13 @@ static bool is_shortage(const char *format)
     return false;
 }
 
-/* What libmicrohttpd says of itself. */
+/* Receives libmicrohttpd's messages. */
 static void on_message(void *context, const char *format, va_list arguments)
 {
     static const char refusing[] = "Error processing request (HTTP response code is %u";
     struct http *http = context;
     struct exchange *exchange = served;
-    if (!http->connections &&
-        !*http->reason) { /* it starts, and something is in the way: the first message says what */
+    if (!http->connections && !*http->reason) { /* during the start: the first message names the reason of a failure */
         vsnprintf(http->reason, sizeof http->reason, format, arguments);
         http->reason[strcspn(http->reason, "\n")] = '\0';
     } else if (exchange && !exchange->sent && strncmp(format, refusing, sizeof refusing - 1) == 0) {
@@ -120,8 +121,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         return exchange_answer(exchange);
     if (!framing.chunked && framing.length == 0)
         return MHD_YES;
-    /* The answer to a refused body waits for the body's end: one that comes earlier gets lost when the connection
-     * closes. */
+    /* The answer to a refused body is sent after the body: an earlier answer is lost when the connection closes. */
     bool waits = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
     if (exchange->response.status && (waits || framing.length > DISCARD_MOST))
         return exchange_answer(exchange);
@@ -162,7 +162,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     struct exchange *exchange = *request;
     (void)context;
     (void)connection;
-    (void)url; /* it is unescaped, which makes different paths the same */
+    (void)url; /* not used: libmicrohttpd unescapes it, so that different paths become equal */
     if (!exchange)
         return MHD_NO;
     if (!exchange->begun) {
@@ -175,7 +175,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return exchange_answer(exchange);
 }
 
-/* The request line is there. What it returns comes as `request` to the others; NULL closes the connection. */
+/* Called when the request line is complete. The returned pointer is passed as `request` to the other callbacks; NULL
+ * closes the connection. */
 static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct http *http = context;
@@ -202,7 +203,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *request = NULL;
 }
 
-/* A connection was made, before its handshake. Without a client nothing comes of it. */
+/* Called for a new connection, before its handshake. If it returns NULL the connection is closed. */
 static struct client *open_client(struct http *http, struct MHD_Connection *connection)
 {
     int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -242,7 +243,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     *place = NULL;
 }
 
-/* libmicrohttpd's own credentials are replaced before any handshake; a session that kept them must fail. */
+/* libmicrohttpd's own credentials are replaced before each handshake; a session that kept them must fail. */
 static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
                           const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **chain,
                           unsigned *chain_length, gnutls_privkey_t *key)
@@ -252,7 +253,7 @@ static int no_certificate(gnutls_session_t session, const gnutls_datum_t *author
     return -1;
 }
 
-/* A connection's first bytes are there. */
+/* Called when a connection's first bytes have arrived. */
 static bool take(void *context, int fd, const struct sockaddr *address, socklen_t length, unsigned char first_byte)
 {
     static const unsigned char internal_error[] = { 21, 3, 1, 0, 2, 2, 80 }; /* a TLS alert, fatal */
@@ -277,7 +278,7 @@ static bool take(void *context, int fd, const struct sockaddr *address, socklen_
 
 /* -- Start and stop -- */
 
-/* Connections leave half of the descriptors to everything else. */
+/* Limits connections to half of the descriptors, so that the other half remains for everything else. */
 static unsigned bounded(unsigned connections)
 {
     struct rlimit files;
@@ -316,7 +317,7 @@ static struct MHD_Daemon *start_daemon(struct http *http, const struct http_limi
                             MHD_OPTION_ARRAY, http->tls ? tls : &tls[1], MHD_OPTION_END);
 }
 
-/* libmicrohttpd leaves no errno, and says what failed but not why. */
+/* libmicrohttpd does not set errno, and its message says what failed but not why. */
 static enum kvtel_status fail_to_start(const struct http *http, struct kvtel_error *error)
 {
     int fd = eventfd(0, EFD_CLOEXEC), failure = fd < 0 ? errno : 0;
@@ -329,7 +330,7 @@ static enum kvtel_status fail_to_start(const struct http *http, struct kvtel_err
                       *http->reason ? http->reason : "no memory or no threads");
 }
 
-/* Everything but to begin. The sockets stay the caller's. */
+/* Prepares everything before the start. The sockets stay the caller's. */
 static enum kvtel_status prepare(struct http *http, const struct http_options *options,
                                  const struct http_limits *limits, struct kvtel_error *error)
 {
@@ -372,7 +373,7 @@ static void destroy(struct http *http)
     free(http);
 }
 
-/* Says once what everybody who reaches this can do. */
+/* Warns once of what everybody who can reach the server may do. */
 static void warn_of_strangers(const struct http *http, const struct http_options *options)
 {
     const struct listen_socket *reached = NULL;

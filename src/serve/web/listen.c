@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listening sockets: addresses as Go's programs take them, and systemd's hand-over. */
+/* Listening sockets: addresses in the form that Go's programs accept, and systemd's socket activation. */
 #include "serve/web/listen.h"
 
 #include "base/error.h"
@@ -62,7 +62,7 @@ static bool is_loopback(const struct sockaddr_storage *address)
            (IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127));
 }
 
-/* The address that was bound. */
+/* Writes the bound address into the socket. */
 static void describe(int fd, struct listen_socket *socket)
 {
     struct sockaddr_storage bound = { 0 };
@@ -96,7 +96,7 @@ const char *listen_advice(int error)
     }
 }
 
-/* Binds and listens; -1 with errno. `six_alone`: an IPv6 socket leaves IPv4 to another. */
+/* Binds and listens. -1: see errno. `six_alone`: an IPv6 socket leaves IPv4 to another socket. */
 static int open_socket(int family, const struct sockaddr *address, socklen_t length, bool six_alone)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -113,7 +113,7 @@ static int open_socket(int family, const struct sockaddr *address, socklen_t len
     return -1;
 }
 
-/* All addresses: one IPv6 socket that takes IPv4 as well; IPv4 alone where the kernel has no IPv6. */
+/* Opens a socket for all addresses: one for IPv6 that also accepts IPv4, or IPv4 only if the kernel lacks IPv6. */
 static int open_all(const char *port)
 {
     in_port_t number = htons((in_port_t)atoi(port));
@@ -156,7 +156,7 @@ static bool is_all(const struct parts *parts, bool six)
     return !*parts->host || strcmp(parts->host, six ? "::" : "0.0.0.0") == 0;
 }
 
-/* Whether all IPv4 addresses are asked for beside all IPv6 ones, with this port. */
+/* Whether the list contains all IPv4 addresses as well as all IPv6 addresses with this port. */
 static bool has_own_ipv4(const struct parts *all, size_t count, const struct parts *six)
 {
     for (size_t i = 0; i < count; i++)
@@ -165,7 +165,7 @@ static bool has_own_ipv4(const struct parts *all, size_t count, const struct par
     return false;
 }
 
-/* Of the addresses that were opened before, the one that has `parts` as well; NULL: none. */
+/* The earlier address of the list that includes this one; NULL: none. */
 static const char *covering(const struct parts *all, const char *const *addresses, size_t at)
 {
     for (size_t i = 0; i < at; i++)
@@ -220,7 +220,7 @@ enum kvtel_status listen_open(const char *const *addresses, size_t count, struct
     return status;
 }
 
-/* How many file descriptors systemd says are for this process; 0 when none. */
+/* Number of file descriptors that systemd passed to this process; 0: none. */
 static int systemd_count(void)
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");

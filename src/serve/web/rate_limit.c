@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A token bucket, kept as one time: when it will be full again. A request moves that time by one interval. */
+/* A token bucket, stored as the time when it will be full again. Each request moves this time by one interval. */
 #include "serve/web/rate_limit.h"
 
 bool rate_limit_allow(struct rate_limit *limit, int64_t now_ns, int64_t interval_ns, int64_t burst)

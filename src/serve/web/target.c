@@ -42,7 +42,7 @@ bool target_normalise(char *path)
     return true;
 }
 
-/* Behind "http://" or "https://"; NULL: it is no such address. */
+/* The text after "http://" or "https://"; NULL: it does not begin like this. */
 static char *after_scheme(char *text)
 {
     return strncasecmp(text, "http://", 7) == 0 ? text + 7 : strncasecmp(text, "https://", 8) == 0 ? text + 8 : NULL;
@@ -55,7 +55,7 @@ bool target_parse(char *text, struct target *target)
     if (strcmp(text, "*") == 0)
         return true;
     if (authority) {
-        /* The authority moves one to the left, to make room for its end before the path. */
+        /* The authority is moved one byte to the left, which makes room for its NUL before the path. */
         size_t length = strcspn(authority, "/?");
         if (length == 0 || memchr(authority, '@', length))
             return false;
@@ -64,7 +64,8 @@ bool target_parse(char *text, struct target *target)
         target->authority = authority - 1;
         target->path = authority + length;
         if (*target->path !=
-            '/') { /* "http://host" and "http://host?query": the path is "/", where the last byte was */
+            /* For "http://host" and "http://host?query" the path is "/". */
+            '/') {
             static char root[] = "/";
             target->query = *target->path ? target->path + 1 : "";
             target->path = root;

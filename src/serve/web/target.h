@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request's target (RFC 9112, 3.2) and its path in the one form that is compared (RFC 3986, 6.2.2). */
+/* A request's target (RFC 9112, 3.2), and its path in the normal form that is compared (RFC 3986, 6.2.2). Any
+ * thread. */
 #ifndef KVTEL_SERVE_WEB_TARGET_H
 #define KVTEL_SERVE_WEB_TARGET_H
 
 #include <stdbool.h>
 
 struct target {
-    char *path;            /* normal; "*" for the server as a whole */
-    const char *query;     /* behind '?', as sent; "" when there is none */
-    const char *authority; /* of an absolute target, "host:port"; NULL: the Host header has it */
+    char *path;            /* normalised; "*" for the server as a whole */
+    const char *query;     /* the part after '?', as sent; "": none */
+    const char *authority; /* "host:port" of an absolute target; NULL: see the Host header */
 };
 
-/* Takes a target apart: "/path?query", "http://host/path?query" or "*". Writes into `text`, which `target` then points
- * into. False: malformed. */
+/* Splits a target: "/path?query", "http://host/path?query" or "*". Changes `text`, into which `target` then points.
+ * False: malformed. */
 bool target_parse(char *text, struct target *target);
 
-/* Makes a path normal, in place: an encoded letter, digit, '-', '.', '_' or '~' becomes the character, every other
- * encoded byte has capital digits. Dot segments stay: a client removes them before it sends. False: a '%' without two
- * digits. */
+/* Normalises a path in place: an encoded letter, digit, '-', '.', '_' or '~' becomes the character, and any other
+ * encoded byte gets capital digits. Dot segments stay, because clients remove them before sending. False: a '%' is
+ * not followed by two digits. */
 bool target_normalise(char *path);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GnuTLS credentials, priorities and the check of client certificates.
  *
- * A priority string enables key exchanges, ciphers and MACs apart, which allows each combination of them. Cipher suites
- * by name come out exact all the same: a certificate's key decides the key exchange, and each cipher here goes with one
- * MAC. The names say nothing about TLS 1.3 (as in Go), so a client that speaks an older version gets priorities of its
- * own when its hello is there. */
+ * A priority string enables key exchanges, ciphers and MACs separately, which allows every combination of them.
+ * Cipher suites by name are exact nevertheless: the certificate's key determines the key exchange, and each cipher
+ * here belongs to one MAC. As in Go, the names do not apply to TLS 1.3. So a client with an older version gets other
+ * priorities as soon as its hello was read. */
 #include "serve/web/tls.h"
 
 #include "base/error.h"
@@ -19,7 +19,7 @@ struct web_tls {
     const struct web_config *config;
     gnutls_certificate_credentials_t credentials;
     gnutls_priority_t priority;
-    gnutls_priority_t before_tls13; /* the same without TLS 1.3 and its ciphers; NULL: no such version is allowed */
+    gnutls_priority_t before_tls13; /* the same without TLS 1.3 and its ciphers; NULL: older versions are not allowed */
 };
 
 /* -- Client certificates -- */
@@ -45,7 +45,7 @@ static bool has_allowed_san(const struct web_config *config, const gnutls_datum_
             unsigned type;
             int got = gnutls_x509_crt_get_subject_alt_name2(crt, i, san, &size, &type, NULL);
             if (got == GNUTLS_E_SHORT_MEMORY_BUFFER)
-                continue; /* no name that one would write into a file */
+                continue; /* a kind of name that a configuration cannot contain */
             if (got < 0)
                 break;
             if (type == GNUTLS_SAN_DNSNAME || type == GNUTLS_SAN_RFC822NAME || type == GNUTLS_SAN_URI)
@@ -58,7 +58,7 @@ static bool has_allowed_san(const struct web_config *config, const gnutls_datum_
     return allowed;
 }
 
-/* Called in the handshake. Not 0: the handshake fails. */
+/* Called in the handshake. Anything but 0 makes the handshake fail. */
 static int verify_client(gnutls_session_t session)
 {
     const struct web_tls *tls = gnutls_session_get_ptr(session);
@@ -88,7 +88,7 @@ static const struct suite suites[] = { WEB_CIPHER_LIST(X) };
 #undef X
 enum { SUITES = sizeof suites / sizeof *suites, PRIORITY_BYTES = 1024 };
 
-/* The key exchange that goes with the certificate's key; "" when it cannot be told. */
+/* The key exchange of the certificate's key; "": not known. */
 static const char *exchange_of(gnutls_certificate_credentials_t credentials)
 {
     gnutls_x509_privkey_t key;
@@ -99,14 +99,14 @@ static const char *exchange_of(gnutls_certificate_credentials_t credentials)
     return algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_RSA_PSS ? "ECDHE-RSA" : "ECDHE-ECDSA";
 }
 
-/* Appends to the text; what does not fit cannot happen: names and counts are bounded. */
+/* Appends to the text, which is large enough: names and counts are bounded. */
 static void add(char *text, const char *prefix, const char *name)
 {
     size_t used = strlen(text);
     snprintf(text + used, PRIORITY_BYTES - used, ":+%s%s", prefix, name);
 }
 
-/* The priority string for versions from min to max with the suites of the bits. */
+/* Writes the priority string for the versions min to max with the suites in `bits`. */
 static void write_priority(char *text, const struct web_config *config, int min, int max, uint32_t bits,
                            const char *exchange)
 {
@@ -160,7 +160,7 @@ static enum kvtel_status make_priorities(struct web_tls *tls, struct kvtel_error
                                     gnutls_strerror(result));
 }
 
-/* Called in the handshake when the client's hello was read and the version is known. */
+/* Called in the handshake after the client's hello was read, when the version is known. */
 static int restrict_older(gnutls_session_t session)
 {
     const struct web_tls *tls = gnutls_session_get_ptr(session);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the web configuration file and the files that it names, and reading them again. Contents are compared, not
- * times of change: the files are small, and a time can stand still while a file changes. */
+/* Reads the web configuration file and the files that it names, and reads them again. Contents are compared, not
+ * times of change: the files are small, and a time may stay the same when a file changes. */
 #include "serve/web/watch.h"
 
 #include "base/error.h"
@@ -33,10 +33,10 @@ struct web_watch {
     size_t directory_length;
     struct web_log log;
     pthread_mutex_t mutex;
-    struct web_state *good; /* the last one that was good */
-    bool bad;               /* what the files say now is not */
+    struct web_state *good; /* the last valid state */
+    bool bad;               /* the files are invalid now */
     int64_t checked_ns;
-    unsigned char digest[DIGEST]; /* of what the files said then */
+    unsigned char digest[DIGEST]; /* of the files' contents at that time */
 };
 
 void web_log_printf(const struct web_log *log, enum web_log_level level, const char *format, ...)
@@ -63,7 +63,7 @@ const struct web_tls *web_state_tls(const struct web_state *state)
 
 void web_state_release(struct web_state *state)
 {
-    /* Acquire and release: whoever frees sees the end of each other's use. */
+    /* acq_rel: the thread that frees the state must see the end of all other uses */
     if (!state || atomic_fetch_sub_explicit(&state->references, 1, memory_order_acq_rel) > 1)
         return;
     web_tls_destroy(state->tls);
@@ -102,7 +102,7 @@ static int read_all(int fd, gnutls_datum_t *bytes)
 
 static enum kvtel_status read_file(const char *path, gnutls_datum_t *bytes, struct kvtel_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not stop the exporter */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* opening a FIFO must not block the exporter */
     int failure = fd < 0 ? errno : read_all(fd, bytes);
     if (fd >= 0)
         close(fd);
@@ -112,7 +112,8 @@ static enum kvtel_status read_file(const char *path, gnutls_datum_t *bytes, stru
     return kvtel_fail(error, KVTEL_E_IO, 0, "%s: %s", path, strerror(failure));
 }
 
-/* The PEM text, from the file where one is named. Relative to the directory of the configuration file. */
+/* Reads the PEM text, from a file if one is named. A relative path starts at the directory of the configuration
+ * file. */
 static enum kvtel_status read_pem(const struct web_watch *watch, const struct web_pem *pem, gnutls_datum_t *bytes,
                                   struct kvtel_error *error)
 {
@@ -134,7 +135,7 @@ static enum kvtel_status read_pem(const struct web_watch *watch, const struct we
 
 enum { FILE_CONFIG, FILE_CERT, FILE_KEY, FILE_CA, FILES };
 
-/* What the files say: a configuration, and the files' contents. */
+/* Reads all files: the configuration, and the contents of the files that it names. */
 static enum kvtel_status read_files(const struct web_watch *watch, gnutls_datum_t files[FILES],
                                     struct web_config **config, struct kvtel_error *error)
 {
@@ -155,7 +156,7 @@ static enum kvtel_status read_files(const struct web_watch *watch, gnutls_datum_
     return status;
 }
 
-/* Of all contents, and of what went wrong: an error that stays the same is said once. */
+/* Computes a digest of all contents and the error message, so that an error that stays the same is logged once. */
 static bool digest_files(const gnutls_datum_t files[FILES], const char *message, unsigned char digest[DIGEST])
 {
     gnutls_hash_hd_t hash;
@@ -172,7 +173,7 @@ static bool digest_files(const gnutls_datum_t files[FILES], const char *message,
 
 /* -- States -- */
 
-/* Takes `config` over. */
+/* Makes a state. The function owns `config` from now on, also on failure. */
 static struct web_state *make_state(struct web_config *config, const gnutls_datum_t files[FILES],
                                     struct kvtel_error *error)
 {
@@ -193,8 +194,8 @@ static struct web_state *make_state(struct web_config *config, const gnutls_datu
     return NULL;
 }
 
-/* Why a running exporter does not take `next` up after `now`; NULL: it does. A file that is cut short or emptied by
- * accident is valid, and must not let everybody in. */
+/* Why a running exporter must not switch from `now` to `next`; NULL: it may. A file that was truncated or emptied by
+ * accident is valid, but must not let everybody in. */
 static const char *objection(const struct web_config *now, const struct web_config *next)
 {
     if (now->tls != next->tls)
@@ -208,8 +209,8 @@ static const char *objection(const struct web_config *now, const struct web_conf
     return NULL;
 }
 
-/* Reads everything. `state`: what it gave, or NULL with the error when it is bad; untouched when nothing changed since
- * the last time. Returns whether something did. */
+/* Reads everything. Returns whether something changed since the last time; if so, `state` is the new state, or NULL
+ * if the files are invalid, and the error says why. */
 static bool reread(struct web_watch *watch, struct web_state **state, struct kvtel_error *error)
 {
     gnutls_datum_t files[FILES] = { 0 };
@@ -276,7 +277,7 @@ void web_watch_close(struct web_watch *watch)
     free(watch);
 }
 
-/* Takes a change up. The mutex is held. */
+/* Reads the files again and switches to a change. The mutex is held. */
 static void check(struct web_watch *watch)
 {
     struct web_state *next = NULL;
@@ -304,7 +305,7 @@ static struct web_state *current(struct web_watch *watch, int64_t check_every_ns
     }
     struct web_state *state = watch->bad ? NULL : watch->good;
     if (state)
-        atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed); /* the mutex orders it */
+        atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed); /* relaxed: ordered by the mutex */
     pthread_mutex_unlock(&watch->mutex);
     return state;
 }
@@ -323,7 +324,7 @@ struct web_state *web_watch_last(struct web_watch *watch)
 {
     pthread_mutex_lock(&watch->mutex);
     struct web_state *state = watch->good;
-    atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed); /* the mutex orders it */
+    atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed); /* relaxed: ordered by the mutex */
     pthread_mutex_unlock(&watch->mutex);
     return state;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Strict reading of YAML, on libyaml's documents. */
+/* Strict reading of YAML with libyaml's documents. */
 #include "serve/web/yaml_reader.h"
 
 #include "base/error.h"
@@ -88,7 +88,7 @@ enum kvtel_status yaml_read_bool(struct yaml_reader *reader, const char *key, co
     return yaml_fail(reader, node, "%s: true or false is expected", key);
 }
 
-/* The key of the pair, which no earlier pair has. */
+/* Reads the key of a pair. A key that occurred before is an error. */
 static enum kvtel_status read_key(struct yaml_reader *reader, yaml_node_t *mapping, yaml_node_pair_t *pair,
                                   const char **name)
 {
@@ -113,7 +113,7 @@ static yaml_read_fn find(const struct yaml_key *keys, size_t count, const char *
     return NULL;
 }
 
-/* `any` reads every pair, else the function of its key does. */
+/* Reads all pairs with `any` or, if it is NULL, with the function of the key. */
 static enum kvtel_status read_pairs(struct yaml_reader *reader, yaml_node_t *node, const struct yaml_key *keys,
                                     size_t count, yaml_read_fn any)
 {
@@ -168,12 +168,12 @@ static enum kvtel_status fail_parser(const yaml_parser_t *parser, struct kvtel_e
     char message[sizeof error->message];
     snprintf(message, sizeof message, "%s%s%s", parser->problem ? parser->problem : "not YAML",
              parser->context ? " " : "", parser->context ? parser->context : "");
-    /* An error of the encoding has an offset alone. */
+    /* an error of the encoding has an offset only */
     yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
     return place(error, KVTEL_E_SYNTAX, &mark, message);
 }
 
-/* Behind the document there must be nothing: what follows would be ignored without a word. */
+/* Fails if something follows the document: it would be ignored silently. */
 static enum kvtel_status expect_end(yaml_parser_t *parser, struct kvtel_error *error)
 {
     yaml_document_t next;

@@ -10,8 +10,8 @@ enum { LABELS_MAX = 16 };
 struct metric {
     /* What an observation of columns reads stands together. */
     size_t field_count;
-    int columns[KVTEL_METRIC_FIELDS]; /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key
-                                       */
+    /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
+    int columns[KVTEL_METRIC_FIELDS];
     enum kvtel_metric_type type;
     uint32_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
     void **children;   /* up_front of engine 0, of engine 1, ... */
