@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The families that NIXL's events feed. */
+/* The families that NIXL's events feed, in a store. */
 #include "nixl/metrics.h"
 
 #include <string.h>
 
 #include "connectors/buckets.h"
 
-/* Where transfers inside a node and a rack lie, then the bounds that vLLM has for its NIXL connector. */
+/* Bounds for transfers inside a node and a rack, followed by the bounds of vLLM's NIXL connector. */
 #define TIME_BUCKETS                                                                                                   \
     KVTEL_BUCKETS(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, \
                   0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
@@ -23,7 +23,7 @@ enum family {
     MEMORY,
     DROPPED,
     RINGS,
-    READ, /* from here as in enum kvtel_nixl_total */
+    READ, /* from here on in the order of enum kvtel_nixl_total */
     UNRECOGNISED,
     FULL,
     RESTARTS,
@@ -33,7 +33,7 @@ enum family {
 };
 
 static const struct {
-    const char *name; /* a counter's without _total */
+    const char *name; /* a counter's name is without _total */
     enum kvtel_metric_type type;
     const char *help;
     const char *label;
@@ -104,7 +104,7 @@ static const struct {
 
 static const char *const directions[2] = { "tx", "rx" };
 
-/* The family of each type of event, and the value of its label. */
+/* The family of a type of event; `label` returns the value of the family's own label. */
 static enum family family_of(enum kvtel_nixl_event_type type, const char **label)
 {
     *label = NULL;
@@ -133,7 +133,8 @@ static enum family family_of(enum kvtel_nixl_event_type type, const char **label
     }
 }
 
-/* Makes or finds a series; `agent` is NULL where the family has no such label. `value` is of the family's own label. */
+/* Makes or finds a series. `agent` is NULL if the family does not have this label; `value` is that of the family's
+ * own label. */
 static enum kvtel_status make(struct kvtel_store *store, enum family which, const char *agent, const char *value,
                               uint32_t *series)
 {
@@ -200,7 +201,7 @@ void kvtel_nixl_metrics_agent(struct kvtel_nixl_metrics *metrics, const char *na
         *agent = metrics->all;
 }
 
-/* A histogram's values on their way into the lane. */
+/* A histogram's values, collected before they are written to the lane. */
 struct batch {
     double values[256];
     size_t count;

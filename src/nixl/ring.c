@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a telemetry ring of a NIXL agent.
  *
- * The agent maps the file; kvtel only uses pread() and pwrite(), which go through the same page cache. An agent that
- * restarts may make the file smaller: a mapping would then end in SIGBUS, pread() is merely short. The positions are
- * aligned words, which the kernel copies with one move, so that none is seen half written; should one ever be, the
- * header is read again before anything is concluded from it, and read again after the events were
- * (kvtel_nixl_ring_take()). */
+ * The agent maps the file. kvtel uses only pread() and pwrite(), which go through the same page cache: a restarting
+ * agent may truncate the file, and then an access through a mapping would raise SIGBUS, while pread() just returns
+ * fewer bytes. The positions are aligned words, which the kernel copies with one move, so a half-written one is not
+ * expected. Nevertheless the header is read again before anything is concluded from it, and again after the events
+ * were read (kvtel_nixl_ring_take()). */
 #include "nixl/ring.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ const char *kvtel_nixl_state_text(enum kvtel_nixl_state state)
     return (unsigned)state < KVTEL_NIXL_STATES ? texts[state] : NULL;
 }
 
-/* Returns false. */
+/* Changes the state. Returns false, so that a caller can return it. */
 static bool become(struct kvtel_nixl_ring *ring, enum kvtel_nixl_state state, const char *reason)
 {
     ring->state = state;
@@ -129,21 +129,22 @@ static bool read_header(struct kvtel_nixl_ring *ring, struct kvtel_nixl_header *
     return check_header(ring, header, (uint64_t)file.st_size);
 }
 
-/* Whether the process or the system had too little of something for the moment. */
+/* Whether the error is a shortage of the process or the system, which may pass. */
 static bool is_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
 }
 
-/* Whether both are the same file. */
+/* Whether both descriptors are of the same file. */
 static bool is_same_file(int fd, int other)
 {
     struct stat one, two;
     return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
 }
 
-/* Opens a file for reading, and for writing too when what is in it is a ring: the owner of any other file would notice
- * the open (a program cannot be started while it is open for writing, a watcher sees a file that was written). */
+/* Opens a file for reading and, if it contains a ring, also for writing. Other files are not opened for writing,
+ * because their owners would notice: a program cannot be started while it is open for writing, and watchers see a
+ * written file. */
 bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name)
 {
     const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
@@ -155,7 +156,7 @@ bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *
         return false;
     struct kvtel_nixl_ring found = { .fd = fd };
     if (!read_header(&found, &header))
-        return true; /* kvtel_nixl_ring_look() says what it is */
+        return true; /* kvtel_nixl_ring_look() determines what the file is */
     int writable = openat(folder, name, O_RDWR | flags);
     if (writable < 0 && is_shortage(errno)) {
         const char *reason = strerrordesc_np(errno);
@@ -166,11 +167,11 @@ bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *
         return true;
     if (is_same_file(fd, writable))
         return kvtel_nixl_ring_attach(ring, writable, true);
-    close(writable); /* another file has the name by now: the next scan finds it */
+    close(writable); /* another file has the name by now; the next scan finds it */
     return true;
 }
 
-/* A header that has been overwritten: when it is good again, it is a new one. */
+/* Reads the header. An invalid one means that the file was overwritten: the next valid header is that of a new ring. */
 static bool read_good_header(struct kvtel_nixl_ring *ring, struct kvtel_nixl_header *header)
 {
     bool good = read_header(ring, header);
@@ -181,7 +182,7 @@ static bool read_good_header(struct kvtel_nixl_ring *ring, struct kvtel_nixl_hea
     return good;
 }
 
-/* Events from one position on to another. */
+/* Number of events from one position to another. */
 static uint64_t distance(const struct kvtel_nixl_ring *ring, uint64_t from, uint64_t to)
 {
     return (to - from) & (ring->capacity - 1);
@@ -192,22 +193,22 @@ static bool same_shape(const struct kvtel_nixl_ring *ring, const struct kvtel_ni
     return header->version == ring->version && header->capacity == ring->capacity;
 }
 
-/* An agent has started anew in the file: both positions are 0 and nothing else tells. A position that another reader
- * leaves at exactly 0 looks the same; taken for a restart it costs at most what was unread, whereas a restart taken for
- * such a reader would make old events count again. */
+/* Whether an agent has restarted with this file: both positions are 0 then, and nothing else shows it. The case that
+ * another reader stopped exactly at position 0 looks the same. Ambiguous cases count as a restart: this mistake
+ * loses unread events, the opposite one would count old events twice. */
 static bool is_restart(const struct kvtel_nixl_ring *ring, const struct kvtel_nixl_header *header)
 {
     if (!same_shape(ring, header))
         return true;
-    if (header->read_pos == ring->read_pos) /* then write_pos can only have gone on */
+    if (header->read_pos == ring->read_pos) /* in this case write_pos can only have advanced */
         return distance(ring, header->read_pos, header->write_pos) < distance(ring, ring->read_pos, ring->write_pos);
     uint64_t read = distance(ring, ring->read_pos, header->read_pos);
     uint64_t written = distance(ring, ring->write_pos, header->write_pos);
     return header->read_pos == 0 || read > distance(ring, ring->read_pos, ring->write_pos) + written;
 }
 
-/* Keeps two kvtel from consuming the same ring; the kernel frees it however its owner ends. NIXL takes no notice of it.
- */
+/* Takes the lock that keeps a second kvtel from consuming the ring. The kernel releases it however the owner ends.
+ * NIXL does not look at it. */
 static bool lock(struct kvtel_nixl_ring *ring)
 {
     struct flock region = { .l_type = F_WRLCK,
@@ -217,7 +218,8 @@ static bool lock(struct kvtel_nixl_ring *ring)
     if (ring->locked)
         return true;
     bool was_busy = ring->busy;
-    /* Any other error is of a file system without locks: there, other readers are still noticed by what they do. */
+    /* With any other error the file system does not support locks; other readers are then noticed by their changes
+     * to read_pos. */
     ring->busy = fcntl(ring->fd, F_OFD_SETLK, &region) != 0 && (errno == EAGAIN || errno == EACCES);
     ring->locked = !ring->busy;
     if (ring->locked && was_busy)
@@ -225,10 +227,10 @@ static bool lock(struct kvtel_nixl_ring *ring)
     return ring->locked;
 }
 
-/* Gives the slots before `next` to the agent. */
+/* Returns the slots before `next` to the agent. */
 static void store_read_pos(struct kvtel_nixl_ring *ring)
 {
-    /* The events were read first; pairs with the agent's load of read_pos before it writes over them. */
+    /* The events were read before; pairs with the agent's load of read_pos before it overwrites them. */
     atomic_thread_fence(memory_order_release);
     ssize_t put = pwrite(ring->fd, &ring->next, sizeof(ring->next), offsetof(struct kvtel_nixl_header, read_pos));
     if (put == (ssize_t)sizeof(ring->next)) {
@@ -239,16 +241,16 @@ static void store_read_pos(struct kvtel_nixl_ring *ring)
     }
 }
 
-/* Who consumes, and what that makes of a full ring. */
+/* Decides who consumes the ring, and the state that follows, also for a full ring. */
 static void decide(struct kvtel_nixl_ring *ring, uint64_t now_ns)
 {
     uint64_t unread = distance(ring, ring->read_pos, ring->write_pos);
     if (unread == 0)
-        ring->moved_ns = now_ns; /* the other reader has nothing to do: no sign that it is gone */
+        ring->moved_ns = now_ns; /* nothing is unread, so an idle other reader may still be there */
     else if (now_ns - ring->moved_ns >= KVTEL_NIXL_PATIENCE_NS)
         ring->contended = false;
     bool mine = ring->writable && lock(ring);
-    /* Where the other reader is ahead, kvtel first catches up: read_pos never moves back. */
+    /* If the other reader is ahead, kvtel catches up first, so that read_pos never moves back. */
     ring->consuming = mine && !ring->contended && distance(ring, ring->read_pos, ring->next) <= unread;
     if (ring->consuming)
         become(ring, KVTEL_NIXL_READ, "");
@@ -275,7 +277,8 @@ uint64_t kvtel_nixl_ring_look(struct kvtel_nixl_ring *ring, uint64_t now_ns)
     if (ring->fd < 0 || !read_good_header(ring, &header))
         return 0;
     bool expected = header.read_pos == ring->read_pos && !is_restart(ring, &header);
-    if (ring->known && !expected && !read_good_header(ring, &header)) /* what follows is not concluded from one look */
+    /* The header is read twice before a restart is concluded. */
+    if (ring->known && !expected && !read_good_header(ring, &header))
         return 0;
     bool restart = ring->known && is_restart(ring, &header);
     if (!ring->known || restart) {
@@ -295,7 +298,7 @@ uint64_t kvtel_nixl_ring_look(struct kvtel_nixl_ring *ring, uint64_t now_ns)
     decide(ring, now_ns);
     if (ring->consuming && ring->next != ring->read_pos)
         store_read_pos(ring);
-    /* write_pos first, then the events: pairs with the agent's release store of write_pos. */
+    /* write_pos was read before the events are; pairs with the agent's release store of write_pos. */
     atomic_thread_fence(memory_order_acquire);
     return distance(ring, ring->next, ring->write_pos);
 }
@@ -320,8 +323,8 @@ static struct kvtel_nixl_event decode(int32_t version, const unsigned char *byte
     if (version == 1)
         return (struct kvtel_nixl_event){ type_of_name(slot.one.name), slot.one.value };
     uint32_t type = version == 2 ? slot.two.type : slot.four.type;
-    uint32_t types =
-        version == 4 ? KVTEL_NIXL_EVENT_TYPES : KVTEL_NIXL_EVENTS_DROPPED; /* 20 meant something else before */
+    /* in earlier versions 20 has another meaning */
+    uint32_t types = version == 4 ? KVTEL_NIXL_EVENT_TYPES : KVTEL_NIXL_EVENTS_DROPPED;
     return (struct kvtel_nixl_event){ type < types ? type : KVTEL_NIXL_UNRECOGNISED, slot.four.value };
 }
 
@@ -341,7 +344,8 @@ size_t kvtel_nixl_ring_take(struct kvtel_nixl_ring *ring, struct kvtel_nixl_even
     count = count < ring->capacity - ring->next ? count : ring->capacity - ring->next;
     if (count == 0 || !read_exactly(ring, bytes, count * size, HEADER_SIZE + ring->next * size))
         return 0;
-    /* The events first, then the header: were they still the agent's words of that time? */
+    /* The events were read before the header is read again: if the header changed, the agent may have overwritten
+     * them. */
     atomic_thread_fence(memory_order_acquire);
     struct kvtel_nixl_header header;
     if (!read_exactly(ring, &header, HEADER_SIZE, 0) || is_restart(ring, &header) ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One telemetry ring of a NIXL agent: its layout, and reading it while the agent writes. docs/nixl-rings.md says why
- * so. */
+/* One telemetry ring of a NIXL agent: its layout, and reading it while the agent writes. docs/nixl-rings.md explains
+ * the rules. */
 #ifndef KVTEL_NIXL_RING_H
 #define KVTEL_NIXL_RING_H
 
@@ -8,11 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The file: this header, then `capacity` events. Positions are slots, not running counts: read_pos is the oldest unread
- * event, write_pos the slot that is written next, and one slot stays free. In the byte order of the machine. */
+/* The file consists of this header and `capacity` events. Positions are indexes of slots, not running counts:
+ * read_pos is the oldest unread event, write_pos the slot to be written next, and one slot stays free. All numbers
+ * are in the machine's byte order. */
 struct kvtel_nixl_header {
-    uint64_t write_pos;       /* 0: stored by the agent alone */
-    uint64_t read_pos;        /* 8: stored by the consumer, and set to 0 by a starting agent */
+    uint64_t write_pos;       /* 0: written by the agent only */
+    uint64_t read_pos;        /* 8: written by the consumer, and set to 0 by an agent that starts */
     int32_t version;          /* 16: 0 until the header is complete */
     int32_t expected_version; /* 20 */
     uint64_t capacity;        /* 24: a power of two */
@@ -27,7 +28,7 @@ _Static_assert(offsetof(struct kvtel_nixl_header, mask) == 32, "NIXL's ring");
 /* An event of versions 3 and 4. */
 struct kvtel_nixl_slot {
     uint32_t type;
-    uint32_t padding; /* never initialised by the agent */
+    uint32_t padding; /* not initialised by the agent */
     uint64_t value;
 };
 _Static_assert(sizeof(struct kvtel_nixl_slot) == 16, "NIXL's versions 3 and 4");
@@ -53,7 +54,7 @@ _Static_assert(sizeof(struct kvtel_nixl_slot_1) == 56, "NIXL's version 1");
 _Static_assert(offsetof(struct kvtel_nixl_slot_1, name) == 12, "NIXL's version 1");
 _Static_assert(offsetof(struct kvtel_nixl_slot_1, value) == 48, "NIXL's version 1");
 
-/* Every type of event, by its number, and its name in version 1. */
+/* All types of event in the order of their numbers, each with its name in version 1. */
 #define KVTEL_NIXL_EVENT_LIST(X)                                       \
     X(KVTEL_NIXL_TX_BYTES, "agent_tx_bytes")                           \
     X(KVTEL_NIXL_RX_BYTES, "agent_rx_bytes")                           \
@@ -85,25 +86,26 @@ enum kvtel_nixl_event_type {
     KVTEL_NIXL_UNRECOGNISED = KVTEL_NIXL_EVENT_TYPES
 };
 
-/* Its name in version 1; NULL outside the list. */
+/* The name of a type in version 1; NULL outside the list. */
 const char *kvtel_nixl_event_name(enum kvtel_nixl_event_type type);
 
 struct kvtel_nixl_event {
     enum kvtel_nixl_event_type type;
-    uint64_t value; /* bytes, microseconds, a count */
+    uint64_t value; /* bytes, microseconds or a count, depending on the type */
 };
 
-/* What becomes of a ring: name, value of the `state` label. Up to KVTEL_NIXL_BLOCKED its events are taken. */
-#define KVTEL_NIXL_STATE_LIST(X)                                                                              \
-    X(KVTEL_NIXL_READ, "read")                       /* kvtel consumes it */                                  \
-    X(KVTEL_NIXL_CONTENDED, "contended")             /* another reader does, kvtel follows */                 \
-    X(KVTEL_NIXL_READ_ONLY, "read_only")             /* kvtel can only follow */                              \
-    X(KVTEL_NIXL_BLOCKED, "blocked")                 /* full, and not kvtel's to empty: what comes is lost */ \
-    X(KVTEL_NIXL_UNFINISHED, "unfinished")           /* its agent is starting, or has failed to */            \
-    X(KVTEL_NIXL_UNSUPPORTED, "unsupported_version") /* left alone */                                         \
-    X(KVTEL_NIXL_NOT_A_RING, "not_a_ring")           /* left alone */                                         \
-    X(KVTEL_NIXL_UNREADABLE, "unreadable")                                                                    \
-    X(KVTEL_NIXL_OVER_LIMIT, "over_limit") /* more rings than are kept: left alone */
+/* The states of a ring, each with its value of the `state` label. In states up to KVTEL_NIXL_BLOCKED events are
+ * read. */
+#define KVTEL_NIXL_STATE_LIST(X)                                                                       \
+    X(KVTEL_NIXL_READ, "read")                       /* kvtel consumes the events */                   \
+    X(KVTEL_NIXL_CONTENDED, "contended")             /* another reader consumes them, kvtel follows */ \
+    X(KVTEL_NIXL_READ_ONLY, "read_only")             /* kvtel may not write, and follows */            \
+    X(KVTEL_NIXL_BLOCKED, "blocked")                 /* full and not consumed: new events are lost */  \
+    X(KVTEL_NIXL_UNFINISHED, "unfinished")           /* its agent is starting, or failed to start */   \
+    X(KVTEL_NIXL_UNSUPPORTED, "unsupported_version") /* left alone */                                  \
+    X(KVTEL_NIXL_NOT_A_RING, "not_a_ring")           /* left alone */                                  \
+    X(KVTEL_NIXL_UNREADABLE, "unreadable")                                                             \
+    X(KVTEL_NIXL_OVER_LIMIT, "over_limit") /* too many rings: left alone */
 
 enum kvtel_nixl_state {
 #define X(name, text) name,
@@ -113,48 +115,50 @@ enum kvtel_nixl_state {
 };
 const char *kvtel_nixl_state_text(enum kvtel_nixl_state state);
 
-/* Hostile headers do not get past this. */
+/* Limit of the capacity, against hostile headers. */
 #define KVTEL_NIXL_MAX_CAPACITY (UINT64_C(1) << 24)
-/* Another reader that has left events unread for so long is gone: kvtel consumes again. */
+/* A reader that leaves events unread for this long is considered gone: kvtel consumes again. */
 #define KVTEL_NIXL_PATIENCE_NS UINT64_C(10000000000)
 
-/* Single owner. Read it, change it through the functions alone. */
+/* Single owner. Members may be read, but only the functions may change them. */
 struct kvtel_nixl_ring {
-    int fd; /* -1: closed; the rest is kept for the next time */
+    int fd; /* -1: closed; the other members are kept for reopening */
     bool writable;
-    bool locked, busy;  /* no other kvtel may consume it; another one does */
-    bool removed;       /* the file has no name any more */
-    int64_t changed_ns; /* wall clock: when the file was last seen changed by other means than the agent's mapping */
+    bool locked, busy; /* kvtel holds the lock; another kvtel holds it */
+    bool removed;      /* the file's name was removed */
+    /* Wall-clock time of the last change of the file that was not made through the agent's mapping. */
+    int64_t changed_ns;
     enum kvtel_nixl_state state;
     const char *reason; /* static text; "" in KVTEL_NIXL_READ */
 
-    bool known; /* the header was good once: what follows is set */
+    bool known; /* a valid header was read: the members below are set */
     uint64_t device, inode;
     int32_t version;
     uint64_t capacity;
-    uint64_t read_pos, write_pos; /* as last seen in the file, or stored by kvtel */
-    uint64_t next;                /* the event that kvtel takes next: read_pos while it consumes */
+    uint64_t read_pos, write_pos; /* as last read from the file, or written by kvtel */
+    uint64_t next;                /* position of the next event to read; equals read_pos while kvtel consumes */
     bool consuming, contended, full;
-    uint64_t moved_ns; /* contended: when the other reader was last seen to move */
+    uint64_t moved_ns; /* contended: when the other reader was last seen to advance */
 
     uint64_t events, fulls, restarts, contentions; /* totals since kvtel_nixl_ring_init() */
 };
 
 void kvtel_nixl_ring_init(struct kvtel_nixl_ring *ring);
-/* Opens the regular file `name` of a folder: for reading, and for writing too where it has a ring's header and a size
- * that fits, and may be written. A ring that was unfinished is opened again once it is whole. False: `state` and
- * `reason` say why. */
+/* Opens the regular file `name` of a folder for reading; also for writing, if the file has a ring's header and a
+ * size that fits, and its permissions allow it. A ring that was unfinished is opened again once it is complete.
+ * False: `state` and `reason` say why. */
 bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *name);
-/* Takes over `fd`, which must be a regular file. What is known of the ring is kept when it is the same file. */
+/* Uses `fd`, which must be a regular file; the ring owns it from now on. If it is the same file as before, the
+ * ring's members are kept. */
 bool kvtel_nixl_ring_attach(struct kvtel_nixl_ring *ring, int fd, bool writable);
 void kvtel_nixl_ring_close(struct kvtel_nixl_ring *ring);
 
-/* Reads the header, notices restarts, other readers and a full ring, and sets `state`. Returns how many events there
- * are to take. `now_ns` is any clock that does not go back. */
+/* Reads the header, detects restarts, other readers and a full ring, and sets `state`. Returns the number of events
+ * to take. `now_ns` is from any clock that does not go back. */
 uint64_t kvtel_nixl_ring_look(struct kvtel_nixl_ring *ring, uint64_t now_ns);
-/* Takes up to `max` of the events that the last look found, and gives their slots back to the agent first: a process
- * that ends in between has lost them, never counted them twice. 0: none left, or the ring has changed and needs another
- * look. */
+/* Takes up to `max` of the events that the last look found. Their slots are returned to the agent before this
+ * function returns: a process that is killed then loses these events, but never counts them twice. 0: none are left,
+ * or the ring has changed and needs another look. */
 size_t kvtel_nixl_ring_take(struct kvtel_nixl_ring *ring, struct kvtel_nixl_event *events, size_t max);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the telemetry rings of a folder and keeps reading them.
  *
- * Rings stay behind when their agents end, and each start of an agent may add one. So a ring is warm (open, looked at
- * every few milliseconds) only while it was in use of late; all others are cold: opened, read and closed once a second.
- * A ring's file holds the position of its reader, so nothing is lost by that. */
+ * Rings remain when their agents end, and each start of an agent may add one. So only rings that were used lately
+ * are warm: open, and examined every few milliseconds. All others are cold: opened, read and closed once a second.
+ * Nothing is lost by closing a ring, because its file contains the reader's position. */
 #include "nixl/rings.h"
 
 #include <dirent.h>
@@ -23,19 +23,19 @@ enum { MAX_RINGS = 10000, MAX_WARM = 256, MAX_DEPTH = 4, BATCH = 256 };
 static const uint64_t SECOND = 1000000000;
 static const uint64_t WARM_NS = 300 * UINT64_C(1000000000);
 static const uint64_t SAY_NS = 10 * UINT64_C(1000000000);
-static const uint64_t DEFAULT_INTERVAL_NS = 50000000; /* half of what NIXL waits between two writes to its ring */
+static const uint64_t DEFAULT_INTERVAL_NS = 50000000; /* half of NIXL's interval between writes to its ring */
 static const uint64_t CHECK_NS = 200000000;
-static const uint64_t SCAN_SHARE = 100; /* of a core at most one part is spent on listing the folder */
+static const uint64_t SCAN_SHARE = 100; /* listing the folder takes at most one part in this many of a core's time */
 
 struct entry {
     char *name;
     struct kvtel_nixl_ring ring;
     struct kvtel_nixl_agent agent;
-    double memory;      /* registered now */
-    uint64_t active_ns; /* last events, or where there were none: last change of the file */
-    uint64_t due_ns;    /* warm: of the next look */
+    double memory;      /* bytes registered now */
+    uint64_t active_ns; /* time of the last events or, without events, of the file's last change */
+    uint64_t due_ns;    /* warm: time of the next look */
     bool warm, seen;
-    bool filling; /* a quarter of its room or more was used at the last look */
+    bool filling; /* a quarter or more of its slots were in use at the last look */
     bool said;
     enum kvtel_nixl_state said_state;
     uint64_t said_ns;
@@ -45,17 +45,17 @@ struct kvtel_nixl_rings {
     struct kvtel_nixl_rings_options options;
     struct kvtel_nixl_metrics metrics;
     char *folder;
-    struct entry **entries; /* by name */
+    struct entry **entries; /* sorted by name */
     size_t count, capacity;
     struct entry *warm[MAX_WARM];
     size_t warm_count;
-    size_t foreign, over_limit; /* files that the last scan found and left alone */
-    double memory;              /* registered now, of agents without series of their own */
-    uint64_t scan_ns;           /* of the next scan, if nothing changes before */
-    uint64_t check_ns;          /* of the next look whether something has */
-    struct timespec changed;    /* the folder, as of the last scan */
-    bool readable, said;        /* the folder */
-    bool incomplete;            /* the scan could not list all that is there: what it did not see may be there */
+    size_t foreign, over_limit; /* files that the last scan found and did not use */
+    double memory;              /* bytes registered now, of agents without series of their own */
+    uint64_t scan_ns;           /* time of the next scan, unless a change is noticed before */
+    uint64_t check_ns;          /* time of the next look for a change of the folder */
+    struct timespec changed;    /* the folder's time of change at the last scan */
+    bool readable, said;        /* of the folder: whether it can be read, whether that was logged */
+    bool incomplete;            /* the last scan was incomplete: a file that it did not see may exist */
     bool states_changed;
 };
 
@@ -124,7 +124,7 @@ struct kvtel_nixl_ring_info kvtel_nixl_rings_at(const struct kvtel_nixl_rings *r
     return (struct kvtel_nixl_ring_info){ rings->entries[i]->name, &rings->entries[i]->ring };
 }
 
-/* Where the name is, or where it belongs. */
+/* The place of the name in the list, or the place for it. */
 static size_t place_of(const struct kvtel_nixl_rings *rings, const char *name)
 {
     size_t low = 0, high = rings->count;
@@ -151,7 +151,7 @@ static bool grow(struct kvtel_nixl_rings *rings)
     return true;
 }
 
-/* Takes the ring over when it succeeds. */
+/* Inserts an entry. On success the entry owns the ring. */
 static struct entry *insert(struct kvtel_nixl_rings *rings, size_t place, const char *name,
                             const struct kvtel_nixl_ring *ring, uint64_t now_ns)
 {
@@ -176,7 +176,7 @@ static struct entry *insert(struct kvtel_nixl_rings *rings, size_t place, const 
 
 static void set_memory(struct kvtel_nixl_rings *rings, struct entry *entry, double memory)
 {
-    if (memory < 0) /* registered before kvtel came */
+    if (memory < 0) /* memory registered before kvtel started is not known */
         memory = 0;
     if (memory == entry->memory)
         return;
@@ -200,7 +200,7 @@ static void say(const struct kvtel_nixl_rings *rings, struct entry *entry, uint6
     rings->options.say(rings->options.context, entry->name, ring->state, ring->reason);
 }
 
-/* After a look: counts what it found and what has changed since the ring was as `before`. */
+/* Counts the events that a look found, and what has changed since the ring was as in `before`. */
 static void take_all(struct kvtel_nixl_rings *rings, struct entry *entry, const struct kvtel_nixl_ring *before,
                      uint64_t now_ns)
 {
@@ -232,7 +232,7 @@ static void visit(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t 
     kvtel_nixl_ring_look(&entry->ring, now_ns);
     if (before.state == KVTEL_NIXL_UNFINISHED && entry->ring.state < KVTEL_NIXL_UNFINISHED && !entry->ring.writable) {
         kvtel_nixl_ring_close(
-            &entry->ring); /* it was no ring to write in when it was opened: the scan opens it again */
+            &entry->ring); /* the file was not a ring yet when it was opened: the scan opens it again, for writing */
         rings->scan_ns = now_ns;
         return;
     }
@@ -249,7 +249,7 @@ static void cool(struct kvtel_nixl_rings *rings, struct entry *entry)
     kvtel_nixl_ring_close(&entry->ring);
 }
 
-/* Says when to look again; a ring that is out of use cools. */
+/* Schedules the next look. A ring that is not used any more becomes cold. */
 static void schedule(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t now_ns)
 {
     uint64_t idle_ns = now_ns - entry->active_ns, interval_ns = rings->options.interval_ns;
@@ -265,17 +265,18 @@ static void schedule(struct kvtel_nixl_rings *rings, struct entry *entry, uint64
         interval_ns = interval_ns / 10 + 1;
     else if (idle_ns > SECOND)
         interval_ns *= 4;
-    entry->due_ns = (now_ns / interval_ns + 1) * interval_ns; /* all rings at the same moments: one waking for all */
+    /* All rings are due at the same moments, so that the process wakes up once for all. */
+    entry->due_ns = (now_ns / interval_ns + 1) * interval_ns;
 }
 
-/* Opens and looks at a file of `folder`. */
+/* Opens a file of `folder` and looks at it. */
 static void probe(struct kvtel_nixl_ring *ring, int folder, const char *file, uint64_t now_ns)
 {
     if (kvtel_nixl_ring_open(ring, folder, file))
         kvtel_nixl_ring_look(ring, now_ns);
 }
 
-/* Whether a ring that is known already has this name too: it counts once. */
+/* Whether the file is that of a known ring under another name. Such a file counts once. */
 static bool is_other_name(const struct kvtel_nixl_rings *rings, const struct stat *found)
 {
     for (size_t i = 0; found->st_nlink > 1 && i < rings->count; i++) {
@@ -286,7 +287,7 @@ static bool is_other_name(const struct kvtel_nixl_rings *rings, const struct sta
     return false;
 }
 
-/* A file that was not there before. What is no ring is not kept: in a folder like /tmp that is most. */
+/* Handles a new file. Files that are not rings are not kept: in a folder like /tmp most are not. */
 static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found,
                           size_t place, const char *name, uint64_t now_ns)
 {
@@ -309,13 +310,13 @@ static struct entry *meet(struct kvtel_nixl_rings *rings, int folder, const char
     return entry;
 }
 
-/* Whether the file that has the ring's name is the one that is open: the folder may be another one of the same name. */
+/* Whether the file with the ring's name is the open one. The folder may be another one of the same name. */
 static bool is_open_file(const struct kvtel_nixl_ring *ring, const struct stat *file)
 {
     return ring->fd >= 0 && ring->device == file->st_dev && ring->inode == file->st_ino;
 }
 
-/* A regular file: `file` in `folder`, `name` from the telemetry folder on. */
+/* Handles a regular file: `file` in `folder`; `name` is its path relative to the telemetry folder. */
 static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *file, const struct stat *found,
                       const char *name, uint64_t now_ns)
 {
@@ -325,7 +326,8 @@ static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *fi
         entry = meet(rings, folder, file, found, place, name, now_ns);
         if (!entry)
             return;
-    } else if (!entry->warm || !is_open_file(&entry->ring, found)) { /* warm: another file has the name now */
+        /* a warm ring gets here when another file has its name now */
+    } else if (!entry->warm || !is_open_file(&entry->ring, found)) {
         if (entry->warm)
             visit(rings, entry, now_ns);
         const struct kvtel_nixl_ring before = entry->ring;
@@ -336,8 +338,8 @@ static void scan_file(struct kvtel_nixl_rings *rings, int folder, const char *fi
     schedule(rings, entry, now_ns);
 }
 
-/* Takes over `folder`. `path` has `length` bytes of its name, with a slash at the end unless it is the telemetry folder
- * itself. */
+/* Scans a folder and closes its descriptor. `path` contains `length` bytes of its name, with a slash at the end
+ * unless it is the telemetry folder itself. */
 static void scan_folder(struct kvtel_nixl_rings *rings, int folder, char path[PATH_MAX], size_t length, int depth,
                         uint64_t now_ns)
 {
@@ -374,7 +376,7 @@ static void scan_folder(struct kvtel_nixl_rings *rings, int folder, char path[PA
     closedir(list);
 }
 
-/* Rings whose files are gone. */
+/* Drops rings whose files are gone. */
 static void drop_unseen(struct kvtel_nixl_rings *rings, uint64_t now_ns)
 {
     size_t kept = 0;
@@ -426,7 +428,7 @@ static void scan(struct kvtel_nixl_rings *rings, uint64_t now_ns)
     rings->check_ns = now_ns + (pause_ns > CHECK_NS ? pause_ns : CHECK_NS);
 }
 
-/* A new file is soon full when its agent is busy, so that it is worth a look between two scans whether there is one. */
+/* Whether the folder has changed. A busy agent soon fills a new ring, so this is checked between scans, too. */
 static bool has_changed(struct kvtel_nixl_rings *rings, uint64_t now_ns)
 {
     struct stat folder;
@@ -452,7 +454,8 @@ static void publish_states(struct kvtel_nixl_rings *rings)
 
 uint64_t kvtel_nixl_rings_poll(struct kvtel_nixl_rings *rings, uint64_t now_ns)
 {
-    for (size_t i = rings->warm_count; i-- > 0;) { /* a ring that cools is replaced by one that was looked at */
+    /* in reverse: a ring that becomes cold is replaced by one that was already looked at */
+    for (size_t i = rings->warm_count; i-- > 0;) {
         struct entry *entry = rings->warm[i];
         if (entry->due_ns > now_ns)
             continue;

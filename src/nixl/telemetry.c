@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The families of NIXL's rings in the form of a connector's table: who reads metrics by tables reads these too. */
+/* The families of NIXL's rings as a connector's table, for code that reads metrics by tables. */
 #include "nixl/telemetry.h"
 
 /* clang-format off */

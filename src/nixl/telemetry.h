@@ -4,8 +4,8 @@
 
 #include <kvtel/connector.h>
 
-/* NIXL's rings as a connector, "NIXL telemetry", over the families of nixl/metrics.h. Reports use it; nothing decodes
- * with it. */
+/* NIXL's rings as a connector's table named "NIXL telemetry", over the families of nixl/metrics.h. Only reports use
+ * it; it does not decode payloads. */
 extern const struct kvtel_connector kvtel_nixl_telemetry;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is no recording by its first bytes: each with what to do about it. */
+/* Recognises files that are not recordings by their first bytes, and says what to do about each kind. */
 #include "recording/foreign.h"
 
 #include <string.h>

@@ -17,13 +17,13 @@ enum { FIRST_CAPACITY = 1 << 16, ENGINE_LIMIT = 65536 };
 struct kvtel_recording {
     kvtel_read_fn read;
     void *context;
-    char *bytes; /* [begin, end) are read and not yet used */
+    char *bytes; /* bytes [begin, end) are read and not used yet */
     size_t begin, end, capacity;
-    size_t offset; /* of bytes[begin] in the recording */
-    uint32_t line; /* objects or lines given so far */
+    size_t offset; /* place of bytes[begin] in the recording */
+    uint32_t line; /* number of objects or lines returned so far */
     bool at_end, failed, started, has_header, broken;
     enum kvtel_format format;
-    size_t object_limit, value_limit; /* bytes and values of one object */
+    size_t object_limit, value_limit; /* limits of bytes and values of one object */
     struct kvtel_value value;         /* the object that was read last */
     struct kvtel_arena arena;
     uint32_t *engines;
@@ -62,7 +62,7 @@ enum kvtel_format kvtel_recording_format(const struct kvtel_recording *recording
     return recording->format;
 }
 
-/* Reads more behind what is there. KVTEL_OK also at the end, which `at_end` tells. */
+/* Reads more bytes. At the end of the input KVTEL_OK is returned and `at_end` is set. */
 static enum kvtel_status fill(struct kvtel_recording *recording)
 {
     if (recording->begin > 0) {
@@ -104,7 +104,7 @@ static bool is_blank(const char *text, size_t size)
     return true;
 }
 
-/* A line too long for memory is skipped up to its end, so that the next call finds the next one. */
+/* Skips the rest of a line that is too long, so that the next call finds the next line. */
 static void skip_line(struct kvtel_recording *recording)
 {
     for (;;) {
@@ -119,7 +119,7 @@ static void skip_line(struct kvtel_recording *recording)
     }
 }
 
-/* The next line that is not blank: its text without the newline. KVTEL_OK with size 0 at the end. */
+/* Finds the next line that is not blank: its text without the newline. KVTEL_OK with size 0: the end. */
 static enum kvtel_status next_line(struct kvtel_recording *recording, const char **text, size_t *size)
 {
     size_t searched = 0;
@@ -192,7 +192,7 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
                                         struct kvtel_value *value, struct kvtel_error *error)
 {
     size_t used = 0;
-    struct kvtel_error cause; /* of a try that more bytes may mend */
+    struct kvtel_error cause; /* error of an attempt that may succeed with more bytes */
     enum kvtel_status status = KVTEL_OK;
     record->offset = recording->offset;
     record->line = ++recording->line;
@@ -207,7 +207,8 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
         } else if (recording->at_end) {
             return KVTEL_OK;
         }
-        /* Twice as much before the next try, so that a large object is not decoded for each read. */
+        /* Reads until there is twice as much before the next attempt, so that a large object is not decoded after
+         * each read. */
         size_t wanted = (recording->end - recording->begin) * 2;
         enum kvtel_status filled = KVTEL_OK;
         do
@@ -219,7 +220,7 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
         }
     }
     if (status != KVTEL_OK) {
-        recording->broken = true; /* where the next object begins is not known */
+        recording->broken = true; /* the start of the next object is not known */
         if (error) {
             *error = cause;
             error->offset += record->offset;
@@ -231,7 +232,7 @@ static enum kvtel_status decode_msgpack(struct kvtel_recording *recording, struc
     return KVTEL_OK;
 }
 
-/* Gives an error about a member of an object that was read its place; JSON gets line and column. */
+/* Adds the place to an error about a member of the object; for JSON also line and column. */
 static void place(const struct kvtel_record *record, struct kvtel_error *error, const struct kvtel_value_step *path,
                   size_t depth)
 {
@@ -276,7 +277,7 @@ static enum kvtel_status read_engines(struct kvtel_recording *recording, const s
     return KVTEL_OK;
 }
 
-/* A member that must be a text and bounded; `*text` stays as it is when there is none. */
+/* Reads a member that must be a text of bounded length. `*text` is unchanged if the member is missing. */
 static enum kvtel_status read_text(const struct kvtel_value *map, const char *key, const struct kvtel_record *record,
                                    const char **text, struct kvtel_error *error)
 {
@@ -379,7 +380,7 @@ static enum kvtel_status read_object(struct kvtel_recording *recording, const st
     if (value->kind != KVTEL_VALUE_MAP)
         return fail_at(record, error, KVTEL_E_TYPE, NULL, "an object of a recording is a map");
     if (kvtel_value_get(value, "kvtel")) {
-        recording->has_header = false; /* what follows a header that is wrong is not the one's before */
+        recording->has_header = false; /* objects after an invalid header do not belong to the header before */
         return read_header(recording, value, record, error);
     }
     if (!recording->has_header)
@@ -393,7 +394,7 @@ static enum kvtel_status read_object(struct kvtel_recording *recording, const st
     return read_payloads(value, record, error);
 }
 
-/* The first byte tells the formats apart: one that begins a map in MessagePack begins nothing in JSON. */
+/* Whether the byte begins a map in MessagePack. No JSON text begins with such a byte. */
 static bool begins_msgpack_map(unsigned char byte)
 {
     return (byte >= 0x80 && byte <= 0x8f) || byte == 0xde || byte == 0xdf;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One recording's way through stats, Prometheus metrics and the log. */
+/* Passes one recording through stats, Prometheus metrics and the log. */
 #include "recording/session.h"
 
 #include "vllm/stats/stats.h"
@@ -11,17 +11,17 @@
 
 struct kvtel_session {
     struct kvtel_transfer_config *config;
-    const struct kvtel_connector *connector; /* NULL: nobody knows it */
+    const struct kvtel_connector *connector; /* NULL: unknown */
     struct kvtel_diagnostics *diagnostics;
     struct kvtel_prom *prom;
     struct kvtel_logging *logging;
-    struct kvtel_stats *stats, *worker; /* NULL: the connector has none */
+    struct kvtel_stats *stats, *worker; /* NULL: the connector does not report stats */
     uint32_t *engines;
     size_t engine_count;
-    size_t used; /* payloads of the last record */
+    size_t used; /* number of usable payloads in the last record */
 };
 
-/* vLLM's labels of an engine: the served model's name, the engine's number. */
+/* Makes the metrics with vLLM's labels of an engine: the served model's name, the engine's number. */
 static enum kvtel_status create_prom(struct kvtel_session *session, const struct kvtel_record *header,
                                      const struct kvtel_metric_types *types)
 {
@@ -124,7 +124,8 @@ const char *kvtel_session_connector_name(const struct kvtel_session *session)
 
 static bool is_declared(const struct kvtel_session *session, uint32_t engine)
 {
-    if (engine < session->engine_count && session->engines[engine] == engine) /* usually they are 0, 1, 2, ... */
+    /* usually engines are numbered 0, 1, 2, ... */
+    if (engine < session->engine_count && session->engines[engine] == engine)
         return true;
     for (size_t i = 0; i < session->engine_count; i++)
         if (session->engines[i] == engine)
@@ -140,14 +141,14 @@ static uint64_t count_refusals(const struct kvtel_diagnostics *diagnostics)
     return count;
 }
 
-/* The payloads of all workers in one stats object; `used` says how many could be. */
+/* Aggregates the payloads of all workers. `used` returns the number of usable ones. */
 static enum kvtel_status aggregate(struct kvtel_session *session, const struct kvtel_record *record, size_t *used)
 {
     *used = 0;
     for (size_t i = 0; i < record->payload_count; i++) {
         struct kvtel_stats *into = *used == 0 ? session->stats : session->worker;
         uint64_t refused = count_refusals(session->diagnostics);
-        kvtel_arena_reset(&into->arena); /* else it grows from payload to payload */
+        kvtel_arena_reset(&into->arena); /* without a reset the arena would grow with each payload */
         enum kvtel_status status = kvtel_stats_decode_value(into, &record->payloads[i], NULL);
         bool nothing =
             status == KVTEL_OK && kvtel_stats_is_empty(into) && count_refusals(session->diagnostics) > refused;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table for families that no connector's table has: each histogram is a flow, all else stands by itself. */
+/* A table for families that do not belong to a connector's table: each histogram is a flow, all others are shown by
+ * themselves. */
 #include "report/snapshot_summary.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@ static bool begins_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Families of kvtel itself are about its own work, not about transfers of an engine. */
+/* Whether another table has the family. Families of kvtel itself count as known: they describe kvtel's work, not the
+ * transfers of an engine. */
 static bool is_known(const struct kvtel_snapshot_family *family)
 {
     const struct kvtel_connector *table;

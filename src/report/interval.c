@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Differences of two snapshots by a connector's table. */
+/* Differences of two snapshots, by a connector's table. */
 #include "report/interval.h"
 
 #include <math.h>
@@ -50,8 +50,8 @@ static uint32_t values_hash(const char *const *values, size_t count)
     return kvtel_index_hash(hash);
 }
 
-/* Index of an engine, added when it is new. Series of all families come in about the same order: `near` is where to
- * look first. */
+/* Finds or adds an engine. The series of all families are in about the same order, so `near` is the place to try
+ * first. */
 static bool find_engine(struct kvtel_interval *interval, struct kvtel_index *index, const char *model_name,
                         const char *engine, size_t near, uint32_t *found)
 {
@@ -91,7 +91,8 @@ static bool same_values(const struct kvtel_snapshot_series *a, const struct kvte
     return true;
 }
 
-/* The series of the earlier family by their label values; made when the first of them is not where it is looked for. */
+/* Indexes the earlier family's series by their label values. Made only when a series is not found at the expected
+ * place. */
 static bool index_earlier(struct kvtel_index *index, const struct kvtel_snapshot_family *earlier)
 {
     for (size_t i = index->count; i < earlier->series_count; i++) {
@@ -102,8 +103,7 @@ static bool index_earlier(struct kvtel_index *index, const struct kvtel_snapshot
     return true;
 }
 
-/* The same series in the earlier family, which is likely to stand at `near`; NULL where there is none. False without
- * memory. */
+/* Finds the same series in the earlier family, probably at `near`; NULL: none. False: no memory. */
 static bool find_before(struct kvtel_index *index, const struct kvtel_snapshot_family *earlier,
                         const struct kvtel_snapshot_series *series, size_t near,
                         const struct kvtel_snapshot_series **before)
@@ -131,7 +131,7 @@ static bool same_definition(const struct kvtel_snapshot_family *a, const struct 
            (a->bound_count == 0 || memcmp(a->bounds, b->bounds, a->bound_count * sizeof(*a->bounds)) == 0);
 }
 
-/* Whose each series is, and where it stood before. */
+/* Determines for each series its engine and its place in the earlier snapshot. */
 static enum kvtel_status map_series(struct kvtel_interval *interval, const struct kvtel_snapshot_family *earlier,
                                     struct kvtel_interval_family *family, struct kvtel_index *engines,
                                     struct kvtel_index *before)
@@ -177,7 +177,7 @@ static enum kvtel_status init_family(struct kvtel_interval *interval, const stru
     return status;
 }
 
-/* Sorts a family's series by engine, which all are known now. */
+/* Groups a family's series by engine; all engines are known now. */
 static enum kvtel_status group_by_engine(const struct kvtel_interval *interval, struct kvtel_interval_family *family)
 {
     size_t count = family->later->series_count;
@@ -191,7 +191,9 @@ static enum kvtel_status group_by_engine(const struct kvtel_interval *interval, 
     for (size_t i = 2; i < interval->engine_count + 2; i++)
         family->starts[i] += family->starts[i - 1];
     for (size_t i = 0; i < count;
-         i++) /* starts[e + 1] is where the next one of engine e goes, and in the end where e + 1 begins */
+         /* During the loop starts[e + 1] is the place of the next series of engine e; after the loop it is where
+          * engine e + 1 begins. */
+         i++)
         family->members[family->starts[family->engines[i] + 1]++] = (uint32_t)i;
     return KVTEL_OK;
 }
@@ -235,7 +237,7 @@ enum kvtel_status kvtel_interval_init(struct kvtel_interval *interval, const str
     return status;
 }
 
-/* Of the series of the right engine. */
+/* Whether a series of the right engine is selected by its other labels. */
 static bool is_selected(const struct kvtel_interval_family *family, size_t i, const struct kvtel_selection *selection)
 {
     const struct kvtel_snapshot_series *series = &family->later->series[i];
@@ -264,7 +266,7 @@ static uint64_t grown(uint64_t later, uint64_t earlier)
     return later > earlier ? later - earlier : 0;
 }
 
-/* Adds what one histogram grew by, in bins that are wide enough for all series of the selection. */
+/* Adds the growth of one histogram. The bins are wide enough for all series of the selection. */
 static void add_bins(uint64_t *bins, uint32_t first_bin, const struct kvtel_snapshot_series *series,
                      const struct kvtel_snapshot_series *before)
 {
@@ -338,7 +340,7 @@ enum kvtel_status kvtel_interval_measure_family(const struct kvtel_interval *int
     return KVTEL_OK;
 }
 
-/* Whether a metric's values are the key's alone; `value`: in the series of which label value, NULL: in all. */
+/* Whether a metric's values come from `key` only. `value`: the label value whose series have them; NULL: all series. */
 static bool holds_alone(const struct kvtel_connector *table, const struct kvtel_metric *metric, const char *key,
                         const char **value)
 {
@@ -385,8 +387,7 @@ const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_
     return NULL;
 }
 
-/* Operations or statuses of one engine that are told apart; more than that no one reads, and the metrics have them all.
- */
+/* Limit of operations or statuses of an engine in a report. Nobody reads more, and the metrics contain all. */
 enum { TEXTS_SHOWN = 500 };
 
 static enum kvtel_status list_texts(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
@@ -441,7 +442,7 @@ enum kvtel_status kvtel_interval_statuses(const struct kvtel_interval *interval,
     return KVTEL_OK;
 }
 
-/* The middle of the bin that holds the value of a rank, from 0. */
+/* The middle of the bin with the value of this rank; ranks start at 0. */
 static double value_at(const struct kvtel_interval_bins *bins, uint64_t rank)
 {
     uint32_t i = 0;

@@ -9,13 +9,13 @@
 #include "base/number.h"
 #include "base/python.h"
 
-/* A line in vLLM's style. The first error stays. */
+/* A line in vLLM's style. The first error is kept, and later calls do nothing. */
 struct line {
     struct kvtel_buffer *buffer;
     enum kvtel_status status;
     bool has_words;
     const struct kvtel_interval *interval;
-    const char *operation; /* NULL: the table has none */
+    const char *operation; /* NULL: the table is not by operations */
 };
 
 static void put_text(struct line *line, const char *text)
@@ -60,14 +60,14 @@ static struct kvtel_measure measure(struct line *line, const char *key, const ch
     return measured;
 }
 
-/* How often: as many as a histogram has values, or what a counter says. */
+/* Number of events: the count of a histogram, or the value of a counter. */
 static double amount_of(const struct kvtel_measure *measured)
 {
     return measured->bins.family ? (double)measured->bins.count : measured->sum;
 }
 
-/* Of a total that no family holds and that grows with each transfer: what the flows that it belongs to have, failures
- * too. */
+/* A total of started transfers that does not have a family of its own: the number of ended transfers in the flows
+ * that count it, with failures. */
 static double count_started(struct line *line, const char *key)
 {
     double started = 0;
@@ -80,7 +80,7 @@ static double count_started(struct line *line, const char *key)
     return started;
 }
 
-/* All of a line's fields together: in one family where they share it, else each by itself. */
+/* Adds up the fields of a line: in one family if they share it, else each by itself. */
 static double add_fields(struct line *line, const struct kvtel_reduction *reduction,
                          double (*of)(const struct kvtel_measure *))
 {
@@ -117,7 +117,7 @@ static enum kvtel_unit unit_of(const struct kvtel_connector *table, const char *
     return KVTEL_UNIT_COUNT;
 }
 
-/* How many rows of an operation end with a status. */
+/* Number of rows of an operation that end with a status. */
 static double count_matches(struct line *line, const char *match)
 {
     const struct kvtel_flow *flow = line->interval->table->flows;
@@ -166,7 +166,7 @@ static void put_reduction(struct line *line, const struct kvtel_reduction *reduc
     put_number(line, number, is_integer);
 }
 
-/* Whether the field without which most lines are 0 has nothing. */
+/* Whether the primary field is empty; without it most lines are 0. */
 static bool primary_is_empty(struct line *line)
 {
     const char *key = line->interval->table->primary;
@@ -286,7 +286,7 @@ static bool is_active(struct line *line)
     return active;
 }
 
-/* Lines are gathered, each with a NUL, so that either all of them are given to the sink or none. */
+/* Collects the lines, each followed by a NUL, so that either all of them reach the sink or none. */
 static enum kvtel_status gather_vllm(const struct kvtel_connector *table, const struct kvtel_snapshot *earlier,
                                      const struct kvtel_snapshot *later, struct kvtel_buffer *lines)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Summaries of the engines that metrics tell of. */
+/* Summaries of the engines that appear in metrics. */
 #include "report/snapshot_summary.h"
 
 #include <stdio.h>
@@ -8,11 +8,11 @@
 #include "connectors/table.h"
 #include "nixl/telemetry.h"
 
-/* One engine that is being summarised. */
+/* The engine that is being summarised. */
 struct source {
     const struct kvtel_interval *interval;
     uint32_t engine;
-    const char *operation; /* NULL: the table has none */
+    const char *operation; /* NULL: the table is not by operations */
 };
 
 const struct kvtel_connector *kvtel_snapshot_table(size_t i)
@@ -48,7 +48,7 @@ static struct kvtel_quantiles quantiles_of(const struct kvtel_interval_bins *bin
     };
 }
 
-/* Calls by status: what is not "ok" has failed. */
+/* Counts calls by status. Every status but "ok" is a failure. */
 static enum kvtel_status count_statuses(const struct source *source, const char *key, struct kvtel_flow_summary *flow)
 {
     struct kvtel_interval_texts statuses;
@@ -67,7 +67,7 @@ static enum kvtel_status count_statuses(const struct source *source, const char 
     return status;
 }
 
-/* What of a flow is measured, by key. */
+/* The measures of a flow. */
 struct flow_measures {
     struct kvtel_measure time, post, bytes, sizes, descriptors, count, failed;
 };
@@ -90,7 +90,7 @@ static enum kvtel_status measure_flow(const struct source *source, const struct 
     return status;
 }
 
-/* How many transfers ended well: as many as a histogram has values, or what a counter says. */
+/* Number of successful transfers: the count of a histogram, or the value of a counter. */
 static void count_transfers(const struct flow_measures *measured, struct kvtel_flow_summary *flow)
 {
     const struct kvtel_measure *const samples[] = { &measured->time, &measured->sizes, &measured->bytes,
@@ -147,7 +147,7 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* A table's flows, or one for each operation. */
+/* Summarises the table's flows, or one flow for each operation. */
 static enum kvtel_status summarise_flows(struct source *source, struct kvtel_engine_summary *entry)
 {
     const struct kvtel_connector *table = source->interval->table;
@@ -202,7 +202,8 @@ static const char *class_of(const struct kvtel_connector *table, const char *fie
     return NULL;
 }
 
-/* A family that several classes feed: what is left of it after those that have a family of their own. */
+/* Counts failures of classes that share a family and have none of their own: the family's growth minus that of the
+ * classes with a family of their own. */
 static enum kvtel_status add_rest(const struct source *source, const struct kvtel_interval_family *family,
                                   struct kvtel_summary *summary)
 {
@@ -224,7 +225,7 @@ static enum kvtel_status add_rest(const struct source *source, const struct kvte
     return status == KVTEL_OK && label ? add_failures(summary, label, whole(all.sum)) : status;
 }
 
-/* NIXL says of an error its status alone. */
+/* Counts NIXL's errors, which have a status only. */
 static enum kvtel_status add_nixl_errors(const struct source *source, struct kvtel_summary *summary)
 {
     enum kvtel_status status = KVTEL_OK;
@@ -280,7 +281,7 @@ static const char *other_key(const struct kvtel_connector *table, const struct k
     return table->shape == KVTEL_SHAPE_COLUMNS && metric->fields[0] && !metric->fields[1] ? metric->fields[0] : NULL;
 }
 
-/* The label values of a series as struct kvtel_other_value has them; NULL without memory. */
+/* Copies a series' label values in the form of struct kvtel_other_value; NULL: no memory. */
 static const char *copy_labels(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
                                const struct kvtel_snapshot_series *series)
 {
@@ -296,12 +297,12 @@ static const char *copy_labels(const struct kvtel_interval *interval, const stru
     return labels;
 }
 
-/* Counters that grew, and levels, that belong to no flow. */
+/* Adds gauges, and counters that grew, that do not belong to a flow. */
 static enum kvtel_status add_others(const struct source *source, const struct kvtel_interval_family *family,
                                     struct kvtel_summary *summary)
 {
     const char *key = other_key(source->interval->table, family->metric);
-    if (!key || family->later->type == KVTEL_HISTOGRAM || kvtel_summary_tells(source->interval->table, key))
+    if (!key || family->later->type == KVTEL_HISTOGRAM || kvtel_summary_covers(source->interval->table, key))
         return KVTEL_OK;
     size_t count;
     const uint32_t *members = kvtel_interval_series(source->interval, family, source->engine, &count);
@@ -366,7 +367,7 @@ static enum kvtel_status summarise_engine(const struct kvtel_interval *interval,
     return status == KVTEL_OK ? summarise_others(&source, summary) : status;
 }
 
-/* Models by name, engines by number. */
+/* Orders models by name and engines by number. */
 static int compare_entries(const void *a, const void *b)
 {
     const struct kvtel_engine_summary *one = a, *other = b;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of a summary, wherever its numbers come from. */
+/* Functions for all summaries, wherever their numbers come from. */
 #include "report/summary.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static bool is_key(const char *key, const char *wanted)
     return key && strcmp(key, wanted) == 0;
 }
 
-bool kvtel_summary_tells(const struct kvtel_connector *table, const char *key)
+bool kvtel_summary_covers(const struct kvtel_connector *table, const char *key)
 {
     for (const struct kvtel_flow *flow = table->flows; flow && flow->name; flow++) {
         if (is_key(flow->time, key) || is_key(flow->post, key) || is_key(flow->bytes, key) ||

@@ -21,7 +21,7 @@ static void put_count(struct kvtel_writer *writer, const char *key, uint64_t cou
     kvtel_writer_integer(writer, count > INT64_MAX ? INT64_MAX : (int64_t)count);
 }
 
-/* JSON has no infinity and no NaN. */
+/* Writes a number, or null for infinity and NaN, which JSON cannot express. */
 static void put_number(struct kvtel_writer *writer, const char *key, double number)
 {
     kvtel_writer_text(writer, key);
@@ -62,7 +62,7 @@ static void put_failures(struct kvtel_writer *writer, const struct kvtel_failure
         put_count(writer, failures->entries[i].label, failures->entries[i].count);
 }
 
-/* What the connector does not measure has no member. */
+/* Writes a flow. What the connector does not measure does not get a member. */
 static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summary *flow,
                      const struct kvtel_flow_bins *bins)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The body of /api/v1/summary: what the page shows. docs/api-summary.md says what each member is. */
+/* The body of /api/v1/summary, which the page shows. docs/api-summary.md describes the members. */
 #ifndef KVTEL_REPORT_SUMMARY_JSON_H
 #define KVTEL_REPORT_SUMMARY_JSON_H
 
@@ -7,40 +7,41 @@
 #include <kvtel/buffer.h>
 #include <kvtel/snapshot.h>
 
-/* Where numbers come from. Texts are borrowed. */
+/* A source of numbers. Texts are borrowed. */
 struct summary_source {
     const char *kind, *name, *state;
-    const char *reason; /* why it is in this state; NULL or "": there is nothing to say */
+    const char *reason; /* reason of the state; NULL or "": none */
     char connector[128];
     uint32_t engine, rank;
     uint64_t pid;
     double age_seconds;
 };
 
-/* Who records; see struct writer. */
+/* A writer; see struct writer. */
 struct summary_writer {
     char connector[128], model_name[512];
     uint32_t engine, rank, live;
     uint64_t pid, restarts, unclosed;
-    double last_seen_seconds; /* ago; negative: no writer of it ended */
+    double last_seen_seconds; /* seconds since its last writer ended; negative: none ended */
 };
 
 struct summary_options {
     double uptime_seconds;
     const struct summary_source *sources;
-    size_t source_count; /* given here */
-    size_t all_sources;  /* that there are */
+    size_t source_count; /* number given here */
+    size_t all_sources;  /* number of all */
     const struct summary_writer *writers;
-    size_t writer_count; /* given here */
-    size_t all_writers;  /* that are known */
-    size_t recording;    /* sources that record now */
+    size_t writer_count; /* number given here */
+    size_t all_writers;  /* number of all */
+    size_t recording;    /* number of sources that record now */
     uint64_t refused[KVTEL_REFUSAL_COUNT];
 };
 
-/* More connectors and engines, and more other values of one, than these are counted, not told. */
+/* Limits of entries (connector and engine), and of other values in one entry. What exceeds them is counted, but not
+ * shown. */
 enum { SUMMARY_ENTRIES = 256, SUMMARY_OTHERS = 100 };
 
-/* Appends the body. @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is as before */
+/* Appends the body. @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged */
 enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, const struct summary_options *options,
                                      struct kvtel_buffer *buffer);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A summary as one line for people.
+/* A summary as one line for people:
  *
- *   KV transfers: connector=C engine=N ranks=N interval=Ts failures=N (class=N ...) | flow ok=N failed=N (status=N ...)
- * bytes=... time_p50=... | flow ... | other=... other=...
+ *   KV transfers: connector=C engine=N ranks=N interval=Ts failures=N (class=N ...)
+ *       | flow ok=N failed=N (status=N ...) bytes=... time_p50=... | flow ... | other=... other=...
  *
- * Failures always stand there; what is not known is left out. */
+ * failures=N is always written; values that are not known are left out. */
 #include "report/summary.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 #include "base/number.h"
 #include "base/python.h"
 
-/* The first error stays, so that a line is written without a check after each word. */
+/* The line and the first error. After an error further calls do nothing, so each word need not be checked. */
 struct line {
     struct kvtel_buffer *buffer;
     enum kvtel_status status;
@@ -24,14 +24,14 @@ struct line {
             (line)->status = kvtel_buffer_printf((line)->buffer, __VA_ARGS__); \
     } while (0)
 
-/* Names come from payloads: they must not end the line. */
+/* Appends a name. Names come from payloads and must not contain a line break. */
 static void put_name(struct line *line, const char *name)
 {
     if (line->status == KVTEL_OK)
         line->status = kvtel_python_line(line->buffer, name, strlen(name));
 }
 
-/* A number of so many decimals, of which the host's locale says nothing. */
+/* Appends a number with this many decimals, whatever the host's locale is. */
 static void put_fixed(struct line *line, double value, int digits)
 {
     char text[KVTEL_FIXED_SIZE];
@@ -65,7 +65,7 @@ static void put_quantiles(struct line *line, const char *key, const struct kvtel
     }
 }
 
-/* Classes of failures named in a line. */
+/* Limit of failure classes named in a line. */
 enum { CLASSES_SHOWN = 20 };
 
 static void put_failures(struct line *line, const char *key, uint64_t count,

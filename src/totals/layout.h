@@ -41,10 +41,10 @@ struct totals_family {
 _Static_assert(sizeof(struct totals_family) == 24, "totals 1");
 
 /* A series is a u32 with the size of its text, the text (label values, each followed by a NUL), and its numbers:
- * counter    double value
- * gauge      double value, u64 stamp
- * histogram  double sum, then varints: the number of bins that are not 0, and for each of them the number
- * of zero bins before it and its count
+ *   counter    double value
+ *   gauge      double value, u64 stamp
+ *   histogram  double sum, then varints: the number of bins that are not 0, and for each of them the
+ *              number of zero bins before it and its count
  * A varint stores 7 bits in a byte, the lowest bits first; the top bit of a byte is set if more bytes follow. */
 enum { TOTALS_VARINT = 10 };
 

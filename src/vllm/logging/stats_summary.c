@@ -249,14 +249,14 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
 static void add_others(const struct source *source, const struct kvtel_group *group, struct kvtel_summary *summary)
 {
     bool typed = source->table->shape == KVTEL_SHAPE_TYPED;
-    if (typed && kvtel_summary_tells(source->table, group->name))
+    if (typed && kvtel_summary_covers(source->table, group->name))
         return;
     for (size_t i = 0; i < group->column_count; i++) {
         const struct kvtel_column *column = &group->columns[i];
         enum kvtel_field_kind kind = kvtel_column_kind(source->content, group, i);
         const char *name = typed ? group->name : source->table->fields[i].key;
         if (kind == KVTEL_FIELD_SAMPLES || kind == KVTEL_FIELD_TEXT || kvtel_column_total_count(column) == 0 ||
-            (!typed && kvtel_summary_tells(source->table, name)))
+            (!typed && kvtel_summary_covers(source->table, name)))
             continue;
         summary->others[summary->other_count++] = (struct kvtel_other_value){
             .name = name,
