@@ -5,7 +5,7 @@
 
 #include <kvtel/connector.h>
 
-/* Of point-to-point transfers. */
+/* Bounds for times of point-to-point transfers, in seconds. */
 #define KVTEL_BUCKETS_TRANSFER_SECONDS KVTEL_BUCKETS(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
 #define KVTEL_BUCKETS_POST_SECONDS KVTEL_BUCKETS(0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
 #define KVTEL_BUCKETS_TRANSFER_BYTES                                                                                 \

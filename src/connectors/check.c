@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a connector's table says what everything after it can do: each of its names is one, and refers to what is
- * there. */
+/* Checks a connector's table: that each name is well-formed, and that each reference leads to an entry of the table. */
 #include "connectors/check.h"
 #include "base/error.h"
 #include "base/metric.h"
@@ -23,7 +22,7 @@ static bool is_typed(const struct check *check)
     return check->table->shape == KVTEL_SHAPE_TYPED;
 }
 
-/* A class name of Python's or a configured one. */
+/* Checks a name: a class name in Python, or a configured one. */
 static bool check_name(const struct check *check, const char *name)
 {
     size_t size = name ? strlen(name) : 0;
@@ -58,7 +57,7 @@ static const struct kvtel_field *find_field(const struct kvtel_connector *table,
     return NULL;
 }
 
-/* A metric of a typed payload: one that names no fields. */
+/* Finds a metric of a typed payload, which is one without fields. */
 static const struct kvtel_metric *find_typed(const struct kvtel_connector *table, const char *name)
 {
     for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++)
@@ -67,7 +66,7 @@ static const struct kvtel_metric *find_typed(const struct kvtel_connector *table
     return NULL;
 }
 
-/* What a table's entry refers to by its key; NULL is nothing, and fine. */
+/* Checks a key to which an entry refers. NULL refers to nothing and is valid. */
 static bool check_key(const struct check *check, const char *where, const char *key)
 {
     if (!key || (is_typed(check) ? find_typed(check->table, key) != NULL : find_field(check->table, key) != NULL))

@@ -5,7 +5,8 @@
 
 #include <kvtel/connector.h>
 
-/* Whether all after the table can rely on it; false with KVTEL_E_ARGUMENT and the reason in `error` (may be NULL). */
+/* Whether the table is consistent, so that its users need not check it. False: KVTEL_E_ARGUMENT, and the reason in
+ * `error` (may be NULL). Any thread. */
 bool kvtel_connector_check(const struct kvtel_connector *table, struct kvtel_error *error);
 
 #endif

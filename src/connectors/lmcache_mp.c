@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LMCache beside the engine, in a process of its own; the class that LMCache brings (vLLM's own of this name has no
- * stats). */
+/* LMCache in a process of its own beside the engine. The table is for the class that LMCache provides; vLLM's own
+ * class of this name does not report stats. */
 #include <kvtel/connector.h>
 
 KVTEL_CONNECTOR(lmcache_mp) = {

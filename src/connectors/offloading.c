@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Offloading of KV to host memory, and on to further tiers; with the names and the payload of older versions of vLLM.
- */
+/* Offloading of KV to host memory and on to further tiers, including the names and payloads of older versions of
+ * vLLM. */
 #include <string.h>
 
 #include <kvtel/connector.h>
@@ -9,7 +9,7 @@
 #define SYNC_SECONDS KVTEL_BUCKETS(1e-5, 5e-5, 1e-4, 5e-4, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1)
 #define ASYNC_SECONDS KVTEL_BUCKETS(1e-4, 5e-4, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 
-/* The same family, whichever table it comes from. */
+/* Help text shared by the tables that have this family. */
 #define HELP_TOTAL_BYTES                                                                                              \
     "Bytes moved between device and host memory, by direction: an older name of load_bytes and store_bytes. Counted " \
     "by each rank."
@@ -22,7 +22,7 @@
     "One value "                                                                                                      \
     "per transfer of a rank."
 
-/* Every other spec_name exports what the CPU spec does. */
+/* Whether the configuration is tiered. Every other spec_name exports the same metrics as the CPU spec. */
 static bool is_tiering(const struct kvtel_transfer_config *config)
 {
     return strcmp(kvtel_transfer_config_text(config, "spec_name", ""), "TieringOffloadingSpec") == 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every connector: those of the build, listed by the build, and those that the process registers.
+/* All connectors: those of the build, which the build lists, and those that the process registers.
  *
- * What was registered is the library's one piece of process state: a caller's table must be known wherever a name is
- * looked up, and names come from configurations that know of no caller. It only ever grows. */
+ * The registered tables are the library's only global state. They must be global because names are looked up from
+ * configurations that do not know of the caller that registered a table. Tables are never removed. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static const char *class_of(const struct kvtel_connector_name *name)
     return name->class_name ? name->class_name : name->name;
 }
 
-/* A configured name goes before a class name. */
+/* Finds a connector; a configured name has priority over a class name. */
 static const struct kvtel_connector *find(const char *wanted, const struct kvtel_connector_name **entry)
 {
     const struct kvtel_connector *by_class = NULL;
@@ -81,7 +81,7 @@ const char *kvtel_connector_class(const char *name)
     return name && find(name, &entry) ? class_of(entry) : name;
 }
 
-/* A name of the table that another one has; NULL: none. */
+/* A name of the table that another table already has; NULL: none. */
 static const char *taken_name(const struct kvtel_connector *connector)
 {
     for (const struct kvtel_connector_name *name = connector->names; name->name; name++) {
@@ -101,7 +101,8 @@ enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connect
         return KVTEL_E_ARGUMENT;
     enum kvtel_status status = KVTEL_OK;
     pthread_mutex_lock(&registering);
-    size_t count = atomic_load_explicit(&registered_count, memory_order_relaxed); /* only written under the mutex */
+    /* relaxed: written under the mutex only */
+    size_t count = atomic_load_explicit(&registered_count, memory_order_relaxed);
     const char *taken = taken_name(connector);
     if (taken) {
         status = kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "the name \"%.64s\" is taken", taken);

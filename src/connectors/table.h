@@ -5,11 +5,11 @@
 
 #include <kvtel/connector.h>
 
-/* How many labels of its own a metric has. */
+/* Number of a metric's own labels. */
 size_t kvtel_metric_label_count(const struct kvtel_metric *metric);
 
-/* The name of a metric's family: a counter's without _total, which prometheus_client strips and adds back when it
- * prints. `out` may be used. */
+/* The name of a metric's family. For a counter, _total is removed, as prometheus_client does, which adds it back in
+ * the exposition. The result is the table's text or `out`. */
 const char *kvtel_metric_family_name(const struct kvtel_metric *metric, char *out, size_t size);
 
 #endif

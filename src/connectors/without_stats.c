@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connectors that report nothing. They are known, so that their names are no mistake. */
+/* Connectors that do not report stats. Their names are known so that they are not reported as unknown. */
 #include <kvtel/connector.h>
 
 KVTEL_CONNECTOR(without_stats) = {

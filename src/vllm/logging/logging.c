@@ -9,12 +9,13 @@
 #include "vllm/logging/stats_summary.h"
 #include "vllm/stats/stats.h"
 
-/* Engines of one logging object, in the default style: more than any deployment's data parallel size. */
+/* Limit of engines in one logging object, in the default style; larger than the data parallel size of any
+ * deployment. */
 enum { ENGINE_LIMIT = 4096 };
 
 struct accumulator {
     uint32_t engine;
-    uint32_t ranks; /* the most that one payload came from */
+    uint32_t ranks; /* largest number of ranks in one payload */
     struct kvtel_stats *stats;
 };
 
@@ -23,10 +24,11 @@ struct kvtel_logging {
     const struct kvtel_connector *connector; /* NULL: unknown */
     enum kvtel_log_style style;
     struct kvtel_diagnostics *diagnostics;
-    struct kvtel_stats *payload;      /* of kvtel_logging_observe_payload(), kept for its memory */
-    struct accumulator *accumulators; /* by engine, ascending; vLLM's style: at most one */
+    struct kvtel_stats *payload;      /* decoded payload of kvtel_logging_observe_payload(), kept to reuse its memory */
+    struct accumulator *accumulators; /* one for each engine, in ascending order; in vLLM's style at most one */
     size_t count;
-    double began, newest; /* timestamps of the interval: where it began, and the newest seen; 0: not known */
+    /* Timestamps: the begin of the interval, and the newest one seen; 0: not known. */
+    double began, newest;
 };
 
 struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *config, enum kvtel_log_style style,
@@ -53,7 +55,7 @@ void kvtel_logging_destroy(struct kvtel_logging *logging)
     free(logging);
 }
 
-/* Without a table that has stats nothing can be logged. */
+/* Warns if nothing can be logged, because the connector is unknown or does not report stats. */
 static enum kvtel_status check_connector(struct kvtel_logging *logging)
 {
     const char *name = kvtel_transfer_config_connector_name(logging->config);
@@ -70,7 +72,7 @@ static enum kvtel_status check_connector(struct kvtel_logging *logging)
     return KVTEL_OK;
 }
 
-/* The accumulator of an engine, made if it is new. */
+/* Finds or makes the accumulator of an engine. */
 static enum kvtel_status find_accumulator(struct kvtel_logging *logging, uint32_t engine, struct accumulator **found)
 {
     size_t at = 0;
@@ -89,9 +91,8 @@ static enum kvtel_status find_accumulator(struct kvtel_logging *logging, uint32_
         memmove(&grown[at + 1], &grown[at], (logging->count - at) * sizeof(*grown));
         grown[at] = (struct accumulator){ .engine = engine, .stats = stats };
         logging->count++;
-        /* One cap for all engines together; those before are cut each time that there are twice as many, which bounds
-         * them as well.
-         */
+        /* The engines share one limit of samples. Each time their number doubles, the limits of the earlier ones are
+         * lowered, which keeps the sum bounded. */
         bool twice = (logging->count & (logging->count - 1)) == 0;
         for (size_t i = twice ? 0 : at; i < (twice ? logging->count : at + 1); i++)
             kvtel_stats_set_sample_limit(logging->accumulators[i].stats, KVTEL_SAMPLE_LIMIT / logging->count);
@@ -141,7 +142,7 @@ enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, e
     return status == KVTEL_OK ? kvtel_logging_observe(logging, logging->payload, observation) : status;
 }
 
-/* A dict as vLLM prints it: inside another one as Python's repr(), at the top without braces and quotes. */
+/* Appends a dict as vLLM prints it: at the top without braces and quotes, inside another dict as Python's repr(). */
 static enum kvtel_status append_dict(struct kvtel_buffer *buffer, const struct kvtel_reduced *dict, bool nested)
 {
     enum kvtel_status status = nested ? kvtel_buffer_append_byte(buffer, '{') : KVTEL_OK;
@@ -171,7 +172,7 @@ static enum kvtel_status append_dict(struct kvtel_buffer *buffer, const struct k
     return status == KVTEL_OK && nested ? kvtel_buffer_append_byte(buffer, '}') : status;
 }
 
-/* Lines are gathered, each with a NUL, so that either all of them are given to the sink or none. */
+/* Collects the lines, each followed by a NUL, so that either all of them reach the sink or none. */
 static enum kvtel_status gather_vllm(const struct kvtel_logging *logging, struct kvtel_buffer *lines)
 {
     if (logging->count == 0 || kvtel_stats_is_empty(logging->accumulators[0].stats))
@@ -191,7 +192,7 @@ static enum kvtel_status gather_vllm(const struct kvtel_logging *logging, struct
     return status;
 }
 
-/* A MultiConnector's children have a line each. */
+/* Collects lines; each child of a MultiConnector gets a line of its own. */
 static enum kvtel_status gather_summary(const struct kvtel_summary *summary,
                                         const struct kvtel_summary_context *context, struct kvtel_buffer *lines)
 {
@@ -231,8 +232,8 @@ static enum kvtel_status gather_default(const struct kvtel_logging *logging, dou
     return status;
 }
 
-/* vLLM resets after a line alone. Where a MultiConnector's children observed nothing it shows: the next line has them,
- * first. */
+/* Whether the stats are kept after this interval. vLLM resets them only after it has printed a line. This shows with
+ * a MultiConnector: its children then appear first in the next line, even if they observed nothing. */
 static bool keeps_stats(const struct kvtel_logging *logging)
 {
     return logging->style == KVTEL_LOG_VLLM && logging->count > 0 &&
@@ -262,5 +263,5 @@ void kvtel_logging_reset(struct kvtel_logging *logging)
         kvtel_stats_clear(logging->accumulators[i].stats);
         logging->accumulators[i].ranks = 0;
     }
-    logging->began = logging->newest; /* the next interval begins where this one ended */
+    logging->began = logging->newest; /* the next interval begins at the end of this one */
 }

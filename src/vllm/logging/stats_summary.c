@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stats as flows and failures, by the connector's table. */
+/* Makes a summary from stats: flows and failures, by the connector's table. */
 #include "vllm/logging/stats_summary.h"
 
 #include <stdlib.h>
@@ -7,13 +7,13 @@
 #include "vllm/stats/arithmetic.h"
 #include "vllm/stats/stats.h"
 
-/* What is being summarised: a table and the groups that it describes. */
+/* The source of the summary: a table and the groups that it describes. */
 struct source {
     const struct kvtel_content *content;
     const struct kvtel_connector *table;
 };
 
-/* The columns of a key: those of a typed metric's label sets, else the one of the group. */
+/* The columns of a key: one for each label set of a typed metric, else the one of the group. */
 static const struct kvtel_column *columns_of(const struct source *source, const struct kvtel_group *group,
                                              const char *key, size_t *count)
 {
@@ -28,7 +28,7 @@ static const struct kvtel_column *columns_of(const struct source *source, const 
     return column;
 }
 
-/* Whether a key holds a measurement for each transfer, not a sum over some. */
+/* Whether a key has one value for each transfer rather than a sum. */
 static bool has_samples(const struct kvtel_connector *table, const char *key)
 {
     if (!key)
@@ -51,7 +51,7 @@ static double column_sum(const struct kvtel_column *column)
     return sum;
 }
 
-/* The sum of a key's values; false when the connector has no such key. */
+/* The sum of a key's values. False: the connector does not have the key. */
 static bool sum_of(const struct source *source, const struct kvtel_group *group, const char *key, double *sum)
 {
     if (!key)
@@ -78,7 +78,7 @@ static bool total_of(const struct source *source, const struct kvtel_group *grou
     return true;
 }
 
-/* Of one column; label sets are not mixed. */
+/* Quantiles of one column. Several label sets are not mixed. */
 static enum kvtel_status quantiles_of(const struct source *source, const struct kvtel_group *group, const char *key,
                                       struct kvtel_quantiles *quantiles)
 {
@@ -108,7 +108,7 @@ static enum kvtel_status quantiles_of(const struct source *source, const struct 
     return KVTEL_OK;
 }
 
-/* How many rows say each status. */
+/* Counts the rows by status. */
 static enum kvtel_status count_statuses(const struct source *source, const struct kvtel_group *group, const char *key,
                                         struct kvtel_flow_summary *flow)
 {
@@ -134,7 +134,7 @@ static enum kvtel_status count_statuses(const struct source *source, const struc
     return status;
 }
 
-/* How many transfers ended well: as many as there are samples, or what a total says. */
+/* Number of successful transfers: the number of samples, or the value of a total. */
 static void count_transfers(const struct source *source, const struct kvtel_group *group,
                             const struct kvtel_flow *described, struct kvtel_flow_summary *flow)
 {
@@ -152,7 +152,7 @@ static void count_transfers(const struct source *source, const struct kvtel_grou
     }
     if (!flow->has_transfers)
         flow->has_transfers = total_of(source, group, described->count, &flow->transfers);
-    if (described->status) /* every row has samples */
+    if (described->status) /* failed transfers have samples, too */
         flow->transfers -= flow->failed < flow->transfers ? flow->failed : flow->transfers;
 }
 
@@ -220,7 +220,7 @@ static enum kvtel_status summarise_flows(const struct source *source, struct kvt
     return status;
 }
 
-/* All classes together: those that the connector counts, and the statuses and totals of its flows. */
+/* Summarises all failures: the classes that the connector counts, and the statuses and totals of its flows. */
 static enum kvtel_status summarise_failures(const struct source *source, struct kvtel_summary *summary)
 {
     const struct kvtel_connector *table = source->table;

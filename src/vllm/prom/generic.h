@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of the generic metrics: what making them and observing with them share. */
+/* The members of the generic metrics, shared by the code that makes them and the code that observes with them. */
 #ifndef KVTEL_VLLM_PROM_GENERIC_H
 #define KVTEL_VLLM_PROM_GENERIC_H
 
@@ -8,17 +8,17 @@
 enum { LABELS_MAX = 16 };
 
 struct metric {
-    /* What an observation of columns reads stands together. */
+    /* The members that an observation of columns reads are next to each other. */
     size_t field_count;
-    /* KVTEL_SHAPE_COLUMNS: where its fields are; -1: the table has none of this key */
+    /* KVTEL_SHAPE_COLUMNS: indexes of its fields; -1: the table does not have the key */
     int columns[KVTEL_METRIC_FIELDS];
     enum kvtel_metric_type type;
-    uint32_t up_front; /* children of one engine that are made up front: 0, 1, or one for each of `values` */
-    void **children;   /* up_front of engine 0, of engine 1, ... */
+    uint32_t up_front; /* number of children of one engine made up front: 0, 1, or one for each of `values` */
+    void **children;   /* up_front children of the first engine, then of the second, ... */
 
     const struct kvtel_metric *table;
     void *family;
-    const char *const *values; /* of its only label, up front */
+    const char *const *values; /* values of its only label for which children are made up front */
     size_t own_labels;
 };
 
@@ -33,10 +33,10 @@ struct generic_metrics {
 
 extern const struct kvtel_prom_metrics_vtable kvtel_prom_generic;
 
-/* Counts `lost` values of a child that could not be made. */
+/* Counts `lost` values as refused, because a child could not be made. */
 void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric,
                              enum kvtel_status status, uint64_t lost);
-/* Looks up once what every observation needs. */
+/* Looks up the columns that every observation uses. */
 void kvtel_prom_find_columns(struct metric *metric, const struct kvtel_connector *connector);
 
 #endif

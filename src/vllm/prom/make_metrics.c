@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making the metrics of one connector's table: families, and the children that are there from the start. */
+/* Makes the metrics of one connector's table: families, and the children that exist from the start. */
 #include "vllm/prom/generic.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Label values of a child up front; returns how many. */
+/* Writes the label values of a child that is made up front. Returns their number. */
 static size_t up_front_labels(const struct generic_metrics *self, const struct metric *metric, size_t engine,
                               size_t value, const char **labels)
 {
@@ -17,7 +17,7 @@ static size_t up_front_labels(const struct generic_metrics *self, const struct m
     return count;
 }
 
-/* One engine's child up front; past the cap of the family there is none, and what comes for it is refused. */
+/* Makes a child of one engine up front. If the family is full, the child is missing and its values are refused. */
 static enum kvtel_status make_up_front(struct generic_metrics *self, struct metric *metric, size_t engine, size_t value)
 {
     const char *labels[LABELS_MAX];
@@ -41,14 +41,14 @@ static enum kvtel_status make_places(struct generic_metrics *self, struct metric
     return metric->children ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
-/* Room for all children of one engine. */
+/* The requested children of one engine. */
 struct requests {
     struct kvtel_child_spec *specs;
     const char *(*values)[LABELS_MAX];
     size_t count;
 };
 
-/* Whether all of an engine's children are there or can be made, so that none stands without its siblings. */
+/* Checks that all children of an engine exist or can be made, so that none is made without its siblings. */
 static enum kvtel_status look_for_room(struct generic_metrics *self, size_t engine, struct requests *requests)
 {
     size_t count = 0;
@@ -121,7 +121,7 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     enum kvtel_status status = self->types.family(self->types.context, &spec, &metric->family);
     if (status != KVTEL_E_MISMATCH)
         return status == KVTEL_OK ? make_places(self, metric) : status;
-    /* The name is taken, by another configuration of the same connector say: all but this family goes on. */
+    /* The name is taken, for example by another configuration of the same connector. All other families are used. */
     self->metric_count--;
     kvtel_diagnostics_refuse(
         self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,

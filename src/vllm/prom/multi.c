@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A MultiConnector's metrics: those of each child class, once, fed by the child's key. */
+/* A MultiConnector's metrics: one set for each child class, fed by the child's key in the payload. */
 #include "vllm/prom/prom_metrics.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 struct multi_child {
     char *class_name;
-    struct kvtel_prom_metrics *metrics; /* NULL: the child has no stats */
+    struct kvtel_prom_metrics *metrics; /* NULL: the child does not report stats */
 };
 
 struct multi_metrics {
@@ -18,7 +18,7 @@ struct multi_metrics {
     size_t child_count;
 };
 
-/* The child of a payload's key: its class, or a name that stands for the class, as older versions of vLLM call it. */
+/* Finds the child of a payload's key: the class, or another name of the class that older versions of vLLM use. */
 static struct multi_child *find_child(struct multi_metrics *self, const char *key)
 {
     const char *class_name = kvtel_connector_class(key);
@@ -50,7 +50,7 @@ static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const
             continue;
         enum kvtel_status observed = child->metrics->vtable->observe(child->metrics, from->stats, engine);
         if (status == KVTEL_OK)
-            status = observed; /* the first that failed; the others are recorded all the same */
+            status = observed; /* the first failure is returned; the other children are still recorded */
     }
     return status;
 }
@@ -73,7 +73,7 @@ static enum kvtel_status add_child(struct multi_metrics *self, const struct kvte
     struct kvtel_prom_options child_options = *options;
     const char *class_name = kvtel_connector_class(kvtel_transfer_config_connector_name(config));
     if (find_child(self, class_name))
-        return KVTEL_OK; /* two children of one class arrive as one */
+        return KVTEL_OK; /* in a payload two children of one class are one entry */
     struct multi_child *child = &self->children[self->child_count];
     child->class_name = strdup(class_name);
     if (!child->class_name)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vLLM's KVConnectorProm: the configured connector's metrics, or none. */
+/* vLLM's KVConnectorProm: the metrics of the configured connector, if it has any. */
 #include "vllm/prom/prom_metrics.h"
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics)
 }
 
 struct kvtel_prom {
-    struct kvtel_prom_metrics *metrics; /* NULL: the connector has none */
+    struct kvtel_prom_metrics *metrics; /* NULL: the connector does not have metrics */
     struct kvtel_diagnostics *diagnostics;
 };
 

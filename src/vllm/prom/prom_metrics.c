@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that needs no code of its
- * own. */
+/* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that does not need its own
+ * code. */
 #include "vllm/prom/generic.h"
 
 #include "base/number.h"
@@ -21,8 +21,8 @@ void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kv
         metric->name, "%s: no further label set could be made: %s", metric->name, kvtel_status_text(status));
 }
 
-/* The child of an engine and own label values that is not made up front; NULL when it was refused (counted, for `lost`
- * values). */
+/* Finds or makes a child with own label values that was not made up front. NULL: refused, and `lost` values are
+ * counted. */
 static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine,
                             const char *const *own, uint64_t lost)
 {
@@ -41,7 +41,7 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
     return NULL;
 }
 
-/* A column into a child, as the metric's feed says. */
+/* Feeds a column into a child in the way of the metric's feed. */
 static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child,
                         const struct kvtel_column *column)
 {
@@ -78,7 +78,7 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
     }
 }
 
-/* The same for a child that was made up front, unless its family was at its cap already. */
+/* The same for a child that was made up front. The child may be missing, if its family was full. */
 static void feed_up_front(struct generic_metrics *self, const struct metric *metric, size_t engine, size_t value,
                           const struct kvtel_column *column)
 {
@@ -98,7 +98,7 @@ static void observe_columns(struct generic_metrics *self, const struct metric *m
             feed_up_front(self, metric, engine, metric->up_front > 1 ? f : 0, &columns[metric->columns[f]]);
 }
 
-/* Looks up once what every observation needs. */
+/* Looks up the columns that every observation uses. */
 void kvtel_prom_find_columns(struct metric *metric, const struct kvtel_connector *connector)
 {
     metric->field_count = 0;
@@ -106,14 +106,14 @@ void kvtel_prom_find_columns(struct metric *metric, const struct kvtel_connector
         metric->columns[metric->field_count++] = kvtel_table_field(connector, metric->table->fields[f]);
 }
 
-/* Which text field of the table fills a label; -1: the operation's name does. */
+/* Index of the text field with a label's values; -1: the label's value is the operation's name. */
 static int label_field(const struct kvtel_connector *table, const char *label)
 {
     int field = kvtel_table_field(table, label);
     return field >= 0 && table->fields[field].kind == KVTEL_FIELD_TEXT ? field : -1;
 }
 
-/* Rows of one operation into the child of its name and, where a label says a text, of that text. */
+/* Feeds rows of one operation into the child for the operation's name and, if the metric has such a label, the text. */
 static void feed_operation(struct generic_metrics *self, const struct metric *metric,
                            const struct kvtel_content *content, const struct kvtel_group *group, size_t engine,
                            size_t text_id, const struct kvtel_column *rows)
@@ -132,8 +132,8 @@ static void feed_operation(struct generic_metrics *self, const struct metric *me
         feed_values(self, metric, child, rows);
 }
 
-/* Rows by their text, in the order in which they first show it. `ranks`: a 0 for each text of the content, and so left.
- * False without memory. */
+/* Feeds rows by their text, in the order in which the texts first occur. `ranks`: one 0 for each text of the
+ * content; all are 0 again afterwards. False: no memory. */
 static bool feed_by_text(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
                          const struct kvtel_group *group, size_t engine, int text, size_t *ranks)
 {
@@ -150,7 +150,7 @@ static bool feed_by_text(struct generic_metrics *self, const struct metric *metr
             run[runs] = (struct run){ .text_id = id };
             ranks[id] = ++runs;
         }
-        run[ranks[id] - 1].end++; /* how many; turned into places below */
+        run[ranks[id] - 1].end++; /* the number of rows; becomes the end of a range below */
     }
     for (size_t r = 0, at = 0; r < runs; r++) {
         run[r].begin = at;
@@ -184,7 +184,7 @@ static void observe_operations(struct generic_metrics *self, const struct metric
         const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]);
         if (!source)
             continue;
-        /* A count that an operation lacks is 0, and its series is there. */
+        /* A count that an operation lacks is 0, and its series exists. */
         if (text < 0 && (source->count > 0 || content->table->shape == KVTEL_SHAPE_COUNTS))
             feed_operation(self, metric, content, group, engine, 0, source);
         else if (text >= 0 && !(ranks && feed_by_text(self, metric, content, group, engine, text, ranks)))
@@ -209,7 +209,7 @@ static void observe_typed_group(struct generic_metrics *self, const struct metri
     }
 }
 
-/* A family computed from others: fields[i], without labels, into the series of values[i]. */
+/* Feeds a family that is derived from other families: fields[i], without labels, goes to the series of values[i]. */
 static void observe_derived(struct generic_metrics *self, const struct metric *metric,
                             const struct kvtel_content *content, size_t engine)
 {
@@ -222,7 +222,7 @@ static void observe_derived(struct generic_metrics *self, const struct metric *m
     }
 }
 
-/* A scalar as str() of Python prints it. */
+/* Formats a scalar like Python's str(). */
 static const char *scalar_text(const struct kvtel_value *value, char out[SCALAR_SIZE])
 {
     switch (value->kind) {
@@ -241,7 +241,7 @@ static const char *scalar_text(const struct kvtel_value *value, char out[SCALAR_
     }
 }
 
-/* One series for each map of "info": a label that is not filled reads empty, a value that no label takes is dropped. */
+/* Makes a series for each map of "info". A label without a value is empty; a value without a label is dropped. */
 static void observe_info(struct generic_metrics *self, const struct metric *metric, const struct kvtel_value *info,
                          size_t engine)
 {
@@ -286,7 +286,7 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
     }
 }
 
-/* COLUMNS, ROWS, COUNTS. */
+/* Observes payloads of the shapes COLUMNS, ROWS and COUNTS. */
 static void observe_fields(struct generic_metrics *self, const struct metric *metric,
                            const struct kvtel_content *content, size_t engine)
 {
@@ -296,7 +296,7 @@ static void observe_fields(struct generic_metrics *self, const struct metric *me
         observe_operations(self, metric, content, engine);
 }
 
-/* An older payload has a table of its own, whose fields feed the families of the same names. */
+/* Observes an older payload. It has a table of its own, whose fields feed the families of the same names. */
 static void observe_older(struct generic_metrics *self, const struct kvtel_content *content, size_t engine)
 {
     for (const struct kvtel_metric *table = content->table->metrics; table && table->name; table++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The default metric types: a store. Each call borrows a lane, so that any number of users share one, and as many as
- * write at once have one each. Handles are 1 + the store's numbers, so that none is NULL. */
+/* The default metric types: a store. Each call borrows a lane: users that do not write at the same time share one
+ * lane, and those that do get one each. Handles are 1 + the store's numbers, so that none is NULL. */
 #include <kvtel/prom.h>
 #include <kvtel/store.h>
 
@@ -18,7 +18,7 @@ static uint32_t from_handle(const void *handle)
 
 static enum kvtel_status borrow(struct kvtel_store *store, struct kvtel_lane **lane)
 {
-    /* pairs with the one of give_back(): what the last borrower wrote there is seen */
+    /* pairs with the exchange in give_back(): the last borrower's writes are visible */
     *lane = atomic_exchange_explicit(&store->shared_lane, NULL, memory_order_acq_rel);
     return *lane ? KVTEL_OK : kvtel_lane_open(store, lane);
 }
@@ -28,7 +28,7 @@ static void give_back(struct kvtel_store *store, struct kvtel_lane *lane)
     kvtel_lane_close(atomic_exchange_explicit(&store->shared_lane, lane, memory_order_acq_rel));
 }
 
-/* The lane to write `values` values through. NULL: there is none, they are counted. */
+/* Borrows a lane to write `values` values. NULL: no lane is free, and the values are counted as dropped. */
 static struct kvtel_lane *borrow_for(struct kvtel_store *store, size_t values)
 {
     struct kvtel_lane *lane;
@@ -56,7 +56,7 @@ static enum kvtel_status make_child(void *store, void *family, const char *const
     return status;
 }
 
-enum { ROOM_LIMIT = 256 }; /* label sets that one engine of a connector has from the start */
+enum { ROOM_LIMIT = 256 }; /* limit of label sets that one engine of a connector has from the start */
 
 static enum kvtel_status room(void *store, const struct kvtel_child_spec *children, size_t count)
 {

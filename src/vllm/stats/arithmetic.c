@@ -35,10 +35,9 @@ double kvtel_sum_pairwise(const double *values, size_t count)
     return sum;
 }
 
-/* Shewchuk, "Adaptive precision floating-point arithmetic" (1997), grow-expansion: the partials do not overlap, so 64
- * of 53 bits hold the whole range of doubles and their sum is the exact one. Past that range the sum is infinite, and
- * there are no partials.
- */
+/* Shewchuk, "Adaptive precision floating-point arithmetic" (1997), grow-expansion. The partials do not overlap, so
+ * 64 partials of 53 bits cover the whole range of doubles, and their sum is exact. If the sum exceeds that range the
+ * result is infinite, and the partials are not used. */
 double kvtel_sum_exact(const double *values, size_t count)
 {
     double part[64];
@@ -62,7 +61,7 @@ double kvtel_sum_exact(const double *values, size_t count)
     }
     if (used == 0)
         return 0;
-    /* From the largest down until something is lost; what is lost decides a tie. */
+    /* Adds from the largest down until a sum is rounded; the rounding error decides a tie. */
     double high = part[--used], low = 0;
     while (used > 0) {
         double x = high, y = part[--used];
@@ -105,8 +104,8 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Puts the value of sorted position `k` at values[k], no larger ones before it (Hoare's selection, median of three).
- * Input made to defeat the choice of the pivot is sorted instead, so that no payload takes quadratic time. */
+/* Moves the value of sorted position `k` to values[k] and all larger values behind it (Hoare's selection, median of
+ * three). Input made to defeat the choice of pivots is sorted instead, so that no payload takes quadratic time. */
 static void select_position(double *values, size_t count, size_t k)
 {
     size_t low = 0, high = count - 1;

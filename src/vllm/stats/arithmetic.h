@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums and percentiles as the Python that vLLM runs computes them, so that rounded log values agree to the last digit.
- */
+/* Sums and percentiles as vLLM's Python computes them, so that rounded log values are equal to the last digit. Any
+ * thread. */
 #ifndef KVTEL_VLLM_STATS_ARITHMETIC_H
 #define KVTEL_VLLM_STATS_ARITHMETIC_H
 
@@ -12,7 +12,7 @@ double kvtel_sum_pairwise(const double *values, size_t count);
 double kvtel_sum_exact(const double *values, size_t count);
 /* sum() of Python 3.11: left to right. */
 double kvtel_sum_plain(const double *values, size_t count);
-/* The sum that `arithmetic` takes for a mean. */
+/* The sum by which `arithmetic` computes a mean. */
 double kvtel_sum_for(enum kvtel_arithmetic arithmetic, const double *values, size_t count);
 
 /* 90th percentile; reorders `values`. count > 0.

@@ -29,7 +29,7 @@ void kvtel_column_clear(struct kvtel_column *column)
         kvtel_column_free(column);
         memset(column, 0, sizeof *column);
     }
-    if (column->doubles) { /* it is as long as `capacity` only while the column is mixed */
+    if (column->doubles) { /* `doubles` has `capacity` entries only while the column is mixed */
         free(column->doubles);
         column->doubles = NULL;
     }
@@ -44,7 +44,7 @@ enum kvtel_status kvtel_column_reserve(struct kvtel_column *column, size_t more,
         return KVTEL_E_NOMEM;
     size_t capacity = column->capacity;
     if (need > capacity) {
-        /* The first room is exact (most payloads never grow), later room doubles. */
+        /* The first allocation is exact, because most payloads never grow; later ones double the capacity. */
         capacity = column->count == 0 || need > capacity * 2 ? need : capacity * 2;
         union kvtel_number *values = realloc(column->values, capacity * sizeof *values);
         if (!values)
@@ -52,11 +52,11 @@ enum kvtel_status kvtel_column_reserve(struct kvtel_column *column, size_t more,
         column->values = values;
     }
     if (mixed || column->type == KVTEL_COLUMN_MIXED) {
-        /* What an earlier mixed list left behind may be shorter than `capacity`. */
+        /* The array of an earlier mixed list may be shorter than `capacity`. */
         if (column->type != KVTEL_COLUMN_MIXED || capacity > column->capacity) {
             uint8_t *doubles = realloc(column->doubles, capacity ? capacity : 1);
             if (!doubles)
-                return KVTEL_E_NOMEM; /* the longer `values` is harmless: `capacity` still tells the shorter */
+                return KVTEL_E_NOMEM; /* a longer `values` is harmless: `capacity` keeps the smaller number */
             column->doubles = doubles;
         }
         if (column->type != KVTEL_COLUMN_MIXED) {
@@ -137,7 +137,7 @@ void kvtel_column_copy_doubles(const struct kvtel_column *column, double *out)
     }
 }
 
-/* Overwrite the only value (or append the first one), keeping its kind; reserved before. */
+/* Overwrite the only value (or append the first one) and keep its kind. Room must have been made. */
 static void set_integer(struct kvtel_column *column, int64_t value)
 {
     column->count = 0;

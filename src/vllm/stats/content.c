@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Groups, columns, children and texts of a stats object: finding and making them. */
+/* Finding and making groups, columns, children and texts of a stats object. */
 #include "vllm/stats/stats.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static char *copy_text(const char *text, size_t size)
     return copy;
 }
 
-/* Room for one more item at the end of an array, zeroed; NULL without memory. */
+/* Makes room for one more item, zeroed, at the end of an array. NULL: no memory. */
 static void *grow(void *array, size_t count, size_t *capacity, size_t item_size)
 {
     if (count < *capacity)
@@ -29,12 +29,12 @@ static void *grow(void *array, size_t count, size_t *capacity, size_t item_size)
     return items;
 }
 
-/* Few names are looked at one by one, many through an index of their hashes. It is begun with room for all of them at
- * once, so that it never holds a part. */
+/* A few names are searched one by one, many through an index of their hashes. The index is made with room for all
+ * names at once, so it is always complete. */
 enum { FEW = 16 };
 _Static_assert(KVTEL_INDEX_FIRST / 2 > FEW, "the first index holds the names that come with it");
 
-/* Puts the name of position `at` behind those before it, whose hashes `hash_at` tells. False without memory. */
+/* Adds the name at position `at` to the index. `hash_at` returns the hashes of names. False: no memory. */
 static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names,
                        size_t at)
 {
@@ -48,7 +48,7 @@ static bool index_name(struct kvtel_index *index, uint64_t (*hash_at)(const void
     return true;
 }
 
-/* The index of the first `count` names, after others behind them were taken back. */
+/* Rebuilds the index of the first `count` names, after later ones were removed. */
 static void index_first(struct kvtel_index *index, uint64_t (*hash_at)(const void *, size_t), const void *names,
                         size_t count)
 {
@@ -59,7 +59,7 @@ static void index_first(struct kvtel_index *index, uint64_t (*hash_at)(const voi
         kvtel_index_put(index, kvtel_index_hash(hash_at(names, i)), (uint32_t)i);
 }
 
-/* Goes through the positions that may hold a name: start with *probe = 0; false at the end. */
+/* Iterates over the positions that may have a name: start with *probe = 0; false at the end. */
 static bool next_candidate(const struct kvtel_index *index, size_t count, uint64_t hash, size_t *probe, size_t *at)
 {
     if (index->count == 0) {
@@ -97,7 +97,7 @@ size_t kvtel_table_field_count(const struct kvtel_connector *table)
 
 int kvtel_table_field(const struct kvtel_connector *table, const char *key)
 {
-    /* A table names its fields by the same literals everywhere, which the compiler mostly keeps once. */
+    /* Compare pointers first: a table uses the same literals everywhere, and the compiler usually stores each once. */
     for (int i = 0; table->fields && table->fields[i].key; i++)
         if (table->fields[i].key == key)
             return i;
@@ -174,7 +174,7 @@ void kvtel_content_truncate_children(struct kvtel_content *content, size_t child
     }
 }
 
-/* A column as it is before anything is observed: a list is empty, a lone number 0. */
+/* Resets a column to the state without observations: an empty list, or a single 0. */
 static enum kvtel_status reset_column(struct kvtel_column *column, enum kvtel_field_kind kind, bool present)
 {
     kvtel_column_clear(column);
@@ -210,7 +210,7 @@ void kvtel_content_clear(struct kvtel_content *content, bool all_present)
     const struct kvtel_connector *table = content->table;
     if (table->shape != KVTEL_SHAPE_COLUMNS) {
         kvtel_content_free(content);
-        (void)kvtel_content_init(content, table, all_present); /* needs no memory without columns */
+        (void)kvtel_content_init(content, table, all_present); /* does not need memory without columns */
         return;
     }
     for (size_t i = 0; i < content->groups[0].column_count; i++)

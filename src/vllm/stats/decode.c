@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A decoded payload into columns. What cannot be used is refused by field, row or value, counted, and the rest applied.
- */
+/* Decodes a payload into columns. Unusable fields, rows or values are refused and counted, and the rest is applied. */
 #include "base/error.h"
 #include "vllm/stats/decode.h"
 
@@ -14,7 +13,7 @@ void kvtel_decode_refuse(const struct kvtel_decoder *decoder, enum kvtel_refusal
                              decoder->stats->connector->names[0].name, key, what);
 }
 
-/* A key or text that can be a C string: names with a NUL inside are nobody's. */
+/* Whether a key or text can be a C string. A name with a NUL inside is not known to any table. */
 bool kvtel_decode_is_name(const struct kvtel_value *value)
 {
     return value->kind == KVTEL_VALUE_STRING && strlen(value->text) == value->size;
@@ -90,7 +89,8 @@ enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct 
     return KVTEL_OK;
 }
 
-/* The usual list, all of one kind and all usable, in one tight loop. False: nothing was appended, look at each. */
+/* Appends the usual list, of one kind and all usable, in one tight loop. False: nothing was appended, and each value
+ * must be examined. */
 static bool append_uniform(struct kvtel_column *column, const struct kvtel_value *list,
                            const struct kvtel_number_range *given)
 {
@@ -121,8 +121,8 @@ static bool append_uniform(struct kvtel_column *column, const struct kvtel_value
     return true;
 }
 
-/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and
- * (*bad)[row] gets 1 + the reason. */
+/* Appends a list. An unusable value is stored as 0 until its row is dropped, so that columns stay aligned, and
+ * (*bad)[row] is set to 1 + the reason. */
 enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column,
                                     const struct kvtel_value *list, const struct kvtel_number_range *range,
                                     uint8_t **bad)
@@ -148,7 +148,7 @@ enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_
     return KVTEL_OK;
 }
 
-/* Drops the rows that are bad in any of the columns, each counted once. */
+/* Drops the rows that are unusable in any of the columns; each row counts once. */
 void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
                                 const char *const *keys, size_t count)
 {
@@ -161,7 +161,7 @@ void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_colu
         }
     if (!drop)
         return;
-    /* Columns that belong together were cut to one length before, so row i is row i of each. */
+    /* Columns of a transfer were cut to one length before, so row i is the same transfer in each. */
     for (size_t c = first + 1; c < count; c++)
         for (size_t i = 0; bad[c] && i < columns[first]->count; i++)
             if (!drop[i])
@@ -181,8 +181,8 @@ void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_colu
 
 enum { COLUMNS_TOGETHER = 16 };
 
-/* Makes the columns of one transfer equally long, by what all that are there have. An empty one is not there: older
- * vLLM. */
+/* Cuts the columns of a transfer to the length of the shortest. An empty column counts as missing, as in payloads of
+ * older versions of vLLM. */
 static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
 {
     const struct kvtel_field *fields = decoder->content.table->fields;
@@ -214,7 +214,7 @@ static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvte
                                       const struct kvtel_field *field, const struct kvtel_value *value, uint8_t **bad)
 {
     const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
-    column->count = 0; /* a key that stands twice: the last one counts */
+    column->count = 0; /* of two equal keys the last one counts */
     *bad = NULL;
     if (field->kind != KVTEL_FIELD_TOTAL) {
         if (value->kind != KVTEL_VALUE_ARRAY) {
@@ -234,7 +234,7 @@ static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvte
     return kvtel_decode_number(column, value);
 }
 
-/* Fields by key, for COLUMNS and one operation of COUNTS. */
+/* Decodes fields by key, for COLUMNS and for one operation of COUNTS. */
 static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_group *group,
                                        const struct kvtel_value *map)
 {
@@ -275,7 +275,7 @@ static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvt
     return KVTEL_OK;
 }
 
-/* One row of an operation: all fields or none. `found`: room for a value of each. */
+/* Decodes one row of an operation: all fields or none. `found`: room for one value of each field. */
 static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_group *group,
                                     const struct kvtel_value *row, const struct kvtel_value **found)
 {
@@ -334,7 +334,7 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
     return KVTEL_OK;
 }
 
-/* ROWS and COUNTS. */
+/* Decodes the shapes ROWS and COUNTS. */
 static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
     bool rows = decoder->content.table->shape == KVTEL_SHAPE_ROWS;
@@ -362,7 +362,7 @@ static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const 
             continue;
         }
         for (size_t c = 0; group && c < group->column_count; c++) {
-            kvtel_column_clear(&group->columns[c]); /* an operation that stands twice: the last one counts */
+            kvtel_column_clear(&group->columns[c]); /* of two equal operations the last one counts */
             group->columns[c].present = false;
         }
         if (!group)
@@ -440,7 +440,7 @@ static enum kvtel_status decode_shape(struct kvtel_decoder *decoder, const struc
     return KVTEL_E_NO_STATS;
 }
 
-/* An empty content to decode into: the one that was replaced last, if it fits. */
+/* Returns an empty content: the one that was replaced last, if it has the same table. */
 static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvtel_connector *table,
                                     struct kvtel_content *content)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the decoders of the payload's shapes share: judging numbers, filling columns, refusing what cannot be used. */
+/* Parts shared by the decoders of the payload's shapes: checking numbers, filling columns, refusing unusable values. */
 #ifndef KVTEL_VLLM_STATS_DECODE_H
 #define KVTEL_VLLM_STATS_DECODE_H
 
@@ -7,28 +7,28 @@
 
 struct kvtel_decoder {
     struct kvtel_stats *stats;
-    struct kvtel_content content; /* being built */
+    struct kvtel_content content; /* the content in the making */
 };
 
-/* Counts `n` refusals about `key` and says `what` is wrong with it. */
+/* Counts `n` refusals of `key` and warns; `what` says what is wrong. */
 void kvtel_decode_refuse(const struct kvtel_decoder *decoder, enum kvtel_refusal reason, uint64_t n, const char *key,
                          const char *what);
-/* A key or text that can be a C string: names with a NUL inside are nobody's. */
+/* Whether a key or text can be a C string: a name with a NUL inside is not known to any table. */
 bool kvtel_decode_is_name(const struct kvtel_value *value);
-/* Why a value cannot be used; KVTEL_REFUSAL_COUNT when it can. */
+/* Why a number is unusable; KVTEL_REFUSAL_COUNT: it is usable. */
 enum kvtel_refusal kvtel_decode_judge(const struct kvtel_value *value, const struct kvtel_number_range *range);
-/* The same of a name or a label. */
+/* The same for a name or a label. */
 enum kvtel_refusal kvtel_decode_judge_text(const struct kvtel_value *value);
-/* A reason in words. */
+/* The reason in words. Static text. */
 const char *kvtel_decode_why(enum kvtel_refusal reason);
-/* Appends a number that was judged. */
+/* Appends a number that was found usable. */
 enum kvtel_status kvtel_decode_number(struct kvtel_column *column, const struct kvtel_value *value);
-/* Appends a list. Rows that cannot be used are kept as 0 until they are dropped, so that columns stay aligned, and
- * (*bad)[row] gets the reason + 1. */
+/* Appends a list. An unusable value is stored as 0 until its row is dropped, so that columns stay aligned, and
+ * (*bad)[row] is set to 1 + the reason. */
 enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_column *column,
                                     const struct kvtel_value *list, const struct kvtel_number_range *range,
                                     uint8_t **bad);
-/* Drops the rows that are bad in any of the columns, each counted once. */
+/* Drops the rows that are unusable in any of the columns; each row counts once. */
 void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
                                 const char *const *keys, size_t count);
 

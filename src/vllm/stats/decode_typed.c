@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Typed payloads into columns: metrics by name, a column for each label set. */
+/* Decodes typed payloads into columns: groups are metrics, and each label set is a column. */
 #include "vllm/stats/decode.h"
 
 #include <string.h>
 
-/* The JSON of a tuple of the longest labels, each byte of which may be written as \u00xx. */
+/* TUPLE_LIMIT: size of the JSON of a tuple with the longest labels, each byte of which may be written as \u00xx. */
 enum { NO_TUPLE = -1, LONG_LABEL = -2, TUPLE_LIMIT = KVTEL_METRIC_LABELS * (6 * KVTEL_TEXT_LIMIT + 4) + 2 };
 
-/* A label tuple as one run of texts, each with its NUL, in the arena. `count` is NO_TUPLE when it is none, LONG_LABEL
- * when one of them is too long. */
+/* Decodes a label tuple into texts in the arena, each followed by a NUL. `count` is NO_TUPLE if the key is not a
+ * tuple, LONG_LABEL if a label is too long. */
 static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const struct kvtel_value *key,
                                        const char **labels, size_t *size, int *count)
 {
@@ -104,7 +104,7 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
     const struct kvtel_value *sets = key + 1;
     const struct kvtel_metric *metric =
         kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
-    /* A metric with fields of its own is computed from others; no payload names it. */
+    /* A metric with fields is derived from others; payloads do not contain it. */
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
                             "is no metric of this connector");
@@ -118,7 +118,7 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
     }
     struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
     if (group)
-        kvtel_group_truncate(group, 0); /* a metric that stands twice: the last one counts */
+        kvtel_group_truncate(group, 0); /* of two equal metrics the last one counts */
     else
         group = kvtel_content_add_group(&decoder->content, key->text, key->size);
     if (!group)
@@ -130,7 +130,7 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
     return status;
 }
 
-/* A list of maps from label to text or number, or nil. */
+/* Whether a value is a list of maps from label to text or number, or nil. */
 static bool is_info(const struct kvtel_value *info)
 {
     if (info->kind != KVTEL_VALUE_ARRAY)
@@ -147,7 +147,7 @@ static bool is_info(const struct kvtel_value *info)
     return true;
 }
 
-/* Whether any of its texts is too long. */
+/* Whether any text in it is too long. */
 static bool has_long_text(const struct kvtel_value *info)
 {
     for (uint32_t i = 0; i < info->size; i++) {

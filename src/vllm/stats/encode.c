@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns back into the payload they came from. */
+/* Encodes columns as the payload from which they came. */
 #include "base/buffer.h"
 #include "vllm/stats/stats.h"
 
@@ -20,7 +20,7 @@ static void write_list(struct kvtel_writer *writer, const struct kvtel_column *c
         write_number(writer, column, i);
 }
 
-/* The fields that are there, of COLUMNS or of one operation of COUNTS. */
+/* Writes the fields that are present, of COLUMNS or of one operation of COUNTS. */
 static void write_fields(struct kvtel_writer *writer, const struct kvtel_content *content,
                          const struct kvtel_group *group)
 {
@@ -79,7 +79,7 @@ static void write_label_array(struct kvtel_writer *writer, const struct kvtel_co
     }
 }
 
-/* A label tuple in key position: an array in MessagePack, the JSON text of the array in JSON. */
+/* Writes a label tuple as key: an array in MessagePack, the JSON text of an array in JSON. */
 static void write_labels(struct kvtel_writer *writer, const struct kvtel_column *column)
 {
     if (writer->format == KVTEL_MSGPACK) {

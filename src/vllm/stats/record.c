@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recording by a native user: values into the columns that the connector's flows and failures name. */
+/* Recording by native callers: adds values to the columns that the connector's flows and failures name. */
 #include "vllm/stats/stats.h"
 
 #include <math.h>
 #include <string.h>
 
-/* What one call adds, all of it or nothing. */
+/* The values that one call adds, all of them or none. */
 struct addition {
     struct kvtel_column *column;
     bool is_double;
     int64_t integer;
     double number;
     enum kvtel_field_kind kind;
-    bool replaces; /* a typed gauge: the value that is there goes */
+    bool replaces; /* a typed gauge: the value replaces the old one */
 };
 
 enum { ADDITIONS = 16 };
@@ -23,7 +23,8 @@ struct additions {
     size_t count;
 };
 
-/* A lone number that is added to gets room for its only value, a list for one more, a distribution for the value. */
+/* Makes room: for the only value of a number that is added to, for one more value of a list, or for the value in a
+ * distribution. */
 static enum kvtel_status reserve(const struct addition *item)
 {
     struct kvtel_column *column = item->column;
@@ -96,8 +97,8 @@ static struct addition *add(struct additions *additions, struct kvtel_group *gro
     return item;
 }
 
-/* What a payload says of a number that was not measured: no sample, where samples stand alone; else 0, because a row
- * has a value of each of its fields. */
+/* Handles a number that was not measured. If samples stand alone the sample is left out. In a row it becomes 0,
+ * because a row has a value for each field. */
 static bool is_left_out(const struct additions *additions, const char *key, uint64_t *value)
 {
     const struct kvtel_connector *table = additions->stats->content.table;
@@ -148,7 +149,7 @@ static const struct kvtel_flow *find_flow(const struct kvtel_connector *table, c
     return NULL;
 }
 
-/* A typed metric's column of these labels, made if it is new. */
+/* Finds or makes the column of a typed metric with these labels. */
 static enum kvtel_status typed_column(struct kvtel_stats *stats, const struct kvtel_metric *metric,
                                       const char *const *labels, size_t label_count, struct kvtel_column **column)
 {
@@ -175,13 +176,13 @@ static enum kvtel_status typed_column(struct kvtel_stats *stats, const struct kv
     return *column ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
-/* Whole numbers of what is counted are integers, as in a payload. */
+/* Whether a value is stored as an integer: whole numbers of counted things are, as in payloads. */
 static bool is_integral(enum kvtel_unit unit, double value)
 {
     return (unit == KVTEL_UNIT_COUNT || unit == KVTEL_UNIT_BYTES) && value == floor(value) && fabs(value) < 0x1p53;
 }
 
-/* Counts a number that no measurement can have; whether it is one. */
+/* Counts a number that is not a possible measurement. Returns whether it is one. */
 static bool is_implausible(struct kvtel_stats *stats, enum kvtel_refusal fault, const char *key)
 {
     if (fault == KVTEL_REFUSED_IMPLAUSIBLE)
@@ -190,7 +191,7 @@ static bool is_implausible(struct kvtel_stats *stats, enum kvtel_refusal fault, 
     return fault != KVTEL_REFUSAL_COUNT;
 }
 
-/* Whether all numbers of a transfer can be; counted if not. */
+/* Whether all numbers of a transfer are possible; otherwise the transfer is counted as refused. */
 static bool check_transfer(struct kvtel_stats *stats, const struct kvtel_transfer *transfer)
 {
     const struct {
@@ -208,7 +209,7 @@ static bool check_transfer(struct kvtel_stats *stats, const struct kvtel_transfe
 }
 
 struct typed_part {
-    const char *key; /* NULL: nothing */
+    const char *key; /* NULL: not recorded */
     double value;
 };
 
@@ -236,7 +237,7 @@ static enum kvtel_status add_typed(struct additions *additions, const struct typ
     return status;
 }
 
-/* Parts of one observation, each in a metric of its own: all are recorded or none. */
+/* Records the parts of one observation, each in a metric of its own: all of them or none. */
 static enum kvtel_status record_typed(struct kvtel_stats *stats, const struct typed_part *parts, size_t count,
                                       const char *const *labels, size_t label_count)
 {
@@ -370,7 +371,7 @@ enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const 
         add_integer(&additions, group, flow->failed, transfer->failed);
         add_integer(&additions, group, flow->status, id);
         if (additions.count != group->column_count)
-            status = KVTEL_E_UNKNOWN; /* a row has all its fields, and the flow does not say what is in some */
+            status = KVTEL_E_UNKNOWN; /* a row needs a value for each field, and the flow does not name all of them */
     } else {
         add_integer(&additions, group, flow->started, 1);
         add_integer(&additions, group, flow->count, ok);

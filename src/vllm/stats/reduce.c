@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vLLM's reduce(): observations to a few representative values, from the table's list of lines. */
+/* vLLM's reduce(): reduces observations to a few representative values, by the table's list of lines. */
 #include "base/buffer.h"
 #include "base/number.h"
 #include "base/python.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the caller gets, and where the keys live that are not a table's own. */
+/* The result, and the memory of keys that are not a table's own. */
 struct owned_reduced {
     struct kvtel_reduced base;
     struct kvtel_arena keys;
@@ -20,11 +20,12 @@ struct reducer {
     const struct kvtel_content *content;
     struct owned_reduced *owned;
     size_t capacity;
-    double *scratch; /* for a column's doubles */
+    double *scratch; /* space for a column's doubles */
     size_t scratch_size;
 };
 
-/* `key` lives as long as the result: a table's, or one from the arena. NULL: there was no memory for it. */
+/* Adds an entry. `key` must live as long as the result: it is from a table or from the arena. NULL: there was no
+ * memory for it. */
 static enum kvtel_status add_entry(struct reducer *reducer, const char *key, struct kvtel_reduced_entry entry)
 {
     struct kvtel_reduced *reduced = &reducer->owned->base;
@@ -43,7 +44,7 @@ static enum kvtel_status add_entry(struct reducer *reducer, const char *key, str
     return KVTEL_OK;
 }
 
-/* `b` itself where nothing stands before it: it is a table's literal then. */
+/* Joins two texts. If `a` is empty the result is `b` itself, a table's literal. */
 static const char *join(struct reducer *reducer, const char *a, const char *b)
 {
     size_t a_size = strlen(a), b_size = strlen(b);
@@ -67,7 +68,7 @@ static struct kvtel_reduced_entry double_entry(double number)
     return (struct kvtel_reduced_entry){ .kind = KVTEL_REDUCED_DOUBLE, .number = number };
 }
 
-/* All values of a column as doubles, in a scratch area that lives until the next call; NULL without memory. */
+/* All values of a column as doubles, in a scratch area that is valid until the next call; NULL: no memory. */
 static double *doubles_of(struct reducer *reducer, const struct kvtel_column *column)
 {
     if (column->count > reducer->scratch_size || !reducer->scratch) {
@@ -83,7 +84,7 @@ static double *doubles_of(struct reducer *reducer, const struct kvtel_column *co
     return reducer->scratch;
 }
 
-/* Running sum as Python's sum(): integers exact, until the first double makes it one. */
+/* A running sum like Python's sum(): exact for integers; after the first double, a double. */
 struct total {
     kvtel_int128 integer;
     double number;
@@ -123,8 +124,8 @@ static double scale_of(const struct kvtel_reduction *line)
     return line->scale != 0 ? line->scale : 1;
 }
 
-/* False without memory. vLLM scales bytes to megabytes before it adds them; a power of two gives the same bits
- * afterwards. */
+/* Sums a column. False: no memory. vLLM scales bytes to megabytes before it adds; scaling by a power of two
+ * afterwards gives the same bits. */
 static bool sum_of(struct reducer *reducer, const struct kvtel_column *column, double *sum)
 {
     *sum = 0;
@@ -198,7 +199,7 @@ static uint64_t count_matches(const struct kvtel_content *content, const struct 
     return count;
 }
 
-/* Python's round() leaves an integer one. */
+/* Makes the entry of the last value. Python's round() returns an integer unchanged. */
 static struct kvtel_reduced_entry last_entry(const struct kvtel_column *column, const struct kvtel_reduction *line)
 {
     double value = kvtel_column_number(column, column->count - 1) * scale_of(line);
@@ -206,7 +207,7 @@ static struct kvtel_reduced_entry last_entry(const struct kvtel_column *column, 
     return integer ? integer_entry((int64_t)value) : double_entry(kvtel_number_round(value, line->digits));
 }
 
-/* One line of the table for one group. `skip`: there is no line. */
+/* Reduces one line of the table for one group. `skip`: the line is left out. */
 static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel_group *group,
                                      const struct kvtel_reduction *line, struct kvtel_reduced_entry *entry, bool *skip)
 {
@@ -299,7 +300,7 @@ static enum kvtel_status reduce_operations(struct reducer *reducer)
     return status;
 }
 
-/* "name", or "name:('a', 'b')" as Python prints a tuple, and what comes behind it. NULL without memory. */
+/* Makes "name", or "name:('a', 'b')" as Python prints a tuple, followed by `behind`. NULL: no memory. */
 static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group,
                              const struct kvtel_column *column, const char *behind)
 {

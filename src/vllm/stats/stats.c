@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a stats object, and aggregation. */
+/* Making, freeing and aggregating stats objects. */
 #include "vllm/stats/stats.h"
 
 #include <stdlib.h>
@@ -53,7 +53,7 @@ bool kvtel_stats_is_summarised(const struct kvtel_stats *stats)
     return summarised;
 }
 
-/* Of a level the last reading is enough. */
+/* Shortens gauges' lists to the last reading, which is all that is needed. */
 static void shorten_levels(struct kvtel_content *content)
 {
     for (size_t g = 0; g < content->group_count; g++)
@@ -160,8 +160,8 @@ bool kvtel_stats_is_empty(const struct kvtel_stats *stats)
     return true;
 }
 
-/* Aggregation in two passes, so that it is done as a whole or not at all: the first makes what is missing and room for
- * the values and may fail, the second moves values and cannot. */
+/* Aggregation is done as a whole or not at all, in two passes: the first makes missing columns and room for the
+ * values, and may fail; the second moves the values, and cannot fail. */
 
 static enum kvtel_status reserve_column(struct kvtel_column *column, const struct kvtel_column *other,
                                         enum kvtel_field_kind kind, size_t text_count)
@@ -177,11 +177,11 @@ static enum kvtel_status reserve_column(struct kvtel_column *column, const struc
         return texts ? kvtel_distribution_reserve_texts(summary, text_count)
                      : kvtel_column_reserve_summary(column, other);
     if (kind == KVTEL_FIELD_TOTAL)
-        return kvtel_column_reserve(column, 1, false); /* the sum replaces the number: never mixed */
+        return kvtel_column_reserve(column, 1, false); /* the sum replaces the number, so the column is never mixed */
     return kvtel_column_reserve(column, other->count, kvtel_column_mixes(column, other));
 }
 
-/* Texts get the ids of this content. Past the limit a new one reads "other", and is counted. */
+/* Maps the other object's texts to ids of this content. Above the limit a new text becomes "other", and is counted. */
 static enum kvtel_status map_texts(struct kvtel_stats *stats, const struct kvtel_content *other)
 {
     struct kvtel_content *content = &stats->content;
@@ -233,13 +233,14 @@ static void merge_column(struct kvtel_column *column, const struct kvtel_column 
     } else if (kind == KVTEL_FIELD_TOTAL) {
         kvtel_column_add(column, other);
     } else {
-        /* vLLM appends only the newer's last reading of a level, but takes a child whole that was not there. */
+        /* vLLM appends only the last reading of the newer object's list, but copies a child that was missing as a
+         * whole. */
         size_t from = kind == KVTEL_FIELD_LEVEL && !fresh ? other->count - 1 : 0;
         kvtel_column_append_column(column, other, from, other->count - from);
     }
 }
 
-/* A typed gauge is a lone number: the newer replaces it. */
+/* Merges a typed gauge: the newer number replaces the older. */
 static void merge_gauge(struct kvtel_column *column, const struct kvtel_column *other)
 {
     if (other->count == 0)
@@ -248,7 +249,7 @@ static void merge_gauge(struct kvtel_column *column, const struct kvtel_column *
     kvtel_column_append_column(column, other, other->count - 1, 1);
 }
 
-/* The column of `group` that takes column `i` of another group of its name; NULL when it was refused. */
+/* The column of `group` that corresponds to column `i` of `from`, a group of the same name; NULL: it was refused. */
 static struct kvtel_column *matching_column(const struct kvtel_content *content, const struct kvtel_group *group,
                                             const struct kvtel_group *from, size_t i)
 {
@@ -258,7 +259,7 @@ static struct kvtel_column *matching_column(const struct kvtel_content *content,
                                    from->columns[i].label_count);
 }
 
-/* Past the cap a new name or label set is refused; what is known goes on. */
+/* Whether the limit is reached. If so, a new name or label set is refused; known ones are still used. */
 static bool past_limit(const struct kvtel_stats *stats, size_t count, uint64_t lost, const char *subject)
 {
     if (count < KVTEL_STATS_NAME_LIMIT)
@@ -317,7 +318,7 @@ static void merge_group(struct kvtel_content *content, const struct kvtel_group 
     }
 }
 
-/* The first pass over one object and its children. */
+/* The first pass, over one object and its children. */
 static enum kvtel_status reserve(struct kvtel_stats *stats, const struct kvtel_stats *from)
 {
     struct kvtel_content *content = &stats->content;
@@ -355,7 +356,7 @@ static enum kvtel_status reserve(struct kvtel_stats *stats, const struct kvtel_s
     return status;
 }
 
-/* Ends an aggregation: the room for it is let go. */
+/* Ends an aggregation: frees the memory that only the aggregation needed. */
 static void end_pending(struct kvtel_content *content)
 {
     free(content->pending.text_ids);
@@ -363,7 +364,7 @@ static void end_pending(struct kvtel_content *content)
     memset(&content->pending, 0, sizeof content->pending);
 }
 
-/* Undoes the first pass, as far as it came. */
+/* Undoes the first pass, however far it came. */
 static void roll_back(struct kvtel_content *content)
 {
     if (!content->pending.table)
@@ -381,7 +382,7 @@ static void roll_back(struct kvtel_content *content)
     end_pending(content);
 }
 
-/* The second pass. `fresh`: made by the first. */
+/* The second pass. `fresh`: the object was made by the first pass. */
 static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from, bool fresh)
 {
     struct kvtel_content *content = &stats->content;
