@@ -251,7 +251,7 @@ static void widen(kvtel_word *slot, const int16_t *found, uint32_t count)
 
 static inline void add_one(kvtel_word *bins, int16_t bin)
 {
-#ifdef KVTEL_LANE_X86
+#if defined(__x86_64__) && !defined(KVTEL_LANE_TSAN)
     /* one instruction; the compiler makes two of a load and a store of an atomic */
     __asm__ volatile("addq $1, (%0,%1,8)" : : "r"(bins), "r"((uint64_t)bin) : "memory", "cc");
 #else

@@ -28,6 +28,9 @@ static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
 }
+/* Under TSan three instructions that it cannot follow are replaced by atomics of the same effect, and nothing else is:
+ * the fence below, kvtel_row_store_pair() of "record/row.h" and add_one() of lane.c. docs/decisions/tsan-write-path.md
+ * says why. */
 #if defined(__SANITIZE_THREAD__)
 #define KVTEL_LANE_TSAN 1
 #elif defined(__has_feature)
@@ -35,12 +38,6 @@ static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
 #define KVTEL_LANE_TSAN 1
 #endif
 #endif
-/* On x86-64 some steps use instructions that the compiler does not choose. Under TSan they are not used: TSan must
- * see each word of a lane as the atomic that it is. */
-#if defined(__x86_64__) && !defined(KVTEL_LANE_TSAN)
-#define KVTEL_LANE_X86 1
-#endif
-
 /* TSan does not support fences. A lane consists of atomics only, so without the fence there is still no data race. */
 static inline void kvtel_lane_fence(memory_order order)
 {

@@ -2,11 +2,8 @@
 /* Recording through handles: the hot path. */
 #include "record/lane.h"
 #include "record/recorder.h"
+#include "record/row.h"
 #include "record/thread.h"
-
-#ifdef KVTEL_LANE_X86
-#include <emmintrin.h>
-#endif
 
 static const double absent = __builtin_nan("");
 
@@ -17,19 +14,13 @@ struct measures {
     bool outside;    /* the time of the first byte lies outside the transfer */
 };
 
-/* Converts through a signed integer, which takes one instruction. `number` is below the limit, so it fits. */
-static inline double to_double(uint64_t number)
-{
-    return (double)(int64_t)number;
-}
-
 static inline double measure(uint64_t number, bool *impossible)
 {
     if (__builtin_expect(number >= KVTEL_TRANSFER_LIMIT, 0)) {
         *impossible = *impossible || number != KVTEL_UNMEASURED;
         return absent;
     }
-    return to_double(number);
+    return kvtel_row_double(number);
 }
 
 /* Like measure(), for a number of which 0 means "not measured". */
@@ -152,47 +143,6 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
     return true;
 }
 
-/* Writes the row of a point-to-point transfer. False, and the caller takes the general path: a number is too large
- * for this conversion, or a 0 means "not measured". */
-#ifdef KVTEL_LANE_X86
-static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
-{
-    /* For a number below 2^52, the bits of the double 2^52 + number are the bits of 2^52 with the number as
-     * mantissa. */
-    const __m128i magic_bits = _mm_set1_epi64x(0x4330000000000000);
-    const __m128d magic = _mm_castsi128_pd(magic_bits);
-    const __m128i *numbers = (const __m128i *)(const void *)transfer;
-    __m128i times = _mm_loadu_si128(&numbers[0]), sizes = _mm_loadu_si128(&numbers[1]);
-    /* subtracts 1 where 0 means "not measured": 0 then becomes all ones, which the test below finds */
-    const __m128i unmeasured = _mm_set_epi64x(1, 0);
-    __m128i less = _mm_or_si128(_mm_sub_epi64(times, unmeasured), _mm_sub_epi64(sizes, unmeasured));
-    __m128i high = _mm_srli_epi64(_mm_or_si128(_mm_or_si128(times, sizes), less), 52);
-    if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi32(high, _mm_setzero_si128())) != 0xffff, 0))
-        return false;
-    __m128d ns = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(times, magic_bits)), magic);
-    __m128d pieces = _mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(sizes, magic_bits)), magic);
-    double *place = (double *)(uintptr_t)row;
-    _mm_storeu_pd(&place[0], _mm_div_pd(ns, _mm_set1_pd(1e9)));
-    _mm_storeu_pd(&place[2], pieces);
-    return true;
-}
-_Static_assert(offsetof(struct kvtel_transfer, duration_ns) == 0 && offsetof(struct kvtel_transfer, post_ns) == 8 &&
-                   offsetof(struct kvtel_transfer, bytes) == 16 && offsetof(struct kvtel_transfer, descriptors) == 24,
-               "read as two pairs");
-#else
-static inline bool write_row(kvtel_word *row, const struct kvtel_transfer *transfer)
-{
-    uint64_t all = transfer->duration_ns | transfer->post_ns | transfer->bytes | transfer->descriptors;
-    if (__builtin_expect(all >> 52 != 0 || transfer->post_ns == 0 || transfer->descriptors == 0, 0))
-        return false;
-    kvtel_word_store(&row[0], kvtel_double_bits(to_double(transfer->duration_ns) / 1e9));
-    kvtel_word_store(&row[1], kvtel_double_bits(to_double(transfer->post_ns) / 1e9));
-    kvtel_word_store(&row[2], kvtel_double_bits(to_double(transfer->bytes)));
-    kvtel_word_store(&row[3], kvtel_double_bits(to_double(transfer->descriptors)));
-    return true;
-}
-#endif
-
 /* Rare cases are tail calls to functions that are not inlined, so that the usual path need not save registers. */
 static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                           const struct kvtel_transfer *transfer, uint64_t token)
@@ -200,7 +150,7 @@ static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation 
     kvtel_word *head_word = lane->words + operation->head_at;
     uint64_t head = kvtel_word_load(head_word);
     kvtel_word *row = lane->words + operation->block_at + head % KVTEL_BLOCK_ROWS * KVTEL_POINT_TO_POINT;
-    if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0 || !write_row(row, transfer), 0))
+    if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0 || !kvtel_row_write(row, transfer), 0))
         return record_columns(lane, operation, transfer, token);
     kvtel_word_publish(head_word, head + 1); /* as kvtel_lane_publish_row() */
     if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
