@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How kvtel's own code is compiled.
 
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
 if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_COMPILE_WARNING_AS_ERROR)
@@ -15,35 +15,43 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-set(KVTEL_SANITIZE "" CACHE STRING "Sanitizers of everything that is built, e.g. address,undefined")
-if(KVTEL_SANITIZE)
-    add_compile_options(-fsanitize=${KVTEL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-    add_link_options(-fsanitize=${KVTEL_SANITIZE})
+# Flags of all that is built are in CMakePresets.json alone. What has a sanitizer among them leaves out what does not go with one.
+set(sanitized OFF)
+if(CMAKE_C_FLAGS MATCHES "-fsanitize=")
+    set(sanitized ON)
 endif()
-# kvtel_harden(TARGET): a program whose memory is harder to abuse: its addresses are random (PIE), what the linker resolves is read-only
-# before main() runs (RELRO, BIND_NOW), stacks and calls of libc are checked. tests/hardened.sh reads all of it off the binary.
+set(KVTEL_SANITIZE ${sanitized} CACHE BOOL "The compiler's flags have a sanitizer" FORCE)
+mark_as_advanced(KVTEL_SANITIZE)
+
+option(KVTEL_FUZZ "Build fuzz/ for libFuzzer (clang)" OFF)
+
+# Warnings of all code here: libraries, programs, tests, examples, bindings.
+add_library(kvtel_warnings INTERFACE)
+target_compile_options(kvtel_warnings INTERFACE -Wall -Wextra -Wshadow -Wvla -Wundef
+    $<$<COMPILE_LANGUAGE:C>:-Wconversion -Wstrict-prototypes -Wmissing-prototypes>)
+
+# Code whose memory is harder to abuse: stacks and calls of libc are checked.
+add_library(kvtel_checked INTERFACE)
+if(NOT KVTEL_SANITIZE)
+    target_compile_options(kvtel_checked INTERFACE -fstack-protector-strong)
+    target_compile_definitions(kvtel_checked INTERFACE $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
+endif()
+
+# kvtel_harden(TARGET): a program or shared library of such code. The addresses of a program are random (PIE), and what the linker resolves
+# is read-only before main() runs (RELRO, BIND_NOW). tests/hardened.sh reads all of it off the binary.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES C)
-if(NOT KVTEL_SANITIZE)
-    add_compile_options(-fstack-protector-strong)
-    add_compile_definitions($<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
-endif()
 function(kvtel_harden target)
+    target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:kvtel_checked>)
     target_link_options(${target} PRIVATE LINKER:-z,relro LINKER:-z,now)
 endfunction()
 
-option(KVTEL_FUZZ "Build fuzz/ for libFuzzer (clang)" OFF)
-if(KVTEL_FUZZ)
-    add_compile_options(-fsanitize=fuzzer-no-link)
-endif()
-
 # How our own code is compiled: a room's, which sees the public headers and the rooms that it names.
 add_library(kvtel_code INTERFACE)
+target_link_libraries(kvtel_code INTERFACE kvtel_warnings kvtel_checked)
 target_include_directories(kvtel_code INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
 target_compile_definitions(kvtel_code INTERFACE _GNU_SOURCE KVTEL_VERSION="${PROJECT_VERSION}")
-target_compile_options(kvtel_code INTERFACE -Wall -Wextra -Wshadow -Wvla -Wundef
-    $<$<COMPILE_LANGUAGE:C>:-Wconversion -Wstrict-prototypes -Wmissing-prototypes>)
 
 # What sees all of src/: tests, fuzz targets, benchmarks, the bindings of python/.
 add_library(kvtel_internal INTERFACE)

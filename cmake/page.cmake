@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# The page of `kvtel serve`: its own files and Debian's Chart.js as C arrays, for src/serve/page.c.
+# The page of `kvtel serve`: its own files and Debian's Chart.js as C arrays, for src/serve/page.c. Without Chart.js the program is built
+# without its page, and says so at `/`.
 
 find_file(KVTEL_CHART_JS NAMES chart.min.js Chart.min.js PATHS /usr/share/javascript/chart.js
           DOC "Chart.js 3, minified, which the page draws with (Debian: libjs-chart.js)")
 if(NOT KVTEL_CHART_JS)
-    message(FATAL_ERROR "Chart.js is missing: install libjs-chart.js, or set KVTEL_CHART_JS to chart.min.js of version 3")
+    message(WARNING "Chart.js is missing, so kvtel serve has no page: install libjs-chart.js, or set KVTEL_CHART_JS to chart.min.js of version 3")
+    return()
+elseif(NOT EXISTS ${KVTEL_CHART_JS})
+    message(FATAL_ERROR "KVTEL_CHART_JS is ${KVTEL_CHART_JS}: there is no such file")
 endif()
 
 set(page_inputs ${KVTEL_CHART_JS})

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# hardened.sh PROGRAM...: each is built as cmake/compiler.cmake says: PIE, RELRO, BIND_NOW, stack protector, checked calls of libc.
+# hardened.sh FILE...: each program and shared library is built as cmake/compiler.cmake says: PIE, RELRO, BIND_NOW, stack protector, checked calls of libc.
 set -eu
 
 failed=0
@@ -14,7 +14,7 @@ has() {
     }
 }
 
-for program; do
+for program; do # or library, whose type is DYN as that of a PIE
     has "$program" "a random address (PIE)" "Type:.*DYN" --file-header
     has "$program" "RELRO" "GNU_RELRO" --program-headers
     has "$program" "BIND_NOW" "NOW" --dynamic

@@ -5,8 +5,9 @@
 set -eu
 
 failed=0
-for file in $(find include src demo python/src tests fuzz bench $([ ! -d examples ] || echo examples) \( -name '*.[ch]' -o -name '*.cpp' \) | sort); do
-    "$1" --dry-run --Werror "$file" || failed=1
-    awk -v file="$file" 'length > 120 { print file ":" FNR ": longer than 120 columns"; bad = 1 } END { exit bad }' "$file" || failed=1
-done
+files=$(find include src demo python/src tests fuzz bench $([ ! -d examples ] || echo examples) \( -name '*.[ch]' -o -name '*.cpp' \) | sort)
+# shellcheck disable=SC2086 # names are words
+"$1" --dry-run --Werror $files || failed=1
+# shellcheck disable=SC2086
+awk 'length > 120 { print FILENAME ":" FNR ": longer than 120 columns"; bad = 1 } END { exit bad }' $files || failed=1
 exit $failed

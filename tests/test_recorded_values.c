@@ -13,31 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/stores.h"
+
 static const struct kvtel_transfer transfer = {
     .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2, .failed = 1
 };
-
-static struct kvtel_store *create_store(void)
-{
-    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.model_name = "m", .engine = 3));
-    assert_non_null(store);
-    return store;
-}
-
-static struct kvtel_recorder *create_recorder(struct kvtel_store *store, const char *connector)
-{
-    struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find(connector), NULL);
-    assert_non_null(recorder);
-    return recorder;
-}
-
-static struct kvtel_snapshot *snapshot_of(const struct kvtel_store *store)
-{
-    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-    assert_non_null(snapshot);
-    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
-    return snapshot;
-}
 
 static struct kvtel_store_info info_of(const struct kvtel_store *store)
 {
@@ -46,45 +26,11 @@ static struct kvtel_store_info info_of(const struct kvtel_store *store)
     return info;
 }
 
-/* The series whose label values after model_name and engine are `own`, separated by commas. */
-static const struct kvtel_snapshot_series *find(const struct kvtel_snapshot *snapshot, const char *name,
-                                                const char *own)
-{
-    const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, name);
-    assert_non_null(family);
-    for (size_t i = 0; i < family->series_count; i++) {
-        char joined[256] = "";
-        for (size_t k = 2; k < family->label_count; k++) {
-            strcat(joined, k > 2 ? "," : "");
-            strcat(joined, family->series[i].values[k]);
-        }
-        if (strcmp(joined, own) == 0)
-            return &family->series[i];
-    }
-    fail_msg("%s has no series {%s}", name, own);
-    return NULL;
-}
-
-static void check_sum(const struct kvtel_snapshot *snapshot, const char *name, const char *own, uint64_t count,
-                      double sum)
-{
-    const struct kvtel_snapshot_series *series = find(snapshot, name, own);
-    assert_int_equal(series->count, count);
-    assert_true(fabs(series->sum - sum) <= 1e-9 * sum);
-}
-
-static void check_value(const struct kvtel_snapshot *snapshot, const char *name, const char *own, double value)
-{
-    double found = find(snapshot, name, own)->value;
-    if (fabs(found - value) > 1e-9 * fabs(value))
-        fail_msg("%s{%s} is %g, not %g", name, own, found, value);
-}
-
 /* What is not measured has no value: neither in counts nor in sums. */
 static void test_unmeasured(void **state)
 {
     (void)state;
-    struct kvtel_store *store = create_store();
+    struct kvtel_store *store = create_store(3);
     struct kvtel_recorder *recorder = create_recorder(store, "NixlConnector");
     const struct kvtel_transfer bare = { .duration_ns = 1000000000, .bytes = 8 };
     const struct kvtel_transfer sized = {
@@ -139,7 +85,7 @@ static void test_impossible_numbers(void **state)
     };
     static const char *const connectors[] = { "NixlConnector", "MooncakeConnector", "OffloadingConnector" };
     for (size_t c = 0; c < sizeof(connectors) / sizeof(connectors[0]); c++) {
-        struct kvtel_store *store = create_store();
+        struct kvtel_store *store = create_store(3);
         struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find(connectors[c]),
                                                                 KVTEL_RECORDER_OPTIONS(.windows = c == 0));
         struct kvtel_snapshot *before = snapshot_of(store);
@@ -164,7 +110,7 @@ static void test_impossible_numbers(void **state)
 static void test_points_in_time(void **state)
 {
     (void)state;
-    struct kvtel_store *store = create_store();
+    struct kvtel_store *store = create_store(3);
     struct kvtel_recorder *recorder =
         kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), KVTEL_RECORDER_OPTIONS(.windows = true));
     static const struct kvtel_transfer rows[] = {
@@ -281,7 +227,7 @@ static uint32_t make_series(struct kvtel_store *store, const char *name, enum kv
 static void test_values_of_a_lane(void **state)
 {
     (void)state;
-    struct kvtel_store *store = create_store();
+    struct kvtel_store *store = create_store(3);
     uint32_t seconds = make_series(store, "s", KVTEL_HISTOGRAM, KVTEL_UNIT_SECONDS);
     uint32_t bytes = make_series(store, "b", KVTEL_HISTOGRAM, KVTEL_UNIT_BYTES);
     uint32_t time = make_series(store, "t", KVTEL_COUNTER, KVTEL_UNIT_SECONDS);
@@ -322,7 +268,7 @@ static void test_values_of_a_lane(void **state)
 static void test_absent_by_turns(void **state)
 {
     (void)state;
-    struct kvtel_store *store = create_store();
+    struct kvtel_store *store = create_store(3);
     struct kvtel_recorder *recorder =
         kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), KVTEL_RECORDER_OPTIONS(.windows = true));
     struct kvtel_transfer windowed = transfer;

@@ -17,29 +17,7 @@
 #include "nixl/metrics.h"
 #include "recording/session.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
-
-static struct kvtel_store *create_store(uint32_t engine)
-{
-    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.model_name = "m", .engine = engine));
-    assert_non_null(store);
-    return store;
-}
-
-static struct kvtel_recorder *create_recorder(struct kvtel_store *store, const char *connector)
-{
-    struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find(connector), NULL);
-    assert_non_null(recorder);
-    return recorder;
-}
-
-static struct kvtel_snapshot *snapshot_of(const struct kvtel_store *store)
-{
-    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-    assert_non_null(snapshot);
-    if (store)
-        assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
-    return snapshot;
-}
+#include "support/stores.h"
 
 static void take_line(void *context, const char *line)
 {

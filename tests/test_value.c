@@ -309,44 +309,6 @@ static void nul_bytes_in_json(void **state)
     kvtel_arena_free(&arena);
 }
 
-static void nesting_is_limited(void **state)
-{
-    (void)state;
-    static const struct {
-        enum kvtel_format format;
-        const char *open, *inside, *close;
-    } forms[] = {
-        { KVTEL_JSON, "[", "1", "]" },
-        { KVTEL_JSON, "{\"[\": ", "[]", "}" },
-        { KVTEL_MSGPACK, "\x91", "\x01", "" },
-        { KVTEL_MSGPACK, "\x81\x01", "\x90", "" },
-    };
-    static const size_t depths[] = { 31, 32, 33, 2047, 2048, 2049, 10000 };
-    for (size_t i = 0; i < COUNT(forms); i++) {
-        for (size_t j = 0; j < COUNT(depths); j++) {
-            struct kvtel_buffer buffer = { 0 };
-            struct kvtel_arena arena = { 0 };
-            struct kvtel_value value;
-            struct kvtel_error error;
-            bool empty_inside = forms[i].inside[0] != '1' && forms[i].inside[0] != '\x01';
-            for (size_t k = 0; k < depths[j] - empty_inside; k++)
-                kvtel_buffer_append_text(&buffer, forms[i].open);
-            kvtel_buffer_append_text(&buffer, forms[i].inside);
-            for (size_t k = 0; k < depths[j] - empty_inside; k++)
-                kvtel_buffer_append_text(&buffer, forms[i].close);
-            enum kvtel_status status = decode_exact(forms[i].format, buffer.bytes, buffer.size, &arena, &value, &error);
-            if (status != (depths[j] <= KVTEL_VALUE_DEPTH ? KVTEL_OK : KVTEL_E_DEPTH))
-                fail_msg("form %zu, %zu levels: status %d at %zu: %s", i, depths[j], status, error.offset,
-                         error.message);
-            size_t expected = KVTEL_VALUE_DEPTH * strlen(forms[i].open);
-            if (status != KVTEL_OK && error.offset != expected)
-                fail_msg("form %zu, %zu levels: at %zu", i, depths[j], error.offset);
-            kvtel_arena_free(&arena);
-            kvtel_buffer_free(&buffer);
-        }
-    }
-}
-
 static void tuple_keys(void **state)
 {
     (void)state;
@@ -512,7 +474,6 @@ int main(void)
         cmocka_unit_test(bad_msgpack_has_a_place),
         cmocka_unit_test(bad_json_has_a_place),
         cmocka_unit_test(nul_bytes_in_json),
-        cmocka_unit_test(nesting_is_limited),
         cmocka_unit_test(tuple_keys),
         cmocka_unit_test(lookups),
         cmocka_unit_test(wide_integers),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What bounds a decoded object besides its bytes: how many values it has, texts, keys that stand twice. */
+/* What bounds a decoded object besides its bytes: how many values it has, how deep they nest, texts, keys that stand
+ * twice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "value/value.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -91,13 +93,50 @@ static void keys(void **state)
     }
 }
 
+static void nesting_is_limited(void **state)
+{
+    (void)state;
+    static const struct {
+        enum kvtel_format format;
+        const char *open, *inside, *close;
+    } forms[] = {
+        { KVTEL_JSON, "[", "1", "]" },
+        { KVTEL_JSON, "{\"[\": ", "[]", "}" },
+        { KVTEL_MSGPACK, "\x91", "\x01", "" },
+        { KVTEL_MSGPACK, "\x81\x01", "\x90", "" },
+    };
+    static const size_t depths[] = { 31, 32, 33, 2047, 2048, 2049, 10000 };
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        for (size_t j = 0; j < COUNT(depths); j++) {
+            struct kvtel_buffer buffer = { 0 };
+            struct kvtel_arena arena = { 0 };
+            struct kvtel_value value;
+            struct kvtel_error error;
+            bool empty_inside = forms[i].inside[0] != '1' && forms[i].inside[0] != '\x01';
+            for (size_t k = 0; k < depths[j] - empty_inside; k++)
+                kvtel_buffer_append_text(&buffer, forms[i].open);
+            kvtel_buffer_append_text(&buffer, forms[i].inside);
+            for (size_t k = 0; k < depths[j] - empty_inside; k++)
+                kvtel_buffer_append_text(&buffer, forms[i].close);
+            enum kvtel_status status =
+                kvtel_value_decode(forms[i].format, buffer.bytes, buffer.size, &arena, &value, &error);
+            if (status != (depths[j] <= KVTEL_VALUE_DEPTH ? KVTEL_OK : KVTEL_E_DEPTH))
+                fail_msg("form %zu, %zu levels: status %d at %zu: %s", i, depths[j], status, error.offset,
+                         error.message);
+            size_t expected = KVTEL_VALUE_DEPTH * strlen(forms[i].open);
+            if (status != KVTEL_OK && error.offset != expected)
+                fail_msg("form %zu, %zu levels: at %zu", i, depths[j], error.offset);
+            kvtel_arena_free(&arena);
+            kvtel_buffer_free(&buffer);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),
-        cmocka_unit_test(counts_of_msgpack),
-        cmocka_unit_test(texts),
-        cmocka_unit_test(keys),
+        cmocka_unit_test(counts), cmocka_unit_test(counts_of_msgpack),  cmocka_unit_test(texts),
+        cmocka_unit_test(keys),   cmocka_unit_test(nesting_is_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

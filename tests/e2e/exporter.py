@@ -20,8 +20,8 @@ WRITER = os.environ.get("KVTEL_STORE_WRITER", ROOT / "build" / "tests" / "store_
 class Exporter:
     """A running kvtel serve on a free port. `log` has its lines so far."""
 
-    def __init__(self, directory, *arguments, **popen):
-        command = [KVTEL, "serve", f"--store.dir={directory}", "--web.listen-address=127.0.0.1:0", *arguments]
+    def __init__(self, directory, *arguments, program=KVTEL, **popen):
+        command = [program, "serve", f"--store.dir={directory}", "--web.listen-address=127.0.0.1:0", *arguments]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **popen)
         self.log, self.ready = [], threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)

@@ -2,14 +2,16 @@
 """The flags of kvtel serve that are about its web server, and posts that a browser sends."""
 
 import http.server
+import os
 import subprocess
 import tempfile
 import threading
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
-from exporter import KVTEL, Exporter, wait_for
+from exporter import KVTEL, ROOT, Exporter, wait_for
 
 DRIVER = Path("/usr/bin/chromedriver")
 GOLDEN = Path(__file__).resolve().parents[1] / "data/golden/nixl_basic.jsonl"
@@ -49,6 +51,17 @@ def test_an_address_given_twice_is_refused(tmp_path):
         [KVTEL, "serve", *["--web.listen-address=127.0.0.1:9"] * 2], capture_output=True, text=True, timeout=20
     )
     assert done.returncode == 2 and "--web.listen-address=127.0.0.1:9 is there twice" in done.stderr
+
+
+def test_without_a_page_the_exporter_says_what_is_missing(tmp_path):
+    program = os.environ.get("KVTEL_WITHOUT_PAGE", ROOT / "build/tests/kvtel_without_page")
+    with Exporter(tmp_path, program=program) as exporter:
+        with urllib.request.urlopen(exporter.url("/"), timeout=20) as page:
+            assert page.headers["Content-Type"] == "text/plain; charset=utf-8"
+            text = page.read().decode()
+        assert "Chart.js" in text and "KVTEL_CHART_JS" in text and "/api/v1/summary" in text
+        assert code(exporter, "/chart.js") == 404
+        assert "kvtel_build_info" in exporter.text("/metrics") and code(exporter, "/api/v1/summary") == 200
 
 
 @pytest.mark.parametrize("path,asked", [("/a%2db/%6d", "/a-b/m"), ("/m%c3%a9", "/m%C3%A9"), ("/a:b@c", "/a:b@c")])

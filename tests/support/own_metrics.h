@@ -129,7 +129,7 @@ static void own_init(struct own_metrics *own, struct kvtel_metric_types *types)
         (struct kvtel_metric_types){ own, own_make_family, own_make_child, own_increase, own_set, own_observe, NULL };
 }
 
-static const struct own_family *own_find(const struct own_metrics *own, const char *name)
+static inline const struct own_family *own_find(const struct own_metrics *own, const char *name)
 {
     for (size_t i = 0; i < own->family_count; i++)
         if (strcmp(own->families[i].name, name) == 0)
