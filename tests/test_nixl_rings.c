@@ -253,6 +253,30 @@ static void what_is_in_the_folder(void **state)
     agent_end(&agent);
 }
 
+/* What fell below zero in the agent goes into no total, and is counted as refused. */
+static void numbers_that_cannot_be(void **state)
+{
+    struct fixture *f = *state;
+    struct agent agent;
+    struct kvtel_store_info info;
+    assert_true(agent_start(&agent, path_of(f, "agent"), 64));
+    make_rings(f, false, NULL);
+    agent_transfer(&agent, false, 1000, 4096);
+    agent_transfer(&agent, false, (uint64_t)-10, (uint64_t)-4096);
+    agent_write(&agent, KVTEL_NIXL_REGISTERED, (uint64_t)-1);
+    run(f, 2 * SECOND);
+    assert_true(value_of(f, "nixl_bytes", "tx") == 4096);
+    assert_int_equal(series_of(f, "nixl_xfer_size_bytes", "tx")->count, 1);
+    assert_true(series_of(f, "nixl_xfer_size_bytes", "tx")->sum == 4096);
+    assert_int_equal(series_of(f, "nixl_xfer_time_seconds", NULL)->count, 1);
+    assert_true(value_of(f, "nixl_requests", "tx") == 2);
+    assert_true(value_of(f, "nixl_memory_registered_bytes", NULL) == 0);
+    assert_true(value_of(f, "nixl_memory_bytes", NULL) == 0);
+    kvtel_store_describe(f->store, &info);
+    assert_int_equal(info.values_refused, 4);
+    agent_end(&agent);
+}
+
 static void later_versions_are_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +444,7 @@ int main(void)
         TEST(equals_the_server),
         TEST(all_kinds_of_events),
         TEST(what_is_in_the_folder),
+        TEST(numbers_that_cannot_be),
         TEST(later_versions_are_left_alone),
         TEST(restarts_and_replacements),
         TEST(rings_cool_and_warm),

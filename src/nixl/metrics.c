@@ -222,6 +222,13 @@ static void observe(struct kvtel_lane *lane, struct batch *batch, double value)
     batch->values[batch->count++] = value;
 }
 
+/* A number that is no less cannot be: it fell below zero in the agent. Times are in microseconds. */
+static uint64_t most_of(enum kvtel_nixl_event_type type)
+{
+    bool is_time = type == KVTEL_NIXL_XFER_TIME || type == KVTEL_NIXL_POST_TIME;
+    return is_time ? KVTEL_TRANSFER_LIMIT / 1000 : KVTEL_TRANSFER_LIMIT;
+}
+
 double kvtel_nixl_metrics_count(struct kvtel_nixl_metrics *metrics, const struct kvtel_nixl_agent *agent,
                                 const struct kvtel_nixl_event *events, size_t count)
 {
@@ -235,12 +242,17 @@ double kvtel_nixl_metrics_count(struct kvtel_nixl_metrics *metrics, const struct
     for (size_t i = 0; i < count; i++) {
         enum kvtel_nixl_event_type type = events[i].type;
         double value = (double)events[i].value;
+        bool once = type == KVTEL_NIXL_UNRECOGNISED ||
+                    (type >= KVTEL_NIXL_ERR_NOT_POSTED && type <= KVTEL_NIXL_ERR_NO_TELEMETRY);
+        if (!once && events[i].value >= most_of(type)) {
+            (void)kvtel_lane_increase(metrics->lane, metrics->totals[KVTEL_NIXL_TOTAL_EVENTS],
+                                      -1); /* counts as refused */
+            continue;
+        }
         if (type == KVTEL_NIXL_XFER_TIME || type == KVTEL_NIXL_POST_TIME)
             observe(metrics->lane, &times[type - KVTEL_NIXL_XFER_TIME], value / 1e6);
         if (type <= KVTEL_NIXL_RX_BYTES)
             observe(metrics->lane, &sizes[type], value);
-        bool once = type == KVTEL_NIXL_UNRECOGNISED ||
-                    (type >= KVTEL_NIXL_ERR_NOT_POSTED && type <= KVTEL_NIXL_ERR_NO_TELEMETRY);
         totals[type] += once ? 1 : value;
     }
     for (unsigned i = 0; i < 2; i++) {
