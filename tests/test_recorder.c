@@ -306,6 +306,27 @@ static void count_warning(void *context, const char *message)
     (*(int *)context)++;
 }
 
+static void test_lane_of_another_store(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = create_store(), *other = create_store();
+    struct kvtel_recorder *recorder = create_recorder(store, "NixlConnector");
+    const struct kvtel_operation *operation = kvtel_recorder_operation(recorder, NULL, NULL);
+    struct kvtel_lane *lane;
+    struct kvtel_store_info info;
+    assert_int_equal(kvtel_lane_open(other, &lane), KVTEL_OK);
+    assert_false(kvtel_lane_record(lane, operation, &transfer));
+    assert_false(kvtel_lane_record(lane, operation, &transfer));
+    kvtel_store_describe(store, &info);
+    assert_int_equal(info.records_dropped, 2);
+    kvtel_store_describe(other, &info);
+    assert_int_equal(info.records_dropped, 0);
+    kvtel_lane_close(lane);
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(other);
+    kvtel_store_close(store);
+}
+
 static void *record_some(void *recorder)
 {
     for (int i = 0; i < 10; i++)
@@ -416,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_absent_columns),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_nothing_to_record),
+        cmocka_unit_test(test_lane_of_another_store),
         cmocka_unit_test(test_no_lane_left),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_clocks),

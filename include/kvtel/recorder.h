@@ -86,7 +86,8 @@ KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum 
  * ns. A level reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
 KVTEL_API bool kvtel_record_value(const struct kvtel_channel *channel, double value);
 
-/** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. */
+/** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. A lane of another
+ * store than the operation's is false, which the operation's store counts in `records_dropped`. */
 KVTEL_API bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                  const struct kvtel_transfer *transfer);
 

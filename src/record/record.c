@@ -206,8 +206,13 @@ bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *op
                        const struct kvtel_transfer *transfer)
 {
     uint64_t token;
-    return lane && operation && lane->store == operation->store && !is_lost(operation) &&
-           kvtel_lane_enter(lane, 1, &token) && record(lane, operation, transfer, token);
+    if (!lane || !operation || is_lost(operation))
+        return false;
+    if (lane->store != operation->store) {
+        kvtel_store_count_dropped(operation->store, 1);
+        return false;
+    }
+    return kvtel_lane_enter(lane, 1, &token) && record(lane, operation, transfer, token);
 }
 
 bool kvtel_record_value(const struct kvtel_channel *channel, double value)
