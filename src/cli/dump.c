@@ -119,12 +119,22 @@ static void write_series(struct kvtel_writer *writer, const struct kvtel_snapsho
     write_bins(writer, series);
 }
 
+static void write_name(struct kvtel_writer *writer, const struct kvtel_snapshot_family *family)
+{
+    struct kvtel_buffer name = { 0 };
+    if (kvtel_buffer_printf(&name, "%s%s", family->name, series_suffix(family)) == KVTEL_OK)
+        kvtel_writer_string(writer, name.bytes, name.size);
+    else
+        writer->status = KVTEL_E_NOMEM;
+    kvtel_buffer_free(&name);
+}
+
 static void write_family(struct kvtel_writer *writer, const struct kvtel_snapshot_family *family)
 {
     bool histogram = family->type == KVTEL_HISTOGRAM;
     kvtel_writer_map(writer, histogram ? 5 : 4);
     kvtel_writer_text(writer, "name");
-    kvtel_writer_text(writer, family->name);
+    write_name(writer, family);
     kvtel_writer_text(writer, "type");
     kvtel_writer_text(writer, type_text(family->type));
     kvtel_writer_text(writer, "help");

@@ -35,9 +35,14 @@ void series_print_number(const char *before, double number)
     printf("%s%s", before, text);
 }
 
+const char *series_suffix(const struct kvtel_snapshot_family *family)
+{
+    return family->type == KVTEL_COUNTER ? "_total" : "";
+}
+
 void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
-    printf("%s%s{", family->name, family->type == KVTEL_COUNTER ? "_total" : ""); /* as /metrics names it */
+    printf("%s%s{", family->name, series_suffix(family));
     for (size_t i = 0; i < family->label_count; i++) {
         printf("%s%s=\"", i > 0 ? "," : "", family->labelnames[i]);
         series_print_text(series->values[i]);

@@ -9,6 +9,8 @@
 void series_print_text(const char *text);
 /* Prints a number on standard output, as Python would. */
 void series_print_number(const char *before, double number);
+/* What /metrics has behind a family's name where it is the name of samples: "_total", or nothing. Static. */
+const char *series_suffix(const struct kvtel_snapshot_family *family);
 /* Prints name, labels and value, and quantiles of a histogram. */
 void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series);
 
