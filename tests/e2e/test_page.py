@@ -18,7 +18,7 @@ webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import JavascriptException, StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-SERVE = Path(__file__).resolve().parents[2] / "src/cli/serve"
+SERVE = Path(__file__).resolve().parents[2] / "src/serve"
 CHART = Path("/usr/share/javascript/chart.js/chart.min.js")
 DRIVER = Path("/usr/bin/chromedriver")
 GOLDEN = Path(__file__).resolve().parents[1] / "data/golden"
