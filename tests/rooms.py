@@ -2,7 +2,8 @@
 """Holds the table of rooms in docs/architecture.md against src/CMakeLists.txt and against what the files include.
 
 A wrong arrow does not compile (cmake/room.cmake). What the compiler cannot see is checked here: public headers, which every room
-can include; arrows that the table or the build names and that no file needs; circles between rooms and between files.
+can include; arrows that the table or the build names and that no file needs; circles between rooms, between headers, and between
+source files: a.c names what b.c defines, and b.c what a.c defines.
 """
 
 import re
@@ -46,6 +47,28 @@ def room_of(path, rooms):
 def includes(path):
     text = path.read_text()
     return re.findall(r'^#include "([^"]+)"', text, re.M), re.findall(r"^#include <(kvtel/[^>]+)>", text, re.M)
+
+
+TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.S)
+DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.M | re.S)
+TAG = re.compile(r"\b(?:struct|enum|union)\s+\w+")
+FUNCTION = re.compile(r"^(?!static\b|typedef\b|extern\b)\w[^;{}=()]*?(\w+)\((?:[^;{}]*)\)\s*\{", re.M)
+VARIABLE = re.compile(r"^(?!static\b|typedef\b|extern\b)\w[^;{}=()]*?(\w+)(?:\[\w*\])*(?:\s+[A-Z_]+)?\s*=", re.M)
+OWN = re.compile(r"^static\b[^;{}=]*?(\w+)(?:\(|\[|\s*=|;)", re.M)
+
+
+def calls(sources):
+    """source file -> those whose functions and variables it names. A name is external where its definition is not static."""
+    texts = {path: DIRECTIVE.sub("", TEXT.sub('""', path.read_text())) for path in sources}
+    homes = {}
+    for path, text in texts.items():
+        for name in {*FUNCTION.findall(text), *VARIABLE.findall(text)} - {"main"}:
+            homes.setdefault(name, path)
+    graph = {}
+    for path, text in texts.items():
+        named = set(re.findall(r"(?<![.>\w])\w+", TAG.sub("", text))) - set(OWN.findall(text))
+        graph[path] = {homes[name] for name in named & homes.keys()} - {path}
+    return graph
 
 
 def find_circle(graph):
@@ -118,12 +141,22 @@ def main():
         seen = {where for where, internal in used[room] if internal}
         for other in sorted(targets.get(room, set()) - seen):
             wrong.append(f"src/CMakeLists.txt: {room} includes nothing of {other} below src/")
-    for graph, what in (({room: uses for room, (_, uses) in rooms.items()}, "rooms"), (files, "headers")):
+    defined = {}
+    for folder in ("src", "demo", "python/src"):
+        sources = calls(sorted((ROOT / folder).rglob("*.c")))
+        if not any(sources.values()):
+            wrong.append(f"{folder}: no file names what another defines; is the text read as it should be?")
+        defined.update({str(path.relative_to(ROOT)): {str(other.relative_to(ROOT)) for other in others} for path, others in sources.items()})
+    for graph, what in (
+        ({room: uses for room, (_, uses) in rooms.items()}, "rooms"),
+        (files, "headers"),
+        (defined, "source files"),
+    ):
         circle = find_circle(graph)
         if circle:
             wrong.append(f"a circle of {what}: {' -> '.join(circle)}")
 
-    print("\n".join(wrong) or f"{len(rooms)} rooms, {len(files)} files: every arrow is in the table")
+    print("\n".join(wrong) or f"{len(rooms)} rooms, {len(files) + len(defined)} files: every arrow is in the table, none goes in a circle")
     return 1 if wrong else 0
 
 

@@ -2,7 +2,7 @@
 /* Reading the lanes of a store. record/lane.h describes how they are written. */
 #include "collect/collect.h"
 #include "record/lane.h"
-#include "record/plausible.h"
+#include "collect/plausible.h"
 
 #include <stdlib.h>
 #include <time.h>

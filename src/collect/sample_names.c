@@ -13,7 +13,7 @@ static const char *const suffixes[][SUFFIXES] = {
 };
 
 /* Whether a family has samples of this name. `name` is cut during the search and then restored. */
-static bool is_taken(const struct kvtel_snapshot *snapshot, char *name)
+static bool is_taken(const struct kvtel_snapshot *snapshot, kvtel_find_family_fn find, char *name)
 {
     size_t size = strlen(name);
     for (size_t type = 0; type <= KVTEL_HISTOGRAM; type++) {
@@ -23,7 +23,7 @@ static bool is_taken(const struct kvtel_snapshot *snapshot, char *name)
                 continue;
             char cut = name[size - suffix];
             name[size - suffix] = '\0';
-            const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, name);
+            const struct kvtel_snapshot_family *family = find(snapshot, name);
             name[size - suffix] = cut;
             if (family && family->type == (enum kvtel_metric_type)type)
                 return true;
@@ -32,8 +32,8 @@ static bool is_taken(const struct kvtel_snapshot *snapshot, char *name)
     return false;
 }
 
-enum kvtel_status kvtel_sample_names_check(const struct kvtel_snapshot *snapshot, const char *name,
-                                           enum kvtel_metric_type type, struct kvtel_arena *arena)
+enum kvtel_status kvtel_sample_names_check(const struct kvtel_snapshot *snapshot, kvtel_find_family_fn find,
+                                           const char *name, enum kvtel_metric_type type, struct kvtel_arena *arena)
 {
     size_t size = strlen(name);
     char *sample = kvtel_arena_alloc(arena, size + sizeof("_bucket"));
@@ -42,7 +42,7 @@ enum kvtel_status kvtel_sample_names_check(const struct kvtel_snapshot *snapshot
     memcpy(sample, name, size);
     for (size_t i = 0; i < SUFFIXES && suffixes[type][i]; i++) {
         memcpy(sample + size, suffixes[type][i], strlen(suffixes[type][i]) + 1);
-        if (is_taken(snapshot, sample))
+        if (is_taken(snapshot, find, sample))
             return KVTEL_E_MISMATCH;
     }
     return KVTEL_OK;

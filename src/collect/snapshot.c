@@ -208,8 +208,8 @@ static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struc
         return same_family(&snapshot->families[*mapped], record, layout, name + size + 1 + strlen(name + size + 1) + 1)
                    ? KVTEL_OK
                    : KVTEL_E_MISMATCH;
-    enum kvtel_status status =
-        kvtel_sample_names_check(snapshot, name, (enum kvtel_metric_type)record->type, &snapshot->arena);
+    enum kvtel_status status = kvtel_sample_names_check(snapshot, kvtel_snapshot_find, name,
+                                                        (enum kvtel_metric_type)record->type, &snapshot->arena);
     if (status != KVTEL_OK)
         return status;
     *mapped = (uint32_t)snapshot->family_count;

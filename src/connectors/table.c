@@ -31,3 +31,39 @@ const char *kvtel_failure_label(enum kvtel_failure failure)
     };
     return (size_t)failure < KVTEL_FAILURE_COUNT ? labels[failure] : NULL;
 }
+
+size_t kvtel_table_field_count(const struct kvtel_connector *table)
+{
+    size_t count = 0;
+    while (table->fields && table->fields[count].key)
+        count++;
+    return count;
+}
+
+int kvtel_table_field_near(const struct kvtel_connector *table, const char *key, size_t near)
+{
+    size_t count = kvtel_table_field_count(table);
+    for (size_t i = 0; i < count; i++) {
+        size_t k = near + i < count ? near + i : (near + i) % count;
+        if (strcmp(table->fields[k].key, key) == 0)
+            return (int)k;
+    }
+    return -1;
+}
+
+int kvtel_table_field(const struct kvtel_connector *table, const char *key)
+{
+    /* Compare pointers first: a table uses the same literals everywhere, and the compiler usually stores each once. */
+    for (int i = 0; table->fields && table->fields[i].key; i++)
+        if (table->fields[i].key == key)
+            return i;
+    return kvtel_table_field_near(table, key, 0);
+}
+
+const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name)
+{
+    for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++)
+        if (strcmp(metric->name, name) == 0)
+            return metric;
+    return NULL;
+}

@@ -12,4 +12,13 @@ size_t kvtel_metric_label_count(const struct kvtel_metric *metric);
  * the exposition. The result is the table's text or `out`. */
 const char *kvtel_metric_family_name(const struct kvtel_metric *metric, char *out, size_t size);
 
+/* Number of fields of a table. */
+size_t kvtel_table_field_count(const struct kvtel_connector *table);
+/* Index of a field of the table; -1: there is none with this key. */
+int kvtel_table_field(const struct kvtel_connector *table, const char *key);
+/* The same for a payload's key. The search begins at `near`, because payloads keep the order of the table. */
+int kvtel_table_field_near(const struct kvtel_connector *table, const char *key, size_t near);
+/* The metric of a name; NULL: none. */
+const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name);
+
 #endif

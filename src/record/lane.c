@@ -370,6 +370,16 @@ static bool finish_folds(struct kvtel_lane *lane, const struct kvtel_group *grou
     return good;
 }
 
+bool kvtel_lane_extend(const struct kvtel_store *store, uint64_t lane, kvtel_word *words, struct kvtel_extent slots,
+                       struct kvtel_extent bulk)
+{
+    const struct kvtel_layout_header *header = store->header;
+    void *base = (void *)(uintptr_t)words;
+    uint64_t at = header->lanes_at + lane * header->lane_stride;
+    return kvtel_memory_extend(store->fd, base, at, slots.used, slots.reserved) &&
+           kvtel_memory_extend(store->fd, base, at, header->slots_size + bulk.used, header->slots_size + bulk.reserved);
+}
+
 static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane **made)
 {
     struct kvtel_layout_header *header = store->header;
@@ -382,8 +392,8 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
             ? kvtel_memory_map(store->fd, header->lanes_at + index * header->lane_stride, header->lane_stride)
             : NULL;
     if (!lane || !words ||
-        !kvtel_store_extend_lane(store, index, words, (struct kvtel_extent){ 0, store->slots.reserved },
-                                 (struct kvtel_extent){ 0, store->bulk.reserved })) {
+        !kvtel_lane_extend(store, index, words, (struct kvtel_extent){ 0, store->slots.reserved },
+                           (struct kvtel_extent){ 0, store->bulk.reserved })) {
         int error = errno;
         kvtel_memory_unmap((void *)(uintptr_t)words, header->lane_stride);
         free(lane);

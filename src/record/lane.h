@@ -101,6 +101,10 @@ static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct 
     kvtel_word_store(noted, kvtel_word_load(noted) | columns);
 }
 
+/* Gives memory to the bytes from `used` to `reserved` of both parts of a lane. */
+bool kvtel_lane_extend(const struct kvtel_store *store, uint64_t lane, kvtel_word *words, struct kvtel_extent slots,
+                       struct kvtel_extent bulk);
+
 /* Moves the full block into the series that the group feeds. */
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
 

@@ -128,6 +128,8 @@ void kvtel_store_warn(struct kvtel_store *store, enum kvtel_store_warning warnin
 void kvtel_store_warn_of(struct kvtel_store *store, enum kvtel_store_warning warning, enum kvtel_status status,
                          const char *what);
 
+/* Whether this descriptor refers to the store's file. Notes it when the file was deleted. */
+bool kvtel_store_is_file(struct kvtel_store *store, int fd);
 /* Makes `fd` refer to the store's file, by opening the file anew if necessary. Under the lock. Notes in the header
  * when the file was deleted. True also for a store in the heap. False: the file cannot be reached, and errno is set. */
 bool kvtel_store_reach(struct kvtel_store *store);
@@ -179,10 +181,6 @@ struct kvtel_group_feed {
  * KVTEL_E_BUSY: one of the series belongs to another group. */
 enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count,
                                     uint32_t columns, const struct kvtel_group **group);
-
-/* Gives memory to the bytes from `used` to `reserved` of both parts of a lane. */
-bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words,
-                             struct kvtel_extent slots, struct kvtel_extent bulk);
 
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store);
 

@@ -33,16 +33,6 @@ static void *take(struct kvtel_store *store, enum kvtel_table table, size_t byte
     return place;
 }
 
-bool kvtel_store_extend_lane(const struct kvtel_store *store, uint64_t lane, kvtel_word *words,
-                             struct kvtel_extent slots, struct kvtel_extent bulk)
-{
-    const struct kvtel_layout_header *header = store->header;
-    void *base = (void *)(uintptr_t)words;
-    uint64_t at = header->lanes_at + lane * header->lane_stride;
-    return kvtel_memory_extend(store->fd, base, at, slots.used, slots.reserved) &&
-           kvtel_memory_extend(store->fd, base, at, header->slots_size + bulk.used, header->slots_size + bulk.reserved);
-}
-
 /* Gives memory to more slots and words in every lane. */
 static enum kvtel_status reserve_lanes(struct kvtel_store *store, uint64_t slots, uint64_t words)
 {
@@ -59,9 +49,9 @@ static enum kvtel_status reserve_lanes(struct kvtel_store *store, uint64_t slots
     if (grows && lane_count > 0 && !kvtel_store_reach(store))
         return KVTEL_E_NOMEM;
     for (uint64_t i = 0; grows && i < lane_count; i++) {
-        if (!kvtel_store_extend_lane(store, i, store->lanes[i]->words,
-                                     (struct kvtel_extent){ store->slots.reserved, slots_goal },
-                                     (struct kvtel_extent){ store->bulk.reserved, bulk_goal }))
+        if (!kvtel_lane_extend(store, i, store->lanes[i]->words,
+                               (struct kvtel_extent){ store->slots.reserved, slots_goal },
+                               (struct kvtel_extent){ store->bulk.reserved, bulk_goal }))
             return KVTEL_E_NOMEM;
     }
     store->slots.reserved = slots_goal;

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/number.h"
 #include "base/python.h"
+#include "report/tables.h"
 
 /* A line in vLLM's style. The first error is kept, and later calls do nothing. */
 struct line {

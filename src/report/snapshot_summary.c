@@ -7,6 +7,7 @@
 
 #include "connectors/table.h"
 #include "nixl/telemetry.h"
+#include "report/tables.h"
 
 /* The engine that is being summarised. */
 struct source {
@@ -14,12 +15,6 @@ struct source {
     uint32_t engine;
     const char *operation; /* NULL: the table is not by operations */
 };
-
-const struct kvtel_connector *kvtel_snapshot_table(size_t i)
-{
-    const struct kvtel_connector *table = kvtel_connector_at(i);
-    return table || (i > 0 && !kvtel_connector_at(i - 1)) ? table : &kvtel_nixl_telemetry;
-}
 
 static uint64_t whole(double number)
 {

@@ -32,15 +32,6 @@ struct kvtel_snapshot_summary {
     struct kvtel_arena arena;
 };
 
-/* The i-th of all tables to which metrics can belong; NULL past the end. */
-const struct kvtel_connector *kvtel_snapshot_table(size_t i);
-
-/* Makes a table named "other metrics" of the families that none of these tables has, so that metrics of a
- * connector's own are reported, too. Its memory is from the arena, and it borrows from the snapshot. @return
- * KVTEL_OK, KVTEL_E_NOMEM */
-enum kvtel_status kvtel_generic_table(const struct kvtel_snapshot *snapshot, struct kvtel_arena *arena,
-                                      const struct kvtel_connector **made);
-
 /* Makes summaries.
  * @param made    out, to be closed with kvtel_snapshot_summary_close(); unchanged on failure
  * @param earlier NULL: since the start

@@ -16,127 +16,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STORE_SUFFIX ".kvtel"
-
-/* Descriptors beyond the limit of those kept open: for stores that have ended, and for closed stores that are read
- * one after the other. */
-enum { ENDED_AT_ONCE = 16, CLOSED_AT_ONCE = 16 };
+/* Closed stores that are read together, with descriptors beyond that limit. */
+enum { CLOSED_AT_ONCE = 16 };
 static const uint64_t FAILING_NS = UINT64_C(60000000000);
-
-const char *store_state_name(enum store_state state)
-{
-    static const char *const names[] = { "live", "ended", "retired", "refused" };
-    return names[state];
-}
-
-bool store_dir_path(const struct store_dir *dir, const char *name, char out[STORE_DIR_PATH])
-{
-    int length = snprintf(out, STORE_DIR_PATH, "%s/%s", dir->path, name);
-    return length > 0 && length < STORE_DIR_PATH;
-}
-
-bool store_dir_is_store(const char *name)
-{
-    size_t size = strlen(name), suffix = strlen(STORE_SUFFIX);
-    return size > suffix && name[0] != '.' && strcmp(name + size - suffix, STORE_SUFFIX) == 0;
-}
-
-static void free_entry(struct store_dir *dir, struct store_entry *entry)
-{
-    store_dir_close_reader(dir, entry);
-    free(entry->name);
-}
 
 void store_dir_close(struct store_dir *dir)
 {
     for (size_t i = 0; i < dir->count; i++)
-        free_entry(dir, &dir->entries[i]);
+        store_dir_free_entry(dir, &dir->entries[i]);
     free(dir->entries);
     writers_free(&dir->writers);
     retire_close(dir);
     store_place_close(dir);
     free(dir->path);
     *dir = STORE_DIR_CLOSED;
-}
-
-void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
-{
-    entry->state = STORE_REFUSED;
-    store_dir_close_reader(dir, entry);
-    snprintf(entry->reason, sizeof entry->reason, "%s", error->message);
-    const char *const pairs[] = { "store", entry->name, "reason", entry->reason, NULL };
-    serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);
-}
-
-void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
-{
-    if (!entry->mismatch)
-        serve_log_printf(dir->log, WEB_LOG_WARN,
-                         "store %s: a part of it is left out: a family whose name stands for another definition, or "
-                         "what a lane holds that "
-                         "no writer leaves behind",
-                         entry->name);
-    entry->mismatch = true;
-}
-
-/* Place of a name among the sorted entries. */
-size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found)
-{
-    size_t low = 0, high = dir->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(dir->entries[middle].name, name);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *found = false;
-    return low;
-}
-
-/* NULL: no memory. */
-struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name)
-{
-    if (dir->count == dir->capacity) {
-        size_t capacity = dir->capacity ? dir->capacity * 2 : 16;
-        struct store_entry *entries = realloc(dir->entries, capacity * sizeof *entries);
-        if (!entries)
-            return NULL;
-        dir->entries = entries;
-        dir->capacity = capacity;
-    }
-    struct store_entry entry = { .name = strdup(name), .seen = true };
-    if (!entry.name)
-        return NULL;
-    memmove(dir->entries + at + 1, dir->entries + at, (dir->count - at) * sizeof *dir->entries);
-    dir->count++;
-    dir->entries[at] = entry;
-    return &dir->entries[at];
-}
-
-void store_dir_remove(struct store_dir *dir, size_t at)
-{
-    free_entry(dir, &dir->entries[at]);
-    memmove(dir->entries + at, dir->entries + at + 1, (dir->count - at - 1) * sizeof *dir->entries);
-    dir->count--;
-}
-
-bool store_dir_unlink(const struct store_dir *dir, const char *name)
-{
-    struct stat status;
-    bool found;
-    size_t at = store_dir_find(dir, name, &found);
-    if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT || errno == ENAMETOOLONG;
-    if (found && dir->entries[at].inode &&
-        (dir->entries[at].device != status.st_dev || dir->entries[at].inode != status.st_ino))
-        return true; /* the name belongs to another file by now */
-    return !dir->read_only && unlinkat(dir->fd, name, 0) == 0;
 }
 
 enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_options *options,
@@ -160,30 +53,6 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_o
     if (status != KVTEL_OK)
         store_dir_close(dir);
     return status;
-}
-
-bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry)
-{
-    struct kvtel_error error = { 0 };
-    if (store_dir_resume(dir, entry, &error) != KVTEL_OK)
-        return false;
-    bool room = dir->most_open == 0 || dir->open_count <= dir->most_open + ENDED_AT_ONCE;
-    if (room && kvtel_store_reader_state(entry->reader) == KVTEL_STORE_ENDED)
-        return true;
-    store_dir_park(dir, entry);
-    return false;
-}
-
-void store_dir_mark_seconds(struct store_dir *dir)
-{
-    for (size_t i = 0; i < dir->count; i++) {
-        struct store_entry *second = &dir->entries[i];
-        for (size_t k = 0; second->second && k < dir->count; k++) {
-            const struct store_entry *first = &dir->entries[k];
-            if (first->state == STORE_ENDED && first->device == second->device && first->inode == second->inode)
-                second->state = STORE_RETIRED;
-        }
-    }
 }
 
 static bool is_retry_due(const struct store_dir *dir, uint64_t now_ns)

@@ -105,7 +105,7 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
  * would seem to restart. */
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
 
-/* Functions that retire.c and store_scan.c use. */
+/* Functions of store_entry.c, for retire.c, store_scan.c and store_dir.c. */
 enum { STORE_DIR_PATH = 4096, STORE_DIR_NAME = 288 };
 /* The path of a file in the directory. False: the path is too long. */
 bool store_dir_path(const struct store_dir *dir, const char *name, char out[STORE_DIR_PATH]);
@@ -125,15 +125,19 @@ void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry);
 bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry);
 /* Marks further names of ended stores as retired along with them. */
 void store_dir_mark_seconds(struct store_dir *dir);
-
-/* Functions of store_scan.c. */
-/* Compares the directory with the entries: adds, renames and drops entries. */
-void store_dir_scan(struct store_dir *dir, uint64_t now_ns);
 /* Opens the file of an entry with a reader, if it is closed. KVTEL_OK; else `error` says why. */
 enum kvtel_status store_dir_resume(struct store_dir *dir, struct store_entry *entry, struct kvtel_error *error);
 /* Closes the file again if more than most_open are open. */
 void store_dir_park(struct store_dir *dir, struct store_entry *entry);
 /* Closes the reader, if there is one. */
 void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry);
+/* Whether this is the file of the entry. */
+struct stat;
+bool store_dir_is_file(const struct store_entry *entry, const struct stat *status);
+/* Frees what an entry holds. */
+void store_dir_free_entry(struct store_dir *dir, struct store_entry *entry);
+
+/* store_scan.c: compares the directory with the entries; adds, renames and drops entries. */
+void store_dir_scan(struct store_dir *dir, uint64_t now_ns);
 
 #endif

@@ -24,54 +24,12 @@
 /* Age from which an unfinished file may belong to a killed writer. */
 enum { LEFTOVER_SECONDS = 60 };
 
-static bool is_file(const struct store_entry *entry, const struct stat *status)
-{
-    return entry->device == status->st_dev && entry->inode == status->st_ino;
-}
-
 static void note_file(struct store_entry *entry, const struct stat *status)
 {
     entry->device = status->st_dev;
     entry->inode = status->st_ino;
     entry->changed = status->st_ctim;
     entry->size = status->st_size;
-}
-
-/* -- Descriptors -- */
-
-void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry)
-{
-    if (entry->reader && kvtel_store_reader_is_open(entry->reader))
-        dir->open_count--;
-    kvtel_store_reader_close(entry->reader);
-    entry->reader = NULL;
-}
-
-/* Closes the file if too many are open. A file without a name stays open: it could not be opened again. */
-void store_dir_park(struct store_dir *dir, struct store_entry *entry)
-{
-    if (!entry->reader || entry->gone || !kvtel_store_reader_is_open(entry->reader) || dir->most_open == 0 ||
-        dir->open_count <= dir->most_open)
-        return;
-    kvtel_store_reader_park(entry->reader);
-    dir->open_count--;
-}
-
-enum kvtel_status store_dir_resume(struct store_dir *dir, struct store_entry *entry, struct kvtel_error *error)
-{
-    struct stat status;
-    if (kvtel_store_reader_is_open(entry->reader))
-        return KVTEL_OK;
-    int fd = kvtel_store_file_open(dir->fd, entry->name, O_NOFOLLOW, &status, error);
-    if (fd < 0)
-        return error->status;
-    if (!is_file(entry, &status)) {
-        close(fd);
-        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "its file was removed while it was not open: its numbers are lost");
-    }
-    kvtel_store_reader_resume(entry->reader, fd);
-    dir->open_count++;
-    return KVTEL_OK;
 }
 
 /* -- Entries -- */
@@ -192,7 +150,8 @@ static bool lose_name(struct store_dir *dir, size_t at)
 static bool has_name(const struct store_dir *dir, const struct store_entry *entry)
 {
     struct stat status;
-    return !entry->gone && fstatat(dir->fd, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0 && is_file(entry, &status);
+    return !entry->gone && fstatat(dir->fd, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           store_dir_is_file(entry, &status);
 }
 
 /* The entry of this file under another name. NULL: none. An entry counts only if its name still exists or its file
@@ -201,7 +160,7 @@ static struct store_entry *find_file(struct store_dir *dir, const char *name, co
 {
     for (size_t i = 0; i < dir->count; i++) {
         struct store_entry *entry = &dir->entries[i];
-        if (is_file(entry, status) && !entry->second && strcmp(entry->name, name) != 0 &&
+        if (store_dir_is_file(entry, status) && !entry->second && strcmp(entry->name, name) != 0 &&
             ((entry->reader && kvtel_store_reader_is_open(entry->reader)) || has_name(dir, entry)))
             return entry;
     }
@@ -303,7 +262,7 @@ static void look_at(struct store_dir *dir, const char *name, uint64_t now_ns)
             dir->entries[at].seen = true;
         return;
     }
-    if (found && dir->entries[at].inode && !is_file(&dir->entries[at], &status)) {
+    if (found && dir->entries[at].inode && !store_dir_is_file(&dir->entries[at], &status)) {
         (void)lose_name(dir, at); /* another file has the name now, so this is another store */
         found = false;
     }

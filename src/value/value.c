@@ -8,18 +8,6 @@
 #include "base/error.h"
 #include "value/codec.h"
 
-bool kvtel_value_set_string(struct kvtel_value *value, struct kvtel_arena *arena, const char *bytes, size_t size)
-{
-    char *text = size < UINT32_MAX ? kvtel_arena_alloc(arena, size + 1) : NULL;
-    if (!text)
-        return false;
-    if (size > 0)
-        memcpy(text, bytes, size);
-    text[size] = '\0';
-    *value = (struct kvtel_value){ .kind = KVTEL_VALUE_STRING, .size = (uint32_t)size, .text = text };
-    return true;
-}
-
 enum kvtel_status kvtel_value_decode_within(enum kvtel_format format, const void *bytes, size_t size, size_t count,
                                             struct kvtel_arena *arena, struct kvtel_value *value,
                                             struct kvtel_error *error)

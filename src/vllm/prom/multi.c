@@ -68,7 +68,7 @@ static void multi_destroy(struct kvtel_prom_metrics *metrics)
 }
 
 static enum kvtel_status add_child(struct multi_metrics *self, const struct kvtel_prom_options *options,
-                                   const struct kvtel_transfer_config *config)
+                                   const struct kvtel_transfer_config *config, kvtel_build_prom_metrics_fn build)
 {
     struct kvtel_prom_options child_options = *options;
     const char *class_name = kvtel_connector_class(kvtel_transfer_config_connector_name(config));
@@ -80,15 +80,15 @@ static enum kvtel_status add_child(struct multi_metrics *self, const struct kvte
         return KVTEL_E_NOMEM;
     self->child_count++;
     child_options.config = config;
-    enum kvtel_status status = kvtel_connector_build_prom_metrics(&child_options, &child->metrics);
+    enum kvtel_status status = build(&child_options, &child->metrics);
     if (status == KVTEL_E_UNKNOWN)
         kvtel_diagnostics_refuse(options->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 0, class_name,
                                  "MultiConnector: nobody knows the child \"%.64s\"; it has no metrics", class_name);
     return status == KVTEL_E_NO_STATS || status == KVTEL_E_UNKNOWN ? KVTEL_OK : status;
 }
 
-enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options,
-                                                  struct kvtel_prom_metrics **metrics)
+enum kvtel_status kvtel_prom_metrics_make_multi(const struct kvtel_prom_options *options,
+                                                kvtel_build_prom_metrics_fn build, struct kvtel_prom_metrics **metrics)
 {
     static const struct kvtel_prom_metrics_vtable vtable = { multi_observe, multi_destroy };
     size_t count = kvtel_transfer_config_child_count(options->config);
@@ -101,7 +101,7 @@ enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_option
     self->children = calloc(count + 1, sizeof *self->children);
     enum kvtel_status status = self->children ? kvtel_engine_table_init(&self->engines, options) : KVTEL_E_NOMEM;
     for (size_t i = 0; i < count && status == KVTEL_OK; i++)
-        status = add_child(self, options, kvtel_transfer_config_child(options->config, i));
+        status = add_child(self, options, kvtel_transfer_config_child(options->config, i), build);
     if (status != KVTEL_OK) {
         multi_destroy(&self->base);
         return status;

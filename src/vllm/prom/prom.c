@@ -4,30 +4,6 @@
 
 #include <stdlib.h>
 
-enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_options *options,
-                                                     struct kvtel_prom_metrics **metrics)
-{
-    if (!options || !options->config)
-        return KVTEL_E_ARGUMENT;
-    const struct kvtel_connector *connector = kvtel_transfer_config_connector(options->config);
-    if (!connector)
-        return KVTEL_E_UNKNOWN;
-    return connector->build_prom_metrics ? connector->build_prom_metrics(connector, options, metrics)
-                                         : kvtel_prom_metrics_create_generic(connector, options, metrics);
-}
-
-enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
-                                             uint32_t engine)
-{
-    return metrics->vtable->observe(metrics, stats, engine);
-}
-
-void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics)
-{
-    if (metrics)
-        metrics->vtable->destroy(metrics);
-}
-
 struct kvtel_prom {
     struct kvtel_prom_metrics *metrics; /* NULL: the connector does not have metrics */
     struct kvtel_diagnostics *diagnostics;

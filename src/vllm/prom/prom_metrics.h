@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts shared by the metrics of a connector and those of a MultiConnector. */
+/* Parts shared by the metrics of a connector (generic.c) and those of a MultiConnector (multi.c). */
 #ifndef KVTEL_VLLM_PROM_PROM_METRICS_H
 #define KVTEL_VLLM_PROM_PROM_METRICS_H
 
@@ -22,9 +22,16 @@ size_t kvtel_engine_table_find(const struct kvtel_engine_table *table, uint32_t 
 /* Whether the options contain everything that the metrics call or read. */
 bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options);
 
-/* Makes the metrics of a MultiConnector: one set for each child class. @param metrics out, owned @return KVTEL_OK,
- * KVTEL_E_NOMEM, or a child's error */
-enum kvtel_status kvtel_prom_metrics_create_multi(const struct kvtel_prom_options *options,
+/* Makes the metrics of one connector's table. The options were checked with kvtel_prom_options_are_whole().
+ * @param metrics out, owned @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT */
+enum kvtel_status kvtel_prom_metrics_make_generic(const struct kvtel_connector *connector,
+                                                  const struct kvtel_prom_options *options,
                                                   struct kvtel_prom_metrics **metrics);
+/* Makes the metrics of a MultiConnector: one set for each child class, which `build` makes. @param metrics out, owned
+ * @return KVTEL_OK, KVTEL_E_NOMEM, or a child's error */
+typedef enum kvtel_status (*kvtel_build_prom_metrics_fn)(const struct kvtel_prom_options *options,
+                                                         struct kvtel_prom_metrics **metrics);
+enum kvtel_status kvtel_prom_metrics_make_multi(const struct kvtel_prom_options *options,
+                                                kvtel_build_prom_metrics_fn build, struct kvtel_prom_metrics **metrics);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding and making groups, columns, children and texts of a stats object. */
+/* Finding and making groups, columns and texts of a stats object. */
 #include "vllm/stats/stats.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static char *copy_text(const char *text, size_t size)
 }
 
 /* Makes room for one more item, zeroed, at the end of an array. NULL: no memory. */
-static void *grow(void *array, size_t count, size_t *capacity, size_t item_size)
+void *kvtel_content_grow(void *array, size_t count, size_t *capacity, size_t item_size)
 {
     if (count < *capacity)
         return array;
@@ -87,42 +87,6 @@ static uint64_t text_hash(const void *content, size_t i)
     return kvtel_hash(0, text, strlen(text));
 }
 
-size_t kvtel_table_field_count(const struct kvtel_connector *table)
-{
-    size_t count = 0;
-    while (table->fields && table->fields[count].key)
-        count++;
-    return count;
-}
-
-int kvtel_table_field(const struct kvtel_connector *table, const char *key)
-{
-    /* Compare pointers first: a table uses the same literals everywhere, and the compiler usually stores each once. */
-    for (int i = 0; table->fields && table->fields[i].key; i++)
-        if (table->fields[i].key == key)
-            return i;
-    return kvtel_table_field_near(table, key, 0);
-}
-
-int kvtel_table_field_near(const struct kvtel_connector *table, const char *key, size_t near)
-{
-    size_t count = kvtel_table_field_count(table);
-    for (size_t i = 0; i < count; i++) {
-        size_t k = near + i < count ? near + i : (near + i) % count;
-        if (strcmp(table->fields[k].key, key) == 0)
-            return (int)k;
-    }
-    return -1;
-}
-
-const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name)
-{
-    for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++)
-        if (strcmp(metric->name, name) == 0)
-            return metric;
-    return NULL;
-}
-
 bool kvtel_kind_is_samples(enum kvtel_field_kind kind)
 {
     return kind != KVTEL_FIELD_TOTAL;
@@ -164,76 +128,6 @@ void kvtel_group_truncate(struct kvtel_group *group, size_t column_count)
     index_first(&group->index, labels_hash, group, column_count);
 }
 
-void kvtel_content_truncate_children(struct kvtel_content *content, size_t child_count)
-{
-    while (content->child_count > child_count) {
-        struct kvtel_child *child = &content->children[--content->child_count];
-        free(child->class_name);
-        kvtel_stats_destroy(child->stats);
-        memset(child, 0, sizeof *child);
-    }
-}
-
-/* Resets a column to the state without observations: an empty list, or a single 0. */
-static enum kvtel_status reset_column(struct kvtel_column *column, enum kvtel_field_kind kind, bool present)
-{
-    kvtel_column_clear(column);
-    column->present = false;
-    if (present && kind == KVTEL_FIELD_TOTAL) {
-        if (kvtel_column_reserve(column, 1, false) != KVTEL_OK)
-            return KVTEL_E_NOMEM;
-        kvtel_column_append_integer(column, 0);
-    }
-    column->present = present;
-    return KVTEL_OK;
-}
-
-enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table,
-                                     bool all_present)
-{
-    memset(content, 0, sizeof *content);
-    content->table = table;
-    content->has_info = table->has_info;
-    if (table->shape != KVTEL_SHAPE_COLUMNS)
-        return KVTEL_OK;
-    struct kvtel_group *group = kvtel_content_add_group(content, "", 0);
-    enum kvtel_status status = group ? KVTEL_OK : KVTEL_E_NOMEM;
-    for (size_t i = 0; group && i < group->column_count && status == KVTEL_OK; i++)
-        status = reset_column(&group->columns[i], table->fields[i].kind, all_present);
-    if (status != KVTEL_OK)
-        kvtel_content_free(content);
-    return status;
-}
-
-void kvtel_content_clear(struct kvtel_content *content, bool all_present)
-{
-    const struct kvtel_connector *table = content->table;
-    if (table->shape != KVTEL_SHAPE_COLUMNS) {
-        kvtel_content_free(content);
-        (void)kvtel_content_init(content, table, all_present); /* does not need memory without columns */
-        return;
-    }
-    for (size_t i = 0; i < content->groups[0].column_count; i++)
-        (void)reset_column(&content->groups[0].columns[i], table->fields[i].kind, all_present);
-    content->samples = 0;
-    content->summarised = false;
-}
-
-void kvtel_content_free(struct kvtel_content *content)
-{
-    kvtel_content_truncate(content, 0);
-    kvtel_content_truncate_children(content, 0);
-    for (size_t i = 0; i < content->text_count; i++)
-        free(content->texts[i]);
-    free(content->groups);
-    free(content->children);
-    free(content->texts);
-    free(content->group_index.entries);
-    free(content->text_index.entries);
-    kvtel_arena_free(&content->info_arena);
-    memset(content, 0, sizeof *content);
-}
-
 struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size)
 {
     uint64_t hash = kvtel_hash(0, name, size);
@@ -247,7 +141,8 @@ struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content
 
 struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const char *name, size_t size)
 {
-    struct kvtel_group *groups = grow(content->groups, content->group_count, &content->group_capacity, sizeof *groups);
+    struct kvtel_group *groups =
+        kvtel_content_grow(content->groups, content->group_count, &content->group_capacity, sizeof *groups);
     if (!groups)
         return NULL;
     content->groups = groups;
@@ -290,7 +185,8 @@ struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, co
 
 struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
 {
-    struct kvtel_column *columns = grow(group->columns, group->column_count, &group->column_capacity, sizeof *columns);
+    struct kvtel_column *columns =
+        kvtel_content_grow(group->columns, group->column_count, &group->column_capacity, sizeof *columns);
     if (!columns)
         return NULL;
     group->columns = columns;
@@ -321,7 +217,7 @@ static bool find_text(const struct kvtel_content *content, const char *text, siz
 
 static enum kvtel_status add_text(struct kvtel_content *content, const char *text, size_t size, size_t *id)
 {
-    char **texts = grow(content->texts, content->text_count, &content->text_capacity, sizeof *texts);
+    char **texts = kvtel_content_grow(content->texts, content->text_count, &content->text_capacity, sizeof *texts);
     if (!texts)
         return KVTEL_E_NOMEM;
     content->texts = texts;
@@ -345,36 +241,6 @@ enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t
 {
     static const char other[] = "other";
     return find_text(content, other, sizeof other - 1, id) ? KVTEL_OK : add_text(content, other, sizeof other - 1, id);
-}
-
-struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name)
-{
-    for (size_t i = 0; i < content->child_count; i++)
-        if (strcmp(content->children[i].class_name, class_name) == 0)
-            return &content->children[i];
-    return NULL;
-}
-
-struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
-                                            const struct kvtel_connector *connector,
-                                            struct kvtel_diagnostics *diagnostics)
-{
-    struct kvtel_child *children =
-        grow(content->children, content->child_count, &content->child_capacity, sizeof *children);
-    if (!children)
-        return NULL;
-    content->children = children;
-    struct kvtel_child *child = &children[content->child_count];
-    child->class_name = copy_text(class_name, strlen(class_name));
-    child->stats = kvtel_stats_create(connector, diagnostics);
-    if (!child->class_name || !child->stats) {
-        free(child->class_name);
-        kvtel_stats_destroy(child->stats);
-        memset(child, 0, sizeof *child);
-        return NULL;
-    }
-    content->child_count++;
-    return child;
 }
 
 const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group,

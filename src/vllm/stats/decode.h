@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts shared by the decoders of the payload's shapes: checking numbers, filling columns, refusing unusable values. */
+/* Parts shared by the decoders of the payload's shapes (decode_values.c): checking numbers, filling columns, refusing
+ * unusable values. */
 #ifndef KVTEL_VLLM_STATS_DECODE_H
 #define KVTEL_VLLM_STATS_DECODE_H
 

@@ -1,36 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making, freeing and aggregating stats objects. */
+/* Reading, resetting and aggregating stats objects. */
 #include "vllm/stats/stats.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics)
-{
-    if (!connector || connector->shape == KVTEL_SHAPE_NONE)
-        return NULL;
-    struct kvtel_stats *stats = calloc(1, sizeof *stats);
-    if (!stats)
-        return NULL;
-    stats->connector = connector;
-    stats->diagnostics = diagnostics;
-    stats->sample_limit = KVTEL_SAMPLE_LIMIT;
-    if (kvtel_content_init(&stats->content, connector, true) != KVTEL_OK) {
-        free(stats);
-        return NULL;
-    }
-    return stats;
-}
-
-void kvtel_stats_destroy(struct kvtel_stats *stats)
-{
-    if (!stats)
-        return;
-    kvtel_content_free(&stats->content);
-    kvtel_content_free(&stats->spare);
-    kvtel_arena_free(&stats->arena);
-    free(stats);
-}
 
 const struct kvtel_connector *kvtel_stats_connector(const struct kvtel_stats *stats)
 {

@@ -82,23 +82,29 @@ struct kvtel_stats {
     struct kvtel_arena arena;   /* memory of the last decoded bytes, kept for reuse */
 };
 
-/* content.c */
+/* life.c */
 enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct kvtel_connector *table,
                                      bool all_present);
 void kvtel_content_free(struct kvtel_content *content);
 /* Like kvtel_content_init() for the same table, but cannot fail: memory of short lists is kept. If a single 0 would
  * need memory, its key is marked as missing, which reads the same. */
 void kvtel_content_clear(struct kvtel_content *content, bool all_present);
-/* Remove what was added last, down to a count: groups, children, a group's label sets. */
-void kvtel_content_truncate(struct kvtel_content *content, size_t group_count);
+/* A MultiConnector's children. */
+/* The child of a class; NULL: none. */
+struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name);
+/* Adds a child with empty stats. NULL: no memory. */
+struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
+                                            const struct kvtel_connector *connector,
+                                            struct kvtel_diagnostics *diagnostics);
+/* Removes the children that were added last, down to a count. */
 void kvtel_content_truncate_children(struct kvtel_content *content, size_t child_count);
+
+/* content.c */
+/* Makes room for one more element at the end of an array; new elements are zeroed. NULL: no memory. */
+void *kvtel_content_grow(void *array, size_t count, size_t *capacity, size_t item_size);
+/* Remove what was added last, down to a count: groups, a group's label sets. */
+void kvtel_content_truncate(struct kvtel_content *content, size_t group_count);
 void kvtel_group_truncate(struct kvtel_group *group, size_t column_count);
-size_t kvtel_table_field_count(const struct kvtel_connector *table);
-/* Index of a field of the table; -1: there is none with this key. */
-int kvtel_table_field(const struct kvtel_connector *table, const char *key);
-/* The same for a payload's key. The search begins at `near`, because payloads keep the order of the table. */
-int kvtel_table_field_near(const struct kvtel_connector *table, const char *key, size_t near);
-const struct kvtel_metric *kvtel_table_metric(const struct kvtel_connector *table, const char *name);
 /* The group of a name; NULL: none. */
 struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size);
 /* Adds a group with the table's columns (none for TYPED). NULL: no memory. */
@@ -113,10 +119,6 @@ struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const cha
 enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id);
 /* The id of the text "other", which may exceed the limit. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t *id);
-struct kvtel_child *kvtel_content_find_child(const struct kvtel_content *content, const char *class_name);
-struct kvtel_child *kvtel_content_add_child(struct kvtel_content *content, const char *class_name,
-                                            const struct kvtel_connector *connector,
-                                            struct kvtel_diagnostics *diagnostics);
 /* The kind of a group's column `i`, which decides how it is aggregated. */
 enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i);
 /* Whether values of this kind count as samples: those in lists, and a typed gauge, which counts as a list of length

@@ -129,43 +129,10 @@ static enum kvtel_status make_metric(struct generic_metrics *self, const struct 
     return KVTEL_OK;
 }
 
-static bool are_texts(const char *const *texts, size_t count)
+enum kvtel_status kvtel_prom_metrics_make_generic(const struct kvtel_connector *connector,
+                                                  const struct kvtel_prom_options *options,
+                                                  struct kvtel_prom_metrics **metrics)
 {
-    if (!texts)
-        return count == 0;
-    for (size_t i = 0; i < count; i++)
-        if (!texts[i])
-            return false;
-    return true;
-}
-
-bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options)
-{
-    if (!options || !options->config)
-        return false;
-    const struct kvtel_metric_types *types = &options->types;
-    if (!types->family || !types->child || !types->increase || !types->set || !types->observe ||
-        options->label_count > LABELS_MAX - KVTEL_METRIC_LABELS ||
-        !are_texts(options->labelnames, options->label_count) || (!options->engines && options->engine_count > 0))
-        return false;
-    for (size_t i = 0; i < options->engine_count; i++)
-        if (!are_texts(options->engines[i].values, options->label_count))
-            return false;
-    return true;
-}
-
-enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector *connector,
-                                                    const struct kvtel_prom_options *options,
-                                                    struct kvtel_prom_metrics **metrics)
-{
-    if (!connector)
-        return KVTEL_E_ARGUMENT;
-    if (connector->shape == KVTEL_SHAPE_NONE)
-        return KVTEL_E_NO_STATS;
-    if (!kvtel_prom_options_are_whole(options))
-        return KVTEL_E_ARGUMENT;
-    if (connector->shape == KVTEL_SHAPE_MULTI)
-        return kvtel_prom_metrics_create_multi(options, metrics);
     size_t count = 0;
     while (connector->metrics && connector->metrics[count].name)
         count++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bounds of the numbers that a correct writer can produce. A reader rejects others. */
-#ifndef KVTEL_RECORD_PLAUSIBLE_H
-#define KVTEL_RECORD_PLAUSIBLE_H
+#ifndef KVTEL_COLLECT_PLAUSIBLE_H
+#define KVTEL_COLLECT_PLAUSIBLE_H
 
 #include "histogram/bins.h"
 #include "format/layout.h"

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table for families that do not belong to a connector's table: each histogram is a flow, all others are shown by
- * themselves. */
-#include "report/snapshot_summary.h"
+/* The tables by which a report reads families, and one for families that do not belong to a connector's table: there
+ * each histogram is a flow, all others are shown by themselves. */
+#include "report/tables.h"
 
 #include <string.h>
 
 #include "base/metric.h"
 #include "connectors/table.h"
+#include "nixl/telemetry.h"
+
+const struct kvtel_connector *kvtel_snapshot_table(size_t i)
+{
+    const struct kvtel_connector *table = kvtel_connector_at(i);
+    return table || (i > 0 && !kvtel_connector_at(i - 1)) ? table : &kvtel_nixl_telemetry;
+}
 
 static bool begins_with(const char *text, const char *prefix)
 {
