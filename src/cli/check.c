@@ -11,17 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] = "usage: kvtel check RECORDING...\n"
-                           "\n"
-                           "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does "
-                           "and says what is wrong in\n"
-                           "them, one line each: FILE:LINE:COLUMN: what, or for MessagePack FILE: byte OFFSET: what.\n"
-                           "\n"
-                           "examples:\n"
-                           "  kvtel check decode.jsonl\n"
-                           "  cat *.jsonl | kvtel check -\n"
-                           "\n"
-                           "exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage\n";
+static const char help[] =
+    "usage: kvtel check RECORDING...\n"
+    "\n"
+    "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does, and prints a line "
+    "for\n"
+    "each fault: FILE:LINE:COLUMN: what is wrong, or for MessagePack FILE: byte OFFSET: what is wrong.\n"
+    "\n"
+    "  --help   this text\n"
+    "\n"
+    "examples:\n"
+    "  kvtel check decode.jsonl\n"
+    "  cat *.jsonl | kvtel check -\n"
+    "\n"
+    "exit codes: 0 nothing is wrong, 1 something is wrong, 2 wrong usage\n";
 
 struct check {
     const struct input *input;

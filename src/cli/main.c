@@ -12,11 +12,11 @@ static const struct command {
     command_fn run;
     const char *what;
 } commands[] = {
-    { "serve", command_serve, "export what connectors record, for Prometheus, with a live page" },
-    { "dump", command_dump, "print what the file of a store holds" },
-    { "totals", command_totals, "list or drop what is kept of stores whose writers have ended" },
-    { "replay", command_replay, "take a recording of an engine through stats, metrics and the log" },
-    { "check", command_check, "say what is wrong with a recording, by line and column" },
+    { "serve", command_serve, "export what connectors record to Prometheus, with a live page" },
+    { "dump", command_dump, "print the content of a store's file" },
+    { "totals", command_totals, "list or drop the totals of stores whose writers have ended" },
+    { "replay", command_replay, "feed a recording of an engine to stats, metrics and the log" },
+    { "check", command_check, "list what is wrong in a recording, by line and column" },
 };
 
 static void print_usage(FILE *out)
