@@ -483,8 +483,8 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
     return status;
 }
 
-enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_arena *arena, struct kvtel_scratch *scratch,
-                                struct kvtel_collected *series)
+enum kvtel_status kvtel_collect_lanes(const struct kvtel_view *view, struct kvtel_arena *arena,
+                                      struct kvtel_scratch *scratch, struct kvtel_collected *series)
 {
     if (view->slot_count == 0)
         return KVTEL_OK;

@@ -44,5 +44,8 @@ bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *are
  * Any status that view->read returns. */
 enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_arena *arena, struct kvtel_scratch *scratch,
                                 struct kvtel_collected *series);
+/* The part of it that reads lanes, whatever is kept. */
+enum kvtel_status kvtel_collect_lanes(const struct kvtel_view *view, struct kvtel_arena *arena,
+                                      struct kvtel_scratch *scratch, struct kvtel_collected *series);
 
 #endif

@@ -7,6 +7,7 @@
 #include "collect/reader.h"
 #include "histogram/bins.h"
 #include "collect/check.h"
+#include "collect/kept.h"
 #include "record/lane.h"
 #include "collect/relabel.h"
 #include "collect/snapshot.h"
@@ -48,6 +49,7 @@ struct kvtel_store_reader {
     uint8_t *fed;                               /* of each series: 1 if a group feeds it */
     uint32_t slots_room, fed_room;
     int read_error;               /* errno of the last failed read of a lane */
+    struct kvtel_kept kept;       /* the numbers as of the last time that they could be read */
     struct kvtel_relabel relabel; /* without a name the labels are left as they are */
 };
 
@@ -153,6 +155,7 @@ void kvtel_store_reader_close(struct kvtel_store_reader *reader)
     free(reader->slots_taken);
     free(reader->fed);
     kvtel_relabel_free(&reader->relabel);
+    kvtel_kept_free(&reader->kept);
     free(reader);
 }
 
@@ -458,12 +461,10 @@ void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char 
     (void)snprintf(reader->relabel.value, sizeof(reader->relabel.value), "%s", value);
 }
 
-enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
-                                          struct kvtel_error *error)
+/* The tables as they were copied. */
+static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
+                                   struct kvtel_error *error)
 {
-    enum kvtel_status status = refresh(reader, error);
-    if (status != KVTEL_OK)
-        return status;
     *view = (struct kvtel_view){
         .families = (const void *)reader->tables[KVTEL_FAMILIES],
         .bounds = (const void *)reader->tables[KVTEL_BOUNDS],
@@ -480,11 +481,32 @@ enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, str
         .read = read_lane,
         .is_empty = is_empty_lane,
         .most_words = (LANES_FREE + LANES_FACTOR * reader->allocated) / sizeof(uint64_t),
+        .kept = &reader->kept,
         .context = reader,
     };
     if (reader->relabel.name && kvtel_relabel_view(&reader->relabel, view) != KVTEL_OK)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
+                                          struct kvtel_error *error)
+{
+    enum kvtel_status status = refresh(reader, error);
+    return status == KVTEL_OK ? make_view(reader, view, error) : status;
+}
+
+bool kvtel_store_reader_has_kept(const struct kvtel_store_reader *reader)
+{
+    return reader->kept.valid;
+}
+
+enum kvtel_status kvtel_snapshot_add_kept(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader)
+{
+    struct kvtel_view view;
+    enum kvtel_status status = make_view(reader, &view, NULL);
+    view.from_kept = true;
+    return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
 }
 
 enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,

@@ -35,6 +35,12 @@ void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char 
 enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
                                           struct kvtel_error *error);
 
+/* Whether the store could be read at least once, so that its numbers as of the last time are kept. */
+bool kvtel_store_reader_has_kept(const struct kvtel_store_reader *reader);
+/* Adds those numbers to a snapshot; the file is not touched, and may be closed. Call it only where they are kept.
+ * Returns what kvtel_snapshot_add_view() does. */
+enum kvtel_status kvtel_snapshot_add_kept(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader);
+
 /* How the writer ended, read from the file now. KVTEL_ENDING_UNKNOWN when the word cannot be read. */
 enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader);
 

@@ -193,27 +193,48 @@ static uint32_t find_family(const struct kvtel_snapshot *snapshot, const char *n
     return id;
 }
 
-/* Finds or makes the family for a view's family. KVTEL_E_MISMATCH: a family of this name has another definition, or
- * one of its samples has the name of another family's sample. */
+/* The family of the record's name; KVTEL_INDEX_NONE: there is none. KVTEL_E_MISMATCH: the name, or one that its samples
+ * have, stands for something else here. */
+static enum kvtel_status match_family(struct kvtel_snapshot *snapshot, const struct kvtel_layout_family *record,
+                                      const char *name, const struct kvtel_bins *layout, uint32_t *found)
+{
+    size_t size = strlen(name);
+    const char *labelnames = name + size + 1 + strlen(name + size + 1) + 1; /* behind the help text */
+    *found = find_family(snapshot, name, size);
+    if (*found == KVTEL_INDEX_NONE)
+        return kvtel_sample_names_check(snapshot, kvtel_snapshot_find, name, (enum kvtel_metric_type)record->type,
+                                        &snapshot->arena);
+    return same_family(&snapshot->families[*found], record, layout, labelnames) ? KVTEL_OK : KVTEL_E_MISMATCH;
+}
+
+/* KVTEL_E_MISMATCH as match_family(). */
 static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
                                     const struct kvtel_layout_family *record, uint32_t *mapped)
 {
     const char *name = view->strings + record->text_at;
-    size_t size = strlen(name);
     const struct kvtel_bins *layout = NULL;
     if (record->type == KVTEL_HISTOGRAM && !(layout = layout_of(snapshot, view, record)))
         return KVTEL_E_NOMEM;
-    *mapped = find_family(snapshot, name, size);
-    if (*mapped != KVTEL_INDEX_NONE)
-        return same_family(&snapshot->families[*mapped], record, layout, name + size + 1 + strlen(name + size + 1) + 1)
-                   ? KVTEL_OK
-                   : KVTEL_E_MISMATCH;
-    enum kvtel_status status = kvtel_sample_names_check(snapshot, kvtel_snapshot_find, name,
-                                                        (enum kvtel_metric_type)record->type, &snapshot->arena);
-    if (status != KVTEL_OK)
+    enum kvtel_status status = match_family(snapshot, record, name, layout, mapped);
+    if (status != KVTEL_OK || *mapped != KVTEL_INDEX_NONE)
         return status;
     *mapped = (uint32_t)snapshot->family_count;
-    return append_family(snapshot, record, name, layout, name_hash(name, size));
+    return append_family(snapshot, record, name, layout, name_hash(name, strlen(name)));
+}
+
+enum kvtel_status kvtel_snapshot_takes(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+{
+    for (uint32_t i = 0; i < view->family_count; i++) {
+        const struct kvtel_layout_family *record = &view->families[i];
+        const char *name = view->strings + record->text_at;
+        const struct kvtel_bins *layout = NULL;
+        enum kvtel_status status;
+        if (record->type == KVTEL_HISTOGRAM && !(layout = layout_of(snapshot, view, record)))
+            return KVTEL_E_NOMEM;
+        if ((status = match_family(snapshot, record, name, layout, &(uint32_t){ 0 })) != KVTEL_OK)
+            return status;
+    }
+    return KVTEL_OK;
 }
 
 static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t family_id, const char *text,

@@ -12,6 +12,9 @@
  * snapshot unchanged. */
 enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
 
+/* Whether all families of a view can join the snapshot: KVTEL_OK, KVTEL_E_MISMATCH, KVTEL_E_NOMEM. Shows nothing. */
+enum kvtel_status kvtel_snapshot_takes(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
+
 /* One addition. Valid until the snapshot is reset. */
 struct kvtel_addition {
     const struct kvtel_view *view;

@@ -305,6 +305,9 @@ static void set_source_metrics(struct exporter *exporter)
             "Files of stores that were removed while their writers ran. They count on until the writers end, if the "
             "exporter runs until then.",
             NULL, NULL, (double)exporter->stores.deleted);
+        metric_set_gauge(&exporter->self, "kvtel_stores_stale",
+                         "Stores that cannot be read now, whose numbers as of the last time count.", NULL, NULL,
+                         (double)exporter->stores.stale);
         metric_set_gauge(&exporter->self, "kvtel_stores_postponed",
                          "Stores that could not be opened for want of descriptors or memory; tried again each second.",
                          NULL, NULL, (double)exporter->stores.postponed);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "serve/store_dir.h"
 #include "collect/reader.h"
+#include "collect/snapshot.h"
 
 #include <errno.h>
 #include <kvtel/recorder.h>
@@ -155,6 +156,8 @@ static bool adopt(struct store_dir *dir, pthread_mutex_t *lock, struct totals *t
     replace(dir, lock, totals);
     dir->retirement.file = *file;
     pthread_mutex_lock(lock);
+    for (size_t i = 0; i < dir->count; i++)
+        dir->entries[i].held = false;
     (void)note_included(dir); /* without memory for an entry, the next start finds the file again */
     pthread_mutex_unlock(lock);
     return true;
@@ -235,29 +238,52 @@ void retire_close(struct store_dir *dir)
 }
 
 /* Number of families of the store that the snapshot lacks; SIZE_MAX: the store cannot be read. */
-static size_t count_new_families(const struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
+static size_t count_new_families(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
                                  struct kvtel_error *error)
 {
     struct kvtel_view view;
     size_t count = 0;
     if (kvtel_store_reader_view(reader, &view, error) != KVTEL_OK)
         return SIZE_MAX;
+    enum kvtel_status status = kvtel_snapshot_takes(snapshot, &view);
+    if (status != KVTEL_OK) {
+        (void)kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+        return SIZE_MAX;
+    }
     for (uint32_t i = 0; i < view.family_count; i++)
         count += !kvtel_snapshot_find(snapshot, view.strings + view.families[i].text_at);
     return count;
 }
 
-/* Adds one store to the batch. On failure `error` says why. */
+/* Adds one store to the batch. On failure `error` says why; KVTEL_E_MISMATCH: nothing of the store was added. */
 static enum kvtel_status add_store(struct store_dir *dir, struct store_entry *entry, struct kvtel_error *error)
 {
     struct kvtel_snapshot *scratch = dir->retirement.scratch;
+    if (entry->lost) {
+        enum kvtel_status status = kvtel_snapshot_add_kept(scratch, entry->reader);
+        return status == KVTEL_OK || status == KVTEL_E_MISMATCH
+                   ? KVTEL_OK
+                   : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    }
     size_t families = count_new_families(scratch, entry->reader, error);
     if (families == SIZE_MAX)
         return error->status;
     if (kvtel_snapshot_family_count(scratch) + families > TOTALS_FAMILIES)
         return kvtel_fail(error, KVTEL_E_LIMIT, 0, "with its %zu families there would be more than %d in the totals",
                           families, TOTALS_FAMILIES);
-    return kvtel_snapshot_add_reader(scratch, entry->reader, error);
+    enum kvtel_status status = kvtel_snapshot_add_reader(scratch, entry->reader, error);
+    entry->damaged = status == KVTEL_E_MISMATCH;
+    return entry->damaged ? KVTEL_OK : status;
+}
+
+/* Ends its retirement until the totals are others: its file keeps the numbers that they cannot take. */
+static void hold(struct store_dir *dir, struct store_entry *entry)
+{
+    entry->held = true;
+    serve_log_printf(dir->log, WEB_LOG_WARN,
+                     "ended store %s stays a file: the totals have another definition of a family of it; drop that one "
+                     "with kvtel totals --drop",
+                     entry->name);
 }
 
 /* Adds ended stores to the totals in the scratch snapshot, and marks them. `names` returns the names of all stores
@@ -272,12 +298,15 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
         entry->ended = entry->state == STORE_ENDED;
         if (entry->state == STORE_RETIRED)
             names[(*name_count)++] = entry->name;
-        if (entry->state != STORE_ENDED || count == dir->retirement.batch)
+        if (entry->state != STORE_ENDED || entry->held || (entry->lost && !entry->settled) ||
+            count == dir->retirement.batch)
             continue;
         enum kvtel_status status = add_store(dir, entry, &why);
-        if (status == KVTEL_E_MISMATCH)
+        if (entry->damaged)
             store_dir_say_mismatch(dir, entry);
-        if (status == KVTEL_OK || status == KVTEL_E_MISMATCH) {
+        if (status == KVTEL_E_MISMATCH) {
+            hold(dir, entry);
+        } else if (status == KVTEL_OK) {
             names[(*name_count)++] = entry->name;
             entry->retiring = true;
             count++;
@@ -329,7 +358,8 @@ static void commit(struct store_dir *dir, pthread_mutex_t *lock, struct totals *
             continue;
         entry->retiring = false;
         serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s has ended; its numbers are in the totals", entry->name);
-        bool gone = store_dir_unlink(dir, entry->name);
+        bool gone =
+            entry->lost || entry->damaged ? store_dir_set_aside(dir, entry) : store_dir_unlink(dir, entry->name);
         pthread_mutex_lock(lock);
         if (gone) {
             store_dir_remove(dir, i);
@@ -421,7 +451,7 @@ static bool mark_ended(struct store_dir *dir)
             entry->state = STORE_ENDED;
             end_writer(dir, entry);
         }
-        any = any || entry->state == STORE_ENDED;
+        any = any || (entry->state == STORE_ENDED && !entry->held);
     }
     store_dir_mark_seconds(dir);
     return any;

@@ -77,14 +77,25 @@ void store_dir_poll(struct store_dir *dir, uint64_t now_ns)
 
 /* -- Reading -- */
 
-/* Decides what a store's read error means. A passing error fails the whole collection: without this store, counters
- * would seem to restart. A store whose file could not be read for a minute is refused, so that the others are shown
- * again. */
+static bool has_kept(const struct store_entry *entry)
+{
+    return entry->reader && kvtel_store_reader_has_kept(entry->reader);
+}
+
+/* Whether a store may be readable again soon. One that was never read, whose file cannot be read for a minute, is
+ * refused: until then all of the collection fails. */
+static bool is_passing(const struct store_entry *entry, const struct kvtel_error *error, uint64_t now_ns)
+{
+    return kvtel_error_is_passing(error) &&
+           (has_kept(entry) || error->status == KVTEL_E_NOMEM || error->system_error != EIO || entry->failed_ns == 0 ||
+            now_ns - entry->failed_ns < FAILING_NS);
+}
+
+/* Takes note of how reading a store ended. Returns KVTEL_OK if nothing is missing, or nothing that was ever shown. */
 static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
                                uint64_t now_ns)
 {
-    if (kvtel_error_is_passing(error) && (error->status == KVTEL_E_NOMEM || error->system_error != EIO ||
-                                          entry->failed_ns == 0 || now_ns - entry->failed_ns < FAILING_NS)) {
+    if (is_passing(entry, error, now_ns)) {
         if (entry->failed_ns == 0) {
             const char *const pairs[] = { "store", entry->name, "reason", error->message, NULL };
             serve_log_write(dir->log, WEB_LOG_WARN, "a store cannot be read now; the last numbers stay", pairs);
@@ -95,6 +106,10 @@ static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry,
     entry->failed_ns = 0;
     if (error->status == KVTEL_E_MISMATCH) {
         store_dir_say_mismatch(dir, entry);
+    } else if (error->status != KVTEL_OK && error->status != KVTEL_E_LIMIT && has_kept(entry) &&
+               !store_dir_has_twin(dir, entry)) {
+        store_dir_lose(dir, entry, error);
+        return error->status;
     } else if (error->status != KVTEL_OK) {
         store_dir_refuse(dir, entry, error);
         entry->retry_ns = now_ns + FAILING_NS;
@@ -112,6 +127,16 @@ struct reading {
     struct kvtel_error *errors;
 };
 
+/* Adds what is kept of a store that could not be read. Counters would seem to begin again without it. */
+static enum kvtel_status add_kept(const struct reading *reading, struct store_entry *entry, enum kvtel_status judged)
+{
+    if (!has_kept(entry))
+        return judged;
+    enum kvtel_status status = kvtel_snapshot_add_kept(reading->snapshot, entry->reader);
+    reading->dir->stale++;
+    return status == KVTEL_E_MISMATCH || status == KVTEL_E_LIMIT ? KVTEL_OK : status;
+}
+
 /* Adds the stores of the list from `from` to `to` - 1. Closed files are opened for the read. */
 static enum kvtel_status read_some(struct reading *reading, size_t from, size_t to)
 {
@@ -124,15 +149,20 @@ static enum kvtel_status read_some(struct reading *reading, size_t from, size_t 
         if (store_dir_resume(dir, entry, &error) == KVTEL_OK) {
             reading->at[from + count] = reading->at[i];
             reading->readers[count++] = entry->reader;
-        } else if (judge(dir, entry, &error, reading->now_ns) != KVTEL_OK) {
-            status = error.status;
+            continue;
         }
+        enum kvtel_status judged = judge(dir, entry, &error, reading->now_ns);
+        if (judged != KVTEL_OK)
+            judged = add_kept(reading, entry, judged);
+        status = judged == KVTEL_OK ? status : judged;
     }
     memset(reading->errors, 0, count * sizeof *reading->errors);
     (void)kvtel_snapshot_add_readers(reading->snapshot, reading->readers, count, reading->errors);
     for (size_t i = 0; i < count; i++) {
         struct store_entry *entry = &dir->entries[reading->at[from + i]];
         enum kvtel_status judged = judge(dir, entry, &reading->errors[i], reading->now_ns);
+        if (judged != KVTEL_OK)
+            judged = add_kept(reading, entry, judged);
         status = judged == KVTEL_OK ? status : judged;
         store_dir_park(dir, entry);
     }
@@ -144,7 +174,8 @@ static enum kvtel_status read_some(struct reading *reading, size_t from, size_t 
 static size_t list_entries(const struct store_dir *dir, bool open, size_t *list, size_t count)
 {
     for (size_t i = 0; i < dir->count; i++)
-        if (dir->entries[i].state < STORE_RETIRED && kvtel_store_reader_is_open(dir->entries[i].reader) == open)
+        if (dir->entries[i].state < STORE_RETIRED && !dir->entries[i].lost &&
+            kvtel_store_reader_is_open(dir->entries[i].reader) == open)
             list[count++] = i;
     return count;
 }
@@ -162,6 +193,10 @@ enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot
     enum kvtel_status status = reading.at && reading.readers && reading.errors ? KVTEL_OK : KVTEL_E_NOMEM;
     if (status == KVTEL_OK)
         status = retire_collect(dir, snapshot);
+    dir->stale = 0;
+    for (size_t i = 0; i < dir->count && status == KVTEL_OK; i++)
+        if (dir->entries[i].state < STORE_RETIRED && dir->entries[i].lost)
+            status = add_kept(&reading, &dir->entries[i], KVTEL_OK);
     if (status == KVTEL_OK) {
         size_t open = list_entries(dir, true, reading.at, 0), count = list_entries(dir, false, reading.at, open);
         status = read_some(&reading, 0, open);

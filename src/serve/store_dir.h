@@ -54,6 +54,11 @@ struct store_entry {
     /* its file has no name in the directory any more; the store counts through its open descriptor */
     bool gone;
     bool second; /* another name of a store that counts; refused until that store is retired */
+    bool lost;   /* its file cannot be read any more: the numbers as of the last time count, and go into the totals */
+    uint64_t lost_ns; /* CLOCK_MONOTONIC: when a scan first saw it lost */
+    bool settled;     /* a scan has found since that it is no store under another name */
+    bool damaged;     /* a part of it cannot be read: the file gets another name instead of being removed */
+    bool held;        /* stays a file, as the totals have another definition of one of its families */
 };
 
 struct store_dir {
@@ -76,6 +81,7 @@ struct store_dir {
     uint64_t absent_ns; /* since when the path does not exist; 0: it does */
     bool incomplete;    /* the last scan was incomplete: the next poll scans again */
     size_t postponed;   /* stores that could not be opened because of a shortage; tried again each second */
+    size_t stale;       /* stores whose kept numbers the last collection took */
     uint64_t said_ns;   /* when the shortage was last logged */
     uint64_t deleted;   /* files of live stores that somebody removed */
     struct writers writers;
@@ -100,9 +106,9 @@ void store_dir_close(struct store_dir *dir);
 /* Looks for stores that appeared or vanished. Call it when `inotify` is readable and once a second, then call
  * retire_ended(). */
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
-/* Adds the totals and all stores to a snapshot. A bad store is refused from then on, and the rest is added. If a
- * store cannot be read for a passing reason the whole call fails with KVTEL_E_NOMEM or KVTEL_E_IO, because counters
- * would seem to restart. */
+/* Adds the totals and all stores to a snapshot. A store that cannot be read counts with its numbers as of the last
+ * time. One that was never read is refused if it is bad; if it fails for a passing reason the whole call fails with
+ * KVTEL_E_NOMEM or KVTEL_E_IO, because counters would seem to restart. */
 enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
 
 /* Functions of store_entry.c, for retire.c, store_scan.c and store_dir.c. */
@@ -118,8 +124,13 @@ void store_dir_remove(struct store_dir *dir, size_t at);
 /* Removes the file of a store that is in the totals. True: the file is gone, or the name belongs to another file.
  * False: the file still exists and must not be taken for a new store. */
 bool store_dir_unlink(const struct store_dir *dir, const char *name);
+/* Gives the damaged file of a store that is in the totals another name, or removes it where that fails. Returns whether
+ * the store's own name is free. */
+bool store_dir_set_aside(const struct store_dir *dir, const struct store_entry *entry);
 void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
 void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry);
+/* The store's file cannot be read any more, and its numbers as of the last time are kept. */
+void store_dir_lose(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
 /* Whether a live store's writer has ended; if so, the store's file is open. While there is no descriptor for it, the
  * store counts as live. */
 bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry);
@@ -129,6 +140,8 @@ void store_dir_mark_seconds(struct store_dir *dir);
 enum kvtel_status store_dir_resume(struct store_dir *dir, struct store_entry *entry, struct kvtel_error *error);
 /* Closes the file again if more than most_open are open. */
 void store_dir_park(struct store_dir *dir, struct store_entry *entry);
+/* Whether another entry reads the file of this one, which was renamed while it was not open. */
+bool store_dir_has_twin(const struct store_dir *dir, const struct store_entry *entry);
 /* Closes the reader, if there is one. */
 void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry);
 /* Whether this is the file of the entry. */

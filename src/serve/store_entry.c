@@ -82,6 +82,17 @@ void store_dir_free_entry(struct store_dir *dir, struct store_entry *entry)
     free(entry->name);
 }
 
+void store_dir_lose(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
+{
+    const char *const pairs[] = { "store", entry->name, "reason", error->message, NULL };
+    if (!entry->lost)
+        serve_log_write(dir->log, WEB_LOG_ERROR,
+                        "a store cannot be read any more: its numbers as of the last time count, later ones are lost",
+                        pairs);
+    entry->lost = true;
+    dir->look = true;
+}
+
 /* Place of a name among the sorted entries. */
 size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found)
 {
@@ -142,6 +153,22 @@ bool store_dir_unlink(const struct store_dir *dir, const char *name)
     return !dir->read_only && unlinkat(dir->fd, name, 0) == 0;
 }
 
+bool store_dir_set_aside(const struct store_dir *dir, const struct store_entry *entry)
+{
+    struct stat status;
+    char name[STORE_DIR_NAME];
+    if (entry->gone || fstatat(dir->fd, entry->name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        entry->device != status.st_dev || entry->inode != status.st_ino)
+        return store_dir_unlink(dir, entry->name);
+    int length = snprintf(name, sizeof name, "%s.damaged", entry->name);
+    if (length >= (int)sizeof name || dir->read_only || renameat(dir->fd, entry->name, dir->fd, name) != 0)
+        return store_dir_unlink(dir, entry->name);
+    serve_log_printf(dir->log, WEB_LOG_WARN,
+                     "store %s is damaged: what could be read of it is in the totals, the file is now %s", entry->name,
+                     name);
+    return true;
+}
+
 void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
 {
     entry->state = STORE_REFUSED;
@@ -165,6 +192,8 @@ void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry)
 bool store_dir_has_ended(struct store_dir *dir, struct store_entry *entry)
 {
     struct kvtel_error error = { 0 };
+    if (entry->lost)
+        return entry->settled;
     if (store_dir_resume(dir, entry, &error) != KVTEL_OK)
         return false;
     bool room = dir->most_open == 0 || dir->open_count <= dir->most_open + ENDED_AT_ONCE;
@@ -184,4 +213,24 @@ void store_dir_mark_seconds(struct store_dir *dir)
                 second->state = STORE_RETIRED;
         }
     }
+}
+
+bool store_dir_has_twin(const struct store_dir *dir, const struct store_entry *entry)
+{
+    struct kvtel_store_info info, other;
+    kvtel_store_reader_info(entry->reader, &info);
+    for (size_t i = 0; i < dir->count; i++) {
+        const struct store_entry *twin = &dir->entries[i];
+        if (twin == entry || twin->lost || twin->device != entry->device || twin->inode != entry->inode)
+            continue;
+        if (twin->second)
+            return true;
+        if (!twin->reader)
+            continue;
+        kvtel_store_reader_info(twin->reader, &other);
+        if (other.pid == info.pid && other.process_start == info.process_start &&
+            other.created_monotonic_ns == info.created_monotonic_ns)
+            return true;
+    }
+    return false;
 }

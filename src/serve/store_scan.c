@@ -119,31 +119,64 @@ static size_t rename_entry(struct store_dir *dir, size_t at, const char *name)
     return at;
 }
 
-/* Handles a store whose name was removed. If its file is open the store keeps counting. False: its file is not open,
- * and the entry was removed. */
+/* Says what it means that a store's name is gone. */
+static void say_gone(struct store_dir *dir, const struct store_entry *entry, bool open, bool live)
+{
+    if (!open && !entry->lost)
+        serve_log_printf(
+            dir->log, WEB_LOG_ERROR,
+            "the file of store %s was removed while it was not open: its numbers as of the last time count, "
+            "later ones are lost",
+            entry->name);
+    else if (open && live)
+        serve_log_printf(dir->log, WEB_LOG_WARN,
+                         "the file of store %s was removed while its writer runs; it counts until the writer ends, "
+                         "then in the totals",
+                         entry->name);
+}
+
+/* Handles a store whose name was removed. Its open file counts on; of a file that is not open, the kept numbers do.
+ * False: there are none, and the entry was removed. */
 static bool lose_name(struct store_dir *dir, size_t at)
 {
     struct store_entry *entry = &dir->entries[at];
     char name[STORE_DIR_NAME];
-    if (entry->state >= STORE_RETIRED || !kvtel_store_reader_is_open(entry->reader)) {
-        if (entry->state < STORE_RETIRED)
+    bool reads = entry->state < STORE_RETIRED, open = reads && kvtel_store_reader_is_open(entry->reader);
+    if (!open && !(reads && kvtel_store_reader_has_kept(entry->reader))) {
+        if (reads)
             serve_log_printf(dir->log, WEB_LOG_ERROR,
                              "the file of store %s was removed while it was not open: its numbers are lost",
                              entry->name);
         store_dir_remove(dir, at);
         return false;
     }
-    bool live = kvtel_store_reader_state(entry->reader) == KVTEL_STORE_LIVE;
+    bool live = open ? kvtel_store_reader_state(entry->reader) == KVTEL_STORE_LIVE : entry->state == STORE_LIVE;
     dir->deleted += live;
     entry->gone = entry->seen = true;
-    if (live)
-        serve_log_printf(dir->log, WEB_LOG_WARN,
-                         "the file of store %s was removed while its writer runs; it counts until the writer ends, "
-                         "then in the totals",
-                         entry->name);
+    say_gone(dir, entry, open, live);
+    entry->lost = entry->lost || !open;
     (void)snprintf(name, sizeof name, "%.255s (removed)", entry->name);
     (void)rename_entry(dir, at, name);
     return true;
+}
+
+/* Forgets lost stores that were found again under another name. A listing may miss a file that is renamed meanwhile, so
+ * that one is settled only a second later. */
+static void settle(struct store_dir *dir, uint64_t now_ns)
+{
+    for (size_t i = dir->count; i-- > 0;) {
+        struct store_entry *entry = &dir->entries[i];
+        if (!entry->lost || entry->state >= STORE_RETIRED)
+            continue;
+        if (store_dir_has_twin(dir, entry)) {
+            store_dir_remove(dir, i);
+            continue;
+        }
+        if (entry->lost_ns == 0)
+            entry->lost_ns = now_ns;
+        entry->settled = now_ns - entry->lost_ns >= SECOND_NS;
+        dir->look = dir->look || !entry->settled;
+    }
 }
 
 /* Whether the entry's name still leads to its file. */
@@ -328,4 +361,6 @@ void store_dir_scan(struct store_dir *dir, uint64_t now_ns)
         if (lose_name(dir, i))
             i = dir->count; /* the entries have moved: start again */
     }
+    if (!dir->incomplete)
+        settle(dir, now_ns);
 }

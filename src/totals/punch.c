@@ -13,10 +13,11 @@ static bool is_zero(const char *page)
     return memcmp(page, zeros, PAGE) == 0;
 }
 
-/* Whether no writer uses the file. The pages of a locked file must stay, because its writer maps them. */
+/* Whether no writer uses the file: its pages must stay, because the writer maps them. A lock for reading is asked for,
+ * with which only a writer's lock conflicts: another reader's lock does not keep pages from being freed. */
 static bool is_free(int fd, struct stat *status)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
     return fstat(fd, status) == 0 && S_ISREG(status->st_mode) && fcntl(fd, F_OFD_GETLK, &lock) == 0 &&
            lock.l_type == F_UNLCK;
 }

@@ -122,25 +122,6 @@ def test_a_store_that_cannot_be_opened_now_is_opened_later(stores, tmp_path, num
         writer.end()
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])
-def test_the_last_numbers_stay_while_a_store_cannot_be_read(stores, tmp_path, number):
-    writers = [Writer(stores, tmp_path / f"book{i}", 100 + i).done() for i in range(2)]
-    failing = Failing(tmp_path / "fail", "pread", writers[0].path.name, number)
-    with Exporter(stores, env=failing.environment) as exporter:
-        wait_for(lambda: exporter.samples().get(COUNT % 0) == 201, 5, "both stores")
-        failing.on()
-        for _ in range(5):
-            assert exporter.samples()[COUNT % 0] == 201
-        failing.off()
-        found = exporter.samples()
-        assert found[COUNT % 0] == 201 and found['kvtel_stores{state="live"}'] == 2
-        assert found["kvtel_scrapes_repeated_total"] == 5
-        for writer in writers:
-            writer.end()
-        wait_for(lambda: store_files(stores) == [], 5, "retiring")
-        assert exporter.samples()[COUNT % 0] == 201
-
-
 # -- Names --
 
 

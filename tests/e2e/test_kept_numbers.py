@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores that cannot be read any more, or not now: their numbers as of the last time count, and no counter falls."""
+
+import errno
+import fcntl
+import os
+import resource
+import signal
+import struct
+import subprocess
+
+import pytest
+
+from exporter import Exporter, Failing, Writer, wait_for
+
+COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
+F_OFD_SETLK = 37
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir()
+    return directory
+
+
+def store_files(directory):
+    return sorted(path.name for path in directory.glob("*.kvtel"))
+
+
+def few_descriptors(count):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def copies(stores, tmp_path, count, transfers=100):
+    """Stores of writers that have ended."""
+    writer = Writer(tmp_path, tmp_path / "book", transfers).done()
+    sparse = tmp_path / "sparse"
+    subprocess.run(["cp", "--sparse=always", writer.path, sparse], check=True)
+    writer.end()
+    script = f'i=0; while [ $i -lt {count} ]; do cp --sparse=always "$1" "$2/9$i-0.kvtel"; i=$((i+1)); done'
+    subprocess.run(["sh", "-c", script, "sh", sparse, stores], check=True)
+
+
+def lock(path, kind=fcntl.F_WRLCK):
+    """An open file description lock, as a writer holds it."""
+    fd = os.open(path, os.O_RDWR)
+    fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+    return fd
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])
+def test_other_stores_go_on_while_one_cannot_be_read(stores, tmp_path, number):
+    writers = [Writer(stores, tmp_path / f"book{i}", 100 + i).done() for i in range(2)]
+    failing = Failing(tmp_path / "fail", "pread", writers[0].path.name, number)
+    with Exporter(stores, env=failing.environment) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 201, 5, "both stores")
+        failing.on()
+        assert exporter.samples()[COUNT % 0] == 201
+        third = Writer(stores, tmp_path / "book2", 7, engine=3).done()
+        wait_for(lambda: exporter.samples().get(COUNT % 3) == 7, 5, "a store that began meanwhile")
+        found = exporter.samples()
+        assert found[COUNT % 0] == 201 and found["kvtel_stores_stale"] == 1
+        assert found["kvtel_scrapes_repeated_total"] == 0 and found['kvtel_stores{state="refused"}'] == 0
+        exporter.text("/api/v1/summary")
+        exporter.text("/-/ready")
+        failing.off()
+        found = exporter.samples()
+        assert found[COUNT % 0] == 201 and found["kvtel_stores_stale"] == 0
+        for writer in [*writers, third]:
+            writer.end()
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        assert exporter.samples()[COUNT % 0] == 201
+
+
+@pytest.mark.parametrize("size", [0, 3000, 70000])
+def test_a_store_that_is_cut_keeps_what_was_shown(stores, tmp_path, size):
+    """Its file is set aside, and the totals have its numbers."""
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, 5, "the store")
+        os.truncate(writer.path, size)
+        os.truncate(writer.path, 1 << 20)
+        assert exporter.samples()[COUNT % 0] == 50
+        wait_for(lambda: store_files(stores) == [], 10, "retiring")
+        assert exporter.samples()[COUNT % 0] == 50
+        assert len(list(stores.glob("*.kvtel.damaged"))) == 1
+        exporter.end(signal.SIGKILL)
+    writer.kill()
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 50
+
+
+def test_stores_that_are_removed_while_they_are_not_open(stores, tmp_path):
+    copies(stores, tmp_path, 300)
+    locks = {path: lock(path) for path in stores.glob("*.kvtel")}
+    with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, 20, "all stores")
+        for path in locks:
+            path.unlink()
+        for _ in range(5):
+            assert exporter.samples()[COUNT % 0] == 30000
+        wait_for(lambda: exporter.samples()["kvtel_stores_deleted_total"] == 300, 20, "all deletions")
+        for fd in locks.values():
+            os.close(fd)
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 300, 60, "retiring")
+        assert exporter.samples()[COUNT % 0] == 30000
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 30000
+
+
+def test_stores_that_are_renamed_while_they_are_not_open(stores, tmp_path):
+    """They are the same: nothing counts twice."""
+    copies(stores, tmp_path, 300)
+    locks = {path: lock(path) for path in stores.glob("*.kvtel")}
+    with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, 20, "all stores")
+        for path in locks:
+            path.rename(path.with_name("1-" + path.name))
+        wait_for(lambda: '"1-9' in exporter.text("/api/v1/summary"), 10, "the new names")
+        for _ in range(5):
+            assert exporter.samples()[COUNT % 0] == 30000
+        for fd in locks.values():
+            os.close(fd)
+        wait_for(lambda: store_files(stores) == [], 60, "retiring")
+        assert exporter.samples()[COUNT % 0] == 30000
+
+
+def test_an_ended_store_that_the_totals_cannot_take_whole_stays(stores, tmp_path):
+    """Another definition of one of its families is in the totals."""
+    writer = Writer(stores, tmp_path / "book", 100).done()
+    content = writer.path.read_bytes()
+    writer.kill()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        changed = content.replace(b"vllm:nixl_xfer_time_seconds\0", b"vllm:nixl_bytes_transferred\0")
+        (stores / "1-changed.kvtel").write_bytes(changed)
+        wait_for(lambda: any("1-changed.kvtel stays a file" in line for line in exporter.log), 5, "a log line")
+        retired = Writer(stores, tmp_path / "book2", 5).done()
+        retired.end()
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "the other store")
+        assert store_files(stores) == ["1-changed.kvtel"]
+        assert exporter.samples()['kvtel_stores{state="ended"}'] == 1
