@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Splits "host:port"; brackets around an IPv6 address go. */
+/* Splits "host:port" and removes the brackets of an IPv6 address. */
 static bool split(const char *address, char *host, size_t size, const char **port)
 {
     const char *colon = strrchr(address, ':');

@@ -19,7 +19,7 @@ bool demo_blocks_open(struct demo_blocks *blocks, const char *path, struct demo_
     const size_t size = (size_t)DEMO_SLOTS * DEMO_BLOCK_BYTES;
     *blocks = (struct demo_blocks){ .journal = journal, .memory = MAP_FAILED, .file = -1 };
     blocks->memory_fd = memfd_create("kvtel-demo-blocks", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    /* Reserved and sealed: no access to it, by whomever, can end in a signal. */
+    /* The memory is reserved and sealed: no access to it by any process can raise a signal. */
     if (blocks->memory_fd < 0 || ftruncate(blocks->memory_fd, (off_t)size) != 0 ||
         fallocate(blocks->memory_fd, 0, 0, (off_t)size) != 0 ||
         fcntl(blocks->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
@@ -76,7 +76,7 @@ static struct demo_stored *find_stored(struct demo_blocks *blocks, uint64_t key)
     return NULL;
 }
 
-/* An empty slot, or of those that nobody uses the one not taken for longest. */
+/* Finds an empty slot, or else the unused slot that was taken longest ago. */
 static uint16_t find_victim(const struct demo_blocks *blocks)
 {
     uint16_t victim = NO_SLOT;
@@ -99,7 +99,7 @@ static off_t offset_of(const struct demo_blocks *blocks, const struct demo_store
 static bool store_block(struct demo_blocks *blocks, uint16_t slot)
 {
     struct demo_stored *stored = &blocks->stored[blocks->next_stored];
-    stored->held = false; /* overwritten from here on */
+    stored->held = false; /* from here on the block in the file is overwritten */
     if (pwrite(blocks->file, demo_blocks_at(blocks, slot), DEMO_BLOCK_BYTES, offset_of(blocks, stored)) !=
         DEMO_BLOCK_BYTES)
         return false;
@@ -108,7 +108,7 @@ static bool store_block(struct demo_blocks *blocks, uint16_t slot)
     return true;
 }
 
-/* Offloads what the slots hold and is not in the file yet, as one transfer. */
+/* Offloads, as one transfer, the blocks of these slots that are not in the file yet. */
 static void offload(struct demo_blocks *blocks, const uint16_t *slots, uint32_t count)
 {
     uint64_t start = kvtel_now_ns();
@@ -131,7 +131,7 @@ static void offload(struct demo_blocks *blocks, const uint16_t *slots, uint32_t 
                                                         .descriptors = stored });
 }
 
-/* Loads those of the missing blocks that are in the file, as one transfer. */
+/* Loads, as one transfer, the missing blocks that are in the file. */
 static void load(struct demo_blocks *blocks, const uint16_t *slots, uint32_t count, bool *missing)
 {
     uint64_t start = kvtel_now_ns();
@@ -156,8 +156,7 @@ static void load(struct demo_blocks *blocks, const uint16_t *slots, uint32_t cou
                                                         .descriptors = loaded });
 }
 
-/* Pins a slot of its own for each of `count` new blocks. False when there are not enough, with those that it got in
- * `got`. */
+/* Pins a slot for each of `count` new blocks. False: there are not enough; `got` returns the number pinned. */
 static bool pin_victims(struct demo_blocks *blocks, uint16_t *victims, uint32_t count, uint32_t *got)
 {
     for (*got = 0; *got < count; (*got)++) {
@@ -174,7 +173,7 @@ bool demo_blocks_take(struct demo_blocks *blocks, const uint64_t *keys, uint32_t
 {
     uint16_t victims[DEMO_SLOTS];
     uint32_t absent = 0, got = 0;
-    for (uint32_t i = 0; i < count; i++) { /* first of all what is there, so that it does not become a victim */
+    for (uint32_t i = 0; i < count; i++) { /* pin the present blocks first, so that they do not become victims */
         slots[i] = find_slot(blocks, keys[i]);
         missing[i] = false;
         if (slots[i] == NO_SLOT)
@@ -192,7 +191,7 @@ bool demo_blocks_take(struct demo_blocks *blocks, const uint64_t *keys, uint32_t
     offload(blocks, victims, got);
     for (uint32_t i = 0; i < count; i++) {
         uint16_t same = slots[i] == NO_SLOT ? find_slot(blocks, keys[i]) : NO_SLOT;
-        if (same != NO_SLOT) { /* the request names it twice */
+        if (same != NO_SLOT) { /* the request contains this block twice */
             slots[i] = same;
             blocks->slots[same].pins++;
         } else if (slots[i] == NO_SLOT) {

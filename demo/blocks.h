@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's KV blocks: in memory that other workers can map, the oldest offloaded to a file and loaded back when they
- * are wanted.
- */
+/* A worker's KV blocks. They are in memory that other workers can map; the oldest blocks are offloaded to a file,
+ * and loaded back when they are wanted. One thread. */
 #ifndef KVTEL_DEMO_BLOCKS_H
 #define KVTEL_DEMO_BLOCKS_H
 
@@ -16,10 +15,10 @@ enum {
 
 struct demo_slot {
     uint64_t key;
-    uint64_t used; /* when it was last taken */
+    uint64_t used; /* value of `clock` when it was last taken */
     uint32_t crc;
-    uint32_t pins; /* how many requests use it; it stays meanwhile */
-    bool held;     /* has a block */
+    uint32_t pins; /* number of requests that use the slot, which must stay until they are done */
+    bool held;     /* contains a block */
 };
 
 struct demo_stored {
@@ -36,17 +35,19 @@ struct demo_blocks {
     struct demo_stored stored[DEMO_FILE_BLOCKS];
     uint32_t next_stored;
     struct demo_journal *journal;
-    double failure_rate; /* of stores, on purpose */
+    double failure_rate; /* share of stores that fail on purpose */
     uint64_t random;
 };
 
-/* `path`: of the file, made anew. False, with a message, when there is no memory or no file. */
+/* Opens memory and the file at `path`, which is made anew. False, after printing a message: no memory, or the file
+ * cannot be made. */
 bool demo_blocks_open(struct demo_blocks *blocks, const char *path, struct demo_journal *journal);
 void demo_blocks_close(struct demo_blocks *blocks);
 
-/* Pins a slot for each key. What is neither in memory nor in the file is `missing`: the caller fills it, then says so
- * with demo_blocks_filled(). Makes room by offloading, as one store; loads what is in the file, as one load.
- * @return false when too much is pinned; nothing is then pinned more than before */
+/* Pins a slot for each key. `missing` marks blocks that are neither in memory nor in the file: the caller computes
+ * or fetches them and then calls demo_blocks_filled(). Room is made by offloading, as one store; blocks in the file
+ * are loaded, as one load.
+ * @return false: too much is pinned, and nothing further was pinned */
 bool demo_blocks_take(struct demo_blocks *blocks, const uint64_t *keys, uint32_t count, uint16_t *slots, bool *missing);
 void demo_blocks_filled(struct demo_blocks *blocks, uint16_t slot);
 void demo_blocks_release(struct demo_blocks *blocks, const uint16_t *slots, uint32_t count);
@@ -55,7 +56,7 @@ static inline uint8_t *demo_blocks_at(const struct demo_blocks *blocks, uint16_t
     return blocks->memory + (size_t)slot * DEMO_BLOCK_BYTES;
 }
 
-/* What prefill (or decode, for the tokens that it made) computes for a block: the same bytes for the same key. */
+/* Computes a block, as prefill does, and decode for the tokens that it made: the same bytes for the same key. */
 void demo_block_fill(uint8_t *block, uint64_t key);
 uint32_t demo_block_crc(const uint8_t *block);
 

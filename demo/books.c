@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's own bookkeeping, in step with what kvtel records. */
+/* The engine's own counts, kept in step with what kvtel records. */
 #include "demo/books.h"
 
 #include "demo/fail.h"
@@ -38,7 +38,7 @@ void demo_journal_close(struct demo_journal *journal)
     *journal = (struct demo_journal){ 0 };
 }
 
-/* The totals as they will be; to be changed, then announced, then kept. */
+/* The totals after the coming record. The caller changes them, calls announce(), records, and calls keep(). */
 static struct demo_totals *next_totals(struct demo_book *book)
 {
     uint32_t current = atomic_load_explicit(&book->state, memory_order_relaxed);
@@ -46,15 +46,15 @@ static struct demo_totals *next_totals(struct demo_book *book)
     return &book->totals[current ^ 1];
 }
 
-/* Release: whoever sees the mark sees the totals; and the record that follows is published, by a release store of its
- * own, after it. */
+/* Marks that a record is coming. Release: a reader that sees the mark sees the totals. The record, which kvtel
+ * publishes by a release store of its own, comes later. */
 static void announce(struct demo_book *book)
 {
     uint32_t current = atomic_load_explicit(&book->state, memory_order_relaxed);
     atomic_store_explicit(&book->state, current | DEMO_BOOK_RECORDING, memory_order_release);
 }
 
-/* Release: comes after the record. */
+/* Makes the new totals valid. Release: this comes after the record. */
 static void keep(struct demo_book *book)
 {
     uint32_t current = atomic_load_explicit(&book->state, memory_order_relaxed) & 1;
@@ -84,7 +84,7 @@ void demo_journal_failure(struct demo_journal *journal, enum kvtel_failure failu
     keep(book);
 }
 
-/* The caller is the only writer. */
+/* Adds 1. The caller is the only writer. */
 static void count(_Atomic uint64_t *counter)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);

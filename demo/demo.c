@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel-demo: a small prefill/decode engine that really moves KV blocks, recorded, exported and checked. */
+/* kvtel-demo: a small prefill/decode engine that really moves KV blocks. Its transfers are recorded, exported and
+ * compared with its own counts. */
 #include "demo/fail.h"
 #include "demo/engine.h"
 #include "demo/exporter_process.h"
@@ -71,7 +72,7 @@ struct demo {
     char token[32], dir[256], stores[300];
 };
 
-/* A number from `low` to `high`, or the usage's exit code. */
+/* Reads a number from `low` to `high`. @return -1: go on; else the exit code for wrong usage */
 static int read_number(const char *option, const char *text, double low, double high, double *number)
 {
     char *end;
@@ -159,7 +160,7 @@ static int read_options(struct demo *demo, int argc, char **argv)
     return code;
 }
 
-/* The run's name and its own directory. */
+/* Makes the run's name and its directory. */
 static bool make_place(struct demo *demo)
 {
     uint32_t number;
@@ -190,7 +191,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return remove(path);
 }
 
-/* Ctrl-C and SIGTERM as a file descriptor, so that nothing is interrupted. */
+/* Opens a file descriptor for Ctrl-C and SIGTERM, so that they do not interrupt system calls. */
 static int open_signals(void)
 {
     sigset_t set;
@@ -201,7 +202,7 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The text to compare with: the exporter's, or that of the stores. */
+/* Fetches the text to compare with: from the exporter, or from the stores. */
 static bool fetch(struct demo *demo, struct kvtel_buffer *text)
 {
     text->size = 0;
@@ -215,7 +216,7 @@ static bool fetch(struct demo *demo, struct kvtel_buffer *text)
     return status == KVTEL_OK;
 }
 
-/* The books against what is shown; the exporter has three seconds to notice the last stores. */
+/* Compares the books with the text. The exporter has three seconds to notice the last stores. */
 static bool compare(struct demo *demo)
 {
     struct kvtel_buffer text = { 0 };
@@ -239,7 +240,7 @@ static bool compare(struct demo *demo)
     return fetched && differences == 0;
 }
 
-/* What arrived where, by checksum. */
+/* Prints the received blocks of each worker by checksum. */
 static bool print_blocks(const struct demo_engine *engine)
 {
     uint64_t checked = 0, bad = 0, on_purpose = 0;
@@ -258,7 +259,7 @@ static bool print_blocks(const struct demo_engine *engine)
     return bad == on_purpose;
 }
 
-/* From the first worker to the last comparison. */
+/* Runs the engine, from the start of the workers to the last comparison. */
 static bool run_engine(struct demo *demo, int signals)
 {
     bool good = demo_engine_start(&demo->engine, &demo->options, signals);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests on their way: arrival, prefill, decode, and the one worker that is killed. */
+/* The way of requests: arrival, prefill, decode; and the one worker that is killed. */
 #include "demo/engine.h"
 
 #include "demo/fail.h"
@@ -13,8 +13,8 @@
 
 enum {
     SHOW_MS = 500,
-    DRAIN_MS = 5000, /* for requests on their way when the time is over */
-    PER_WORKER = 4   /* requests at once */
+    DRAIN_MS = 5000, /* for unfinished requests at the end of the time */
+    PER_WORKER = 4   /* requests of one worker at the same time */
 };
 
 double demo_engine_seconds(const struct demo_engine *engine)
@@ -22,7 +22,7 @@ double demo_engine_seconds(const struct demo_engine *engine)
     return (double)(kvtel_now_ns() - engine->start_ns) / 1e9;
 }
 
-/* Of the workers of a role the one with the least to do; among equals the turn changes. */
+/* The worker of a role with the fewest orders. Among equals the choice rotates. */
 static struct demo_process *least_busy(struct demo_engine *engine, enum demo_role role)
 {
     struct demo_process *best = NULL;
@@ -54,16 +54,16 @@ static void send_order(struct demo_engine *engine, struct demo_flight *flight, s
     } else {
         flight->prefill = to;
     }
-    for (uint32_t i = 0; i < request->block_count; i++) /* the trace's next round is about other tokens */
+    for (uint32_t i = 0; i < request->block_count; i++) /* in each round of the trace the tokens are different */
         order.keys[i] = demo_mix(ids[i] + flight->round * 0x9e3779b97f4a7c15u);
     flight->at = to;
     to->busy++;
-    /* A worker that has gone is noticed by the end of its socket. */
+    /* A failed send is ignored: that the worker has gone is noticed by the end of its socket. */
     (void)send(to->control, &order, offsetof(struct demo_order, keys) + request->block_count * sizeof *ids,
                MSG_NOSIGNAL);
 }
 
-/* When the next request arrives, in nanoseconds from the start. */
+/* Time of the next request's arrival, in nanoseconds from the start. */
 static uint64_t next_arrival(const struct demo_engine *engine)
 {
     const struct demo_trace *trace = engine->options.trace;
@@ -95,14 +95,14 @@ static void admit(struct demo_engine *engine, uint64_t elapsed_ns)
     }
 }
 
-/* What a worker that has gone had to do begins anew. */
+/* Starts the requests of a worker that has gone anew. */
 static void begin_again(struct demo_engine *engine, const struct demo_process *gone)
 {
     for (uint32_t i = 0; i < engine->flight_count; i++) {
         struct demo_flight *flight = &engine->flights[i];
         if (flight->at != gone)
             continue;
-        flight->id = ++engine->next_id; /* what the workers still know of the old one is of no use */
+        flight->id = ++engine->next_id; /* messages about the old id are ignored */
         engine->again++;
         send_order(engine, flight, least_busy(engine, DEMO_PREFILL));
     }
@@ -125,7 +125,7 @@ static void order_done(struct demo_engine *engine, struct demo_process *process,
     }
 }
 
-/* In the middle of the time, and if possible of its work. */
+/* Kills a worker in the middle of the run, and if possible while it works. */
 static void kill_one(struct demo_engine *engine, double elapsed)
 {
     uint32_t index = engine->options.counts[engine->options.killed_role] - 1;
@@ -140,7 +140,7 @@ static void kill_one(struct demo_engine *engine, double elapsed)
     begin_again(engine, victim);
 }
 
-/* False: it has gone. */
+/* Receives a reply. False: the worker has gone. */
 static bool hear(struct demo_engine *engine, struct demo_process *process)
 {
     struct demo_reply reply;
@@ -156,12 +156,12 @@ static bool hear(struct demo_engine *engine, struct demo_process *process)
     return true;
 }
 
-/* Waits for what workers have to say, and for signals. */
+/* Waits for replies and signals. */
 static void wait_for_workers(struct demo_engine *engine, int timeout_ms)
 {
     struct pollfd polled[DEMO_PROCESSES + 1] = { { .fd = engine->signals, .events = POLLIN } };
     for (uint32_t i = 0; i < engine->process_count; i++)
-        polled[i + 1] = (struct pollfd){ .fd = engine->processes[i].control, .events = POLLIN }; /* -1 is left out */
+        polled[i + 1] = (struct pollfd){ .fd = engine->processes[i].control, .events = POLLIN }; /* poll() ignores -1 */
     if (poll(polled, engine->process_count + 1, timeout_ms) <= 0)
         return;
     engine->interrupted = engine->interrupted || polled[0].revents;
@@ -192,7 +192,7 @@ bool demo_engine_start(struct demo_engine *engine, const struct demo_engine_opti
     return !engine->failed;
 }
 
-/* Milliseconds to wait for: an arrival, the next table, or the end. */
+/* Milliseconds until an arrival, the next table, or the end. */
 static int patience(const struct demo_engine *engine, uint64_t elapsed_ns, uint64_t until_ns, bool admits)
 {
     if (admits && has_room(engine) && next_arrival(engine) < until_ns)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine: worker processes, and the requests that go from one to the next. */
+/* The engine: worker processes, and requests that are passed from one to the next. */
 #ifndef KVTEL_DEMO_ENGINE_H
 #define KVTEL_DEMO_ENGINE_H
 
@@ -8,12 +8,12 @@
 #include <kvtel/reader.h>
 #include <sys/types.h>
 
-enum { DEMO_PROCESSES = DEMO_WORKERS + 1, /* one is replaced */ DEMO_FLIGHTS = 4 * DEMO_WORKERS };
+enum { DEMO_PROCESSES = DEMO_WORKERS + 1, /* one more, for the replaced one */ DEMO_FLIGHTS = 4 * DEMO_WORKERS };
 
 struct demo_engine_options {
     double duration, speed, failure_rate;
     uint32_t counts[DEMO_ROLES]; /* workers of each role */
-    bool kill;                   /* one of them in the middle of it */
+    bool kill;                   /* kill one worker in the middle of the run */
     enum demo_role killed_role;
     const char *token, *dir, *store_dir;
     const struct demo_trace *trace;
@@ -23,46 +23,48 @@ struct demo_process {
     struct demo_worker worker;
     pid_t pid;     /* 0: it has ended */
     int control;   /* the engine's end */
-    uint32_t busy; /* orders that it has */
+    uint32_t busy; /* number of unfinished orders */
     bool ready, killed;
     struct demo_ledger *ledger;
-    struct kvtel_store_reader *reader; /* NULL until it is ready */
+    struct kvtel_store_reader *reader; /* NULL: not ready yet */
     char file[256];
 };
 
-/* A request on its way. */
+/* A request in progress. */
 struct demo_flight {
     uint64_t id;
-    size_t request; /* in the trace */
-    uint64_t round; /* how often the trace was played before */
+    size_t request; /* index in the trace */
+    uint64_t round; /* number of earlier rounds of the trace */
     struct demo_process *at, *prefill;
 };
 
 struct demo_engine {
     struct demo_engine_options options;
-    struct demo_ledger *ledgers; /* DEMO_PROCESSES of them, shared with the workers */
+    struct demo_ledger *ledgers; /* DEMO_PROCESSES entries, shared with the workers */
     struct demo_process processes[DEMO_PROCESSES];
     uint32_t process_count;
     struct demo_process *current[DEMO_ROLES][DEMO_WORKERS];
     struct demo_flight flights[DEMO_FLIGHTS];
     uint32_t flight_count;
     int signals;                                      /* readable after Ctrl-C or SIGTERM */
-    uint64_t start_ns, next_id, arrived, done, again; /* again: started anew, because a worker was killed */
+    uint64_t start_ns, next_id, arrived, done, again; /* again: requests started anew, because a worker was killed */
     size_t next_request;
     uint64_t round;
     bool interrupted, over, failed;
 };
 
-/* Starts the workers and waits until they are ready. Whatever it returns, demo_engine_stop() is to follow.
- * @param signals a signalfd, not the engine's. False: with a message */
+/* Starts the workers and waits until they are ready. Whatever the result, call demo_engine_stop() afterwards.
+ * @param signals a signalfd, borrowed
+ * @return false, after printing a message: it failed */
 bool demo_engine_start(struct demo_engine *engine, const struct demo_engine_options *options, int signals);
-/* Plays the trace until the time is over or a signal came; calls `show` twice a second. False, with a message, when a
- * worker ended that was not to. */
+/* Plays the trace until the time is over or a signal arrives. Calls `show` twice a second. False, after printing a
+ * message: a worker ended that should not have ended. */
 bool demo_engine_run(struct demo_engine *engine, void (*show)(void *context, const struct demo_engine *engine),
                      void *context);
-/* Lets the workers end, and sees to it that they do. False, with a message, when one did not end well by itself. */
+/* Asks the workers to end, and kills those that do not. False, after printing a message: one did not end well by
+ * itself. */
 bool demo_engine_stop(struct demo_engine *engine);
-/* Forgets the workers' books and stores. */
+/* Frees the workers' books and readers. */
 void demo_engine_close(struct demo_engine *engine);
 /* Whether a worker was killed and replaced. */
 static inline bool demo_engine_killed(const struct demo_engine *engine)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `kvtel serve` as a child, and the smallest HTTP client that can ask it. */
+/* Runs `kvtel serve` as a child process, and has a minimal HTTP client for it. */
 #include "demo/exporter_process.h"
 
 #include "demo/fail.h"
@@ -25,7 +25,7 @@ static void nap(void)
     nanosleep(&(struct timespec){ .tv_nsec = STEP_MS * 1000000 }, NULL);
 }
 
-/* A connection to the exporter, or -1. */
+/* Opens a connection to the exporter; -1: failed. */
 static int open_connection(const struct demo_exporter *exporter)
 {
     char host[96];
@@ -51,7 +51,7 @@ static int open_connection(const struct demo_exporter *exporter)
     return fd;
 }
 
-/* Size of an answer 200 as its header says, 0 while the header is not complete. `wrong`: what is wrong with it. */
+/* Body size of a 200 answer from its header; 0: the header is incomplete. `wrong`: what is wrong with the answer. */
 static size_t answer_size(const struct kvtel_buffer *answer, size_t *header_size, const char **wrong)
 {
     static const char end_of_header[] = "\r\n\r\n", length_header[] = "\r\nContent-Length:";
@@ -69,7 +69,7 @@ static size_t answer_size(const struct kvtel_buffer *answer, size_t *header_size
 
 enum { ANSWER_STEP = 1 << 16 };
 
-/* Room for ANSWER_STEP bytes more. False without memory. */
+/* Makes room for ANSWER_STEP more bytes. False: no memory. */
 static bool make_room(struct kvtel_buffer *buffer)
 {
     if (buffer->capacity - buffer->size >= ANSWER_STEP)
@@ -83,7 +83,7 @@ static bool make_room(struct kvtel_buffer *buffer)
     return true;
 }
 
-/* Replaces `body`, which is empty, by the body of the answer. NULL, or what went wrong. */
+/* Reads an answer into `body`, which is empty. @return NULL, or what went wrong */
 static const char *receive_answer(int fd, struct kvtel_buffer *body)
 {
     struct kvtel_buffer answer = { 0 };
@@ -114,7 +114,7 @@ static const char *receive_answer(int fd, struct kvtel_buffer *body)
     return NULL;
 }
 
-/* NULL, or what went wrong. */
+/* Sends a GET request. @return NULL, or what went wrong */
 static const char *get(const struct demo_exporter *exporter, const char *path, struct kvtel_buffer *body)
 {
     char request[256];
@@ -139,14 +139,14 @@ bool demo_exporter_metrics(const struct demo_exporter *exporter, struct kvtel_bu
     return !wrong;
 }
 
-/* In the child. */
+/* Runs in the child. */
 static _Noreturn void become_exporter(const struct demo_exporter *exporter, const char *store_dir)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    setpgid(0, 0); /* Ctrl-C is for the demo, which needs the exporter a little longer */
+    setpgid(0, 0); /* Ctrl-C must reach the demo only, which needs the exporter a little longer */
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC),
         log = open(exporter->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (null >= 0 && log >= 0) {
@@ -159,7 +159,7 @@ static _Noreturn void become_exporter(const struct demo_exporter *exporter, cons
     _exit(EXIT_FAILED);
 }
 
-/* What it wrote until it gave up. */
+/* Prints the exporter's log after it failed. */
 static void print_log(const struct demo_exporter *exporter)
 {
     char line[1024];
@@ -170,7 +170,7 @@ static void print_log(const struct demo_exporter *exporter)
         fclose(log);
 }
 
-/* Whether it has ended; then it is reaped. */
+/* Whether the exporter has ended. If so, it is reaped. */
 static bool has_ended(struct demo_exporter *exporter, int *how)
 {
     if (waitpid(exporter->pid, how, WNOHANG) != exporter->pid)
@@ -179,7 +179,7 @@ static bool has_ended(struct demo_exporter *exporter, int *how)
     return true;
 }
 
-/* The exporter is $KVTEL, or the program beside this one. */
+/* Finds the exporter: $KVTEL, or the program in the same directory. */
 static bool find_program(char *path, size_t size)
 {
     const char *given = getenv("KVTEL");

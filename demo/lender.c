@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lender's side: a prefill worker hands out the blocks of requests that are under lease. */
+/* The lender's side: a prefill worker provides the blocks of requests under lease. */
 #include "demo/peer.h"
 #include "demo/peer_wire.h"
 
 #include <string.h>
 
-/* The lender's greeting, with the file descriptor of its memory where there is a Unix socket to carry it. */
+/* Sends the lender's greeting; through a Unix socket, with the file descriptor of its memory. */
 static bool send_greeting(const struct demo_lender *lender, int fd, bool with_memory)
 {
     struct demo_greeting greeting = DEMO_GREETING(with_memory);
@@ -39,7 +39,8 @@ bool demo_lender_greet(const struct demo_lender *lender, int fd, bool with_memor
     return send_greeting(lender, fd, *shares_memory);
 }
 
-/* One block, as it is or spoiled: another one's place in shared memory, another byte in what is sent. */
+/* Sends one block. A spoiled block is, in shared memory, the place of another block, and otherwise has a changed
+ * byte. */
 static bool send_piece(const struct demo_lender *lender, int fd, uint16_t slot, bool shares_memory, bool spoiled)
 {
     const struct demo_slot *held = &lender->blocks->slots[slot];

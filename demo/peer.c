@@ -50,7 +50,7 @@ static int open_socket(enum demo_path path, const char *token, uint32_t prefill,
     return fd;
 }
 
-/* Receives the greeting, and with it the peer's memory. */
+/* Receives the greeting and, if shared, maps the peer's memory. */
 static bool receive_greeting(struct demo_peer *peer, struct demo_greeting *greeting)
 {
     union {
@@ -96,7 +96,7 @@ bool demo_peer_connect(struct demo_peer *peer, const char *token, uint32_t prefi
     return false;
 }
 
-/* The block's bytes into the reader's memory. */
+/* Copies the block's bytes into the reader's memory. */
 static bool fetch(const struct demo_peer *peer, const struct demo_piece *piece, uint8_t *block)
 {
     if (!peer->memory)
@@ -107,7 +107,7 @@ static bool fetch(const struct demo_peer *peer, const struct demo_piece *piece, 
     return true;
 }
 
-/* All blocks, in order. A bad one does not keep the others from being looked at. */
+/* Fetches all blocks in order. After a bad block the others are still checked. */
 static bool fetch_all(const struct demo_peer *peer, const struct demo_read *read, struct demo_journal *journal)
 {
     bool good = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What two workers say to each other. Both run the same program on the same machine: structs go as they are. */
+/* The messages between two workers. Both run the same program on the same machine, so structs are sent as they are. */
 #ifndef KVTEL_DEMO_PEER_WIRE_H
 #define KVTEL_DEMO_PEER_WIRE_H
 
@@ -11,17 +11,18 @@
 
 enum { DEMO_MAGIC = 0x6b766474, DEMO_VERSION = 1, DEMO_PEER_SECONDS = 2 };
 
-/* First of all, from both sides. With the lender's through a Unix socket comes the file descriptor of its memory. */
+/* The first message of both sides. Through a Unix socket the lender's greeting carries the file descriptor of its
+ * memory. */
 struct demo_greeting {
     uint32_t magic, version, block_bytes;
-    uint32_t shared; /* the reader takes blocks out of the lender's memory */
+    uint32_t shared; /* the reader copies blocks from the lender's memory */
 };
 #define DEMO_GREETING(is_shared)                              \
     {                                                         \
         DEMO_MAGIC, DEMO_VERSION, DEMO_BLOCK_BYTES, is_shared \
     }
 
-/* From the reader. DEMO_READ: `count` numbers of blocks (uint16_t) follow. */
+/* A reader's message. After DEMO_READ, `count` block numbers (uint16_t) follow. */
 enum demo_message_kind { DEMO_READ = 1, DEMO_DONE };
 struct demo_message {
     uint32_t kind, count;
@@ -29,7 +30,7 @@ struct demo_message {
     uint32_t fault, zero;
 };
 
-/* To DEMO_READ, by the lender. `granted`: the pieces follow, each with its block unless memory is shared. */
+/* The lender's answer to DEMO_READ. If `granted`, the pieces follow, each with its block unless memory is shared. */
 struct demo_answer {
     uint64_t request;
     uint32_t granted, count;
@@ -39,7 +40,7 @@ struct demo_piece {
     uint32_t crc, zero;
 };
 
-/* So that a peer that stopped does not stop this one. */
+/* Sets timeouts, so that a stopped peer does not block this process. */
 static inline void demo_wire_set_timeouts(int fd)
 {
     const struct timeval limit = { .tv_sec = DEMO_PEER_SECONDS };

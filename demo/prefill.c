@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prefill: computes the blocks of requests and keeps them under lease until a decode worker has read them. */
+/* Prefill: computes the blocks of requests and keeps each under lease until a decode worker has read it. */
 #include "demo/worker.h"
 
 #include "demo/fail.h"
@@ -15,8 +15,8 @@
 
 enum {
     LEASES = 256,
-    READERS = DEMO_WORKERS * DEMO_PATHS + 8, /* connections, some of them about to be closed */
-    CONTROL = 0,                             /* places in the poll set */
+    READERS = DEMO_WORKERS * DEMO_PATHS + 8, /* limit of connections; some of them are about to be closed */
+    CONTROL = 0,                             /* indexes in the poll set */
     LISTEN_UNIX,
     LISTEN_TCP,
     FIRST_READER
@@ -31,7 +31,7 @@ struct prefill {
     nfds_t polled_count;
 };
 
-/* Ends a lease, for whatever reason. */
+/* Ends a lease, whatever the reason. */
 static void end_lease(struct prefill *prefill, uint32_t i)
 {
     struct demo_lease *lease = &prefill->leases[i];
@@ -41,7 +41,7 @@ static void end_lease(struct prefill *prefill, uint32_t i)
     prefill->lease_count--;
 }
 
-/* Frees the blocks of the oldest request: nobody has fetched them. */
+/* Frees the blocks of the oldest request, because no worker has fetched them in time. */
 static void expire(struct prefill *prefill)
 {
     demo_journal_failure(&prefill->hands->journal, KVTEL_FAILED_EXPIRED);
@@ -67,7 +67,8 @@ static void take_notification(void *context, uint64_t request)
         demo_journal_failure(&prefill->hands->journal, KVTEL_FAILED_LATE);
 }
 
-/* The order of a request: its blocks, found or computed, under lease. Leases end early when there is no room. */
+/* Processes the order of a request: finds or computes its blocks and puts them under lease. Without room, leases end
+ * early. */
 static bool do_prefill(struct prefill *prefill, const struct demo_order *order)
 {
     struct demo_blocks *blocks = &prefill->hands->blocks;
@@ -151,7 +152,7 @@ static void serve_readers(struct prefill *prefill, const struct demo_lender *len
     }
 }
 
-/* Milliseconds until the oldest lease ends; -1: there is none. */
+/* Milliseconds until the oldest lease expires; -1: there is none. */
 static int until_expiry(const struct prefill *prefill)
 {
     uint64_t now = kvtel_now_ns();
@@ -160,7 +161,7 @@ static int until_expiry(const struct prefill *prefill)
     return prefill->leases[0].until_ns <= now ? 0 : (int)((prefill->leases[0].until_ns - now) / 1000000 + 1);
 }
 
-/* Until the engine wants no more: then true. */
+/* Serves until the engine sends no more orders; then true. */
 static bool run(struct prefill *prefill, const struct demo_lender *lender)
 {
     struct demo_order order;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of worker processes: fork, kill, replace, reap. */
+/* Worker processes: fork, kill, replace, reap. */
 #include "demo/processes.h"
 
 #include "demo/fail.h"
@@ -17,7 +17,7 @@ enum { STOP_MS = 5000 };
 
 static const char *const role_names[DEMO_ROLES] = { "prefill", "decode" };
 
-/* In the child: nothing of the engine's but the socket to it. */
+/* Runs in the child: closes everything of the engine's but the socket to it. */
 static _Noreturn void become_worker(struct demo_worker *worker, int control)
 {
     sigset_t none;
@@ -38,7 +38,7 @@ static bool spawn(struct demo_engine *engine, enum demo_role role, uint32_t inde
     process->worker = (struct demo_worker){
         .role = role,
         .index = index,
-        .engine = role == DEMO_PREFILL ? 0 : index + 1, /* the prefill workers are ranks of one engine */
+        .engine = role == DEMO_PREFILL ? 0 : index + 1, /* the prefill workers are the ranks of one engine */
         .rank = role == DEMO_PREFILL ? index : 0,
         .ledger = process->ledger,
         .token = engine->options.token,
@@ -85,14 +85,14 @@ bool demo_process_ready(struct demo_process *process, const struct demo_reply *r
     struct kvtel_error error = { 0 };
     process->ready = true;
     if (!reply->path[0])
-        return false; /* it has said why there is no file */
+        return false; /* the worker has printed why there is no file */
     if (kvtel_store_reader_open(reply->path, &process->reader, &error) == KVTEL_OK)
         return true;
     demo_fail("%s: %s", reply->path, error.message);
     return false;
 }
 
-/* It is dead or dying: waits for it. @return how it ended, as waitpid() says */
+/* Waits for a process that is dead or dying. @return its status, as from waitpid() */
 static int reap(struct demo_process *process)
 {
     int how = 0;
@@ -121,7 +121,7 @@ bool demo_process_replace(struct demo_engine *engine, const struct demo_process 
     return spawn(engine, gone->worker.role, gone->worker.index);
 }
 
-/* False, with a message, when it did not end well. */
+/* False, after printing a message: it did not end well. */
 static bool ended_well(const struct demo_process *process, int how)
 {
     if (WIFEXITED(how) && WEXITSTATUS(how) == EXIT_GOOD)
@@ -136,7 +136,7 @@ static bool ended_well(const struct demo_process *process, int how)
 
 void demo_process_gone(struct demo_process *process)
 {
-    kill(process->pid, SIGKILL); /* for one that is still there and said nonsense */
+    kill(process->pid, SIGKILL); /* in case the worker is alive and sent a wrong message */
     if (ended_well(process, reap(process)))
         demo_fail("%s worker %u ended too early", role_names[process->worker.role], process->worker.index);
 }
@@ -147,7 +147,7 @@ bool demo_engine_stop(struct demo_engine *engine)
     uint64_t limit_ns = kvtel_now_ns() + STOP_MS * UINT64_C(1000000);
     for (uint32_t i = 0; i < engine->process_count; i++)
         if (engine->processes[i].pid > 0)
-            shutdown(engine->processes[i].control, SHUT_WR); /* the end of its orders */
+            shutdown(engine->processes[i].control, SHUT_WR); /* tells the worker that there are no more orders */
     for (uint32_t i = 0; i < engine->process_count; i++) {
         struct demo_process *process = &engine->processes[i];
         if (process->pid == 0)

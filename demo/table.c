@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The live table: every worker's store, read while it is written. */
+/* The live table: reads each worker's store while it is written. */
 #include "demo/table.h"
 
 #include "demo/fail.h"
@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Which families say what of a flow. A counter's value or a histogram's sum is a total. */
+/* The families with the numbers of a flow. A counter's value or a histogram's sum is the total. */
 static const struct {
     const char *name, *count, *bytes, *seconds;
 } flows[DEMO_FLOWS] = {
@@ -49,7 +49,7 @@ bool demo_table_collect(struct demo_table *table, const struct demo_engine *engi
     return true;
 }
 
-/* The series of an engine, after model_name the first label; NULL: there is none. */
+/* Finds an engine's series. The first label is model_name; the engine is the next one. NULL: none. */
 static const struct kvtel_snapshot_series *find(const struct demo_table *table, const char *name, uint32_t engine,
                                                 const struct kvtel_snapshot_family **family)
 {
@@ -78,7 +78,7 @@ static double count(const struct demo_table *table, const char *name, uint32_t e
     return series ? (double)series->count : 0;
 }
 
-/* The transfer time's quantile in milliseconds, or "-" where only the time's sum is known. */
+/* Formats the transfer time's quantile in milliseconds; "-" if only the sum of times is known. */
 static const char *quantile(const struct demo_table *table, enum demo_flow flow, uint32_t engine, double q, char *text,
                             size_t size)
 {
@@ -90,7 +90,7 @@ static const char *quantile(const struct demo_table *table, enum demo_flow flow,
     return text;
 }
 
-/* A line of the table, no wider than the terminal. */
+/* The terminal. Lines are cut to its width. */
 struct screen {
     unsigned lines, height, width;
 };
@@ -152,7 +152,7 @@ static void print_flow(struct demo_table *table, struct screen *screen, uint32_t
 static void show_table(struct demo_table *table, const struct demo_engine *engine, double elapsed)
 {
     struct screen screen = look_at_screen();
-    if (engine->over) { /* what stays on the screen are the rates of the whole run */
+    if (engine->over) { /* the last table shows the rates of the whole run */
         memset(table->before, 0, sizeof table->before);
         table->shown_at = 0;
     }

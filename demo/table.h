@@ -8,21 +8,20 @@
 struct demo_table {
     bool terminal;
     struct kvtel_snapshot *snapshot;
-    unsigned lines; /* on the terminal, to be written over */
+    unsigned lines; /* number of lines on the terminal, to be overwritten */
     double shown_at, line_at;
     struct {
         double count, bytes;
     } before[DEMO_WORKERS][DEMO_FLOWS];
 };
 
-/* False without memory. */
+/* False: no memory. */
 bool demo_table_open(struct demo_table *table);
 void demo_table_close(struct demo_table *table);
-/* As demo_engine_run() wants it: on a terminal the table, in place of the one before; else a line a second. `context`:
- * the table.
- */
+/* A callback for demo_engine_run(). On a terminal it overwrites the table, otherwise it prints a line each second.
+ * `context` is the table. */
 void demo_table_show(void *context, const struct demo_engine *engine);
-/* Fills the snapshot from the workers' stores. False, with a message, when one cannot be read. */
+/* Fills the snapshot from the workers' stores. False, after printing a message: one cannot be read. */
 bool demo_table_collect(struct demo_table *table, const struct demo_engine *engine);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's books beside what kvtel shows. */
+/* Compares the engine's books with what kvtel shows. */
 #include "demo/totals.h"
 
 #include "demo/fail.h"
@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One total of an engine: its name in the table, its series in the exposition, its place in the books. */
+/* One total of an engine: its name in the table, its series in the exposition, and its place in the books. */
 struct total {
     const char *what, *series;
     enum { OF_COUNT, OF_BYTES, OF_PIECES, OF_NS, OF_POST_NS, OF_FAILURE } field;
-    int of; /* flow, or class of failure */
+    int of; /* index of the flow or failure class */
 };
 
 static const struct total totals[] = {
@@ -28,7 +28,7 @@ static const struct total totals[] = {
     { "stores", "vllm:kv_offload_store_size_count", OF_COUNT, DEMO_STORE },
     { "  bytes", "vllm:kv_offload_store_bytes_total", OF_BYTES, DEMO_STORE },
     { "  seconds", "vllm:kv_offload_store_time_total", OF_NS, DEMO_STORE },
-    /* vLLM's counter takes all three classes together. */
+    /* vLLM's counter is the sum of all three classes. */
     { "failed transfers", "vllm:nixl_num_failed_transfers_total", OF_FAILURE, KVTEL_FAILED_TRANSFER },
     { "  notifications", "vllm:nixl_num_failed_notifications_total", OF_FAILURE, KVTEL_FAILED_NOTIFICATION },
     { "leases expired", "vllm:nixl_num_kv_expired_reqs_total", OF_FAILURE, KVTEL_FAILED_EXPIRED },
@@ -60,7 +60,7 @@ static double in_books(const struct demo_totals *books, const struct total *tota
     return (double)count;
 }
 
-/* The value of the run's series of this name and engine; 0 where there is none. */
+/* The value of the run's series with this name and engine; 0: there is none. */
 static double in_text(const struct kvtel_buffer *text, const char *series, const char *model, uint32_t engine)
 {
     char model_label[128], engine_label[32];
@@ -81,7 +81,7 @@ static double in_text(const struct kvtel_buffer *text, const char *series, const
     return 0;
 }
 
-/* Whole numbers are equal or not; seconds were added up in another order. */
+/* Whether two numbers are equal. Seconds were added up in another order, so they may differ by rounding. */
 static bool is_equal(const struct total *total, double books, double shown)
 {
     if (total->field == OF_NS || total->field == OF_POST_NS)
@@ -89,10 +89,10 @@ static bool is_equal(const struct total *total, double books, double shown)
     return books == shown;
 }
 
-/* An engine's books over all its workers. */
+/* An engine's books, summed over all its workers. */
 struct engine_books {
     struct demo_totals finished;
-    /* Of the killed worker: with the record that it was about to make. The same as `finished` when there was none. */
+    /* The totals if the killed worker's last record was written; equal to `finished` if it was not recording. */
     struct demo_totals possible;
     bool uncertain;
 };
@@ -129,7 +129,7 @@ static void print_total(const struct total *total, const char *name, double book
            is_equal(total, books, shown) ? "equal" : "DIFFERENT");
 }
 
-/* @return how many of an engine's totals differ */
+/* @return number of an engine's totals that differ */
 static unsigned compare_engine(const struct demo_engine *engine, uint32_t number, const struct kvtel_buffer *metrics,
                                const char *source, bool print)
 {

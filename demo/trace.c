@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests and when they arrive. */
+/* Requests and the times of their arrival. */
 #include "demo/trace.h"
 
 #include "demo/fail.h"
@@ -13,13 +13,13 @@
 
 enum {
     MADE_REQUESTS = 600,
-    MADE_GAP_MS = 20, /* between two arrivals, on average */
+    MADE_GAP_MS = 20, /* average time between two arrivals */
     PROMPTS = 4,
     CHATS = 60,
     CHAT_BLOCKS = 48, /* a chat that reached this length ends */
 };
 
-/* The array with room for one more of `size` bytes, or NULL. */
+/* Returns the array with room for `more` elements of `size` bytes. NULL: no memory. */
 static void *grown(void *array, size_t count, size_t *capacity, size_t more, size_t size)
 {
     if (more <= *capacity - count)
@@ -33,7 +33,7 @@ static void *grown(void *array, size_t count, size_t *capacity, size_t more, siz
     return bytes;
 }
 
-/* Copies `request` and its blocks. */
+/* Adds a copy of `request` and of its blocks. */
 static bool add_request(struct demo_trace *trace, const struct demo_request *request, const uint64_t *blocks)
 {
     void *requests = grown(trace->requests, trace->count, &trace->capacity, 1, sizeof *trace->requests);
@@ -66,13 +66,14 @@ bool demo_trace_make(struct demo_trace *trace)
     double at_ms = 0;
     for (int i = 0; i < MADE_REQUESTS; i++) {
         struct chat *chat = &chats[demo_random(&state) % CHATS];
-        if (chat->count == 0 || chat->count >= CHAT_BLOCKS) { /* a new one, after one of the system prompts */
+        /* a new chat, which begins with one of the system prompts */
+        if (chat->count == 0 || chat->count >= CHAT_BLOCKS) {
             uint64_t prompt = demo_random(&state) % PROMPTS;
             chat->count = 0;
             for (uint64_t block = 0; block <= prompt; block++)
                 chat->blocks[chat->count++] = prompt * 10 + block;
         }
-        double turn = demo_random_unit(&state); /* most are short, some bring a document */
+        double turn = demo_random_unit(&state); /* most turns are short, some contain a document */
         for (uint32_t more = 1 + (uint32_t)(turn * turn * turn * 16); more > 0; more--)
             chat->blocks[chat->count++] = next_id++;
         at_ms -= log(1 - demo_random_unit(&state)) * MADE_GAP_MS;
@@ -89,7 +90,7 @@ bool demo_trace_make(struct demo_trace *trace)
     return true;
 }
 
-/* A whole number from `low` on, at most UINT32_MAX. */
+/* Reads a whole number from `low` to UINT32_MAX. False: it is not one. */
 static bool read_tokens(const json_t *line, const char *key, json_int_t low, uint32_t *tokens)
 {
     const json_t *value = json_object_get(line, key);
@@ -99,7 +100,7 @@ static bool read_tokens(const json_t *line, const char *key, json_int_t low, uin
     return true;
 }
 
-/* NULL, or what is wrong. */
+/* Reads a request. @return NULL, or what is wrong with it */
 static const char *read_request(const json_t *line, struct demo_request *request, uint64_t *blocks)
 {
     if (!json_is_object(line))
@@ -127,7 +128,7 @@ static const char *read_request(const json_t *line, struct demo_request *request
     return NULL;
 }
 
-/* False without memory. A line that is not a request is reported and left out. */
+/* Reads a line. A line that is not a request is reported and skipped. False: no memory. */
 static bool read_line(struct demo_trace *trace, const char *path, size_t number, const char *text, size_t size)
 {
     json_error_t error = { 0 };
@@ -149,7 +150,7 @@ static int by_arrival(const void *left, const void *right)
     const struct demo_request *a = left, *b = right;
     if (a->at_ms != b->at_ms)
         return a->at_ms < b->at_ms ? -1 : 1;
-    return a->first_block < b->first_block ? -1 : 1; /* as they stand in the file */
+    return a->first_block < b->first_block ? -1 : 1; /* keep the order of the file */
 }
 
 bool demo_trace_read(struct demo_trace *trace, const char *path)

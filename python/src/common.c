@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the bindings share: errors, arguments, warnings. */
+/* Functions of all bindings: errors, arguments, warnings. */
 #include "common.h"
 
 #include <stdarg.h>
@@ -45,7 +45,7 @@ void *kvtel_python_raise(enum kvtel_status status, const struct kvtel_error *err
 
 void *kvtel_python_raise_connector(const struct kvtel_connector *connector, const char *name)
 {
-    enum { UNKNOWN_CONNECTOR = 1 }; /* no status: _errors.py gives it a class of its own */
+    enum { UNKNOWN_CONNECTOR = 1 }; /* not a status of the library: _errors.py defines a class for it */
     char message[192];
     if (connector)
         snprintf(message, sizeof message, "%.100s: this connector has no stats", name);
@@ -227,7 +227,8 @@ static uint64_t *transfer_member(struct kvtel_transfer *transfer, size_t i)
     return members[i];
 }
 
-/* Recording must not raise because two clocks disagree. */
+/* Reads a number of a transfer. A negative or huge one does not raise, because recording must not fail when two
+ * clocks disagree. */
 static int set_number(PyObject *value, uint64_t *number)
 {
     if (kvtel_python_uint64(value, number) == 0)

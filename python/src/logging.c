@@ -7,7 +7,7 @@
 struct logging {
     PyObject_HEAD struct kvtel_transfer_config *config; /* NULL: no connector is configured */
     struct kvtel_logging *logging;
-    struct kvtel_stats *payload; /* NULL: the connector has no stats */
+    struct kvtel_stats *payload; /* NULL: the connector does not report stats */
     struct kvtel_python_keys keys;
     struct kvtel_python_warnings warnings;
     bool is_vllm;
@@ -107,7 +107,7 @@ static void keep_line(void *lines, const char *line)
     Py_XDECREF(text);
 }
 
-/* vLLM gives its log function a format and one argument. */
+/* Logs a line in vLLM's way: the log function gets a format and one argument. */
 static PyObject *say(const struct logging *self, PyObject *log_fn, PyObject *line)
 {
     if (!self->is_vllm)

@@ -30,7 +30,7 @@ static PyObject *to_bounds(const struct kvtel_buckets *buckets)
     return list;
 }
 
-/* What vLLM's connectors pass when they make a metric. */
+/* Calls a metric's class with the arguments that vLLM's connectors pass. */
 static PyObject *call_class(PyObject *class, const struct kvtel_family_spec *spec)
 {
     PyObject *labelnames = to_list(spec->labelnames, spec->label_count);

@@ -8,12 +8,12 @@
 struct kvtel_python_types {
     PyObject *classes[3]; /* by enum kvtel_metric_type */
     PyObject *families;   /* {name: family} */
-    PyObject *children;   /* {address: child}: keeps handles alive */
+    PyObject *children;   /* {address: child}; keeps the children alive */
 };
 
-/* `metric_types`: {prometheus_client's Gauge, Counter, Histogram: what stands for it}. Fills `vtable`, whose context is
- * `types`. A call that fails in Python leaves the exception set, and later ones then do nothing: look at
- * PyErr_Occurred() when all is done. 0 or -1. */
+/* Prepares the types. `metric_types`: a dict from prometheus_client's Gauge, Counter and Histogram to the classes to
+ * use. Fills `vtable`, whose context is `types`. After a call that raised, the exception stays set and later calls
+ * do nothing: check PyErr_Occurred() at the end. 0; -1: an exception. */
 int kvtel_python_types_init(struct kvtel_python_types *types, PyObject *metric_types,
                             struct kvtel_metric_types *vtable);
 void kvtel_python_types_close(struct kvtel_python_types *types);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payloads between Python objects and stats. */
+/* Converting payloads between Python objects and stats. */
 #include "stats.h"
 
 #include <string.h>
 
-/* --- The usual payload of a connector of columns: from Python's lists into columns without a step between. --- */
+/* --- The usual payload of a connector of columns: from Python's lists directly into columns. --- */
 
 void kvtel_python_keys_close(struct kvtel_python_keys *keys)
 {
@@ -15,8 +15,8 @@ void kvtel_python_keys_close(struct kvtel_python_keys *keys)
     }
 }
 
-/* Which field the key at this place of a payload names; -1: none that is known here. Rare, so that the frequent way
- * keeps its registers. */
+/* Index of the field that the key at this place of a payload names; -1: unknown. Rarely called and not inlined, so
+ * that the usual path keeps its registers. */
 static __attribute__((noinline)) int find_field(struct kvtel_python_keys *keys, const struct kvtel_connector *table,
                                                 size_t place, PyObject *key)
 {
@@ -73,7 +73,7 @@ static bool fill_integers(union kvtel_number *out, PyObject *list, PyObject *fir
     return false;
 }
 
-/* A list of numbers that are all usable and of one kind. */
+/* Fills a column from a list of numbers that are all usable and of one kind. False: the list is different. */
 static bool fill_column(struct kvtel_column *column, PyObject *list, Py_ssize_t count, const struct kvtel_field *field)
 {
     const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
@@ -87,7 +87,7 @@ static bool fill_column(struct kvtel_column *column, PyObject *list, Py_ssize_t 
                    : fill_integers(column->values, list, first, count, &range);
 }
 
-/* Room that was kept, or that there is to keep, is as kvtel_column_clear() says. */
+/* Empties a column. Which memory is kept is decided as in kvtel_column_clear(). */
 static void empty_column(struct kvtel_column *column)
 {
     if (column->count > 0 || column->summary)
@@ -95,7 +95,7 @@ static void empty_column(struct kvtel_column *column)
     column->present = false;
 }
 
-/* Replaces the content; false: there is something that needs a closer look, and what the content holds is of no use. */
+/* Replaces the content. False: the payload needs a closer look, and the content is undefined. */
 static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys *keys, PyObject *payload)
 {
     const struct kvtel_field *fields = content->table->fields;
@@ -133,8 +133,8 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
     return true;
 }
 
-/* As kvtel_stats_decode_value() of the same payload would; false: it is for that to do. The content is then as it was,
- * unless it is `passing`: replaced by the next payload in any case. */
+/* Does the same as kvtel_stats_decode_value() for a usual payload. False: call that function instead. The content is
+ * then unchanged, unless `passing` is set: such stats are replaced by the next payload anyway. */
 static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload, bool passing)
 {
     struct kvtel_content *content = passing ? &stats->content : &stats->spare;
@@ -153,7 +153,7 @@ static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *
     return filled;
 }
 
-/* --- Any payload: Python's objects as a tree of values. --- */
+/* --- Any payload: Python objects as a tree of values. --- */
 
 static int from_object(PyObject *object, struct kvtel_arena *arena, unsigned depth, struct kvtel_value *value);
 
@@ -181,8 +181,8 @@ static int from_text(PyObject *object, struct kvtel_arena *arena, struct kvtel_v
     return result;
 }
 
-/* Integers that do not fit are doubles, as in MessagePack; past a double's range they are infinite, which is refused
- * later. */
+/* Converts an integer. One that does not fit int64_t becomes a double, as in MessagePack; one beyond the range of
+ * doubles becomes infinite, and is refused later. */
 static int from_integer(PyObject *object, struct kvtel_value *value)
 {
     int overflow;
@@ -209,7 +209,8 @@ static struct kvtel_value *allocate(struct kvtel_arena *arena, size_t count)
     return items;
 }
 
-/* A list or a tuple. What is converted may be Python code that changes it: its length counts when it is reached. */
+/* Converts a list or tuple. Converting an element may run Python code that changes the sequence, so the length is
+ * checked at each element. */
 static int from_sequence(PyObject *sequence, struct kvtel_arena *arena, unsigned depth, struct kvtel_value *value)
 {
     bool is_list = PyList_Check(sequence);
@@ -253,7 +254,7 @@ static int from_dict(PyObject *dict, struct kvtel_arena *arena, unsigned depth, 
     return 0;
 }
 
-/* The object's `data`; NULL: it has none, or an exception is set. */
+/* The object's attribute `data`; NULL: there is none, or an exception is set. */
 static PyObject *data_of(PyObject *object)
 {
     PyObject *data = PyObject_GetAttrString(object, "data");
@@ -264,15 +265,14 @@ static PyObject *data_of(PyObject *object)
     return data;
 }
 
-/* Numbers of other libraries, and vLLM's stats objects, whose payload is their `data`. Anything else is nil, which no
- * field takes.
- */
+/* Converts numbers of other libraries, and vLLM's stats objects, whose payload is their `data`. Any other object
+ * becomes nil, which no field accepts. */
 static int from_other(PyObject *object, struct kvtel_arena *arena, unsigned depth, struct kvtel_value *value)
 {
     PyObject *made = PyIndex_Check(object) ? PyNumber_Index(object) : NULL;
     int result = 0;
     *value = (struct kvtel_value){ .kind = KVTEL_VALUE_NIL };
-    if (!made && !kvtel_python_is_wrong_value()) /* NumPy's arrays have the method, and raise */
+    if (!made && !kvtel_python_is_wrong_value()) /* NumPy's arrays have the method but raise */
         return -1;
     if (made) {
         result = from_integer(made, value);
@@ -323,7 +323,7 @@ static int from_object(PyObject *object, struct kvtel_arena *arena, unsigned dep
     return from_other(object, arena, depth, value);
 }
 
-/* MessagePack. What is without the GIL touches nothing that another thread could reach. */
+/* Decodes MessagePack. The part without the GIL uses nothing that another thread could reach. */
 static enum kvtel_status from_msgpack(PyObject *bytes, struct kvtel_arena *arena, struct kvtel_value *value,
                                       struct kvtel_error *error)
 {
@@ -336,7 +336,7 @@ static enum kvtel_status from_msgpack(PyObject *bytes, struct kvtel_arena *arena
     Py_END_ALLOW_THREADS return status;
 }
 
-/* What is no usual payload of columns. `object` is the Stats that the stats are inside of, or NULL. */
+/* Decodes a payload that is not a usual one of columns. `object`: the Stats object with these stats, or NULL. */
 static int decode_any(PyObject *object, struct kvtel_stats *stats, PyObject *payload)
 {
     struct kvtel_value value;
@@ -349,7 +349,7 @@ static int decode_any(PyObject *object, struct kvtel_stats *stats, PyObject *pay
     else
         result = from_object(payload, &arena, 0, &value);
     if (status == KVTEL_OK && result == 0) {
-        if (object) /* reading the payload may have let another thread in, which may have begun to encode */
+        if (object) /* reading the payload may have let another thread run, which may be encoding these stats */
             stats = kvtel_python_stats_of(object);
         kvtel_arena_reset(&stats->arena);
         status = kvtel_stats_decode_value(stats, &value, &error);
@@ -375,7 +375,7 @@ int kvtel_python_decode_passing(struct kvtel_stats *stats, struct kvtel_python_k
     return PyErr_Occurred() ? -1 : decode_any(NULL, stats, payload);
 }
 
-/* --- And back. --- */
+/* --- From values to Python objects. --- */
 
 static PyObject *to_sequence(const struct kvtel_value *value, bool tuple)
 {

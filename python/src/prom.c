@@ -7,18 +7,18 @@
 
 #include <stdlib.h>
 
-/* Both classes. One of `prom` and `metrics` is there; neither where no connector is configured. */
+/* The object of both classes. One of `prom` and `metrics` is set; neither if no connector is configured. */
 struct prom {
     PyObject_HEAD struct kvtel_transfer_config *config;
     struct kvtel_prom *prom;
     struct kvtel_prom_metrics *metrics;
-    struct kvtel_stats *payload; /* NULL: there is nothing to record */
+    struct kvtel_stats *payload; /* NULL: nothing can be recorded */
     PyObject *store;             /* NULL: the metrics are Python objects */
     struct kvtel_metric_types vtable;
     struct kvtel_python_types types;
     struct kvtel_python_keys keys;
     struct kvtel_python_warnings warnings;
-    bool busy; /* in a call whose metrics, being Python objects, let other Python run */
+    bool busy; /* in a call whose metrics are Python objects, which may let other Python code run */
 };
 
 static void prom_free(PyObject *object)
@@ -37,7 +37,7 @@ static void prom_free(PyObject *object)
 
 /* --- Making --- */
 
-/* What a status means that a store gave. */
+/* Raises the exception for a store's status. */
 static void raise_of_store(enum kvtel_status status, const char *message)
 {
     if (status == KVTEL_E_NOMEM)
@@ -46,7 +46,7 @@ static void raise_of_store(enum kvtel_status status, const char *message)
         kvtel_python_raise(status, NULL, message);
 }
 
-/* Metrics in a store: the one given, or a new one in the heap. */
+/* Uses a store for the metrics: the given one, or a new one in the heap. */
 static int use_store(struct prom *self, PyObject *given)
 {
     if (given == Py_None) {
@@ -82,7 +82,7 @@ static void engines_free(struct engines *engines)
     PyMem_Free(engines->values);
 }
 
-/* {engine: label values}. */
+/* Reads a dict {engine: label values}. */
 static int engines_init(struct engines *engines, PyObject *per_engine, size_t label_count)
 {
     Py_ssize_t at = 0, size = PyDict_Size(per_engine);
@@ -98,7 +98,7 @@ static int engines_init(struct engines *engines, PyObject *per_engine, size_t la
     }
     while (engines->count < (size_t)size && PyDict_Next(per_engine, &at, &key, &values)) {
         struct kvtel_engine_labels *labels = &engines->labels[engines->count];
-        Py_INCREF(values); /* their str() may be Python code that changes the dict */
+        Py_INCREF(values); /* their str() may run Python code that changes the dict */
         bool good = kvtel_python_engine(key, &labels->engine) &&
                     kvtel_python_texts(values, &engines->values[engines->count]) == 0;
         Py_DECREF(values);
@@ -203,7 +203,7 @@ static PyObject *metrics_new(PyTypeObject *type, PyObject *arguments, PyObject *
 
 /* --- Observing --- */
 
-/* 0 or -1. Decoded payloads and a Stats alike. */
+/* Observes a payload or a Stats. 0; -1: an exception. */
 static int observe(struct prom *self, PyObject *data, uint32_t engine)
 {
     if (!self->payload)
@@ -272,7 +272,7 @@ static PyObject *create_metric_per_engine(PyObject *self, PyObject *arguments, P
         return NULL;
     PyObject *labels = PyObject_GetAttrString(metric, "labels"), *children = labels ? PyDict_New() : NULL;
     while (children && PyDict_Next(per_engine, &at, &key, &values)) {
-        Py_INCREF(key); /* labels() may be Python code that changes the dict */
+        Py_INCREF(key); /* labels() may run Python code that changes the dict */
         PyObject *tuple = PySequence_Tuple(values);
         PyObject *child = tuple ? PyObject_Call(labels, tuple, NULL) : NULL;
         if (!child || PyDict_SetItem(children, key, child) < 0) {

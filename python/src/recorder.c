@@ -141,13 +141,14 @@ static PyObject *channel_record(PyObject *self, PyObject *value)
     return PyBool_FromLong(kvtel_record_value(((struct handle *)self)->channel, number));
 }
 
-/* --- Many transfers from buffers. The limited API of 3.9 has no access to buffers, so their bytes are copied. --- */
+/* --- Many transfers from buffers. The limited API of Python 3.9 cannot access buffers, so their bytes are copied.
+ * --- */
 
 struct column {
-    PyObject *bytes; /* NULL: every row has the same value */
+    PyObject *bytes; /* NULL: all rows have the value `same` */
     const char *data;
     size_t count;
-    char format; /* of the struct module: 'd', or an integer of 8 bytes, 'q' with a sign and 'Q' without */
+    char format; /* format of the struct module: 'd', or an integer of 8 bytes: 'q' signed, 'Q' unsigned */
     uint64_t same;
 };
 
@@ -173,7 +174,7 @@ static int column_format(PyObject *object, char *format)
     return result;
 }
 
-/* An int, or an integer of NumPy's, which is a buffer too, but of no length. */
+/* Whether the object is an int or a NumPy integer. The latter is also a buffer, but does not have a length. */
 static bool is_number(PyObject *object)
 {
     if (PyLong_Check(object))
@@ -207,7 +208,7 @@ static int column_init(struct column *column, PyObject *object)
     return -1;
 }
 
-/* A row's value. What is negative, NaN or too large is UINT64_MAX, which is refused and counted. */
+/* The value of a row. A negative, NaN or too large value becomes UINT64_MAX, which is refused and counted. */
 static uint64_t column_get(const struct column *column, size_t row)
 {
     double real;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel._kvtel.SchedulerStatsRecorder: the part of the plugin for vLLM that is called in every step of every engine. */
+/* kvtel._kvtel.SchedulerStatsRecorder: the part of vLLM's plugin that is called in each step of each engine. */
 #include "prom.h"
 
-/* So that neither a tuple nor a dict of arguments is made. The limited API names the flag from 3.10 on; CPython 3.9 has
- * it too. */
+/* With this flag, neither a tuple nor a dict of arguments is made. The limited API defines the flag from 3.10 on,
+ * but CPython 3.9 implements it, too. */
 #ifndef METH_FASTCALL
 #define METH_FASTCALL 0x0080
 #endif
 
 struct recorder {
-    PyObject_HEAD PyObject *prom; /* a Prom; NULL: there is nothing to record */
+    PyObject_HEAD PyObject *prom; /* a Prom; NULL: nothing can be recorded */
     PyObject *attribute;          /* "kv_connector_stats" */
     PyObject *scheduler_stats;    /* names of arguments */
     PyObject *engine_idx;
@@ -42,8 +42,8 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     return (PyObject *)self;
 }
 
-/* Hands what was raised to the subclass. No error goes on to the caller, vLLM; what is none (KeyboardInterrupt,
- * SystemExit) does: it stays set. False: it does. */
+/* Passes an exception to the subclass, so that vLLM does not get it. Exceptions that are not errors
+ * (KeyboardInterrupt, SystemExit) stay set for the caller; then the result is false. */
 static bool report(PyObject *self, PyObject *stats, PyObject *engine)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
@@ -62,7 +62,7 @@ static bool report(PyObject *self, PyObject *stats, PyObject *engine)
     return !PyErr_Occurred();
 }
 
-/* The argument at a place, or of that name. Borrowed; NULL: it was not given. */
+/* The argument at a place, or with a name. Borrowed; NULL: it was not given. */
 static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject *names, Py_ssize_t place,
                           PyObject *name)
 {
@@ -81,7 +81,7 @@ static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, P
     bool good = true;
     if (scheduler_stats && scheduler_stats != Py_None) {
         PyObject *index = argument(arguments, count, names, 3, self->engine_idx);
-        if (!index && count == 3 && PyLong_Check(arguments[2])) /* of an older vLLM, without mm_cache_stats */
+        if (!index && count == 3 && PyLong_Check(arguments[2])) /* older versions of vLLM do not pass mm_cache_stats */
             index = arguments[2];
         uint32_t engine = 0;
         PyObject *stats = PyObject_GetAttr(scheduler_stats, self->attribute);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel.Stats as the other classes see it. */
+/* kvtel.Stats for the other classes. */
 #ifndef KVTEL_PYTHON_STATS_H
 #define KVTEL_PYTHON_STATS_H
 
@@ -8,7 +8,8 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-/* `outside` is not 0: a thread of that process works on the stats without the GIL and holds `lock`; the others wait. */
+/* If `outside` is not 0, a thread of the process with this pid works on the stats without the GIL. It holds `lock`,
+ * and other threads wait. */
 struct kvtel_python_stats {
     PyObject_HEAD struct kvtel_stats *stats;
     struct kvtel_python_keys keys;
@@ -17,7 +18,7 @@ struct kvtel_python_stats {
     pid_t outside;
 };
 
-/* The stats inside, once nobody works on them. */
+/* The stats of the object. Waits until no other thread works on them. */
 struct kvtel_stats *kvtel_python_stats_of(PyObject *object);
 
 #endif

@@ -71,7 +71,7 @@ static PyObject *store_open(PyObject *class, PyObject *arguments, PyObject *keyw
     return self;
 }
 
-/* A snapshot, taken without the GIL. NULL with an exception. */
+/* Takes a snapshot without the GIL. NULL: an exception. */
 static struct kvtel_snapshot *snapshot_of(const struct kvtel_store *store)
 {
     struct kvtel_snapshot *snapshot;
@@ -101,7 +101,7 @@ static PyObject *store_text(PyObject *self, PyObject *unused)
     return text;
 }
 
-/* Text that may have been cut in the middle of a character. */
+/* Converts a text that may have been cut in the middle of a character. */
 static PyObject *to_text(const char *text)
 {
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
@@ -120,7 +120,7 @@ static PyObject *to_tuple(const char *const *texts, size_t count)
     return tuple;
 }
 
-/* Appends what Py_BuildValue() made, a new reference or NULL. 0 or -1. */
+/* Appends `item`, a new reference, or NULL after an exception. 0; -1: an exception. */
 static int append(PyObject *list, PyObject *item)
 {
     int result = item ? PyList_Append(list, item) : -1;
@@ -128,7 +128,7 @@ static int append(PyObject *list, PyObject *item)
     return result;
 }
 
-/* [(upper bound, values up to it)], the last one all above. */
+/* The list [(upper bound, number of values up to it)]; the last entry counts all values. */
 static PyObject *to_buckets(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
     PyObject *buckets = PyList_New(0);

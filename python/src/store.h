@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel.Store as the other classes see it. */
+/* kvtel.Store for the other classes. */
 #ifndef KVTEL_PYTHON_STORE_H
 #define KVTEL_PYTHON_STORE_H
 
 #include "common.h"
 
-/* What the store warned of, from any thread: text is complete where `said` is set. */
+/* The store's latest warnings, from any thread. A text is complete when `said` is set. */
 struct kvtel_python_store {
     PyObject_HEAD struct kvtel_store *store;
     struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel check: what is wrong with a recording, by line and column. */
+/* kvtel check: reports what is wrong in a recording, by line and column. */
 #include "command/command.h"
 #include "cli/input.h"
 #include "recording/session.h"
@@ -28,7 +28,7 @@ static const char help[] =
 
 struct check {
     const struct input *input;
-    const struct kvtel_record *record; /* being looked at */
+    const struct kvtel_record *record; /* the record being checked */
     uint64_t objects, problems;
 };
 
@@ -41,7 +41,7 @@ static void print_place(const struct check *check, const struct kvtel_error *err
         printf(": byte %zu: %s\n", error->offset, error->message);
 }
 
-/* Column of the text as a JSON string, from 1; 1 when it does not stand there as it is. */
+/* Column (from 1) at which the text appears as a JSON string; 1 if it does not appear literally. */
 static uint32_t column_of(const struct kvtel_record *record, const char *subject)
 {
     size_t size = strlen(subject);
@@ -52,7 +52,7 @@ static uint32_t column_of(const struct kvtel_record *record, const char *subject
     return 1;
 }
 
-/* A kvtel_warn_fn: something of the record was refused. */
+/* A kvtel_warn_fn, called when a part of the record is refused. */
 static void print_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
 {
     struct check *check = context;
@@ -66,7 +66,7 @@ static void print_refusal(void *context, enum kvtel_refusal reason, const char *
     print_place(check, &error);
 }
 
-/* The last of two equal keys counts, as in vLLM, but one of them is likely a mistake. */
+/* Reports repeated keys. As in vLLM, the last one counts, but one of them is probably a mistake. */
 static void check_keys(struct check *check, const struct kvtel_record *record)
 {
     struct kvtel_error error = { .line = 0 };
@@ -92,7 +92,7 @@ static enum kvtel_status check_record(struct check *check, const struct kvtel_me
     check->objects++;
     check->record = record;
     check_keys(check, record);
-    kvtel_diagnostics_forget(diagnostics); /* each object is told on its own */
+    kvtel_diagnostics_forget(diagnostics); /* refusals are reported anew for each object */
     if (record->kind == KVTEL_RECORD_HEADER) {
         kvtel_session_destroy(*session);
         *session = NULL;
@@ -101,12 +101,12 @@ static enum kvtel_status check_record(struct check *check, const struct kvtel_me
     const struct kvtel_stats *stats;
     enum kvtel_status status =
         record->kind == KVTEL_RECORD_PAYLOADS ? kvtel_session_observe(*session, record, &stats) : KVTEL_OK;
-    /* What is accumulated for a log line is of no use here. */
+    /* The log lines are not needed: dropping them frees the accumulated stats. */
     return status == KVTEL_OK && record->kind == KVTEL_RECORD_LOG ? kvtel_session_log(*session, ignore_line, NULL)
                                                                   : status;
 }
 
-/* True when nothing is wrong. */
+/* Checks one recording. True: nothing is wrong. */
 static bool check_file(const char *path)
 {
     struct input input;

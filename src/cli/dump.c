@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel dump: what a store holds. */
+/* kvtel dump: prints the content of a store. */
 #include "command/command.h"
 
 #include "base/buffer.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A recording's file as the commands read it. */
+/* Reading a recording's file for the commands. */
 #include "cli/input.h"
 
 #include "command/command.h"
@@ -43,7 +43,7 @@ const char *input_name(const struct input *input)
     return strcmp(input->path, "-") == 0 ? "standard input" : input->path;
 }
 
-/* A line that overwrites itself, at most five times a second and not in the first second. */
+/* Shows the progress in a line that is overwritten, at most five times a second and not in the first second. */
 static void show_progress(struct input *input)
 {
     struct timespec now;

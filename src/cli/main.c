@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel: finds the command and runs it. */
+/* kvtel: finds and runs the command. */
 #include "command/command.h"
 
 #include <fcntl.h>
@@ -29,8 +29,9 @@ static void print_usage(FILE *out)
           out);
 }
 
-/* A standard stream that the caller closed would give its number to the next file opened, and that file would get the
- * messages. Opened the wrong way round, its use still fails. */
+/* Opens standard streams that the caller closed. Otherwise the next opened file would get the number of such a
+ * stream, and messages would be written into that file. The streams are opened in the wrong direction, so that their
+ * use still fails. */
 static void hold_standard_streams(void)
 {
     for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++)
@@ -42,8 +43,8 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     hold_standard_streams();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a message */
-    signal(SIGXFSZ, SIG_IGN); /* and so is a file that would grow past the limit */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe then fails, and is reported */
+    signal(SIGXFSZ, SIG_IGN); /* so does writing beyond the limit of a file's size */
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;

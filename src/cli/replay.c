@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel replay: a recording's way through stats, metrics and the log, as in a frontend of vLLM. */
+/* kvtel replay: passes recordings through stats, metrics and the log, as a frontend of vLLM does with payloads. */
 #include "cli/replay.h"
 
 #include "base/buffer.h"
@@ -55,12 +55,12 @@ struct replay {
     struct kvtel_store *store;
     struct kvtel_metric_types types;
     struct kvtel_diagnostics *diagnostics;
-    struct kvtel_buffer line; /* for one line of the aggregated output */
+    struct kvtel_buffer line; /* one line of the aggregated output */
     struct replay_totals *totals;
     uint64_t payloads;
 };
 
-/* Output options that were given. */
+/* The paths of the output options that were given. Returns their number. */
 enum { OUTPUTS = 3 };
 static size_t given_outputs(const struct replay *replay, const char *paths[OUTPUTS])
 {
@@ -72,7 +72,8 @@ static size_t given_outputs(const struct replay *replay, const char *paths[OUTPU
     return count;
 }
 
-/* The file behind a path; false: there is none yet, or it is no regular one, which writing would not empty. */
+/* Finds the file of an output. False: it does not exist yet, or is not a regular file, which opening would not
+ * empty. */
 static bool find_file(const char *path, int standard, struct stat *file)
 {
     return (strcmp(path, "-") == 0 ? fstat(standard, file) : stat(path, file)) == 0 && S_ISREG(file->st_mode);
@@ -83,7 +84,8 @@ static bool is_same(const struct stat *one, const struct stat *other)
     return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
 }
 
-/* Opening an output empties it: none may be one of the recordings, under whatever name, or another output. Says so. */
+/* Checks that no output is one of the recordings or another output, under any name, because opening an output
+ * empties its file. False, after printing a message. */
 static bool outputs_are_free(const struct replay *replay, char **inputs, size_t input_count)
 {
     const char *outputs[OUTPUTS];
@@ -232,7 +234,7 @@ static void print_error(const struct input *input, const struct kvtel_error *err
         command_fail("%s: byte %zu: %s", input_name(input), error->offset, error->message);
 }
 
-/* False when the rest of the file cannot or must not be read. */
+/* Handles an error. False: the rest of the file cannot or must not be read. */
 static bool after_error(struct replay *replay, const struct input *input, const struct kvtel_error *error)
 {
     print_error(input, error);
@@ -246,7 +248,7 @@ static bool after_error(struct replay *replay, const struct input *input, const 
     return replay->keep_going;
 }
 
-/* A full disk, or a pipe that nobody reads any more: to go on would be for nothing. */
+/* Whether an output failed (a full disk, a pipe without a reader), so that going on would be useless. */
 static bool is_output_lost(const struct replay *replay)
 {
     return (replay->log && ferror(replay->log)) || (replay->aggregated && ferror(replay->aggregated));
@@ -290,7 +292,7 @@ static void replay_file(struct replay *replay, const char *path)
     input_close(&input);
 }
 
-/* What replay itself counted, beside the connector's metrics. */
+/* Adds the counts of replay itself to the connector's metrics. */
 static enum kvtel_status add_own_metrics(struct replay *replay)
 {
     static const char *const reason[] = { "reason" };
@@ -352,7 +354,7 @@ static void write_metrics(struct replay *replay)
     kvtel_buffer_free(&text);
 }
 
-/* -1: go on; else an exit code. */
+/* @return -1: go on; else an exit code */
 static int parse_options(struct replay *replay, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -411,7 +413,7 @@ static bool prepare(struct replay *replay)
     return !replay->aggregated_path || (replay->aggregated = open_output(replay->aggregated_path));
 }
 
-/* Writes and closes what was asked for. */
+/* Writes and closes the outputs that were asked for. */
 static void finish(struct replay *replay)
 {
     if (replay->metrics_path)

@@ -11,15 +11,15 @@
 
 struct engine_totals {
     uint32_t engine;
-    uint32_t ranks; /* the most that reported together; 0: not known */
+    uint32_t ranks; /* largest number of ranks in one record; 0: not known */
     uint64_t payloads;
-    struct kvtel_stats *stats; /* NULL: nothing could be used */
+    struct kvtel_stats *stats; /* NULL: no payload was usable */
 };
 
 struct recording_totals {
     char *file, *connector_name, *model_name;
     const struct kvtel_connector *connector;
-    double first, last; /* time stamps; 0: none */
+    double first, last; /* timestamps; 0: none */
     struct engine_totals *engines;
     size_t engine_count;
 };
@@ -101,14 +101,14 @@ enum kvtel_status replay_totals_add(struct replay_totals *totals, const struct k
         if (!engine->stats)
             return KVTEL_E_NOMEM;
         kvtel_stats_set_sample_limit(engine->stats,
-                                     KVTEL_SAMPLE_LIMIT / recording->engine_count); /* one cap for all together */
+                                     KVTEL_SAMPLE_LIMIT / recording->engine_count); /* the engines share one limit */
     }
     enum kvtel_status status = kvtel_stats_aggregate(engine->stats, stats);
-    return status == KVTEL_E_MISMATCH ? KVTEL_OK
-                                      : status; /* older and newer payloads in one recording: the first kind is shown */
+    /* a recording with both older and newer payloads: the first kind is shown */
+    return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
 }
 
-/* A number and its unit, three digits or more. */
+/* Formats a number with a unit, with three digits or more. */
 static const char *scaled(char *out, size_t size, double value, const char *const *units, double step)
 {
     size_t unit = 0;
@@ -154,7 +154,7 @@ enum { CELL = 24, CELLS = 12 };
 static const char *const titles[CELLS] = { "engine", "flow",   "transfers", "failed",   "moved",        "P50 ms",
                                            "P90 ms", "P99 ms", "max ms",    "post P90", "while moving", "over time" };
 
-/* A column of width 0 is left out. */
+/* Prints a row; columns of width 0 are left out. */
 static void print_row(const char *const cells[CELLS], const int widths[CELLS])
 {
     fputs("   ", stdout);
@@ -169,7 +169,7 @@ struct table {
     size_t count, capacity;
 };
 
-/* A name as command_print_name() has it, cut between two characters. */
+/* Copies a name in the form of command_print_name(), cut between two characters. */
 static enum kvtel_status cut_name(char out[CELL], const char *name)
 {
     struct kvtel_buffer buffer = { 0 };
@@ -222,7 +222,7 @@ static void print_table(const struct table *table)
                 widths[c] = (int)strlen(table->rows[r][c]);
         }
         if (!known)
-            widths[c] = 0; /* nothing of this connector measures it */
+            widths[c] = 0; /* the connector does not measure this column */
     }
     print_row(titles, widths);
     for (size_t r = 0; r < table->count; r++) {
@@ -233,7 +233,7 @@ static void print_table(const struct table *table)
     }
 }
 
-/* Classes of an engine that are named; a store's statuses may be anything. */
+/* Limit of failure classes shown for an engine: a store's statuses may be any texts. */
 enum { FAILURES_SHOWN = 20 };
 
 static void print_failures(const struct kvtel_summary *summary, uint32_t engine)
@@ -273,8 +273,8 @@ static void print_others(const struct kvtel_summary *summary, uint32_t engine)
     }
 }
 
-/* One connector (or a MultiConnector's child, by class) over all engines of a recording: a table, then what fits in
- * none. */
+/* Prints one connector, or a MultiConnector's children of one class, over all engines of a recording: a table, then
+ * the values that are not in the table. */
 static enum kvtel_status print_connector(const struct recording_totals *recording,
                                          const struct kvtel_summary *summaries, const char *class_name)
 {
@@ -305,7 +305,7 @@ static enum kvtel_status print_connector(const struct recording_totals *recordin
     return status;
 }
 
-/* The child classes that any engine reported, each once, in the order seen. */
+/* Prints each child class that an engine reported once, in the order of appearance. */
 static enum kvtel_status print_children(const struct recording_totals *recording, const struct kvtel_summary *summaries)
 {
     const char *seen[64];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel totals: lists and drops label sets of ended stores. */
+/* kvtel totals: lists and drops label sets in the totals of ended stores. */
 #include "command/command.h"
 
 #include "serve/store_dir.h"
@@ -68,7 +68,7 @@ static enum kvtel_status list(const struct totals *totals, const struct selectio
     return status;
 }
 
-/* As an exporter that has the directory. */
+/* Drops label sets. For this the command opens the directory as an exporter does, with its lock. */
 static int drop(const char *path, const struct totals *totals, const struct selection *selection)
 {
     struct store_dir dir;
@@ -111,7 +111,7 @@ static int run(const char *path, bool drops, const struct selection *selection)
     return command_close(stdout, "standard output") ? code : EXIT_FAILED;
 }
 
-/* The words from `first` on. An exit code, or -1. */
+/* Parses the selectors from `first` on. @return -1: go on; else an exit code */
 static int parse_selectors(struct selection *selection, int argc, char **argv, int first)
 {
     selection->selectors = calloc((size_t)argc + 1, sizeof(struct selector *));
