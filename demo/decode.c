@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decode: fetches the blocks of requests from prefill workers, computes what it could not get, makes the tokens. */
+/* Decode: fetches the blocks of requests from prefill workers, computes blocks that it could not fetch, and makes
+ * the tokens. */
 #include "demo/worker.h"
 
 #include "demo/fail.h"
@@ -7,7 +8,7 @@
 
 /* Decode's connections to one prefill worker. */
 struct peers {
-    uint32_t port; /* another one: it was replaced */
+    uint32_t port; /* a changed port means that the worker was replaced */
     struct demo_peer paths[DEMO_PATHS];
 };
 
@@ -27,7 +28,7 @@ static enum demo_fault choose_fault(struct demo_hands *hands)
     return DEMO_FAULT_NONE + 1 + (enum demo_fault)(demo_random(&hands->random) % (DEMO_FAULTS - 1));
 }
 
-/* Fetches the blocks that are missing and tells the lender. What could not be had stays missing. */
+/* Fetches missing blocks and tells the lender. Blocks that could not be fetched stay missing. */
 static void pull(struct demo_hands *hands, struct peers *peers, const struct demo_order *order, const uint16_t *slots,
                  bool *missing)
 {
@@ -63,7 +64,7 @@ static void pull(struct demo_hands *hands, struct peers *peers, const struct dem
         demo_journal_failure(&hands->journal, KVTEL_FAILED_NOTIFICATION);
 }
 
-/* The blocks of the tokens that a request made: nobody else's. */
+/* Makes the blocks of the tokens that a request produced; no other request uses them. */
 static bool decode_tokens(struct demo_hands *hands, const struct demo_order *order)
 {
     for (uint32_t i = 0; i < order->output_blocks; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What both roles of a worker do: take orders, reply, compute blocks. */
+/* Functions for both roles of a worker: receive orders, reply, compute blocks. */
 #include "demo/worker.h"
 
 #include <errno.h>

@@ -15,8 +15,8 @@ _Noreturn void demo_worker_run(const struct demo_worker *worker)
     static const char *const names[DEMO_ROLES] = { "prefill", "decode" };
     char name[64], connector[128];
     struct demo_hands *hands = calloc(1, sizeof *hands);
-    /* Ctrl-C is for the engine, which then says when to stop; and when the engine is gone for good, so is the worker.
-     */
+    /* Ctrl-C is ignored: the engine handles it and tells the worker when to stop. If the engine dies, the worker is
+     * killed. */
     signal(SIGINT, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(name, sizeof name, "%s %u", names[worker->role], worker->index);

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """KV-cache transfer telemetry for LLM inference.
 
-Stats, Logging, PromMetrics and Prom are vLLM's KVConnectorStats, KVConnectorLogging, KVConnectorPromMetrics and KVConnectorProm in native
-code. Store and Recorder record transfers natively. kvtel.vllm is the plugin for vLLM, kvtel.prometheus a collector for
-prometheus_client. Warnings and log lines go to the logger "kvtel".
+Stats, Logging, PromMetrics and Prom are vLLM's KVConnectorStats, KVConnectorLogging, KVConnectorPromMetrics and
+KVConnectorProm in native code. Store and Recorder record transfers natively. kvtel.vllm is the plugin for vLLM,
+kvtel.prometheus a collector for prometheus_client. Warnings and log lines go to the logger "kvtel".
 
-Objects are single-owner unless they say otherwise; long work is done without the GIL.
+One thread at a time may use an object, unless its documentation says otherwise. Long work is done without the GIL.
 """
 
 from ._errors import (

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions. All derive from Error; memory that runs out is a MemoryError."""
+"""Exceptions. All derive from Error, except that running out of memory raises MemoryError."""
 
 
 class Error(Exception):
-    """Base. `offset` (bytes), `line` and `column` (from 1; 0 where there are none) say where, in what was decoded."""
+    """Base class.
+
+    For input that was decoded, `offset` (bytes), `line` and `column` (from 1; 0: not known) give the place.
+    """
 
     def __init__(self, message="", *, offset=0, line=0, column=0):
         super().__init__(message)
@@ -11,31 +14,31 @@ class Error(Exception):
 
 
 class DecodeError(Error, ValueError):
-    """Bytes that are malformed, end too early or go on after the end, or objects nested too deeply."""
+    """The bytes are malformed, end too early or continue after the end, or objects are nested too deeply."""
 
 
 class ArgumentError(Error, ValueError):
-    """An argument out of range."""
+    """An argument is out of range."""
 
 
 class WrongTypeError(Error, TypeError):
-    """A value of the wrong type where nothing else will do."""
+    """A required value is of the wrong type."""
 
 
 class UnknownNameError(Error, LookupError):
-    """A connector, flow, key or class of failure that nobody knows."""
+    """A connector, flow, key or class of failure is unknown."""
 
 
 class UnknownConnectorError(UnknownNameError):
-    """A connector that nobody knows."""
+    """A connector is unknown."""
 
 
 class NoStatsError(Error):
-    """The connector has no stats."""
+    """The connector does not report stats."""
 
 
 class UnknownEngineError(Error, KeyError):
-    """An engine that per_engine_labelvalues does not have."""
+    """An engine is not in per_engine_labelvalues."""
 
     __str__ = Exception.__str__
 
@@ -45,19 +48,19 @@ class LimitError(Error):
 
 
 class SummarisedError(Error):
-    """Samples were summarised; the list that this needs is gone."""
+    """The samples were summarised, so the list of samples that the call needs does not exist any more."""
 
 
 class MismatchError(Error):
-    """Objects of different connectors or definitions."""
+    """Objects belong to different connectors, or have different definitions."""
 
 
 class StoreError(Error, OSError):
-    """Input or output failed, or a file is no store of this version."""
+    """Input or output failed, or a file is not a store of this version."""
 
 
 class BusyError(Error):
-    """In use by another process or another call."""
+    """The object or file is in use by another process or another call."""
 
 
 BY_STATUS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the extension module asks of Python: configurations, exceptions, the logger."""
+"""Functions that the extension module calls: configurations, exceptions, the logger."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ _logger = logging.getLogger("kvtel")
 
 
 def make_error(status, message, offset, line, column):
-    """The exception of a status of kvtel/base.h."""
+    """Returns the exception for a status of kvtel/base.h."""
     return _errors.BY_STATUS.get(status, _errors.Error)(message, offset=offset, line=line, column=column)
 
 
@@ -25,7 +25,7 @@ def default_log():
 
 
 def metric_classes(metric_types):
-    """(counter, gauge, histogram) of vLLM's metric_types, whose keys are prometheus_client's classes."""
+    """Returns (counter, gauge, histogram) from vLLM's metric_types, whose keys are prometheus_client's classes."""
     by_name = {getattr(key, "__name__", str(key)).lower(): value for key, value in metric_types.items()}
     try:
         return by_name["counter"], by_name["gauge"], by_name["histogram"]
@@ -34,7 +34,7 @@ def metric_classes(metric_types):
 
 
 def config_of(config):
-    """(KVTransferConfig as JSON or None, whether vLLM runs with --kv-cache-metrics)."""
+    """Returns (KVTransferConfig as JSON or None, whether vLLM runs with --kv-cache-metrics)."""
     cache_metrics = False
     if hasattr(config, "kv_transfer_config"):  # a VllmConfig
         cache_metrics = bool(getattr(getattr(config, "observability_config", None), "kv_cache_metrics", False))

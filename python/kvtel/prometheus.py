@@ -8,9 +8,9 @@ _FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histog
 
 
 class StoreCollector:
-    """What a Store holds, for CollectorRegistry.register(). `_created` series are not exported.
+    """Exports a Store's metrics; pass it to CollectorRegistry.register(). `_created` series are not exported.
 
-    vLLM clears its registry of collectors whose `_name` says that they are its own: this one does.
+    The `_name` begins like those of vLLM's collectors, so vLLM removes this collector when it clears its registry.
     """
 
     _name = "vllm:kvtel"

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plugin for vLLM.
 
-StatLogger is an entry point of the group vllm.stat_logger_plugins: an API server of vLLM that finds kvtel installed makes one for each
-engine and gives it every scheduler's stats. They are recorded into one store in a file for each process, which `kvtel serve` exports.
+StatLogger is an entry point of the group vllm.stat_logger_plugins. An API server of vLLM makes a StatLogger for each
+engine if kvtel is installed, and passes it the stats of every scheduler. Each process records them into one store in a
+file, which `kvtel serve` exports.
 
-KVTEL_STORE_DIR says where the store's file is made, KVTEL_STORE_MODE who may read it (octal, 0600).
+KVTEL_STORE_DIR is the directory of the store's file, KVTEL_STORE_MODE its permissions (octal, default 0600).
 
-KVTEL_REPLACE=1 puts kvtel's classes in the place of vLLM's own KVConnectorLogging and KVConnectorProm: the same log lines and the same
-numbers on vLLM's own page.
+KVTEL_REPLACE=1 replaces vLLM's own KVConnectorLogging and KVConnectorProm by kvtel's classes, which write the same log
+lines and show the same numbers on vLLM's own page.
 """
 
 import functools
@@ -21,14 +22,17 @@ from ._support import config_of
 
 try:
     from vllm.v1.metrics.loggers import StatLoggerBase
-except ImportError:  # a test, or a tool that looks at the plugin without an engine
+except ImportError:  # vLLM is not installed: a test, or a tool that examines the plugin
     StatLoggerBase = object
 
 _logger = logging.getLogger("kvtel.vllm")
 
 
 def _log_as_vllm_does():
-    """vLLM configures its own logger alone, and of others prints only warnings, bare. Whoever configured kvtel's keeps that."""
+    """Makes the logger "kvtel" write to vLLM's log, unless it was configured.
+
+    vLLM configures its own logger only, so of other loggers just warnings would be printed, without a prefix.
+    """
     own, vllm = logging.getLogger("kvtel"), logging.getLogger("vllm")
     if vllm.handlers and not own.handlers:
         own.handlers, own.propagate = list(vllm.handlers), False
@@ -43,7 +47,10 @@ _OFFLOADING_SPECS = ("CPUOffloadingSpec", "TieringOffloadingSpec")
 
 @functools.lru_cache(maxsize=None)
 def _store_of(pid, model_name, connector):
-    """The store of this process: a child of a fork makes its own."""
+    """Returns the store of this process.
+
+    A child of a fork makes a store of its own, because `pid` is part of the cache's key.
+    """
     mode = os.environ.get("KVTEL_STORE_MODE") or "0600"
     try:
         mode = int(mode, 8)
@@ -53,9 +60,10 @@ def _store_of(pid, model_name, connector):
 
 
 class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
-    """Records the KV connector stats of one engine (in data parallel: of any) into the process' store.
+    """Records the KV connector stats of one engine (with data parallelism: of any engine) into the process' store.
 
-    Nothing is raised into the engine: what goes wrong is counted in `errors` ({exception's name: count}) and said once.
+    Exceptions do not reach the engine. They are counted in `errors` ({exception's name: count}), and each kind is
+    logged once.
     """
 
     def __init__(self, vllm_config, engine_index=0):
@@ -73,7 +81,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
     def _start(self):
         config = getattr(self._vllm_config, "kv_transfer_config", None)
         if config_of(config)[0] is None:
-            return  # no connector: nothing will come
+            return  # without a connector there are no stats
         name = self._vllm_config.model_config.served_model_name
         self._model_name = name if isinstance(name, str) else name[0]
         store = _store_of(os.getpid(), self._model_name, config.kv_connector)
@@ -87,7 +95,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         return self._proms[engine]
 
     def _not_recorded(self, error, stats, engine):
-        """What record() calls instead of raising."""
+        """Called by record() in place of raising."""
         try:
             if not isinstance(error, UnknownEngineError):
                 raise error
@@ -106,7 +114,10 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
             )
 
     def log(self):
-        """Each interval of vLLM's log: says what the store could not do, once. Starts if it could not so far: there may be room now."""
+        """Called in each interval of vLLM's log: logs the store's new warnings.
+
+        If the start failed it is tried again, because there may be room now.
+        """
         try:
             if not self.store and self.errors:
                 self._start()
@@ -121,12 +132,16 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
     def log_engine_initialized(self):
         if self.store:
             _logger.info(
-                "KV connector stats go to %s", self.store.path or "a store inside this process: nobody can read it"
+                "KV connector stats go to %s",
+                self.store.path or "a store inside this process, which no exporter can read",
             )
 
 
 class Logging:
-    """What stands in for vLLM's KVConnectorLogging: kvtel.Logging, or vLLM's own for a connector that kvtel does not know."""
+    """Replaces vLLM's KVConnectorLogging.
+
+    Makes a kvtel.Logging, or vLLM's own object if kvtel does not know the connector.
+    """
 
     original = None
 
@@ -135,10 +150,11 @@ class Logging:
 
 
 class Prom:
-    """What stands in for vLLM's KVConnectorProm: kvtel.Prom on vLLM's own page, or vLLM's own for a connector that kvtel does not know.
+    """Replaces vLLM's KVConnectorProm. Makes a kvtel.Prom on vLLM's own page, or vLLM's own object if kvtel does not
+    know the connector.
 
-    With several API servers vLLM's page is made of files that prometheus_client's metrics write (PROMETHEUS_MULTIPROC_DIR): these are
-    then fed.
+    With several API servers, vLLM's page is made from files that prometheus_client's metrics write
+    (PROMETHEUS_MULTIPROC_DIR). Then kvtel feeds such metrics, which is correct but not faster than vLLM's own code.
     """
 
     original = None
@@ -152,7 +168,10 @@ class Prom:
 
 
 def _is_known(config):
-    """Whether kvtel knows all that is configured. Where nothing is, or nothing that can be written, vLLM's own class says so."""
+    """Whether kvtel knows all configured connectors.
+
+    Without a connector or with an unreadable configuration: False, so vLLM's own class handles it.
+    """
     try:
         text, _ = config_of(config)
         return text is not None and _is_all_known(json.loads(text))
@@ -190,7 +209,10 @@ def _collected(vllm_config, labelnames, per_engine_labelvalues):
 
 
 def replace(loggers):
-    """Puts kvtel's classes in the place of vLLM's where vLLM's loggers use them. Where they are made they stay: Ray's derive from them."""
+    """Replaces vLLM's classes by kvtel's in the module of vLLM's loggers.
+
+    The modules that define vLLM's classes stay unchanged, because Ray's classes derive from them.
+    """
     replaced = [
         (standin, name, getattr(loggers, name))
         for standin, name in ((Logging, "KVConnectorLogging"), (Prom, "KVConnectorProm"))
@@ -198,7 +220,7 @@ def replace(loggers):
     for standin, name, original in replaced:
         standin.original = original
         setattr(loggers, name, standin)
-    for user in vars(loggers).values():  # PrometheusStatLogger names its class in an attribute
+    for user in vars(loggers).values():  # PrometheusStatLogger stores the class in an attribute
         if isinstance(user, type) and vars(user).get("_kv_connector_cls") is Prom.original:
             user._kv_connector_cls = Prom
     _logger.info("KVTEL_REPLACE=1: kvtel's classes stand in for vLLM's KVConnectorLogging and KVConnectorProm")

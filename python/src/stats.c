@@ -34,7 +34,7 @@ static PyObject *make(PyTypeObject *type, const struct kvtel_connector *connecto
     return (PyObject *)self;
 }
 
-/* Replaces the content, then says what was refused. */
+/* Replaces the content, then logs what was refused. */
 static int replace(PyObject *object, PyObject *payload)
 {
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;
@@ -67,7 +67,7 @@ static PyObject *stats_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     return self;
 }
 
-/* The payload, written without the GIL. 0, or -1 with an exception. */
+/* Writes the payload without the GIL. 0; -1: an exception. */
 static int encode(PyObject *object, enum kvtel_format format, char **bytes, size_t *size)
 {
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;

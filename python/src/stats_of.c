@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stats inside a kvtel.Stats, once nobody works on them. */
+/* Access to the stats of a kvtel.Stats, after other threads have finished with them. */
 #include "stats.h"
 
 #include <unistd.h>
@@ -8,7 +8,7 @@ struct kvtel_stats *kvtel_python_stats_of(PyObject *object)
 {
     struct kvtel_python_stats *self = (struct kvtel_python_stats *)object;
     while (self->outside) {
-        if (self->outside != getpid()) { /* a fork left that thread behind; it only read */
+        if (self->outside != getpid()) { /* the thread was lost in a fork; it only read the stats */
             self->outside = 0;
             (void)pthread_mutex_init(&self->lock, NULL);
             break;

@@ -81,7 +81,7 @@ static void write_count(struct kvtel_writer *writer, const char *key, uint64_t c
     kvtel_writer_integer(writer, count <= INT64_MAX ? (int64_t)count : INT64_MAX);
 }
 
-/* [bin, count] of those that are not 0. */
+/* Writes [bin, count] for each bin that is not 0. */
 static void write_bins(struct kvtel_writer *writer, const struct kvtel_snapshot_series *series)
 {
     size_t used = 0;

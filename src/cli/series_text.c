@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Series as text for people. */
+/* Printing series as text for people. */
 #include "cli/series_text.h"
 
 #include "base/number.h"

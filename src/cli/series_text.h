@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Series as commands print them, one line each. */
+/* Printing series, one line each. */
 #ifndef KVTEL_CLI_SERIES_TEXT_H
 #define KVTEL_CLI_SERIES_TEXT_H
 
 #include <kvtel/snapshot.h>
 
-/* Prints text of a store on standard output. It is anybody's: what could steer a terminal is shown as its code. */
+/* Prints text of a store on standard output. Such text is untrusted: characters that could control a terminal are
+ * printed as their codes. */
 void series_print_text(const char *text);
-/* Prints a number on standard output, as Python would. */
+/* Prints `before` and a number on standard output, formatted like Python's repr(). */
 void series_print_number(const char *before, double number);
-/* What /metrics has behind a family's name where it is the name of samples: "_total", or nothing. Static. */
+/* The suffix that /metrics appends to a family's name in the names of its samples: "_total" or "". Static. */
 const char *series_suffix(const struct kvtel_snapshot_family *family);
-/* Prints name, labels and value, and quantiles of a histogram. */
+/* Prints name, labels and value, and for a histogram quantiles. */
 void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series);
 
 #endif

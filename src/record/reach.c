@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store's file while the store is written: whether it can be reached, and what the user is warned of. */
+/* A store's file while the store is written: making its descriptor usable, and warnings to the user. */
 #include "record/store.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of each store of the directory: a list by name, and the descriptors of their files. */
+/* The list of stores in the directory, sorted by name, and the descriptors of their files. */
 #include "serve/store_dir.h"
 
 #include "base/error.h"
@@ -113,7 +113,7 @@ size_t store_dir_find(const struct store_dir *dir, const char *name, bool *found
     return low;
 }
 
-/* NULL: no memory. */
+/* Inserts an entry. NULL: no memory. */
 struct store_entry *store_dir_add(struct store_dir *dir, size_t at, const char *name)
 {
     if (dir->count == dir->capacity) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which metrics a connector gets: its own, a MultiConnector's, or the generic ones. */
+/* Chooses the metrics of a connector: its own, those of a MultiConnector, or the generic ones. */
 #include "vllm/prom/generic.h"
 
 static bool are_texts(const char *const *texts, size_t count)
