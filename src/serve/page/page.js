@@ -205,7 +205,7 @@ function showEngines() {
   at("filter-box").hidden = history.entries.size < FILTER_FROM;
   const missing = summary.connectors_total - summary.connectors.length;
   at("more").hidden = missing <= 0;
-  setText(at("more"), number.whole(missing) + " more are not shown here; the metrics have them.");
+  setText(at("more"), number.whole(missing) + " more are not shown here; the metrics contain them.");
 }
 
 function choose(key, byHand) {
@@ -277,7 +277,7 @@ function showOthers() {
   const list = told ? told.others : [];
   at("others").hidden = list.length === 0;
   fillRows(at("other-rows"), list.map((one) => [[one.name, "name"], [one.labels.join(", "), "text"], [UNITS[one.unit](one.value)]]));
-  more("more-others", told ? told.others_total - list.length : 0, " more are not shown here; the metrics have them.");
+  more("more-others", told ? told.others_total - list.length : 0, " more are not shown here; the metrics contain them.");
 }
 
 // The exporter may be well while nobody records: that is told apart from it.
@@ -324,8 +324,8 @@ function lose(reason) {
   const wait = Math.min(LONGEST_WAIT_SECONDS, EVERY_SECONDS * 2 ** failures);
   failures++;
   setState("lost", "connection lost");
-  const since = lastAnswer ? " What is shown is of " + lastAnswer.toLocaleTimeString() + "." : "";
-  setText(at("lost-text"), "The exporter does not answer (" + reason + ")." + since + " It is asked again every few seconds.");
+  const since = lastAnswer ? " The numbers are from " + lastAnswer.toLocaleTimeString() + "." : "";
+  setText(at("lost-text"), "The exporter does not answer (" + reason + ")." + since + " The page asks again every few seconds.");
   return wait;
 }
 
