@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every benchmark shares: the clock, the median of rounds, one JSON line per figure. C and C++.
+/* Parts of every benchmark: the clock, the median of rounds, one JSON line for each figure. C and C++.
  *
- * run.py runs all benchmarks and puts a peer's figure beside ours of the same name. */
+ * run.py runs all benchmarks and prints a peer's figure beside kvtel's figure of the same name. */
 #ifndef KVTEL_BENCH_H
 #define KVTEL_BENCH_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How fast a scrape is written: a snapshot of a store, and its text. */
+/* The time to write a scrape: a snapshot of a store, and its text. */
 #include "bench.h"
 #include "exposition_load.h"
 

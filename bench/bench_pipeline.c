@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one of NIXL's payloads costs in a logger process: decode, aggregate, observe, reduce.
- * peer_pipeline.py does the same in Python. */
+/* The cost of a NIXL payload in a logger process: decode, aggregate, observe, reduce. peer_pipeline.py does the same
+ * in Python. */
 #include "bench.h"
 
 #include <kvtel/kvtel.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the exposition benchmarks expose: NixlConnector's families for 1,000 engines.
- * peer_rust/src/bin/exposition.rs says the same. */
+/* The data of the exposition benchmarks: NixlConnector's families for 1,000 engines. peer_rust/src/bin/exposition.rs
+ * has the same data. */
 #ifndef KVTEL_BENCH_EXPOSITION_LOAD_H
 #define KVTEL_BENCH_EXPOSITION_LOAD_H
 

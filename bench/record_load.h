@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the recording benchmarks share: rows of the table, values, and windows in which all threads really ran. C and
+/* Parts of the recording benchmarks: rows of the table, values, and windows of time in which all threads run. C and
  * C++. */
 #ifndef KVTEL_BENCH_RECORD_LOAD_H
 #define KVTEL_BENCH_RECORD_LOAD_H

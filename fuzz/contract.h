@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every parser promises, besides not to crash. */
+/* Promises that each parser must keep, besides not crashing. */
 #ifndef KVTEL_FUZZ_CONTRACT_H
 #define KVTEL_FUZZ_CONTRACT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a fuzz target over files, for compilers without libFuzzer: driver FILE-OR-FOLDER... (a folder's files, not its
- * folders). */
+/* Runs a fuzz target over files, for compilers without libFuzzer: driver FILE-OR-FOLDER... Of a folder, its files
+ * are used, but not its subfolders. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A telemetry ring whose file changes between two looks. The input: one byte n, then the file as it is first, of n * 8
- * bytes; the rest is written over it later, and makes its size. */
+/* A telemetry ring whose file changes between two looks. The input is one byte n, then n * 8 bytes, which are the
+ * file at first. The rest of the input then overwrites the file and determines its size. */
 #include "contract.h"
 
 #include <sys/mman.h>

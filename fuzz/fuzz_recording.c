@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recordings, the whole way through a session. The input: one byte that says how much is read at a time, then the
+/* Recordings, passed through a whole session. The input is one byte with the number of bytes for each read, then the
  * recording. */
 #include "contract.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The content of a file of totals: each input is one. Size and checksum are put right, as else nothing gets past them.
- */
+/* The content of a file of totals. Each input is such a content. Size and checksum are corrected first, because
+ * otherwise every input would be refused at once. */
 #include "contract.h"
 
 #include "totals/layout.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON, and the places of what is in it. */
+/* JSON, and the places of values in the text. */
 #include "contract.h"
 
 /* Looking for a place reads the text from its start: only in small texts for every value. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a payload that was taken promises: it comes out as it went in, and every later stage takes it. */
+/* Promises for an accepted payload: it is encoded as it was decoded, and every later stage accepts it. */
 #ifndef KVTEL_FUZZ_STATS_CONTRACT_H
 #define KVTEL_FUZZ_STATS_CONTRACT_H
 
@@ -11,7 +11,7 @@
 #include <kvtel/stats.h>
 #include <kvtel/store.h>
 
-/* The table that a number stands for; one with stats. */
+/* The table for a number; a table with stats. */
 static inline const struct kvtel_connector *chosen_connector(uint8_t number)
 {
     const struct kvtel_connector *with_stats[64], *connector;

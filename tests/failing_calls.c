@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into a program under test. $KVTEL_FAIL is "CALL TEXT ERRNO FILE": while FILE is there, CALL (openat, pread,
- * unlinkat, flock) fails with ERRNO for files whose path has TEXT in it. */
+/* A library to preload into a program under test. $KVTEL_FAIL is "CALL TEXT ERRNO FILE": while FILE exists, CALL
+ * (openat, pread, unlinkat, flock) fails with ERRNO for files whose path contains TEXT. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

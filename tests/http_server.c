@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter's HTTP front with routes that answer what a test asks for. Ends with its standard input.
- * http_server [KEY=VALUE...]: listen and allow (repeatable), systemd, config, and the limits by their names in http.h.
- * Prints each address.
- */
+/* The exporter's HTTP server with routes whose answers a test chooses. It ends when its standard input ends.
+ * http_server [KEY=VALUE...]: listen and allow (repeatable), systemd, config, and the limits under their names in
+ * http.h. Prints each address. */
 #include "base/buffer.h"
 #include "serve/web/gzip.h"
 #include "serve/web/http.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connector's process for tests: store_writer DIR BOOK COUNT [ENGINE] [RANK] [THREADS] records COUNT NIXL transfers a
- * thread (0: without end), notes in the mapped file BOOK after each how many there are (8 bytes a thread), says "ready"
- * when the store is there and "done" when all is recorded, and ends when its standard input does. */
+/* A connector's process for tests: store_writer DIR BOOK COUNT [ENGINE] [RANK] [THREADS]. Each thread records COUNT
+ * NIXL transfers (0: without end), and after each writes their number to the mapped file BOOK (8 bytes for each
+ * thread). The process prints "ready" when the store exists and "done" when everything is recorded, and ends when
+ * its standard input ends. */
 #include <kvtel/kvtel.h>
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every n-th allocation fails: a status says so, what was there before is as it was, and the same call then succeeds.
- */
+/* Every n-th allocation fails: a status reports it, objects that existed before are unchanged, and the same call
+ * then succeeds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

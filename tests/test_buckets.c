@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bins: where a value falls, and how well quantiles come out. */
+/* Bins: the bin of a value, and the accuracy of quantiles. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

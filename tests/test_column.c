@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns: integers and doubles kept apart and mixed, lone numbers that are added to, and their summary. */
+/* Columns: integers and doubles, separate and mixed, single numbers that are added to, and summaries. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

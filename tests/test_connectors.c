@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connectors' tables: each is whole in itself, and together they describe the families that vLLM exports. */
+/* The connectors' tables: each is consistent, and together they describe the families that vLLM exports. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gzip: what Accept-Encoding asks for, there and back, and what does not unpack. */
+/* gzip: the Accept-Encoding header, packing and unpacking, and input that cannot be unpacked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

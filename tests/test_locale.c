@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the library reads and writes while the host's locale has a decimal comma, or a decimal point of several bytes.
- */
+/* Reading and writing while the host's locale has a decimal comma, or a decimal point of several bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

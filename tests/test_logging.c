@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVConnectorLogging: vLLM's line to the letter on every golden case, kvtel's own line, and what must be refused. */
+/* KVConnectorLogging: vLLM's line, character for character, for every golden case; kvtel's own line; and refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

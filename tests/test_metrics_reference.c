@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/metrics.md is made from the connectors' tables and from the families that a recorder and NIXL's rings make. The
- * page must equal what is made here. After a change: KVTEL_UPDATE=1 test_metrics_reference. */
+/* docs/metrics.md must equal the page made here from the connectors' tables and from the families of a recorder and
+ * of NIXL's rings. After a change run KVTEL_UPDATE=1 test_metrics_reference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

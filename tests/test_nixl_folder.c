@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to the telemetry folder and to what else lies in it: other programs' files, links, another folder of its
- * name, and too few descriptors. */
+/* The telemetry folder and other things in it: other programs' files, links, another folder of the same name, and
+ * too few descriptors. */
 #include "nixl/rings.h"
 
 #include <kvtel/snapshot.h>

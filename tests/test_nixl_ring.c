@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One telemetry ring: files of real agents, headers that lie, and restarts. */
+/* One telemetry ring: files of real agents, wrong headers, restarts, other readers, and an agent that writes at full
+ * speed. */
 #include "nixl/ring.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A folder of telemetry rings into a store: what is found, what is counted, what is said. */
+/* A folder of telemetry rings into a store: which rings are found, what is counted, what is logged. */
 #include "nixl/rings.h"
 
 #include <kvtel/snapshot.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers as text and rounded: what Python prints, what reads back, what is shortest. */
+/* Numbers as text, and rounding: equal to Python's, read back as the same number, and of the shortest form. */
 #include "base/number.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVConnectorPromMetrics and KVConnectorProm: children up front, the caller's own metric types, a connector with
- * metrics of its own, and what is refused. */
+/* KVConnectorPromMetrics and KVConnectorProm: children made up front, metric types of the caller, a connector with
+ * metrics of its own, and refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

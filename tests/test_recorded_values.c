@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values that are recorded: those that were not measured, those that cannot be, and those for which there is no room.
- */
+/* Recording special values: not measured, impossible, and without room in the store. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recording through handles: what each connector's table makes of a transfer, a failure, a level. */
+/* Recording through handles: the series that transfers, failures and gauges change, for each connector's table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

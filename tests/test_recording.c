@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading recordings: both encodings however they come in, every kind of object, and the place of what is wrong. */
+/* Reading recordings: both encodings in pieces of any size, every kind of object, and the places of errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding and registering connectors. What is registered stays for the process: the tests run in this order. */
+/* Finding and registering connectors. Registered tables stay for the rest of the process, so the order of the tests
+ * matters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

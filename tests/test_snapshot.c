@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Snapshots: merging, what does not match, memory. */
+/* Snapshots: merging, families that do not match, memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

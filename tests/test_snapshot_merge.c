@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Merging stores that nobody vouches for: each is in the snapshot as a whole or not at all, and no exposition has a
- * series twice.
- */
+/* Merging untrusted stores: each is in the snapshot as a whole or not at all, and no exposition contains a series
+ * twice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

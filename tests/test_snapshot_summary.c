@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Summaries and log lines from two snapshots: what each connector's families say of its fields again. */
+/* Summaries and log lines from two snapshots: the fields of each connector, computed back from its families. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KVConnectorStats: its life, aggregation, emptiness, the worker's delta, and payloads that come out as they went in.
- */
+/* KVConnectorStats: making and freeing, aggregation, emptiness, the worker's delta, and payloads that are encoded as
+ * they were decoded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payloads that cannot be used: malformed ones change nothing, of others the part that is wrong is left out and
- * counted. */
+/* Bad payloads: a malformed one changes nothing; of others the wrong part is left out and counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cap on kept samples: counts and sums stay exact, quantiles within 1 %, memory is bounded whatever comes. */
+/* The limit of samples: counts and sums stay exact, quantiles are within 1 %, and memory is bounded for any input. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

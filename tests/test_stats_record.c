@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The record functions of a native user: what each adds, for every connector, and what is refused. */
+/* The record functions for native callers: what each adds, for every connector, and refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store in the heap: families, series, lanes, and what a snapshot says of them. */
+/* The store in the heap: families, series, lanes, and snapshots of them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

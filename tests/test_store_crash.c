@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes that record at full speed and end in every way: what they had finished recording is in their store. */
+/* Processes that record at full speed and end in every way: all records that they had finished are in their stores. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

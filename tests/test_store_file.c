@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stores in files: where no file can be made, and files that are no stores or are damaged. */
+/* Stores in files: directories in which a file cannot be made, and files that are not stores or are damaged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that no writer makes are refused, in whole or in part, and cost no more than in proportion to their size; files
- * that writers make, whatever their options, are taken. */
+/* Files that a writer cannot have made are refused, wholly or in part, and the cost of reading them is proportional
+ * to their size. Files of writers with any options are accepted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

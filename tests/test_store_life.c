@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process does behind a store's back: signal handlers that record, threads that are cancelled, forks, closed
- * descriptors. */
+/* Things that a process does without the store's knowledge: signal handlers that record, cancelled threads, forks,
+ * closed descriptors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of a store's file: signals while it is allocated, directories that are full, file systems that prefer huge
- * pages. */
+/* Memory of a store's file: signals during allocation, full directories, file systems that prefer huge pages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

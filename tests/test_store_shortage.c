@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a store while the machine is short of something: that says nothing about the file. */
+/* Reading a store during a shortage of the machine, which must not be taken for a fault of the file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Summaries: exact quantiles, sums and failures; the same of summarised samples; memory that runs out at any point. */
+/* Summaries: exact quantiles, sums and failures; the same for summarised samples; failing allocations at any point. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

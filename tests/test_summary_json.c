@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The body of /api/v1/summary, read back. */
+/* The body of /api/v1/summary, parsed again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Targets of requests, and which posts a web page could have sent. */
+/* Targets of requests, and recognising posts that a web page could have sent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

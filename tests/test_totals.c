@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The content of a file of totals: what goes in comes out, and damage is found. */
+/* The content of a file of totals: it is decoded as it was encoded, and damage is detected. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

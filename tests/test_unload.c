@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host closes the library while threads that recorded still run: they end as they would have. */
+/* A host unloads the library while threads that have recorded still run. The threads must end normally. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

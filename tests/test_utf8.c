@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading UTF-8: what is damaged is replaced as Python's errors="replace" does. */
+/* Reading UTF-8: damaged bytes are replaced as by Python's errors="replace". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What bounds a decoded object besides its bytes: how many values it has, how deep they nest, texts, keys that stand
- * twice. */
+/* Limits of a decoded object besides its size in bytes: number of values, length of texts, repeated keys. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of who records, and how a store says that its writer ended. */
+/* The table of writers, and the mark in a store that its writer ended. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

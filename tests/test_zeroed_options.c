@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every public function that takes options, a table or a vtable, with all of it zero or not there: an answer, never a
+/* Every public function with options, a table or a vtable gets them zeroed and as NULL: it must return and not
  * crash. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A library to preload that makes system calls of kvtel fail: LD_PRELOAD=libkvtel_faults.so KVTEL_FAULTS=FILE program.
+/* A library to preload that makes system calls of kvtel fail: LD_PRELOAD=libkvtel_faults.so KVTEL_FAULTS=FILE
+ * program.
  *
- * FILE holds struct faults and is mapped by every process that has it, so a test turns faults on and off while they run
- * (tests/e2e/faults.py). A call fails when it comes from kvtel's own code (the program, or a library whose name has
- * "kvtel" in it), its bit is set in `calls`, and it is the `every`-th such call. Calls of other libraries always reach
- * the kernel.
- */
+ * FILE contains struct faults. Each process with the library maps it, so a test can turn faults on and off while the
+ * processes run (tests/e2e/faults.py). A call fails if it comes from kvtel's own code (the program, or a library
+ * with "kvtel" in its name), its bit in `calls` is set, and it is the `every`-th such call. Calls of other libraries
+ * always reach the kernel. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host that opens the recording part as a plug-in would be opened: host LIBRARY DIR. A thread records 500 transfers
- * into a file.
- */
+/* A host that loads the recording library like a plug-in: host LIBRARY DIR. A thread records 500 transfers into a
+ * file. */
 #include <dlfcn.h>
 #include <kvtel/recorder.h>
 #include <pthread.h>

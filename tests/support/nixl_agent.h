@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plays the agent's side of a telemetry ring: maps the file and writes events as NIXL does. */
+/* Acts as the agent of a telemetry ring: maps the file and writes events as NIXL does. */
 #ifndef KVTEL_TEST_NIXL_AGENT_H
 #define KVTEL_TEST_NIXL_AGENT_H
 

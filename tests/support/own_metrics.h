@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metric types of a caller's own, for the tests: plain arrays, explicit buckets alone. Include after cmocka.h. */
+/* A caller's own metric types, for tests: plain arrays, with explicit buckets only. Include after cmocka.h. */
 #ifndef KVTEL_TEST_OWN_METRICS_H
 #define KVTEL_TEST_OWN_METRICS_H
 
