@@ -309,7 +309,7 @@ static void count_warning(void *context, const char *message)
 static void test_lane_of_another_store(void **state)
 {
     (void)state;
-    struct kvtel_store *store = create_store(), *other = create_store();
+    struct kvtel_store *store = create_store(3), *other = create_store(3);
     struct kvtel_recorder *recorder = create_recorder(store, "NixlConnector");
     const struct kvtel_operation *operation = kvtel_recorder_operation(recorder, NULL, NULL);
     struct kvtel_lane *lane;
