@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The summary that replaces a list of samples when it gets too long. */
 #include "histogram/distribution.h"
+#include "histogram/quantile.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -125,17 +126,14 @@ double kvtel_distribution_quantile(const struct kvtel_distribution *distribution
 {
     if (distribution->count == 0)
         return 0;
-    uint64_t rank = (uint64_t)(q * (double)(distribution->count - 1)), seen = distribution->zeros;
-    if (rank < seen)
+    uint64_t rank = (uint64_t)(q * (double)(distribution->count - 1));
+    if (rank < distribution->zeros)
         return 0;
-    for (size_t i = 0; i < distribution->bin_count; i++) {
-        seen += distribution->bins[i];
-        if (rank < seen) {
-            /* The value whose relative distance to both bounds of the bin is equal: 2 * low * high / (low + high). */
-            double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE);
-            double value = high * (2 / (1 + exp2(1.0 / BINS_AN_OCTAVE)));
-            return fmin(fmax(value, distribution->smallest), distribution->largest);
-        }
-    }
-    return distribution->largest;
+    size_t i = kvtel_bins_rank(distribution->bins, distribution->bin_count, rank - distribution->zeros);
+    if (i == distribution->bin_count)
+        return distribution->largest;
+    /* The value whose relative distance to both bounds of the bin is equal: 2 * low * high / (low + high). */
+    double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE);
+    double value = high * (2 / (1 + exp2(1.0 / BINS_AN_OCTAVE)));
+    return fmin(fmax(value, distribution->smallest), distribution->largest);
 }

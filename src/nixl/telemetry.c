@@ -2,9 +2,107 @@
 /* The families of NIXL's rings as a connector's table, for code that reads metrics by tables. */
 #include "nixl/telemetry.h"
 
+#include "connectors/buckets.h"
+
 /* clang-format off */
 #define BY_DIRECTION .labels = { "direction" }, .values = { "tx", "rx" }
 /* clang-format on */
+
+/* Bounds for transfers inside a node and a rack, followed by the bounds of vLLM's NIXL connector. */
+#define TIME_BUCKETS                                                                                                   \
+    KVTEL_BUCKETS(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, \
+                  0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
+
+static const struct kvtel_metric metrics[] = {
+    [KVTEL_NIXL_FAMILY_XFER_TIME] = { .name = "nixl_xfer_time_seconds",
+                                      .type = KVTEL_HISTOGRAM,
+                                      .help = "Seconds from posting a NIXL transfer until the application saw its "
+                                              "completion, so the "
+                                              "application's pauses between two looks are in it. One value per "
+                                              "finished transfer of an agent.",
+                                      .fields = { "xfer_time" },
+                                      .buckets = TIME_BUCKETS,
+                                      .unit = KVTEL_UNIT_SECONDS },
+    [KVTEL_NIXL_FAMILY_POST_TIME] = { .name = "nixl_post_time_seconds",
+                                      .type = KVTEL_HISTOGRAM,
+                                      .help = "Seconds that the call which posts a NIXL transfer took, a part of its "
+                                              "transfer time. One value per"
+                                              " finished transfer of an agent.",
+                                      .fields = { "post_time" },
+                                      .buckets = TIME_BUCKETS,
+                                      .unit = KVTEL_UNIT_SECONDS },
+    /* the next family again, for a key that both directions feed together */
+    [KVTEL_NIXL_FAMILY_ALL_BYTES] = { .name = "nixl_bytes",
+                                      .type = KVTEL_COUNTER,
+                                      .fields = { "bytes" },
+                                      .unit = KVTEL_UNIT_BYTES },
+    [KVTEL_NIXL_FAMILY_BYTES] = { .name = "nixl_bytes",
+                                  .type = KVTEL_COUNTER,
+                                  .help = "Bytes of finished NIXL transfers, counted "
+                                          "by the agent that posted them: tx "
+                                          "it wrote to a peer or "
+                                          "to storage, rx it read from there.",
+                                  .fields = { "tx_bytes", "rx_bytes" },
+                                  BY_DIRECTION,
+                                  .unit = KVTEL_UNIT_BYTES },
+    [KVTEL_NIXL_FAMILY_SIZES] = { .name = "nixl_xfer_size_bytes",
+                                  .type = KVTEL_HISTOGRAM,
+                                  .help = "Bytes of a NIXL transfer, all its "
+                                          "descriptors together. One value per "
+                                          "finished transfer of the "
+                                          "agent that posted it.",
+                                  .fields = { "tx_sizes", "rx_sizes" },
+                                  BY_DIRECTION,
+                                  .buckets = KVTEL_BUCKETS_TRANSFER_BYTES,
+                                  .unit = KVTEL_UNIT_BYTES },
+    [KVTEL_NIXL_FAMILY_REQUESTS] = { .name = "nixl_requests",
+                                     .type = KVTEL_COUNTER,
+                                     .help = "Finished NIXL transfers, counted by "
+                                             "the agent that posted them: tx "
+                                             "writes, rx reads.",
+                                     .fields = { "tx_requests", "rx_requests" },
+                                     BY_DIRECTION,
+                                     .unit = KVTEL_UNIT_COUNT },
+    [KVTEL_NIXL_FAMILY_ERRORS] = { .name = "nixl_errors",
+                                   .type = KVTEL_COUNTER,
+                                   .help = "Errors that calls to a NIXL agent "
+                                           "returned, by NIXL's status. A transfer "
+                                           "whose peer died leaves "
+                                           "none.",
+                                   .fields = { "errors" },
+                                   .labels = { "status" },
+                                   .unit = KVTEL_UNIT_COUNT },
+    [KVTEL_NIXL_FAMILY_MEMORY] = { .name = "nixl_memory_bytes",
+                                   .type = KVTEL_GAUGE,
+                                   .help = "Bytes of memory registered now, as far "
+                                           "as kvtel read the registrations. An "
+                                           "agent that ended counts"
+                                           " until its ring is removed or taken over "
+                                           "by the next one.",
+                                   .fields = { "memory" },
+                                   .unit = KVTEL_UNIT_BYTES },
+    [KVTEL_NIXL_FAMILY_DROPPED] = { .name = "nixl_events_dropped",
+                                    .type = KVTEL_COUNTER,
+                                    .help = "Events that agents say they dropped "
+                                            "before these reached their ring. "
+                                            "Every other number here lacks"
+                                            " them. Events dropped because a ring "
+                                            "was full are in no number.",
+                                    .fields = { "events_dropped" },
+                                    .unit = KVTEL_UNIT_COUNT },
+    [KVTEL_NIXL_FAMILY_REGISTERED] = { .name = "nixl_memory_registered_bytes",
+                                       .type = KVTEL_COUNTER,
+                                       .help = "Bytes of memory that agents registered.",
+                                       .fields = { "registered" },
+                                       .unit = KVTEL_UNIT_BYTES },
+    [KVTEL_NIXL_FAMILY_DEREGISTERED] = { .name = "nixl_memory_deregistered_bytes",
+                                         .type = KVTEL_COUNTER,
+                                         .help = "Bytes of memory that agents "
+                                                 "deregistered.",
+                                         .fields = { "deregistered" },
+                                         .unit = KVTEL_UNIT_BYTES },
+    [KVTEL_NIXL_FAMILIES] = { .name = NULL },
+};
 
 const struct kvtel_connector kvtel_nixl_telemetry = {
     .names = KVTEL_NAMES({ "NIXL telemetry", NULL }),
@@ -22,38 +120,7 @@ const struct kvtel_connector kvtel_nixl_telemetry = {
         { "events_dropped", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
         { "registered", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 },
         { "deregistered", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 }),
-    .metrics = KVTEL_METRICS(
-        { .name = "nixl_xfer_time_seconds",
-          .type = KVTEL_HISTOGRAM,
-          .fields = { "xfer_time" },
-          .unit = KVTEL_UNIT_SECONDS },
-        { .name = "nixl_post_time_seconds",
-          .type = KVTEL_HISTOGRAM,
-          .fields = { "post_time" },
-          .unit = KVTEL_UNIT_SECONDS },
-        { .name = "nixl_bytes", .type = KVTEL_COUNTER, .fields = { "bytes" }, .unit = KVTEL_UNIT_BYTES },
-        { .name = "nixl_bytes",
-          .type = KVTEL_COUNTER,
-          .fields = { "tx_bytes", "rx_bytes" },
-          BY_DIRECTION,
-          .unit = KVTEL_UNIT_BYTES },
-        { .name = "nixl_xfer_size_bytes",
-          .type = KVTEL_HISTOGRAM,
-          .fields = { "tx_sizes", "rx_sizes" },
-          BY_DIRECTION,
-          .unit = KVTEL_UNIT_BYTES },
-        { .name = "nixl_requests", .type = KVTEL_COUNTER, .fields = { "tx_requests", "rx_requests" }, BY_DIRECTION },
-        { .name = "nixl_errors", .type = KVTEL_COUNTER, .fields = { "errors" }, .labels = { "status" } },
-        { .name = "nixl_memory_bytes", .type = KVTEL_GAUGE, .fields = { "memory" }, .unit = KVTEL_UNIT_BYTES },
-        { .name = "nixl_events_dropped", .type = KVTEL_COUNTER, .fields = { "events_dropped" } },
-        { .name = "nixl_memory_registered_bytes",
-          .type = KVTEL_COUNTER,
-          .fields = { "registered" },
-          .unit = KVTEL_UNIT_BYTES },
-        { .name = "nixl_memory_deregistered_bytes",
-          .type = KVTEL_COUNTER,
-          .fields = { "deregistered" },
-          .unit = KVTEL_UNIT_BYTES }),
+    .metrics = metrics,
     .reduce = KVTEL_REDUCE(
         { .key = "Num successful transfers", .kind = KVTEL_REDUCE_COUNT, .fields = { "xfer_time" } },
         { .key = "Avg xfer time (ms)",

@@ -4,6 +4,23 @@
 
 #include <kvtel/connector.h>
 
+/* Index of each family in kvtel_nixl_telemetry.metrics. The connector's table is the only place that describes them:
+ * nixl/metrics.c makes the families from it. */
+enum kvtel_nixl_family {
+    KVTEL_NIXL_FAMILY_XFER_TIME,
+    KVTEL_NIXL_FAMILY_POST_TIME,
+    KVTEL_NIXL_FAMILY_ALL_BYTES, /* the next family again, without its label */
+    KVTEL_NIXL_FAMILY_BYTES,
+    KVTEL_NIXL_FAMILY_SIZES,
+    KVTEL_NIXL_FAMILY_REQUESTS,
+    KVTEL_NIXL_FAMILY_ERRORS,
+    KVTEL_NIXL_FAMILY_MEMORY,
+    KVTEL_NIXL_FAMILY_DROPPED,
+    KVTEL_NIXL_FAMILY_REGISTERED,
+    KVTEL_NIXL_FAMILY_DEREGISTERED,
+    KVTEL_NIXL_FAMILIES
+};
+
 /* NIXL's rings as a connector's table named "NIXL telemetry", over the families of nixl/metrics.h. Only reports use
  * it; it does not decode payloads. */
 extern const struct kvtel_connector kvtel_nixl_telemetry;

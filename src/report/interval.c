@@ -8,6 +8,7 @@
 
 #include "base/index.h"
 #include "connectors/table.h"
+#include "histogram/quantile.h"
 
 static int label_at(const struct kvtel_snapshot_family *family, const char *name)
 {
@@ -445,14 +446,10 @@ enum kvtel_status kvtel_interval_statuses(const struct kvtel_interval *interval,
 /* The middle of the bin with the value of this rank; ranks start at 0. */
 static double value_at(const struct kvtel_interval_bins *bins, uint64_t rank)
 {
-    uint32_t i = 0;
-    for (uint64_t below = bins->bins[0]; below <= rank && i + 1 < bins->bin_count; below += bins->bins[i])
-        i++;
-    const uint64_t one = 1;
-    const struct kvtel_snapshot_series series = {
-        .count = 1, .bins = &one, .first_bin = bins->first_bin + i, .bin_count = 1
-    };
-    return kvtel_snapshot_quantile(bins->family, &series, 1);
+    size_t i = kvtel_bins_rank(bins->bins, bins->bin_count, rank);
+    if (i == bins->bin_count)
+        i--;
+    return kvtel_bins_value(bins->family->bounds, bins->family->bound_count, bins->first_bin + i, bins->family->unit);
 }
 
 double kvtel_interval_quantile(const struct kvtel_interval_bins *bins, double q, enum kvtel_arithmetic arithmetic)
