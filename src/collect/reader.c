@@ -9,7 +9,6 @@
 #include "collect/check.h"
 #include "collect/kept.h"
 #include "record/lane.h"
-#include "collect/relabel.h"
 #include "collect/snapshot.h"
 
 #include <errno.h>
@@ -48,9 +47,10 @@ struct kvtel_store_reader {
     uint8_t *slots_taken;                       /* of each slot: 1 if a record uses it */
     uint8_t *fed;                               /* of each series: 1 if a group feeds it */
     uint32_t slots_room, fed_room;
-    int read_error;               /* errno of the last failed read of a lane */
-    struct kvtel_kept kept;       /* the numbers as of the last time that they could be read */
-    struct kvtel_relabel relabel; /* without a name the labels are left as they are */
+    int read_error;         /* errno of the last failed read of a lane */
+    struct kvtel_kept kept; /* the numbers as of the last time that they could be read */
+    kvtel_view_fn change;   /* NULL: views are returned as they are */
+    void *change_context;
 };
 
 /* Reads exactly `size` bytes at offset `at`. */
@@ -154,7 +154,6 @@ void kvtel_store_reader_close(struct kvtel_store_reader *reader)
         free(reader->tables[i]);
     free(reader->slots_taken);
     free(reader->fed);
-    kvtel_relabel_free(&reader->relabel);
     kvtel_kept_free(&reader->kept);
     free(reader);
 }
@@ -455,10 +454,10 @@ static bool is_empty_lane(void *context, uint32_t lane)
                     : data >= at + (off_t)reader->header.lane_stride;
 }
 
-void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value)
+void kvtel_store_reader_set_change(struct kvtel_store_reader *reader, kvtel_view_fn change, void *context)
 {
-    reader->relabel.name = name;
-    (void)snprintf(reader->relabel.value, sizeof(reader->relabel.value), "%s", value);
+    reader->change = change;
+    reader->change_context = context;
 }
 
 /* The tables as they were copied. */
@@ -484,7 +483,7 @@ static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvt
         .kept = &reader->kept,
         .context = reader,
     };
-    if (reader->relabel.name && kvtel_relabel_view(&reader->relabel, view) != KVTEL_OK)
+    if (reader->change && reader->change(reader->change_context, view) != KVTEL_OK)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     return KVTEL_OK;
 }

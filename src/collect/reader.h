@@ -26,9 +26,11 @@ void kvtel_store_reader_park(struct kvtel_store_reader *reader);
 void kvtel_store_reader_resume(struct kvtel_store_reader *reader, int fd);
 bool kvtel_store_reader_is_open(const struct kvtel_store_reader *reader);
 
-/* Adds one more label to every series, behind the series' own labels. Call it before the first view. `name` is
- * borrowed. */
-void kvtel_store_reader_add_label(struct kvtel_store_reader *reader, const char *name, const char *value);
+/* Changes a view before others read it, for example by replacing its tables. KVTEL_OK, KVTEL_E_NOMEM. */
+typedef enum kvtel_status (*kvtel_view_fn)(void *context, struct kvtel_view *view);
+/* Passes each view of the reader to `change` before it is returned or added to a snapshot. Call it before the first
+ * view. `context` must live as long as the reader. */
+void kvtel_store_reader_set_change(struct kvtel_store_reader *reader, kvtel_view_fn change, void *context);
 
 /* Brings the reader's copies of the tables up to date and returns a view of them, which is valid until the next
  * call. */

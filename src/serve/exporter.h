@@ -9,7 +9,7 @@
 #include "serve/receiver.h"
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
-#include "collect/relabel.h"
+#include "totals/relabel.h"
 
 #include <kvtel/log_line.h>
 

@@ -39,8 +39,9 @@ struct store_entry {
     char *name; /* of the file */
     enum store_state state;
     struct kvtel_store_reader *reader; /* NULL: not read yet, or not needed any more */
-    char reason[192];                  /* why the store is refused */
-    uint64_t device, inode;            /* identity of the file; 0: not known */
+    struct kvtel_relabel *rank; /* adds the rank's label to what the reader returns; NULL: ranks are not kept apart */
+    char reason[192];           /* why the store is refused */
+    uint64_t device, inode;     /* identity of the file; 0: not known */
     /* Time and size of a refused file. The file is examined again when one of them differs, or at retry_ns. */
     struct timespec changed;
     off_t size;

@@ -47,6 +47,10 @@ void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry)
         dir->open_count--;
     kvtel_store_reader_close(entry->reader);
     entry->reader = NULL;
+    if (entry->rank)
+        kvtel_relabel_free(entry->rank);
+    free(entry->rank);
+    entry->rank = NULL;
 }
 
 /* Closes the file if too many are open. A file without a name stays open: it could not be opened again. */

@@ -34,14 +34,20 @@ static void note_file(struct store_entry *entry, const struct stat *status)
 
 /* -- Entries -- */
 
-static void add_rank_label(struct kvtel_store_reader *reader)
+/* Adds the rank's label to all that is read of the store. False: no memory. */
+static bool add_rank_label(struct store_entry *entry)
 {
     struct kvtel_store_info info;
-    char rank[16] = "";
-    kvtel_store_reader_info(reader, &info);
+    struct kvtel_relabel *rank = calloc(1, sizeof *rank);
+    if (!rank)
+        return false;
+    kvtel_store_reader_info(entry->reader, &info);
+    rank->name = STORE_RANK_LABEL;
     if (strcmp(info.connector, STORE_OWN_CONNECTOR) != 0)
-        snprintf(rank, sizeof rank, "%u", (unsigned)info.rank);
-    kvtel_store_reader_add_label(reader, STORE_RANK_LABEL, rank);
+        snprintf(rank->value, sizeof rank->value, "%u", (unsigned)info.rank);
+    kvtel_store_reader_set_change(entry->reader, kvtel_relabel_view, rank);
+    entry->rank = rank;
+    return true;
 }
 
 /* Tells `writers` of the writer, once for each store, even if a reader is opened again later. */
@@ -76,6 +82,11 @@ static bool open_entry(struct store_dir *dir, struct store_entry *entry, const s
     enum kvtel_status result = fd < 0 ? error.status : kvtel_store_reader_take(fd, &entry->reader, &error);
     if (error.system_error == ENOENT)
         return false;
+    if (result == KVTEL_OK && dir->by_rank && !add_rank_label(entry)) {
+        result = kvtel_fail(&error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+        kvtel_store_reader_close(entry->reader);
+        entry->reader = NULL;
+    }
     if (result != KVTEL_OK && kvtel_error_is_passing(&error)) {
         if (dir->postponed == 0 && now_ns >= dir->said_ns) {
             const char *const pairs[] = { "store", entry->name, "reason", error.message, NULL };
@@ -94,8 +105,6 @@ static bool open_entry(struct store_dir *dir, struct store_entry *entry, const s
     dir->open_count++;
     store_dir_park(dir, entry);
     begin_writer(dir, entry);
-    if (dir->by_rank)
-        add_rank_label(entry->reader);
     serve_log_printf(dir->log, WEB_LOG_DEBUG, "store %s appeared", entry->name);
     return true;
 }

@@ -8,7 +8,7 @@
 #define KVTEL_TOTALS_TOTALS_H
 
 #include "base/buffer.h"
-#include "collect/relabel.h"
+#include "totals/relabel.h"
 
 #include <kvtel/snapshot.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adds one more label to every series of a view. */
-#ifndef KVTEL_COLLECT_RELABEL_H
-#define KVTEL_COLLECT_RELABEL_H
+#ifndef KVTEL_TOTALS_RELABEL_H
+#define KVTEL_TOTALS_RELABEL_H
 
 #include <kvtel/buffer.h>
 
@@ -16,8 +16,9 @@ struct kvtel_relabel {
     struct kvtel_buffer families, series, strings;
 };
 
-/* Puts the copies into the view. All calls must pass views of the same store. KVTEL_OK, KVTEL_E_NOMEM. */
-enum kvtel_status kvtel_relabel_view(struct kvtel_relabel *relabel, struct kvtel_view *view);
+/* Puts the copies into the view. All calls must pass views of the same store. `relabel` is a struct kvtel_relabel; the
+ * function is a kvtel_view_fn. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_relabel_view(void *relabel, struct kvtel_view *view);
 void kvtel_relabel_free(struct kvtel_relabel *relabel);
 
 #endif

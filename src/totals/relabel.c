@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One more label on every series of a view. */
-#include "collect/relabel.h"
+#include "totals/relabel.h"
 
 #include "base/buffer.h"
 
@@ -53,8 +53,9 @@ static enum kvtel_status append_series(struct kvtel_relabel *relabel, const stru
     return append(relabel, text, size, more, &relabel->series, &series, sizeof series);
 }
 
-enum kvtel_status kvtel_relabel_view(struct kvtel_relabel *relabel, struct kvtel_view *view)
+enum kvtel_status kvtel_relabel_view(void *context, struct kvtel_view *view)
 {
+    struct kvtel_relabel *relabel = context;
     enum kvtel_status status = KVTEL_OK;
     uint32_t families = (uint32_t)(relabel->families.size / sizeof *view->families);
     uint32_t series = (uint32_t)(relabel->series.size / sizeof *view->series);
