@@ -70,6 +70,33 @@ static struct kvtel_buffer encode(const struct kvtel_snapshot *snapshot, const s
     return bytes;
 }
 
+/* Their values are no amounts: each stays as it was, past any limit. */
+static void test_label_sets_that_are_not_added_up(void **state)
+{
+    (void)state;
+    struct kvtel_snapshot *snapshot = record(0, 9, 0.5), *again = kvtel_snapshot_create();
+    const struct totals_contents contents = { .snapshot = snapshot, .limit = 2, .separate = "g" };
+    struct kvtel_buffer bytes = { 0 };
+    struct totals totals;
+    uint64_t folded;
+    assert_int_equal(totals_encode(&contents, NULL, &bytes, &folded), KVTEL_OK);
+    assert_int_equal(folded, 2 * 7);
+    assert_int_equal(totals_decode(&bytes, &totals, NULL), KVTEL_OK);
+    assert_int_equal(totals_add_to(&totals, again), KVTEL_OK);
+    const struct kvtel_snapshot_family *before = kvtel_snapshot_find(snapshot, "g"),
+                                       *after = kvtel_snapshot_find(again, "g");
+    assert_int_equal(kvtel_snapshot_find(again, "h")->series_count, 3);
+    assert_int_equal(after->series_count, before->series_count);
+    for (size_t i = 0; i < after->series_count; i++) {
+        assert_true(after->series[i].value == before->series[i].value);
+        assert_string_equal(after->series[i].values[1], before->series[i].values[1]);
+    }
+    totals_free(&totals);
+    kvtel_buffer_free(&bytes);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_snapshot_destroy(again);
+}
+
 static struct kvtel_buffer copy(const struct kvtel_buffer *bytes, size_t size)
 {
     struct kvtel_buffer other = { 0 };
@@ -380,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_hostile_content),
         cmocka_unit_test(test_other_bounds),
         cmocka_unit_test(test_label_sets_past_the_limit),
+        cmocka_unit_test(test_label_sets_that_are_not_added_up),
         cmocka_unit_test(test_more_families_than_there_may_be),
         cmocka_unit_test(test_one_more_label),
         cmocka_unit_test(test_selectors),

@@ -92,7 +92,7 @@ struct kvtel_store_info {
     uint64_t families;             /**< families made */
     uint64_t series;               /**< series made, over all families */
     uint64_t lanes;                /**< most lanes that were open at once */
-    uint64_t series_dropped;       /**< how often there was no room for a label set: its family's cap, memory */
+    uint64_t series_dropped; /**< how often there was no room for a label set (its family's cap, memory) or a family */
     /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */
     uint64_t records_dropped;
     uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */

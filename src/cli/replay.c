@@ -36,7 +36,8 @@ static const char help[] =
     "  kvtel replay --log.style=vllm --log.output=- --metrics.output=decode.prom decode.jsonl\n"
     "  zcat decode.jsonl.gz | kvtel replay -\n"
     "\n"
-    "exit codes: 0 good, 1 something could not be read or written, 2 wrong usage\n";
+    "exit codes: 0 good, 1 something could not be read or written, or no payload of a recording could be used, 2 wrong "
+    "usage\n";
 
 enum option_id {
     OPTION_LOG_OUTPUT = 256,
@@ -57,7 +58,7 @@ struct replay {
     struct kvtel_diagnostics *diagnostics;
     struct kvtel_buffer line; /* one line of the aggregated output */
     struct replay_totals *totals;
-    uint64_t payloads;
+    uint64_t payloads, used; /* read; with a part that could be used */
 };
 
 /* The paths of the output options that were given. Returns their number. */
@@ -192,6 +193,7 @@ static enum kvtel_status replay_payloads(struct replay *replay, struct kvtel_ses
     const struct kvtel_stats *stats;
     replay->payloads += record->payload_count;
     enum kvtel_status status = kvtel_session_observe(session, record, &stats);
+    replay->used += stats ? record->payload_count : 0;
     if (status == KVTEL_OK && replay->aggregated)
         status = write_aggregated(replay, record->engine, stats);
     if (status == KVTEL_OK && replay->totals)
@@ -265,6 +267,7 @@ static void replay_file(struct replay *replay, const char *path)
     struct kvtel_recording *recording = kvtel_recording_open(input_read, &input);
     enum kvtel_status status = recording ? KVTEL_OK : KVTEL_E_NOMEM;
     bool any = false;
+    uint64_t payloads = replay->payloads, used = replay->used;
     while (status == KVTEL_OK && !is_output_lost(replay)) {
         struct kvtel_record record;
         struct kvtel_error error = { 0 };
@@ -285,6 +288,9 @@ static void replay_file(struct replay *replay, const char *path)
     }
     if (status != KVTEL_OK) {
         command_fail("%s: %s", input_name(&input), kvtel_status_text(status));
+        replay->failed = true;
+    } else if (replay->payloads > payloads && replay->used == used) {
+        command_fail("%s: none of its payloads could be used", input_name(&input));
         replay->failed = true;
     }
     kvtel_session_destroy(session);

@@ -140,6 +140,12 @@ static enum kvtel_status check_spec(const struct kvtel_family_spec *spec, size_t
     return spec->label_count > KVTEL_LAYOUT_LABELS || *bound_count > KVTEL_LAYOUT_BOUNDS ? KVTEL_E_LIMIT : KVTEL_OK;
 }
 
+/* Counts label sets that were refused, whichever resource was short. */
+static void count_series_dropped(struct kvtel_store *store, uint64_t count)
+{
+    atomic_fetch_add_explicit(&store->header->series_dropped, count, memory_order_relaxed);
+}
+
 static bool same_family(const struct kvtel_store *store, const struct kvtel_layout_family *family,
                         const struct kvtel_family_spec *spec, size_t bound_count)
 {
@@ -224,7 +230,8 @@ enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvt
         return KVTEL_E_BUSY;
     uint32_t id = find_family(store, spec->name, hash);
     if (id == KVTEL_INDEX_NONE) {
-        status = append_family(store, spec, bound_count, hash, family);
+        if ((status = append_family(store, spec, bound_count, hash, family)) != KVTEL_OK)
+            count_series_dropped(store, 1); /* one at least; nobody will ask for its label sets */
     } else if (same_family(store, (struct kvtel_layout_family *)kvtel_store_table(store, KVTEL_FAMILIES) + id, spec,
                            bound_count)) {
         *family = id;
@@ -248,12 +255,6 @@ static uint32_t find_series(const struct kvtel_store *store, uint32_t family, co
             return id;
     }
     return KVTEL_INDEX_NONE;
-}
-
-/* Counts label sets that were refused, whichever resource was short. */
-static void count_series_dropped(struct kvtel_store *store, uint64_t count)
-{
-    atomic_fetch_add_explicit(&store->header->series_dropped, count, memory_order_relaxed);
 }
 
 /* The room that those of the requested series need that do not exist yet. The store is held. */

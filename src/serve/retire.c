@@ -3,6 +3,7 @@
 #include "serve/retire.h"
 
 #include "base/error.h"
+#include "serve/receiver_sources.h"
 #include "serve/store_dir.h"
 #include "collect/reader.h"
 #include "collect/snapshot.h"
@@ -57,19 +58,23 @@ static void fill_reserve(struct store_dir *dir)
         totals_reserve_fill(dir->path, &dir->retirement.reserve, size + size / 4 + RESERVE);
 }
 
-/* Notes stores that the totals include but whose files still exist, because an exporter was killed after it wrote
- * the totals. False: no memory. */
+/* The stores that are counted in the totals are not read any more, and their files go: an exporter was killed after it
+ * had written them, or it could not tell that it had. False without memory. */
 static bool note_included(struct store_dir *dir)
 {
-    bool found;
     const char *name = dir->retirement.totals.stores;
     for (uint32_t i = 0; i < dir->retirement.totals.store_count; i++, name += strlen(name) + 1) {
-        if (!store_dir_is_store(name) || strchr(name, '/') || store_dir_unlink(dir, name))
-            continue;
+        bool found, is_store = store_dir_is_store(name) && !strchr(name, '/');
         size_t at = store_dir_find(dir, name, &found);
+        if (!is_store || store_dir_unlink(dir, name)) {
+            if (found)
+                store_dir_remove(dir, at);
+            continue;
+        }
         struct store_entry *entry = found ? &dir->entries[at] : store_dir_add(dir, at, name);
         if (!entry)
             return false;
+        store_dir_close_reader(dir, entry);
         entry->state = STORE_RETIRED;
     }
     return true;
@@ -417,6 +422,7 @@ static bool retire_batch(struct store_dir *dir, pthread_mutex_t *lock, uint64_t 
         .stores = names,
         .store_count = name_count,
         .limit = retirement->limit,
+        .separate = RECEIVER_FAMILIES,
         .by_rank = dir->by_rank,
     };
     if (status == KVTEL_OK && count > 0)

@@ -22,11 +22,11 @@ static const uint64_t FAILING_NS = UINT64_C(60000000000);
 
 void store_dir_close(struct store_dir *dir)
 {
+    retire_close(dir); /* looks at the entries */
     for (size_t i = 0; i < dir->count; i++)
         store_dir_free_entry(dir, &dir->entries[i]);
     free(dir->entries);
     writers_free(&dir->writers);
-    retire_close(dir);
     store_place_close(dir);
     free(dir->path);
     *dir = STORE_DIR_CLOSED;

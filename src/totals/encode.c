@@ -112,21 +112,29 @@ static enum kvtel_status fold(struct rest *rest, const struct kvtel_snapshot_fam
     return KVTEL_OK;
 }
 
+static bool is_separate(const struct totals_contents *contents, const struct kvtel_snapshot_family *family)
+{
+    return contents->separate && strncmp(family->name, contents->separate, strlen(contents->separate)) == 0;
+}
+
 /* Writes label sets while there is room, then one label set with the sum of the others. `old`: number of label sets
  * that were in the totals before. */
 static void put_all_series(struct encoder *encoder, const struct kvtel_snapshot_family *family, size_t old)
 {
     const struct totals_contents *contents = encoder->contents;
+    bool separate = is_separate(contents, family);
+    size_t limit = separate ? SIZE_MAX : contents->limit, kept = 0;
     struct rest rest = { .bins = NULL };
-    size_t kept = 0;
     for (size_t i = 0; i < family->series_count && encoder->status == KVTEL_OK; i++) {
         const struct kvtel_snapshot_series *series = &family->series[i];
         if (contents->keep && !contents->keep(contents->context, family, series))
             continue;
-        bool beyond = i >= old && family->label_count > 0 && (kept >= contents->limit || encoder->room == 0);
-        if (contents->limit > 0 && is_other(family, series)) {
+        bool beyond = limit > 0 && i >= old && family->label_count > 0 && (kept >= limit || encoder->room == 0);
+        if (separate && beyond) {
+            encoder->folded++;
+        } else if (limit > 0 && !separate && is_other(family, series)) {
             encoder->status = fold(&rest, family, series);
-        } else if (contents->limit > 0 && beyond) {
+        } else if (beyond) {
             encoder->status = fold(&rest, family, series);
             encoder->folded++;
         } else {

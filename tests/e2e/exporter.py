@@ -13,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 KVTEL = os.environ.get("KVTEL", ROOT / "build" / "kvtel")
-FAILING_CALLS = os.environ.get("KVTEL_FAILING_CALLS", ROOT / "build" / "tests" / "libfailing_calls.so")
 WRITER = os.environ.get("KVTEL_STORE_WRITER", ROOT / "build" / "tests" / "store_writer")
 
 
@@ -72,24 +71,6 @@ class Exporter:
 
     def samples(self):
         return samples(self.text())
-
-
-class Failing:
-    """System calls of a program that fail as long as it is switched on; `environment` is what to start the program with."""
-
-    def __init__(self, switch, call, text, number):
-        self.switch = Path(switch)
-        said = {"LD_PRELOAD": str(FAILING_CALLS), "KVTEL_FAIL": f"{call} {text} {number} {switch}"}
-        options = os.environ.get("ASAN_OPTIONS")
-        said["ASAN_OPTIONS"] = f"{options}:verify_asan_link_order=0" if options else "verify_asan_link_order=0"
-        self.environment = os.environ | said
-
-    def on(self):
-        self.switch.touch()
-        return self
-
-    def off(self):
-        self.switch.unlink()
 
 
 def samples(text):

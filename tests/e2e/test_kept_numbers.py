@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 
-from exporter import Exporter, Failing, Writer, wait_for
+from exporter import Exporter, Writer, wait_for
+from faults import Faults
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 F_OFD_SETLK = 37
@@ -52,10 +53,10 @@ def lock(path, kind=fcntl.F_WRLCK):
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])
 def test_other_stores_go_on_while_one_cannot_be_read(stores, tmp_path, number):
     writers = [Writer(stores, tmp_path / f"book{i}", 100 + i).done() for i in range(2)]
-    failing = Failing(tmp_path / "fail", "pread", writers[0].path.name, number)
-    with Exporter(stores, env=failing.environment) as exporter:
+    faults = Faults(tmp_path / "faults")
+    with Exporter(stores, env=faults.environment) as exporter:
         wait_for(lambda: exporter.samples().get(COUNT % 0) == 201, 5, "both stores")
-        failing.on()
+        faults.on("pread", number, text=writers[0].path.name)
         assert exporter.samples()[COUNT % 0] == 201
         third = Writer(stores, tmp_path / "book2", 7, engine=3).done()
         wait_for(lambda: exporter.samples().get(COUNT % 3) == 7, 5, "a store that began meanwhile")
@@ -64,7 +65,7 @@ def test_other_stores_go_on_while_one_cannot_be_read(stores, tmp_path, number):
         assert found["kvtel_scrapes_repeated_total"] == 0 and found['kvtel_stores{state="refused"}'] == 0
         exporter.text("/api/v1/summary")
         exporter.text("/-/ready")
-        failing.off()
+        faults.off()
         found = exporter.samples()
         assert found[COUNT % 0] == 201 and found["kvtel_stores_stale"] == 0
         for writer in [*writers, third]:

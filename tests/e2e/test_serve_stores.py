@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from exporter import KVTEL, ROOT, Exporter, Failing, Writer, samples, wait_for
+from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
+from faults import Faults
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 BYTES = 'vllm:nixl_bytes_transferred_sum{engine="%d",model_name="m"}'
@@ -95,8 +96,9 @@ def test_killed_while_the_totals_were_written(stores, tmp_path):
 
 def test_a_file_that_cannot_be_removed_is_not_counted_again(stores, tmp_path):
     writer = Writer(stores, tmp_path / "book", 400).done()
-    failing = Failing(tmp_path / "fail", "unlinkat", writer.path.name, errno.EPERM).on()
-    with Exporter(stores, env=failing.environment) as exporter:
+    faults = Faults(tmp_path / "faults")
+    faults.on("unlink", errno.EPERM, text=writer.path.name)
+    with Exporter(stores, env=faults.environment) as exporter:
         wait_for(lambda: exporter.samples().get(COUNT % 0) == 400, 2, "the store")
         writer.end()
         wait_for(lambda: exporter.samples()['kvtel_stores{state="retired"}'] == 1, 5, "retiring")
@@ -104,13 +106,13 @@ def test_a_file_that_cannot_be_removed_is_not_counted_again(stores, tmp_path):
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "retiring another")
         assert exporter.samples()[COUNT % 0] == 450
         exporter.end(signal.SIGKILL)
-    with Exporter(stores, env=failing.environment) as exporter:
+    with Exporter(stores, env=faults.environment) as exporter:
         assert exporter.samples()['kvtel_stores{state="retired"}'] == 1
         assert exporter.samples()[COUNT % 0] == 450
         os.link(writer.path, stores / "1-second.kvtel")
         wait_for(lambda: exporter.samples()['kvtel_stores{state="retired"}'] == 1, 5, "the second name to be removed")
         assert exporter.samples()[COUNT % 0] == 450
-    failing.off()
+    faults.off()
     with Exporter(stores) as exporter:
         assert exporter.samples()[COUNT % 0] == 450
         assert store_files(stores) == []

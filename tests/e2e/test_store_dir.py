@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import KVTEL, Exporter, Failing, Writer, wait_for
+from exporter import KVTEL, Exporter, Writer, wait_for
+from faults import Faults
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 F_OFD_SETLK = 37
@@ -110,13 +111,14 @@ def test_the_soft_limit_of_descriptors_is_raised(stores):
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EAGAIN])
 def test_a_store_that_cannot_be_opened_now_is_opened_later(stores, tmp_path, number):
-    failing = Failing(tmp_path / "fail", "openat", ".kvtel", number).on()
-    with Exporter(stores, env=failing.environment) as exporter:
+    faults = Faults(tmp_path / "faults")
+    with Exporter(stores, env=faults.environment) as exporter:
+        faults.on("open", number, text=".kvtel")
         writer = Writer(stores, tmp_path / "book", 70).done()
         wait_for(lambda: exporter.samples()["kvtel_stores_postponed"] == 1, 5, "the store is postponed")
         assert exporter.samples()['kvtel_stores{state="refused"}'] == 0
         assert sum("cannot be opened now" in line for line in exporter.log) == 1
-        failing.off()
+        faults.off()
         wait_for(lambda: exporter.samples().get(COUNT % 0) == 70, 5, "the store")
         assert exporter.samples()["kvtel_stores_postponed"] == 0
         writer.end()
@@ -248,8 +250,9 @@ def test_a_second_exporter_is_kept_out_whatever_is_cleaned_away(stores):
 
 
 def test_a_file_system_without_locks_is_not_in_use(stores, tmp_path):
-    failing = Failing(tmp_path / "fail", "flock", "stores", errno.ENOLCK).on()
-    done = serve(stores, env=failing.environment)
+    faults = Faults(tmp_path / "faults")
+    with faults.failing("flock", errno.ENOLCK, text="stores"):
+        done = serve(stores, env=faults.environment)
     assert done.returncode == 1
     assert "No locks available" in done.stderr and "in use" not in done.stderr
 
