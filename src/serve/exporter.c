@@ -4,104 +4,25 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "serve/own_guard.h"
+#include "serve/exporter_own.h"
 #include "serve/receiver_sources.h"
 #include "exposition/text.h"
 #include "report/snapshot_summary.h"
 #include "collect/snapshot.h"
 #include "record/store.h"
 
-#include <errno.h>
 #include <kvtel/recorder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { SECOND_NS = 1000000000 };
-
-static void say_ring(void *context, const char *name, enum kvtel_nixl_state state, const char *reason)
-{
-    struct exporter *exporter = context;
-    bool is_folder = *name == '\0';
-    const char *const pairs[] = { is_folder ? "dir" : "ring",
-                                  is_folder ? exporter->options.nixl_dir : name,
-                                  "state",
-                                  kvtel_nixl_state_text(state),
-                                  "reason",
-                                  reason ? reason : "",
-                                  NULL };
-    serve_log_write(exporter->log, reason && *reason ? WEB_LOG_WARN : WEB_LOG_INFO,
-                    is_folder ? "directory of telemetry rings" : "telemetry ring", pairs);
-}
-
-/* Makes the folder of rings if it is missing, because a NIXL agent does not start without it. An agent of another
- * user needs a directory that this user made. */
-static void make_ring_folder(struct exporter *exporter)
-{
-    const char *folder = exporter->options.nixl_dir;
-    if (mkdir(folder, 0700) == 0)
-        serve_log_printf(exporter->log, WEB_LOG_INFO, "made the directory of telemetry rings, %s", folder);
-    else if (errno != EEXIST)
-        serve_log_printf(exporter->log, WEB_LOG_WARN, "the directory of telemetry rings, %s, cannot be made: %s",
-                         folder, strerrordesc_np(errno));
-}
-
-static void say_refusal(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
-{
-    struct exporter *exporter = context;
-    const char *const pairs[] = { "reason", kvtel_refusal_label(reason), "subject", subject, NULL };
-    serve_log_write(exporter->log, WEB_LOG_WARN, message, pairs);
-}
-
-static void say_store(void *context, const char *message)
-{
-    serve_log_write(((struct exporter *)context)->log, WEB_LOG_WARN, message, NULL);
-}
-
-/* Opens the exporter's own store, in which rings and the receiver count. It is a store like those of other writers,
- * so its numbers outlive this process. */
-static enum kvtel_status open_own(struct exporter *exporter, struct kvtel_error *error)
-{
-    const struct kvtel_store_options options = {
-        .size = sizeof options,
-        .connector = STORE_OWN_CONNECTOR,
-        .dir = exporter->options.store_dir,
-        .warn = say_store,
-        .warn_context = exporter,
-    };
-    exporter->own = exporter->options.store_dir ? kvtel_store_open(&options) : kvtel_store_create(&options);
-    enum kvtel_status status = exporter->own ? KVTEL_OK : KVTEL_E_NOMEM;
-    if (status == KVTEL_OK && kvtel_store_path(exporter->own) && !own_guard_begin(exporter->own))
-        status = KVTEL_E_IO;
-    if (status == KVTEL_OK && exporter->options.nixl_dir) {
-        make_ring_folder(exporter);
-        const struct kvtel_nixl_rings_options rings = {
-            .folder = exporter->options.nixl_dir,
-            .store = exporter->own,
-            .agent_label = exporter->options.nixl_agent_label,
-            .most_open = exporter->options.rings_open,
-            .say = say_ring,
-            .context = exporter,
-        };
-        status = kvtel_nixl_rings_create(&rings, &exporter->rings);
-    }
-    if (status == KVTEL_OK && exporter->options.stats_receiver) {
-        exporter->diagnostics = kvtel_diagnostics_create(say_refusal, exporter);
-        exporter->receiver =
-            exporter->diagnostics ? receiver_create(exporter->own, exporter->diagnostics, say_store, exporter) : NULL;
-        status = exporter->receiver ? KVTEL_OK : KVTEL_E_NOMEM;
-    }
-    return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
-}
 
 void exporter_close(struct exporter *exporter)
 {
     receiver_destroy(exporter->receiver);
     kvtel_diagnostics_destroy(exporter->diagnostics);
-    kvtel_nixl_rings_destroy(exporter->rings);
-    own_guard_end();
-    kvtel_store_close(exporter->own);
+    exporter_own_close(exporter);
     kvtel_relabel_free(&exporter->own_rank);
     store_dir_close(&exporter->stores);
     metric_set_close(&exporter->self);
@@ -119,28 +40,19 @@ int exporter_event_fd(const struct exporter *exporter)
     return exporter->stores.inotify;
 }
 
-/* Finds out whether somebody truncated the own store's file: by the file's size, or because an access hit a missing
- * page. Warns once. The lock is held. */
+/* Begins a new own store when the file of the old one was truncated or has lost its name. What was read of the old one
+ * goes on counting as that of any store. The lock is held. */
 static void look_after_own(struct exporter *exporter)
 {
-    struct stat status;
-    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL;
-    if (!path || exporter->own_cut)
+    struct kvtel_error error = { 0 };
+    bool lost = exporter_own_is_lost(exporter) && !exporter->stores.displaced;
+    if (lost && exporter->receiver && !receiver_pause(exporter->receiver))
+        return; /* a post is being counted; the next call finds it done */
+    exporter->receiver_waits |= lost && exporter->receiver;
+    if (lost && exporter_own_renew(exporter, &error) != KVTEL_OK)
         return;
-    own_guard_note();
-    off_t size = fstat(exporter->own->fd, &status) == 0 ? status.st_size : exporter->own_size;
-    exporter->own_cut =
-        size < exporter->own_size || own_guard_was_cut(); /* an access to a missing page is found by the guard */
-    exporter->own_size = size;
-    if (!exporter->own_cut)
-        return;
-    own_guard_give_up();
-    const char *const pairs[] = { "store", path, NULL };
-    serve_log_write(exporter->log, WEB_LOG_ERROR,
-                    "somebody cut the file of the exporter's own store: rings and posts are not counted until the "
-                    "exporter is started "
-                    "again, and what it had counted of them is lost; other stores go on",
-                    pairs);
+    if (exporter->receiver_waits && exporter_collect(exporter, exporter->snapshot) == KVTEL_OK)
+        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->snapshot) != KVTEL_OK;
 }
 
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
@@ -174,7 +86,7 @@ void exporter_look(struct exporter *exporter)
     pthread_mutex_lock(&exporter->lock);
     exporter->stores.look = true;
     if (exporter->rings) {
-        make_ring_folder(exporter);
+        exporter_make_ring_folder(exporter);
         kvtel_nixl_rings_look(exporter->rings);
     }
     pthread_mutex_unlock(&exporter->lock);
@@ -237,7 +149,7 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         /* retire ended stores first: the own store may need their room */
         (void)exporter_poll(exporter, kvtel_now_ns());
     if (status == KVTEL_OK && (options->nixl_dir || options->stats_receiver))
-        status = open_own(exporter, error);
+        status = exporter_own_open(exporter, error);
     if (status != KVTEL_OK) {
         exporter_close(exporter);
         return status;
@@ -365,10 +277,10 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
                        (double)exporter->failed_scrapes);
     if (exporter->own)
-        metric_set_gauge(
-            &exporter->self, "kvtel_own_store_cut",
-            "1 when somebody cut the file of the exporter's own store: rings and posts are not counted any more.", NULL,
-            NULL, exporter->own_cut);
+        metric_set_counter(
+            &exporter->self, "kvtel_own_stores_renewed",
+            "Times that the file of the exporter's own store was truncated or removed, and a new one was begun.", NULL,
+            NULL, (double)exporter->own_renewed);
     metric_set_counter(&exporter->self, "kvtel_scrapes_repeated",
                        "Scrapes answered with the numbers of the one before, because a store could not be read.", NULL,
                        NULL, (double)exporter->repeated_scrapes);

@@ -34,7 +34,9 @@ struct exporter {
     struct store_dir stores;
     /* The store in which rings and the receiver count. With a directory of stores it is one of its files. */
     struct kvtel_store *own;
-    bool own_cut; /* its file was truncated: nothing more is counted in it */
+    bool own_wanted;     /* its file is lost, and no new one could be begun yet */
+    bool receiver_waits; /* for a new own store */
+    uint64_t own_renewed;
     off_t own_size;
     struct kvtel_relabel own_rank; /* rank label of the own store when it is not in a file */
     struct kvtel_nixl_rings *rings;

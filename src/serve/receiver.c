@@ -36,6 +36,8 @@ struct receiver {
     void *warn_context;
     pthread_mutex_t counting; /* guards the members below, for a few instructions at a time */
     struct receiver_counts counts;
+    unsigned applying; /* posts that are being counted */
+    bool paused;
     uint64_t refused[KVTEL_REFUSAL_COUNT];
 };
 
@@ -60,6 +62,47 @@ struct receiver *receiver_create(struct kvtel_store *store, struct kvtel_diagnos
 void receiver_restore(struct receiver *receiver, const struct kvtel_snapshot *snapshot)
 {
     receiver_sources_restore(&receiver->sources, snapshot);
+}
+
+bool receiver_pause(struct receiver *receiver)
+{
+    pthread_mutex_lock(&receiver->counting);
+    receiver->paused = true;
+    bool idle = receiver->applying == 0;
+    pthread_mutex_unlock(&receiver->counting);
+    return idle;
+}
+
+enum kvtel_status receiver_resume(struct receiver *receiver, struct kvtel_store *store,
+                                  const struct kvtel_snapshot *snapshot)
+{
+    enum kvtel_status status = kvtel_store_metric_types(store, &receiver->types);
+    if (status != KVTEL_OK)
+        return status;
+    receiver_sources_free(&receiver->sources);
+    receiver_sources_init(&receiver->sources, &receiver->types);
+    receiver_sources_restore(&receiver->sources, snapshot);
+    pthread_mutex_lock(&receiver->counting);
+    receiver->paused = false;
+    pthread_mutex_unlock(&receiver->counting);
+    return KVTEL_OK;
+}
+
+/* False: the store is being replaced. */
+static bool begin_applying(struct receiver *receiver)
+{
+    pthread_mutex_lock(&receiver->counting);
+    bool good = !receiver->paused;
+    receiver->applying += good;
+    pthread_mutex_unlock(&receiver->counting);
+    return good;
+}
+
+static void end_applying(struct receiver *receiver)
+{
+    pthread_mutex_lock(&receiver->counting);
+    receiver->applying--;
+    pthread_mutex_unlock(&receiver->counting);
 }
 
 void receiver_destroy(struct receiver *receiver)
@@ -323,6 +366,19 @@ static void count(struct receiver *receiver, struct pass *pass, enum kvtel_statu
     pthread_mutex_unlock(&receiver->counting);
 }
 
+/* Counts the post. A sender may send one again of which the numbers were lost. */
+static enum kvtel_status apply(struct pass *pass, struct body *body, struct kvtel_error *error)
+{
+    static const char *const again = "the file that posts are counted in was truncated or removed; send this again";
+    if (!begin_applying(pass->receiver))
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", again);
+    enum kvtel_status status = own_guard_was_cut() ? KVTEL_OK : run_pass(pass, body, error);
+    if (status == KVTEL_OK && own_guard_was_cut())
+        status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", again);
+    end_applying(pass->receiver);
+    return status;
+}
+
 void receiver_handle(void *context, const struct http_request *request, struct http_response *response)
 {
     struct receiver *receiver = context;
@@ -335,11 +391,8 @@ void receiver_handle(void *context, const struct http_request *request, struct h
     if (status == KVTEL_OK)
         status = run_pass(&pass, &body, &error);
     pass.apply = true;
-    if (status == KVTEL_OK && !own_guard_was_cut())
-        status = run_pass(&pass, &body, &error);
-    if (status == KVTEL_OK && own_guard_was_cut()) /* the sender may post it again to the next exporter */
-        status = kvtel_fail(&error, KVTEL_E_NOMEM, 0,
-                            "somebody cut the file that posts are counted in; start the exporter again");
+    if (status == KVTEL_OK)
+        status = apply(&pass, &body, &error);
     count(receiver, &pass, status, &error);
     kvtel_diagnostics_destroy(pass.diagnostics);
     if (status == KVTEL_OK)

@@ -24,6 +24,13 @@ struct receiver *receiver_create(struct kvtel_store *store, struct kvtel_diagnos
 void receiver_destroy(struct receiver *receiver);
 /* Takes over the sequence numbers that an earlier process counted. Call it before the first request. */
 void receiver_restore(struct receiver *receiver, const struct kvtel_snapshot *snapshot);
+/* From now on posts are refused with "send it again". True: none is being counted any more, so that the store may be
+ * closed. Any thread. */
+bool receiver_pause(struct receiver *receiver);
+/* Counts in another store, and takes over the sequence numbers that the snapshot has: after receiver_pause() was true.
+ * KVTEL_OK; else it stays paused. */
+enum kvtel_status receiver_resume(struct receiver *receiver, struct kvtel_store *store,
+                                  const struct kvtel_snapshot *snapshot);
 /* An http_handler; `context` is the receiver. Requests are parsed in parallel and applied object by object. */
 void receiver_handle(void *context, const struct http_request *request, struct http_response *response);
 /* The counts. Any thread; does not wait for a post. */

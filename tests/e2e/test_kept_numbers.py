@@ -8,6 +8,8 @@ import resource
 import signal
 import struct
 import subprocess
+import urllib.error
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from faults import Faults
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 F_OFD_SETLK = 37
+RECORDING = (Path(__file__).resolve().parents[1] / "data" / "golden" / "nixl_basic.jsonl").read_bytes()
 
 
 @pytest.fixture
@@ -143,3 +146,80 @@ def test_an_ended_store_that_the_totals_cannot_take_whole_stays(stores, tmp_path
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "the other store")
         assert store_files(stores) == ["1-changed.kvtel"]
         assert exporter.samples()['kvtel_stores{state="ended"}'] == 1
+
+
+def post(exporter, text=RECORDING):
+    """The answer's status."""
+    try:
+        exporter.text("/api/v1/stats", text)
+    except urllib.error.HTTPError as error:
+        return error.code
+    return 200
+
+
+def posted(exporter):
+    """All that was counted of posts."""
+    found = exporter.samples()
+    return {name: value for name, value in found.items() if "vllm:" in name and "_count" in name and '"77"' not in name}
+
+
+def own_file(stores, exporter, before):
+    """The file of its own store, none of those in `before`, which it joins."""
+    own = next(path for path in stores.glob(f"{exporter.process.pid}-*.kvtel") if path not in before)
+    before.append(own)
+    return own
+
+
+def multiplied(counts, times):
+    return {name: value * times for name, value in counts.items()}
+
+
+@pytest.mark.parametrize("size", [0, 5000, 100000, None])
+def test_a_new_own_store_is_begun_for_one_that_is_cut_or_removed(stores, tmp_path, size):
+    """What was shown of posts stays, also after a SIGKILL, and later ones count at once."""
+    writer = Writer(stores, tmp_path / "book", 50, engine=77).done()
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert post(exporter) == 200
+        once = posted(exporter)
+        assert sum(once.values()) > 0
+        before = []
+        for times in (1, 2, 3):
+            own = own_file(stores, exporter, before)
+            own.unlink() if size is None else os.truncate(own, size)
+            name = "kvtel_own_stores_renewed_total"
+            wait_for(lambda: exporter.samples()[name] == times, 10, "a new own store")
+            assert posted(exporter) == multiplied(once, times)
+            wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+            assert posted(exporter) == multiplied(once, times + 1)
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 3, 10, "retiring")
+        assert posted(exporter) == multiplied(once, 4)
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert posted(exporter) == multiplied(once, 4)
+        assert exporter.samples()[COUNT % 77] == 50
+    writer.end()
+
+
+def test_the_own_store_is_cut_while_posts_come(stores):
+    """The exporter goes on; a post that was acknowledged and shown is never lost, and sources are known again."""
+    header = (
+        '{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "source": "s", "model_name": "m",'
+        ' "engines": [0]}\n'
+    )
+    payload = (
+        '{"seq": %d, "engine": 0, "payload": {"transfer_duration": [0.1], "post_duration": [0.1],'
+        ' "bytes_transferred": [1], "num_descriptors": [1]}}\n'
+    )
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        sent, shown, before = 0, 0, []
+        for cut in range(6):
+            for _ in range(20):
+                sent += post(exporter, (header + payload % sent).encode()) == 200
+            now = exporter.samples().get(COUNT % 0, 0)
+            assert shown <= now == sent
+            shown = now
+            os.truncate(own_file(stores, exporter, before), 4096 * cut)
+            wait_for(lambda: post(exporter, (header + payload % sent).encode()) == 200, 10, "a post that counts")
+            sent += 1
+            assert exporter.samples()[COUNT % 0] == sent
+        assert '"repeated": 1' in exporter.text("/api/v1/stats", (header + payload % 0).encode())

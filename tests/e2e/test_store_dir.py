@@ -320,34 +320,3 @@ def test_a_default_directory_that_somebody_else_made(tmp_path, kind):
         assert "Traceback" not in done.stderr
     finally:
         path.unlink() if kind == "link" else shutil.rmtree(path)
-
-
-@pytest.mark.parametrize("size", [0, 5000, 100000])
-def test_the_own_store_is_cut_while_posts_come(stores, tmp_path, size):
-    """Its numbers are lost; the exporter and the other stores go on, and the next start counts again."""
-    recording = (Path(__file__).resolve().parents[1] / "data" / "golden" / "nixl_basic.jsonl").read_bytes()
-    json = {"Content-Type": "application/json"}
-    writer = Writer(stores, tmp_path / "book", 50, engine=7).done()
-    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        exporter.text("/api/v1/stats", recording, json)
-        own = next(path for path in stores.glob(f"{exporter.process.pid}-*.kvtel"))
-        os.truncate(own, size)
-        for _ in range(20):
-            try:
-                exporter.text("/api/v1/stats", recording, json)
-            except urllib.error.HTTPError:
-                pass
-        wait_for(lambda: any("own store" in line for line in exporter.log), 5, "a line")
-        found = exporter.samples()
-        assert found[COUNT % 7] == 50 and found["kvtel_own_store_cut"] == 1
-        with pytest.raises(urllib.error.HTTPError) as error:
-            exporter.text("/api/v1/stats", recording, json)
-        assert error.value.code == 503 and b"start the exporter again" in error.value.read()
-        writer.end()
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "retiring")
-        exporter.text("/api/v1/summary")
-    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        exporter.text("/api/v1/stats", recording, json)
-        found = exporter.samples()
-        assert found[COUNT % 7] == 50 and found["kvtel_own_store_cut"] == 0
-        assert found["kvtel_payloads_accepted_total"] > 0
