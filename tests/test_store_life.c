@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Things that a process does without the store's knowledge: signal handlers that record, cancelled threads, forks,
- * closed descriptors. */
+/* Things that a process does without the store's knowledge: signal handlers that record, cancelled threads, forks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/recordings.h"
+
 static const struct kvtel_transfer transfer = {
     .duration_ns = 3000000, .post_ns = 300000, .bytes = 262144, .descriptors = 2
 };
@@ -32,70 +33,6 @@ enum { UNDER_TSAN = 1 };
 #else
 enum { UNDER_TSAN = 0 };
 #endif
-
-struct recording {
-    struct kvtel_store *store;
-    struct kvtel_recorder *recorder;
-};
-
-static void take_warning(void *context, const char *message)
-{
-    (void)snprintf(context, 512, "%s", message);
-}
-
-static struct recording start(const struct kvtel_store_options *options, bool file)
-{
-    struct recording made = { .store = file ? kvtel_store_open(options) : kvtel_store_create(options) };
-    made.recorder = kvtel_recorder_create(made.store, kvtel_connector_find("NixlConnector"), NULL);
-    return made;
-}
-
-static void end(const struct recording *recording)
-{
-    kvtel_recorder_destroy(recording->recorder);
-    if (kvtel_store_path(recording->store))
-        (void)unlink(kvtel_store_path(recording->store));
-    kvtel_store_close(recording->store);
-}
-
-static uint64_t dropped(const struct kvtel_store *store)
-{
-    struct kvtel_store_info info;
-    kvtel_store_describe(store, &info);
-    return info.records_dropped;
-}
-
-/* What a reader counts, in each of the four histograms alike. */
-static enum kvtel_status count_path(const char *path, uint64_t *count)
-{
-    static const char *const names[] = { "vllm:nixl_xfer_time_seconds", "vllm:nixl_post_time_seconds",
-                                         "vllm:nixl_bytes_transferred", "vllm:nixl_num_descriptors" };
-    struct kvtel_store_reader *reader;
-    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-    assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
-    enum kvtel_status status = kvtel_snapshot_add_reader(snapshot, reader, NULL);
-    for (size_t i = 0; i < 4; i++) {
-        const struct kvtel_snapshot_family *family = kvtel_snapshot_find(snapshot, names[i]);
-        uint64_t in_bins = 0;
-        assert_non_null(family);
-        for (uint32_t bin = 0; bin < family->series[0].bin_count; bin++)
-            in_bins += family->series[0].bins[bin];
-        assert_int_equal(in_bins, family->series[0].count);
-        if (i > 0)
-            assert_int_equal(in_bins, *count);
-        *count = in_bins;
-    }
-    kvtel_snapshot_destroy(snapshot);
-    kvtel_store_reader_close(reader);
-    return status;
-}
-
-static uint64_t count(const struct recording *recording)
-{
-    uint64_t found = 0;
-    assert_int_equal(count_path(kvtel_store_path(recording->store), &found), KVTEL_OK);
-    return found;
-}
 
 static double now(void)
 {
@@ -138,7 +75,7 @@ static void test_signal_handler(void **state)
     struct sigaction before;
     uint64_t own[2] = { 0 }, lost = 0;
     for (int i = 0; i < 2; i++) {
-        handled[i] = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+        handled[i] = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
         own[i] += kvtel_record_transfer(handled[i].recorder, &transfer);
     }
     assert_int_equal(kvtel_lane_open(handled[0].store, &handled_lane), KVTEL_OK);
@@ -157,12 +94,12 @@ static void test_signal_handler(void **state)
     assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
     assert_int_equal(lost, 0);
     assert_true(refused[0] > 0 && refused[1] > 0 && refused[2] > 0);
-    assert_int_equal(count(&handled[0]), own[0] + taken[0] + taken[2]);
-    assert_int_equal(count(&handled[1]), own[1] + taken[1]);
-    assert_true(dropped(handled[0].store) >= refused[0] + refused[2]);
-    assert_int_equal(dropped(handled[1].store), refused[1]);
-    end(&handled[0]);
-    end(&handled[1]);
+    assert_int_equal(count_recorded(&handled[0]), own[0] + taken[0] + taken[2]);
+    assert_int_equal(count_recorded(&handled[1]), own[1] + taken[1]);
+    assert_true(dropped_by(handled[0].store) >= refused[0] + refused[2]);
+    assert_int_equal(dropped_by(handled[1].store), refused[1]);
+    end_recording(&handled[0]);
+    end_recording(&handled[1]);
 }
 
 static void make_series_in_handler(int number)
@@ -190,7 +127,7 @@ static void test_handler_within_the_lock(void **state)
     const struct sigaction action = { .sa_handler = make_series_in_handler, .sa_flags = SA_RESTART };
     struct sigaction before;
     struct kvtel_lane *lane;
-    handled[0] = start(NULL, false);
+    handled[0] = start_recording(NULL, false);
     (void)kvtel_record_transfer(handled[0].recorder, &transfer);
     refused[0] = 0;
     assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
@@ -204,7 +141,7 @@ static void test_handler_within_the_lock(void **state)
     set_timer(0);
     assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
     assert_true(refused[0] > 0);
-    end(&handled[0]);
+    end_recording(&handled[0]);
 }
 
 /* --- Threads that end inside a call --- */
@@ -231,7 +168,7 @@ static void test_cancelled_threads(void **state)
     (void)state;
     if (UNDER_TSAN)
         skip();
-    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+    const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
     enum { ROUNDS = 400 };
     uint64_t done = 0;
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -243,21 +180,21 @@ static void test_cancelled_threads(void **state)
         assert_int_equal(pthread_cancel(thread), 0);
         pthread_join(thread, NULL);
         done += atomic_load(&worker.done);
-        uint64_t found = count(&recording);
+        uint64_t found = count_recorded(&recording);
         if (found < done || found > done + round + 1)
             fail_msg("round %u: %llu of %llu", round, (unsigned long long)found, (unsigned long long)done);
     }
     struct kvtel_store_info info;
     kvtel_store_describe(recording.store, &info);
     assert_int_equal(info.lanes, 1); /* each got that of the one before */
-    end(&recording);
+    end_recording(&recording);
 }
 
 /* A lane whose owner ended with `folded` of the four columns folded, and the next one's first `added` values in their
  * bins. */
 static void check_unfinished(uint32_t folded, uint32_t added)
 {
-    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+    const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
     const struct kvtel_group *group = recording.recorder->first->group;
     struct kvtel_lane *lane, *again;
     assert_int_equal(kvtel_lane_open(recording.store, &lane), KVTEL_OK);
@@ -274,14 +211,14 @@ static void check_unfinished(uint32_t folded, uint32_t added)
         kvtel_word_store(slot + KVTEL_SLOT_SUM, kvtel_double_bits(0));
         kvtel_word_store(slot + KVTEL_SLOT_COUNT, 0);
     }
-    assert_int_equal(count(&recording), 2 * KVTEL_BLOCK_ROWS);
+    assert_int_equal(count_recorded(&recording), 2 * KVTEL_BLOCK_ROWS);
     kvtel_lane_close(lane);
     assert_int_equal(kvtel_lane_open(recording.store, &again), KVTEL_OK);
     assert_ptr_equal(again, lane);
     for (int i = 0; i < 1000; i++)
         assert_true(kvtel_lane_record(again, recording.recorder->first, &transfer));
-    assert_int_equal(count(&recording), 2 * KVTEL_BLOCK_ROWS + 1000);
-    end(&recording);
+    assert_int_equal(count_recorded(&recording), 2 * KVTEL_BLOCK_ROWS + 1000);
+    end_recording(&recording);
 }
 
 static void test_next_owner_finishes_the_fold(void **state)
@@ -298,7 +235,7 @@ static void test_next_owner_finishes_the_fold(void **state)
 static void test_contradicting_lane(void **state)
 {
     (void)state;
-    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), true);
+    const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
     const struct kvtel_group *group = recording.recorder->first->group;
     struct kvtel_lane *lanes[2], *again;
     uint64_t found = 0;
@@ -314,7 +251,7 @@ static void test_contradicting_lane(void **state)
     kvtel_lane_close(lanes[0]);
     assert_int_equal(kvtel_lane_open(recording.store, &again), KVTEL_OK);
     assert_ptr_not_equal(again, lanes[0]);
-    end(&recording);
+    end_recording(&recording);
 }
 
 /* --- Forks --- */
@@ -343,20 +280,20 @@ static int use_in_child(const struct recording *recording)
     const struct kvtel_family_spec spec = { "x", KVTEL_COUNTER, "X.", NULL, 0, NULL, KVTEL_UNIT_COUNT };
     struct kvtel_lane *lane;
     uint32_t number;
-    uint64_t before = dropped(recording->store);
+    uint64_t before = dropped_by(recording->store);
     bool off = kvtel_lane_open(recording->store, &lane) == KVTEL_E_BUSY &&
                kvtel_store_family(recording->store, &spec, &number) == KVTEL_E_BUSY &&
                !kvtel_record_transfer(recording->recorder, &transfer) &&
                !kvtel_record_operation(kvtel_recorder_operation(recording->recorder, NULL, NULL), &transfer) &&
                !kvtel_record_failure(recording->recorder, KVTEL_FAILED_TRANSFER);
-    return off && dropped(recording->store) >= before + 3 ? 0 : 1;
+    return off && dropped_by(recording->store) >= before + 3 ? 0 : 1;
 }
 
 /* Whatever lock a thread holds at that moment, the child's calls return at once. They record nothing, and that is
  * counted. */
 static void check_forks(bool file)
 {
-    const struct recording recording = start(KVTEL_STORE_OPTIONS(.dir = dir), file);
+    const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), file);
     pthread_t thread;
     assert_true(kvtel_record_transfer(recording.recorder, &transfer));
     atomic_store(&stop, false);
@@ -374,7 +311,7 @@ static void check_forks(bool file)
     atomic_store(&stop, true);
     pthread_join(thread, NULL);
     assert_true(kvtel_record_transfer(recording.recorder, &transfer));
-    end(&recording);
+    end_recording(&recording);
 }
 
 static void test_fork_in_the_heap(void **state)
@@ -389,115 +326,13 @@ static void test_fork_with_a_file(void **state)
     check_forks(true);
 }
 
-/* --- Descriptors --- */
-
-static void *record_thousand(void *argument)
-{
-    for (int i = 0; i < 1000; i++)
-        (void)kvtel_record_transfer(argument, &transfer);
-    return NULL;
-}
-
-static bool is_untouched(int fd)
-{
-    char text[32] = "";
-    struct stat status;
-    return fstat(fd, &status) == 0 && status.st_size == 5 && status.st_blocks <= 8 &&
-           pread(fd, text, sizeof(text), 0) == 5 && strcmp(text, "mine\n") == 0;
-}
-
-/* Closes what daemons close, and opens files that get the numbers. */
-static int go_on_as_daemon(bool deleted)
-{
-    char warning[512] = "", path[256];
-    const struct recording recording =
-        start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
-    if (!kvtel_record_transfer(recording.recorder, &transfer))
-        return 1;
-    for (int fd = 3; fd < 256; fd++)
-        (void)close(fd);
-    (void)snprintf(path, sizeof(path), "%s", kvtel_store_path(recording.store));
-    if (deleted && unlink(path) != 0)
-        return 2;
-    int files[32];
-    for (int i = 0; i < 32; i++) {
-        char name[] = "/dev/shm/kvtel-test-file-XXXXXX";
-        files[i] = mkstemp(name);
-        if (files[i] < 0 || unlink(name) != 0 || write(files[i], "mine\n", 5) != 5)
-            return 3;
-    }
-    pthread_t thread;
-    uint64_t found = 0;
-    if (pthread_create(&thread, NULL, record_thousand, recording.recorder) != 0)
-        return 4;
-    pthread_join(thread, NULL);
-    struct kvtel_recorder *more =
-        kvtel_recorder_create(recording.store, kvtel_connector_find("OffloadingConnector"), NULL);
-    bool good =
-        deleted ? dropped(recording.store) == 1000 && strstr(warning, path)
-                : count_path(path, &found) == KVTEL_OK && found == 1001 && dropped(recording.store) == 0 && !*warning;
-    if (!good)
-        return 5;
-    kvtel_recorder_destroy(more);
-    end(&recording);
-    for (int i = 0; i < 32; i++) {
-        if (!is_untouched(files[i]))
-            return 6;
-    }
-    return 0;
-}
-
-static void test_closed_descriptors(void **state)
-{
-    (void)state;
-    for (int deleted = 0; deleted < 2; deleted++) {
-        pid_t child = fork();
-        if (child == 0)
-            _exit(go_on_as_daemon(deleted));
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_int_equal(status, 0);
-    }
-}
-
-/* The file of a live store is deleted: recording goes on, who has it open reads on, and the writer says so once. */
-static void test_deleted_file(void **state)
-{
-    (void)state;
-    char warning[512] = "";
-    const struct recording recording =
-        start(KVTEL_STORE_OPTIONS(.dir = dir, .warn = take_warning, .warn_context = warning), true);
-    const char *path = kvtel_store_path(recording.store);
-    struct kvtel_store_reader *reader;
-    struct kvtel_store_info info;
-    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-    pthread_t thread;
-    assert_true(kvtel_record_transfer(recording.recorder, &transfer));
-    assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
-    assert_int_equal(unlink(path), 0);
-    for (int i = 0; i < 2; i++) { /* one takes a new lane, the next one gets the same */
-        assert_int_equal(pthread_create(&thread, NULL, record_thousand, recording.recorder), 0);
-        pthread_join(thread, NULL);
-        assert_true((strstr(warning, path) && strstr(warning, "deleted")) == (i == 0));
-        warning[0] = '\0';
-    }
-    assert_int_equal(kvtel_snapshot_add_reader(snapshot, reader, NULL), KVTEL_OK);
-    kvtel_store_reader_info(reader, &info);
-    assert_int_equal(info.file_deleted, 1);
-    assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred")->series[0].count, 2001);
-    kvtel_snapshot_destroy(snapshot);
-    kvtel_store_reader_close(reader);
-    end(&recording);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signal_handler),     cmocka_unit_test(test_handler_within_the_lock),
         cmocka_unit_test(test_cancelled_threads),  cmocka_unit_test(test_next_owner_finishes_the_fold),
         cmocka_unit_test(test_contradicting_lane), cmocka_unit_test(test_fork_in_the_heap),
-        cmocka_unit_test(test_fork_with_a_file),   cmocka_unit_test(test_closed_descriptors),
-        cmocka_unit_test(test_deleted_file),
+        cmocka_unit_test(test_fork_with_a_file),
     };
     if (!mkdtemp(dir))
         return 1;

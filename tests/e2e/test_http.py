@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from exporter import wait_for
 from http_front import BINARY, Front, exchange, parse, run, statuses
 
 HOST = b"Host: localhost\r\n"
@@ -289,7 +290,7 @@ def test_ends_at_once():
             client.sendall(GET)
         late = threading.Thread(target=front.raw, args=(b"GET /slow?ms=300 HTTP/1.1\r\n" + HOST + b"\r\n",))
         late.start()
-        time.sleep(0.1)
+        wait_for(lambda: front.connections() == 21, what="the late client's connection")
         assert front.close() < 2
         late.join()
 

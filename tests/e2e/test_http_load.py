@@ -143,9 +143,10 @@ def test_200_clients_at_once(front):
 
 
 def test_slow_handler_holds_nobody_up(front):
+    before = front.connections()
     late = threading.Thread(target=front.get, args=("/slow?ms=3000",))
     late.start()
-    time.sleep(0.1)
+    assert wait_until(lambda: front.connections() > before)
     began = time.monotonic()
     assert front.get()[0] == 200
     assert time.monotonic() - began < 2
@@ -160,7 +161,7 @@ def test_concurrent_requests():
         busy = [threading.Thread(target=front.get, args=("/slow?ms=1500",)) for _ in range(2)]
         for thread in busy:
             thread.start()
-        time.sleep(0.5)
+        assert wait_until(lambda: front.get("/slow?ms=0")[0] == 503, 1)  # until both are served
         status, _, body = front.get("/slow")
         assert (status, body) == (503, b"Limit of concurrent requests reached (2), try again later.\n")
         assert front.get("/metrics")[0] == 200  # each route counts its own
@@ -322,7 +323,7 @@ def test_connections_of_one_address():
         busy = [front.connect() for _ in range(3)]
         for client in busy:
             client.sendall(b"GET /slow?ms=2000 HTTP/1.1\r\n" + HOST + b"\r\n")
-        time.sleep(0.5)
+        assert wait_until(lambda: front.connections() == 3)
         with front.connect() as one_more:
             assert exchange(one_more, GET) == (b"", True)
         for client in busy:

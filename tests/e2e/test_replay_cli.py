@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from exporter import wait_for
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 GOLDEN = DATA / "golden"
@@ -368,7 +369,8 @@ def test_interrupt(kvtel):
     )
     process.stdin.write(HEADER.encode())
     process.stdin.flush()
-    time.sleep(0.2)
+    asleep = Path(f"/proc/{process.pid}/stat")  # in its read of more
+    wait_for(lambda: asleep.read_text().rsplit(")", 1)[1].split()[0] == "S", what="a replay that waits")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == -signal.SIGINT
 

@@ -135,7 +135,7 @@ def test_a_removed_file_of_a_live_writer_still_counts(stores, tmp_path):
         writer = Writer(stores, tmp_path / "book", 600).done()
         wait_for(lambda: exporter.samples().get(COUNT % 0) == 600, 2, "the store")
         writer.path.unlink()
-        time.sleep(0.2)
+        time.sleep(0.2)  # in which the exporter looks at the directory, and loses nothing
         assert exporter.samples()[COUNT % 0] == 600
         writer.end()
         wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "retiring")

@@ -73,7 +73,7 @@ def test_more_live_stores_than_descriptors(stores, tmp_path):
     locks = [lock(path) for path in stores.glob("*.kvtel")]
     with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
         wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, 20, "all stores")
-        time.sleep(2)
+        time.sleep(2)  # nothing may happen in that time: all stores stay
         found = exporter.samples()
         assert found[COUNT % 0] == 30000 and found['kvtel_stores{state="live"}'] == 300
         for fd in locks:
