@@ -1,231 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page in headless Chromium: with a summary that is made up here, and with what a real exporter says."""
 
-import http.server
 import json
-import math
 import os
 import re
 import tempfile
-import threading
 import urllib.request
 from pathlib import Path
 
 import pytest
 from exporter import KVTEL, Exporter
+from fake_page import CHART, Fake, policy
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import JavascriptException, StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-SERVE = Path(__file__).resolve().parents[2] / "src/serve"
-CHART = Path("/usr/share/javascript/chart.js/chart.min.js")
 DRIVER = Path("/usr/bin/chromedriver")
 GOLDEN = Path(__file__).resolve().parents[1] / "data/golden"
 SHOTS = os.environ.get("KVTEL_SCREENSHOTS")  # a folder to keep pictures in
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-}
 
 pytestmark = pytest.mark.skipif(
     not DRIVER.exists() or not CHART.exists(), reason="chromium-driver and libjs-chart.js are not installed"
 )
-
-
-def policy():
-    """What page.h says."""
-    text = (SERVE / "page.h").read_text()
-    return "".join(re.findall(r'"([^"]*)"', text[text.index("#define PAGE_CSP") :]))
-
-
-def bins(values, per_octave=64):
-    """A histogram as the summary has it."""
-    counted = {}
-    for value, count in values:
-        bound = math.ceil(math.log2(value) * per_octave - 1e-9)
-        counted[bound] = counted.get(bound, 0) + count
-    return {
-        "count": sum(count for _, count in values),
-        "sum": sum(value * count for value, count in values),
-        "bins": [[2 ** (bound / per_octave), count] for bound, count in sorted(counted.items())],
-    }
-
-
-def spread(middle, total, width):
-    """`total` values about a middle, with a long tail."""
-    steps = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3]
-    weights = [2, 4, 10, 18, 24, 18, 12, 7, 4, 1]
-    return [(middle * 2 ** (step * width), int(total * weight / 100)) for step, weight in zip(steps, weights)]
-
-
-def flow(name, transfers, size, seconds, post=None):
-    """A flow that did `transfers` so far."""
-    told = {
-        "name": name,
-        "transfers": transfers,
-        "bytes": float(transfers * size),
-        "seconds": transfers * seconds,
-        "failures": {},
-        "time": bins(spread(seconds, transfers, 0.8)),
-        "size": bins(spread(size, transfers, 1.2)),
-    }
-    if post:
-        told["post"] = bins(spread(post, transfers, 0.5))
-    return told
-
-
-def source(name, state, **more):
-    return {
-        "kind": "store",
-        "name": name,
-        "connector": "",
-        "engine": 0,
-        "rank": 0,
-        "pid": 0,
-        "state": state,
-        "reason": None,
-        "age_seconds": 0.0,
-        **more,
-    }
-
-
-def writer(connector, engine, rank, pid, **more):
-    return {
-        "connector": connector,
-        "model_name": "meta-llama/Llama-3.1-70B-Instruct",
-        "engine": engine,
-        "rank": rank,
-        "pid": pid,
-        "live": 1,
-        "restarts": 0,
-        "unclosed": 0,
-        "last_seen_seconds": 0.0,
-        **more,
-    }
-
-
-class Fake:
-    """The page's files and a summary that grows with `tick`, as an exporter would serve them."""
-
-    def __init__(self):
-        self.kind, self.tick, self.step, self.start = "empty", 0, 2.0, 1.8e9
-        self.server = None
-        self.port = 0
-
-    def summary(self):
-        self.tick += 1
-        seconds = self.tick * self.step
-        made = {
-            "version": "0.1.0",
-            "time": self.start + seconds,
-            "uptime_seconds": 5400.0 + seconds,
-            "sources": [],
-            "sources_total": 0,
-            "refused": {},
-            "connectors": [],
-            "connectors_total": 0,
-            "recording": 0,
-            "writers": [],
-            "writers_total": 0,
-        }
-        if self.kind == "empty":
-            return made
-        wave = [
-            int(seconds * rate + 22 * rate * math.sin(seconds / 31 + k)) + 100 * rate
-            for k, rate in enumerate((90, 60, 14, 22))
-        ]
-        made["connectors"] = [
-            self.entry(
-                "NixlConnector",
-                "0",
-                [flow("transfer", wave[0], 1 << 20, 3.1e-3, 3.2e-4)],
-                {"transfer_or_handshake": 2 + int(seconds / 60), "expired": 1},
-            ),
-            self.entry("NixlConnector", "1", [flow("transfer", wave[1], 1 << 20, 4.2e-3, 3.9e-4)], {}),
-            self.entry(
-                "OffloadingConnector",
-                "0",
-                [flow("load", wave[2], 6 << 20, 1.1e-3), flow("store", wave[3], 6 << 20, 1.6e-3)],
-                {"allocation": int(seconds / 25)},
-            ),
-        ]
-        made["connectors_total"] = 3
-        made["recording"] = 0 if self.kind == "gone" else 3
-        made["writers"] = [
-            writer("NixlConnector", 0, 0, 4711),
-            writer("NixlConnector", 0, 1, 4712, restarts=2, unclosed=1),
-            writer("NixlConnector", 1, 0, 4801, live=0, unclosed=1, last_seen_seconds=95.0 + seconds),
-        ]
-        if self.kind == "gone":
-            made["writers"] = [{**one, "live": 0, "last_seen_seconds": 30.0 + seconds} for one in made["writers"]]
-        made["writers_total"] = 3
-        made["sources"] = [
-            source("prefill-0.kvtel", "live", connector="NixlConnector", rank=0, pid=4711, age_seconds=5300 + seconds),
-            source("prefill-1.kvtel", "live", connector="NixlConnector", rank=1, pid=4712, age_seconds=5300 + seconds),
-            source("decode-0.kvtel", "live", connector="NixlConnector", engine=1, pid=4801, age_seconds=5290 + seconds),
-            source(
-                "decode-1.kvtel",
-                "ended",
-                connector="NixlConnector",
-                engine=1,
-                rank=1,
-                pid=4802,
-                age_seconds=5290 + seconds,
-            ),
-            source("old.kvtel", "refused", reason="not a store of this version"),
-        ]
-        made["sources_total"] = 5
-        made["refused"] = {"unknown_metric": 12, "malformed": 1}
-        return made
-
-    @staticmethod
-    def entry(connector, engine, flows, failures, others=()):
-        return {
-            "connector": connector,
-            "model_name": "meta-llama/Llama-3.1-70B-Instruct",
-            "engine": engine,
-            "flows": flows,
-            "failed": sum(failures.values()),
-            "failures": failures,
-            "others": list(others),
-            "others_total": len(others),
-        }
-
-    def answer(self, path):
-        if path == "/api/v1/summary":
-            return "application/json", json.dumps(self.summary()).encode()
-        file = CHART if path == "/chart.js" else SERVE / "page" / ("index.html" if path == "/" else path[1:])
-        return (TYPES[file.suffix], file.read_bytes()) if file.is_file() else (None, b"")
-
-    def open(self):
-        fake = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                kind, body = fake.answer(self.path.split("?")[0])
-                self.send_response(200 if kind else 404)
-                self.send_header("Content-Type", kind or "text/plain")
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Content-Security-Policy", policy())
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return f"http://127.0.0.1:{self.port}/"
-
-    def close(self):
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
 
 
 @pytest.fixture

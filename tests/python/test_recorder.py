@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Store and Recorder of the package: what is recorded natively, and in files."""
+
+import array
+import os
+
+import kvtel
+import pytest
+
+from conftest import ENGINE, LABELNAMES, samples, total
+
+
+def test_recorder():
+    store = kvtel.Store("m", engine=3)
+    recorder = kvtel.Recorder(store, "NixlConnector")
+    assert recorder.store is store
+    assert recorder.record_transfer(duration_ns=3_026_000, post_ns=315_000, bytes=262144, descriptors=2)
+    assert recorder.record_failure("handshake") and not recorder.record_failure("allocation")
+    labels = '{engine="3",model_name="m"}'
+    assert samples(store, "vllm:nixl_bytes_transferred_sum") == {"vllm:nixl_bytes_transferred_sum" + labels: 262144}
+    assert samples(store, "vllm:nixl_num_failed_transfers_total") == {
+        "vllm:nixl_num_failed_transfers_total" + labels: 1
+    }
+    with pytest.raises(kvtel.UnknownNameError):
+        recorder.operation("no such flow")
+    with pytest.raises(kvtel.UnknownNameError):
+        recorder.channel("no_such_key")
+
+
+def test_recorder_of_operations_and_values():
+    store = kvtel.Store("m")
+    mooncake = kvtel.Recorder(store, "MooncakeStoreConnector", engine="7")
+    put = mooncake.operation("save_put", "error")
+    assert put.record(duration_ns=5_000_000, bytes=4096, descriptors=2, failed=1)
+    assert total(store, "vllm:mooncake_store_operation_failed_keys_total") == 1
+    usage = kvtel.Recorder(store, "HiSparseConnector").channel("host_cache_usage_perc")
+    assert usage.record(0.25) and usage.record(0.5)
+    assert total(store, "vllm:hisparse_host_cache_usage_perc") == 0.5
+
+
+def test_what_is_not_measured_has_no_value_and_what_cannot_be_is_counted():
+    store = kvtel.Store("m")
+    recorder = kvtel.Recorder(store, "NixlConnector")
+    assert recorder.record_transfer(duration_ns=1_000_000, bytes=0)
+    assert recorder.record_transfer(duration_ns=None, post_ns=1000, descriptors=3)
+    for name, count in {
+        "xfer_time_seconds": 1,
+        "post_time_seconds": 1,
+        "bytes_transferred": 1,
+        "num_descriptors": 1,
+    }.items():
+        assert total(store, f"vllm:nixl_{name}_count") == count
+    for number in (-10, 2**62, 2**64 - 10, 2**70):
+        assert not recorder.record_transfer(duration_ns=number, bytes=1)
+    assert store.info()["values_refused"] == 4 and total(store, "vllm:nixl_xfer_time_seconds_sum") == 0.001
+    assert recorder.record_transfers(array.array("q", [5, -5]), descriptors=array.array("d", [1, 1])) == 1
+    assert recorder.record_transfers(array.array("Q", [2**63, 2**64 - 10])) == 0
+    assert store.info()["values_refused"] == 7
+    prom = kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m", "0"]}, store)
+    prom.observe({"transfer_duration": [1.0, 9.3e9], "bytes_transferred": [1, 2]}, 0)
+    assert prom.refused == {"implausible": 1}
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __float__(self):
+        raise self.error
+
+    @property
+    def data(self):
+        raise AttributeError
+
+
+class RaisesAsData:
+    def __init__(self, error):
+        self.error = error
+
+    @property
+    def data(self):
+        raise self.error
+
+
+class RaisesAsIndex:
+    def __init__(self, error):
+        self.error = error
+
+    def __index__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", [Raises, RaisesAsData, RaisesAsIndex])
+def test_only_a_wrong_value_is_a_wrong_value(kind):
+    for error in (KeyboardInterrupt, SystemExit, MemoryError, RecursionError, RuntimeError):
+        for observe in (
+            lambda payload: kvtel.Stats("NixlConnector", payload),
+            lambda payload: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m", "0"]}).observe(payload, 0),
+            lambda payload: kvtel.Logging("NixlConnector").observe(payload),
+        ):
+            with pytest.raises(error):
+                observe({"transfer_duration": [1.0, kind(error())]})
+    for error in (TypeError, ValueError, OverflowError):
+        stats = kvtel.Stats("NixlConnector", {"transfer_duration": [1.0, kind(error())]})
+        assert stats.data["transfer_duration"] == [1.0] and stats.refused == {"wrong_type": 1}
+
+
+@pytest.mark.parametrize("kind", ["array", "numpy", "bytes", "bytearray", "memoryview"])
+def test_recorder_takes_buffers(kind):
+    store = kvtel.Store("m")
+    durations, sizes = array.array("d", [1e6, 2e6, -1.0, float("nan")]), array.array("Q", [10, 20, 30, 40])
+    if kind == "numpy":
+        numpy = pytest.importorskip("numpy")
+        durations, sizes = numpy.array(durations), numpy.array(sizes, dtype=numpy.uint64)[::1]
+    elif kind == "bytes":
+        sizes = bytes(sizes)
+    elif kind == "bytearray":
+        sizes = bytearray(sizes)
+    elif kind == "memoryview":
+        durations, sizes = memoryview(durations), memoryview(sizes)
+    recorder = kvtel.Recorder(store, "NixlConnector")
+    assert recorder.record_transfers(durations, post_ns=1000, bytes=sizes, descriptors=None) == 2
+    assert recorder.operation().record_many(durations, None, sizes) == 2
+    assert total(store, "vllm:nixl_bytes_transferred_sum") == 60
+    assert total(store, "vllm:nixl_xfer_time_seconds_sum") == pytest.approx(0.006)
+
+
+def test_buffers_that_cannot_be():
+    recorder = kvtel.Recorder(kvtel.Store(), "NixlConnector")
+    for arguments, error in [
+        ((1, 2), kvtel.ArgumentError),
+        ((array.array("d", [1]), array.array("d", [1, 2])), kvtel.ArgumentError),
+        ((b"12345",), kvtel.ArgumentError),
+        ((array.array("f", [1, 2]),), kvtel.WrongTypeError),
+        ((array.array("B", range(16)),), kvtel.WrongTypeError),
+        (("text",), TypeError),
+    ]:
+        with pytest.raises(error):
+            recorder.record_transfers(*arguments)
+
+
+def test_store_in_a_file(tmp_path, nixl):
+    store = kvtel.Store.open("m", dir=tmp_path, connector="NixlConnector", engine=2)
+    assert os.path.dirname(store.path) == str(tmp_path) and store.warnings == []
+    kvtel.Recorder(store, "NixlConnector").record_transfer(bytes=1)
+    info = store.info()
+    assert (
+        info["pid"] == os.getpid()
+        and info["model_name"] == "m"
+        and info["connector"] == "NixlConnector"
+        and info["engine"] == 2
+    )
+    path = store.path
+    del store
+    assert os.path.exists(path)
+
+
+def test_store_where_no_file_can_be(tmp_path):
+    (tmp_path / "file").touch()
+    store = kvtel.Store.open("m", dir=tmp_path / "file" / "below")
+    assert store.path is None and len(store.warnings) == 1
+    assert kvtel.Recorder(store, "NixlConnector").record_transfer(bytes=1)
+    assert kvtel.Store().path is None
+
+
+def test_texts_that_are_cut_or_no_utf8(tmp_path):
+    assert set(kvtel.Store("é" * 600).info()["model_name"][:-1]) == {"é"}
+    (tmp_path / "file").touch()
+    store = kvtel.Store.open("m", dir=os.fsencode(tmp_path / "file") + b"/\xff")
+    assert "\ufffd" in store.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: kvtel.Stats(name),
+        lambda name: kvtel.PromMetrics(name, None, LABELNAMES, ENGINE),
+        lambda name: kvtel.Recorder(kvtel.Store(), name),
+    ],
+)
+def test_an_unknown_connector_is_named(make):
+    with pytest.raises(kvtel.UnknownConnectorError, match='nobody knows the connector "NobodysConnector"'):
+        make("NobodysConnector")
