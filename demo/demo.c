@@ -79,7 +79,7 @@ static int read_number(const char *option, const char *text, double low, double 
     errno = 0;
     double value = strtod(text, &end);
     if (end == text || *end || errno != 0 || !(value >= low && value <= high))
-        return demo_usage("--%s: \"%s\" is no number from %g to %g", option, text, low, high);
+        return demo_usage("--%s: \"%s\" is not a number from %g to %g", option, text, low, high);
     *number = value;
     return EXIT_GOOD;
 }
@@ -89,7 +89,7 @@ static int read_workers(const char *text, uint32_t *counts)
     double number = 0;
     int code = read_number("workers", text, 2, DEMO_WORKERS, &number);
     if (code == EXIT_GOOD && number != floor(number))
-        code = demo_usage("--workers: \"%s\" is no whole number", text);
+        code = demo_usage("--workers: \"%s\" is not a whole number", text);
     if (code == EXIT_GOOD) {
         counts[DEMO_PREFILL] = (uint32_t)number / 2;
         counts[DEMO_DECODE] = (uint32_t)number - counts[DEMO_PREFILL];

@@ -399,7 +399,7 @@ static void test_said_once_counted_always(void **state)
     for (int i = 0; i < 5; i++)
         assert_int_equal(kvtel_stats_decode(stats, KVTEL_JSON, payload, sizeof(payload) - 1, NULL), KVTEL_OK);
     assert_int_equal(warnings.count, 1);
-    assert_string_equal(warnings.last, "NixlConnector: \"no_such_key\" is no field of this connector");
+    assert_string_equal(warnings.last, "NixlConnector: \"no_such_key\" is not a field of this connector");
     assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_UNKNOWN_KEY), 5);
     kvtel_stats_destroy(stats);
     kvtel_diagnostics_destroy(diagnostics);

@@ -55,7 +55,7 @@ def _store_of(pid, model_name, connector):
     try:
         mode = int(mode, 8)
     except ValueError:
-        raise ArgumentError(f"KVTEL_STORE_MODE={mode} is no octal number") from None
+        raise ArgumentError(f"KVTEL_STORE_MODE={mode} is not an octal number") from None
     return _kvtel.Store.open(model_name=model_name, connector=connector, mode=mode)
 
 

@@ -50,7 +50,7 @@ void *kvtel_python_raise_connector(const struct kvtel_connector *connector, cons
     if (connector)
         snprintf(message, sizeof message, "%.100s: this connector has no stats", name);
     else
-        snprintf(message, sizeof message, "nobody knows the connector \"%.100s\"", name);
+        snprintf(message, sizeof message, "unknown connector \"%.100s\"", name);
     return raise(connector ? (int)KVTEL_E_NO_STATS : UNKNOWN_CONNECTOR, message, NULL);
 }
 
@@ -245,7 +245,7 @@ static int set_member(PyObject *key, PyObject *value, struct kvtel_transfer *tra
     for (size_t i = 0; i < sizeof transfer_names / sizeof *transfer_names; i++)
         if (PyUnicode_CompareWithASCIIString(key, transfer_names[i]) == 0)
             return value == Py_None ? 0 : set_number(value, transfer_member(transfer, i));
-    PyErr_Format(PyExc_TypeError, "%R is no part of a transfer", key);
+    PyErr_Format(PyExc_TypeError, "%R is not a part of a transfer", key);
     return -1;
 }
 

@@ -84,7 +84,7 @@ static PyObject *logging_observe(PyObject *object, PyObject *arguments, PyObject
             kvtel_diagnostics_refuse(self->warnings.diagnostics,
                                      is_known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
                                      "%.64s: %s; nothing is logged", name,
-                                     is_known ? "this connector has no stats" : "nobody knows this connector");
+                                     is_known ? "this connector has no stats" : "this connector is unknown");
         }
     } else if (kvtel_python_decode_passing(self->payload, &self->keys, payload) < 0) {
         kvtel_python_warnings_flush(&self->warnings);
@@ -174,7 +174,7 @@ int kvtel_python_add_logging(PyObject *module)
           "Adds a payload (a dict, or MessagePack as bytes) to the interval. ranks: workers it was aggregated from, 0 "
           "not "
           "known.\n\n"
-          "Raises DecodeError, WrongTypeError. A connector that nobody knows, or that has no stats, is warned about "
+          "Raises DecodeError, WrongTypeError. An unknown connector, or one without stats, is warned about "
           "once." },
         { "log", KVTEL_PYTHON_KEYWORDS(logging_log),
           "log($self, log_fn=None, interval_seconds=0)\n--\n\n"

@@ -61,7 +61,7 @@ static int use_store(struct prom *self, PyObject *given)
     enum kvtel_status status = kvtel_store_metric_types(((struct kvtel_python_store *)given)->store, &self->vtable);
     if (status != KVTEL_OK) {
         Py_DECREF(given);
-        raise_of_store(status, "the store has no lane left, or is another process'");
+        raise_of_store(status, "the store has no free lane, or belongs to another process");
         return -1;
     }
     self->store = given;
@@ -346,7 +346,7 @@ int kvtel_python_add_prom(PyObject *module)
           "Prom(vllm_config, labelnames, per_engine_labelvalues, store=None)\n--\n\n"
           "vLLM's KVConnectorProm: the configured connector's metrics, or none.\n\n"
           "vllm_config: as for Logging. store: the Store that the metrics live in; None is a new one in the heap.\n"
-          "A connector that nobody knows, or that has no stats, is no error: observe() then does nothing.\n\n"
+          "An unknown connector, or one without stats, is not an error: observe() then does nothing.\n\n"
           "Raises LimitError, ArgumentError, DecodeError." },
         { Py_tp_new, (void *)prom_new },
         { Py_tp_init, (void *)kvtel_python_init },

@@ -349,7 +349,7 @@ int kvtel_python_add_recorder(PyObject *module)
           "None was not\n"
           "measured and has no value. Points in time (submitted_ns, posted_ns, first_byte_ns, done_ns) stand in for "
           "durations.\n"
-          "Returns whether it was recorded. A number below 0, or from 2^62 on, is no measurement: the transfer is "
+          "Returns whether it was recorded. A number below 0, or from 2^62 on, is not a measurement: the transfer is "
           "refused, and\n"
           "counted in Store.info()['values_refused']." },
         { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },

@@ -214,7 +214,7 @@ static bool dump(const char *path, bool json, struct kvtel_snapshot *snapshot)
     kvtel_store_reader_close(reader);
     if (status != KVTEL_OK) {
         if (is_totals(path))
-            command_fail("%s is no store but the totals of ended stores: 'kvtel totals' lists them", path);
+            command_fail("%s is not a store but the totals of ended stores: 'kvtel totals' lists them", path);
         else
             command_fail("%s: byte %zu: %s", path, error.offset, error.message);
         return false;

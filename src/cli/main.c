@@ -57,7 +57,7 @@ int main(int argc, char **argv)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     if (*name)
-        fprintf(stderr, "kvtel: there is no command \"%s\"\n\n", name);
+        fprintf(stderr, "kvtel: unknown command \"%s\"\n\n", name);
     print_usage(stderr);
     return EXIT_USAGE;
 }

@@ -365,7 +365,7 @@ static enum kvtel_status print_recording(const struct recording_totals *recordin
     if (status == KVTEL_OK)
         print_title(recording);
     if (status == KVTEL_OK && !any)
-        printf("  %s\n", !recording->connector ? "nobody knows this connector: nothing of it can be used"
+        printf("  %s\n", !recording->connector ? "this connector is unknown: nothing of it can be used"
                          : recording->connector->shape == KVTEL_SHAPE_NONE ? "this connector has no stats"
                                                                            : "nothing was observed");
     else if (status == KVTEL_OK && recording->connector->shape == KVTEL_SHAPE_MULTI)

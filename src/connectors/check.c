@@ -71,7 +71,7 @@ static bool check_key(const struct check *check, const char *where, const char *
 {
     if (!key || (is_typed(check) ? find_typed(check->table, key) != NULL : find_field(check->table, key) != NULL))
         return true;
-    return FAIL(check, "%.64s names \"%.64s\", which is no %s of the table", where, key,
+    return FAIL(check, "%.64s names \"%.64s\", which is not a %s of the table", where, key,
                 is_typed(check) ? "metric" : "field");
 }
 
@@ -107,7 +107,7 @@ static bool check_labels(const struct check *check, const struct kvtel_metric *m
     for (size_t i = 0; i < count; i++) {
         const char *label = metric->labels[i];
         if (!kvtel_is_name(label, false) || strncmp(label, "__", 2) == 0)
-            return FAIL(check, "the metric \"%.64s\": \"%.64s\" is no name of a label", metric->name, label);
+            return FAIL(check, "the metric \"%.64s\": \"%.64s\" is not a valid name of a label", metric->name, label);
         for (size_t k = 0; k < sizeof(taken) / sizeof(taken[0]); k++)
             if (strcmp(label, taken[k]) == 0)
                 return FAIL(check, "the metric \"%.64s\": the label \"%s\" is not its own to give", metric->name,
@@ -130,7 +130,7 @@ static bool check_buckets(const struct check *check, const struct kvtel_metric *
     if (!buckets)
         return true;
     if (metric->type != KVTEL_HISTOGRAM)
-        return FAIL(check, "the metric \"%.64s\" has buckets, and is no histogram", metric->name);
+        return FAIL(check, "the metric \"%.64s\" has buckets, but is not a histogram", metric->name);
     if (buckets->count > BOUNDS || (buckets->count > 0 && !buckets->bounds))
         return FAIL(check, "the metric \"%.64s\" has no bounds, or more than %d", metric->name, BOUNDS);
     for (size_t i = 0; i < buckets->count; i++)
@@ -164,7 +164,7 @@ static bool check_metrics(const struct check *check)
     char name[256], other_name[256];
     for (const struct kvtel_metric *metric = check->table->metrics; metric && metric->name; metric++) {
         if (!kvtel_is_name(metric->name, true) || strlen(metric->name) >= sizeof(name))
-            return FAIL(check, "\"%.64s\" is no name of a metric", metric->name);
+            return FAIL(check, "\"%.64s\" is not a valid name of a metric", metric->name);
         if ((unsigned)metric->type > KVTEL_HISTOGRAM || (unsigned)metric->unit > KVTEL_UNIT_RATIO)
             return FAIL(check, "the metric \"%.64s\" is of no type, or of no unit", metric->name);
         if (!check_labels(check, metric) || !check_buckets(check, metric) || !check_feeds(check, metric))

@@ -420,10 +420,9 @@ static bool has_stats(struct kvtel_store *store, const struct kvtel_connector *c
     char message[192];
     if (connector && connector->shape != KVTEL_SHAPE_NONE && connector->shape != KVTEL_SHAPE_MULTI)
         return true;
-    (void)snprintf(message, sizeof(message), "%s%.64s%s: nothing is recorded through its recorder",
-                   connector ? "the connector " : "nobody knows the connector",
-                   connector ? connector->names[0].name : "",
-                   connector ? " has no stats of its own" : " that a recorder was to be made for");
+    (void)snprintf(message, sizeof(message), "%s%.64s%s: nothing is recorded through the recorder",
+                   connector ? "the connector " : "a recorder was asked for an unknown connector",
+                   connector ? connector->names[0].name : "", connector ? " does not report stats of its own" : "");
     kvtel_store_count_dropped(store, 1);
     kvtel_store_warn(store, KVTEL_WARN_CONNECTOR, message);
     return false;

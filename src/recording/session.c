@@ -177,7 +177,7 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
                                  record->payload_count, kvtel_session_connector_name(session), "%.64s: %s",
                                  kvtel_session_connector_name(session),
                                  session->connector ? "this connector has no stats; its payloads are not used"
-                                                    : "nobody knows this connector");
+                                                    : "this connector is unknown");
         return KVTEL_OK;
     }
     if (!is_declared(session, record->engine)) {

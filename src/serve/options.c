@@ -168,13 +168,13 @@ static bool is_taken(const char *path)
 static int parse_telemetry_path(struct serve_options *options, char *path)
 {
     if (!is_path(path))
-        return command_usage("serve",
-                             "--web.telemetry-path is the path of a URL: it begins with /, has no query, and its "
-                             "letters beyond ASCII are "
-                             "%%-encoded; not \"%s\"",
-                             path);
+        return command_usage(
+            "serve",
+            "--web.telemetry-path must be the path of a URL, which begins with / and does not contain a query; "
+            "letters beyond ASCII must be %%-encoded; not \"%s\"",
+            path);
     if (is_taken(path))
-        return command_usage("serve", "--web.telemetry-path: \"%s\" is there already, for something else", path);
+        return command_usage("serve", "--web.telemetry-path: \"%s\" is already in use for another page", path);
     options->telemetry_path = path;
     return -1;
 }

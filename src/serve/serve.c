@@ -294,14 +294,14 @@ static int serve_with_log(struct serve *serve)
     if (!signals_block(&serve->signals))
         return fail(serve, "signals cannot be blocked: %s", strerror(errno));
     if (!serve_log_init(&serve->log))
-        return fail(serve, "there is no thread or no memory for the log");
+        return fail(serve, "a thread or memory for the log is missing");
     serve->log.level = serve->options.log_level;
     serve->log.json = serve->options.log_json;
     int code = EXIT_FAILED;
     if (signals_start(&serve->signals, &serve->log))
         code = serve_all(serve);
     else
-        fail(serve, "there is no thread that waits for signals: %s", strerror(errno));
+        fail(serve, "the thread for signals cannot be started: %s", strerror(errno));
     signals_stop(&serve->signals);
     serve_log_close(&serve->log);
     return code;

@@ -69,7 +69,7 @@ static int open_place(const struct store_dir *dir, struct stat *status, struct k
     int fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (dir->shared_place ? O_NOFOLLOW : 0));
     if (fd < 0 || fstat(fd, status) != 0) {
         kvtel_fail(error, KVTEL_E_IO, 0, "%.100s: %s", dir->path,
-                   errno == ENOTDIR || errno == ELOOP ? "it is no directory, but a link or a file"
+                   errno == ENOTDIR || errno == ELOOP ? "it is not a directory, but a link or a file"
                                                       : strerrordesc_np(errno));
         if (fd >= 0)
             close(fd);

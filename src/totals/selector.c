@@ -85,7 +85,7 @@ static enum kvtel_status compile(struct parser *parser, struct matcher *matcher)
         return kvtel_fail(parser->error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     matcher->is_pattern = regcomp(&matcher->pattern, whole, REG_EXTENDED | REG_NOSUB) == 0;
     free(whole);
-    return matcher->is_pattern ? KVTEL_OK : fail(parser, "this is no regular expression (POSIX, extended)");
+    return matcher->is_pattern ? KVTEL_OK : fail(parser, "this is not a regular expression (POSIX, extended)");
 }
 
 static enum kvtel_status take_matcher(struct parser *parser, struct selector *selector)

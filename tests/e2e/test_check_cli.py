@@ -36,7 +36,7 @@ DEFECTS = {
     ),
     "unknown field": (
         '{"engine": 0, "payload": {"transfer_duration": [1], ^"no_such_field": [1]}}',
-        'NixlConnector: "no_such_field" is no field of this connector (unknown_key)',
+        'NixlConnector: "no_such_field" is not a field of this connector (unknown_key)',
     ),
     "negative": (
         '{"engine": 0, "payload": {^"num_failed_transfers": [-1]}}',
@@ -44,7 +44,7 @@ DEFECTS = {
     ),
     "text among numbers": (
         '{"engine": 0, "payload": {^"num_failed_transfers": ["x"]}}',
-        'NixlConnector: "num_failed_transfers" holds something that is no number (wrong_type)',
+        'NixlConnector: "num_failed_transfers" contains something that is not a number (wrong_type)',
     ),
     "unequal columns": (
         '{"engine": 0, "payload": {^"transfer_duration": [1, 2], "bytes_transferred": [1]}}',
@@ -103,7 +103,7 @@ DEFECTS = {
     ),
     "a key that would steer a terminal": (
         '^{"engine": 0, "payload": {"\\u001b[2J\\u202e\\u007f": []}}',
-        'NixlConnector: "\\x1b[2J\\u202e\\x7f" is no field of this connector (unknown_key)',
+        'NixlConnector: "\\x1b[2J\\u202e\\x7f" is not a field of this connector (unknown_key)',
     ),
     "no engines": (
         '^{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}}',

@@ -236,7 +236,7 @@ def test_summary(run):
 @pytest.mark.parametrize(
     "connector, said",
     [
-        ("NoSuchConnector", "kvtel: nobody knows the connector"),
+        ("NoSuchConnector", "kvtel: unknown connector"),
         ("ExampleConnector", "kvtel: ExampleConnector: this connector has no stats"),
     ],
 )

@@ -179,5 +179,5 @@ def test_texts_that_are_cut_or_no_utf8(tmp_path):
     ],
 )
 def test_an_unknown_connector_is_named(make):
-    with pytest.raises(kvtel.UnknownConnectorError, match='nobody knows the connector "NobodysConnector"'):
+    with pytest.raises(kvtel.UnknownConnectorError, match='unknown connector "NobodysConnector"'):
         make("NobodysConnector")

@@ -255,7 +255,7 @@ static enum kvtel_status read_header(struct yaml_reader *reader, const char *key
                          second ? second : "");
     for (const char *byte = text; *byte; byte++)
         if ((unsigned char)*byte < ' ' || *byte == 0x7f)
-            return yaml_fail(reader, value, "%s: a header's value has no control characters", key);
+            return yaml_fail(reader, value, "%s: a header's value must not contain control characters", key);
     config->headers[config->header_count].name = allowed[at].name;
     status = yaml_read_copy(reader, key, value, &config->headers[config->header_count].value);
     config->header_count += status == KVTEL_OK;

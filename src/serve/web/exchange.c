@@ -169,8 +169,8 @@ static bool find_handler(struct exchange *exchange, const char *method, const st
 {
     bool options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     if (!exchange->target_is_good || (*exchange->target.path == '*' && !options))
-        return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: the target is no path and no address",
-                               NULL, NULL);
+        return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST,
+                               "Bad Request: the target is neither a path nor an address", NULL, NULL);
     if (*exchange->target.path == '*')
         return answer_options(exchange, HTTP_GET | HTTP_POST);
     const struct http_route *route = exchange->route;
@@ -186,7 +186,8 @@ static bool find_handler(struct exchange *exchange, const char *method, const st
                                allowed_methods(exchange, route->methods));
     exchange->method = (enum http_method)asked;
     if (asked == HTTP_GET && (framing->chunked || framing->length > 0))
-        return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: a GET has no body here", NULL, NULL);
+        return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: a GET must not have a body here", NULL,
+                               NULL);
     if (asked == HTTP_POST && !check_origin(exchange))
         return false;
     if (framing->length > route->max_body)

@@ -49,7 +49,8 @@ static enum kvtel_status split(const char *address, struct parts *parts, struct 
     parts->port = colon + 1;
     size_t digits = strspn(parts->port, "0123456789");
     if (digits == 0 || digits > 5 || parts->port[digits] || atoi(parts->port) > 65535)
-        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": the port is no number from 0 to 65535", address);
+        return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "address \"%s\": the port is not a number from 0 to 65535",
+                          address);
     return KVTEL_OK;
 }
 
@@ -239,7 +240,7 @@ static enum kvtel_status take_over(int fd, struct listen_socket *socket, struct 
         getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) != 0 || type != SOCK_STREAM ||
         !listening)
         return kvtel_fail(error, KVTEL_E_IO, 0,
-                          "file descriptor %d from systemd is no listening stream socket; use ListenStream= in "
+                          "file descriptor %d from systemd is not a listening stream socket; use ListenStream= in "
                           "the socket unit, with Accept=no",
                           fd);
     int flags = fcntl(fd, F_GETFL);

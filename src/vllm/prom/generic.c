@@ -57,7 +57,7 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
             sum += kvtel_column_number(column, i);
         if (!isfinite(sum)) {
             kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_NOT_FINITE, column->count, metric->table->name,
-                                     "%s: the sum of its values is no finite number", metric->table->name);
+                                     "%s: the sum of its values is not a finite number", metric->table->name);
             return;
         }
         self->types.increase(self->types.context, child,
@@ -275,7 +275,7 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
             observe_typed_group(self, metric, group, engine);
         else
             kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 1, group->name,
-                                     "%s: \"%.64s\" is no metric of the connector as it is configured",
+                                     "%s: \"%.64s\" is not a metric of the connector as it is configured",
                                      self->base.connector->names[0].name, group->name);
     }
     for (size_t i = 0; i < self->metric_count; i++) {

@@ -43,9 +43,9 @@ static enum kvtel_status multi_observe(struct kvtel_prom_metrics *metrics, const
         const struct kvtel_child *from = &stats->content.children[i];
         struct multi_child *child = find_child(self, from->class_name);
         if (!child)
-            kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, from->class_name,
-                                     "MultiConnector: \"%.64s\" is no child of this configuration; it is not recorded",
-                                     from->class_name);
+            kvtel_diagnostics_refuse(
+                self->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, from->class_name,
+                "MultiConnector: \"%.64s\" is not a child of this configuration; it is not recorded", from->class_name);
         if (!child || !child->metrics)
             continue;
         enum kvtel_status observed = child->metrics->vtable->observe(child->metrics, from->stats, engine);
@@ -83,7 +83,8 @@ static enum kvtel_status add_child(struct multi_metrics *self, const struct kvte
     enum kvtel_status status = build(&child_options, &child->metrics);
     if (status == KVTEL_E_UNKNOWN)
         kvtel_diagnostics_refuse(options->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 0, class_name,
-                                 "MultiConnector: nobody knows the child \"%.64s\"; it has no metrics", class_name);
+                                 "MultiConnector: unknown child \"%.64s\": none of its stats become metrics",
+                                 class_name);
     return status == KVTEL_E_NO_STATS || status == KVTEL_E_UNKNOWN ? KVTEL_OK : status;
 }
 

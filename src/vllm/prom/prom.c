@@ -21,7 +21,7 @@ enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, st
     enum kvtel_status status = kvtel_connector_build_prom_metrics(options, &self->metrics);
     if (status == KVTEL_E_UNKNOWN)
         kvtel_diagnostics_refuse(options->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 0, name,
-                                 "nobody knows the connector \"%.64s\": it has no metrics", name);
+                                 "unknown connector \"%.64s\": none of its stats become metrics", name);
     if (status != KVTEL_OK && status != KVTEL_E_UNKNOWN && status != KVTEL_E_NO_STATS) {
         free(self);
         return status;

@@ -77,7 +77,7 @@ static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvt
         int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0) {
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
-                                "is no field of this connector");
+                                "is not a field of this connector");
             continue;
         }
         enum kvtel_status status =
@@ -117,7 +117,7 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
         int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0)
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
-                                "is no field of this connector");
+                                "is not a field of this connector");
         else
             found[field] = key + 1;
     }
@@ -216,7 +216,7 @@ static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const st
         if (!connector || connector->shape == KVTEL_SHAPE_NONE) {
             kvtel_decode_refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
                                 kvtel_decode_is_name(key) ? key->text : "?",
-                                connector ? "is a connector without stats" : "is no connector that is known");
+                                connector ? "is a connector without stats" : "is not a known connector");
             continue;
         }
         const struct kvtel_value *inner = payload->kind == KVTEL_VALUE_MAP ? kvtel_value_get(payload, "data") : NULL;

@@ -107,7 +107,7 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
     /* A metric with fields is derived from others; payloads do not contain it. */
     if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
-                            "is no metric of this connector");
+                            "is not a metric of this connector");
         return KVTEL_OK;
     }
     const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
@@ -172,7 +172,7 @@ enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct
             found |= kvtel_value_is_text(key, known[k]);
         if (!found)
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
-                                "is no field of this connector");
+                                "is not a field of this connector");
     }
     if ((data && data->kind != KVTEL_VALUE_MAP) || (types && types->kind != KVTEL_VALUE_MAP)) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "data", "or \"types\" is not a map");

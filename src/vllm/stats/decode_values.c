@@ -64,7 +64,7 @@ const char *kvtel_decode_why(enum kvtel_refusal reason)
     case KVTEL_REFUSED_LONG_TEXT:
         return "has a text that is longer than 1,024 bytes";
     case KVTEL_REFUSED_WRONG_TYPE:
-        return "holds something that is no number";
+        return "contains something that is not a number";
     case KVTEL_REFUSED_NOT_FINITE:
         return "holds NaN or infinity";
     case KVTEL_REFUSED_IMPLAUSIBLE:
