@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KVTEL = os.environ.get("KVTEL", ROOT / "build" / "kvtel")
 WRITER = os.environ.get("KVTEL_STORE_WRITER", ROOT / "build" / "tests" / "store_writer")
+OWN_WRITER = os.environ.get("KVTEL_OWN_WRITER", ROOT / "build" / "tests" / "own_writer")
 
 
 class Exporter:

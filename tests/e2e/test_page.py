@@ -4,12 +4,13 @@
 import json
 import os
 import re
+import subprocess
 import tempfile
 import urllib.request
 from pathlib import Path
 
 import pytest
-from exporter import KVTEL, Exporter
+from exporter import KVTEL, OWN_WRITER, Exporter, wait_for
 from fake_page import CHART, Fake, policy
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -286,8 +287,8 @@ def test_memory_is_bounded(driver, fake):
     assert complaints(driver) == []
 
 
-def choose(driver, connector, told):
-    key = json.dumps([connector, told["connectors"][0]["model_name"], "0"], separators=(",", ":"))
+def choose(driver, connector, told, engine="0"):
+    key = json.dumps([connector, told["connectors"][0]["model_name"], engine], separators=(",", ":"))
     driver.execute_script("location.hash = encodeURIComponent(arguments[0])", key)
 
 
@@ -324,3 +325,43 @@ def test_real_exporter(driver, tmp_path):
         shot(driver, "real")
         assert complaints(driver) == []
     until(driver, "document.getElementById('lost').checkVisibility()")
+
+
+@pytest.mark.skipif(not Path(OWN_WRITER).exists(), reason="own_writer is not built")
+def test_a_connector_of_ones_own(driver, tmp_path):
+    stores = tmp_path / "stores"
+    stores.mkdir(mode=0o700)
+    with Exporter(stores, "--log.interval=1") as exporter, subprocess.Popen(
+        [OWN_WRITER, stores], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+
+        def record():
+            writer.stdin.write("\n")
+            writer.stdin.flush()
+            assert writer.stdout.readline() == "done\n"
+
+        assert writer.stdout.readline() == "ready\n"
+        record()
+        look(driver, exporter.url("/"))
+        until(driver, "document.querySelectorAll('#engines tbody').length === 1")
+        told = json.loads(exporter.text("/api/v1/summary"))
+        assert [(entry["connector"], entry["model_name"], entry["engine"]) for entry in told["connectors"]] == [
+            ("other metrics", "own-model", "7")
+        ]
+        choose(driver, "other metrics", told, "7")
+        until(driver, "document.getElementById('detail-title').textContent.startsWith('other metrics')")
+        asked = driver.execute_script("return performance.getEntriesByType('resource').length")
+        record()
+        until(driver, f"performance.getEntriesByType('resource').length > {asked} + 1")
+        assert not visible(driver, "empty") and visible(driver, "others")
+        until(driver, "document.getElementById('others').textContent.includes('<b>disk')")
+        text = driver.execute_script("return document.getElementById('others').textContent")
+        assert "own:blocks_fetched" in text and "own:tier_filled" in text
+        until(driver, "Math.max(...Chart.getChart('chart-transfers').data.datasets.map((set) => set.data.length)) > 0")
+        wait_for(lambda: any("own:fetch_seconds" in line for line in exporter.log), what="a line of the log")
+        found = exporter.samples()
+        labels = '{engine="7",model_name="own-model",tier="<b>disk"}'
+        assert found["own:blocks_fetched_total" + labels] == 6 and found["own:fetch_seconds_count" + labels] == 2
+        shot(driver, "own")
+        assert complaints(driver) == []
+        writer.stdin.close()
