@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading the lanes of a store. record/lane.h describes how they are written. */
+#include "collect/bin_sums.h"
 #include "collect/collect.h"
 #include "record/lane.h"
 #include "collect/plausible.h"
@@ -163,14 +164,10 @@ static bool are_bins(const struct attempt *try, uint32_t i, const uint64_t *bins
 {
     const uint64_t *slot = try->before[1 + i];
     uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1, first = slot[KVTEL_SLOT_FIRST], end = slot[KVTEL_SLOT_END];
-    *in_bins = 0;
-    for (uint64_t bin = first; bin < end; bin++, bins++) {
-        if (*bins > KVTEL_LANE_COUNT_MAX)
-            return false;
-        *in_bins += *bins;
-    }
+    uint64_t bits;
+    *in_bins = kvtel_bins_sum(bins, end > first ? end - first : 0, &bits);
     double sum = kvtel_bits_double(slot[KVTEL_SLOT_SUM + which]);
-    return *in_bins <= KVTEL_LANE_COUNT_MAX && kvtel_is_total(sum) &&
+    return bits <= KVTEL_LANE_COUNT_MAX && *in_bins <= KVTEL_LANE_COUNT_MAX && kvtel_is_total(sum) &&
            kvtel_is_sum_of(sum, slot[KVTEL_SLOT_COUNT + which], try->series[try->feeds[i].series].layout, first, end);
 }
 
@@ -207,13 +204,9 @@ static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *b
 static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, struct kvtel_collected *series,
                          bool *memory)
 {
-    uint64_t first = try->before[1 + i][KVTEL_SLOT_FIRST], end = try->before[1 + i][KVTEL_SLOT_END], total = 0;
+    uint64_t first = try->before[1 + i][KVTEL_SLOT_FIRST], end = try->before[1 + i][KVTEL_SLOT_END];
     *memory = first >= end || kvtel_collected_widen(series, try->arena, (uint32_t)first, (uint32_t)end);
-    for (uint64_t bin = first; *memory && bin < end; bin++) {
-        series->bins[bin - series->first] += bins[bin - first];
-        total += bins[bin - first];
-    }
-    return total;
+    return first < end && *memory ? kvtel_bins_add(series->bins + (first - series->first), bins, end - first) : 0;
 }
 
 /* Adds the pending rows. During a fold, the first `in_bins` values of the block are already in the bins. */
