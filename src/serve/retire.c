@@ -149,11 +149,12 @@ static void replace(struct store_dir *dir, pthread_mutex_t *lock, struct totals 
     totals_free(&old);
 }
 
-/* Uses totals that somebody put into the directory: a backup, or another exporter that ran in the meantime. */
+/* Uses totals that somebody put into the directory: a backup, or another exporter that ran in the meantime. False: no
+ * memory; the next call tries again. */
 static bool adopt(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals,
                   const struct totals_identity *file)
 {
-    if (is_apart(dir, totals) || (dir->by_rank && totals_add_label(totals, STORE_RANK_LABEL) != KVTEL_OK)) {
+    if (dir->by_rank && totals_add_label(totals, STORE_RANK_LABEL) != KVTEL_OK) {
         totals_free(totals);
         return false;
     }
@@ -228,7 +229,11 @@ static bool look_after_file(struct store_dir *dir, pthread_mutex_t *lock, uint64
     }
     if (file.inode == 0)
         return write_again(dir, NULL, now_ns);
-    return adopt(dir, lock, &totals, &file) || write_again(dir, "it keeps ranks apart", now_ns);
+    if (is_apart(dir, &totals)) {
+        totals_free(&totals);
+        return write_again(dir, "it keeps ranks apart", now_ns);
+    }
+    return adopt(dir, lock, &totals, &file);
 }
 
 void retire_close(struct store_dir *dir)
