@@ -26,7 +26,7 @@ static inline int bench_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Nanoseconds of the median round, after some that are not counted. A round should take 100 us or more. */
+/* Nanoseconds of the median round, after warm-up rounds that are not counted. A round should take 100 us or more. */
 static inline double bench_median_ns(void (*run_round)(void *context), void *context)
 {
     double times[BENCH_MOST_ROUNDS], spent = 0;
@@ -43,7 +43,8 @@ static inline double bench_median_ns(void (*run_round)(void *context), void *con
     return times[rounds / 2];
 }
 
-/* A unit that ends in "/s" is better when larger, any other when smaller. `bar` is what it has to reach; 0: nothing. */
+/* Reports a figure. With a unit that ends in "/s" larger is better, with any other smaller. `bar`: the value to
+ * reach; 0: none. */
 static inline void bench_report(const char *name, double value, const char *unit, double bar)
 {
     printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"", name, value, unit);
@@ -53,14 +54,14 @@ static inline void bench_report(const char *name, double value, const char *unit
     fflush(stdout);
 }
 
-/* The same work by somebody else's code. */
+/* Reports the figure of a peer for the same work. */
 static inline void bench_report_peer(const char *name, const char *peer, double value, const char *unit)
 {
     printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\"}\n", name, value, unit, peer);
     fflush(stdout);
 }
 
-/* For programs that cannot go on. */
+/* Ends the program with a message if the condition is false. */
 static inline void bench_require(int condition, const char *what)
 {
     if (condition)

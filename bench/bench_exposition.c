@@ -26,7 +26,7 @@ static void snapshot_and_encode(void *context)
     encode(context);
 }
 
-/* One engine's values of the connector's i-th histogram or counter. */
+/* Adds one engine's values to the connector's i-th histogram or counter. */
 static void load_series(struct kvtel_lane *lane, uint32_t series, const struct kvtel_metric *metric, int i, int engine)
 {
     if (metric->type == KVTEL_COUNTER) {

@@ -35,9 +35,8 @@ static void record_window(void *context)
         (void)kvtel_record_transfer(load->recorder, &load->transfers[i % RECORD_VALUES]);
 }
 
-/* The slowest call of each block is the one that folds. Interrupts are not its fault: the slowest of a hundred blocks
- * is left out.
- */
+/* The slowest call of each block is the one that folds. Interrupts must not count: the slowest of a hundred blocks
+ * is left out. */
 static double fold_us(const struct load *load)
 {
     double *times = calloc(FOLDS, sizeof *times);
@@ -54,8 +53,8 @@ static double fold_us(const struct load *load)
     return slowest / 1e3;
 }
 
-/* Ways of recording that leave columns without a value, or that write more than a row. Each must cost about what a NIXL
- * transfer does: what is absent takes constant time. */
+/* Ways of recording that leave columns without a value, or that write more than a row. Each must cost about as much
+ * as a NIXL transfer, because noting absent values takes constant time. */
 struct option_path {
     const char *name;
     const char *connector;
@@ -89,7 +88,7 @@ static void record_unmeasured(void *context)
     }
 }
 
-/* A first byte that half of the transfers do not tell. */
+/* Records transfers of which only half give the time of the first byte. */
 static void record_points(void *context)
 {
     const struct path_load *path = context;
@@ -116,7 +115,7 @@ static void record_values(void *context)
         (void)kvtel_record_value(path->channel, 1);
 }
 
-/* Into a series of a recorder's group, whose other columns stay without a value. */
+/* Observes into a series of a recorder's group; the other columns stay without a value. */
 static void observe_group(void *context)
 {
     const struct path_load *path = context;
@@ -152,7 +151,7 @@ static struct kvtel_store *open_store(const char *dir, uint32_t engine)
     return store;
 }
 
-/* Eight lanes with one folded block each and some rows that wait. */
+/* Fills eight lanes with one folded block and some pending rows each. */
 static void fill_lanes(struct kvtel_store *store, struct kvtel_recorder *recorder, const struct kvtel_transfer *made)
 {
     const struct kvtel_operation *operation = kvtel_recorder_operation(recorder, NULL, NULL);
@@ -203,7 +202,7 @@ static double kib_of(const struct kvtel_store *store)
     return (double)status.st_blocks / 2;
 }
 
-/* What one more lane takes of the file, and that recording takes no more. */
+/* The size of one more lane in the file. Recording must not take more. */
 static double lane_kib(const char *dir, const struct kvtel_transfer *made)
 {
     struct kvtel_store *store = open_store(dir, 0);
@@ -256,7 +255,7 @@ static void bench_recording(const char *dir, const struct kvtel_transfer *made)
     kvtel_store_close(store);
 }
 
-/* The first series of the connector's first family, or of its first counter. */
+/* Makes the first series of the connector's first family, or of its first counter. */
 static uint32_t first_series(struct kvtel_store *store, const struct kvtel_connector *connector,
                              enum kvtel_metric_type type)
 {

@@ -4,8 +4,8 @@
 #ifndef KVTEL_BENCH_EXPOSITION_LOAD_H
 #define KVTEL_BENCH_EXPOSITION_LOAD_H
 
-/* 640 values a histogram: two and a half of a lane's blocks, so that half a block is not folded yet, which is the
- * average. */
+/* 640 values in each histogram are two and a half of a lane's blocks, so half a block is not folded yet, which is
+ * the average. */
 enum { LOAD_ENGINES = 1000, LOAD_TRANSFERS = 640, LOAD_HISTOGRAMS = 4, LOAD_COUNTERS = 4 };
 enum { LOAD_SERIES = 67 * LOAD_ENGINES };
 

@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 enum {
-    RECORD_VALUES = 64,    /* so few that a benchmark measures recording and not its own memory */
-    RECORD_WINDOW = 50000, /* short enough that a busy machine leaves some alone */
+    RECORD_VALUES = 64,    /* few, so that a benchmark measures recording and not its own memory */
+    RECORD_WINDOW = 50000, /* short, so that on a busy machine some windows are undisturbed */
     RECORD_WINDOWS = 201,
     RECORD_THREADS = 16
 };
 
-/* The row's name. */
+/* The name of the table's row. */
 static inline const char *record_row(int threads)
 {
     static char row[64];
@@ -33,7 +33,7 @@ static inline int record_processors(void)
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-#define RECORD_ENOUGH_NS 3e9 /* a contended peer takes long */
+#define RECORD_ENOUGH_NS 3e9 /* a peer with contention takes long */
 
 struct record_value {
     double seconds, post_seconds, bytes, descriptors;
@@ -76,7 +76,7 @@ struct record_run {
     int window_count, stop;
 };
 
-/* How often and how long the calling thread waited for a processor, so far: the second field. */
+/* Time in ns for which the calling thread has waited for a processor: the second field of the file. */
 static inline uint64_t record_wait_ns(int file)
 {
     char text[128];
@@ -86,8 +86,8 @@ static inline uint64_t record_wait_ns(int file)
     return second ? strtoull(second, NULL, 10) : 0;
 }
 
-/* The slowest thread's time; 0 when they did not really run at once: one waited for a processor, or was late or early.
- */
+/* The slowest thread's time; 0: the threads did not run at the same time, because one waited for a processor, or was
+ * late or early. */
 static inline double record_window_ns(const struct record_run *run)
 {
     double first = run->start[0], last = run->end[0], from = run->start[0], to = run->end[0], slowest = 0;
@@ -128,8 +128,8 @@ static inline void *record_thread(void *argument)
     return NULL;
 }
 
-/* Nanoseconds per transfer and thread: the median of the windows in which all ran at once and none waited for a
- * processor. 0: there were none. */
+/* Nanoseconds per transfer and thread: the median of the windows in which all threads ran at the same time and none
+ * waited for a processor. 0: there were none. */
 static inline double record_median_ns(void (*window)(void *context), void *context, int threads)
 {
     struct record_run *run = (struct record_run *)calloc(1, sizeof *run);

@@ -15,7 +15,8 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-# Flags of all that is built are in CMakePresets.json alone. What has a sanitizer among them leaves out what does not go with one.
+# Flags for the whole build are in CMakePresets.json only. A build with a sanitizer leaves out the flags that do not
+# work with it.
 set(sanitized OFF)
 if(CMAKE_C_FLAGS MATCHES "-fsanitize=")
     set(sanitized ON)
@@ -30,15 +31,15 @@ add_library(kvtel_warnings INTERFACE)
 target_compile_options(kvtel_warnings INTERFACE -Wall -Wextra -Wshadow -Wvla -Wundef
     $<$<COMPILE_LANGUAGE:C>:-Wconversion -Wstrict-prototypes -Wmissing-prototypes>)
 
-# Code whose memory is harder to abuse: stacks and calls of libc are checked.
+# Hardening of compiled code: checks of stacks and of calls of libc.
 add_library(kvtel_checked INTERFACE)
 if(NOT KVTEL_SANITIZE)
     target_compile_options(kvtel_checked INTERFACE -fstack-protector-strong)
     target_compile_definitions(kvtel_checked INTERFACE $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
 endif()
 
-# kvtel_harden(TARGET): a program or shared library of such code. The addresses of a program are random (PIE), and what the linker resolves
-# is read-only before main() runs (RELRO, BIND_NOW). tests/hardened.sh reads all of it off the binary.
+# kvtel_harden(TARGET): hardens a program or shared library. A program gets random addresses (PIE), and addresses that
+# the linker resolves are read-only before main() runs (RELRO, BIND_NOW). tests/hardened.sh checks the binaries.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES C)
@@ -47,13 +48,13 @@ function(kvtel_harden target)
     target_link_options(${target} PRIVATE LINKER:-z,relro LINKER:-z,now)
 endfunction()
 
-# How our own code is compiled: a room's, which sees the public headers and the rooms that it names.
+# Compiles a room's code, which can include the public headers and those of the rooms that it names.
 add_library(kvtel_code INTERFACE)
 target_link_libraries(kvtel_code INTERFACE kvtel_warnings kvtel_checked)
 target_include_directories(kvtel_code INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
 target_compile_definitions(kvtel_code INTERFACE _GNU_SOURCE KVTEL_VERSION="${PROJECT_VERSION}")
 
-# What sees all of src/: tests, fuzz targets, benchmarks, the bindings of python/.
+# For code that can include every header of src/: tests, fuzz targets, benchmarks, the bindings of python/.
 add_library(kvtel_internal INTERFACE)
 target_link_libraries(kvtel_internal INTERFACE kvtel_code)
 target_include_directories(kvtel_internal INTERFACE ${PROJECT_SOURCE_DIR}/src)

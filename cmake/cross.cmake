@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Toolchain: Debian's cross compiler for KVTEL_CROSS (a GNU triplet, such as aarch64-linux-gnu), libraries of KVTEL_SYSROOT, and
-# qemu to run what is built. tests/cross/run.sh makes the sysroot.
+# Toolchain: Debian's cross compiler for KVTEL_CROSS (a GNU triplet, such as aarch64-linux-gnu), libraries of
+# KVTEL_SYSROOT, and qemu to run what is built. tests/cross/run.sh makes the sysroot.
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES KVTEL_CROSS KVTEL_SYSROOT KVTEL_QEMU)
 string(REGEX REPLACE "-.*" "" CMAKE_SYSTEM_PROCESSOR ${KVTEL_CROSS})
 set(CMAKE_SYSTEM_NAME Linux)

@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/kvtel TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
 
-# Relative, so that the installed tree can be moved.
+# Paths are relative, so that the installed tree can be moved.
 file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_to_prefix ${pc_to_prefix})
 foreach(name kvtel kvtel_record)
@@ -19,7 +19,7 @@ configure_package_config_file(cmake/kvtelConfig.cmake.in kvtelConfig.cmake INSTA
 write_basic_package_version_file(kvtelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/kvtelConfig.cmake ${PROJECT_BINARY_DIR}/kvtelConfigVersion.cmake DESTINATION ${package_dir})
 
-# The systemd unit, with the program's place in the prefix that is installed to; and what else a machine needs.
+# The systemd unit, with the program's path under the install prefix, and further files for a machine.
 install(CODE "
     set(KVTEL_SERVICE_BINDIR \"${CMAKE_INSTALL_BINDIR}\")
     set(KVTEL_SERVICE_DATADIR \"${CMAKE_INSTALL_DATADIR}\")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The page of `kvtel serve`: its own files and Debian's Chart.js as C arrays, for src/serve/page.c. Without Chart.js the program is built
-# without its page, and says so at `/`.
+# The page of `kvtel serve`: its own files and Debian's Chart.js as C arrays, for src/serve/page.c. Without Chart.js
+# the program is built without its page, and `/` shows a message.
 
 find_file(KVTEL_CHART_JS NAMES chart.min.js Chart.min.js PATHS /usr/share/javascript/chart.js
           DOC "Chart.js 3, minified, which the page draws with (Debian: libjs-chart.js)")

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                           \
     } while (0)
 
-/* A failure names a status, a place in the input, and what is wrong. */
+/* A failure must give a status, a place in the input, and a message. */
 static inline void must_explain(enum kvtel_status status, const struct kvtel_error *error, enum kvtel_format format,
                                 size_t size)
 {
@@ -40,7 +40,8 @@ static inline void must_write(enum kvtel_format format, const struct kvtel_value
     MUST(kvtel_writer_finish(&writer) == KVTEL_OK);
 }
 
-/* What was decoded, written and decoded again is written the same: no value has two texts, so it is equal. */
+/* A decoded value that is written, decoded and written again must have the same text both times. Each value has one
+ * text only, so the values are then equal. */
 static inline void must_round_trip(enum kvtel_format format, const struct kvtel_value *value)
 {
     struct kvtel_arena arena = { 0 };

@@ -23,7 +23,7 @@ static void run_file(const char *path)
     if (!file || fstat(fileno(file), &status))
         fail(path);
 
-    /* Exactly as large as the input, so that a sanitizer sees a read past the end. */
+    /* The memory is exactly as large as the input, so that a sanitizer detects a read past the end. */
     size_t size = (size_t)status.st_size;
     uint8_t *data = malloc(size ? size : 1);
     if (!data || fread(data, 1, size, file) != size)

@@ -17,7 +17,7 @@ static void must_put(int fd, const uint8_t *data, size_t size)
     MUST(pwrite(fd, data, size, 0) == (ssize_t)size);
 }
 
-/* kvtel changes the read position alone, and only of a ring that it understands. */
+/* kvtel may change only the read position, and only in a ring of a known version. */
 static void must_keep(int fd, const uint8_t *data, size_t size, const struct kvtel_nixl_ring *ring)
 {
     static uint8_t after[ROOM];
@@ -45,7 +45,7 @@ static void must_read(struct kvtel_nixl_ring *ring, int fd, const uint8_t *data,
             MUST((unsigned)events[i].type <= KVTEL_NIXL_UNRECOGNISED);
         taken += count;
     }
-    MUST(taken == found); /* nobody else is at it */
+    MUST(taken == found); /* no other process uses the ring */
     must_keep(fd, data, size, ring);
 }
 

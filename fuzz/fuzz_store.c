@@ -13,7 +13,7 @@
 
 enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 3 };
 
-/* The parts of a real store's file that are no holes. */
+/* The parts of a real store's file that are not holes. */
 static struct extent {
     uint8_t *bytes;
     size_t size;

@@ -58,8 +58,9 @@ static void fill_reserve(struct store_dir *dir)
         totals_reserve_fill(dir->path, &dir->retirement.reserve, size + size / 4 + RESERVE);
 }
 
-/* The stores that are counted in the totals are not read any more, and their files go: an exporter was killed after it
- * had written them, or it could not tell that it had. False without memory. */
+/* Notes stores that the totals include but whose files still exist: the exporter was killed after it wrote the
+ * totals, or could not tell that it had written them. Such stores are not read any more, and their files are
+ * removed. False: no memory. */
 static bool note_included(struct store_dir *dir)
 {
     const char *name = dir->retirement.totals.stores;
