@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes the library's n-th allocation fail. A test that includes this names __wrap_malloc, __wrap_calloc,
- * __wrap_realloc and
- * __wrap_strdup in its own text, which makes the build send the library's calls here. */
+/* Makes the library's n-th allocation fail. A test that includes this is declared with WRAP ${allocations} in
+ * tests/CMakeLists.txt, which makes the linker send the library's calls here. */
 #ifndef KVTEL_TEST_FAILING_H
 #define KVTEL_TEST_FAILING_H
 
@@ -11,10 +10,12 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_reallocarray(void *memory, size_t count, size_t size);
 char *__real_strdup(const char *text);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_reallocarray(void *memory, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 
 static size_t allocations_left; /* counts down; 0: none fails */
@@ -40,6 +41,11 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *memory, size_t size)
 {
     return fails_now() ? NULL : __real_realloc(memory, size);
+}
+
+void *__wrap_reallocarray(void *memory, size_t count, size_t size)
+{
+    return fails_now() ? NULL : __real_reallocarray(memory, count, size);
 }
 
 char *__wrap_strdup(const char *text)
