@@ -6,8 +6,7 @@
 # A room's headers are included by their path below src/ ("record/lane.h"). Each room has an include folder of its own
 # that holds only a link to it, so a file can include headers of its own room and of the rooms named here, and no
 # others: an arrow against the data's way does not compile. PUBLIC: the room's own headers include theirs. PRIVATE: only
-# its
-# sources do.
+# its sources do.
 # tests/rooms.py compares docs/architecture.md with the includes of the files.
 
 function(kvtel_room room)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was read of a store, for times when it cannot be read. */
+/* Keeping the numbers of a store for times when it cannot be read. */
 #include "collect/kept.h"
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static bool reserve(struct kvtel_kept *kept, uint32_t count, size_t words)
         kept->series_room = count;
     }
     if (words > kept->bins_room) {
-        /* In a new place: what is kept stays whole until all of it can be replaced. */
+        /* new memory, not realloc(): the kept numbers stay complete until all of them can be replaced */
         uint64_t *bins = malloc((words + words / 4) * sizeof(*bins));
         if (!bins)
             return false;
@@ -68,7 +68,7 @@ bool kvtel_kept_give(const struct kvtel_kept *kept, struct kvtel_arena *arena, s
         struct kvtel_collected *to = &series[i];
         const struct kvtel_bins *layout = to->layout;
         if (from->bin_count > 0 && !layout)
-            continue; /* its family is left out here */
+            continue; /* the snapshot leaves its family out */
         *to = *from;
         to->layout = layout;
         if (from->bin_count == 0)

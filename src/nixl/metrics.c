@@ -176,7 +176,7 @@ static void observe(struct kvtel_lane *lane, struct batch *batch, double value)
     batch->values[batch->count++] = value;
 }
 
-/* A number that is no less cannot be: it fell below zero in the agent. Times are in microseconds. */
+/* The first number that is impossible: such a number fell below zero in the agent. Times are in microseconds. */
 static uint64_t most_of(enum kvtel_nixl_event_type type)
 {
     bool is_time = type == KVTEL_NIXL_XFER_TIME || type == KVTEL_NIXL_POST_TIME;

@@ -231,7 +231,8 @@ enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvt
     uint32_t id = find_family(store, spec->name, hash);
     if (id == KVTEL_INDEX_NONE) {
         if ((status = append_family(store, spec, bound_count, hash, family)) != KVTEL_OK)
-            count_series_dropped(store, 1); /* one at least; nobody will ask for its label sets */
+            /* at least one label set is lost; further ones are not requested, so they are not counted */
+            count_series_dropped(store, 1);
     } else if (same_family(store, (struct kvtel_layout_family *)kvtel_store_table(store, KVTEL_FAMILIES) + id, spec,
                            bound_count)) {
         *family = id;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter's own store, and what counts in it. */
+/* The exporter's own store, in which rings and posts count. */
 #include "serve/exporter_own.h"
 
 #include "base/error.h"
@@ -140,8 +140,8 @@ bool exporter_own_is_lost(struct exporter *exporter)
     return cut || !has_name(exporter->own, &file);
 }
 
-/* A store that is no file would be lost with this process: better none for now. Rings keep their events meanwhile, and
- * posts are sent again. */
+/* A store in the heap would be lost with this process, so for now there is none: rings keep their events in the
+ * meantime, and posts are sent again. */
 enum kvtel_status exporter_own_renew(struct exporter *exporter, struct kvtel_error *error)
 {
     if (!exporter->own_wanted)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of the page's files. Built without Chart.js (no KVTEL_PAGE) it is a text that says what is missing. */
+/* The table of the page's files. A build without Chart.js (no KVTEL_PAGE) has a text instead, which names the
+ * missing file. */
 #include "serve/page.h"
 
 #ifdef KVTEL_PAGE

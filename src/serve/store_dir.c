@@ -127,7 +127,7 @@ struct reading {
     struct kvtel_error *errors;
 };
 
-/* Adds what is kept of a store that could not be read. Counters would seem to begin again without it. */
+/* Adds the kept numbers of a store that could not be read. Without them counters would seem to restart. */
 static enum kvtel_status add_kept(const struct reading *reading, struct store_entry *entry, enum kvtel_status judged)
 {
     if (!has_kept(entry))

@@ -39,7 +39,7 @@ struct store_entry {
     char *name; /* of the file */
     enum store_state state;
     struct kvtel_store_reader *reader; /* NULL: not read yet, or not needed any more */
-    struct kvtel_relabel *rank; /* adds the rank's label to what the reader returns; NULL: ranks are not kept apart */
+    struct kvtel_relabel *rank; /* adds the rank's label to the reader's series; NULL: ranks are not distinguished */
     char reason[192];           /* why the store is refused */
     uint64_t device, inode;     /* identity of the file; 0: not known */
     /* Time and size of a refused file. The file is examined again when one of them differs, or at retry_ns. */
@@ -52,14 +52,14 @@ struct store_entry {
     bool retiring;      /* part of the batch being added to the totals */
     bool ended;         /* the writer had ended when the latest batch was made */
     bool mismatch;      /* it was logged that one of its families is left out */
-    /* its file has no name in the directory any more; the store counts through its open descriptor */
+    /* its file's name was removed from the directory; the store counts through its open descriptor */
     bool gone;
-    bool second; /* another name of a store that counts; refused until that store is retired */
-    bool lost;   /* its file cannot be read any more: the numbers as of the last time count, and go into the totals */
-    uint64_t lost_ns; /* CLOCK_MONOTONIC: when a scan first saw it lost */
-    bool settled;     /* a scan has found since that it is no store under another name */
-    bool damaged;     /* a part of it cannot be read: the file gets another name instead of being removed */
-    bool held;        /* stays a file, as the totals have another definition of one of its families */
+    bool second;      /* another name of a store that counts; refused until that store is retired */
+    bool lost;        /* its file cannot be read any more: the kept numbers count, and go into the totals */
+    uint64_t lost_ns; /* CLOCK_MONOTONIC: when a scan first found it lost */
+    bool settled;     /* a later scan did not find the store under another name */
+    bool damaged;     /* a part of the file cannot be read: the file is renamed instead of removed */
+    bool held;        /* not retired, because the totals have another definition of one of its families */
 };
 
 struct store_dir {

@@ -128,7 +128,7 @@ static size_t rename_entry(struct store_dir *dir, size_t at, const char *name)
     return at;
 }
 
-/* Says what it means that a store's name is gone. */
+/* Logs the consequence of a removed name. */
 static void say_gone(struct store_dir *dir, const struct store_entry *entry, bool open, bool live)
 {
     if (!open && !entry->lost)

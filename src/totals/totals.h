@@ -60,8 +60,8 @@ struct totals_contents {
     const char *const *stores; /* names of stores that are included although their files may still exist */
     size_t store_count;
     size_t limit; /* limit of label sets in a family; 0: neither this limit nor that of all families applies */
-    /* Label sets of the families whose names begin with this are never added up, because their values are no amounts.
-     * Past the limit of all families together such label sets are left out. NULL: there are no such families. */
+    /* Label sets of families whose names begin with this prefix are never summed up, because their values are not
+     * amounts. Above the limit of all families together such label sets are left out. NULL: no such families. */
     const char *separate;
     bool by_rank;
     /* whether to keep a label set; NULL: all are kept */
