@@ -48,8 +48,13 @@ static struct kvtel_store *loaded_store(void)
     const char *const labelnames[] = { "model_name", "engine" };
     for (int i = 0; connector->metrics[i].name; i++) {
         const struct kvtel_metric *metric = &connector->metrics[i];
-        const struct kvtel_family_spec spec = { metric->name,    metric->type, metric->help, labelnames, 2,
-                                                metric->buckets, metric->unit };
+        const struct kvtel_family_spec spec = { .name = metric->name,
+                                                .type = metric->type,
+                                                .help = metric->help,
+                                                .labelnames = labelnames,
+                                                .label_count = 2,
+                                                .buckets = metric->buckets,
+                                                .unit = metric->unit };
         uint32_t family, series;
         bench_require(kvtel_store_family(store, &spec, &family) == KVTEL_OK, metric->name);
         for (int engine = 0; engine < LOAD_ENGINES; engine++) {

@@ -262,10 +262,13 @@ static uint32_t first_series(struct kvtel_store *store, const struct kvtel_conne
     const struct kvtel_metric *metric = connector->metrics;
     while (metric->type != type)
         metric++;
-    const struct kvtel_family_spec spec = {
-        metric->name,    metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2,
-        metric->buckets, metric->unit
-    };
+    const struct kvtel_family_spec spec = { .name = metric->name,
+                                            .type = metric->type,
+                                            .help = metric->help,
+                                            .labelnames = (const char *const[]){ "model_name", "engine" },
+                                            .label_count = 2,
+                                            .buckets = metric->buckets,
+                                            .unit = metric->unit };
     uint32_t family, series;
     bench_require(kvtel_store_family(store, &spec, &family) == KVTEL_OK, "a family");
     bench_require(kvtel_store_series(store, family, (const char *const[]){ "model", "0" }, 2, &series) == KVTEL_OK,

@@ -56,9 +56,10 @@ static const struct kvtel_snapshot_series *find(const struct demo_table *table, 
     char number[16];
     snprintf(number, sizeof number, "%" PRIu32, engine);
     *family = kvtel_snapshot_find(table->snapshot, name);
-    for (size_t i = 0; *family && i < (*family)->series_count; i++)
-        if ((*family)->label_count >= 2 && strcmp((*family)->series[i].values[1], number) == 0)
-            return &(*family)->series[i];
+    for (size_t i = 0; *family && i < kvtel_snapshot_series_count(*family); i++)
+        if (kvtel_snapshot_label_count(*family) >= 2 &&
+            strcmp(kvtel_snapshot_label(kvtel_snapshot_series(*family, i), 1), number) == 0)
+            return kvtel_snapshot_series(*family, i);
     return NULL;
 }
 
@@ -68,14 +69,19 @@ static double total(const struct demo_table *table, const char *name, uint32_t e
     const struct kvtel_snapshot_series *series = find(table, name, engine, &family);
     if (!series)
         return 0;
-    return family->type == KVTEL_HISTOGRAM ? series->sum : series->value;
+    struct kvtel_reading reading;
+    kvtel_snapshot_read(series, &reading);
+    return kvtel_snapshot_type(family) == KVTEL_HISTOGRAM ? reading.sum : reading.value;
 }
 
 static double count(const struct demo_table *table, const char *name, uint32_t engine)
 {
     const struct kvtel_snapshot_family *family;
     const struct kvtel_snapshot_series *series = find(table, name, engine, &family);
-    return series ? (double)series->count : 0;
+    struct kvtel_reading reading = { 0 };
+    if (series)
+        kvtel_snapshot_read(series, &reading);
+    return (double)reading.count;
 }
 
 /* Formats the transfer time's quantile in milliseconds; "-" if only the sum of times is known. */
@@ -84,7 +90,7 @@ static const char *quantile(const struct demo_table *table, enum demo_flow flow,
 {
     const struct kvtel_snapshot_family *family;
     const struct kvtel_snapshot_series *series = find(table, flows[flow].seconds, engine, &family);
-    if (!series || family->type != KVTEL_HISTOGRAM || series->count == 0)
+    if (!series || kvtel_snapshot_type(family) != KVTEL_HISTOGRAM || count(table, flows[flow].seconds, engine) == 0)
         return "-";
     snprintf(text, size, "%.3f", 1e3 * kvtel_snapshot_quantile(family, series, q));
     return text;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store's file with bytes changed: each input is a list of changes, {place, offset (2), length, bytes}. */
+#include "collect/series.h"
 #include "contract.h"
 
 #include <fcntl.h>

@@ -38,10 +38,10 @@ static inline struct kvtel_transfer_config *chosen_config(const struct kvtel_con
 
 static inline void must_be_whole(const struct kvtel_reduced *reduced)
 {
-    for (size_t i = 0; i < reduced->count; i++) {
-        MUST(reduced->entries[i].key && (unsigned)reduced->entries[i].kind <= KVTEL_REDUCED_DICT);
-        if (reduced->entries[i].kind == KVTEL_REDUCED_DICT)
-            must_be_whole(reduced->entries[i].dict);
+    for (size_t i = 0; i < kvtel_reduced_count(reduced); i++) {
+        MUST(kvtel_reduced_at(reduced, i)->key && (unsigned)kvtel_reduced_at(reduced, i)->kind <= KVTEL_REDUCED_DICT);
+        if (kvtel_reduced_at(reduced, i)->kind == KVTEL_REDUCED_DICT)
+            must_be_whole(kvtel_reduced_at(reduced, i)->dict);
     }
 }
 
@@ -50,7 +50,7 @@ static inline size_t must_reduce(const struct kvtel_stats *stats)
     struct kvtel_reduced *reduced;
     MUST(kvtel_stats_reduce(stats, &reduced) == KVTEL_OK);
     must_be_whole(reduced);
-    size_t count = reduced->count;
+    size_t count = kvtel_reduced_count(reduced);
     kvtel_reduced_destroy(reduced);
     return count;
 }

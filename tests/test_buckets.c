@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect/series.h"
 #include "histogram/bins.h"
 
 static uint64_t seed = 42;

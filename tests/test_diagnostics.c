@@ -13,6 +13,7 @@
 #include <kvtel/connector.h>
 #include <kvtel/diagnostics.h>
 
+#include "base/diagnostics.h"
 #include "base/error.h"
 #include "support/failing.h"
 

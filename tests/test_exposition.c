@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text format, from families made by hand and from a store. */
+#include "collect/series.h"
 #include "base/buffer.h"
 #include "exposition/text.h"
 
@@ -286,9 +287,17 @@ static void test_snapshot(void **state)
     assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
     const double explicit_bounds[] = { 0.005, 1 };
     const struct kvtel_family_spec specs[] = {
-        { "c_events", KVTEL_COUNTER, "Events.", STRINGS("z", "a"), 2, NULL, KVTEL_UNIT_COUNT },
-        { "h_seconds", KVTEL_HISTOGRAM, "H.", NULL, 0, &(const struct kvtel_buckets){ explicit_bounds, 2 },
-          KVTEL_UNIT_SECONDS },
+        { .name = "c_events",
+          .type = KVTEL_COUNTER,
+          .help = "Events.",
+          .labelnames = STRINGS("z", "a"),
+          .label_count = 2 },
+        { .name = "h_seconds",
+          .type = KVTEL_HISTOGRAM,
+          .help = "H.",
+          .label_count = 0,
+          .buckets = &(const struct kvtel_buckets){ explicit_bounds, 2 },
+          .unit = KVTEL_UNIT_SECONDS },
     };
     assert_int_equal(kvtel_store_family(store, &specs[0], &family), KVTEL_OK);
     assert_int_equal(kvtel_store_series(store, family, STRINGS("1", "2"), 2, &series), KVTEL_OK);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "collect/series.h"
 #include "base/buffer.h"
 #include "base/number.h"
 #include "nixl/metrics.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The telemetry folder and other things in it: other programs' files, links, another folder of the same name, and
  * too few descriptors. */
+#include "collect/series.h"
 #include "nixl/rings.h"
 
 #include <kvtel/snapshot.h>

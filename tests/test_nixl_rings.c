@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A folder of telemetry rings into a store: which rings are found, what is counted, what is logged. */
+#include "collect/series.h"
 #include "nixl/rings.h"
 
 #include <kvtel/snapshot.h>

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "collect/series.h"
 #include "support/own_metrics.h"
 #include "support/payloads.h"
 #include <kvtel/prom.h>
@@ -356,7 +357,7 @@ static void counting_destroy(struct kvtel_prom_metrics *metrics)
 static enum kvtel_status build_counting(const struct kvtel_connector *connector,
                                         const struct kvtel_prom_options *options, struct kvtel_prom_metrics **metrics)
 {
-    static const struct kvtel_prom_metrics_vtable vtable = { counting_observe, counting_destroy };
+    static const struct kvtel_prom_metrics_vtable vtable = { .observe = counting_observe, .destroy = counting_destroy };
     struct counting_metrics *self = calloc(1, sizeof(*self));
     const struct kvtel_family_spec spec = { .name = "own:payloads",
                                             .type = KVTEL_COUNTER,

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "collect/series.h"
 #include "support/own_metrics.h"
 #include "support/payloads.h"
 #include <kvtel/prom.h>

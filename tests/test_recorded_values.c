@@ -8,6 +8,8 @@
 
 #include <kvtel/recorder.h>
 #include <kvtel/snapshot.h>
+
+#include "collect/series.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

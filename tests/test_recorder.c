@@ -9,6 +9,8 @@
 #include <kvtel/prom.h>
 #include <kvtel/recorder.h>
 #include <kvtel/snapshot.h>
+
+#include "collect/series.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -203,10 +205,13 @@ static void test_shared_series(void **state)
     kvtel_recorder_destroy(second);
 
     const struct kvtel_metric *metric = kvtel_connector_find("MooncakeConnector")->metrics;
-    const struct kvtel_family_spec spec = {
-        metric->name,    metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2,
-        metric->buckets, metric->unit
-    };
+    const struct kvtel_family_spec spec = { .name = metric->name,
+                                            .type = metric->type,
+                                            .help = metric->help,
+                                            .labelnames = (const char *const[]){ "model_name", "engine" },
+                                            .label_count = 2,
+                                            .buckets = metric->buckets,
+                                            .unit = metric->unit };
     struct kvtel_lane *lane;
     uint32_t family, series;
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
@@ -236,10 +241,13 @@ static void test_absent_columns(void **state)
     struct kvtel_lane *lane;
     uint32_t family, series;
     const struct kvtel_metric *metric = kvtel_connector_find("NixlConnector")->metrics;
-    const struct kvtel_family_spec spec = {
-        metric->name,    metric->type, metric->help, (const char *const[]){ "model_name", "engine" }, 2,
-        metric->buckets, metric->unit
-    };
+    const struct kvtel_family_spec spec = { .name = metric->name,
+                                            .type = metric->type,
+                                            .help = metric->help,
+                                            .labelnames = (const char *const[]){ "model_name", "engine" },
+                                            .label_count = 2,
+                                            .buckets = metric->buckets,
+                                            .unit = metric->unit };
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
     assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ "m", "3" }, 2, &series), KVTEL_OK);
     assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);

@@ -12,14 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect/series.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
 static const char *const labelnames[] = { "model_name", "engine" };
 static const struct kvtel_buckets buckets = { (const double[]){ 0.01, 1 }, 2 };
-static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec gauge = { "g", KVTEL_GAUGE, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.",           labelnames,
-                                                    2,   &buckets,        KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec counter = {
+    .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 2
+};
+static const struct kvtel_family_spec gauge = {
+    .name = "g", .type = KVTEL_GAUGE, .help = "Help.", .labelnames = labelnames, .label_count = 2
+};
+static const struct kvtel_family_spec histogram = { .name = "h",
+                                                    .type = KVTEL_HISTOGRAM,
+                                                    .help = "Help.",
+                                                    .labelnames = labelnames,
+                                                    .label_count = 2,
+                                                    .buckets = &buckets,
+                                                    .unit = KVTEL_UNIT_SECONDS };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, const char *engine)
 {
@@ -139,9 +149,14 @@ static void test_snapshot_without_memory(void **state)
 {
     (void)state;
     struct kvtel_store *first = create_store("0", 0.5), *second = create_store("0", 200), *third = create_store("1", 3);
-    (void)make_series(
-        third, &(const struct kvtel_family_spec){ "more", KVTEL_HISTOGRAM, "", labelnames, 2, NULL, KVTEL_UNIT_BYTES },
-        "9");
+    (void)make_series(third,
+                      &(const struct kvtel_family_spec){ .name = "more",
+                                                         .type = KVTEL_HISTOGRAM,
+                                                         .help = "",
+                                                         .labelnames = labelnames,
+                                                         .label_count = 2,
+                                                         .unit = KVTEL_UNIT_BYTES },
+                      "9");
     for (size_t n = 1;; n++) {
         struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
         assert_int_equal(kvtel_snapshot_add(snapshot, first), KVTEL_OK);

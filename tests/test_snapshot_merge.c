@@ -15,13 +15,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collect/series.h"
 #include "base/buffer.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
 static const char *const labelnames[] = { "model_name" };
-static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 1, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec histogram = { "h",  KVTEL_HISTOGRAM,   "Help.", labelnames, 1,
-                                                    NULL, KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec counter = {
+    .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 1
+};
+static const struct kvtel_family_spec histogram = { .name = "h",
+                                                    .type = KVTEL_HISTOGRAM,
+                                                    .help = "Help.",
+                                                    .labelnames = labelnames,
+                                                    .label_count = 1,
+                                                    .unit = KVTEL_UNIT_SECONDS };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, const char *value)
 {

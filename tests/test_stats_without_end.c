@@ -40,7 +40,7 @@ static void test_operations_without_end(void **state)
     assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_SERIES_LIMIT), 4000);
     struct kvtel_reduced *reduced;
     assert_int_equal(kvtel_stats_reduce(sum, &reduced), KVTEL_OK);
-    assert_int_equal(reduced->count, 4 * 10000);
+    assert_int_equal(kvtel_reduced_count(reduced), 4 * 10000);
     kvtel_reduced_destroy(reduced);
     kvtel_stats_destroy(stats);
     kvtel_stats_destroy(sum);

@@ -9,6 +9,8 @@
 #include <kvtel/snapshot.h>
 #include <kvtel/prom.h>
 #include <kvtel/store.h>
+
+#include "collect/series.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,10 +22,19 @@ static const char *const engine_0[] = { "m", "0" };
 static const char *const engine_1[] = { "m", "1" };
 static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }, 3 };
 
-static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec gauge = { "g", KVTEL_GAUGE, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.",           labelnames,
-                                                    2,   &buckets,        KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec counter = {
+    .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 2
+};
+static const struct kvtel_family_spec gauge = {
+    .name = "g", .type = KVTEL_GAUGE, .help = "Help.", .labelnames = labelnames, .label_count = 2
+};
+static const struct kvtel_family_spec histogram = { .name = "h",
+                                                    .type = KVTEL_HISTOGRAM,
+                                                    .help = "Help.",
+                                                    .labelnames = labelnames,
+                                                    .label_count = 2,
+                                                    .buckets = &buckets,
+                                                    .unit = KVTEL_UNIT_SECONDS };
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, const char *const *values)
 {

@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>
+
+#include "collect/series.h"
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>

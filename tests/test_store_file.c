@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collect/series.h"
 #include "format/layout.h"
 
 static const struct kvtel_transfer transfer = {

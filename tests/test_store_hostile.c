@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collect/series.h"
 #include "format/layout.h"
 
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
@@ -41,7 +42,12 @@ struct sample {
 
 static uint32_t make_series(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, const char *value)
 {
-    const struct kvtel_family_spec spec = { name, type, "Help.", labelnames, 1, NULL, KVTEL_UNIT_SECONDS };
+    const struct kvtel_family_spec spec = { .name = name,
+                                            .type = type,
+                                            .help = "Help.",
+                                            .labelnames = labelnames,
+                                            .label_count = 1,
+                                            .unit = KVTEL_UNIT_SECONDS };
     uint32_t family, series;
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
     assert_int_equal(kvtel_store_series(store, family, &value, 1, &series), KVTEL_OK);
@@ -269,7 +275,9 @@ static void check_options(struct kvtel_store_options options, size_t series, siz
     uint32_t last = 0;
     for (size_t i = 0; i < series; i++) {
         char name[24];
-        const struct kvtel_family_spec spec = { "x", type, "", labelnames, 1, NULL, KVTEL_UNIT_COUNT };
+        const struct kvtel_family_spec spec = {
+            .name = "x", .type = type, .help = "", .labelnames = labelnames, .label_count = 1
+        };
         const char *value = name;
         uint32_t family;
         (void)snprintf(name, sizeof(name), "%zu", i);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "collect/series.h"
 #include "record/lane.h"
 #include "record/recorder.h"
 #include <fcntl.h>
@@ -108,7 +109,9 @@ static void make_series_in_handler(int number)
     char value[32];
     uint32_t family, series;
     const char *label = "n", *values[] = { value };
-    const struct kvtel_family_spec spec = { "late", KVTEL_COUNTER, "Late.", &label, 1, NULL, KVTEL_UNIT_COUNT };
+    const struct kvtel_family_spec spec = {
+        .name = "late", .type = KVTEL_COUNTER, .help = "Late.", .labelnames = &label, .label_count = 1
+    };
     (void)number;
     (void)snprintf(value, sizeof(value), "%u", made++ % 100);
     enum kvtel_status status = kvtel_store_family(handled[0].store, &spec, &family);
@@ -262,7 +265,9 @@ static void *make_series(void *argument)
 {
     struct kvtel_store *store = argument;
     const char *label = "n";
-    const struct kvtel_family_spec spec = { "grows", KVTEL_COUNTER, "Grows.", &label, 1, NULL, KVTEL_UNIT_COUNT };
+    const struct kvtel_family_spec spec = {
+        .name = "grows", .type = KVTEL_COUNTER, .help = "Grows.", .labelnames = &label, .label_count = 1
+    };
     uint32_t family, series;
     if (kvtel_store_family(store, &spec, &family) != KVTEL_OK)
         abort();
@@ -277,7 +282,7 @@ static void *make_series(void *argument)
 
 static int use_in_child(const struct recording *recording)
 {
-    const struct kvtel_family_spec spec = { "x", KVTEL_COUNTER, "X.", NULL, 0, NULL, KVTEL_UNIT_COUNT };
+    const struct kvtel_family_spec spec = { .name = "x", .type = KVTEL_COUNTER, .help = "X.", .label_count = 0 };
     struct kvtel_lane *lane;
     uint32_t number;
     uint64_t before = dropped_by(recording->store);

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>
+
+#include "collect/series.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

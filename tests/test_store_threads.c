@@ -8,6 +8,8 @@
 
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>
+
+#include "collect/series.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -53,9 +55,12 @@ static void *grow(void *argument)
         struct kvtel_lane *lane;
         (void)snprintf(name, sizeof(name), "extra_%d", i % 20);
         (void)snprintf(value, sizeof(value), "%d", i % 500);
-        const struct kvtel_family_spec spec = {
-            name, i % 2 ? KVTEL_HISTOGRAM : KVTEL_COUNTER, "Help.", labels, 1, NULL, KVTEL_UNIT_SECONDS
-        };
+        const struct kvtel_family_spec spec = { .name = name,
+                                                .type = i % 2 ? KVTEL_HISTOGRAM : KVTEL_COUNTER,
+                                                .help = "Help.",
+                                                .labelnames = labels,
+                                                .label_count = 1,
+                                                .unit = KVTEL_UNIT_SECONDS };
         if (kvtel_store_family(load->store, &spec, &family) != KVTEL_OK ||
             kvtel_store_series(load->store, family, (const char *const[]){ value }, 1, &series) != KVTEL_OK ||
             kvtel_lane_open(load->store, &lane) != KVTEL_OK)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "collect/series.h"
 #include "totals/layout.h"
 #include "totals/selector.h"
 #include "totals/totals.h"
@@ -19,11 +20,22 @@
 
 static const char *const labelnames[] = { "model_name", "engine" };
 static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }, 3 };
-static const struct kvtel_family_spec counter = { "c", KVTEL_COUNTER, "Help.", labelnames, 2, NULL, KVTEL_UNIT_COUNT };
-static const struct kvtel_family_spec gauge = { "g", KVTEL_GAUGE, "", labelnames, 2, NULL, KVTEL_UNIT_BYTES };
-static const struct kvtel_family_spec histogram = { "h", KVTEL_HISTOGRAM, "Help.",           labelnames,
-                                                    2,   &buckets,        KVTEL_UNIT_SECONDS };
-static const struct kvtel_family_spec plain = { "p", KVTEL_COUNTER, "No label.", NULL, 0, NULL, KVTEL_UNIT_COUNT };
+static const struct kvtel_family_spec counter = {
+    .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 2
+};
+static const struct kvtel_family_spec gauge = {
+    .name = "g", .type = KVTEL_GAUGE, .help = "", .labelnames = labelnames, .label_count = 2, .unit = KVTEL_UNIT_BYTES
+};
+static const struct kvtel_family_spec histogram = { .name = "h",
+                                                    .type = KVTEL_HISTOGRAM,
+                                                    .help = "Help.",
+                                                    .labelnames = labelnames,
+                                                    .label_count = 2,
+                                                    .buckets = &buckets,
+                                                    .unit = KVTEL_UNIT_SECONDS };
+static const struct kvtel_family_spec plain = {
+    .name = "p", .type = KVTEL_COUNTER, .help = "No label.", .label_count = 0
+};
 
 static uint32_t make_series(struct kvtel_store *store, const struct kvtel_family_spec *spec, unsigned engine)
 {

@@ -10,6 +10,9 @@
 #include <kvtel/kvtel.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>
+
+#include "collect/series.h"
+#include "base/diagnostics.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

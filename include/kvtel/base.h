@@ -78,6 +78,7 @@ struct kvtel_error {
     uint32_t column;          /**< from 1, in bytes; 0 where there are no lines */
     char message[192];        /**< what is wrong, without the place; NUL-terminated */
     int system_error;         /**< errno of the system call that failed; 0: it was none */
+    uint64_t reserved[3];     /**< 0 */
 };
 
 /** Whether what failed was a shortage of the machine or a moment's trouble (no memory, no file descriptor, a read that
@@ -92,7 +93,15 @@ enum kvtel_format {
     KVTEL_JSON,    /**< JSON; a label tuple in key position is the JSON text of its array */
 };
 
-/** The library's version, "MAJOR.MINOR.PATCH". Static text. Any thread. */
+/** Version of these headers: a program can be compiled against one version and run with another, see kvtel_version().
+ */
+#define KVTEL_VERSION_MAJOR 0
+#define KVTEL_VERSION_MINOR 1 /**< See KVTEL_VERSION_MAJOR. */
+#define KVTEL_VERSION_PATCH 0 /**< See KVTEL_VERSION_MAJOR. */
+/** The version as one number that grows: `#if KVTEL_VERSION_NUMBER >= 102` is 0.1.2 or later. */
+#define KVTEL_VERSION_NUMBER (KVTEL_VERSION_MAJOR * 10000 + KVTEL_VERSION_MINOR * 100 + KVTEL_VERSION_PATCH)
+
+/** Version of the library that runs, "MAJOR.MINOR.PATCH". Static text. Any thread. */
 KVTEL_API const char *kvtel_version(void);
 
 KVTEL_END_DECLS

@@ -240,6 +240,7 @@ struct kvtel_transfer {
     uint64_t posted_ns;     /**< the request was handed over; see `submitted_ns` */
     uint64_t first_byte_ns; /**< the first byte arrived; see `submitted_ns` */
     uint64_t done_ns;       /**< the transfer was complete; see `submitted_ns` */
+    uint64_t reserved[4];   /**< must be 0: later versions give them a meaning */
 };
 
 KVTEL_END_DECLS

@@ -53,12 +53,6 @@ KVTEL_API struct kvtel_diagnostics *kvtel_diagnostics_create(kvtel_warn_fn warn,
 /** NULL is fine. */
 KVTEL_API void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics);
 
-/** Adds `n` to the count of `reason` and warns, if nothing was yet said of this reason and `subject`.
- * `subject` (at most 96 bytes count) is what the warning is about: a connector, a key. It remembers 1,024
- * subjects; past that it counts without a word. NULL `diagnostics` does nothing. Never fails, allocates nothing. */
-KVTEL_API void kvtel_diagnostics_refuse(struct kvtel_diagnostics *diagnostics, enum kvtel_refusal reason, uint64_t n,
-                                        const char *subject, const char *format, ...) KVTEL_PRINTF(5, 6);
-
 /** Forgets what was said, not what was counted: each subject is warned about once more. NULL is fine. */
 KVTEL_API void kvtel_diagnostics_forget(struct kvtel_diagnostics *diagnostics);
 

@@ -24,9 +24,10 @@ KVTEL_API void kvtel_logging_destroy(struct kvtel_logging *logging);
 
 /** What is known of a payload beside its content. Leave at 0 what is not. */
 struct kvtel_observation {
-    uint32_t engine;  /**< index of the engine inside the deployment */
-    uint32_t ranks;   /**< workers that the payload was aggregated from; 0: not known */
-    double timestamp; /**< seconds, of any clock that all observations of this object share; 0: not known */
+    uint32_t engine;      /**< index of the engine inside the deployment */
+    uint32_t ranks;       /**< workers that the payload was aggregated from; 0: not known */
+    double timestamp;     /**< seconds, of any clock that all observations of this object share; 0: not known */
+    uint64_t reserved[4]; /**< must be 0 */
 };
 
 /** Adds stats to the interval; `stats` stays as it is. @param observation may be NULL (engine 0).

@@ -49,6 +49,7 @@ struct kvtel_family_spec {
     size_t label_count;                  /**< how many label names */
     const struct kvtel_buckets *buckets; /**< histograms only */
     enum kvtel_unit unit;                /**< unit of the values */
+    const void *reserved[2];             /**< must be NULL */
 };
 
 KVTEL_END_DECLS

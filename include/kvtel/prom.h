@@ -37,6 +37,7 @@ struct kvtel_metric_types {
     /** Whether all of these children are there or can be made: KVTEL_OK or KVTEL_E_LIMIT, and then none of an engine's
      * is made. NULL: each is made for which there is room. */
     enum kvtel_status (*room)(void *context, const struct kvtel_child_spec *children, size_t count);
+    void (*reserved[4])(void); /**< must be NULL */
 };
 
 /** The default: metrics live in a store. All such types of a store share a lane, and take another one for as long as
@@ -61,6 +62,7 @@ struct kvtel_prom_options {
     const struct kvtel_engine_labels *engines;  /**< per_engine_labelvalues */
     size_t engine_count;                        /**< how many engines */
     struct kvtel_diagnostics *diagnostics;      /**< may be NULL; outlives the object */
+    const void *reserved[4];                    /**< must be NULL */
 };
 
 /** vLLM's create_metric_per_engine: one child of `family` for each engine. `children`: engine_count of them, in the
@@ -75,12 +77,14 @@ struct kvtel_prom_metrics_vtable {
      * KVTEL_E_SUMMARISED: lists that explicit buckets need are gone (record each payload before it is accumulated). */
     enum kvtel_status (*observe)(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats, uint32_t engine);
     void (*destroy)(struct kvtel_prom_metrics *metrics); /**< frees the object */
+    void (*reserved[4])(void);                           /**< must be NULL */
 };
 /** vLLM's KVConnectorPromMetrics: the base. A connector that needs code puts it first in a struct of its own. Single
  * owner. */
 struct kvtel_prom_metrics {
     const struct kvtel_prom_metrics_vtable *vtable; /**< static; never NULL */
     const struct kvtel_connector *connector;        /**< whose metrics these are; borrowed */
+    const void *reserved[2];                        /**< must be NULL */
 };
 
 /** The metrics that a connector's table describes, for every engine: children up front, so that idle engines show

@@ -33,7 +33,8 @@ struct kvtel_channel;
 
 /** Zero is the default of every option. Borrowed until the call returns. */
 struct kvtel_recorder_options {
-    size_t size;        /**< sizeof(struct kvtel_recorder_options); KVTEL_RECORDER_OPTIONS() sets it; 0: the same */
+    size_t size;        /**< sizeof(struct kvtel_recorder_options), which KVTEL_RECORDER_OPTIONS() sets; 0:
+                           KVTEL_RECORDER_OPTIONS_SIZE_0_1 */
     const char *engine; /**< value of the engine label; NULL: the store's engine as a number */
     const struct kvtel_transfer_config
         *config; /**< chooses among the connector's metrics; NULL: nothing is configured */
@@ -42,6 +43,8 @@ struct kvtel_recorder_options {
      */
     bool windows;
 };
+/** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
+#define KVTEL_RECORDER_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_recorder_options, windows) + sizeof(bool))
 /** Options of a recorder inside a call: KVTEL_RECORDER_OPTIONS(.engine = "0"). Lives as long as the block around it. */
 #define KVTEL_RECORDER_OPTIONS(...) \
     (&(const struct kvtel_recorder_options){ .size = sizeof(struct kvtel_recorder_options), __VA_ARGS__ })
@@ -99,6 +102,7 @@ KVTEL_API uint64_t kvtel_now_ns(void);
  */
 struct kvtel_ticks {
     double ns_per_tick; /**< length of a tick in nanoseconds */
+    uint64_t reserved;  /**< 0 */
 };
 /** Measures it against CLOCK_MONOTONIC for `duration_ns` (0: 10 ms), sleeping. */
 KVTEL_API void kvtel_ticks_calibrate(struct kvtel_ticks *ticks, uint64_t duration_ns);

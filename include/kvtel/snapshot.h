@@ -10,42 +10,19 @@
 
 KVTEL_BEGIN_DECLS
 
-/** One label set of a family. */
-struct kvtel_snapshot_series {
-    const char *const *values; /**< label values, in the order of the family's labelnames; UTF-8 */
-    double value;              /**< counter, gauge */
-    uint64_t stamp;            /**< gauge: when it was set, CLOCK_MONOTONIC ns; 0: never */
-    uint64_t count;            /**< histogram: number of values */
-    double sum;                /**< histogram */
-    /** Histogram: the family's bins, one counter each: bin i holds values in (bounds[i-1], bounds[i]], the last all
-     * above. Not cumulative. Only bins first_bin .. first_bin + bin_count - 1 are given, all others are 0. */
-    const uint64_t *bins;
-    uint32_t first_bin; /**< see `bins` */
-    uint32_t bin_count; /**< see `bins` */
-};
+/** One family of a snapshot with its series. Opaque: the functions below read it. Borrowed from its snapshot until the
+ * next reset, add or destroy. */
+struct kvtel_snapshot_family;
+/** One series (label set) of a family. Opaque and borrowed likewise. */
+struct kvtel_snapshot_series;
 
-/** One family with its series. */
-struct kvtel_snapshot_family {
-    const char *name;              /**< a counter's without _total */
-    enum kvtel_metric_type type;   /**< which members of a series are filled */
-    const char *help;              /**< text of `# HELP` */
-    const char *const *labelnames; /**< names of the labels */
-    size_t label_count;            /**< how many labels */
-    enum kvtel_unit unit;          /**< unit of the values */
-    /** Histogram: upper bounds of all bins, ascending: explicit and exponential ones together. */
-    const double *bounds;
-    size_t bound_count; /**< how many bounds */
-    /** Histogram: explicit_bins[i] is the bin whose upper bound is the i-th explicit one, so that the cumulative count
-     * of an explicit bucket is the sum of bins 0 .. explicit_bins[i]. Likewise the exponential ones:
-     * exponential_bins[i] is the bin whose upper bound is 2^((exponential_first + i) / 2^schema). */
-    const uint32_t *explicit_bins;
-    size_t explicit_count;                      /**< how many explicit bounds */
-    const uint32_t *exponential_bins;           /**< see explicit_bins */
-    size_t exponential_count;                   /**< how many exponential bounds */
-    int32_t exponential_first;                  /**< index of the first exponential bound */
-    int schema;                                 /**< bounds of a power of two: 2^schema */
-    const struct kvtel_snapshot_series *series; /**< in the order in which they were made */
-    size_t series_count;                        /**< how many series */
+/** The numbers of one series. The library fills all of it; the reserved words are 0 and may get a meaning later. */
+struct kvtel_reading {
+    double value;         /**< counter: the sum of all amounts; gauge: the newest reading; histogram: 0 */
+    double sum;           /**< histogram: the sum of all values */
+    uint64_t count;       /**< histogram: how many values */
+    uint64_t stamp_ns;    /**< gauge: when it was set, CLOCK_MONOTONIC; 0: never */
+    uint64_t reserved[4]; /**< 0 */
 };
 
 /** Opaque; immutable between two collect calls. Single owner while collecting, then any thread may read. */
@@ -65,6 +42,16 @@ KVTEL_API void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot);
  * its name: that family is left out, the rest is added) */
 KVTEL_API enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store);
 
+/** Reads one series of a store of this process without a snapshot: what all its lanes and threads recorded so far.
+ * It looks at the whole store and takes memory for it, so take a snapshot to read many series. Never blocks a writer.
+ * @param name   of the family; a counter's without _total
+ * @param values label values in the order of the family's labels, @param count how many
+ * @param reading out; unchanged on failure
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such family or series), KVTEL_E_LIMIT, KVTEL_E_MISMATCH (as for
+ * kvtel_snapshot_add()), KVTEL_E_NOMEM. Any thread. */
+KVTEL_API enum kvtel_status kvtel_store_read(const struct kvtel_store *store, const char *name,
+                                             const char *const *values, size_t count, struct kvtel_reading *reading);
+
 /** Families in the order in which they were made. Borrowed until the next reset, add or destroy. */
 KVTEL_API size_t kvtel_snapshot_family_count(const struct kvtel_snapshot *snapshot);
 /** The i-th family, or NULL past the end. Borrowed likewise. */
@@ -73,8 +60,37 @@ KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_family(const struct
 KVTEL_API const struct kvtel_snapshot_family *kvtel_snapshot_find(const struct kvtel_snapshot *snapshot,
                                                                   const char *name);
 
-/** Quantile of a histogram from its bins, relative error at most 1 % inside the exponential range of its unit.
- * @param q 0 .. 1. @return NaN when it is empty */
+/** A family's name; a counter's without _total. UTF-8, as every text here. */
+KVTEL_API const char *kvtel_snapshot_name(const struct kvtel_snapshot_family *family);
+/** A family's type. */
+KVTEL_API enum kvtel_metric_type kvtel_snapshot_type(const struct kvtel_snapshot_family *family);
+/** The text of a family's `# HELP`. */
+KVTEL_API const char *kvtel_snapshot_help(const struct kvtel_snapshot_family *family);
+/** The unit of a family's values. */
+KVTEL_API enum kvtel_unit kvtel_snapshot_unit(const struct kvtel_snapshot_family *family);
+/** How many labels each series of a family has. */
+KVTEL_API size_t kvtel_snapshot_label_count(const struct kvtel_snapshot_family *family);
+/** The name of a family's i-th label, or NULL past the end. */
+KVTEL_API const char *kvtel_snapshot_label_name(const struct kvtel_snapshot_family *family, size_t i);
+/** How many explicit buckets a histogram has, +Inf not counted; 0 for another type. */
+KVTEL_API size_t kvtel_snapshot_bound_count(const struct kvtel_snapshot_family *family);
+/** Upper bound of a histogram's i-th explicit bucket, ascending; +Inf past the end. */
+KVTEL_API double kvtel_snapshot_bound(const struct kvtel_snapshot_family *family, size_t i);
+
+/** How many series a family has. */
+KVTEL_API size_t kvtel_snapshot_series_count(const struct kvtel_snapshot_family *family);
+/** A family's i-th series, in the order in which they were made, or NULL past the end. */
+KVTEL_API const struct kvtel_snapshot_series *kvtel_snapshot_series(const struct kvtel_snapshot_family *family,
+                                                                    size_t i);
+/** The value of a series' i-th label, where i is below kvtel_snapshot_label_count() of its family. */
+KVTEL_API const char *kvtel_snapshot_label(const struct kvtel_snapshot_series *series, size_t i);
+/** All numbers of a series. */
+KVTEL_API void kvtel_snapshot_read(const struct kvtel_snapshot_series *series, struct kvtel_reading *reading);
+/** Values of a histogram's series that are at most the i-th explicit bound of its family; past the end all of them. */
+KVTEL_API uint64_t kvtel_snapshot_count_up_to(const struct kvtel_snapshot_family *family,
+                                              const struct kvtel_snapshot_series *series, size_t i);
+/** Quantile of a histogram's series, relative error at most 1 % inside the exponential range of its unit.
+ * @param q 0 .. 1. @return in the unit of the family; NaN when the series has no values */
 KVTEL_API double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family,
                                          const struct kvtel_snapshot_series *series, double q);
 

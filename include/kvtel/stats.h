@@ -91,20 +91,18 @@ enum kvtel_reduced_kind {
     KVTEL_REDUCED_DICT     /**< the reduced dict of a MultiConnector's child */
 };
 
+/** vLLM's reduced dict: entries in the order that vLLM prints them. Opaque. Owned by the caller of
+ * kvtel_stats_reduce().
+ */
 struct kvtel_reduced;
 
-/** An entry of a reduced dict: ordered, integers and doubles kept apart. */
+/** An entry of a reduced dict: integers and doubles are kept apart. Made by the library, which may append members. */
 struct kvtel_reduced_entry {
     const char *key;                  /**< UTF-8, NUL-terminated */
     enum kvtel_reduced_kind kind;     /**< which of the next three is filled */
     int64_t integer;                  /**< KVTEL_REDUCED_INTEGER */
     double number;                    /**< KVTEL_REDUCED_DOUBLE */
-    const struct kvtel_reduced *dict; /**< a MultiConnector's child */
-};
-/** Entries in the order that vLLM prints them. Owned by the caller of kvtel_stats_reduce(). */
-struct kvtel_reduced {
-    struct kvtel_reduced_entry *entries; /**< `count` of them */
-    size_t count;                        /**< how many entries */
+    const struct kvtel_reduced *dict; /**< KVTEL_REDUCED_DICT */
 };
 
 /** vLLM's reduce(): the interval's observations as a few representative values, in vLLM's keys, order and rounding.
@@ -112,7 +110,11 @@ struct kvtel_reduced {
 KVTEL_API enum kvtel_status kvtel_stats_reduce(const struct kvtel_stats *stats, struct kvtel_reduced **reduced);
 /** Frees the entries and the dicts in them. NULL is fine. */
 KVTEL_API void kvtel_reduced_destroy(struct kvtel_reduced *reduced);
-/** The entry of a key, or NULL. */
+/** How many entries. */
+KVTEL_API size_t kvtel_reduced_count(const struct kvtel_reduced *reduced);
+/** The i-th entry, or NULL past the end. Borrowed until kvtel_reduced_destroy(). */
+KVTEL_API const struct kvtel_reduced_entry *kvtel_reduced_at(const struct kvtel_reduced *reduced, size_t i);
+/** The entry of a key, or NULL. Borrowed likewise. */
 KVTEL_API const struct kvtel_reduced_entry *kvtel_reduced_find(const struct kvtel_reduced *reduced, const char *key);
 
 KVTEL_END_DECLS

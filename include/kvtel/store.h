@@ -19,7 +19,8 @@ struct kvtel_lane;
 
 /** Zero is the default of every option. Text is borrowed until the call returns. */
 struct kvtel_store_options {
-    size_t size;            /**< sizeof(struct kvtel_store_options); KVTEL_STORE_OPTIONS() sets it; 0: the same */
+    size_t size;            /**< sizeof(struct kvtel_store_options), which KVTEL_STORE_OPTIONS() sets; 0:
+                               KVTEL_STORE_OPTIONS_SIZE_0_1 */
     const char *model_name; /**< label of every series that a recorder makes, at most 511 bytes: cut, with a warning;
                                NULL: "" */
     const char *connector;  /**< who writes, for people, at most 127 bytes: likewise; NULL: "" */
@@ -40,6 +41,8 @@ struct kvtel_store_options {
     void (*warn)(void *context, const char *message);
     void *warn_context; /**< passed to `warn` */
 };
+/** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
+#define KVTEL_STORE_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_store_options, warn_context) + sizeof(void *))
 /** Options of a store inside a call: KVTEL_STORE_OPTIONS(.model_name = "m"). Lives as long as the block around it. */
 #define KVTEL_STORE_OPTIONS(...) \
     (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
@@ -98,6 +101,7 @@ struct kvtel_store_info {
     uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */
     uint64_t file_deleted;   /**< 1: the writer found its file deleted when it took memory or a lane; no new reader can
                                 open it */
+    uint64_t reserved[8];    /**< 0 */
 };
 /** Any thread. */
 KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);

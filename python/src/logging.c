@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel.Logging: vLLM's KVConnectorLogging. */
+#include "base/diagnostics.h"
 #include "stats.h"
 
 #include <string.h>

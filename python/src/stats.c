@@ -197,8 +197,8 @@ static PyObject *stats_aggregate(PyObject *self, PyObject *other)
 static PyObject *to_dict(const struct kvtel_reduced *reduced)
 {
     PyObject *dict = PyDict_New();
-    for (size_t i = 0; dict && i < reduced->count; i++) {
-        const struct kvtel_reduced_entry *entry = &reduced->entries[i];
+    for (size_t i = 0; dict && i < kvtel_reduced_count(reduced); i++) {
+        const struct kvtel_reduced_entry *entry = kvtel_reduced_at(reduced, i);
         PyObject *value = entry->kind == KVTEL_REDUCED_INTEGER  ? PyLong_FromLongLong(entry->integer)
                           : entry->kind == KVTEL_REDUCED_DOUBLE ? PyFloat_FromDouble(entry->number)
                                                                 : to_dict(entry->dict);

@@ -107,17 +107,14 @@ static PyObject *to_text(const char *text)
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
 }
 
-static PyObject *to_tuple(const char *const *texts, size_t count)
+/* Sets an item of a new tuple. The tuple, or NULL when that failed: then it is freed. */
+static PyObject *set_text(PyObject *tuple, size_t i, const char *text)
 {
-    PyObject *tuple = PyTuple_New((Py_ssize_t)count);
-    for (size_t i = 0; tuple && i < count; i++) {
-        PyObject *text = to_text(texts[i]);
-        if (!text || PyTuple_SetItem(tuple, (Py_ssize_t)i, text) < 0) {
-            Py_DECREF(tuple);
-            tuple = NULL;
-        }
-    }
-    return tuple;
+    PyObject *item = to_text(text);
+    if (item && PyTuple_SetItem(tuple, (Py_ssize_t)i, item) == 0)
+        return tuple;
+    Py_DECREF(tuple);
+    return NULL;
 }
 
 /* Appends `item`, a new reference, or NULL after an exception. 0; -1: an exception. */
@@ -132,34 +129,30 @@ static int append(PyObject *list, PyObject *item)
 static PyObject *to_buckets(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
     PyObject *buckets = PyList_New(0);
-    uint64_t count = 0;
-    uint32_t bin = 0, end = series->first_bin + series->bin_count;
-    for (size_t i = 0; buckets && i < family->explicit_count; i++) {
-        for (; bin <= family->explicit_bins[i]; bin++)
-            count += bin >= series->first_bin && bin < end ? series->bins[bin - series->first_bin] : 0;
-        if (append(buckets,
-                   Py_BuildValue("(dK)", family->bounds[family->explicit_bins[i]], (unsigned long long)count)) < 0) {
+    for (size_t i = 0; buckets && i <= kvtel_snapshot_bound_count(family); i++) {
+        unsigned long long count = kvtel_snapshot_count_up_to(family, series, i);
+        if (append(buckets, Py_BuildValue("(dK)", kvtel_snapshot_bound(family, i), count)) < 0) {
             Py_DECREF(buckets);
             buckets = NULL;
         }
-    }
-    if (buckets && append(buckets, Py_BuildValue("(dK)", HUGE_VAL, (unsigned long long)series->count)) < 0) {
-        Py_DECREF(buckets);
-        buckets = NULL;
     }
     return buckets;
 }
 
 static PyObject *to_series(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
-    PyObject *labels = to_tuple(series->values, family->label_count);
+    PyObject *labels = PyTuple_New((Py_ssize_t)kvtel_snapshot_label_count(family));
+    for (size_t i = 0; labels && i < kvtel_snapshot_label_count(family); i++)
+        labels = set_text(labels, i, kvtel_snapshot_label(series, i));
     if (!labels)
         return NULL;
-    if (family->type != KVTEL_HISTOGRAM)
-        return Py_BuildValue("(Nd)", labels, series->value);
+    struct kvtel_reading reading;
+    kvtel_snapshot_read(series, &reading);
+    if (kvtel_snapshot_type(family) != KVTEL_HISTOGRAM)
+        return Py_BuildValue("(Nd)", labels, reading.value);
     PyObject *buckets = to_buckets(family, series);
     if (buckets)
-        return Py_BuildValue("(N(Nd))", labels, buckets, series->sum);
+        return Py_BuildValue("(N(Nd))", labels, buckets, reading.sum);
     Py_DECREF(labels);
     return NULL;
 }
@@ -170,14 +163,17 @@ static PyObject *to_family(const struct kvtel_snapshot_family *family)
         [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram"
     };
     PyObject *series = PyList_New(0);
-    for (size_t i = 0; series && i < family->series_count; i++)
-        if (append(series, to_series(family, &family->series[i])) < 0) {
+    for (size_t i = 0; series && i < kvtel_snapshot_series_count(family); i++)
+        if (append(series, to_series(family, kvtel_snapshot_series(family, i))) < 0) {
             Py_DECREF(series);
             series = NULL;
         }
-    PyObject *labelnames = series ? to_tuple(family->labelnames, family->label_count) : NULL;
-    if (labelnames)
-        return Py_BuildValue("(sssNN)", family->name, types[family->type], family->help, labelnames, series);
+    PyObject *names = series ? PyTuple_New((Py_ssize_t)kvtel_snapshot_label_count(family)) : NULL;
+    for (size_t i = 0; names && i < kvtel_snapshot_label_count(family); i++)
+        names = set_text(names, i, kvtel_snapshot_label_name(family, i));
+    if (names)
+        return Py_BuildValue("(sssNN)", kvtel_snapshot_name(family), types[kvtel_snapshot_type(family)],
+                             kvtel_snapshot_help(family), names, series);
     Py_XDECREF(series);
     return NULL;
 }

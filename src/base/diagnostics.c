@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Refusals: counts by reason, and a set of the subjects already warned about. */
-#include <kvtel/diagnostics.h>
+#include "base/diagnostics.h"
 
 #include "base/python.h"
 

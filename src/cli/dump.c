@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel dump: prints the content of a store. */
+#include "collect/series.h"
 #include "command/command.h"
 
 #include "base/buffer.h"

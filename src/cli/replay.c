@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel replay: passes recordings through stats, metrics and the log, as a frontend of vLLM does with payloads. */
+#include "base/diagnostics.h"
 #include "cli/replay.h"
 
 #include "base/buffer.h"
@@ -130,9 +131,9 @@ static void print_log_line(void *context, const char *line)
 
 static void write_reduced(struct kvtel_writer *writer, const struct kvtel_reduced *reduced)
 {
-    kvtel_writer_map(writer, reduced->count);
-    for (size_t i = 0; i < reduced->count; i++) {
-        const struct kvtel_reduced_entry *entry = &reduced->entries[i];
+    kvtel_writer_map(writer, kvtel_reduced_count(reduced));
+    for (size_t i = 0; i < kvtel_reduced_count(reduced); i++) {
+        const struct kvtel_reduced_entry *entry = kvtel_reduced_at(reduced, i);
         kvtel_writer_text(writer, entry->key);
         if (entry->kind == KVTEL_REDUCED_DICT)
             write_reduced(writer, entry->dict);

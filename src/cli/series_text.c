@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Printing series as text for people. */
+#include "collect/series.h"
 #include "cli/series_text.h"
 
 #include "base/number.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel totals: lists and drops label sets in the totals of ended stores. */
+#include "collect/series.h"
 #include "command/command.h"
 
 #include "serve/store_dir.h"

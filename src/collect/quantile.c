@@ -2,6 +2,8 @@
 /* Quantiles of a snapshot's histograms. */
 #include <kvtel/snapshot.h>
 
+#include "collect/series.h"
+
 #include <math.h>
 
 #include "histogram/quantile.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names that the exposition gives to samples. */
+#include "collect/series.h"
 #include "collect/sample_names.h"
 
 #include <string.h>

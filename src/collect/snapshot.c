@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: the values of many stores, merged by family and label set. */
+#include "collect/series.h"
 #include "collect/snapshot.h"
 #include "collect/sample_names.h"
 #include "base/utf8.h"

@@ -4,6 +4,7 @@
  * Memory for a whole series is reserved at once, so its lines are written without checks. A series' labels are
  * rendered for its first line only; the other lines copy them, in steps of STEP bytes. The last step may write past
  * the text's end, so SLACK more bytes are reserved. */
+#include "collect/series.h"
 #include "exposition/text.h"
 
 #include "base/buffer.h"

@@ -193,15 +193,23 @@ static bool make_window_families(struct kvtel_recorder *recorder)
 {
     static const char *const labels[] = { "model_name", "engine", "connector", "operation" };
     static const struct kvtel_family_spec specs[] = {
-        { "kvtel_transfer_first_byte_seconds", KVTEL_HISTOGRAM,
-          "Seconds from submitting a transfer until its first byte arrived. One value per finished transfer of a rank "
-          "that tells "
-          "both.",
-          labels, 4, NULL, KVTEL_UNIT_SECONDS },
-        { "kvtel_transfer_data_seconds", KVTEL_HISTOGRAM,
-          "Seconds from the first byte of a transfer until it was done. One value per finished transfer of a rank that "
-          "tells both.",
-          labels, 4, NULL, KVTEL_UNIT_SECONDS },
+        { .name = "kvtel_transfer_first_byte_seconds",
+          .type = KVTEL_HISTOGRAM,
+          .help = "Seconds from submitting a transfer until its first byte arrived. One value per finished transfer of "
+                  "a rank "
+                  "that tells "
+                  "both.",
+          .labelnames = labels,
+          .label_count = 4,
+          .unit = KVTEL_UNIT_SECONDS },
+        { .name = "kvtel_transfer_data_seconds",
+          .type = KVTEL_HISTOGRAM,
+          .help = "Seconds from the first byte of a transfer until it was done. One value per finished transfer of a "
+                  "rank that "
+                  "tells both.",
+          .labelnames = labels,
+          .label_count = 4,
+          .unit = KVTEL_UNIT_SECONDS },
     };
     return kvtel_store_family(recorder->store, &specs[0], &recorder->window_families[0]) == KVTEL_OK &&
            kvtel_store_family(recorder->store, &specs[1], &recorder->window_families[1]) == KVTEL_OK;
@@ -435,7 +443,7 @@ struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const st
         return NULL;
     struct kvtel_recorder_options options = { 0 };
     if (given)
-        memcpy(&options, given, given->size > 0 && given->size < sizeof(options) ? given->size : sizeof(options));
+        memcpy(&options, given, kvtel_options_size(given->size, KVTEL_RECORDER_OPTIONS_SIZE_0_1, sizeof(options)));
     struct kvtel_recorder *recorder = create(store, connector, &options);
     if (!recorder) {
         kvtel_store_count_dropped(store, 1);

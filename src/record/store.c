@@ -124,7 +124,7 @@ struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_op
 {
     struct kvtel_store_options options = { 0 };
     if (given)
-        memcpy(&options, given, given->size > 0 && given->size < sizeof(options) ? given->size : sizeof(options));
+        memcpy(&options, given, kvtel_options_size(given->size, KVTEL_STORE_OPTIONS_SIZE_0_1, sizeof(options)));
     return options;
 }
 

@@ -96,6 +96,13 @@ struct kvtel_store {
     struct kvtel_lane *free_lanes;
 };
 
+/* How much of a caller's options to read: their first member is `size`, 0 stands for the size of version 0.1. */
+static inline size_t kvtel_options_size(size_t size, size_t first_version, size_t known)
+{
+    size_t given = size > 0 ? size : first_version;
+    return given < known ? given : known;
+}
+
 /* The options of a caller that may have been built against an older header: options unknown to that caller are 0.
  * NULL means all defaults. */
 struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_options *given);

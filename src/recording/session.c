@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Passes one recording through stats, Prometheus metrics and the log. */
+#include "base/diagnostics.h"
 #include "recording/session.h"
 
 #include "vllm/stats/stats.h"

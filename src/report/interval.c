@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Differences of two snapshots, by a connector's table. */
+#include "collect/series.h"
 #include "report/interval.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log lines of an interval, from metrics. */
+#include "collect/series.h"
 #include "report/snapshot_summary.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Summaries of the engines that appear in metrics. */
+#include "collect/series.h"
 #include "report/snapshot_summary.h"
 
 #include <stdio.h>

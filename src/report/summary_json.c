@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The summary as JSON. */
+#include "collect/series.h"
 #include "report/summary_json.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables by which a report reads families, and one for families that do not belong to a connector's table: there
  * each histogram is a flow, all others are shown by themselves. */
+#include "collect/series.h"
 #include "report/tables.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter: collects all sources and answers requests for metrics. */
+#include "collect/series.h"
 #include "serve/exporter.h"
 
 #include "base/buffer.h"

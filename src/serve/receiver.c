@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /api/v1/stats. */
+#include "base/diagnostics.h"
 #include "serve/receiver.h"
 
 #include "base/buffer.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sources of posted recordings. */
+#include "collect/series.h"
 #include "serve/receiver_sources.h"
 
 #include "base/hash.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decoding the content of a file of totals: everything is checked, then indexed. */
+#include "collect/series.h"
 #include "totals/totals.h"
 
 #include "base/error.h"

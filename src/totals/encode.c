@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encoding a snapshot as the content of a file of totals. */
+#include "collect/series.h"
 #include "totals/totals.h"
 
 #include "totals/layout.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parsing and matching selectors of label sets. */
+#include "collect/series.h"
 #include "totals/selector.h"
 
 #include "base/error.h"

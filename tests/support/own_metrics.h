@@ -125,8 +125,12 @@ static void own_init(struct own_metrics *own, struct kvtel_metric_types *types)
     *own = (struct own_metrics){ .families = calloc(OWN_FAMILIES, sizeof(struct own_family)),
                                  .child_limit = OWN_CHILDREN };
     assert_non_null(own->families);
-    *types =
-        (struct kvtel_metric_types){ own, own_make_family, own_make_child, own_increase, own_set, own_observe, NULL };
+    *types = (struct kvtel_metric_types){ .context = own,
+                                          .family = own_make_family,
+                                          .child = own_make_child,
+                                          .increase = own_increase,
+                                          .set = own_set,
+                                          .observe = own_observe };
 }
 
 static inline const struct own_family *own_find(const struct own_metrics *own, const char *name)

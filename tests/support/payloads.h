@@ -48,9 +48,9 @@ MAYBE_UNUSED static void check_payload(const struct kvtel_stats *stats, const ch
 
 MAYBE_UNUSED static void append_reduced(struct kvtel_writer *writer, const struct kvtel_reduced *reduced)
 {
-    kvtel_writer_map(writer, reduced->count);
-    for (size_t i = 0; i < reduced->count; i++) {
-        const struct kvtel_reduced_entry *entry = &reduced->entries[i];
+    kvtel_writer_map(writer, kvtel_reduced_count(reduced));
+    for (size_t i = 0; i < kvtel_reduced_count(reduced); i++) {
+        const struct kvtel_reduced_entry *entry = kvtel_reduced_at(reduced, i);
         kvtel_writer_text(writer, entry->key);
         if (entry->kind == KVTEL_REDUCED_DICT)
             append_reduced(writer, entry->dict);

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "collect/series.h"
 #include "support/stores.h"
 
 struct kvtel_store *create_store(uint32_t engine)

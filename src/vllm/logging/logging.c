@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/diagnostics.h"
 #include "base/number.h"
 #include "base/python.h"
 #include "vllm/logging/stats_summary.h"
@@ -146,8 +147,8 @@ enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, e
 static enum kvtel_status append_dict(struct kvtel_buffer *buffer, const struct kvtel_reduced *dict, bool nested)
 {
     enum kvtel_status status = nested ? kvtel_buffer_append_byte(buffer, '{') : KVTEL_OK;
-    for (size_t i = 0; i < dict->count && status == KVTEL_OK; i++) {
-        const struct kvtel_reduced_entry *entry = &dict->entries[i];
+    for (size_t i = 0; i < kvtel_reduced_count(dict) && status == KVTEL_OK; i++) {
+        const struct kvtel_reduced_entry *entry = kvtel_reduced_at(dict, i);
         if (i > 0)
             status = kvtel_buffer_append_text(buffer, ", ");
         if (status == KVTEL_OK)
@@ -181,7 +182,7 @@ static enum kvtel_status gather_vllm(const struct kvtel_logging *logging, struct
     enum kvtel_status status = kvtel_stats_reduce(logging->accumulators[0].stats, &reduced);
     if (status != KVTEL_OK)
         return status;
-    if (reduced->count > 0) {
+    if (kvtel_reduced_count(reduced) > 0) {
         status = kvtel_buffer_append_text(lines, "KV Transfer metrics: ");
         if (status == KVTEL_OK)
             status = append_dict(lines, reduced, false);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The metrics of one connector's table: vLLM's KVConnectorPromMetrics for every connector that does not need its own
  * code. */
+#include "base/diagnostics.h"
 #include "vllm/prom/generic.h"
 
 #include "base/number.h"
@@ -341,7 +342,7 @@ static void generic_destroy(struct kvtel_prom_metrics *metrics)
     free(self);
 }
 
-const struct kvtel_prom_metrics_vtable kvtel_prom_generic = { generic_observe, generic_destroy };
+const struct kvtel_prom_metrics_vtable kvtel_prom_generic = { .observe = generic_observe, .destroy = generic_destroy };
 
 enum kvtel_status kvtel_create_metric_per_engine(const struct kvtel_metric_types *types, void *family,
                                                  const struct kvtel_engine_labels *engines, size_t engine_count,

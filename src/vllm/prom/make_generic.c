@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes the metrics of one connector's table: families, and the children that exist from the start. */
+#include "base/diagnostics.h"
 #include "vllm/prom/generic.h"
 
 #include <inttypes.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A MultiConnector's metrics: one set for each child class, fed by the child's key in the payload. */
+#include "base/diagnostics.h"
 #include "vllm/prom/prom_metrics.h"
 
 #include <stdlib.h>
@@ -91,7 +92,7 @@ static enum kvtel_status add_child(struct multi_metrics *self, const struct kvte
 enum kvtel_status kvtel_prom_metrics_make_multi(const struct kvtel_prom_options *options,
                                                 kvtel_build_prom_metrics_fn build, struct kvtel_prom_metrics **metrics)
 {
-    static const struct kvtel_prom_metrics_vtable vtable = { multi_observe, multi_destroy };
+    static const struct kvtel_prom_metrics_vtable vtable = { .observe = multi_observe, .destroy = multi_destroy };
     size_t count = kvtel_transfer_config_child_count(options->config);
     struct multi_metrics *self = calloc(1, sizeof *self);
     if (!self)

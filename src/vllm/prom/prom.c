@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vLLM's KVConnectorProm: the metrics of the configured connector, if it has any. */
+#include "base/diagnostics.h"
 #include "vllm/prom/prom_metrics.h"
 
 #include <stdlib.h>

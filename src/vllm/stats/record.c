@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Recording by native callers: adds values to the columns that the connector's flows and failures name. */
+#include "base/diagnostics.h"
 #include "vllm/stats/stats.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vLLM's reduce(): reduces observations to a few representative values, by the table's list of lines. */
+#include "vllm/stats/reduced.h"
 #include "base/buffer.h"
 #include "base/number.h"
 #include "base/python.h"
@@ -423,6 +424,16 @@ void kvtel_reduced_destroy(struct kvtel_reduced *reduced)
     free(reduced->entries);
     kvtel_arena_free(&owned->keys);
     free(owned);
+}
+
+size_t kvtel_reduced_count(const struct kvtel_reduced *reduced)
+{
+    return reduced->count;
+}
+
+const struct kvtel_reduced_entry *kvtel_reduced_at(const struct kvtel_reduced *reduced, size_t i)
+{
+    return i < reduced->count ? &reduced->entries[i] : NULL;
 }
 
 const struct kvtel_reduced_entry *kvtel_reduced_find(const struct kvtel_reduced *reduced, const char *key)

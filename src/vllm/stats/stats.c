@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading, resetting and aggregating stats objects. */
+#include "base/diagnostics.h"
 #include "vllm/stats/stats.h"
 
 #include <stdlib.h>
