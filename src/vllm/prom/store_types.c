@@ -104,11 +104,11 @@ enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, struct kvt
         return status;
     give_back(store, lane);
     *types = (struct kvtel_metric_types){ .context = store,
-                                           .family = make_family,
-                                           .child = make_child,
-                                           .increase = increase,
-                                           .set = set,
-                                           .observe = observe,
-                                           .room = room };
+                                          .family = make_family,
+                                          .child = make_child,
+                                          .increase = increase,
+                                          .set = set,
+                                          .observe = observe,
+                                          .room = room };
     return KVTEL_OK;
 }
