@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect/series.h"
 #include "base/buffer.h"
 #include "report/snapshot_summary.h"
 #include "nixl/metrics.h"

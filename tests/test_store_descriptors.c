@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collect/series.h"
 #include "support/recordings.h"
 
 static const struct kvtel_transfer transfer = {

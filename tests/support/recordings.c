@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "collect/series.h"
 #include "support/recordings.h"
 
 void keep_warning(void *context, const char *message)
