@@ -9,6 +9,7 @@
 #include "serve/receiver_sources.h"
 #include "exposition/text.h"
 #include "report/snapshot_summary.h"
+#include "collect/sample_names.h"
 #include "collect/snapshot.h"
 #include "record/store.h"
 
@@ -301,8 +302,27 @@ static bool is_past(const struct exporter *exporter, const struct kvtel_snapshot
     return !exporter->rings && family->type == KVTEL_GAUGE && of_rings;
 }
 
+static void say_taken(struct exporter *exporter, const char *name, const char *other)
+{
+    if (!exporter->said_taken)
+        serve_log_printf(exporter->log, WEB_LOG_WARN,
+                         "%s keeps its name: under --metrics.prefix it would be %s, which another metric has", name,
+                         other);
+    exporter->said_taken = true;
+}
+
+/* Whether a family, or a sample of one, has that name already. Without memory to find out, it counts as taken. */
+static bool is_taken(const struct exporter *exporter, const char *name, enum kvtel_metric_type type)
+{
+    struct kvtel_arena arena = { 0 };
+    bool taken = kvtel_snapshot_find(exporter->snapshot, name) ||
+                 kvtel_sample_names_check(exporter->snapshot, kvtel_snapshot_find, name, type, &arena) != KVTEL_OK;
+    kvtel_arena_free(&arena);
+    return taken;
+}
+
 /* Writes a family, under the name that --metrics.prefix gives it. */
-static enum kvtel_status write_family(const struct exporter *exporter, const struct kvtel_snapshot_family *family,
+static enum kvtel_status write_family(struct exporter *exporter, const struct kvtel_snapshot_family *family,
                                       struct kvtel_buffer *text)
 {
     char name[256];
@@ -313,7 +333,10 @@ static enum kvtel_status write_family(const struct exporter *exporter, const str
         return KVTEL_OK;
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
-        if (length > 0 && (size_t)length < sizeof name)
+        bool fits = length > 0 && (size_t)length < sizeof name && strcmp(name, family->name) != 0;
+        if (fits && is_taken(exporter, name, family->type))
+            say_taken(exporter, family->name, name);
+        else if (fits)
             shown.name = name;
     }
     return kvtel_exposition_text_family(&shown, text);

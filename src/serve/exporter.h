@@ -35,6 +35,7 @@ struct exporter {
     /* The store in which rings and the receiver count. With a directory of stores it is one of its files. */
     struct kvtel_store *own;
     bool own_wanted;     /* its file is lost, and no new one could be begun yet */
+    bool said_taken;     /* that --metrics.prefix leads to a name that is taken */
     bool receiver_waits; /* for a new own store */
     uint64_t own_renewed;
     off_t own_size;

@@ -374,6 +374,22 @@ def test_vllm_style_lines(stores, tmp_path):
         writer.end()
 
 
+def test_a_prefix_that_leads_to_a_name_that_is_taken(stores, tmp_path):
+    """Both metrics are on the page, under names of their own."""
+    writer = Writer(stores, tmp_path / "book", 50).done()
+    other = writer.path.read_bytes().replace(b"vllm:nixl_xfer_time_seconds\0", b"abcd_nixl_xfer_time_seconds\0")
+    (stores / "1-other.kvtel").write_bytes(other)
+    with Exporter(stores, "--metrics.prefix=abcd_") as exporter:
+        taken = 'abcd_nixl_xfer_time_seconds_count{engine="0",model_name="m"}'
+        wait_for(lambda: exporter.samples().get(taken) == 50, 5, "the other store")
+        found = exporter.text()
+        assert found.count("# TYPE abcd_nixl_xfer_time_seconds histogram") == 1
+        assert exporter.samples()['vllm:nixl_xfer_time_seconds_count{engine="0",model_name="m"}'] == 50
+        assert exporter.samples()['abcd_nixl_post_time_seconds_count{engine="0",model_name="m"}'] == 100
+        assert any("vllm:nixl_xfer_time_seconds keeps its name" in line for line in exporter.log)
+    writer.end()
+
+
 def test_another_prefix(stores, tmp_path):
     writer = Writer(stores, tmp_path / "book", 10).done()
     with Exporter(stores, "--metrics.prefix=kv_", "--web.disable-exporter-metrics") as exporter:
