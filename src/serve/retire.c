@@ -276,6 +276,8 @@ static enum kvtel_status add_store(struct store_dir *dir, struct store_entry *en
                    ? KVTEL_OK
                    : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
     }
+    if (store_dir_resume(dir, entry, error) != KVTEL_OK) /* a collection may have closed it */
+        return error->status;
     size_t families = count_new_families(scratch, entry->reader, error);
     if (families == SIZE_MAX)
         return error->status;
@@ -321,7 +323,11 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
             names[(*name_count)++] = entry->name;
             entry->retiring = true;
             count++;
-        } else if (!kvtel_error_is_passing(&why)) {
+        } else if (kvtel_error_is_passing(&why)) {
+            continue;
+        } else if (status != KVTEL_E_LIMIT && kvtel_store_reader_has_kept(entry->reader)) {
+            store_dir_lose(dir, entry, &why);
+        } else {
             store_dir_refuse(dir, entry, &why);
         }
     }

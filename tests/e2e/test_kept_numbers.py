@@ -8,6 +8,7 @@ import resource
 import signal
 import struct
 import subprocess
+import time
 import urllib.error
 from pathlib import Path
 
@@ -129,6 +130,18 @@ def test_stores_that_are_renamed_while_they_are_not_open(stores, tmp_path):
             os.close(fd)
         wait_for(lambda: store_files(stores) == [], 60, "retiring")
         assert exporter.samples()[COUNT % 0] == 30000
+
+
+def test_no_scrape_misses_any_of_more_ended_stores_than_descriptors(stores, tmp_path):
+    copies(stores, tmp_path, 1000)
+    with Exporter(stores, preexec_fn=few_descriptors(512)) as exporter:
+        deadline = time.monotonic() + 60
+        while store_files(stores):
+            found = exporter.samples()
+            assert found[COUNT % 0] == 100000 and found['kvtel_stores{state="refused"}'] == 0
+            exporter.text("/api/v1/summary")
+            assert time.monotonic() < deadline
+        assert exporter.samples()[COUNT % 0] == 100000
 
 
 def test_an_ended_store_that_the_totals_cannot_take_whole_stays(stores, tmp_path):
