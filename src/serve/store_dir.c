@@ -58,7 +58,8 @@ enum kvtel_status store_dir_open(struct store_dir *dir, const struct store_dir_o
 static bool is_retry_due(const struct store_dir *dir, uint64_t now_ns)
 {
     for (size_t i = 0; i < dir->count; i++)
-        if (dir->entries[i].state == STORE_REFUSED && now_ns >= dir->entries[i].retry_ns)
+        if ((dir->entries[i].state == STORE_REFUSED || dir->entries[i].state == STORE_RETIRED) &&
+            now_ns >= dir->entries[i].retry_ns)
             return true;
     return false;
 }

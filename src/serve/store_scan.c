@@ -21,6 +21,8 @@
  * file. */
 #define RETRY_NS (30 * SECOND_NS)
 #define SAY_NS (10 * SECOND_NS)
+/* A store that is in the totals and whose file could not be removed: it is tried again after this time. */
+#define REMOVE_NS (10 * SECOND_NS)
 /* Age from which an unfinished file may belong to a killed writer. */
 enum { LEFTOVER_SECONDS = 60 };
 
@@ -274,6 +276,7 @@ static void meet_again(struct store_dir *dir, size_t at, const char *name, const
         if (!entry->inode)
             note_file(entry, status);
         (void)store_dir_unlink(dir, entry->name);
+        entry->retry_ns = now_ns + REMOVE_NS;
         return;
     }
     if (entry->state != STORE_REFUSED || !is_due(entry, status, now_ns))
