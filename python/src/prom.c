@@ -18,6 +18,8 @@ struct prom {
     struct kvtel_python_types types;
     struct kvtel_python_keys keys;
     struct kvtel_python_warnings warnings;
+    bool is_of_one; /* it was made for `engine` alone */
+    uint32_t engine;
     bool busy; /* in a call whose metrics are Python objects, which may let other Python code run */
 };
 
@@ -126,6 +128,8 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
         .engine_count = engines->count,
         .diagnostics = self->warnings.diagnostics,
     };
+    self->is_of_one = engines->count == 1;
+    self->engine = self->is_of_one ? engines->labels[0].engine : 0;
     enum kvtel_status status = is_base ? kvtel_connector_build_prom_metrics(&options, &self->metrics)
                                        : kvtel_prom_create(&options, &self->prom);
     if (PyErr_Occurred())
@@ -225,6 +229,12 @@ static int observe(struct prom *self, PyObject *data, uint32_t engine)
         return 0;
     kvtel_python_raise(status, NULL, NULL);
     return -1;
+}
+
+bool kvtel_python_prom_is_of(PyObject *object, uint32_t engine)
+{
+    struct prom *self = (struct prom *)object;
+    return !self->is_of_one || self->engine == engine;
 }
 
 int kvtel_python_prom_observe(PyObject *object, PyObject *data, uint32_t engine)

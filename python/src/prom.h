@@ -5,6 +5,8 @@
 
 #include "common.h"
 
+/* Whether observe() can take a payload of this engine; true where a Prom has several: observe() then says. */
+bool kvtel_python_prom_is_of(PyObject *prom, uint32_t engine);
 /* Prom.observe(). 0; -1: an exception. */
 int kvtel_python_prom_observe(PyObject *prom, PyObject *data, uint32_t engine);
 

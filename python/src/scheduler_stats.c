@@ -74,6 +74,15 @@ static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject
     return NULL;
 }
 
+/* 0 or -1. An engine that the Prom was not made for is an error that it does not count: the subclass has another. */
+static int observe(PyObject *prom, PyObject *stats, uint32_t engine)
+{
+    if (kvtel_python_prom_is_of(prom, engine))
+        return kvtel_python_prom_observe(prom, stats, engine);
+    kvtel_python_raise(KVTEL_E_ENGINE, NULL, NULL);
+    return -1;
+}
+
 static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *names)
 {
     struct recorder *self = (struct recorder *)object;
@@ -85,8 +94,8 @@ static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, P
             index = arguments[2];
         uint32_t engine = 0;
         PyObject *stats = PyObject_GetAttr(scheduler_stats, self->attribute);
-        if (!stats || (stats != Py_None && ((index && !kvtel_python_engine(index, &engine)) ||
-                                            kvtel_python_prom_observe(self->prom, stats, engine) < 0)))
+        if (!stats || (stats != Py_None &&
+                       ((index && !kvtel_python_engine(index, &engine)) || observe(self->prom, stats, engine) < 0)))
             good = report(object, stats, index);
         Py_XDECREF(stats);
     }

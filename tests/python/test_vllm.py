@@ -188,6 +188,7 @@ def test_an_engine_it_was_not_made_for(vllm, nixl):
     logger = vllm.load()(config_of(), 0)
     logger.record(stats_of(nixl), None, engine_idx=5)
     logger.record(stats_of(nixl), None, engine_idx=5)
+    assert logger.prom.refused == {}  # it was recorded, so nothing was refused
     found = compare.samples(logger.store.text())
     assert (
         found["vllm:nixl_bytes_transferred_count", (("engine", "5"), ("model_name", "m"))] == 4 and logger.errors == {}
