@@ -67,8 +67,10 @@ function byteTicks(axis) {
   for (let i = 0; step > 0 && i * step <= axis.max; i++) axis.ticks.push({ value: i * step });
 }
 
+// 1, 2 and 5 of each decade; 1 alone where the axis has so many decades that their labels would overlap.
 function decadeTicks(axis) {
-  axis.ticks = axis.ticks.filter(({ value }) => /^[125](\.0+)?e/.test(value.toExponential(6)));
+  const shown = axis.max / axis.min > 500 ? /^1(\.0+)?e/ : /^[125](\.0+)?e/;
+  axis.ticks = axis.ticks.filter(({ value }) => shown.test(value.toExponential(6)));
 }
 
 function axes(kind, format) {

@@ -161,7 +161,8 @@ function classText(counts) {
 function showFailures(entry, cell) {
   const grown = [...entry.failures].map(([label, { values }]) => [label, history.sum(values, windowSeconds)]);
   const sum = grown.reduce((total, [, count]) => total + count, 0);
-  setText(cell.firstChild, number.whole(sum) + " in " + number.age(history.watched(windowSeconds)) + classText(grown));
+  const seen = history.watched(windowSeconds), watched = seen < 60 ? seen : 60 * Math.round(seen / 60);
+  setText(cell.firstChild, number.whole(sum) + " in " + number.age(watched) + classText(grown));
   setText(cell.lastChild, entry.failed ? number.whole(entry.failed) + " since the start" + classText([...entry.failures].map(([label, { total }]) => [label, total])) : "none since the start");
   cell.className = "failures" + (sum > 0 ? " grew" : entry.failed ? " some" : "");
 }
