@@ -422,7 +422,7 @@ def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
         (['{engine="3"'], ", or } is wanted here"),
         (['{engine="3'], "the quotes are not closed"),
         (['{engine~"3"}'], "=, !=, =~ or !~ is wanted here"),
-        (['{engine=~"("}'], "no regular expression"),
+        (['{engine=~"("}'], "not a regular expression"),
         (['{3="3"}'], "the name of a label is wanted here"),
         (["{}"], "a selector names a metric or a label"),
         ([""], "a selector names a metric or a label"),
