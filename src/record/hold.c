@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mark of a thread that is inside a call, and the lock of a store. */
-#include "record/thread.h"
+#include "record/hold.h"
 
 _Thread_local struct kvtel_thread_lane kvtel_thread_lane KVTEL_THREAD_LANE_MODEL = { .token = KVTEL_NO_TOKEN };
 

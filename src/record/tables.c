@@ -3,7 +3,7 @@
  * release store each. */
 #include "base/metric.h"
 #include "record/lane.h"
-#include "record/thread.h"
+#include "record/hold.h"
 
 #include <math.h>
 #include <stdlib.h>
