@@ -51,13 +51,10 @@ void decode(const kvtel_recorder *recorder)
 
 int main()
 {
-    kvtel_store_options options = {};
-    options.size = sizeof options;
-    options.model_name = "llama-70b";
-    options.connector = "MooncakeConnector";
-    const std::unique_ptr<kvtel_store, closer> store(kvtel_store_open(&options));
-    const std::unique_ptr<kvtel_recorder, closer> recorder(
-        kvtel_recorder_create(store.get(), kvtel_connector_find("MooncakeConnector"), nullptr));
+    const std::unique_ptr<kvtel_store, closer> store(
+        kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "llama-70b", .connector = "MooncakeConnector")));
+    const std::unique_ptr<kvtel_recorder, closer> recorder(kvtel_recorder_create(
+        store.get(), kvtel_connector_find("MooncakeConnector"), KVTEL_RECORDER_OPTIONS(.windows = true)));
 
     std::vector<std::thread> running;
     for (int i = 0; i < threads; i++)

@@ -13,6 +13,7 @@
 #include <kvtel/log_line.h>
 #include <kvtel/logging.h>
 #include <kvtel/metric.h>
+#include <kvtel/options.h>
 #include <kvtel/prom.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>

@@ -19,6 +19,7 @@
 #define KVTEL_RECORDER_H
 
 #include <kvtel/connector.h>
+#include <kvtel/options.h>
 #include <kvtel/store.h>
 
 KVTEL_BEGIN_DECLS
@@ -45,9 +46,9 @@ struct kvtel_recorder_options {
 };
 /** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
 #define KVTEL_RECORDER_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_recorder_options, windows) + sizeof(bool))
-/** Options of a recorder inside a call: KVTEL_RECORDER_OPTIONS(.engine = "0"). Lives as long as the block around it. */
-#define KVTEL_RECORDER_OPTIONS(...) \
-    (&(const struct kvtel_recorder_options){ .size = sizeof(struct kvtel_recorder_options), __VA_ARGS__ })
+/** Options of a recorder inside a call: KVTEL_RECORDER_OPTIONS(.engine = "0"). They live, and their members are
+ * ordered, as for KVTEL_STORE_OPTIONS(). */
+#define KVTEL_RECORDER_OPTIONS(...) KVTEL_OPTIONS(kvtel_recorder_options, __VA_ARGS__)
 
 /** Makes the connector's families and series. What the store has no room for is left out and counted.
  * @param store     outlives the recorder. @param connector NULL (nobody knows its name), or one without stats of its

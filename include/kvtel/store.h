@@ -11,6 +11,7 @@
 
 #include <kvtel/base.h>
 #include <kvtel/metric.h>
+#include <kvtel/options.h>
 
 KVTEL_BEGIN_DECLS
 
@@ -43,9 +44,9 @@ struct kvtel_store_options {
 };
 /** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
 #define KVTEL_STORE_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_store_options, warn_context) + sizeof(void *))
-/** Options of a store inside a call: KVTEL_STORE_OPTIONS(.model_name = "m"). Lives as long as the block around it. */
-#define KVTEL_STORE_OPTIONS(...) \
-    (&(const struct kvtel_store_options){ .size = sizeof(struct kvtel_store_options), __VA_ARGS__ })
+/** Options of a store inside a call: KVTEL_STORE_OPTIONS(.model_name = "m"). In C they live as long as the block around
+ * the macro; in C++ until the end of the full expression, and the members stand in the order declared above. */
+#define KVTEL_STORE_OPTIONS(...) KVTEL_OPTIONS(kvtel_store_options, __VA_ARGS__)
 
 /** A store in the heap. @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory */
 KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * What the macros that fill options are made of: KVTEL_STORE_OPTIONS() of store.h and KVTEL_RECORDER_OPTIONS() of
+ * recorder.h, in C11 and later, and in C++17 and later. No library has a function of this header.
+ */
+#ifndef KVTEL_OPTIONS_H
+#define KVTEL_OPTIONS_H
+
+/* C++17 has designated initialisers as an extension, and g++ warns of each member that they leave out. Compilers do not
+ * warn of the macros of a system header; what the caller writes inside of them is still checked. */
+#ifdef __cplusplus
+#pragma GCC system_header
+#endif
+
+#include <stddef.h>
+
+#ifndef __cplusplus
+/** A pointer to a constant `struct type`: its `size` is set, its other members are as the arguments say or else 0. In
+ * C++ the members stand in the order in which they are declared. */
+#define KVTEL_OPTIONS(type, ...) (&(const struct type){ .size = sizeof(struct type), __VA_ARGS__ })
+#else
+extern "C++" {
+/** The address of a temporary, which lives until the end of the full expression around it. */
+template <typename T> inline const T *kvtel_address_of(const T &value)
+{
+    return &value;
+}
+}
+#define KVTEL_OPTIONS(type, ...) \
+    (kvtel_address_of<struct type>(__extension__ type{ .size = sizeof(struct type), __VA_ARGS__ }))
+#endif
+
+#endif
