@@ -6,9 +6,8 @@
 #ifndef KVTEL_OPTIONS_H
 #define KVTEL_OPTIONS_H
 
-/* C++17 has designated initialisers as an extension, and g++ warns of each member that they leave out. Compilers do not
- * warn of the macros of a system header; what the caller writes inside of them is still checked. */
-#ifdef __cplusplus
+/* g++ warns of each member that designated initialisers leave out, but not where a system header's macro does so. */
+#if defined(__cplusplus) && !defined(__clang__)
 #pragma GCC system_header
 #endif
 
