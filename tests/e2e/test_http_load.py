@@ -220,18 +220,28 @@ def test_new_connections_without_end(front):
     assert wait_until(lambda: front.connections() == 0)
 
 
-def unread(front, size, count):
-    """Clients that ask for an answer of so many bytes and read none of it."""
+def ask(front, size, headers=b""):
+    """A client that has asked for an answer of so many bytes and reads none of it."""
+    client = socket.socket()
+    client.settimeout(10)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((front.host, front.port))
+    client.sendall(b"GET /metrics?size=%d HTTP/1.1\r\n" % size + HOST + headers + b"\r\n")
+    return client
+
+
+def unread(front, size, count, headers=b""):
+    """Clients that ask one after another, each when the answer before is made, and read none of it."""
     clients = []
     for _ in range(count):
-        clients.append(socket.socket())
-        clients[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        clients[-1].connect((front.host, front.port))
-        clients[-1].sendall(b"GET /metrics?size=%d HTTP/1.1\r\n" % size + HOST + b"\r\n")
-    for client in clients:
-        client.settimeout(10)
-        assert client.recv(1, socket.MSG_PEEK) == b"H"  # the answer is made
+        clients.append(ask(front, size, headers))
+        assert peek(clients[-1]) == b"HTTP/1.1 200"
     return clients
+
+
+def peek(client):
+    """The answer's first bytes, which stay unread."""
+    return client.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL)
 
 
 def test_unread_answers_hold_no_place():
@@ -240,6 +250,36 @@ def test_unread_answers_hold_no_place():
         clients = unread(front, 5_000_000, 20)
         assert [front.get()[0] for _ in range(5)] == [200] * 5
         for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("headers", [b"", b"Accept-Encoding: gzip\r\n"], ids=["plain", "gzip"])
+def test_an_answer_that_has_begun_holds_no_place(headers):
+    """One place: it is free when the first byte of the answer before has come, packed or not."""
+    with Front("max_requests=1") as front:
+        for client in unread(front, 1_000_000, 10, headers):
+            client.close()
+
+
+def test_the_first_to_ask_gives_way():
+    """Memory for two answers: the third cuts off the client that asked first, though its answer was made last."""
+    with Front("held_bytes=11000000") as front:
+        first = front.connect()
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        first.sendall(b"GET /metrics?size=5000000 HTTP/1.1\r\n")
+        (second,) = unread(front, 5_000_000, 1)
+        first.sendall(HOST + b"\r\n")
+        assert peek(first) == b"HTTP/1.1 200"
+        (third,) = unread(front, 5_000_000, 1)
+        with pytest.raises(ConnectionResetError):
+            while first.recv(1 << 20):
+                pass
+        for client in (second, third):
+            got = 0
+            while got < 5_000_000 and (piece := client.recv(1 << 20)):
+                got += len(piece)
+            assert got >= 5_000_000
+        for client in (first, second, third):
             client.close()
 
 

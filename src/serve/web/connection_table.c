@@ -62,8 +62,11 @@ void table_begin(struct connections *connections, struct connection *connection,
     };
     if (phase == CONNECTION_IDLE || phase == CONNECTION_CUT)
         table_release(connections, connection);
+    int64_t now = table_now_ns();
+    if (phase == CONNECTION_HEADER && connection->phase == CONNECTION_IDLE)
+        connection->asked_ns = now;
     connection->phase = phase;
-    connection->since_ns = table_now_ns();
+    connection->since_ns = now;
     connection->moved = bytes_moved(connection->fd, phase);
     connection->deadline_ns = ms[phase] ? connection->since_ns + (int64_t)ms[phase] * 1000000 : INT64_MAX;
 }
@@ -157,7 +160,7 @@ bool table_make_memory(struct connections *connections, const struct connection 
         if (each->fd < 0 || each == asking || each->held == 0)
             continue;
         int its = is_slow(each, now) ? 2 : any && each->phase == CONNECTION_RESPONSE ? 1 : 0;
-        if (its > most || (its > 0 && its == most && each->since_ns < victim->since_ns)) {
+        if (its > most || (its > 0 && its == most && each->asked_ns < victim->asked_ns)) {
             victim = each;
             most = its;
         }

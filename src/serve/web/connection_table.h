@@ -16,6 +16,7 @@ struct connection {
     bool taken, entered;
     bool local;
     int64_t since_ns, deadline_ns;
+    int64_t asked_ns;               /* when the first bytes of the request arrived */
     uint64_t moved;                 /* bytes received or acknowledged when the phase began */
     size_t held;                    /* bytes of memory counted for this connection */
     unsigned char key[ADDRESS_KEY]; /* the client, for the limit of connections by address */
@@ -47,7 +48,7 @@ void table_release(struct connections *connections, struct connection *connectio
 /* Cuts off one connection to make room: of those with the highest rank, the one that has waited longest. `key`: only
  * connections of this client; NULL: all. False: none gives way. */
 bool table_make_room(struct connections *connections, const unsigned char *key);
-/* Cuts off one connection to free memory: a slow one that has some, else (if `any`) the one answered first. Never
+/* Cuts off one connection to free memory: a slow one that has some, else (if `any`) the one that asked first. Never
  * `asking`. False: none. */
 bool table_make_memory(struct connections *connections, const struct connection *asking, bool any);
 /* Cuts the connection off: closes it, or shuts its socket down if a thread serves it. */

@@ -151,6 +151,7 @@ static void greet(struct connections *connections, struct connection *connection
     if (wanted) {
         connection->taken = true;
         connection->phase = CONNECTION_HEADER; /* the deadline stays the same */
+        connection->asked_ns = table_now_ns();
     } else {
         table_cut(connections, connection);
     }
@@ -329,13 +330,11 @@ void connections_make_room(struct connections *connections)
     pthread_mutex_unlock(&connections->mutex);
 }
 
-bool connections_hold(struct connections *connections, struct connection *connection, size_t bytes)
+/* Counts the bytes, if they fit. `any`: also answers that are not slow give way. The mutex is held. */
+static bool hold(struct connections *connections, struct connection *connection, size_t bytes, bool any)
 {
     size_t most = connections->options.limits.held_bytes;
-    pthread_mutex_lock(&connections->mutex);
     table_release(connections, connection);
-    /* its answer is ready; only a client that still sends a body may be asked to try again */
-    bool any = connection->phase == CONNECTION_HANDLER;
     while (bytes > 0 && connections->held > 0 && connections->held + bytes > most &&
            table_make_memory(connections, connection, any))
         ;
@@ -344,6 +343,23 @@ bool connections_hold(struct connections *connections, struct connection *connec
         connection->held = bytes;
         connections->held += bytes;
     }
+    return fits;
+}
+
+bool connections_hold_body(struct connections *connections, struct connection *connection, size_t bytes)
+{
+    pthread_mutex_lock(&connections->mutex);
+    bool fits = hold(connections, connection, bytes, false); /* its client may be asked to try again */
+    pthread_mutex_unlock(&connections->mutex);
+    return fits;
+}
+
+bool connections_hold_answer(struct connections *connections, struct connection *connection, size_t bytes)
+{
+    pthread_mutex_lock(&connections->mutex);
+    bool fits = hold(connections, connection, bytes, connection->phase == CONNECTION_HANDLER);
+    if (connection->phase != CONNECTION_CUT)
+        table_begin(connections, connection, CONNECTION_RESPONSE);
     pthread_mutex_unlock(&connections->mutex);
     return fits;
 }

@@ -49,11 +49,14 @@ void connections_phase(struct connections *connections, struct connection *conne
 unsigned connections_count(struct connections *connections);
 /* Cuts one connection off, because threads or memory for one more are missing. */
 void connections_make_room(struct connections *connections);
-/* Counts `bytes` of memory for this connection: a body being received, or an answer that its client has not read. 0
- * stops counting; so does the end of the request or of the connection. If the sum exceeds limits.held_bytes, slow
- * clients are cut off, and for an answer also those that were answered first. False: the sum would still be too
- * large, and nothing is counted. */
-bool connections_hold(struct connections *connections, struct connection *connection, size_t bytes);
+/* Counts `bytes` of memory for this connection: a body being received. 0 stops counting; so does the end of the request
+ * or of the connection. If the sum exceeds limits.held_bytes, slow clients are cut off. False: the sum would still be
+ * too large, and nothing is counted. */
+bool connections_hold_body(struct connections *connections, struct connection *connection, size_t bytes);
+/* The same for an answer that is ready, in the place of its body; clients with an answer are cut off, too, in the order
+ * in which they asked. Begins CONNECTION_RESPONSE, so that from now on this answer gives way to others. False: the
+ * caller sends a short one. */
+bool connections_hold_answer(struct connections *connections, struct connection *connection, size_t bytes);
 
 /* Number of bytes that identify a client's address: of an IPv6 address, its /64. */
 enum { CONNECTION_ADDRESS = 8 };

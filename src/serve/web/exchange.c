@@ -281,7 +281,7 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
         *body = packed;
     }
     give_place_back(exchange);
-    if (!connections_hold(exchange->http->connections, exchange->client->connection, body->size)) {
+    if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {
         kvtel_buffer_free(body);
         exchange->response = (struct http_response){ 0 };
         varies = gzip = false;
@@ -301,7 +301,6 @@ enum MHD_Result exchange_answer(struct exchange *exchange)
     struct MHD_Response *response = NULL;
     enum MHD_Result result = MHD_NO;
     if (encode(exchange, &response) && add_headers(response, exchange)) {
-        connections_phase(exchange->http->connections, exchange->client->connection, CONNECTION_RESPONSE);
         exchange->sent = true;
         result = MHD_queue_response(exchange->connection, exchange->response.status, response);
     }

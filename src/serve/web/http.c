@@ -134,7 +134,7 @@ static void take_bytes(struct exchange *exchange, const char *bytes, size_t size
     struct http *http = exchange->http;
     if (exchange->received > exchange->route->max_body)
         exchange_refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", NULL, NULL);
-    else if (!connections_hold(http->connections, exchange->client->connection, exchange->received))
+    else if (!connections_hold_body(http->connections, exchange->client->connection, exchange->received))
         exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many bodies come at one time, try again later.",
                         NULL, NULL);
     else if (kvtel_buffer_append(&exchange->body, bytes, size) != KVTEL_OK)
