@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * What every kvtel header shares: the export macro, status codes, and the error that a parser fills.
+ *
+ * libkvtel_record has its functions.
  */
 #ifndef KVTEL_BASE_H
 #define KVTEL_BASE_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * A growing buffer of bytes, which text is appended to.
+ *
+ * libkvtel_record has its function.
  */
 #ifndef KVTEL_BUFFER_H
 #define KVTEL_BUFFER_H

@@ -4,6 +4,8 @@
  *
  * A connector is one `const struct kvtel_connector` in one file. Everything after it (stats, log line, Prometheus
  * families, native recording) reads the table, so a new connector is a new table and no code elsewhere.
+ *
+ * libkvtel_record has its functions.
  */
 #ifndef KVTEL_CONNECTOR_H
 #define KVTEL_CONNECTOR_H

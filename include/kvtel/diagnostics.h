@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * What could not be used: counted by reason, warned about once, never in the way of the rest.
+ *
+ * libkvtel_record has its functions.
  */
 #ifndef KVTEL_DIAGNOSTICS_H
 #define KVTEL_DIAGNOSTICS_H

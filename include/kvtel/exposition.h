@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * Exposition: a snapshot as text that Prometheus reads.
+ *
+ * libkvtel_record does not have its function.
  */
 #ifndef KVTEL_EXPOSITION_H
 #define KVTEL_EXPOSITION_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * All of kvtel. Each header also stands alone.
+ *
+ * Each header says whether libkvtel_record has its functions.
  */
 #ifndef KVTEL_KVTEL_H
 #define KVTEL_KVTEL_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * Log lines: their styles, and who takes them.
+ *
+ * It has no functions.
  */
 #ifndef KVTEL_LOG_LINE_H
 #define KVTEL_LOG_LINE_H

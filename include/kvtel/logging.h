@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * vLLM's KVConnectorLogging: the log line of an interval.
+ *
+ * libkvtel_record does not have its functions.
  */
 #ifndef KVTEL_LOGGING_H
 #define KVTEL_LOGGING_H

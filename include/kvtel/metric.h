@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * What a metric is: its type, its unit, its buckets, and how a family of it is declared.
+ *
+ * It has no functions.
  */
 #ifndef KVTEL_METRIC_H
 #define KVTEL_METRIC_H

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * What the macros that fill options are made of: KVTEL_STORE_OPTIONS() of store.h and KVTEL_RECORDER_OPTIONS() of
- * recorder.h, in C11 and later, and in C++17 and later. No library has a function of this header.
+ * recorder.h, in C11 and later, and in C++17 and later.
+ *
+ * It has no functions.
  */
 #ifndef KVTEL_OPTIONS_H
 #define KVTEL_OPTIONS_H

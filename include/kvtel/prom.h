@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * vLLM's KVConnectorPromMetrics and KVConnectorProm: stats into Prometheus metrics, per connector and engine.
+ *
+ * libkvtel_record does not have its functions.
  */
 #ifndef KVTEL_PROM_H
 #define KVTEL_PROM_H

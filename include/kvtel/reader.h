@@ -7,6 +7,8 @@
  *
  * A shortage of the machine (descriptors, memory, a read that fails) is an error too, but not the file's:
  * kvtel_error_is_passing() tells the one from the other.
+ *
+ * libkvtel_record does not have its functions.
  */
 #ifndef KVTEL_READER_H
 #define KVTEL_READER_H

@@ -14,6 +14,8 @@
  * cancelled at any point, also asynchronously: what it had recorded stays. Not allowed: to leave a call by longjmp() or
  * pthread_exit() out of a handler, after which the thread records nothing more; to make stores, recorders or handles in
  * a handler; the first call of a thread in a handler; two threads in one lane at once.
+ *
+ * libkvtel_record has its functions.
  */
 #ifndef KVTEL_RECORDER_H
 #define KVTEL_RECORDER_H

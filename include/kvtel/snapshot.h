@@ -2,6 +2,8 @@
 /** @file
  * A snapshot: the metrics of one or many stores at a moment, equal label sets merged. What every exposition is written
  * from.
+ *
+ * libkvtel_record does not have its functions.
  */
 #ifndef KVTEL_SNAPSHOT_H
 #define KVTEL_SNAPSHOT_H

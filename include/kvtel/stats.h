@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * vLLM's KVConnectorStats: what one connector observed since the last reset.
+ *
+ * libkvtel_record does not have its functions.
  */
 #ifndef KVTEL_STATS_H
 #define KVTEL_STATS_H

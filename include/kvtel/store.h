@@ -5,6 +5,8 @@
  * A store has families, series (label sets of a family) and lanes. A lane has one writer, so that writing takes no lock
  * and no atomic read-modify-write; a snapshot adds the lanes up. src/format/layout.h and docs/store-format.md say where
  * each byte is.
+ *
+ * libkvtel_record has its functions.
  */
 #ifndef KVTEL_STORE_H
 #define KVTEL_STORE_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
  * vLLM's KVTransferConfig: the JSON of `--kv-transfer-config`, as it is.
+ *
+ * libkvtel_record has its functions, except kvtel_transfer_config_parse().
  */
 #ifndef KVTEL_TRANSFER_CONFIG_H
 #define KVTEL_TRANSFER_CONFIG_H
