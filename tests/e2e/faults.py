@@ -42,12 +42,15 @@ CALLS = {
 NAMES = list(CALLS)
 FIELDS = struct.Struct("=QIiIi256s")
 COUNTS = struct.Struct(f"={len(NAMES)}Q")
+AGREED = f"faults: {' '.join(NAMES)}; {FIELDS.size + 2 * COUNTS.size} bytes"
 
 
 class Faults:
     """`environment` is what to start a program with whose calls are to fail. `path` is a file that is made."""
 
     def __init__(self, path):
+        if AGREED.encode() not in Path(LIBRARY).read_bytes():
+            raise RuntimeError(f"{LIBRARY} was built from another tests/faults/faults.c: build again")
         path = Path(path)
         path.write_bytes(bytes(FIELDS.size + 2 * COUNTS.size))
         options = os.environ.get("ASAN_OPTIONS")

@@ -74,6 +74,13 @@ struct faults {
     _Atomic uint64_t seen[CALL_COUNT], failed[CALL_COUNT];
 };
 
+/* The order above, and the size of the file: faults.py looks for this text in the library, so that one that was built
+ * before a change is not used with the file of after. */
+__attribute__((used)) static const char agreed[] =
+    "faults: pread read open stat rename fallocate mmap fcntl ftruncate close write pthread_create inotify unlink "
+    "fsync flock getrandom statfs lseek chmod accept recv send epoll malloc; 680 bytes";
+_Static_assert(sizeof(struct faults) == 680 && CALL_COUNT == 25, "faults.py and `agreed` say the same");
+
 /* What a call is about: a path, a descriptor, or neither. */
 struct subject {
     const char *path;
