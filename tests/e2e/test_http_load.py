@@ -143,10 +143,10 @@ def test_200_clients_at_once(front):
 
 
 def test_slow_handler_holds_nobody_up(front):
-    before = front.connections()
+    assert wait_until(lambda: front.connections() == 0, 10)  # those of the test before
     late = threading.Thread(target=front.get, args=("/slow?ms=3000",))
     late.start()
-    assert wait_until(lambda: front.connections() > before)
+    assert wait_until(lambda: front.connections() > 0)
     began = time.monotonic()
     assert front.get()[0] == 200
     assert time.monotonic() - began < 2
@@ -157,11 +157,15 @@ def test_slow_handler_holds_nobody_up(front):
 
 
 def test_concurrent_requests():
+    def be_served():
+        while front.get("/slow?ms=3000")[0] != 200:
+            pass  # the question below had the place
+
     with Front("max_requests=2") as front:
-        busy = [threading.Thread(target=front.get, args=("/slow?ms=1500",)) for _ in range(2)]
+        busy = [threading.Thread(target=be_served) for _ in range(2)]
         for thread in busy:
             thread.start()
-        assert wait_until(lambda: front.get("/slow?ms=0")[0] == 503, 1)  # until both are served
+        assert wait_until(lambda: front.get("/slow?ms=0")[0] == 503, 2)  # until both are served
         status, _, body = front.get("/slow")
         assert (status, body) == (503, b"Limit of concurrent requests reached (2), try again later.\n")
         assert front.get("/metrics")[0] == 200  # each route counts its own
