@@ -132,7 +132,14 @@ int kvtel_python_types_init(struct kvtel_python_types *types, PyObject *metric_t
     types->children = PyDict_New();
     if (!parsed || !types->families || !types->children)
         return -1;
-    *vtable = (struct kvtel_metric_types){ types, make_family, make_child, increase, set, observe, NULL };
+    *vtable = (struct kvtel_metric_types){
+        .context = types,
+        .family = make_family,
+        .child = make_child,
+        .increase = increase,
+        .set = set,
+        .observe = observe,
+    };
     return 0;
 }
 
