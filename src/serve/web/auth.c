@@ -179,11 +179,11 @@ static void announce(struct auth *auth, const unsigned char key[KEY], enum auth_
 
 /* -- bcrypt -- */
 
-/* The cost in a well-formed hash; the work is 2 to this power. */
+/* The cost in a hash, which the configuration found well-formed; the work is 2 to this power. */
 static int cost_of(const char *hash)
 {
-    const char *digits = strchr(hash + 1, '$') + 1;
-    return (digits[0] - '0') * 10 + digits[1] - '0';
+    const char *digits = strchr(hash + 1, '$');
+    return digits ? (digits[1] - '0') * 10 + digits[2] - '0' : 0;
 }
 
 static int dearest_cost(const struct web_config *config)

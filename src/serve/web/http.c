@@ -398,9 +398,13 @@ static void warn_of_strangers(const struct http *http, const struct http_options
 struct http *http_start(const struct http_options *options, struct kvtel_error *error)
 {
     struct http *http = calloc(1, sizeof *http);
+    if (!http) {
+        (void)kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+        listen_close(options->sockets, options->socket_count);
+        return NULL;
+    }
     struct http_limits limits = resolve(&options->limits);
-    enum kvtel_status status =
-        http ? prepare(http, options, &limits, error) : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    enum kvtel_status status = prepare(http, options, &limits, error);
     if (status == KVTEL_OK)
         status = connections_start(http->connections, error);
     else
@@ -409,8 +413,7 @@ struct http *http_start(const struct http_options *options, struct kvtel_error *
         warn_of_strangers(http, options);
         return http;
     }
-    if (http)
-        destroy(http);
+    destroy(http);
     return NULL;
 }
 

@@ -209,7 +209,9 @@ enum kvtel_status listen_open(const char *const *addresses, size_t count, struct
                               struct kvtel_error *error)
 {
     struct parts *all = calloc(count ? count : 1, sizeof *all);
-    enum kvtel_status status = all ? KVTEL_OK : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    if (!all)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    enum kvtel_status status = KVTEL_OK;
     size_t opened = 0;
     for (size_t i = 0; i < count && status == KVTEL_OK; i++)
         status = split(addresses[i], &all[i], error);
@@ -260,7 +262,9 @@ enum kvtel_status listen_systemd(struct listen_socket **sockets, size_t *count, 
         return kvtel_fail(error, KVTEL_E_IO, 0,
                           "systemd handed over no sockets; start it by a socket unit, or give --web.listen-address");
     struct listen_socket *taken = calloc((size_t)number, sizeof *taken);
-    enum kvtel_status status = taken ? KVTEL_OK : kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    if (!taken)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    enum kvtel_status status = KVTEL_OK;
     for (int i = 0; i < number && status == KVTEL_OK; i++)
         status = take_over(FIRST_SYSTEMD_FD + i, &taken[i], error);
     if (status != KVTEL_OK) {
