@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/index.h"
@@ -42,10 +44,27 @@ static void test_pieces_and_seeds(void **state)
     assert_true(kvtel_hash(kvtel_hash(0, "a", 2), "b", 2) != kvtel_hash(kvtel_hash(0, "b", 2), "a", 2));
 }
 
+/* Whether the kernel runs this program itself, so that another process can start it by /proc. An emulator such as
+ * qemu-user tells the program the program's own name, and shows others the emulator's. */
+static bool is_run_by_the_kernel(void)
+{
+    char own[512] = "", seen[512] = "";
+    FILE *other = popen("readlink /proc/$PPID/exe", "r");
+    assert_non_null(other);
+    bool both = readlink("/proc/self/exe", own, sizeof(own) - 1) > 0 && fgets(seen, sizeof(seen), other);
+    assert_int_equal(pclose(other), 0);
+    seen[strcspn(seen, "\n")] = '\0';
+    return both && strcmp(own, seen) == 0;
+}
+
 /* Texts that are chosen once collide in no process that was started afterwards: each has a key of its own. */
 static void test_another_process_has_another_key(void **state)
 {
     (void)state;
+    if (!is_run_by_the_kernel()) {
+        print_message("skipped: an emulator runs this program\n");
+        skip();
+    }
     uint64_t hashes[3];
     for (int i = 0; i < 3; i++) {
         FILE *other = popen("/proc/$PPID/exe --hash", "r");

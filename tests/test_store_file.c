@@ -198,6 +198,21 @@ static int in_child(int (*run)(const char *where), const char *where, rlim_t lim
     return WEXITSTATUS(status);
 }
 
+/* Whether a process that may write no file can read one of /proc. qemu-user writes some of these as files of its own,
+ * so there the limit ends the emulator. */
+static bool reads_below_limit(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit none = { 0, 0 };
+        (void)signal(SIGXFSZ, SIG_IGN);
+        _exit(setrlimit(RLIMIT_FSIZE, &none) != 0 || open("/proc/self/stat", O_RDONLY) < 0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status == 0;
+}
+
 static void remove_all(const char *path)
 {
     char command[256];
@@ -208,6 +223,10 @@ static void remove_all(const char *path)
 static void test_file_size_limit(void **state)
 {
     (void)state;
+    if (!reads_below_limit()) {
+        print_message("skipped: /proc cannot be read under a limit on files, as under qemu-user\n");
+        skip();
+    }
     const rlim_t limits[] = { 0, 4096, 100000, 25u << 20, 31u << 20, 100u << 20, 200u << 20 };
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         int result = in_child(record_without_room, dir, limits[i]);
