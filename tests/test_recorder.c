@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/fork.h"
 #include "support/stores.h"
 
 static const struct kvtel_transfer transfer = {
@@ -363,31 +364,10 @@ static void test_no_lane_left(void **state)
     kvtel_store_close(store);
 }
 
-/* Whether a child of this process finds a page of zeros where MADV_WIPEONFORK asks for it. qemu-user takes the call and
- * does nothing. */
-static bool fork_wipes(void)
-{
-    const size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    volatile char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(page, MAP_FAILED);
-    page[0] = 1;
-    bool wipes = madvise((void *)(uintptr_t)page, size, MADV_WIPEONFORK) == 0;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(page[0]);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(munmap((void *)(uintptr_t)page, size), 0);
-    return wipes && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 static void test_fork(void **state)
 {
     (void)state;
-    if (!fork_wipes()) {
-        print_message("skipped: MADV_WIPEONFORK does nothing here, as under qemu-user\n");
-        skip();
-    }
+    skip_unless_fork_wipes();
     char dir[] = "/tmp/kvtel-test-XXXXXX";
     assert_non_null(mkdtemp(dir));
     struct kvtel_store *store = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = dir));

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/fork.h"
 #include "support/recordings.h"
 
 static const struct kvtel_transfer transfer = {
@@ -298,6 +299,7 @@ static int use_in_child(const struct recording *recording)
  * counted. */
 static void check_forks(bool file)
 {
+    skip_unless_fork_wipes();
     const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), file);
     pthread_t thread;
     assert_true(kvtel_record_transfer(recording.recorder, &transfer));
