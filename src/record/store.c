@@ -3,14 +3,13 @@
 #include "record/store.h"
 #include "record/ending.h"
 #include "record/thread.h"
+#include "record/token.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,24 +127,11 @@ struct kvtel_store_options kvtel_store_known_options(const struct kvtel_store_op
     return options;
 }
 
-/* Makes the token on a page that reads as 0 in a child of a fork. */
-static uint64_t *make_token(void)
-{
-    uint64_t *page = mmap(NULL, KVTEL_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED)
-        return NULL;
-    (void)madvise(page, KVTEL_LAYOUT_PAGE, MADV_WIPEONFORK);
-    if (getrandom(page, sizeof(*page), GRND_NONBLOCK) != sizeof(*page))
-        *page = clock_ns(CLOCK_MONOTONIC) ^ (uint64_t)(uintptr_t)page << 16;
-    *page |= 1;
-    return page;
-}
-
 static void free_memory(struct kvtel_store *store, const struct kvtel_layout_header *header)
 {
     uint64_t room = header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
     kvtel_memory_unmap(store->series, whole_pages(room * sizeof(struct kvtel_series_local)));
-    kvtel_memory_unmap((void *)(uintptr_t)store->token, KVTEL_LAYOUT_PAGE);
+    kvtel_token_free((uint64_t *)(uintptr_t)store->token);
     kvtel_memory_unmap(store->header, header->lanes_at);
     free(store->lanes);
     free(store->path);
@@ -169,7 +155,7 @@ static bool make_memory(struct kvtel_store *store, const struct kvtel_layout_hea
     uint64_t room = header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
     store->lanes = calloc(header->max_lanes, sizeof(struct kvtel_lane *));
     store->series = kvtel_memory_map(-1, 0, whole_pages(room * sizeof(struct kvtel_series_local)));
-    store->token = make_token();
+    store->token = kvtel_token_make();
     store->header = kvtel_memory_map(store->fd, 0, header->lanes_at);
     return store->lanes && store->series && store->token && store->header &&
            kvtel_memory_extend(store->fd, store->header, 0, 0, KVTEL_LAYOUT_PAGE);
