@@ -22,14 +22,14 @@ double demo_engine_seconds(const struct demo_engine *engine)
     return (double)(kvtel_now_ns() - engine->start_ns) / 1e9;
 }
 
-/* The worker of a role with the fewest orders. Among equals the choice rotates. */
+/* The worker of a role with the fewest orders. Among equals the choice rotates. Each role has a worker. */
 static struct demo_process *least_busy(struct demo_engine *engine, enum demo_role role)
 {
-    struct demo_process *best = NULL;
     uint32_t count = engine->options.counts[role];
-    for (uint32_t i = 0; i < count; i++) {
+    struct demo_process *best = engine->current[role][engine->next_id % count];
+    for (uint32_t i = 1; i < count; i++) {
         struct demo_process *process = engine->current[role][(engine->next_id + i) % count];
-        if (!best || process->busy < best->busy)
+        if (process->busy < best->busy)
             best = process;
     }
     return best;

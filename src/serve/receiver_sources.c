@@ -101,8 +101,11 @@ static size_t oldest(const struct receiver_sources *sources)
 static struct receiver_source *add(struct receiver_sources *sources, const char *name, uint64_t hash)
 {
     size_t size = strlen(name) + 1;
-    if (!sources->list && !(sources->list = malloc(RECEIVER_SOURCES * sizeof *sources->list)))
-        return NULL;
+    if (!sources->list) {
+        if (!(sources->list = malloc(RECEIVER_SOURCES * sizeof *sources->list)))
+            return NULL;
+        sources->count = 0; /* as it is; for gcc -fanalyzer, which does not know */
+    }
     size_t place = sources->count < RECEIVER_SOURCES ? sources->count : oldest(sources);
     struct receiver_source *made = place != SIZE_MAX ? malloc(sizeof *made + size) : NULL;
     if (!made)
