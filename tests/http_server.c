@@ -7,6 +7,7 @@
 #include "serve/web/http.h"
 
 #include <kvtel/exposition.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +29,17 @@ static void serve_text(void *context, const struct http_request *request, struct
         ;
 }
 
+static atomic_uint slow_handlers; /* that run now */
+
 /* ?ms=N: after so long. */
 static void serve_slowly(void *context, const struct http_request *request, struct http_response *response)
 {
     long ms = 0;
     (void)context;
     sscanf(request->query, "ms=%ld", &ms);
+    atomic_fetch_add_explicit(&slow_handlers, 1, memory_order_relaxed);
     nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+    atomic_fetch_sub_explicit(&slow_handlers, 1, memory_order_relaxed);
     response->content_type = "text/plain";
     kvtel_buffer_append_text(&response->body, "late\n");
 }
@@ -144,7 +149,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < options.socket_count; i++)
         printf("%s\n", sockets[i].address);
     for (char byte; read(STDIN_FILENO, &byte, 1) > 0;)
-        printf("%u connections\n", http_connections(http));
+        printf("%u connections, %u slow handlers\n", http_connections(http),
+               atomic_load_explicit(&slow_handlers, memory_order_relaxed));
     http_stop(http);
     free(handed);
     return 0;

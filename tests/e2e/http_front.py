@@ -48,10 +48,14 @@ class Front:
         assert expected is None or self.process.returncode == expected, self.log
         return time.monotonic() - began
 
-    def connections(self):
+    def counts(self):
+        """Open connections, and handlers of /slow that run."""
         self.process.stdin.write("?")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline().split()[0])
+        return tuple(int(number) for number in re.findall(r"\d+", self.process.stdout.readline()))
+
+    def connections(self):
+        return self.counts()[0]
 
     def connect(self, timeout=10):
         return socket.create_connection((self.host, self.port), timeout=timeout)

@@ -366,8 +366,9 @@ def test_connections_of_one_address():
     with Front("connections_per_address=3") as front:
         busy = [front.connect() for _ in range(3)]
         for client in busy:
-            client.sendall(b"GET /slow?ms=2000 HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert wait_until(lambda: front.connections() == 3)
+            client.sendall(b"GET /slow?ms=5000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        # A request that is not yet in its handler would give way to the newcomer.
+        assert wait_until(lambda: front.counts() == (3, 3))
         with front.connect() as one_more:
             assert exchange(one_more, GET) == (b"", True)
         for client in busy:
