@@ -330,6 +330,9 @@ static void a_full_line_tells_no_names(void **state)
 {
     struct crowd crowd;
     int waited[2] = { 0 };
+#ifdef __SANITIZE_THREAD__ /* which starves single threads of a crowd: the order of answers is then not the line's */
+    skip();
+#endif
     start_crowd(&crowd, *state, "mallory%d:guess %d");
     for (int i = 0; i < 10; i++)
         for (int user = 0; user < 2; user++) {
