@@ -51,3 +51,10 @@ def without_prefix(line):
     """A log line from vLLM's own words on: a logger may put the time before them."""
     _, found, rest = line.partition("KV Transfer metrics: ")
     return found + rest if found else line
+
+
+@pytest.fixture
+def stores(tmp_path):
+    directory = tmp_path / "stores"
+    directory.mkdir()
+    return directory

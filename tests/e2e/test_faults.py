@@ -46,13 +46,6 @@ def faults(tmp_path):
     return Faults(tmp_path / "faults")
 
 
-@pytest.fixture
-def stores(tmp_path):
-    directory = tmp_path / "stores"
-    directory.mkdir()
-    return directory
-
-
 def run(command, environment=None):
     """A program that has to end by itself, with 0 or 1."""
     done = subprocess.run(
@@ -117,7 +110,9 @@ def test_totals_that_are_written_and_said_not_to_be(tmp_path, stores, faults):
                 try:
                     wait_for(lambda: sum(exporter_said in line for line in exporter.log) == place, 20, "a failure")
                 except AssertionError:
-                    pytest.skip("nothing is synchronised there") if faults.seen("fsync") == 0 else pytest.fail("no line")
+                    pytest.skip("nothing is synchronised there") if faults.seen("fsync") == 0 else pytest.fail(
+                        "no line"
+                    )
             assert shown(exporter) == (1 + place) * RECORDED
         exporter.end()  # looks at the file once more, whose content is not what it remembers
     with Exporter(stores) as exporter:

@@ -7,7 +7,6 @@ import resource
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 from exporter import wait_for

@@ -2,12 +2,8 @@
 """Stores that cannot be read any more, or not now: their numbers as of the last time count, and no counter falls."""
 
 import errno
-import fcntl
 import os
-import resource
 import signal
-import struct
-import subprocess
 import time
 import urllib.error
 from pathlib import Path
@@ -16,42 +12,9 @@ import pytest
 
 from exporter import Exporter, Writer, wait_for
 from faults import Faults
+from store_files import COUNT, copies, few_descriptors, lock, store_files
 
-COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
-F_OFD_SETLK = 37
 RECORDING = (Path(__file__).resolve().parents[1] / "data" / "golden" / "nixl_basic.jsonl").read_bytes()
-
-
-@pytest.fixture
-def stores(tmp_path):
-    directory = tmp_path / "stores"
-    directory.mkdir()
-    return directory
-
-
-def store_files(directory):
-    return sorted(path.name for path in directory.glob("*.kvtel"))
-
-
-def few_descriptors(count):
-    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
-
-
-def copies(stores, tmp_path, count, transfers=100):
-    """Stores of writers that have ended."""
-    writer = Writer(tmp_path, tmp_path / "book", transfers).done()
-    sparse = tmp_path / "sparse"
-    subprocess.run(["cp", "--sparse=always", writer.path, sparse], check=True)
-    writer.end()
-    script = f'i=0; while [ $i -lt {count} ]; do cp --sparse=always "$1" "$2/9$i-0.kvtel"; i=$((i+1)); done'
-    subprocess.run(["sh", "-c", script, "sh", sparse, stores], check=True)
-
-
-def lock(path, kind=fcntl.F_WRLCK):
-    """An open file description lock, as a writer holds it."""
-    fd = os.open(path, os.O_RDWR)
-    fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
-    return fd
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])

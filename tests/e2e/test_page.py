@@ -331,9 +331,10 @@ def test_real_exporter(driver, tmp_path):
 def test_a_connector_of_ones_own(driver, tmp_path):
     stores = tmp_path / "stores"
     stores.mkdir(mode=0o700)
-    with Exporter(stores, "--log.interval=1") as exporter, subprocess.Popen(
-        [OWN_WRITER, stores], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as writer:
+    with (
+        Exporter(stores, "--log.interval=1") as exporter,
+        subprocess.Popen([OWN_WRITER, stores], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer,
+    ):
 
         def record():
             writer.stdin.write("\n")

@@ -23,13 +23,6 @@ DATA = ROOT / "tests" / "data"
 GOLDEN = sorted(path for path in (DATA / "golden").glob("*.jsonl") if not path.name.endswith(".aggregated.jsonl"))
 
 
-@pytest.fixture
-def stores(tmp_path):
-    directory = tmp_path / "stores"
-    directory.mkdir()
-    return directory
-
-
 def connector_samples(text):
     return {name: value for name, value in samples(text).items() if not name.startswith(("kvtel_", "process_"))}
 

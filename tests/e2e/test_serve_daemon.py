@@ -23,13 +23,6 @@ DROPPED = "kvtel_log_lines_dropped_total"
 LIVE = 'kvtel_stores{state="live"}'
 
 
-@pytest.fixture
-def stores(tmp_path):
-    directory = tmp_path / "stores"
-    directory.mkdir()
-    return directory
-
-
 def free_port():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import time
 
-import pytest
 
 from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
 from faults import Faults
@@ -20,13 +19,6 @@ COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 BYTES = 'vllm:nixl_bytes_transferred_sum{engine="%d",model_name="m"}'
 BYTES_EACH = 262144
 DATA = ROOT / "tests" / "data"
-
-
-@pytest.fixture
-def stores(tmp_path):
-    directory = tmp_path / "stores"
-    directory.mkdir()
-    return directory
 
 
 def store_files(directory):

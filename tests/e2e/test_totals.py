@@ -19,13 +19,6 @@ COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%s",model_name="m"}'
 NAME = "totals.kvtel-retired"
 
 
-@pytest.fixture
-def stores(tmp_path):
-    directory = tmp_path / "stores"
-    directory.mkdir()
-    return directory
-
-
 def store_files(directory):
     return sorted(path.name for path in directory.glob("*.kvtel"))
 
