@@ -140,8 +140,8 @@ bool exporter_own_is_lost(struct exporter *exporter)
     return cut || !has_name(exporter->own, &file);
 }
 
-/* A store in the heap would be lost with this process, so for now there is none: rings keep their events in the
- * meantime, and posts are sent again. */
+/* A store in the heap would be lost with this process. So while no file can be made there is no own store: rings keep
+ * their events, and posts are answered 503 and sent again. */
 enum kvtel_status exporter_own_renew(struct exporter *exporter, struct kvtel_error *error)
 {
     if (!exporter->own_wanted)
