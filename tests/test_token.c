@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "collect/series.h"
+#include "support/fork.h"
 
 static const struct kvtel_transfer transfer = { .duration_ns = 3000000, .bytes = 262144, .descriptors = 2 };
 static atomic_int refused;
@@ -137,6 +138,7 @@ static void *open_and_close(void *failed)
 static void test_threads(void **state)
 {
     (void)state;
+    skip_under_asan();
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
     atomic_bool failed = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a test of forks needs of the kernel. Include it after cmocka.h. */
+/* What a test of forks needs of the kernel and of the C library. Include it after cmocka.h. */
 #ifndef KVTEL_TEST_FORK_H
 #define KVTEL_TEST_FORK_H
 
@@ -32,6 +32,25 @@ static inline void skip_unless_fork_wipes(void)
         print_message("skipped: MADV_WIPEONFORK does nothing here, as under qemu-user\n");
         skip();
     }
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KVTEL_TEST_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KVTEL_TEST_ASAN 1
+#endif
+#endif
+
+/* For a test whose child of a fork allocates memory while the parent has other threads: ASan does not release the locks
+ * of its allocator in the child, so a lock that another thread held stays locked there for ever. glibc releases its
+ * own. */
+static inline void skip_under_asan(void)
+{
+#ifdef KVTEL_TEST_ASAN
+    print_message("skipped: ASan's allocator cannot be used in a child of a process with threads\n");
+    skip();
+#endif
 }
 
 #endif
