@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "serve/web/gzip.h"
+#include "support/failing.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -112,12 +113,60 @@ static void members(void **state)
     kvtel_buffer_free(&back);
 }
 
+/* Text that cannot be packed, of sizes around those in which memory grows. */
+static void of_any_size(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 2, 511, 512, 4095, 16383, 16384, 16385, 65535, 65536, 65537, 300001 };
+    struct kvtel_buffer plain = { 0 }, packed = { 0 }, back = { 0 };
+    uint32_t draw = 1;
+    (void)state;
+    assert_int_equal(kvtel_buffer_reserve(&plain, sizes[COUNT(sizes) - 1]), KVTEL_OK);
+    for (size_t i = 0; i < sizes[COUNT(sizes) - 1]; i++) {
+        draw = draw * 1664525 + 1013904223;
+        plain.bytes[i] = (char)(draw >> 24);
+    }
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        kvtel_buffer_free(&packed);
+        back.size = 0;
+        assert_int_equal(gzip_compress(plain.bytes, sizes[i], &packed), KVTEL_OK);
+        assert_true(packed.size < sizes[i] + sizes[i] / 100 + 64);
+        assert_int_equal(gzip_expand(packed.bytes, packed.size, sizes[i], &back), KVTEL_OK);
+        assert_int_equal(back.size, sizes[i]);
+        assert_memory_equal(back.bytes, plain.bytes, sizes[i]);
+    }
+    kvtel_buffer_free(&plain);
+    kvtel_buffer_free(&packed);
+    kvtel_buffer_free(&back);
+}
+
+static void without_memory(void **state)
+{
+    struct kvtel_buffer plain = { 0 };
+    size_t n = 0;
+    bool failed;
+    (void)state;
+    for (uint32_t i = 0, draw = 1; i < 40000; i++, draw = draw * 1664525 + 1013904223)
+        assert_int_equal(kvtel_buffer_printf(&plain, "%u\n", draw), KVTEL_OK);
+    do {
+        struct kvtel_buffer packed = { 0 };
+        assert_int_equal(kvtel_buffer_append_text(&packed, "before"), KVTEL_OK);
+        fail_allocation(++n);
+        enum kvtel_status status = gzip_compress(plain.bytes, plain.size, &packed);
+        failed = allocation_did_fail();
+        assert_int_equal(status, failed ? KVTEL_E_NOMEM : KVTEL_OK);
+        assert_true(failed == (packed.size == strlen("before")));
+        assert_memory_equal(packed.bytes, "before", strlen("before"));
+        kvtel_buffer_free(&packed);
+    } while (failed);
+    assert_true(n > 3); /* its state, and memory for what comes out, which grows */
+    kvtel_buffer_free(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(negotiation),
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(members),
+        cmocka_unit_test(negotiation), cmocka_unit_test(there_and_back), cmocka_unit_test(members),
+        cmocka_unit_test(of_any_size), cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

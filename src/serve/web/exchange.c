@@ -279,6 +279,8 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
     if (gzip) {
         kvtel_buffer_free(body);
         *body = packed;
+    } else {
+        kvtel_buffer_free(&packed);
     }
     give_place_back(exchange);
     if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {

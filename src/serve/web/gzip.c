@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gzip by zlib, and the Accept-Encoding header. */
+/* gzip: ISA-L packs and zlib unpacks. And the Accept-Encoding header.
+ *
+ * docs/decisions/gzip.md has the figures. */
 #include "serve/web/gzip.h"
 
 #include "base/buffer.h"
 
+#include <isa-l/igzip_lib.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <zlib.h>
 
-/* Level 1 packs exposition text to 5 % of its size where the usual level comes to 4 %, in a quarter of the time. */
-enum { GZIP_LEVEL = 1, GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 8, EXPAND_STEP = 64 << 10 };
+enum { GZIP_WINDOW = 15 + 16, EXPAND_STEP = 64 << 10, PACK_STEP = 16 << 10 };
 
 static bool is_blank(char byte)
 {
@@ -80,24 +83,46 @@ bool gzip_is_accepted(const char *accept_encoding)
     return gzip > 0 && gzip >= identity;
 }
 
+/* Packs the rest of the input, and makes room in `out` as it fills. */
+static enum kvtel_status pack(struct isal_zstream *stream, struct kvtel_buffer *out)
+{
+    enum kvtel_status status = KVTEL_OK;
+    while (status == KVTEL_OK && stream->internal_state.state != ZSTATE_END) {
+        status = kvtel_buffer_reserve(out, PACK_STEP);
+        if (status != KVTEL_OK)
+            break;
+        size_t room = out->capacity - out->size < UINT32_MAX ? out->capacity - out->size : UINT32_MAX;
+        stream->next_out = (uint8_t *)out->bytes + out->size;
+        stream->avail_out = (uint32_t)room;
+        if (isal_deflate(stream) != COMP_OK)
+            status = KVTEL_E_NOMEM;
+        out->size += room - stream->avail_out;
+    }
+    return status;
+}
+
 enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buffer *out)
 {
-    z_stream stream = { 0 };
-    if (size > UINT32_MAX ||
-        deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+    struct packer {
+        struct isal_zstream stream;
+        _Alignas(max_align_t) uint8_t level[ISAL_DEF_LVL1_DEFAULT];
+    };
+    size_t before = out->size;
+    struct packer *packer = size <= UINT32_MAX ? malloc(sizeof *packer) : NULL;
+    if (!packer)
         return KVTEL_E_NOMEM;
-    uLong bound = deflateBound(&stream, (uLong)size);
-    enum kvtel_status status = bound > UINT32_MAX ? KVTEL_E_NOMEM : kvtel_buffer_reserve(out, bound);
-    if (status == KVTEL_OK) {
-        stream.next_in = (Bytef *)bytes;
-        stream.avail_in = (uInt)size;
-        stream.next_out = (Bytef *)out->bytes + out->size;
-        stream.avail_out = (uInt)bound;
-        status = deflate(&stream, Z_FINISH) == Z_STREAM_END ? KVTEL_OK : KVTEL_E_NOMEM;
-        if (status == KVTEL_OK)
-            out->size += bound - stream.avail_out;
-    }
-    deflateEnd(&stream);
+    isal_deflate_init(&packer->stream);
+    packer->stream.gzip_flag = IGZIP_GZIP;
+    packer->stream.level = 1;
+    packer->stream.level_buf = packer->level;
+    packer->stream.level_buf_size = sizeof packer->level;
+    packer->stream.end_of_stream = 1;
+    packer->stream.next_in = (uint8_t *)bytes;
+    packer->stream.avail_in = (uint32_t)size;
+    enum kvtel_status status = pack(&packer->stream, out);
+    free(packer);
+    if (status != KVTEL_OK)
+        out->size = before;
     return status;
 }
 
