@@ -65,7 +65,7 @@ struct option_path {
 struct path_load {
     struct load load;
     const struct kvtel_operation *operation;
-    const struct kvtel_channel *channel;
+    const struct kvtel_instrument *instrument;
     struct kvtel_lane *lane;
     uint32_t series;
 };
@@ -112,7 +112,7 @@ static void record_values(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
-        (void)kvtel_record_value(path->channel, 1);
+        (void)kvtel_record_value(path->instrument, 1);
 }
 
 /* Observes into a series of a recorder's group; the other columns stay without a value. */
@@ -284,11 +284,11 @@ static void bench_option_paths(const char *dir, const struct kvtel_transfer *mad
         struct kvtel_store *store = open_store(dir, 0);
         struct path_load load = { .load.transfers = made };
         load.load.recorder = kvtel_recorder_create(store, connector, KVTEL_RECORDER_OPTIONS(.windows = path->windows));
-        load.operation =
-            kvtel_recorder_operation(load.load.recorder, connector->shape == KVTEL_SHAPE_COLUMNS ? NULL : "load", "ok");
-        load.channel = kvtel_recorder_channel(load.load.recorder, "num_failed_transfers", NULL, 0);
+        load.operation = kvtel_recorder_operation(
+            load.load.recorder, connector->payload_kind == KVTEL_PAYLOAD_COLUMNS ? NULL : "load", "ok");
+        load.instrument = kvtel_recorder_instrument(load.load.recorder, "num_failed_transfers", NULL, 0);
         bench_require(kvtel_lane_open(store, &load.lane) == KVTEL_OK, "a lane");
-        if (connector->shape == KVTEL_SHAPE_COLUMNS)
+        if (connector->payload_kind == KVTEL_PAYLOAD_COLUMNS)
             load.series = first_series(store, connector, path->window == increase ? KVTEL_COUNTER : KVTEL_HISTOGRAM);
         bench_report(path->name, record_median_ns(path->window, &load, 1), "ns", 50);
         (void)unlink(kvtel_store_path(store));

@@ -33,7 +33,7 @@ static void record(struct kvtel_store *store)
     for (int i = 0; i < 1000; i++)
         MUST(kvtel_record_transfer(nixl, &transfer));
     MUST(kvtel_record_failure(nixl, KVTEL_FAILED_HANDSHAKE));
-    MUST(kvtel_record_value(kvtel_recorder_channel(sparse, "host_cache_usage_perc", NULL, 0), 0.5));
+    MUST(kvtel_record_value(kvtel_recorder_instrument(sparse, "host_cache_usage_perc", NULL, 0), 0.5));
     kvtel_recorder_destroy(nixl);
     kvtel_recorder_destroy(sparse);
 }

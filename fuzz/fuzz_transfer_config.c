@@ -10,7 +10,7 @@ static void must_be_whole(const struct kvtel_transfer_config *config)
     size_t children = kvtel_transfer_config_child_count(config);
     MUST(kvtel_transfer_config_connector_name(config));
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(config);
-    MUST(children == 0 || connector->shape == KVTEL_SHAPE_MULTI);
+    MUST(children == 0 || connector->payload_kind == KVTEL_PAYLOAD_MULTI);
     for (size_t i = 0; kvtel_transfer_config_tier(config, i); i++)
         MUST(strlen(kvtel_transfer_config_tier(config, i)) < SIZE_MAX);
     for (size_t i = 0; i < children; i++)

@@ -17,7 +17,7 @@ static inline const struct kvtel_connector *chosen_connector(uint8_t number)
     const struct kvtel_connector *with_stats[64], *connector;
     size_t count = 0;
     for (size_t i = 0; (connector = kvtel_connector_at(i)) && count < 64; i++)
-        if (connector->shape != KVTEL_SHAPE_NONE)
+        if (connector->payload_kind != KVTEL_PAYLOAD_NONE)
             with_stats[count++] = connector;
     return with_stats[number % count];
 }
@@ -30,7 +30,7 @@ static inline struct kvtel_transfer_config *chosen_config(const struct kvtel_con
         "{\"kv_connector\": \"NixlConnector\"}, {\"kv_connector\": \"MooncakeStoreConnector\"}, "
         "{\"kv_connector\": \"OffloadingConnector\"}, {\"kv_connector\": \"UMBPStoreConnector\"}]}}";
     struct kvtel_transfer_config *config = NULL;
-    if (connector->shape != KVTEL_SHAPE_MULTI)
+    if (connector->payload_kind != KVTEL_PAYLOAD_MULTI)
         return kvtel_transfer_config_of(connector->names[0].name);
     MUST(kvtel_transfer_config_parse(KVTEL_JSON, multi, sizeof multi - 1, &config, NULL) == KVTEL_OK);
     return config;
@@ -64,9 +64,9 @@ static inline void must_come_out_again(const struct kvtel_stats *stats, enum kvt
     MUST(kvtel_stats_encode(stats, format, &first, &first_size) == KVTEL_OK);
     MUST(kvtel_stats_decode(again, format, first, first_size, NULL) == KVTEL_OK);
     MUST(kvtel_stats_encode(again, format, &second, &second_size) == KVTEL_OK);
-    /* Of an older payload nothing may be left; nothing has no shape. */
-    bool shapeless = kvtel_stats_connector(stats)->older && kvtel_stats_is_empty(stats);
-    MUST(shapeless || (first_size == second_size && memcmp(first, second, first_size) == 0));
+    /* Of an older payload nothing may be left; an empty one has no kind. */
+    bool kindless = kvtel_stats_connector(stats)->older && kvtel_stats_is_empty(stats);
+    MUST(kindless || (first_size == second_size && memcmp(first, second, first_size) == 0));
     MUST(kvtel_stats_is_empty(stats) == kvtel_stats_is_empty(again));
     MUST(must_reduce(stats) == must_reduce(again));
     free(first);

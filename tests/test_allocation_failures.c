@@ -162,7 +162,7 @@ static const struct {
       "{\"b\": {\"failed\": 1}, \"a\": {\"submitted\": 2}}", aggregate, false, false },
     { "aggregate typed metrics", "OffloadingConnector", OFFLOADING, OTHER_OFFLOADING, aggregate, false, false },
     { "aggregate children", "MultiConnector", MULTI, OTHER_MULTI, aggregate, false, false },
-    { "aggregate the older shape", "OffloadingConnector", "{\"types\": {}, \"data\": {}}",
+    { "aggregate the older payload", "OffloadingConnector", "{\"types\": {}, \"data\": {}}",
       "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}", aggregate, false, false },
     { "aggregate into a summary", "NixlConnector", NIXL, MIXED, aggregate, true, false },
     { "aggregate a summary", "NixlConnector", NIXL, MIXED, aggregate, false, true },
@@ -255,7 +255,7 @@ static void test_create(void **state)
     (void)state;
     const struct kvtel_connector *connector;
     for (size_t i = 0; (connector = kvtel_connector_at(i)); i++) {
-        bool reached = connector->shape != KVTEL_SHAPE_NONE;
+        bool reached = connector->payload_kind != KVTEL_PAYLOAD_NONE;
         for (size_t n = 1; reached; n++) {
             fail_allocation(n);
             struct kvtel_stats *stats = kvtel_stats_create(connector, NULL);

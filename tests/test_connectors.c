@@ -48,7 +48,8 @@ static const struct kvtel_metric *find_metric(const struct kvtel_connector *tabl
 
 static bool has_key(const struct kvtel_connector *table, const char *key)
 {
-    return table->shape == KVTEL_SHAPE_TYPED ? find_metric(table, key) != NULL : find_field(table, key) != NULL;
+    return table->payload_kind == KVTEL_PAYLOAD_TYPED ? find_metric(table, key) != NULL
+                                                      : find_field(table, key) != NULL;
 }
 
 static void check_keys(const struct kvtel_connector *table, const char *entry, const char *const *keys, size_t count)
@@ -104,10 +105,10 @@ static void check_metric(const struct kvtel_connector *table, const struct kvtel
     CHECK(metric->help && metric->help[0], table, metric->name);
     CHECK(metric->help[strlen(metric->help) - 1] == '.', table, metric->name);
     CHECK(!strchr(metric->help, '\n') && !strstr(metric->help, "  "), table, metric->name);
-    CHECK(metric->feed == KVTEL_FEED_INFO || table->shape == KVTEL_SHAPE_TYPED || metric->fields[0], table,
+    CHECK(metric->input == KVTEL_INPUT_INFO || table->payload_kind == KVTEL_PAYLOAD_TYPED || metric->fields[0], table,
           metric->name);
-    CHECK(metric->feed != KVTEL_FEED_INFO || (metric->type == KVTEL_GAUGE && table->has_info), table, metric->name);
-    CHECK(metric->feed != KVTEL_FEED_COUNT || metric->type == KVTEL_COUNTER, table, metric->name);
+    CHECK(metric->input != KVTEL_INPUT_INFO || (metric->type == KVTEL_GAUGE && table->has_info), table, metric->name);
+    CHECK(metric->input != KVTEL_INPUT_COUNT || metric->type == KVTEL_COUNTER, table, metric->name);
     check_keys(table, metric->name, metric->fields, KVTEL_METRIC_FIELDS);
     check_labels(table, metric);
     check_buckets(table, metric);
@@ -131,7 +132,7 @@ static void check_flow(const struct kvtel_connector *table, const struct kvtel_f
     const char *const keys[] = { flow->time,  flow->post,    flow->bytes,  flow->sizes, flow->descriptors,
                                  flow->count, flow->started, flow->failed, flow->status };
     check_keys(table, flow->name, keys, sizeof(keys) / sizeof(keys[0]));
-    bool by_operation = table->shape == KVTEL_SHAPE_ROWS || table->shape == KVTEL_SHAPE_COUNTS;
+    bool by_operation = table->payload_kind == KVTEL_PAYLOAD_ROWS || table->payload_kind == KVTEL_PAYLOAD_COUNTS;
     CHECK((strcmp(flow->name, "*") == 0) == by_operation, table, flow->name);
     CHECK(!flow->status || find_field(table, flow->status)->kind == KVTEL_FIELD_TEXT, table, flow->name);
 }
@@ -139,10 +140,10 @@ static void check_flow(const struct kvtel_connector *table, const struct kvtel_f
 static void check_table(const struct kvtel_connector *table)
 {
     CHECK(table->names && table->names[0].name, table, "names");
-    bool has_data = table->shape != KVTEL_SHAPE_NONE && table->shape != KVTEL_SHAPE_MULTI;
+    bool has_data = table->payload_kind != KVTEL_PAYLOAD_NONE && table->payload_kind != KVTEL_PAYLOAD_MULTI;
     CHECK(!has_data == !table->metrics, table, "metrics");
     CHECK(!has_data == !table->flows, table, "flows");
-    CHECK((table->fields != NULL) == (has_data && table->shape != KVTEL_SHAPE_TYPED), table, "fields");
+    CHECK((table->fields != NULL) == (has_data && table->payload_kind != KVTEL_PAYLOAD_TYPED), table, "fields");
     CHECK((table->reduce != NULL) == (table->fields != NULL), table, "reduce");
     CHECK(!table->primary || has_key(table, table->primary), table, table->primary);
     for (const struct kvtel_field *field = table->fields; field && field->key; field++)
@@ -180,34 +181,34 @@ static void test_names(void **state)
     (void)state;
     static const struct {
         const char *name, *class_name;
-        enum kvtel_shape shape;
+        enum kvtel_payload_kind payload_kind;
     } rows[] = {
-        { "NixlConnector", "NixlPullConnector", KVTEL_SHAPE_COLUMNS },
-        { "NixlPullConnector", "NixlPullConnector", KVTEL_SHAPE_COLUMNS },
-        { "NixlPushConnector", "NixlPushConnector", KVTEL_SHAPE_COLUMNS },
-        { "MooncakeConnector", "MooncakeConnector", KVTEL_SHAPE_COLUMNS },
-        { "MooncakeStoreConnector", "MooncakeStoreConnector", KVTEL_SHAPE_ROWS },
-        { "OffloadingConnector", "OffloadingConnector", KVTEL_SHAPE_TYPED },
-        { "SimpleCPUOffloadConnector", "SimpleCPUOffloadConnector", KVTEL_SHAPE_TYPED },
-        { "HiSparseConnector", "HiSparseConnector", KVTEL_SHAPE_COLUMNS },
-        { "HF3FSKVConnector", "HF3FSKVConnector", KVTEL_SHAPE_COLUMNS },
-        { "UMBPStoreConnector", "UMBPStoreConnector", KVTEL_SHAPE_COUNTS },
-        { "LMCacheMPConnector", "LMCacheMPConnector", KVTEL_SHAPE_COLUMNS },
-        { "MultiConnector", "MultiConnector", KVTEL_SHAPE_MULTI },
-        { "ExampleConnector", "ExampleConnector", KVTEL_SHAPE_NONE },
-        { "ExampleHiddenStatesConnector", "ExampleHiddenStatesConnector", KVTEL_SHAPE_NONE },
-        { "LMCacheConnectorV1", "LMCacheConnectorV1", KVTEL_SHAPE_NONE },
-        { "MoRIIOConnector", "MoRIIOConnector", KVTEL_SHAPE_NONE },
-        { "DecodeBenchConnector", "DecodeBenchConnector", KVTEL_SHAPE_NONE },
-        { "FlexKVConnectorV1", "FlexKVConnectorV1", KVTEL_SHAPE_NONE },
-        { "SharedStorageConnector", "SharedStorageConnector", KVTEL_SHAPE_NONE },
-        { "P2pNcclConnector", "P2pNcclConnector", KVTEL_SHAPE_NONE },
+        { "NixlConnector", "NixlPullConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "NixlPullConnector", "NixlPullConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "NixlPushConnector", "NixlPushConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "MooncakeConnector", "MooncakeConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "MooncakeStoreConnector", "MooncakeStoreConnector", KVTEL_PAYLOAD_ROWS },
+        { "OffloadingConnector", "OffloadingConnector", KVTEL_PAYLOAD_TYPED },
+        { "SimpleCPUOffloadConnector", "SimpleCPUOffloadConnector", KVTEL_PAYLOAD_TYPED },
+        { "HiSparseConnector", "HiSparseConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "HF3FSKVConnector", "HF3FSKVConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "UMBPStoreConnector", "UMBPStoreConnector", KVTEL_PAYLOAD_COUNTS },
+        { "LMCacheMPConnector", "LMCacheMPConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "MultiConnector", "MultiConnector", KVTEL_PAYLOAD_MULTI },
+        { "ExampleConnector", "ExampleConnector", KVTEL_PAYLOAD_NONE },
+        { "ExampleHiddenStatesConnector", "ExampleHiddenStatesConnector", KVTEL_PAYLOAD_NONE },
+        { "LMCacheConnectorV1", "LMCacheConnectorV1", KVTEL_PAYLOAD_NONE },
+        { "MoRIIOConnector", "MoRIIOConnector", KVTEL_PAYLOAD_NONE },
+        { "DecodeBenchConnector", "DecodeBenchConnector", KVTEL_PAYLOAD_NONE },
+        { "FlexKVConnectorV1", "FlexKVConnectorV1", KVTEL_PAYLOAD_NONE },
+        { "SharedStorageConnector", "SharedStorageConnector", KVTEL_PAYLOAD_NONE },
+        { "P2pNcclConnector", "P2pNcclConnector", KVTEL_PAYLOAD_NONE },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct kvtel_connector *table = kvtel_connector_find(rows[i].name);
         if (!table)
             fail_msg("%s is not known", rows[i].name);
-        assert_int_equal(table->shape, rows[i].shape);
+        assert_int_equal(table->payload_kind, rows[i].payload_kind);
         assert_string_equal(kvtel_connector_class(rows[i].name), rows[i].class_name);
     }
     assert_null(kvtel_connector_find("NoSuchConnector"));

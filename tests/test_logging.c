@@ -274,7 +274,7 @@ static void test_interval_from_timestamps(void **state)
     kvtel_transfer_config_destroy(config);
 }
 
-static void test_lines_of_every_shape(void **state)
+static void test_lines_of_every_payload_kind(void **state)
 {
     (void)state;
     static const struct {
@@ -436,7 +436,7 @@ int main(void)
         cmocka_unit_test(test_default_line),
         cmocka_unit_test(test_children_that_observed_nothing),
         cmocka_unit_test(test_interval_from_timestamps),
-        cmocka_unit_test(test_lines_of_every_shape),
+        cmocka_unit_test(test_lines_of_every_payload_kind),
         cmocka_unit_test(test_golden_cases_have_default_lines),
         cmocka_unit_test(test_connectors_without_stats_are_said_once),
         cmocka_unit_test(test_bad_input),

@@ -378,7 +378,7 @@ static enum kvtel_status build_counting(const struct kvtel_connector *connector,
 
 static const struct kvtel_connector counting = {
     .names = KVTEL_NAMES({ "CountingConnector", "CountingClass" }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 }),
     .build_prom_metrics = build_counting,
 };

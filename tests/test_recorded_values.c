@@ -164,10 +164,10 @@ static void test_unknown_names(void **state)
     assert_non_null(strstr(told.last, "NixlConnector has no flow \"sideways\""));
     assert_null(kvtel_recorder_operation(recorder, "sideways", "error"));
     assert_int_equal(told.count, 2);
-    assert_null(kvtel_recorder_channel(recorder, "no such", NULL, 0));
+    assert_null(kvtel_recorder_instrument(recorder, "no such", NULL, 0));
     assert_non_null(strstr(told.last, "\"no such\""));
-    assert_null(kvtel_recorder_channel(recorder, NULL, NULL, 0));
-    assert_null(kvtel_recorder_channel(recorder, "num_failed_transfers", NULL, 1));
+    assert_null(kvtel_recorder_instrument(recorder, NULL, NULL, 0));
+    assert_null(kvtel_recorder_instrument(recorder, "num_failed_transfers", NULL, 1));
     assert_int_equal(told.count, 3);
     assert_int_equal(info_of(store).records_dropped, 7);
     kvtel_recorder_destroy(recorder);

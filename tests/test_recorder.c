@@ -97,19 +97,19 @@ static void test_typed(void **state)
     assert_true(kvtel_record_operation(kvtel_recorder_operation(recorder, "store", NULL), &transfer));
     assert_null(kvtel_recorder_operation(recorder, "sideways", NULL));
     assert_true(kvtel_record_failure(recorder, KVTEL_FAILED_ALLOCATION));
-    const struct kvtel_channel *usage =
-        kvtel_recorder_channel(recorder, "vllm:kv_offload_cpu_cache_usage_perc", NULL, 0);
+    const struct kvtel_instrument *usage =
+        kvtel_recorder_instrument(recorder, "vllm:kv_offload_cpu_cache_usage_perc", NULL, 0);
     assert_true(kvtel_record_value(usage, 0.25));
     assert_true(kvtel_record_value(usage, 0.5));
-    const struct kvtel_channel *delay =
-        kvtel_recorder_channel(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", NULL, 0);
+    const struct kvtel_instrument *delay =
+        kvtel_recorder_instrument(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", NULL, 0);
     assert_true(kvtel_record_value(delay, 0.125));
     assert_false(kvtel_record_value(delay, -1));
+    assert_null(kvtel_recorder_instrument(recorder, "vllm:kv_offload_lookup_sync_delay_seconds",
+                                          (const char *const[]){ "x" }, 1));
     assert_null(
-        kvtel_recorder_channel(recorder, "vllm:kv_offload_lookup_sync_delay_seconds", (const char *const[]){ "x" }, 1));
-    assert_null(
-        kvtel_recorder_channel(recorder, "vllm:kv_offload_tiering_read_bytes", (const char *const[]){ "1:fs" }, 1));
-    assert_null(kvtel_recorder_channel(recorder, "no such", NULL, 0));
+        kvtel_recorder_instrument(recorder, "vllm:kv_offload_tiering_read_bytes", (const char *const[]){ "1:fs" }, 1));
+    assert_null(kvtel_recorder_instrument(recorder, "no such", NULL, 0));
     struct kvtel_snapshot *snapshot = snapshot_of(store);
     check_value(snapshot, "vllm:kv_offload_load_bytes", "", 262144);
     check_value(snapshot, "vllm:kv_offload_load_time", "", 0.003);
@@ -136,8 +136,8 @@ static void test_tiers(void **state)
     struct kvtel_store *store = create_store(3);
     struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("OffloadingConnector"),
                                                             KVTEL_RECORDER_OPTIONS(.config = config, .engine = "7"));
-    const struct kvtel_channel *read =
-        kvtel_recorder_channel(recorder, "vllm:kv_offload_tiering_read_bytes", (const char *const[]){ "1:fs" }, 1);
+    const struct kvtel_instrument *read =
+        kvtel_recorder_instrument(recorder, "vllm:kv_offload_tiering_read_bytes", (const char *const[]){ "1:fs" }, 1);
     assert_true(kvtel_record_value(read, 4096));
     assert_true(kvtel_record_value(read, 4096));
     struct kvtel_snapshot *snapshot = snapshot_of(store);
@@ -155,7 +155,7 @@ static void test_same_families_as_payloads(void **state)
     (void)state;
     for (size_t i = 0; kvtel_connector_at(i); i++) {
         const struct kvtel_connector *connector = kvtel_connector_at(i);
-        if (connector->shape == KVTEL_SHAPE_NONE || connector->shape == KVTEL_SHAPE_MULTI)
+        if (connector->payload_kind == KVTEL_PAYLOAD_NONE || connector->payload_kind == KVTEL_PAYLOAD_MULTI)
             continue;
         struct kvtel_store *recorded = create_store(3), *observed = create_store(3);
         struct kvtel_transfer_config *config = kvtel_transfer_config_of(connector->names[0].name);
@@ -304,7 +304,7 @@ static void test_nothing_to_record(void **state)
     assert_false(kvtel_record_failure(NULL, KVTEL_FAILED_TRANSFER));
     assert_false(kvtel_record_value(NULL, 1));
     assert_null(kvtel_recorder_operation(NULL, NULL, NULL));
-    assert_null(kvtel_recorder_channel(NULL, "x", NULL, 0));
+    assert_null(kvtel_recorder_instrument(NULL, "x", NULL, 0));
     kvtel_recorder_destroy(NULL);
     kvtel_store_close(store);
 }

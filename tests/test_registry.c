@@ -74,7 +74,7 @@ static void what_cannot_be_registered(void **state)
 #define SOME_FIELDS                                                                   \
     .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 }, \
                            { "failed", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 })
-#define COLUMNS SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, SOME_FIELDS
+#define COLUMNS SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, SOME_FIELDS
 #define METRIC(...) COLUMNS, .metrics = KVTEL_METRICS({ __VA_ARGS__ })
 
 /* Tables that something later would stumble over, and a part of the reason. */
@@ -86,15 +86,18 @@ static const struct {
     { { .names = KVTEL_NAMES({ "Two words", NULL }) }, "\"Two words\"" },
     { { .names = KVTEL_NAMES({ "Own", "line\nbreak" }) }, "control" },
     { { .names = KVTEL_NAMES({ "Own", NULL }, { "Own", NULL }) }, "twice" },
-    { { SOME_NAME, .shape = (enum kvtel_shape)77 }, "no shape" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .arithmetic = (enum kvtel_arithmetic)9 }, "arithmetic" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS }, "no fields" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_TYPED, SOME_FIELDS }, "has fields" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .row = 1 }, { "a", .row = 1 }) },
+    { { SOME_NAME, .payload_kind = (enum kvtel_payload_kind)77 }, "no kind of payload" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, .arithmetic = (enum kvtel_arithmetic)9 }, "arithmetic" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS }, "no fields" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_TYPED, SOME_FIELDS }, "has fields" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS,
+        .fields = KVTEL_FIELDS({ "a", .row = 1 }, { "a", .row = 1 }) },
       "\"a\" stands twice" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "", .row = 1 }) }, "key is empty" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .kind = KVTEL_FIELD_TEXT }) }, "text" },
-    { { SOME_NAME, .shape = KVTEL_SHAPE_COLUMNS, .fields = KVTEL_FIELDS({ "a", .unit = (enum kvtel_unit)40 }) },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, .fields = KVTEL_FIELDS({ "", .row = 1 }) }, "key is empty" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, .fields = KVTEL_FIELDS({ "a", .kind = KVTEL_FIELD_TEXT }) },
+      "text" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS,
+        .fields = KVTEL_FIELDS({ "a", .unit = (enum kvtel_unit)40 }) },
       "unit" },
     { { METRIC(.name = "no such name", .fields = { "failed" }) }, "not a valid name of a metric" },
     { { METRIC(.name = "a", .type = (enum kvtel_metric_type)5, .fields = { "failed" }) }, "no type" },
@@ -109,9 +112,9 @@ static const struct {
       "is not a histogram" },
     { { METRIC(.name = "a", .type = KVTEL_HISTOGRAM, .fields = { "seconds" }, .buckets = KVTEL_BUCKETS(2, 1)) },
       "ascend" },
-    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_COUNT) },
+    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .input = KVTEL_INPUT_COUNT) },
       "its type cannot" },
-    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .feed = KVTEL_FEED_INFO) }, "info" },
+    { { METRIC(.name = "a", .type = KVTEL_GAUGE, .fields = { "failed" }, .input = KVTEL_INPUT_INFO) }, "info" },
     { { COLUMNS, .metrics = KVTEL_METRICS({ .name = "a", .fields = { "failed" } },
                                           { .name = "a_total", .fields = { "failed" } }) },
       "\"a_total\" stands twice" },

@@ -229,10 +229,10 @@ static void test_recorder_without_memory(void **state)
         struct kvtel_recorder *recorder =
             kvtel_recorder_create(store, kvtel_connector_find("MooncakeStoreConnector"), NULL);
         const struct kvtel_operation *operation = kvtel_recorder_operation(recorder, "save_put", "ok");
-        const struct kvtel_channel *channel =
-            kvtel_recorder_channel(recorder, "num_bytes", (const char *const[]){ "a", "b" }, 2);
+        const struct kvtel_instrument *instrument =
+            kvtel_recorder_instrument(recorder, "num_bytes", (const char *const[]){ "a", "b" }, 2);
         bool recorded = kvtel_record_operation(operation, &transfer);
-        bool valued = kvtel_record_value(channel, 1);
+        bool valued = kvtel_record_value(instrument, 1);
         failed = allocation_did_fail();
         assert_true(failed || (recorded && valued));
         kvtel_recorder_destroy(recorder);

@@ -17,7 +17,7 @@ static void test_create(void **state)
     kvtel_stats_destroy(NULL);
     const struct kvtel_connector *connector;
     for (size_t i = 0; (connector = kvtel_connector_at(i)); i++) {
-        if (connector->shape == KVTEL_SHAPE_NONE)
+        if (connector->payload_kind == KVTEL_PAYLOAD_NONE)
             continue;
         struct kvtel_stats *stats = kvtel_stats_create(connector, NULL);
         assert_ptr_equal(kvtel_stats_connector(stats), connector);
@@ -248,15 +248,16 @@ static void test_aggregate(void **state)
           "{\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"b\\\"]\": 2, \"[\\\"a\\\"]\": 3}}}",
           "{\"types\": {\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"}, \"data\": "
           "{\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 4, \"[\\\"b\\\"]\": 2}}}" },
-        { "the older shape into nothing", "OffloadingConnector", "{\"types\": {}, \"data\": {}}",
+        { "the older payload into nothing", "OffloadingConnector", "{\"types\": {}, \"data\": {}}",
           "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}",
           "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}" },
-        { "the older shape twice", "OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}",
+        { "the older payload twice", "OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}",
           "{\"GPU_to_CPU\": [{\"op_size\": 3, \"op_time\": 4}], \"CPU_to_GPU\": [{\"op_size\": 5, \"op_time\": 6}]}",
           "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}, {\"op_size\": 5, \"op_time\": 6}], "
           "\"GPU_to_CPU\": [{\"op_size\": 3, \"op_time\": 4}]}" },
-        { "nothing into the older shape", "OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}",
-          "{\"types\": {}, \"data\": {}}", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}" },
+        { "nothing into the older payload", "OffloadingConnector",
+          "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}", "{\"types\": {}, \"data\": {}}",
+          "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}" },
         { "children, also new ones", "MultiConnector", "{\"NixlPullConnector\": {\"transfer_duration\": [1]}}",
           "{\"MooncakeConnector\": {\"num_failed_recvs\": [1]}, \"NixlPullConnector\": {\"transfer_duration\": [2]}}",
           "{\"NixlPullConnector\": {\"transfer_duration\": [1, 2]}, \"MooncakeConnector\": {\"transfer_duration\": [], "
@@ -390,7 +391,7 @@ static void test_is_empty(void **state)
     }
 }
 
-static void test_reset_after_the_older_shape(void **state)
+static void test_reset_after_the_older_payload(void **state)
 {
     (void)state;
     struct kvtel_stats *stats = stats_of("OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}");
@@ -476,7 +477,7 @@ int main(void)
         cmocka_unit_test(test_aggregate_mismatch),
         cmocka_unit_test(test_mismatch_in_a_child),
         cmocka_unit_test(test_is_empty),
-        cmocka_unit_test(test_reset_after_the_older_shape),
+        cmocka_unit_test(test_reset_after_the_older_payload),
         cmocka_unit_test(test_reset_keeps_children),
         cmocka_unit_test(test_clone_and_reset),
         cmocka_unit_test(test_decoding_replaces),

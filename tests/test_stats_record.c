@@ -99,7 +99,8 @@ static void test_failures(void **state)
     (void)state;
     const struct kvtel_connector *connector;
     for (size_t i = 0; (connector = kvtel_connector_at(i)); i++) {
-        for (int failure = 0; connector->shape != KVTEL_SHAPE_NONE && failure <= KVTEL_FAILURE_COUNT; failure++) {
+        for (int failure = 0; connector->payload_kind != KVTEL_PAYLOAD_NONE && failure <= KVTEL_FAILURE_COUNT;
+             failure++) {
             const struct kvtel_failure_field *entry = connector->failures;
             while (entry && entry->field && entry->failure != (enum kvtel_failure)failure)
                 entry++;
@@ -111,7 +112,7 @@ static void test_failures(void **state)
             if (known) {
                 char wanted[128], *payload = json_of(stats);
                 static const char *const forms[] = { "\"%s\": [1]", "\"%s\": 1", "\"%s\": {\"[]\": 1}" };
-                size_t form = connector->shape == KVTEL_SHAPE_TYPED
+                size_t form = connector->payload_kind == KVTEL_PAYLOAD_TYPED
                                   ? 2
                                   : strstr(entry->field, "_save") || strstr(entry->field, "_load");
                 snprintf(wanted, sizeof(wanted), forms[form], entry->field);
@@ -169,8 +170,8 @@ static void test_operations(void **state)
     }
 }
 
-/* The older shape of OffloadingConnector has operations. */
-static void test_operation_of_the_older_shape(void **state)
+/* The older payload of OffloadingConnector has operations. */
+static void test_operation_of_the_older_payload(void **state)
 {
     (void)state;
     struct kvtel_stats *stats = stats_of("OffloadingConnector", "{\"CPU_to_GPU\": [{\"op_size\": 1, \"op_time\": 2}]}");
@@ -310,7 +311,7 @@ static void test_operations_end(void **state)
 /* A flow that does not say what is in one of the fields. */
 static const struct kvtel_connector incomplete = {
     .names = KVTEL_NAMES({ "IncompleteConnector", NULL }),
-    .shape = KVTEL_SHAPE_ROWS,
+    .payload_kind = KVTEL_PAYLOAD_ROWS,
     .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
                            { "blocks", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 }),
     .flows = KVTEL_FLOWS({ .name = "*", .time = "seconds" }),
@@ -337,7 +338,7 @@ static void test_rows_are_whole(void **state)
     }
 static const struct kvtel_connector wide = {
     .names = KVTEL_NAMES({ "WideConnector", NULL }),
-    .shape = KVTEL_SHAPE_ROWS,
+    .payload_kind = KVTEL_PAYLOAD_ROWS,
     .fields = KVTEL_FIELDS(SAMPLES("a"), SAMPLES("b"), SAMPLES("c"), SAMPLES("d"), SAMPLES("e"), SAMPLES("f"),
                            SAMPLES("g"), SAMPLES("h"), SAMPLES("i"), SAMPLES("j"), SAMPLES("k"), SAMPLES("l"),
                            SAMPLES("m"), SAMPLES("n"), SAMPLES("o"), SAMPLES("p"), SAMPLES("q"), SAMPLES("r")),
@@ -429,7 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transfers),      cmocka_unit_test(test_unknown_flows),
         cmocka_unit_test(test_failures),       cmocka_unit_test(test_a_failed_task_was_started),
-        cmocka_unit_test(test_operations),     cmocka_unit_test(test_operation_of_the_older_shape),
+        cmocka_unit_test(test_operations),     cmocka_unit_test(test_operation_of_the_older_payload),
         cmocka_unit_test(test_values),         cmocka_unit_test(test_typed_values),
         cmocka_unit_test(test_label_sets_end), cmocka_unit_test(test_operations_end),
         cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_rows_of_many_fields),

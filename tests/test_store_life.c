@@ -199,7 +199,7 @@ static void test_cancelled_threads(void **state)
 static void check_unfinished(uint32_t folded, uint32_t added)
 {
     const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
-    const struct kvtel_group *group = recording.recorder->first->group;
+    const struct kvtel_row_group *group = recording.recorder->first->group;
     struct kvtel_lane *lane, *again;
     assert_int_equal(kvtel_lane_open(recording.store, &lane), KVTEL_OK);
     for (int i = 0; i < 2 * KVTEL_BLOCK_ROWS; i++)
@@ -240,7 +240,7 @@ static void test_contradicting_lane(void **state)
 {
     (void)state;
     const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
-    const struct kvtel_group *group = recording.recorder->first->group;
+    const struct kvtel_row_group *group = recording.recorder->first->group;
     struct kvtel_lane *lanes[2], *again;
     uint64_t found = 0;
     for (int i = 0; i < 2; i++) {

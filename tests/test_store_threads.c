@@ -26,7 +26,7 @@ enum { GENERATIONS = 400, AT_ONCE = 8, TRANSFERS = 700 };
 struct load {
     struct kvtel_store *store;
     struct kvtel_recorder *recorder;
-    const struct kvtel_channel *level;
+    const struct kvtel_instrument *level;
     _Atomic bool stop;
 };
 
@@ -128,7 +128,7 @@ static void run(struct kvtel_store *store)
     struct load load = { .store = store,
                          .recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL) };
     struct kvtel_recorder *sparse = kvtel_recorder_create(store, kvtel_connector_find("HiSparseConnector"), NULL);
-    load.level = kvtel_recorder_channel(sparse, "host_cache_usage_perc", NULL, 0);
+    load.level = kvtel_recorder_instrument(sparse, "host_cache_usage_perc", NULL, 0);
     assert_non_null(load.level);
     pthread_t growing, reading, following, threads[AT_ONCE];
     assert_int_equal(pthread_create(&growing, NULL, grow, &load), 0);

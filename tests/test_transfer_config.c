@@ -31,7 +31,7 @@ static const char multi[] =
 static void check_multi(struct kvtel_transfer_config *config)
 {
     assert_string_equal(kvtel_transfer_config_connector_name(config), "MultiConnector");
-    assert_int_equal(kvtel_transfer_config_connector(config)->shape, KVTEL_SHAPE_MULTI);
+    assert_int_equal(kvtel_transfer_config_connector(config)->payload_kind, KVTEL_PAYLOAD_MULTI);
     assert_int_equal(kvtel_transfer_config_child_count(config), 3);
     assert_null(kvtel_transfer_config_child(config, 3));
     const struct kvtel_transfer_config *nixl = kvtel_transfer_config_child(config, 0);

@@ -145,9 +145,9 @@ static void test_recorder(void **state)
         (void)kvtel_record_transfer(recorder, &transfer);
         (void)kvtel_record_operation(kvtel_recorder_operation(recorder, NULL, NULL), &transfer);
         (void)kvtel_record_operation(kvtel_recorder_operation(recorder, "x", NULL), &transfer);
-        assert_null(kvtel_recorder_channel(recorder, NULL, NULL, 0));
-        assert_null(kvtel_recorder_channel(recorder, "", NULL, 1));
-        assert_null(kvtel_recorder_channel(recorder, "", (const char *const[]){ NULL }, 1));
+        assert_null(kvtel_recorder_instrument(recorder, NULL, NULL, 0));
+        assert_null(kvtel_recorder_instrument(recorder, "", NULL, 1));
+        assert_null(kvtel_recorder_instrument(recorder, "", (const char *const[]){ NULL }, 1));
         for (int failure = -1; failure <= KVTEL_FAILURE_COUNT; failure++)
             (void)kvtel_record_failure(recorder, (enum kvtel_failure)failure);
         kvtel_recorder_destroy(recorder);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * A connector as a table: the shape of its payload, its fields, its metrics, its log line.
+ * A connector as a table: the kind of its payload, its fields, its metrics, its log line.
  *
  * A connector is one `const struct kvtel_connector` in one file. Everything after it (stats, log line, Prometheus
  * families, native recording) reads the table, so a new connector is a new table and no code elsewhere.
@@ -17,14 +17,14 @@
 KVTEL_BEGIN_DECLS
 
 /** How a payload (vLLM's `KVConnectorStats.data`) is laid out. */
-enum kvtel_shape {
-    KVTEL_SHAPE_NONE,    /**< the connector has no stats */
-    KVTEL_SHAPE_COLUMNS, /**< {field: [numbers]}, some fields a lone number */
-    KVTEL_SHAPE_ROWS,    /**< {operation: [{field: value}]} */
-    KVTEL_SHAPE_COUNTS,  /**< {operation: {field: number}} */
-    KVTEL_SHAPE_TYPED,   /**< {"types": {metric: type}, "data": {metric: {label values: number or [numbers]}}, "info":
+enum kvtel_payload_kind {
+    KVTEL_PAYLOAD_NONE,    /**< the connector has no stats */
+    KVTEL_PAYLOAD_COLUMNS, /**< {field: [numbers]}, some fields a lone number */
+    KVTEL_PAYLOAD_ROWS,    /**< {operation: [{field: value}]} */
+    KVTEL_PAYLOAD_COUNTS,  /**< {operation: {field: number}} */
+    KVTEL_PAYLOAD_TYPED,   /**< {"types": {metric: type}, "data": {metric: {label values: number or [numbers]}}, "info":
                             ...} */
-    KVTEL_SHAPE_MULTI    /**< {class name: payload}: a MultiConnector */
+    KVTEL_PAYLOAD_MULTI    /**< {class name: payload}: a MultiConnector */
 };
 
 /** What a field holds and how two of them are aggregated. */
@@ -46,10 +46,10 @@ struct kvtel_field {
 };
 
 /** What of its fields a metric takes. */
-enum kvtel_feed {
-    KVTEL_FEED_VALUES, /**< histogram: each value; counter: their sum; gauge: the last */
-    KVTEL_FEED_COUNT,  /**< counter: how many rows */
-    KVTEL_FEED_INFO    /**< gauge set to 1, labels filled from the payload's "info" */
+enum kvtel_metric_input {
+    KVTEL_INPUT_VALUES, /**< histogram: each value; counter: their sum; gauge: the last */
+    KVTEL_INPUT_COUNT,  /**< counter: how many rows */
+    KVTEL_INPUT_INFO    /**< gauge set to 1, labels filled from the payload's "info" */
 };
 
 #define KVTEL_METRIC_LABELS 8 /**< Labels of its own that a metric can have. */
@@ -62,12 +62,12 @@ struct kvtel_metric {
     enum kvtel_metric_type type; /**< what it is exported as */
     const char
         *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
-    /** What feeds it: keys of fields, or for KVTEL_SHAPE_TYPED names of metrics in the payload; all of them together,
+    /** What feeds it: keys of fields, or for KVTEL_PAYLOAD_TYPED names of metrics in the payload; all of them together,
      * or, where `values` is given, fields[i] into the series of values[i]. Empty for a typed metric that feeds itself.
      */
     const char *fields[KVTEL_METRIC_FIELDS];
-    enum kvtel_feed feed; /**< what of the fields it takes */
-    /** Own labels, after model_name and engine. In KVTEL_SHAPE_ROWS and _COUNTS a label is filled from the row's text
+    enum kvtel_metric_input input; /**< what of the fields it takes */
+    /** Own labels, after model_name and engine. In KVTEL_PAYLOAD_ROWS and _COUNTS a label is filled from the row's text
      * field of the same name, any other (operation, transfer_type) from the operation's name. */
     const char *labels[KVTEL_METRIC_LABELS];
     const char
@@ -85,7 +85,7 @@ enum kvtel_reduction_kind {
     KVTEL_REDUCE_P90,    /**< 90th percentile * scale, rounded */
     KVTEL_REDUCE_RATE,   /**< (sum(fields[0]) * scale) / sum(fields[1]), rounded */
     KVTEL_REDUCE_LAST,   /**< last value * scale, rounded; no line when there is none */
-    KVTEL_REDUCE_MATCHES /**< KVTEL_SHAPE_ROWS: how many rows hold the text `match` in fields[0] */
+    KVTEL_REDUCE_MATCHES /**< KVTEL_PAYLOAD_ROWS: how many rows hold the text `match` in fields[0] */
 };
 
 /** How vLLM's connector adds and ranks; the connectors differ. */
@@ -97,7 +97,7 @@ enum kvtel_arithmetic {
 
 /** One value of vLLM's log line: its key, and how it is computed from which fields. */
 struct kvtel_reduction {
-    const char *key; /**< of the log line; in KVTEL_SHAPE_ROWS and _COUNTS the operation's name comes before it */
+    const char *key; /**< of the log line; in KVTEL_PAYLOAD_ROWS and _COUNTS the operation's name comes before it */
     enum kvtel_reduction_kind kind;          /**< how it is computed */
     const char *fields[KVTEL_METRIC_FIELDS]; /**< keys of the fields that it is computed from */
     double scale;                            /**< 0: 1 */
@@ -138,17 +138,17 @@ struct kvtel_failure_field {
 /** Which fields describe one kind of transfer. Feeds kvtel's own log line and summary, and native recording. A field
  * may hold samples (quantiles are known) or a total (only the sum is). NULL where the connector does not measure it. */
 struct kvtel_flow {
-    const char *name;  /**< "transfer", "load", "store"; KVTEL_SHAPE_ROWS and _COUNTS: "*", each operation is a flow */
-    const char *time;  /**< seconds from start to completion */
-    const char *post;  /**< seconds to post the request */
-    const char *bytes; /**< bytes moved by one transfer, or a total of bytes */
-    const char *sizes; /**< samples of bytes of one transfer, where `bytes` is a total */
+    const char *name; /**< "transfer", "load", "store"; KVTEL_PAYLOAD_ROWS and _COUNTS: "*", each operation is a flow */
+    const char *time; /**< seconds from start to completion */
+    const char *post; /**< seconds to post the request */
+    const char *bytes;       /**< bytes moved by one transfer, or a total of bytes */
+    const char *sizes;       /**< samples of bytes of one transfer, where `bytes` is a total */
     const char *descriptors; /**< contiguous pieces of memory, or keys of a store */
     const char *count;       /**< a total of transfers, where no field has samples */
     const char *started;     /**< a total that grows with each transfer and each failure counted in `failed` */
-    const char *failed; /**< a total of failed transfers of this flow; KVTEL_SHAPE_ROWS: pieces (keys) that failed */
+    const char *failed; /**< a total of failed transfers of this flow; KVTEL_PAYLOAD_ROWS: pieces (keys) that failed */
     const char
-        *status; /**< KVTEL_SHAPE_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
+        *status; /**< KVTEL_PAYLOAD_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
 };
 
 /** A configured name (vLLM's `kv_connector`) and the class behind it, which is a MultiConnector child's key. */
@@ -165,8 +165,8 @@ struct kvtel_prom_options;
  * or by `field` NULL (failures). Immutable and static: what uses it keeps the pointer. */
 struct kvtel_connector {
     const struct kvtel_connector_name *names;   /**< at least one; the first is the name that log lines show */
-    enum kvtel_shape shape;                     /**< layout of the payload */
-    const struct kvtel_field *fields;           /**< fields of the payload; KVTEL_SHAPE_TYPED: NULL */
+    enum kvtel_payload_kind payload_kind;       /**< layout of the payload */
+    const struct kvtel_field *fields;           /**< fields of the payload; KVTEL_PAYLOAD_TYPED: NULL */
     const struct kvtel_metric *metrics;         /**< Prometheus families; NULL: none */
     const struct kvtel_reduction *reduce;       /**< values of vLLM's log line, in its order; NULL: none */
     const struct kvtel_flow *flows;             /**< kinds of transfer; NULL: none */
@@ -175,11 +175,11 @@ struct kvtel_connector {
     const char *primary;        /**< when this field is empty or 0, lines without `always` are integer 0; NULL: none */
     bool silent_when_empty;     /**< an empty `primary` gives no line at all */
     bool sorted;                /**< operations are printed sorted by name, not in the order seen */
-    bool has_info;              /**< KVTEL_SHAPE_TYPED: the payload carries "info" */
+    bool has_info;              /**< KVTEL_PAYLOAD_TYPED: the payload carries "info" */
     enum kvtel_arithmetic arithmetic; /**< how vLLM's code for this connector sums and ranks */
-    const char *const *hidden;        /**< KVTEL_SHAPE_TYPED: metrics that no log line shows */
+    const char *const *hidden;        /**< KVTEL_PAYLOAD_TYPED: metrics that no log line shows */
     const struct kvtel_connector
-        *older; /**< table of the payloads of older versions of vLLM, if they differ in shape */
+        *older; /**< table of the payloads of older versions of vLLM, if they are of another kind */
     /** NULL: kvtel_prom_metrics_create_generic(). For a connector that needs code; see prom.h. */
     enum kvtel_status (*build_prom_metrics)(const struct kvtel_connector *connector,
                                             const struct kvtel_prom_options *options,

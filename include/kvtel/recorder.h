@@ -32,7 +32,7 @@ struct kvtel_recorder;
 /** What one kind of transfer feeds. Owned by its recorder; any thread. */
 struct kvtel_operation;
 /** What one field or typed metric feeds, under its label values. Owned by its recorder; any thread. */
-struct kvtel_channel;
+struct kvtel_instrument;
 
 /** Zero is the default of every option. Borrowed until the call returns. */
 struct kvtel_recorder_options {
@@ -76,8 +76,8 @@ KVTEL_API const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_re
  * @param labels values of the metric's own labels, @param count how many
  * @return borrowed until kvtel_recorder_destroy(). NULL: the connector has none, or with another number of labels, told
  * and counted as for kvtel_recorder_operation(); no room is as there, too. */
-KVTEL_API const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key,
-                                                             const char *const *labels, size_t count);
+KVTEL_API const struct kvtel_instrument *kvtel_recorder_instrument(struct kvtel_recorder *recorder, const char *key,
+                                                                   const char *const *labels, size_t count);
 
 /** Records a finished transfer of the connector's first flow. All its values become visible at once; what was not
  * measured has none.
@@ -90,7 +90,7 @@ KVTEL_API bool kvtel_record_operation(const struct kvtel_operation *operation, c
 KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure);
 /** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62
  * ns. A level reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
-KVTEL_API bool kvtel_record_value(const struct kvtel_channel *channel, double value);
+KVTEL_API bool kvtel_record_value(const struct kvtel_instrument *instrument, double value);
 
 /** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. A lane of another
  * store than the operation's is false, which the operation's store counts in `records_dropped`. */

@@ -42,7 +42,7 @@ KVTEL_API void kvtel_stats_reset(struct kvtel_stats *stats);
 KVTEL_API bool kvtel_stats_is_empty(const struct kvtel_stats *stats);
 
 /** Adds `other` to `stats`; `other` stays as it is. Unchanged on failure.
- * @return KVTEL_OK, KVTEL_E_MISMATCH (another connector or shape), KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_MISMATCH (another connector or kind of payload), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_aggregate(struct kvtel_stats *stats, const struct kvtel_stats *other);
 
 /** Moves what was observed into a new object and leaves `stats` empty (a worker's delta).
@@ -71,7 +71,7 @@ KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stat
                                                         const struct kvtel_transfer *transfer);
 /** Adds one failure. @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector does not count this class), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvtel_failure failure);
-/** Adds one operation of a store (KVTEL_SHAPE_ROWS) with its status, or counts it (KVTEL_SHAPE_COUNTS; status "ok"
+/** Adds one operation of a store (KVTEL_PAYLOAD_ROWS) with its status, or counts it (KVTEL_PAYLOAD_COUNTS; status "ok"
  * completes).
  * @return KVTEL_OK, KVTEL_E_UNKNOWN (the connector has no operations, or its flow does not name all fields of a row),
  * KVTEL_E_ARGUMENT (as kvtel_stats_record_transfer()), KVTEL_E_LIMIT (10,000 operations or statuses), KVTEL_E_NOMEM */
@@ -79,7 +79,7 @@ KVTEL_API enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *sta
                                                          const char *status, const struct kvtel_transfer *transfer);
 /** Records a level (a field of kind LEVEL, or a typed gauge), adds to a total or typed counter, or adds a sample: by
  * `key`.
- * @param labels values of the metric's own labels (KVTEL_SHAPE_TYPED), 512 bytes in all
+ * @param labels values of the metric's own labels (KVTEL_PAYLOAD_TYPED), 512 bytes in all
  * @return KVTEL_OK, KVTEL_E_UNKNOWN, KVTEL_E_ARGUMENT (labels, or a value that is not finite, below 0 where it is no
  * level, or a time of more than 2^62 ns, which the diagnostics count), KVTEL_E_LIMIT (10,000 label sets of a metric),
  * KVTEL_E_NOMEM */

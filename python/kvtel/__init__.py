@@ -24,7 +24,7 @@ from ._errors import (
     WrongTypeError,
 )
 from ._kvtel import (
-    Channel,
+    Instrument,
     Logging,
     Operation,
     Prom,
@@ -41,9 +41,9 @@ from ._kvtel import (
 __all__ = [
     "ArgumentError",
     "BusyError",
-    "Channel",
     "DecodeError",
     "Error",
+    "Instrument",
     "LimitError",
     "Logging",
     "MismatchError",

@@ -30,7 +30,7 @@ static void logging_free(PyObject *object)
 static bool has_stats(const struct kvtel_transfer_config *config)
 {
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(config);
-    return connector && connector->shape != KVTEL_SHAPE_NONE;
+    return connector && connector->payload_kind != KVTEL_PAYLOAD_NONE;
 }
 
 static int start(struct logging *self, PyObject *config)

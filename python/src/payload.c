@@ -99,7 +99,7 @@ static void empty_column(struct kvtel_column *column)
 static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys *keys, PyObject *payload)
 {
     const struct kvtel_field *fields = content->table->fields;
-    struct kvtel_group *group = &content->groups[0];
+    struct kvtel_column_set *set = &content->sets[0];
     Py_ssize_t at = 0, rows[4] = { 0 };
     PyObject *key, *list;
     uint64_t seen = 0;
@@ -112,7 +112,7 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
             keys->places[place].key == key ? keys->places[place].field : find_field(keys, content->table, place, key);
         if (field < 0 || fields[field].kind == KVTEL_FIELD_TOTAL || Py_TYPE(list) != &PyList_Type)
             return false;
-        struct kvtel_column *column = &group->columns[field];
+        struct kvtel_column *column = &set->columns[field];
         Py_ssize_t count = Py_SIZE(list);
         empty_column(column);
         column->present = true;
@@ -127,9 +127,9 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
             return false;
         content->samples += (size_t)count;
     }
-    for (size_t i = 0; seen != (UINT64_C(1) << group->column_count) - 1 && i < group->column_count; i++)
+    for (size_t i = 0; seen != (UINT64_C(1) << set->column_count) - 1 && i < set->column_count; i++)
         if (!(seen >> i & 1))
-            empty_column(&group->columns[i]);
+            empty_column(&set->columns[i]);
     return true;
 }
 
@@ -138,8 +138,8 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
 static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *keys, PyObject *payload, bool passing)
 {
     struct kvtel_content *content = passing ? &stats->content : &stats->spare;
-    if (stats->connector->shape != KVTEL_SHAPE_COLUMNS || content->table != stats->connector ||
-        Py_TYPE(payload) != &PyDict_Type || content->groups[0].column_count >= 64)
+    if (stats->connector->payload_kind != KVTEL_PAYLOAD_COLUMNS || content->table != stats->connector ||
+        Py_TYPE(payload) != &PyDict_Type || content->sets[0].column_count >= 64)
         return false;
     bool filled = fill_content(content, keys, payload);
     if (passing)

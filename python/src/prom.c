@@ -135,7 +135,7 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
     if (PyErr_Occurred())
         return -1;
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(self->config);
-    if (status == KVTEL_OK && connector && connector->shape != KVTEL_SHAPE_NONE) {
+    if (status == KVTEL_OK && connector && connector->payload_kind != KVTEL_PAYLOAD_NONE) {
         self->payload = kvtel_stats_create(connector, self->warnings.diagnostics);
         status = self->payload ? KVTEL_OK : KVTEL_E_NOMEM;
     }

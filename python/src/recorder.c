@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kvtel.Recorder, Operation and Channel: native recording for connectors that are written in Python. */
+/* kvtel.Recorder, Operation and Instrument: native recording for connectors that are written in Python. */
 #include "store.h"
 
 #include <string.h>
@@ -9,11 +9,11 @@ struct recorder {
     struct kvtel_recorder *recorder;
 };
 
-/* An operation or a channel: a handle, and the recorder that owns it. */
+/* An operation or an instrument: a handle, and the recorder that owns it. */
 struct handle {
     PyObject_HEAD PyObject *recorder;
     const struct kvtel_operation *operation;
-    const struct kvtel_channel *channel;
+    const struct kvtel_instrument *instrument;
 };
 
 static void recorder_free(PyObject *object)
@@ -42,7 +42,7 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     const struct kvtel_connector *table = config ? kvtel_transfer_config_connector(config) : NULL;
     options.config = config;
     options.windows = windows;
-    struct recorder *self = table && table->shape != KVTEL_SHAPE_NONE ? kvtel_python_new(type) : NULL;
+    struct recorder *self = table && table->payload_kind != KVTEL_PAYLOAD_NONE ? kvtel_python_new(type) : NULL;
     if (self) {
         Py_INCREF(store);
         self->store = store;
@@ -55,7 +55,7 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
 }
 
 static PyObject *make_handle(struct recorder *self, const char *class_name, const struct kvtel_operation *operation,
-                             const struct kvtel_channel *channel)
+                             const struct kvtel_instrument *instrument)
 {
     PyObject *class = kvtel_python_class(class_name);
     struct handle *handle = class ? kvtel_python_new((PyTypeObject *)class) : NULL;
@@ -65,7 +65,7 @@ static PyObject *make_handle(struct recorder *self, const char *class_name, cons
     Py_INCREF(self);
     handle->recorder = (PyObject *)self;
     handle->operation = operation;
-    handle->channel = channel;
+    handle->instrument = instrument;
     return (PyObject *)handle;
 }
 
@@ -89,22 +89,23 @@ static PyObject *recorder_operation(PyObject *object, PyObject *arguments, PyObj
     return make_handle(self, "Operation", operation, NULL);
 }
 
-static PyObject *recorder_channel(PyObject *object, PyObject *arguments, PyObject *keywords)
+static PyObject *recorder_instrument(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = { "key", "labels", NULL };
     struct recorder *self = (struct recorder *)object;
     const char *key;
     PyObject *sequence = NULL;
     struct kvtel_python_texts labels = { 0 };
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|O:channel", names, &key, &sequence) ||
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|O:instrument", names, &key, &sequence) ||
         (sequence && kvtel_python_texts(sequence, &labels) < 0))
         return NULL;
-    const struct kvtel_channel *channel = kvtel_recorder_channel(self->recorder, key, labels.texts, labels.count);
+    const struct kvtel_instrument *instrument =
+        kvtel_recorder_instrument(self->recorder, key, labels.texts, labels.count);
     kvtel_python_texts_free(&labels);
-    if (!channel && self->recorder)
+    if (!instrument && self->recorder)
         return kvtel_python_raise(KVTEL_E_UNKNOWN, NULL,
                                   "the connector has no such key with these labels, or there is no room for it");
-    return make_handle(self, "Channel", NULL, channel);
+    return make_handle(self, "Instrument", NULL, instrument);
 }
 
 static PyObject *recorder_record_failure(PyObject *object, PyObject *label)
@@ -133,12 +134,12 @@ static PyObject *operation_record(PyObject *self, PyObject *arguments, PyObject 
     return record(((struct handle *)self)->operation, arguments, keywords);
 }
 
-static PyObject *channel_record(PyObject *self, PyObject *value)
+static PyObject *instrument_record(PyObject *self, PyObject *value)
 {
     double number = PyFloat_AsDouble(value);
     if (number == -1.0 && PyErr_Occurred())
         return NULL;
-    return PyBool_FromLong(kvtel_record_value(((struct handle *)self)->channel, number));
+    return PyBool_FromLong(kvtel_record_value(((struct handle *)self)->instrument, number));
 }
 
 /* --- Many transfers from buffers. The limited API of Python 3.9 cannot access buffers, so their bytes are copied.
@@ -314,8 +315,8 @@ static int add_handles(PyObject *module)
         { "record_many", KVTEL_PYTHON_KEYWORDS(operation_record_many), "record_many" MANY_DOC },
         { NULL, NULL, 0, NULL },
     };
-    static PyMethodDef channel_methods[] = {
-        { "record", channel_record, METH_O,
+    static PyMethodDef instrument_methods[] = {
+        { "record", instrument_record, METH_O,
           "record($self, value, /)\n--\n\nSets a level, adds to a count, or takes a sample (not below 0). Returns "
           "whether it was "
           "recorded." },
@@ -327,17 +328,17 @@ static int add_handles(PyObject *module)
         { Py_tp_methods, operation_methods },
         { 0, NULL },
     };
-    static PyType_Slot channel_slots[] = {
-        { Py_tp_doc, "The handle of a field or typed metric, made by Recorder.channel()." },
+    static PyType_Slot instrument_slots[] = {
+        { Py_tp_doc, "The handle of a field or typed metric, made by Recorder.instrument()." },
         { Py_tp_dealloc, (void *)handle_free },
-        { Py_tp_methods, channel_methods },
+        { Py_tp_methods, instrument_methods },
         { 0, NULL },
     };
     static PyType_Spec operation = { "kvtel._kvtel.Operation", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT,
                                      operation_slots };
-    static PyType_Spec channel = { "kvtel._kvtel.Channel", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT,
-                                   channel_slots };
-    return kvtel_python_add_type(module, &operation) < 0 ? -1 : kvtel_python_add_type(module, &channel);
+    static PyType_Spec instrument = { "kvtel._kvtel.Instrument", sizeof(struct handle), 0, Py_TPFLAGS_DEFAULT,
+                                      instrument_slots };
+    return kvtel_python_add_type(module, &operation) < 0 ? -1 : kvtel_python_add_type(module, &instrument);
 }
 
 int kvtel_python_add_recorder(PyObject *module)
@@ -363,8 +364,8 @@ int kvtel_python_add_recorder(PyObject *module)
           "with its "
           "status.\n\n"
           "Raises UnknownNameError." },
-        { "channel", KVTEL_PYTHON_KEYWORDS(recorder_channel),
-          "channel($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name "
+        { "instrument", KVTEL_PYTHON_KEYWORDS(recorder_instrument),
+          "instrument($self, key, labels=())\n--\n\nThe handle of a field by its key, or of a typed metric by its name "
           "and label "
           "values.\n\n"
           "Raises UnknownNameError." },

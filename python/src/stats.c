@@ -52,7 +52,7 @@ static PyObject *stats_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|On:Stats", names, &name, &data, &limit))
         return NULL;
     const struct kvtel_connector *connector = kvtel_connector_find(name);
-    if (!connector || connector->shape == KVTEL_SHAPE_NONE)
+    if (!connector || connector->payload_kind == KVTEL_PAYLOAD_NONE)
         return kvtel_python_raise_connector(connector, name);
     if (limit < 0)
         return kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "sample_limit is below 0");

@@ -19,7 +19,7 @@ struct check {
 
 static bool is_typed(const struct check *check)
 {
-    return check->table->shape == KVTEL_SHAPE_TYPED;
+    return check->table->payload_kind == KVTEL_PAYLOAD_TYPED;
 }
 
 /* Checks a name: a class name in Python, or a configured one. */
@@ -87,14 +87,14 @@ static bool check_fields(const struct check *check)
             return FAIL(check, "a field's key is empty");
         if ((unsigned)field->kind > KVTEL_FIELD_TEXT || (unsigned)field->unit > KVTEL_UNIT_RATIO)
             return FAIL(check, "the field \"%.64s\" is of no kind, or of no unit", field->key);
-        if (field->kind == KVTEL_FIELD_TEXT && table->shape != KVTEL_SHAPE_ROWS)
+        if (field->kind == KVTEL_FIELD_TEXT && table->payload_kind != KVTEL_PAYLOAD_ROWS)
             return FAIL(check, "the field \"%.64s\" is text, which only rows have", field->key);
         for (const struct kvtel_field *other = table->fields; other != field; other++) {
             if (strcmp(other->key, field->key) == 0)
                 return FAIL(check, "the field \"%.64s\" stands twice", field->key);
             together += other->row == field->row && field->row > 0;
         }
-        if (table->shape == KVTEL_SHAPE_COLUMNS && together >= TOGETHER)
+        if (table->payload_kind == KVTEL_PAYLOAD_COLUMNS && together >= TOGETHER)
             return FAIL(check, "more than %d columns have the row %u", TOGETHER, field->row);
     }
     return true;
@@ -119,7 +119,8 @@ static bool check_labels(const struct check *check, const struct kvtel_metric *m
     if (metric->values[0] && count != 1)
         return FAIL(check, "the metric \"%.64s\" has values of its only label, but %zu labels", metric->name, count);
     for (size_t i = 0; metric->values[0] && i < KVTEL_METRIC_FIELDS; i++)
-        if (!metric->values[i] != !metric->fields[i] && (check->table->shape == KVTEL_SHAPE_COLUMNS || is_typed(check)))
+        if (!metric->values[i] != !metric->fields[i] &&
+            (check->table->payload_kind == KVTEL_PAYLOAD_COLUMNS || is_typed(check)))
             return FAIL(check, "the metric \"%.64s\" has not as many values as fields", metric->name);
     return true;
 }
@@ -151,9 +152,10 @@ static bool check_feeds(const struct check *check, const struct kvtel_metric *me
         if (field && field->kind == KVTEL_FIELD_TEXT)
             return FAIL(check, "the metric \"%.64s\" is fed by \"%.64s\", which is text", metric->name, field->key);
     }
-    if ((unsigned)metric->feed > KVTEL_FEED_INFO || (metric->feed == KVTEL_FEED_COUNT && metric->type != KVTEL_COUNTER))
+    if ((unsigned)metric->input > KVTEL_INPUT_INFO ||
+        (metric->input == KVTEL_INPUT_COUNT && metric->type != KVTEL_COUNTER))
         return FAIL(check, "the metric \"%.64s\" takes what its type cannot", metric->name);
-    if (metric->feed == KVTEL_FEED_INFO && (metric->type != KVTEL_GAUGE || !check->table->has_info))
+    if (metric->input == KVTEL_INPUT_INFO && (metric->type != KVTEL_GAUGE || !check->table->has_info))
         return FAIL(check, "the metric \"%.64s\" is of the payload's info: a gauge, in a table that has it",
                     metric->name);
     return true;
@@ -195,7 +197,8 @@ static bool check_reductions(const struct check *check)
 
 static bool check_flows(const struct check *check)
 {
-    bool by_operation = check->table->shape == KVTEL_SHAPE_ROWS || check->table->shape == KVTEL_SHAPE_COUNTS;
+    bool by_operation =
+        check->table->payload_kind == KVTEL_PAYLOAD_ROWS || check->table->payload_kind == KVTEL_PAYLOAD_COUNTS;
     for (const struct kvtel_flow *flow = check->table->flows; flow && flow->name; flow++) {
         const char *const keys[] = { flow->time,  flow->post,    flow->bytes,  flow->sizes, flow->descriptors,
                                      flow->count, flow->started, flow->failed, flow->status };
@@ -228,9 +231,9 @@ static bool check_keys(const struct check *check)
 static bool check_table(const struct check *check)
 {
     const struct kvtel_connector *table = check->table;
-    if ((unsigned)table->shape > KVTEL_SHAPE_MULTI || (unsigned)table->arithmetic > KVTEL_EXACT)
-        return FAIL(check, "the table is of no shape, or of no arithmetic");
-    if (table->shape == KVTEL_SHAPE_NONE || table->shape == KVTEL_SHAPE_MULTI)
+    if ((unsigned)table->payload_kind > KVTEL_PAYLOAD_MULTI || (unsigned)table->arithmetic > KVTEL_EXACT)
+        return FAIL(check, "the table is of no kind of payload, or of no arithmetic");
+    if (table->payload_kind == KVTEL_PAYLOAD_NONE || table->payload_kind == KVTEL_PAYLOAD_MULTI)
         return true;
     return check_fields(check) && check_metrics(check) && check_reductions(check) && check_flows(check) &&
            check_keys(check);

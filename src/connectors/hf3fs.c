@@ -4,7 +4,7 @@
 
 KVTEL_CONNECTOR(hf3fs) = {
     .names = KVTEL_NAMES({ "HF3FSKVConnector", NULL }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS({ "save_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
                            { "load_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
                            { "num_failed_save", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },

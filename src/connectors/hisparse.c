@@ -8,7 +8,7 @@
 
 KVTEL_CONNECTOR(hisparse) = {
     .names = KVTEL_NAMES({ "HiSparseConnector", NULL }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS({ "cache_hits", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 },
                            { "cache_misses", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 },
                            { "host_to_device_bytes", KVTEL_FIELD_EVENTS, KVTEL_UNIT_BYTES, 0 },

@@ -5,7 +5,7 @@
 
 KVTEL_CONNECTOR(lmcache_mp) = {
     .names = KVTEL_NAMES({ "LMCacheMPConnector", NULL }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS({ "lookup_duration_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 }),
     .metrics = KVTEL_METRICS({
         .name = "vllm:lmcache_mp_lookup_duration_seconds",

@@ -4,7 +4,7 @@
 
 KVTEL_CONNECTOR(mooncake) = {
     .names = KVTEL_NAMES({ "MooncakeConnector", NULL }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS({ "transfer_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
                            { "bytes_transferred", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 1 },
                            { "num_descriptors", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 },

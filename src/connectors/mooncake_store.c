@@ -9,7 +9,7 @@
 
 KVTEL_CONNECTOR(mooncake_store) = {
     .names = KVTEL_NAMES({ "MooncakeStoreConnector", NULL }),
-    .shape = KVTEL_SHAPE_ROWS,
+    .payload_kind = KVTEL_PAYLOAD_ROWS,
     .fields = KVTEL_FIELDS({ "duration_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
                            { "num_keys", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 },
                            { "num_bytes", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 1 },
@@ -31,7 +31,7 @@ KVTEL_CONNECTOR(mooncake_store) = {
             .type = KVTEL_COUNTER,
             .help = "Calls to the Mooncake store, a call being a batch of keys. Counted by each rank.",
             .fields = { "duration_seconds" },
-            .feed = KVTEL_FEED_COUNT,
+            .input = KVTEL_INPUT_COUNT,
             .labels = OPERATION_AND_STATUS,
         },
         {

@@ -4,5 +4,5 @@
 
 KVTEL_CONNECTOR(multi) = {
     .names = KVTEL_NAMES({ "MultiConnector", NULL }),
-    .shape = KVTEL_SHAPE_MULTI,
+    .payload_kind = KVTEL_PAYLOAD_MULTI,
 };

@@ -5,7 +5,7 @@
 KVTEL_CONNECTOR(nixl) = {
     .names = KVTEL_NAMES({ "NixlConnector", "NixlPullConnector" }, { "NixlPullConnector", NULL },
                          { "NixlPushConnector", NULL }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS({ "transfer_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
                            { "post_duration", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
                            { "bytes_transferred", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 1 },

@@ -53,7 +53,7 @@ static bool has_no_example_tier(const struct kvtel_transfer_config *config)
 /* {"CPU_to_GPU": [{"op_size": bytes, "op_time": seconds}], "GPU_to_CPU": [...]} */
 static const struct kvtel_connector before_typed = {
     .names = KVTEL_NAMES({ "OffloadingConnector", NULL }),
-    .shape = KVTEL_SHAPE_ROWS,
+    .payload_kind = KVTEL_PAYLOAD_ROWS,
     .fields = KVTEL_FIELDS({ "op_size", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 1 },
                            { "op_time", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 }),
     .metrics = KVTEL_METRICS(
@@ -90,7 +90,7 @@ static const struct kvtel_connector before_typed = {
 
 KVTEL_CONNECTOR(offloading) = {
     .names = KVTEL_NAMES({ "OffloadingConnector", NULL }),
-    .shape = KVTEL_SHAPE_TYPED,
+    .payload_kind = KVTEL_PAYLOAD_TYPED,
     .metrics = KVTEL_METRICS(
         {
             .name = "vllm:kv_offload_total_bytes",
@@ -382,7 +382,7 @@ KVTEL_CONNECTOR(offloading) = {
             .name = "vllm:kv_offload_config_info",
             .type = KVTEL_GAUGE,
             .help = "How the offload is configured, in the labels. The value is always 1.",
-            .feed = KVTEL_FEED_INFO,
+            .input = KVTEL_INPUT_INFO,
             .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes",
                         "cpu_kv_cache_size_tokens" },
             .when = has_no_example_tier,
@@ -391,7 +391,7 @@ KVTEL_CONNECTOR(offloading) = {
             .name = "vllm:kv_offload_config_info",
             .type = KVTEL_GAUGE,
             .help = "How the offload is configured, in the labels. The value is always 1.",
-            .feed = KVTEL_FEED_INFO,
+            .input = KVTEL_INPUT_INFO,
             .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes", "cpu_kv_cache_size_tokens",
                         "tier", "example_info" },
             .when = has_example_tier,

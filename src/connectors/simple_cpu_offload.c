@@ -4,7 +4,7 @@
 
 KVTEL_CONNECTOR(simple_cpu_offload) = {
     .names = KVTEL_NAMES({ "SimpleCPUOffloadConnector", NULL }),
-    .shape = KVTEL_SHAPE_TYPED,
+    .payload_kind = KVTEL_PAYLOAD_TYPED,
     .metrics = KVTEL_METRICS(
         {
             .name = "vllm:simple_kv_offload_save_outcomes_total",

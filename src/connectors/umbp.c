@@ -4,7 +4,7 @@
 
 KVTEL_CONNECTOR(umbp) = {
     .names = KVTEL_NAMES({ "UMBPStoreConnector", NULL }),
-    .shape = KVTEL_SHAPE_COUNTS,
+    .payload_kind = KVTEL_PAYLOAD_COUNTS,
     .fields = KVTEL_FIELDS({ "submitted", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
                            { "completed", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
                            { "failed", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },

@@ -7,5 +7,5 @@ KVTEL_CONNECTOR(without_stats) = {
                          { "LMCacheConnectorV1", NULL }, { "MoRIIOConnector", NULL }, { "DecodeBenchConnector", NULL },
                          { "FlexKVConnectorV1", NULL }, { "SharedStorageConnector", NULL },
                          { "P2pNcclConnector", NULL }),
-    .shape = KVTEL_SHAPE_NONE,
+    .payload_kind = KVTEL_PAYLOAD_NONE,
 };

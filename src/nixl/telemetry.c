@@ -106,7 +106,7 @@ static const struct kvtel_metric metrics[] = {
 
 const struct kvtel_connector kvtel_nixl_telemetry = {
     .names = KVTEL_NAMES({ "NIXL telemetry", NULL }),
-    .shape = KVTEL_SHAPE_COLUMNS,
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields = KVTEL_FIELDS(
         { "xfer_time", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
         { "post_time", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },

@@ -65,7 +65,7 @@ bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double valu
 size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_HISTOGRAM);
-    const struct kvtel_group *group = local ? atomic_load_explicit(&local->group, memory_order_acquire) : NULL;
+    const struct kvtel_row_group *group = local ? atomic_load_explicit(&local->group, memory_order_acquire) : NULL;
     if (!group) {
         kvtel_store_count_dropped(lane->store, 1);
         return 0;
@@ -302,7 +302,7 @@ static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_fee
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq + 2);
 }
 
-void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group)
+void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *group)
 {
     /* Only this thread writes there, so it may read without atomics. */
     const column_value *block = (const column_value *)(uintptr_t)(lane->words + group->block_at);
@@ -335,7 +335,8 @@ static uint64_t count_added(const struct kvtel_lane *lane, const struct kvtel_lo
 
 /* Folds the block into a series to which an interrupted fold did not get, or only in part. False: the lane's words
  * contradict each other. */
-static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_group *group, const struct kvtel_local_feed *feed)
+static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_row_group *group,
+                        const struct kvtel_local_feed *feed)
 {
     const column_value *column = (const column_value *)(uintptr_t)(lane->words + group->block_at) + feed->column;
     uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
@@ -359,10 +360,10 @@ static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_group *group
 
 /* Finishes the folds that the lane's last owner began before it ended inside a call. False: the lane's words
  * contradict each other. */
-static bool finish_folds(struct kvtel_lane *lane, const struct kvtel_group *groups)
+static bool finish_folds(struct kvtel_lane *lane, const struct kvtel_row_group *groups)
 {
     bool good = true;
-    for (const struct kvtel_group *group = groups; group && good; group = group->next) {
+    for (const struct kvtel_row_group *group = groups; group && good; group = group->next) {
         for (uint32_t i = 0; i < group->feed_count && good; i++)
             good = finish_feed(lane, group, &group->feeds[i]);
     }
@@ -410,7 +411,7 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
 enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kvtel_lane **lane)
 {
     enum kvtel_status status = KVTEL_OK;
-    const struct kvtel_group *groups;
+    const struct kvtel_row_group *groups;
     struct kvtel_hold hold;
     bool reused;
     do {

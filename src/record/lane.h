@@ -88,14 +88,16 @@ static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_
 }
 
 /* The address at which row `head` of the group is written. */
-static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
+static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_row_group *group,
+                                         uint64_t head)
 {
     return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
 }
 
 /* Notes, before the row is published, which columns of the row have no value (one bit per column). The fold looks
  * for absent values only in those columns. */
-static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t columns)
+static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_row_group *group,
+                                          uint64_t columns)
 {
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
     kvtel_word_store(noted, kvtel_word_load(noted) | columns);
@@ -106,7 +108,7 @@ bool kvtel_lane_extend(const struct kvtel_store *store, uint64_t lane, kvtel_wor
                        struct kvtel_extent bulk);
 
 /* Moves the full block into the series that the group feeds. */
-void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_group *group);
+void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *group);
 
 /* Like the functions of <kvtel/store.h>, for a caller that has already begun its call with kvtel_lane_enter(). */
 bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount);
@@ -114,7 +116,7 @@ bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double valu
 size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
 /* Publishes the row that was written at kvtel_lane_row(). */
-static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t head)
+static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t head)
 {
     /* pairs with the acquire loads of a reader: the reader sees complete rows only */
     kvtel_word_publish(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD, head + 1);

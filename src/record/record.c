@@ -78,7 +78,7 @@ static inline void take_values(const struct kvtel_transfer *transfer, struct mea
 static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation *operation, const double *values)
 {
     for (uint32_t i = 0; i < operation->feed_count; i++) {
-        const struct kvtel_group_feed *feed = &operation->feeds[i];
+        const struct kvtel_row_group_feed *feed = &operation->feeds[i];
         double value = values[operation->sources[feed->column]];
         if (feed->kind == KVTEL_COLUMN_ONE)
             (void)kvtel_lane_increase_inside(lane, feed->series, 1);
@@ -98,7 +98,7 @@ static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, 
 {
     kvtel_lane_note_absent(lane, operation->group, columns);
     for (uint32_t i = 0; i < operation->feed_count; i++) {
-        const struct kvtel_group_feed *feed = &operation->feeds[i];
+        const struct kvtel_row_group_feed *feed = &operation->feeds[i];
         if (feed->kind == KVTEL_COLUMN_ONE && columns >> feed->column & 1)
             (void)kvtel_lane_increase_inside(lane, feed->series, 1);
     }
@@ -108,7 +108,7 @@ static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, 
 static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                                      const struct kvtel_transfer *transfer, uint64_t token)
 {
-    const struct kvtel_group *group = operation->group;
+    const struct kvtel_row_group *group = operation->group;
     struct measures measures;
     take_values(transfer, &measures);
     if (measures.impossible || measures.outside)
@@ -136,7 +136,7 @@ static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, co
     return true;
 }
 
-static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct kvtel_group *group, uint64_t token)
+static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t token)
 {
     kvtel_lane_fold(lane, group);
     kvtel_thread_leave(token);
@@ -215,20 +215,20 @@ bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *op
     return kvtel_lane_enter(lane, 1, &token) && record(lane, operation, transfer, token);
 }
 
-bool kvtel_record_value(const struct kvtel_channel *channel, double value)
+bool kvtel_record_value(const struct kvtel_instrument *instrument, double value)
 {
-    struct kvtel_lane *lane = channel ? kvtel_thread_lane_of(channel->store) : NULL;
+    struct kvtel_lane *lane = instrument ? kvtel_thread_lane_of(instrument->store) : NULL;
     uint64_t token;
-    if (lane && channel->count == 0) /* the store had no room for its series */
+    if (lane && instrument->count == 0) /* the store had no room for its series */
         kvtel_store_count_dropped(lane->store, 1);
-    if (!lane || channel->count == 0 || !kvtel_lane_enter(lane, 1, &token))
+    if (!lane || instrument->count == 0 || !kvtel_lane_enter(lane, 1, &token))
         return false;
     bool recorded = true;
-    for (uint32_t i = 0; i < channel->count; i++) {
-        uint32_t series = channel->series[i];
-        switch ((enum kvtel_metric_type)channel->store->series[series].type) {
+    for (uint32_t i = 0; i < instrument->count; i++) {
+        uint32_t series = instrument->series[i];
+        switch ((enum kvtel_metric_type)instrument->store->series[series].type) {
         case KVTEL_COUNTER:
-            recorded &= kvtel_lane_increase_inside(lane, series, channel->ones ? 1 : value);
+            recorded &= kvtel_lane_increase_inside(lane, series, instrument->ones ? 1 : value);
             break;
         case KVTEL_GAUGE:
             recorded &= kvtel_lane_set_inside(lane, series, value);

@@ -79,7 +79,7 @@ static const char *const *table_labels(const struct kvtel_metric *metric, size_t
 
 static bool is_typed(const struct kvtel_recorder *recorder)
 {
-    return recorder->connector->shape == KVTEL_SHAPE_TYPED;
+    return recorder->connector->payload_kind == KVTEL_PAYLOAD_TYPED;
 }
 
 /* Makes the series that vLLM creates in advance, so that an idle engine shows zeros. */
@@ -123,7 +123,8 @@ static const char *const *operation_labels(const struct kvtel_recorder *recorder
                                            const struct kvtel_operation *operation, const struct kvtel_metric *metric,
                                            int field, const char **values)
 {
-    if (recorder->connector->shape != KVTEL_SHAPE_ROWS && recorder->connector->shape != KVTEL_SHAPE_COUNTS)
+    if (recorder->connector->payload_kind != KVTEL_PAYLOAD_ROWS &&
+        recorder->connector->payload_kind != KVTEL_PAYLOAD_COUNTS)
         return table_labels(metric, (size_t)field);
     for (size_t i = 0; i < kvtel_metric_label_count(metric); i++)
         values[i] = is_text_field(recorder->connector, metric->labels[i]) ? operation->status : operation->name;
@@ -145,7 +146,7 @@ static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kv
 {
     if (operation->feed_count < KVTEL_LAYOUT_COLUMNS)
         operation->feeds[operation->feed_count++] =
-            (struct kvtel_group_feed){ series, column_of(operation, source), kind };
+            (struct kvtel_row_group_feed){ series, column_of(operation, source), kind };
 }
 
 /* Adds a feed to every metric that takes the field `key`. */
@@ -166,14 +167,14 @@ static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operat
             add_feed(operation, series, source, KVTEL_COLUMN_OBSERVE);
         else
             add_feed(operation, series, source,
-                     ones || metric->feed == KVTEL_FEED_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
+                     ones || metric->input == KVTEL_INPUT_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
     }
 }
 
 /* Feeds the fields of a flow, as kvtel_stats_record_transfer() and kvtel_stats_record_operation() fill them. */
 static void feed_flow(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const struct kvtel_flow *flow)
 {
-    bool counts = recorder->connector->shape == KVTEL_SHAPE_COUNTS, ok = strcmp(operation->status, "ok") == 0;
+    bool counts = recorder->connector->payload_kind == KVTEL_PAYLOAD_COUNTS, ok = strcmp(operation->status, "ok") == 0;
     feed(recorder, operation, flow->time, KVTEL_SOURCE_DURATION, false);
     feed(recorder, operation, flow->post, KVTEL_SOURCE_POST, false);
     if (!counts || ok) {
@@ -185,7 +186,7 @@ static void feed_flow(struct kvtel_recorder *recorder, struct kvtel_operation *o
     feed(recorder, operation, flow->started, KVTEL_SOURCE_DURATION, true);
     if (counts && !ok)
         feed(recorder, operation, flow->failed, KVTEL_SOURCE_DURATION, true);
-    else if (recorder->connector->shape == KVTEL_SHAPE_ROWS)
+    else if (recorder->connector->payload_kind == KVTEL_PAYLOAD_ROWS)
         feed(recorder, operation, flow->failed, KVTEL_SOURCE_FAILED, false);
 }
 
@@ -256,14 +257,14 @@ static const struct kvtel_operation *find_operation(const struct kvtel_recorder 
 static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_operation *operation)
 {
     enum kvtel_status made = operation->feed_count > 0
-                                 ? kvtel_store_group(store, operation->feeds, operation->feed_count,
-                                                     operation->column_count, &operation->group)
+                                 ? kvtel_store_row_group(store, operation->feeds, operation->feed_count,
+                                                         operation->column_count, &operation->group)
                                  : KVTEL_E_LIMIT;
     if (made != KVTEL_E_BUSY && made != KVTEL_E_ARGUMENT)
         return made;
     made = KVTEL_OK;
     for (uint32_t i = 0; made == KVTEL_OK && i < operation->feed_count; i++)
-        made = kvtel_store_own_group(store, operation->feeds[i].series);
+        made = kvtel_store_own_row_group(store, operation->feeds[i].series);
     return made;
 }
 
@@ -338,59 +339,59 @@ const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *re
 }
 
 /* NULL: no metric of the connector takes this key with this number of labels. */
-static const struct kvtel_channel *make_channel(struct kvtel_recorder *recorder, const char *key,
-                                                const char *const *labels, size_t count)
+static const struct kvtel_instrument *make_instrument(struct kvtel_recorder *recorder, const char *key,
+                                                      const char *const *labels, size_t count)
 {
-    struct kvtel_channel channel = { .store = recorder->store };
+    struct kvtel_instrument instrument = { .store = recorder->store };
     bool is_known = false;
-    for (size_t i = 0; i < recorder->family_count && channel.count < KVTEL_CHANNEL_SERIES; i++) {
+    for (size_t i = 0; i < recorder->family_count && instrument.count < KVTEL_INSTRUMENT_SERIES; i++) {
         const struct kvtel_metric *metric = recorder->families[i].metric;
         int field = field_index(recorder, metric, key);
         size_t own_count = kvtel_metric_label_count(metric);
         bool by_table = metric->values[0] != NULL && count == 0;
-        uint32_t *series = &channel.series[channel.count];
+        uint32_t *series = &instrument.series[instrument.count];
         if (field < 0 || (!by_table && own_count != count))
             continue;
         is_known = true;
         if (!make_series(recorder, recorder->families[i].family,
                          by_table ? table_labels(metric, (size_t)field) : labels, own_count, series))
             continue;
-        enum kvtel_status status = kvtel_store_own_group(recorder->store, *series);
+        enum kvtel_status status = kvtel_store_own_row_group(recorder->store, *series);
         if (status != KVTEL_OK) {
             warn_no_room(recorder->store, status);
             continue;
         }
-        channel.ones = channel.ones || metric->feed == KVTEL_FEED_COUNT;
-        channel.count++;
+        instrument.ones = instrument.ones || metric->input == KVTEL_INPUT_COUNT;
+        instrument.count++;
     }
-    struct kvtel_channel *made = channel.count > 0 ? malloc(sizeof(*made)) : NULL;
+    struct kvtel_instrument *made = instrument.count > 0 ? malloc(sizeof(*made)) : NULL;
     if (!is_known)
         return NULL;
     if (!made) {
         warn_no_room(recorder->store, KVTEL_E_NOMEM);
-        return &recorder->lost_channel;
+        return &recorder->lost_instrument;
     }
-    channel.next = recorder->channels;
-    *made = channel;
-    recorder->channels = made;
+    instrument.next = recorder->instruments;
+    *made = instrument;
+    recorder->instruments = made;
     return made;
 }
 
-const struct kvtel_channel *kvtel_recorder_channel(struct kvtel_recorder *recorder, const char *key,
-                                                   const char *const *labels, size_t count)
+const struct kvtel_instrument *kvtel_recorder_instrument(struct kvtel_recorder *recorder, const char *key,
+                                                         const char *const *labels, size_t count)
 {
     if (!recorder)
         return NULL;
     if (!kvtel_store_is_own(recorder->store))
-        return &recorder->lost_channel;
+        return &recorder->lost_instrument;
     bool is_whole = key && count <= KVTEL_METRIC_LABELS && (labels || count == 0);
     for (size_t i = 0; is_whole && i < count; i++)
         is_whole = labels[i] != NULL;
-    const struct kvtel_channel *channel = is_whole ? make_channel(recorder, key, labels, count) : NULL;
-    if (!channel)
+    const struct kvtel_instrument *instrument = is_whole ? make_instrument(recorder, key, labels, count) : NULL;
+    if (!instrument)
         warn_unknown(recorder->store, KVTEL_WARN_KEY, recorder->connector->names[0].name,
                      "field or metric of these labels by the name", key ? key : "");
-    return channel;
+    return instrument;
 }
 
 static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvtel_connector *connector,
@@ -408,7 +409,7 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
     recorder->connector = connector;
     static const uint64_t no_token = KVTEL_LOST_TOKEN;
     recorder->lost_operation = (struct kvtel_operation){ .store = store, .token = &no_token };
-    recorder->lost_channel = (struct kvtel_channel){ .store = store };
+    recorder->lost_instrument = (struct kvtel_instrument){ .store = store };
     recorder->engine = strdup(options->engine ? options->engine : number);
     struct kvtel_transfer_config *config = options->config ? NULL : kvtel_transfer_config_of(connector->names[0].name);
     if (!recorder->engine || (!options->config && !config)) {
@@ -426,7 +427,7 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
 static bool has_stats(struct kvtel_store *store, const struct kvtel_connector *connector)
 {
     char message[192];
-    if (connector && connector->shape != KVTEL_SHAPE_NONE && connector->shape != KVTEL_SHAPE_MULTI)
+    if (connector && connector->payload_kind != KVTEL_PAYLOAD_NONE && connector->payload_kind != KVTEL_PAYLOAD_MULTI)
         return true;
     (void)snprintf(message, sizeof(message), "%s%.64s%s: nothing is recorded through the recorder",
                    connector ? "the connector " : "a recorder was asked for an unknown connector",
@@ -455,7 +456,7 @@ struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const st
     if (!recorder->first) /* the connector has no default flow: operations must be named */
         recorder->first = &recorder->lost_operation;
     for (const struct kvtel_failure_field *entry = connector->failures; entry && entry->field; entry++)
-        recorder->failures[entry->failure] = make_channel(recorder, entry->field, NULL, 0);
+        recorder->failures[entry->failure] = make_instrument(recorder, entry->field, NULL, 0);
     return recorder;
 }
 
@@ -467,9 +468,9 @@ void kvtel_recorder_destroy(struct kvtel_recorder *recorder)
         next = operation->next;
         free_operation(operation);
     }
-    for (struct kvtel_channel *channel = recorder->channels, *next; channel; channel = next) {
-        next = channel->next;
-        free(channel);
+    for (struct kvtel_instrument *instrument = recorder->instruments, *next; instrument; instrument = next) {
+        next = instrument->next;
+        free(instrument);
     }
     free(recorder->engine);
     free(recorder);

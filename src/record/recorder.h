@@ -26,12 +26,13 @@ struct kvtel_operation {
     uint64_t head_at;
     uint64_t block_at;
     struct kvtel_store *store;
-    const struct kvtel_group *group; /* NULL: a series belongs to another group, so each series is written by itself */
+    const struct kvtel_row_group
+        *group; /* NULL: a series belongs to another group, so each series is written by itself */
     uint32_t column_count;
     uint8_t sources[KVTEL_SOURCES]; /* of each column */
     bool is_point_to_point;         /* the columns are duration, post, bytes, descriptors, in this order */
     uint32_t feed_count;
-    struct kvtel_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
+    struct kvtel_row_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
     struct kvtel_operation *next;
     char *name, *status;
 };
@@ -39,15 +40,15 @@ struct kvtel_operation {
 /* The number of columns of a point-to-point operation. */
 enum { KVTEL_POINT_TO_POINT = 4 };
 
-enum { KVTEL_CHANNEL_SERIES = 8 };
+enum { KVTEL_INSTRUMENT_SERIES = 8 };
 
 /* Series to which a named value is recorded: all get the same value. */
-struct kvtel_channel {
+struct kvtel_instrument {
     struct kvtel_store *store;
     uint32_t count;
-    uint32_t series[KVTEL_CHANNEL_SERIES];
+    uint32_t series[KVTEL_INSTRUMENT_SERIES];
     bool ones; /* counters add 1 for each call instead of the value */
-    struct kvtel_channel *next;
+    struct kvtel_instrument *next;
 };
 
 struct kvtel_family_handle {
@@ -59,16 +60,16 @@ struct kvtel_recorder {
     struct kvtel_store *store;
     const struct kvtel_connector *connector;
     const struct kvtel_operation *first; /* never NULL */
-    const struct kvtel_channel *failures[KVTEL_FAILURE_COUNT];
+    const struct kvtel_instrument *failures[KVTEL_FAILURE_COUNT];
     struct kvtel_operation *operations;
-    struct kvtel_channel *channels;
+    struct kvtel_instrument *instruments;
     char *engine;
     bool windows;
     uint32_t window_families[2];
     /* Handles that are returned when the store has no room for the series. What is recorded through them is counted
      * as dropped. */
     struct kvtel_operation lost_operation;
-    struct kvtel_channel lost_channel;
+    struct kvtel_instrument lost_instrument;
     size_t family_count;
     struct kvtel_family_handle families[];
 };

@@ -260,7 +260,7 @@ void kvtel_store_close(struct kvtel_store *store)
         kvtel_memory_unmap((void *)(uintptr_t)store->lanes[i]->words, store->header->lane_stride);
         free(store->lanes[i]);
     }
-    for (struct kvtel_group *group = store->groups, *next; group; group = next) {
+    for (struct kvtel_row_group *group = store->groups, *next; group; group = next) {
         next = group->next;
         free(group);
     }

@@ -27,8 +27,8 @@ struct kvtel_local_feed {
 };
 
 /* Immutable as soon as a series points to the group. */
-struct kvtel_group {
-    struct kvtel_group *next;
+struct kvtel_row_group {
+    struct kvtel_row_group *next;
     uint64_t block_at;
     uint32_t slot;
     uint32_t columns;
@@ -43,7 +43,7 @@ struct kvtel_family_local {
 
 /* What a thread that writes a lane must know of a series. */
 struct kvtel_series_local {
-    struct kvtel_group *_Atomic group; /* NULL: the series is written without a group */
+    struct kvtel_row_group *_Atomic group; /* NULL: the series is written without a group */
     const struct kvtel_bins *bins;
     uint64_t bins_at;
     uint32_t slot;
@@ -92,7 +92,7 @@ struct kvtel_store {
     struct kvtel_family_local families[KVTEL_LAYOUT_FAMILIES];
     struct kvtel_index index; /* families and series by their text */
     struct kvtel_bins *bins;
-    struct kvtel_group *groups;
+    struct kvtel_row_group *groups;
     struct kvtel_lane *free_lanes;
 };
 
@@ -177,17 +177,17 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
                                    size_t count);
 
 /* Makes a group with a single column for a histogram that does not belong to a group yet. */
-enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series);
+enum kvtel_status kvtel_store_own_row_group(struct kvtel_store *store, uint32_t series);
 
-struct kvtel_group_feed {
+struct kvtel_row_group_feed {
     uint32_t series;
     uint16_t column;
     enum kvtel_column_kind kind;
 };
 /* Makes a group of `columns` columns for these series, or finds the one with the same feeds.
  * KVTEL_E_BUSY: one of the series belongs to another group. */
-enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count,
-                                    uint32_t columns, const struct kvtel_group **group);
+enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct kvtel_row_group_feed *feeds,
+                                        size_t count, uint32_t columns, const struct kvtel_row_group **group);
 
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store);
 

@@ -376,13 +376,13 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
     return status;
 }
 
-enum kvtel_status kvtel_store_own_group(struct kvtel_store *store, uint32_t series)
+enum kvtel_status kvtel_store_own_row_group(struct kvtel_store *store, uint32_t series)
 {
-    const struct kvtel_group *group;
-    const struct kvtel_group_feed feed = { .series = series, .kind = KVTEL_COLUMN_OBSERVE };
+    const struct kvtel_row_group *group;
+    const struct kvtel_row_group_feed feed = { .series = series, .kind = KVTEL_COLUMN_OBSERVE };
     if (!store->series[series].bins)
         return KVTEL_OK;
-    enum kvtel_status status = kvtel_store_group(store, &feed, 1, 1, &group);
+    enum kvtel_status status = kvtel_store_row_group(store, &feed, 1, 1, &group);
     return status == KVTEL_E_BUSY ? KVTEL_OK : status;
 }
 
@@ -393,7 +393,7 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
     enum kvtel_status status = kvtel_store_bare_series(store, family, values, count, &id);
     if (status != KVTEL_OK)
         return status;
-    status = kvtel_store_own_group(store, id);
+    status = kvtel_store_own_row_group(store, id);
     if (status == KVTEL_OK)
         *series = id;
     else
@@ -401,7 +401,7 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
     return status;
 }
 
-static bool same_feeds(const struct kvtel_group *group, const struct kvtel_group_feed *feeds, size_t count,
+static bool same_feeds(const struct kvtel_row_group *group, const struct kvtel_row_group_feed *feeds, size_t count,
                        uint32_t columns)
 {
     if (group->feed_count != count || group->columns != columns)
@@ -414,7 +414,7 @@ static bool same_feeds(const struct kvtel_group *group, const struct kvtel_group
     return true;
 }
 
-static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_group *group)
+static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_row_group *group)
 {
     size_t feeds_size = group->feed_count * sizeof(struct kvtel_layout_feed);
     enum kvtel_status status;
@@ -440,7 +440,7 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_gr
 }
 
 /* Whether the feeds are valid. Each series may occur once only, because its slot counts the folds of the group. */
-static bool are_feeds(const struct kvtel_group_feed *feeds, size_t count, uint32_t columns)
+static bool are_feeds(const struct kvtel_row_group_feed *feeds, size_t count, uint32_t columns)
 {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < i; j++) {
@@ -453,15 +453,15 @@ static bool are_feeds(const struct kvtel_group_feed *feeds, size_t count, uint32
     return columns <= KVTEL_LAYOUT_COLUMNS && count <= KVTEL_LAYOUT_COLUMNS;
 }
 
-enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvtel_group_feed *feeds, size_t count,
-                                    uint32_t columns, const struct kvtel_group **made)
+enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct kvtel_row_group_feed *feeds,
+                                        size_t count, uint32_t columns, const struct kvtel_row_group **made)
 {
     if (!are_feeds(feeds, count, columns))
         return KVTEL_E_ARGUMENT;
-    struct kvtel_group *group = malloc(sizeof(*group) + count * sizeof(struct kvtel_local_feed));
+    struct kvtel_row_group *group = malloc(sizeof(*group) + count * sizeof(struct kvtel_local_feed));
     if (!group)
         return KVTEL_E_NOMEM;
-    *group = (struct kvtel_group){ .columns = columns, .feed_count = (uint32_t)count };
+    *group = (struct kvtel_row_group){ .columns = columns, .feed_count = (uint32_t)count };
     enum kvtel_status status = KVTEL_OK;
     struct kvtel_hold hold;
     if (!kvtel_store_hold(store, &hold)) {
@@ -470,7 +470,7 @@ enum kvtel_status kvtel_store_group(struct kvtel_store *store, const struct kvte
     }
     for (size_t i = 0; i < count; i++) {
         const struct kvtel_series_local *series = &store->series[feeds[i].series];
-        struct kvtel_group *other = atomic_load_explicit(&series->group, memory_order_relaxed);
+        struct kvtel_row_group *other = atomic_load_explicit(&series->group, memory_order_relaxed);
         if (other) {
             status = same_feeds(other, feeds, count, columns) ? KVTEL_OK : KVTEL_E_BUSY;
             if (status == KVTEL_OK)

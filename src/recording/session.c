@@ -70,7 +70,7 @@ enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const 
     self->diagnostics = diagnostics;
     self->engines = malloc((header->engine_count + 1) * sizeof *self->engines);
     self->logging = kvtel_logging_create(self->config, style, diagnostics);
-    bool has_stats = self->connector && self->connector->shape != KVTEL_SHAPE_NONE;
+    bool has_stats = self->connector && self->connector->payload_kind != KVTEL_PAYLOAD_NONE;
     if (has_stats) {
         self->stats = kvtel_stats_create(self->connector, diagnostics);
         self->worker = kvtel_stats_create(self->connector, diagnostics);

@@ -36,7 +36,7 @@ static bool is_text_field(const struct kvtel_connector *table, const char *key)
 
 static bool by_operations(const struct kvtel_connector *table)
 {
-    return table->shape == KVTEL_SHAPE_ROWS || table->shape == KVTEL_SHAPE_COUNTS;
+    return table->payload_kind == KVTEL_PAYLOAD_ROWS || table->payload_kind == KVTEL_PAYLOAD_COUNTS;
 }
 
 static bool is_engine(const struct kvtel_interval_engine *engine, const char *model_name, const char *name)
@@ -347,10 +347,10 @@ static bool holds_alone(const struct kvtel_connector *table, const struct kvtel_
                         const char **value)
 {
     *value = NULL;
-    if (metric->feed != KVTEL_FEED_VALUES)
+    if (metric->input != KVTEL_INPUT_VALUES)
         return false;
     if (!metric->fields[0])
-        return table->shape == KVTEL_SHAPE_TYPED && strcmp(metric->name, key) == 0;
+        return table->payload_kind == KVTEL_PAYLOAD_TYPED && strcmp(metric->name, key) == 0;
     if (!metric->values[0])
         return strcmp(metric->fields[0], key) == 0 && !metric->fields[1];
     for (size_t i = 0; i < KVTEL_METRIC_FIELDS && metric->fields[i]; i++) {
@@ -383,7 +383,7 @@ const struct kvtel_interval_family *kvtel_interval_family_of(const struct kvtel_
             for (size_t k = 0; k < count; k++)
                 same += strcmp(metric->fields[fields], keys[k]) == 0;
         }
-        if (!metric->values[0] && metric->feed == KVTEL_FEED_VALUES && fields == count && same == count)
+        if (!metric->values[0] && metric->input == KVTEL_INPUT_VALUES && fields == count && same == count)
             return &interval->families[i];
     }
     return NULL;

@@ -207,7 +207,7 @@ static void put_operations(struct line *line)
     for (size_t i = 0; i < operations.count && line->status == KVTEL_OK; i++) {
         line->operation = operations.texts[i];
         struct kvtel_measure time = measure(line, line->interval->table->flows->time, NULL);
-        if (line->interval->table->shape == KVTEL_SHAPE_COUNTS || amount_of(&time) > 0)
+        if (line->interval->table->payload_kind == KVTEL_PAYLOAD_COUNTS || amount_of(&time) > 0)
             put_reductions(line);
     }
     line->operation = NULL;
@@ -267,7 +267,8 @@ static void put_typed(struct line *line)
         bool has_labels = true;
         for (size_t k = 0; k < family->label_count; k++)
             has_labels = has_labels && family->labels[k] >= 0;
-        if (family->metric->fields[0] || family->metric->feed == KVTEL_FEED_INFO || (hidden && *hidden) || !has_labels)
+        if (family->metric->fields[0] || family->metric->input == KVTEL_INPUT_INFO || (hidden && *hidden) ||
+            !has_labels)
             continue;
         for (size_t k = 0; k < family->later->series_count; k++) {
             if (!has_like(family, k))
@@ -297,12 +298,12 @@ static enum kvtel_status gather_vllm(const struct kvtel_connector *table, const 
     struct line line = { .buffer = lines, .interval = &interval };
     line.status = kvtel_interval_init(&interval, table, earlier, later, &arena);
     if (line.status == KVTEL_OK && is_active(&line)) {
-        switch (table->shape) {
-        case KVTEL_SHAPE_ROWS:
-        case KVTEL_SHAPE_COUNTS:
+        switch (table->payload_kind) {
+        case KVTEL_PAYLOAD_ROWS:
+        case KVTEL_PAYLOAD_COUNTS:
             put_operations(&line);
             break;
-        case KVTEL_SHAPE_TYPED:
+        case KVTEL_PAYLOAD_TYPED:
             put_typed(&line);
             break;
         default:

@@ -126,7 +126,7 @@ static enum kvtel_status summarise_flow(const struct source *source, const struc
         .size = measured.sizes.is_known ? measured.sizes.bins : measured.bytes.bins,
     };
     count_transfers(&measured, flow);
-    if (source->interval->table->shape == KVTEL_SHAPE_ROWS) {
+    if (source->interval->table->payload_kind == KVTEL_PAYLOAD_ROWS) {
         flow->failed_descriptors = measured.failed.sum;
         if (described->status)
             status = count_statuses(source, described->time, flow);
@@ -272,9 +272,10 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
 
 static const char *other_key(const struct kvtel_connector *table, const struct kvtel_metric *metric)
 {
-    if (table->shape == KVTEL_SHAPE_TYPED)
-        return metric->fields[0] || metric->feed == KVTEL_FEED_INFO ? NULL : metric->name;
-    return table->shape == KVTEL_SHAPE_COLUMNS && metric->fields[0] && !metric->fields[1] ? metric->fields[0] : NULL;
+    if (table->payload_kind == KVTEL_PAYLOAD_TYPED)
+        return metric->fields[0] || metric->input == KVTEL_INPUT_INFO ? NULL : metric->name;
+    return table->payload_kind == KVTEL_PAYLOAD_COLUMNS && metric->fields[0] && !metric->fields[1] ? metric->fields[0]
+                                                                                                   : NULL;
 }
 
 /* Copies a series' label values in the form of struct kvtel_other_value; NULL: no memory. */

@@ -90,7 +90,9 @@ enum kvtel_status kvtel_generic_table(const struct kvtel_snapshot *snapshot, str
     }
     metrics[metric_count] = (struct kvtel_metric){ .name = NULL };
     flows[flow_count] = (struct kvtel_flow){ .name = NULL };
-    *table = (struct kvtel_connector){ .names = names, .shape = KVTEL_SHAPE_TYPED, .metrics = metrics, .flows = flows };
+    *table = (struct kvtel_connector){
+        .names = names, .payload_kind = KVTEL_PAYLOAD_TYPED, .metrics = metrics, .flows = flows
+    };
     *made = table;
     return KVTEL_OK;
 }

@@ -243,7 +243,7 @@ static enum kvtel_status take_header(struct pass *pass, const struct kvtel_recor
 {
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(record->config);
     enum kvtel_status status = KVTEL_OK;
-    if (!connector || connector->shape == KVTEL_SHAPE_NONE)
+    if (!connector || connector->payload_kind == KVTEL_PAYLOAD_NONE)
         status = fail_header(record, error, connector ? "this connector has no stats" : "this connector is unknown");
     if (status != KVTEL_OK || !pass->apply) {
         kvtel_transfer_config_destroy(record->config);

@@ -48,7 +48,7 @@ nixl = library.kvtel_recorder_create(store, library.kvtel_connector_find(b"NixlC
 keys = library.kvtel_recorder_create(store, library.kvtel_connector_find(b"MooncakeStoreConnector"), None)
 sparse = library.kvtel_recorder_create(store, library.kvtel_connector_find(b"HiSparseConnector"), None)
 put = library.kvtel_recorder_operation(keys, b"save_put", b"ok")
-level = library.kvtel_recorder_channel(sparse, b"host_cache_usage_perc", None, 0)
+level = library.kvtel_recorder_instrument(sparse, b"host_cache_usage_perc", None, 0)
 def record(seed):
     draw = random.Random(seed)
     for i in range(int(sys.argv[2])):
@@ -79,7 +79,7 @@ def load_library(path):
         ("kvtel_connector_find", pointer, [text]),
         ("kvtel_recorder_create", pointer, [pointer, pointer, pointer]),
         ("kvtel_recorder_operation", pointer, [pointer, text, text]),
-        ("kvtel_recorder_channel", pointer, [pointer, text, pointer, ctypes.c_size_t]),
+        ("kvtel_recorder_instrument", pointer, [pointer, text, pointer, ctypes.c_size_t]),
         ("kvtel_record_transfer", ctypes.c_bool, [pointer, pointer]),
         ("kvtel_record_operation", ctypes.c_bool, [pointer, pointer]),
         ("kvtel_record_failure", ctypes.c_bool, [pointer, ctypes.c_int]),

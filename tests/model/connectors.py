@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from .shapes import Columns, Counts, Rows, Stats, Typed, add_up
+from .payloads import Columns, Counts, Rows, Stats, Typed, add_up
 
 MB = 2**20
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from . import prom, spoil
 from .connectors import CLASSES, HF3FS, HiSparse, Mooncake, Nixl, SimpleCPUOffload, class_name
 from .recording import Outcome, write
-from .shapes import LONGEST_SECONDS, is_time
+from .payloads import LONGEST_SECONDS, is_time
 
 ENGINES = ([0], [0], [0, 1], [0, 1, 2, 3], [3, 11])
 MODELS = ("m", "meta-llama/Llama-3-70B", 'quo"te\\back\nline', "é😀")

@@ -5,7 +5,7 @@ import copy
 import math
 
 from .connectors import CLASSES, Multi, OldOffloading
-from .shapes import LONGEST_SECONDS, Columns, Counts, Rows, is_time
+from .payloads import LONGEST_SECONDS, Columns, Counts, Rows, is_time
 
 NO_NUMBERS = ("text", None, True, [1], {"a": 1}, math.nan, math.inf, -math.inf, -1, -0.5)
 NO_TIMES = (*NO_NUMBERS, math.nextafter(LONGEST_SECONDS, math.inf), int(LONGEST_SECONDS) + 1, 2**63 - 1, 1e300)

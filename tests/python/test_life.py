@@ -171,13 +171,13 @@ def everything(nixl, store, types):
     recorder.record_transfer(bytes=1)
     recorder.record_transfers(array.array("d", [1.0]), bytes=memoryview(array.array("Q", [1])))
     recorder.operation().record(bytes=1)
-    kvtel.Recorder(store, "HiSparseConnector").channel("host_cache_usage_perc", ()).record(0.5)
+    kvtel.Recorder(store, "HiSparseConnector").instrument("host_cache_usage_perc", ()).record(0.5)
     for fails in (
         lambda: kvtel.Stats("?"),
         lambda: stats.decode(b"\xff"),
         lambda: prom.observe(nixl, 9),
         lambda: fed.observe(3),
-        lambda: recorder.channel("?"),
+        lambda: recorder.instrument("?"),
         lambda: recorder.record_transfers(1),
         lambda: kvtel.Logging({"kv_connector": 1}),
         lambda: kvtel.Prom("NixlConnector", LABELNAMES, {0: ["m"]}),

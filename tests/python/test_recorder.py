@@ -24,7 +24,7 @@ def test_recorder():
     with pytest.raises(kvtel.UnknownNameError):
         recorder.operation("no such flow")
     with pytest.raises(kvtel.UnknownNameError):
-        recorder.channel("no_such_key")
+        recorder.instrument("no_such_key")
 
 
 def test_recorder_of_operations_and_values():
@@ -33,7 +33,7 @@ def test_recorder_of_operations_and_values():
     put = mooncake.operation("save_put", "error")
     assert put.record(duration_ns=5_000_000, bytes=4096, descriptors=2, failed=1)
     assert total(store, "vllm:mooncake_store_operation_failed_keys_total") == 1
-    usage = kvtel.Recorder(store, "HiSparseConnector").channel("host_cache_usage_perc")
+    usage = kvtel.Recorder(store, "HiSparseConnector").instrument("host_cache_usage_perc")
     assert usage.record(0.25) and usage.record(0.5)
     assert total(store, "vllm:hisparse_host_cache_usage_perc") == 0.5
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payloads as JSON, of each shape. */
+/* Payloads as JSON, of each kind. */
 #ifndef KVTEL_TEST_EXAMPLE_PAYLOADS_H
 #define KVTEL_TEST_EXAMPLE_PAYLOADS_H
 

@@ -127,7 +127,7 @@ static enum kvtel_status read_extra(struct kvtel_transfer_config *config, const 
     enum kvtel_status status = read_settings(config, extra, path, error);
     if (status == KVTEL_OK && tiers && tiers->kind == KVTEL_VALUE_ARRAY)
         status = read_tiers(config, tiers, path, error);
-    if (status == KVTEL_OK && connector && connector->shape == KVTEL_SHAPE_MULTI)
+    if (status == KVTEL_OK && connector && connector->payload_kind == KVTEL_PAYLOAD_MULTI)
         status = get(extra, "connectors", KVTEL_VALUE_ARRAY, "a list", path, &children, error);
     if (status == KVTEL_OK && children)
         status = read_children(config, children, path, error);

@@ -65,7 +65,7 @@ static enum kvtel_status check_connector(struct kvtel_logging *logging)
                                  "connector %s is not known: its stats are neither logged nor exported", name);
         return KVTEL_E_NO_STATS;
     }
-    if (logging->connector->shape == KVTEL_SHAPE_NONE) {
+    if (logging->connector->payload_kind == KVTEL_PAYLOAD_NONE) {
         kvtel_diagnostics_refuse(logging->diagnostics, KVTEL_REFUSED_NO_STATS, 1, name,
                                  "connector %s has no stats: there is nothing to log for it", name);
         return KVTEL_E_NO_STATS;

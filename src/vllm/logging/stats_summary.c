@@ -7,23 +7,23 @@
 #include "vllm/stats/arithmetic.h"
 #include "vllm/stats/stats.h"
 
-/* The source of the summary: a table and the groups that it describes. */
+/* The source of the summary: a table and the column sets that it describes. */
 struct source {
     const struct kvtel_content *content;
     const struct kvtel_connector *table;
 };
 
-/* The columns of a key: one for each label set of a typed metric, else the one of the group. */
-static const struct kvtel_column *columns_of(const struct source *source, const struct kvtel_group *group,
+/* The columns of a key: one for each label set of a typed metric, else the one of the column set. */
+static const struct kvtel_column *columns_of(const struct source *source, const struct kvtel_column_set *set,
                                              const char *key, size_t *count)
 {
     *count = 0;
-    if (source->table->shape == KVTEL_SHAPE_TYPED) {
-        group = kvtel_content_find_group(source->content, key, strlen(key));
-        *count = group ? group->column_count : 0;
-        return group ? group->columns : NULL;
+    if (source->table->payload_kind == KVTEL_PAYLOAD_TYPED) {
+        set = kvtel_content_find_set(source->content, key, strlen(key));
+        *count = set ? set->column_count : 0;
+        return set ? set->columns : NULL;
     }
-    const struct kvtel_column *column = group ? kvtel_group_column(source->content, group, key) : NULL;
+    const struct kvtel_column *column = set ? kvtel_column_set_find(source->content, set, key) : NULL;
     *count = column ? 1 : 0;
     return column;
 }
@@ -33,7 +33,7 @@ static bool has_samples(const struct kvtel_connector *table, const char *key)
 {
     if (!key)
         return false;
-    if (table->shape == KVTEL_SHAPE_TYPED) {
+    if (table->payload_kind == KVTEL_PAYLOAD_TYPED) {
         const struct kvtel_metric *metric = kvtel_table_metric(table, key);
         return metric && metric->type == KVTEL_HISTOGRAM;
     }
@@ -52,12 +52,12 @@ static double column_sum(const struct kvtel_column *column)
 }
 
 /* The sum of a key's values. False: the connector does not have the key. */
-static bool sum_of(const struct source *source, const struct kvtel_group *group, const char *key, double *sum)
+static bool sum_of(const struct source *source, const struct kvtel_column_set *set, const char *key, double *sum)
 {
     if (!key)
         return false;
     size_t count;
-    const struct kvtel_column *columns = columns_of(source, group, key, &count);
+    const struct kvtel_column *columns = columns_of(source, set, key, &count);
     *sum = 0;
     for (size_t i = 0; i < count; i++)
         *sum += column_sum(&columns[i]);
@@ -69,23 +69,23 @@ static uint64_t whole(double number)
     return number >= 0x1p64 ? UINT64_MAX : number > 0 ? (uint64_t)number : 0;
 }
 
-static bool total_of(const struct source *source, const struct kvtel_group *group, const char *key, uint64_t *total)
+static bool total_of(const struct source *source, const struct kvtel_column_set *set, const char *key, uint64_t *total)
 {
     double sum;
-    if (!sum_of(source, group, key, &sum))
+    if (!sum_of(source, set, key, &sum))
         return false;
     *total = whole(sum);
     return true;
 }
 
 /* Quantiles of one column. Several label sets are not mixed. */
-static enum kvtel_status quantiles_of(const struct source *source, const struct kvtel_group *group, const char *key,
+static enum kvtel_status quantiles_of(const struct source *source, const struct kvtel_column_set *set, const char *key,
                                       struct kvtel_quantiles *quantiles)
 {
     if (!has_samples(source->table, key))
         return KVTEL_OK;
     size_t count;
-    const struct kvtel_column *column = columns_of(source, group, key, &count);
+    const struct kvtel_column *column = columns_of(source, set, key, &count);
     if (count != 1 || kvtel_column_total_count(column) == 0)
         return KVTEL_OK;
     quantiles->known = true;
@@ -109,11 +109,11 @@ static enum kvtel_status quantiles_of(const struct source *source, const struct 
 }
 
 /* Counts the rows by status. */
-static enum kvtel_status count_statuses(const struct source *source, const struct kvtel_group *group, const char *key,
-                                        struct kvtel_flow_summary *flow)
+static enum kvtel_status count_statuses(const struct source *source, const struct kvtel_column_set *set,
+                                        const char *key, struct kvtel_flow_summary *flow)
 {
     size_t columns;
-    const struct kvtel_column *column = columns_of(source, group, key, &columns);
+    const struct kvtel_column *column = columns_of(source, set, key, &columns);
     const struct kvtel_distribution *summary = column ? column->summary : NULL;
     uint64_t *counts = calloc(source->content->text_count + 1, sizeof(*counts));
     if (!counts)
@@ -135,7 +135,7 @@ static enum kvtel_status count_statuses(const struct source *source, const struc
 }
 
 /* Number of successful transfers: the number of samples, or the value of a total. */
-static void count_transfers(const struct source *source, const struct kvtel_group *group,
+static void count_transfers(const struct source *source, const struct kvtel_column_set *set,
                             const struct kvtel_flow *described, struct kvtel_flow_summary *flow)
 {
     const char *const keys[] = { described->time, described->sizes, described->bytes, described->descriptors,
@@ -144,39 +144,39 @@ static void count_transfers(const struct source *source, const struct kvtel_grou
         if (!has_samples(source->table, keys[i]))
             continue;
         size_t count;
-        const struct kvtel_column *columns = columns_of(source, group, keys[i], &count);
+        const struct kvtel_column *columns = columns_of(source, set, keys[i], &count);
         for (size_t k = 0; k < count; k++)
             flow->transfers += kvtel_column_total_count(&columns[k]);
         flow->has_transfers = true;
         break;
     }
     if (!flow->has_transfers)
-        flow->has_transfers = total_of(source, group, described->count, &flow->transfers);
+        flow->has_transfers = total_of(source, set, described->count, &flow->transfers);
     if (described->status) /* failed transfers have samples, too */
         flow->transfers -= flow->failed < flow->transfers ? flow->failed : flow->transfers;
 }
 
-static enum kvtel_status summarise_flow(const struct source *source, const struct kvtel_group *group,
+static enum kvtel_status summarise_flow(const struct source *source, const struct kvtel_column_set *set,
                                         const struct kvtel_flow *described, struct kvtel_flow_summary *flow)
 {
-    flow->name = strcmp(described->name, "*") == 0 ? group->name : described->name;
-    flow->has_bytes = sum_of(source, group, described->bytes, &flow->bytes);
-    flow->has_descriptors = sum_of(source, group, described->descriptors, &flow->descriptors);
-    flow->has_seconds = sum_of(source, group, described->time, &flow->seconds);
+    flow->name = strcmp(described->name, "*") == 0 ? set->name : described->name;
+    flow->has_bytes = sum_of(source, set, described->bytes, &flow->bytes);
+    flow->has_descriptors = sum_of(source, set, described->descriptors, &flow->descriptors);
+    flow->has_seconds = sum_of(source, set, described->time, &flow->seconds);
     if (flow->has_bytes && flow->has_seconds && flow->seconds > 0)
         flow->rate = flow->bytes / flow->seconds;
     enum kvtel_status status = KVTEL_OK;
-    if (source->table->shape == KVTEL_SHAPE_ROWS) {
-        sum_of(source, group, described->failed, &flow->failed_descriptors);
+    if (source->table->payload_kind == KVTEL_PAYLOAD_ROWS) {
+        sum_of(source, set, described->failed, &flow->failed_descriptors);
         if (described->status)
-            status = count_statuses(source, group, described->status, flow);
+            status = count_statuses(source, set, described->status, flow);
     } else {
-        flow->has_failed = total_of(source, group, described->failed, &flow->failed);
+        flow->has_failed = total_of(source, set, described->failed, &flow->failed);
     }
-    count_transfers(source, group, described, flow);
+    count_transfers(source, set, described, flow);
     if (status == KVTEL_OK)
-        status = quantiles_of(source, group, described->time, &flow->time);
-    return status == KVTEL_OK ? quantiles_of(source, group, described->post, &flow->post) : status;
+        status = quantiles_of(source, set, described->time, &flow->time);
+    return status == KVTEL_OK ? quantiles_of(source, set, described->post, &flow->post) : status;
 }
 
 static int compare_flows(const void *a, const void *b)
@@ -184,10 +184,10 @@ static int compare_flows(const void *a, const void *b)
     return strcmp(((const struct kvtel_flow_summary *)a)->name, ((const struct kvtel_flow_summary *)b)->name);
 }
 
-static bool is_empty_group(const struct kvtel_group *group)
+static bool is_empty_set(const struct kvtel_column_set *set)
 {
-    for (size_t i = 0; i < group->column_count; i++) {
-        if (kvtel_column_total_count(&group->columns[i]) > 0)
+    for (size_t i = 0; i < set->column_count; i++) {
+        if (kvtel_column_total_count(&set->columns[i]) > 0)
             return false;
     }
     return true;
@@ -201,19 +201,19 @@ static enum kvtel_status summarise_flows(const struct source *source, struct kvt
     while (flows && flows[count].name)
         count++;
     bool each_operation = count > 0 && strcmp(flows[0].name, "*") == 0;
-    size_t capacity = each_operation ? content->group_count : count;
+    size_t capacity = each_operation ? content->set_count : count;
     summary->flows = calloc(capacity + 1, sizeof(*summary->flows));
     if (!summary->flows)
         return KVTEL_E_NOMEM;
     enum kvtel_status status = KVTEL_OK;
     for (size_t i = 0; i < capacity && status == KVTEL_OK; i++) {
-        const struct kvtel_group *group = each_operation             ? &content->groups[i]
-                                          : content->group_count > 0 ? &content->groups[0]
-                                                                     : NULL;
-        if (each_operation && is_empty_group(group))
+        const struct kvtel_column_set *set = each_operation           ? &content->sets[i]
+                                             : content->set_count > 0 ? &content->sets[0]
+                                                                      : NULL;
+        if (each_operation && is_empty_set(set))
             continue;
         struct kvtel_flow_summary *flow = &summary->flows[summary->flow_count++];
-        status = summarise_flow(source, group, &flows[each_operation ? 0 : i], flow);
+        status = summarise_flow(source, set, &flows[each_operation ? 0 : i], flow);
     }
     if (each_operation && source->table->sorted && status == KVTEL_OK)
         qsort(summary->flows, summary->flow_count, sizeof(*summary->flows), compare_flows);
@@ -224,12 +224,12 @@ static enum kvtel_status summarise_flows(const struct source *source, struct kvt
 static enum kvtel_status summarise_failures(const struct source *source, struct kvtel_summary *summary)
 {
     const struct kvtel_connector *table = source->table;
-    const struct kvtel_group *group = source->content->group_count > 0 ? &source->content->groups[0] : NULL;
+    const struct kvtel_column_set *set = source->content->set_count > 0 ? &source->content->sets[0] : NULL;
     enum kvtel_status status = KVTEL_OK;
     for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field && status == KVTEL_OK;
          failure++) {
         uint64_t count = 0;
-        total_of(source, group, failure->field, &count);
+        total_of(source, set, failure->field, &count);
         summary->failed += count;
         status = kvtel_summary_add_failures(&summary->failures, kvtel_failure_label(failure->failure), count);
     }
@@ -246,15 +246,15 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
     return status;
 }
 
-static void add_others(const struct source *source, const struct kvtel_group *group, struct kvtel_summary *summary)
+static void add_others(const struct source *source, const struct kvtel_column_set *set, struct kvtel_summary *summary)
 {
-    bool typed = source->table->shape == KVTEL_SHAPE_TYPED;
-    if (typed && kvtel_summary_covers(source->table, group->name))
+    bool typed = source->table->payload_kind == KVTEL_PAYLOAD_TYPED;
+    if (typed && kvtel_summary_covers(source->table, set->name))
         return;
-    for (size_t i = 0; i < group->column_count; i++) {
-        const struct kvtel_column *column = &group->columns[i];
-        enum kvtel_field_kind kind = kvtel_column_kind(source->content, group, i);
-        const char *name = typed ? group->name : source->table->fields[i].key;
+    for (size_t i = 0; i < set->column_count; i++) {
+        const struct kvtel_column *column = &set->columns[i];
+        enum kvtel_field_kind kind = kvtel_column_kind(source->content, set, i);
+        const char *name = typed ? set->name : source->table->fields[i].key;
         if (kind == KVTEL_FIELD_SAMPLES || kind == KVTEL_FIELD_TEXT || kvtel_column_total_count(column) == 0 ||
             (!typed && kvtel_summary_covers(source->table, name)))
             continue;
@@ -262,7 +262,7 @@ static void add_others(const struct source *source, const struct kvtel_group *gr
             .name = name,
             .labels = column->labels,
             .label_count = column->label_count,
-            .unit = typed ? group->metric->unit : source->table->fields[i].unit,
+            .unit = typed ? set->metric->unit : source->table->fields[i].unit,
             .value = kind == KVTEL_FIELD_LEVEL && column->count > 0 ? kvtel_column_number(column, column->count - 1)
                                                                     : column_sum(column),
         };
@@ -272,16 +272,16 @@ static void add_others(const struct source *source, const struct kvtel_group *gr
 static enum kvtel_status summarise_others(const struct source *source, struct kvtel_summary *summary)
 {
     const struct kvtel_content *content = source->content;
-    if (source->table->shape != KVTEL_SHAPE_COLUMNS && source->table->shape != KVTEL_SHAPE_TYPED)
+    if (source->table->payload_kind != KVTEL_PAYLOAD_COLUMNS && source->table->payload_kind != KVTEL_PAYLOAD_TYPED)
         return KVTEL_OK;
     size_t capacity = 0;
-    for (size_t i = 0; i < content->group_count; i++)
-        capacity += content->groups[i].column_count;
+    for (size_t i = 0; i < content->set_count; i++)
+        capacity += content->sets[i].column_count;
     summary->others = calloc(capacity + 1, sizeof(*summary->others));
     if (!summary->others)
         return KVTEL_E_NOMEM;
-    for (size_t i = 0; i < content->group_count; i++)
-        add_others(source, &content->groups[i], summary);
+    for (size_t i = 0; i < content->set_count; i++)
+        add_others(source, &content->sets[i], summary);
     return KVTEL_OK;
 }
 
@@ -306,7 +306,7 @@ enum kvtel_status kvtel_stats_summary_init(struct kvtel_summary *summary, const 
     const struct source source = { .content = &stats->content, .table = stats->content.table };
     struct kvtel_summary made = { .is_empty = kvtel_stats_is_empty(stats) };
     enum kvtel_status status;
-    if (source.table->shape == KVTEL_SHAPE_MULTI) {
+    if (source.table->payload_kind == KVTEL_PAYLOAD_MULTI) {
         status = summarise_children(source.content, &made);
     } else {
         status = summarise_flows(&source, &made);

@@ -33,11 +33,11 @@ enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector
 {
     if (!connector)
         return KVTEL_E_ARGUMENT;
-    if (connector->shape == KVTEL_SHAPE_NONE)
+    if (connector->payload_kind == KVTEL_PAYLOAD_NONE)
         return KVTEL_E_NO_STATS;
     if (!kvtel_prom_options_are_whole(options))
         return KVTEL_E_ARGUMENT;
-    if (connector->shape == KVTEL_SHAPE_MULTI)
+    if (connector->payload_kind == KVTEL_PAYLOAD_MULTI)
         return kvtel_prom_metrics_make_multi(options, kvtel_connector_build_prom_metrics, metrics);
     return kvtel_prom_metrics_make_generic(connector, options, metrics);
 }

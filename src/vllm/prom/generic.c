@@ -42,7 +42,7 @@ static void *labelled_child(struct generic_metrics *self, const struct metric *m
     return NULL;
 }
 
-/* Feeds a column into a child in the way of the metric's feed. */
+/* Feeds a column into a child as the metric's input requires. */
 static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child,
                         const struct kvtel_column *column)
 {
@@ -62,7 +62,7 @@ static void feed_values(struct generic_metrics *self, const struct metric *metri
             return;
         }
         self->types.increase(self->types.context, child,
-                             metric->table->feed == KVTEL_FEED_COUNT ? (double)column->count : sum);
+                             metric->table->input == KVTEL_INPUT_COUNT ? (double)column->count : sum);
         return;
     case KVTEL_HISTOGRAM:
         break;
@@ -93,7 +93,7 @@ static void feed_up_front(struct generic_metrics *self, const struct metric *met
 static void observe_columns(struct generic_metrics *self, const struct metric *metric,
                             const struct kvtel_content *content, size_t engine)
 {
-    const struct kvtel_column *columns = content->groups[0].columns;
+    const struct kvtel_column *columns = content->sets[0].columns;
     for (size_t f = 0; f < metric->field_count; f++)
         if (metric->columns[f] >= 0 && columns[metric->columns[f]].count > 0)
             feed_up_front(self, metric, engine, metric->up_front > 1 ? f : 0, &columns[metric->columns[f]]);
@@ -116,18 +116,18 @@ static int label_field(const struct kvtel_connector *table, const char *label)
 
 /* Feeds rows of one operation into the child for the operation's name and, if the metric has such a label, the text. */
 static void feed_operation(struct generic_metrics *self, const struct metric *metric,
-                           const struct kvtel_content *content, const struct kvtel_group *group, size_t engine,
+                           const struct kvtel_content *content, const struct kvtel_column_set *set, size_t engine,
                            size_t text_id, const struct kvtel_column *rows)
 {
     const char *own[KVTEL_METRIC_LABELS];
     for (size_t v = 0; v < metric->up_front; v++) {
-        if (strcmp(metric->values[v], group->name) == 0) {
+        if (strcmp(metric->values[v], set->name) == 0) {
             feed_up_front(self, metric, engine, v, rows);
             return;
         }
     }
     for (size_t i = 0; i < metric->own_labels; i++)
-        own[i] = label_field(content->table, metric->table->labels[i]) >= 0 ? content->texts[text_id] : group->name;
+        own[i] = label_field(content->table, metric->table->labels[i]) >= 0 ? content->texts[text_id] : set->name;
     void *child = labelled_child(self, metric, engine, own, rows->count);
     if (child)
         feed_values(self, metric, child, rows);
@@ -136,10 +136,10 @@ static void feed_operation(struct generic_metrics *self, const struct metric *me
 /* Feeds rows by their text, in the order in which the texts first occur. `ranks`: one 0 for each text of the
  * content; all are 0 again afterwards. False: no memory. */
 static bool feed_by_text(struct generic_metrics *self, const struct metric *metric, const struct kvtel_content *content,
-                         const struct kvtel_group *group, size_t engine, int text, size_t *ranks)
+                         const struct kvtel_column_set *set, size_t engine, int text, size_t *ranks)
 {
-    const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]);
-    const struct kvtel_column *texts = &group->columns[text];
+    const struct kvtel_column *source = kvtel_column_set_find(content, set, metric->table->fields[0]);
+    const struct kvtel_column *texts = &set->columns[text];
     size_t rows = texts->count, runs = 0;
     struct run {
         size_t text_id, begin, end;
@@ -164,7 +164,7 @@ static bool feed_by_text(struct generic_metrics *self, const struct metric *metr
         const struct kvtel_column picked = { .type = KVTEL_COLUMN_DOUBLES,
                                              .count = run[r].end - run[r].begin,
                                              .values = values + run[r].begin };
-        feed_operation(self, metric, content, group, engine, run[r].text_id, &picked);
+        feed_operation(self, metric, content, set, engine, run[r].text_id, &picked);
         ranks[run[r].text_id] = 0;
     }
     bool done = run && values;
@@ -180,25 +180,25 @@ static void observe_operations(struct generic_metrics *self, const struct metric
     for (size_t i = 0; i < metric->own_labels && text < 0; i++)
         text = label_field(content->table, metric->table->labels[i]);
     size_t *ranks = text >= 0 ? calloc(content->text_count + 1, sizeof *ranks) : NULL;
-    for (size_t g = 0; g < content->group_count; g++) {
-        const struct kvtel_group *group = &content->groups[g];
-        const struct kvtel_column *source = kvtel_group_column(content, group, metric->table->fields[0]);
+    for (size_t g = 0; g < content->set_count; g++) {
+        const struct kvtel_column_set *set = &content->sets[g];
+        const struct kvtel_column *source = kvtel_column_set_find(content, set, metric->table->fields[0]);
         if (!source)
             continue;
         /* A count that an operation lacks is 0, and its series exists. */
-        if (text < 0 && (source->count > 0 || content->table->shape == KVTEL_SHAPE_COUNTS))
-            feed_operation(self, metric, content, group, engine, 0, source);
-        else if (text >= 0 && !(ranks && feed_by_text(self, metric, content, group, engine, text, ranks)))
+        if (text < 0 && (source->count > 0 || content->table->payload_kind == KVTEL_PAYLOAD_COUNTS))
+            feed_operation(self, metric, content, set, engine, 0, source);
+        else if (text >= 0 && !(ranks && feed_by_text(self, metric, content, set, engine, text, ranks)))
             kvtel_prom_refuse_child(self, metric->table, KVTEL_E_NOMEM, source->count);
     }
     free(ranks);
 }
 
-static void observe_typed_group(struct generic_metrics *self, const struct metric *metric,
-                                const struct kvtel_group *group, size_t engine)
+static void observe_typed_set(struct generic_metrics *self, const struct metric *metric,
+                              const struct kvtel_column_set *set, size_t engine)
 {
-    for (size_t c = 0; c < group->column_count; c++) {
-        const struct kvtel_column *column = &group->columns[c];
+    for (size_t c = 0; c < set->column_count; c++) {
+        const struct kvtel_column *column = &set->columns[c];
         const char *own[KVTEL_METRIC_LABELS], *label = column->labels;
         for (uint32_t i = 0; i < column->label_count; i++) {
             own[i] = label;
@@ -215,11 +215,11 @@ static void observe_derived(struct generic_metrics *self, const struct metric *m
                             const struct kvtel_content *content, size_t engine)
 {
     for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++) {
-        const struct kvtel_group *group =
-            kvtel_content_find_group(content, metric->table->fields[f], strlen(metric->table->fields[f]));
-        for (size_t c = 0; group && c < group->column_count; c++)
-            if (group->columns[c].label_count == 0)
-                feed_up_front(self, metric, engine, f, &group->columns[c]);
+        const struct kvtel_column_set *set =
+            kvtel_content_find_set(content, metric->table->fields[f], strlen(metric->table->fields[f]));
+        for (size_t c = 0; set && c < set->column_count; c++)
+            if (set->columns[c].label_count == 0)
+                feed_up_front(self, metric, engine, f, &set->columns[c]);
     }
 }
 
@@ -269,29 +269,29 @@ static struct metric *find_metric(struct generic_metrics *self, const char *name
 
 static void observe_typed(struct generic_metrics *self, const struct kvtel_content *content, size_t engine)
 {
-    for (size_t g = 0; g < content->group_count; g++) {
-        const struct kvtel_group *group = &content->groups[g];
-        const struct metric *metric = find_metric(self, group->name);
+    for (size_t g = 0; g < content->set_count; g++) {
+        const struct kvtel_column_set *set = &content->sets[g];
+        const struct metric *metric = find_metric(self, set->name);
         if (metric)
-            observe_typed_group(self, metric, group, engine);
+            observe_typed_set(self, metric, set, engine);
         else
-            kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 1, group->name,
+            kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 1, set->name,
                                      "%s: \"%.64s\" is not a metric of the connector as it is configured",
-                                     self->base.connector->names[0].name, group->name);
+                                     self->base.connector->names[0].name, set->name);
     }
     for (size_t i = 0; i < self->metric_count; i++) {
-        if (self->metrics[i].table->feed == KVTEL_FEED_INFO)
+        if (self->metrics[i].table->input == KVTEL_INPUT_INFO)
             observe_info(self, &self->metrics[i], &content->info, engine);
         else if (self->metrics[i].table->fields[0])
             observe_derived(self, &self->metrics[i], content, engine);
     }
 }
 
-/* Observes payloads of the shapes COLUMNS, ROWS and COUNTS. */
+/* Observes payloads of the kinds COLUMNS, ROWS and COUNTS. */
 static void observe_fields(struct generic_metrics *self, const struct metric *metric,
                            const struct kvtel_content *content, size_t engine)
 {
-    if (content->table->shape == KVTEL_SHAPE_COLUMNS)
+    if (content->table->payload_kind == KVTEL_PAYLOAD_COLUMNS)
         observe_columns(self, metric, content, engine);
     else
         observe_operations(self, metric, content, engine);
@@ -324,7 +324,7 @@ static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, con
         return KVTEL_E_SUMMARISED;
     if (stats->content.table != self->base.connector)
         observe_older(self, &stats->content, row);
-    else if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
+    else if (stats->content.table->payload_kind == KVTEL_PAYLOAD_TYPED)
         observe_typed(self, &stats->content, row);
     else
         for (size_t i = 0; i < self->metric_count; i++)

@@ -10,7 +10,7 @@ enum { LABELS_MAX = 16 };
 struct metric {
     /* The members that an observation of columns reads are next to each other. */
     size_t field_count;
-    /* KVTEL_SHAPE_COLUMNS: indexes of its fields; -1: the table does not have the key */
+    /* KVTEL_PAYLOAD_COLUMNS: indexes of its fields; -1: the table does not have the key */
     int columns[KVTEL_METRIC_FIELDS];
     enum kvtel_metric_type type;
     uint32_t up_front; /* number of children of one engine made up front: 0, 1, or one for each of `values` */

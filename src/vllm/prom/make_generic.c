@@ -36,7 +36,7 @@ static enum kvtel_status make_places(struct generic_metrics *self, struct metric
     uint32_t values = 0;
     while (values < KVTEL_METRIC_FIELDS && metric->values[values])
         values++;
-    bool typed = self->base.connector->shape == KVTEL_SHAPE_TYPED;
+    bool typed = self->base.connector->payload_kind == KVTEL_PAYLOAD_TYPED;
     metric->up_front = values > 0 ? values : !typed && metric->own_labels == 0;
     metric->children = calloc(self->engines.count * metric->up_front + 1, sizeof *metric->children);
     return metric->children ? KVTEL_OK : KVTEL_E_NOMEM;

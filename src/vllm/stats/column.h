@@ -22,8 +22,8 @@ struct kvtel_column {
     uint8_t *doubles;                    /* MIXED: whether values[i] is a double; `capacity` entries */
     struct kvtel_distribution *summary;  /* not NULL: the values are summarised here, and `values` is empty */
     struct kvtel_distribution *prepared; /* a summary of `values` that is not used yet */
-    uint64_t hash;                       /* hash of the label values, for shapes with labels */
-    char *labels;                        /* KVTEL_SHAPE_TYPED: label_count texts, each followed by a NUL */
+    uint64_t hash;                       /* hash of the label values, for kinds of payload with labels */
+    char *labels;                        /* KVTEL_PAYLOAD_TYPED: label_count texts, each followed by a NUL */
     uint32_t label_count;
 };
 

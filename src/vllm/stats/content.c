@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding and making groups, columns and texts of a stats object. */
+/* Finding and making column sets, columns and texts of a stats object. */
 #include "vllm/stats/stats.h"
 
 #include <stdlib.h>
@@ -71,14 +71,14 @@ static bool next_candidate(const struct kvtel_index *index, size_t count, uint64
     return found != KVTEL_INDEX_NONE;
 }
 
-static uint64_t group_hash(const void *content, size_t i)
+static uint64_t set_hash(const void *content, size_t i)
 {
-    return ((const struct kvtel_content *)content)->groups[i].hash;
+    return ((const struct kvtel_content *)content)->sets[i].hash;
 }
 
-static uint64_t labels_hash(const void *group, size_t i)
+static uint64_t labels_hash(const void *set, size_t i)
 {
-    return ((const struct kvtel_group *)group)->columns[i].hash;
+    return ((const struct kvtel_column_set *)set)->columns[i].hash;
 }
 
 static uint64_t text_hash(const void *content, size_t i)
@@ -92,74 +92,75 @@ bool kvtel_kind_is_samples(enum kvtel_field_kind kind)
     return kind != KVTEL_FIELD_TOTAL;
 }
 
-enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i)
+enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_column_set *set,
+                                        size_t i)
 {
-    if (content->table->shape != KVTEL_SHAPE_TYPED)
+    if (content->table->payload_kind != KVTEL_PAYLOAD_TYPED)
         return content->table->fields[i].kind;
-    return group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
-           : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
-                                                  : KVTEL_FIELD_TOTAL;
+    return set->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
+           : set->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
+                                                : KVTEL_FIELD_TOTAL;
 }
 
-static void free_group(struct kvtel_group *group)
+static void free_set(struct kvtel_column_set *set)
 {
-    for (size_t i = 0; i < group->column_count; i++)
-        kvtel_column_free(&group->columns[i]);
-    free(group->columns);
-    free(group->name);
-    free(group->index.entries);
-    memset(group, 0, sizeof *group);
+    for (size_t i = 0; i < set->column_count; i++)
+        kvtel_column_free(&set->columns[i]);
+    free(set->columns);
+    free(set->name);
+    free(set->index.entries);
+    memset(set, 0, sizeof *set);
 }
 
-void kvtel_content_truncate(struct kvtel_content *content, size_t group_count)
+void kvtel_content_truncate(struct kvtel_content *content, size_t set_count)
 {
-    while (content->group_count > group_count)
-        free_group(&content->groups[--content->group_count]);
-    index_first(&content->group_index, group_hash, content, group_count);
+    while (content->set_count > set_count)
+        free_set(&content->sets[--content->set_count]);
+    index_first(&content->set_index, set_hash, content, set_count);
 }
 
-void kvtel_group_truncate(struct kvtel_group *group, size_t column_count)
+void kvtel_column_set_truncate(struct kvtel_column_set *set, size_t column_count)
 {
-    while (group->column_count > column_count) {
-        struct kvtel_column *column = &group->columns[--group->column_count];
+    while (set->column_count > column_count) {
+        struct kvtel_column *column = &set->columns[--set->column_count];
         kvtel_column_free(column);
         memset(column, 0, sizeof *column);
     }
-    index_first(&group->index, labels_hash, group, column_count);
+    index_first(&set->index, labels_hash, set, column_count);
 }
 
-struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size)
+struct kvtel_column_set *kvtel_content_find_set(const struct kvtel_content *content, const char *name, size_t size)
 {
     uint64_t hash = kvtel_hash(0, name, size);
-    for (size_t probe = 0, i; next_candidate(&content->group_index, content->group_count, hash, &probe, &i);) {
-        struct kvtel_group *group = &content->groups[i];
-        if (group->hash == hash && strlen(group->name) == size && memcmp(group->name, name, size) == 0)
-            return group;
+    for (size_t probe = 0, i; next_candidate(&content->set_index, content->set_count, hash, &probe, &i);) {
+        struct kvtel_column_set *set = &content->sets[i];
+        if (set->hash == hash && strlen(set->name) == size && memcmp(set->name, name, size) == 0)
+            return set;
     }
     return NULL;
 }
 
-struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const char *name, size_t size)
+struct kvtel_column_set *kvtel_content_add_set(struct kvtel_content *content, const char *name, size_t size)
 {
-    struct kvtel_group *groups =
-        kvtel_content_grow(content->groups, content->group_count, &content->group_capacity, sizeof *groups);
-    if (!groups)
+    struct kvtel_column_set *sets =
+        kvtel_content_grow(content->sets, content->set_count, &content->set_capacity, sizeof *sets);
+    if (!sets)
         return NULL;
-    content->groups = groups;
-    struct kvtel_group *group = &groups[content->group_count];
-    size_t fields = content->table->shape == KVTEL_SHAPE_TYPED ? 0 : kvtel_table_field_count(content->table);
-    group->name = copy_text(name, size);
+    content->sets = sets;
+    struct kvtel_column_set *set = &sets[content->set_count];
+    size_t fields = content->table->payload_kind == KVTEL_PAYLOAD_TYPED ? 0 : kvtel_table_field_count(content->table);
+    set->name = copy_text(name, size);
     if (fields > 0)
-        group->columns = calloc(fields, sizeof *group->columns);
-    group->hash = kvtel_hash(0, name, size);
-    if (!group->name || (fields > 0 && !group->columns) ||
-        !index_name(&content->group_index, group_hash, content, content->group_count)) {
-        free_group(group);
+        set->columns = calloc(fields, sizeof *set->columns);
+    set->hash = kvtel_hash(0, name, size);
+    if (!set->name || (fields > 0 && !set->columns) ||
+        !index_name(&content->set_index, set_hash, content, content->set_count)) {
+        free_set(set);
         return NULL;
     }
-    group->column_count = group->column_capacity = fields;
-    content->group_count++;
-    return group;
+    set->column_count = set->column_capacity = fields;
+    content->set_count++;
+    return set;
 }
 
 size_t kvtel_column_labels_size(const struct kvtel_column *column)
@@ -170,12 +171,12 @@ size_t kvtel_column_labels_size(const struct kvtel_column *column)
     return size;
 }
 
-struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size,
-                                             uint32_t count)
+struct kvtel_column *kvtel_column_set_find_labels(const struct kvtel_column_set *set, const char *labels, size_t size,
+                                                  uint32_t count)
 {
     uint64_t hash = kvtel_hash(0, labels, size);
-    for (size_t probe = 0, i; next_candidate(&group->index, group->column_count, hash, &probe, &i);) {
-        struct kvtel_column *column = &group->columns[i];
+    for (size_t probe = 0, i; next_candidate(&set->index, set->column_count, hash, &probe, &i);) {
+        struct kvtel_column *column = &set->columns[i];
         if (column->hash == hash && column->label_count == count && kvtel_column_labels_size(column) == size &&
             memcmp(column->labels, labels, size) == 0)
             return column;
@@ -183,24 +184,25 @@ struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, co
     return NULL;
 }
 
-struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count)
+struct kvtel_column *kvtel_column_set_add_labels(struct kvtel_column_set *set, const char *labels, size_t size,
+                                                 uint32_t count)
 {
     struct kvtel_column *columns =
-        kvtel_content_grow(group->columns, group->column_count, &group->column_capacity, sizeof *columns);
+        kvtel_content_grow(set->columns, set->column_count, &set->column_capacity, sizeof *columns);
     if (!columns)
         return NULL;
-    group->columns = columns;
-    struct kvtel_column *column = &columns[group->column_count];
+    set->columns = columns;
+    struct kvtel_column *column = &columns[set->column_count];
     column->labels = copy_text(labels, size);
     column->hash = kvtel_hash(0, labels, size);
-    if (!column->labels || !index_name(&group->index, labels_hash, group, group->column_count)) {
+    if (!column->labels || !index_name(&set->index, labels_hash, set, set->column_count)) {
         free(column->labels);
         column->labels = NULL;
         return NULL;
     }
     column->label_count = count;
     column->present = true;
-    group->column_count++;
+    set->column_count++;
     return column;
 }
 
@@ -243,9 +245,9 @@ enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t
     return find_text(content, other, sizeof other - 1, id) ? KVTEL_OK : add_text(content, other, sizeof other - 1, id);
 }
 
-const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group,
-                                              const char *key)
+const struct kvtel_column *kvtel_column_set_find(const struct kvtel_content *content,
+                                                 const struct kvtel_column_set *set, const char *key)
 {
     int i = kvtel_table_field(content->table, key);
-    return i < 0 ? NULL : &group->columns[i];
+    return i < 0 ? NULL : &set->columns[i];
 }

@@ -9,18 +9,18 @@ enum { COLUMNS_TOGETHER = 16 };
 
 /* Cuts the columns of a transfer to the length of the shortest. An empty column counts as missing, as in payloads of
  * older versions of vLLM. */
-static void align_columns(struct kvtel_decoder *decoder, struct kvtel_group *group, unsigned row, uint8_t **all_bad)
+static void align_columns(struct kvtel_decoder *decoder, struct kvtel_column_set *set, unsigned row, uint8_t **all_bad)
 {
     const struct kvtel_field *fields = decoder->content.table->fields;
     struct kvtel_column *columns[COLUMNS_TOGETHER];
     uint8_t *bad[COLUMNS_TOGETHER];
     const char *keys[COLUMNS_TOGETHER];
     size_t count = 0, shortest = SIZE_MAX, longest = 0;
-    for (size_t i = 0; i < group->column_count && count < COLUMNS_TOGETHER; i++) {
-        size_t length = group->columns[i].count;
+    for (size_t i = 0; i < set->column_count && count < COLUMNS_TOGETHER; i++) {
+        size_t length = set->columns[i].count;
         if (fields[i].row != row || length == 0)
             continue;
-        columns[count] = &group->columns[i];
+        columns[count] = &set->columns[i];
         bad[count] = all_bad[i];
         keys[count++] = fields[i].key;
         shortest = length < shortest ? length : shortest;
@@ -61,11 +61,11 @@ static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvte
 }
 
 /* Decodes fields by key, for COLUMNS and for one operation of COUNTS. */
-static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_group *group,
+static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvtel_column_set *set,
                                        const struct kvtel_value *map)
 {
     const struct kvtel_connector *table = decoder->content.table;
-    size_t bytes = group->column_count * sizeof(uint8_t *);
+    size_t bytes = set->column_count * sizeof(uint8_t *);
     uint8_t **bad = kvtel_arena_alloc(&decoder->stats->arena, bytes + 1);
     if (!bad)
         return KVTEL_E_NOMEM;
@@ -81,36 +81,36 @@ static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvt
             continue;
         }
         enum kvtel_status status =
-            decode_field(decoder, &group->columns[field], &table->fields[field], key + 1, &bad[field]);
+            decode_field(decoder, &set->columns[field], &table->fields[field], key + 1, &bad[field]);
         if (status != KVTEL_OK)
             return status;
     }
-    for (size_t i = 0; i < group->column_count; i++) {
+    for (size_t i = 0; i < set->column_count; i++) {
         const struct kvtel_field *field = &table->fields[i];
         bool seen = false;
         if (field->row == 0) {
-            struct kvtel_column *column = &group->columns[i];
+            struct kvtel_column *column = &set->columns[i];
             kvtel_decode_drop_bad_rows(decoder, &column, &bad[i], &field->key, 1);
             continue;
         }
         for (size_t k = 0; k < i && !seen; k++)
             seen = table->fields[k].row == field->row;
         if (!seen)
-            align_columns(decoder, group, field->row, bad);
+            align_columns(decoder, set, field->row, bad);
     }
     return KVTEL_OK;
 }
 
 /* Decodes one row of an operation: all fields or none. `found`: room for one value of each field. */
-static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_group *group,
+static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_column_set *set,
                                     const struct kvtel_value *row, const struct kvtel_value **found)
 {
     const struct kvtel_connector *table = decoder->content.table;
     if (row->kind != KVTEL_VALUE_MAP) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, group->name, "has a row that is not a map");
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, set->name, "has a row that is not a map");
         return KVTEL_OK;
     }
-    for (size_t i = 0; i < group->column_count; i++)
+    for (size_t i = 0; i < set->column_count; i++)
         found[i] = NULL;
     for (uint32_t i = 0; i < row->size; i++) {
         const struct kvtel_value *key = &row->items[2 * i];
@@ -121,7 +121,7 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
         else
             found[field] = key + 1;
     }
-    for (size_t i = 0; i < group->column_count; i++) {
+    for (size_t i = 0; i < set->column_count; i++) {
         const struct kvtel_field *field = &table->fields[i];
         const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
         enum kvtel_refusal reason = !found[i]                         ? KVTEL_REFUSED_UNEQUAL_COLUMNS
@@ -136,7 +136,7 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
         }
     }
     struct kvtel_value text_id = { .kind = KVTEL_VALUE_INTEGER };
-    for (size_t i = 0; i < group->column_count; i++) {
+    for (size_t i = 0; i < set->column_count; i++) {
         size_t id = 0;
         enum kvtel_status status;
         if (table->fields[i].kind == KVTEL_FIELD_TEXT) {
@@ -145,7 +145,7 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
                 kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, table->fields[i].key,
                                     "has too many different texts");
                 for (size_t k = 0; k < i; k++)
-                    group->columns[k].count--;
+                    set->columns[k].count--;
                 return KVTEL_OK;
             }
             if (status != KVTEL_OK)
@@ -153,17 +153,17 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
             text_id.integer = (int64_t)id;
             found[i] = &text_id;
         }
-        status = kvtel_decode_number(&group->columns[i], found[i]);
+        status = kvtel_decode_number(&set->columns[i], found[i]);
         if (status != KVTEL_OK)
             return status;
     }
     return KVTEL_OK;
 }
 
-/* Decodes the shapes ROWS and COUNTS. */
+/* Decodes the kinds ROWS and COUNTS. */
 static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
-    bool rows = decoder->content.table->shape == KVTEL_SHAPE_ROWS;
+    bool rows = decoder->content.table->payload_kind == KVTEL_PAYLOAD_ROWS;
     const struct kvtel_value **found =
         kvtel_arena_alloc(&decoder->stats->arena, kvtel_table_field_count(decoder->content.table) * sizeof *found + 1);
     if (!found)
@@ -182,24 +182,24 @@ static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const 
                                 kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
             continue;
         }
-        struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
-        if (!group && decoder->content.group_count >= KVTEL_STATS_NAME_LIMIT) {
+        struct kvtel_column_set *set = kvtel_content_find_set(&decoder->content, key->text, key->size);
+        if (!set && decoder->content.set_count >= KVTEL_STATS_NAME_LIMIT) {
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, 1, "operations", "has too many different names");
             continue;
         }
-        for (size_t c = 0; group && c < group->column_count; c++) {
-            kvtel_column_clear(&group->columns[c]); /* of two equal operations the last one counts */
-            group->columns[c].present = false;
+        for (size_t c = 0; set && c < set->column_count; c++) {
+            kvtel_column_clear(&set->columns[c]); /* of two equal operations the last one counts */
+            set->columns[c].present = false;
         }
-        if (!group)
-            group = kvtel_content_add_group(&decoder->content, key->text, key->size);
-        if (!group)
+        if (!set)
+            set = kvtel_content_add_set(&decoder->content, key->text, key->size);
+        if (!set)
             return KVTEL_E_NOMEM;
         enum kvtel_status status = KVTEL_OK;
         if (!rows)
-            status = decode_fields(decoder, group, value);
+            status = decode_fields(decoder, set, value);
         for (uint32_t r = 0; rows && status == KVTEL_OK && r < value->size; r++)
-            status = decode_row(decoder, group, &value->items[r], found);
+            status = decode_row(decoder, set, &value->items[r], found);
         if (status != KVTEL_OK)
             return status;
     }
@@ -213,7 +213,7 @@ static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const st
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
         const struct kvtel_connector *connector = kvtel_decode_is_name(key) ? kvtel_connector_find(key->text) : NULL;
-        if (!connector || connector->shape == KVTEL_SHAPE_NONE) {
+        if (!connector || connector->payload_kind == KVTEL_PAYLOAD_NONE) {
             kvtel_decode_refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
                                 kvtel_decode_is_name(key) ? key->text : "?",
                                 connector ? "is a connector without stats" : "is not a known connector");
@@ -248,19 +248,19 @@ static const struct kvtel_connector *table_of(const struct kvtel_connector *conn
     return connector->older;
 }
 
-static enum kvtel_status decode_shape(struct kvtel_decoder *decoder, const struct kvtel_value *payload)
+static enum kvtel_status decode_kind(struct kvtel_decoder *decoder, const struct kvtel_value *payload)
 {
-    switch (decoder->content.table->shape) {
-    case KVTEL_SHAPE_COLUMNS:
-        return decode_fields(decoder, &decoder->content.groups[0], payload);
-    case KVTEL_SHAPE_ROWS:
-    case KVTEL_SHAPE_COUNTS:
+    switch (decoder->content.table->payload_kind) {
+    case KVTEL_PAYLOAD_COLUMNS:
+        return decode_fields(decoder, &decoder->content.sets[0], payload);
+    case KVTEL_PAYLOAD_ROWS:
+    case KVTEL_PAYLOAD_COUNTS:
         return decode_operations(decoder, payload);
-    case KVTEL_SHAPE_TYPED:
+    case KVTEL_PAYLOAD_TYPED:
         return kvtel_decode_typed(decoder, payload);
-    case KVTEL_SHAPE_MULTI:
+    case KVTEL_PAYLOAD_MULTI:
         return decode_children(decoder, payload);
-    case KVTEL_SHAPE_NONE:
+    case KVTEL_PAYLOAD_NONE:
         break;
     }
     return KVTEL_E_NO_STATS;
@@ -287,15 +287,15 @@ enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const stru
     struct kvtel_decoder decoder = { .stats = stats };
     enum kvtel_status status = take_spare(stats, table_of(stats->connector, payload), &decoder.content);
     if (status == KVTEL_OK)
-        status = decode_shape(&decoder, payload);
+        status = decode_kind(&decoder, payload);
     if (status != KVTEL_OK) {
         kvtel_content_free(&decoder.content);
         return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
     }
-    for (size_t g = 0; g < decoder.content.group_count; g++)
-        for (size_t c = 0; c < decoder.content.groups[g].column_count; c++)
-            if (kvtel_kind_is_samples(kvtel_column_kind(&decoder.content, &decoder.content.groups[g], c)))
-                decoder.content.samples += decoder.content.groups[g].columns[c].count;
+    for (size_t g = 0; g < decoder.content.set_count; g++)
+        for (size_t c = 0; c < decoder.content.sets[g].column_count; c++)
+            if (kvtel_kind_is_samples(kvtel_column_kind(&decoder.content, &decoder.content.sets[g], c)))
+                decoder.content.samples += decoder.content.sets[g].columns[c].count;
     stats->spare = stats->content;
     stats->content = decoder.content;
     kvtel_content_clear(&stats->spare, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts shared by the decoders of the payload's shapes (decode_values.c): checking numbers, filling columns, refusing
+/* Parts shared by the decoders of the kinds of payload (decode_values.c): checking numbers, filling columns, refusing
  * unusable values. */
 #ifndef KVTEL_VLLM_STATS_DECODE_H
 #define KVTEL_VLLM_STATS_DECODE_H
@@ -33,7 +33,7 @@ enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_
 void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
                                 const char *const *keys, size_t count);
 
-/* decode_typed.c: KVTEL_SHAPE_TYPED. */
+/* decode_typed.c: KVTEL_PAYLOAD_TYPED. */
 enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct kvtel_value *map);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decodes typed payloads into columns: groups are metrics, and each label set is a column. */
+/* Decodes typed payloads into columns: column sets are metrics, and each label set is a column. */
 #include "vllm/stats/decode.h"
 
 #include <string.h>
@@ -45,53 +45,53 @@ static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const stru
     return KVTEL_OK;
 }
 
-static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct kvtel_group *group,
+static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct kvtel_column_set *set,
                                           const struct kvtel_value *key)
 {
     const struct kvtel_value *value = key + 1;
     const char *labels = "";
-    size_t size = 0, expected = kvtel_metric_label_count(group->metric);
+    size_t size = 0, expected = kvtel_metric_label_count(set->metric);
     int count;
     enum kvtel_status status = decode_labels(decoder, key, &labels, &size, &count);
     if (status != KVTEL_OK)
         return status;
     uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
     if (count == LONG_LABEL) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, group->name,
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, set->name,
                             kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
         return KVTEL_OK;
     }
     if (count < 0 || (size_t)count != expected) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, group->name,
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, set->name,
                             "has a wrong number of label values");
         return KVTEL_OK;
     }
-    enum kvtel_field_kind kind = group->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
-                                 : group->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
-                                                                        : KVTEL_FIELD_TOTAL;
-    const struct kvtel_number_range range = kvtel_number_range(kind, group->metric->unit);
+    enum kvtel_field_kind kind = set->metric->type == KVTEL_HISTOGRAM ? KVTEL_FIELD_SAMPLES
+                                 : set->metric->type == KVTEL_GAUGE   ? KVTEL_FIELD_LEVEL
+                                                                      : KVTEL_FIELD_TOTAL;
+    const struct kvtel_number_range range = kvtel_number_range(kind, set->metric->unit);
     enum kvtel_refusal reason = kind != KVTEL_FIELD_SAMPLES        ? kvtel_decode_judge(value, &range)
                                 : value->kind == KVTEL_VALUE_ARRAY ? KVTEL_REFUSAL_COUNT
                                                                    : KVTEL_REFUSED_WRONG_TYPE;
     if (reason != KVTEL_REFUSAL_COUNT) {
-        kvtel_decode_refuse(decoder, reason, 1, group->name,
+        kvtel_decode_refuse(decoder, reason, 1, set->name,
                             reason == KVTEL_REFUSED_WRONG_TYPE ? "is of the wrong type" : kvtel_decode_why(reason));
         return KVTEL_OK;
     }
-    struct kvtel_column *column = kvtel_group_find_labels(group, labels, size, (uint32_t)count);
-    if (!column && group->column_count >= KVTEL_STATS_NAME_LIMIT) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, values, group->name, "has too many label sets");
+    struct kvtel_column *column = kvtel_column_set_find_labels(set, labels, size, (uint32_t)count);
+    if (!column && set->column_count >= KVTEL_STATS_NAME_LIMIT) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_SERIES_LIMIT, values, set->name, "has too many label sets");
         return KVTEL_OK;
     }
     if (!column)
-        column = kvtel_group_add_labels(group, labels, size, (uint32_t)count);
+        column = kvtel_column_set_add_labels(set, labels, size, (uint32_t)count);
     if (!column)
         return KVTEL_E_NOMEM;
     column->count = 0;
     if (kind != KVTEL_FIELD_SAMPLES)
         return kvtel_decode_number(column, value);
     uint8_t *bad = NULL;
-    const char *name = group->name;
+    const char *name = set->name;
     status = kvtel_decode_list(decoder, column, value, &range, &bad);
     if (status == KVTEL_OK)
         kvtel_decode_drop_bad_rows(decoder, &column, &bad, &name, 1);
@@ -105,7 +105,7 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
     const struct kvtel_metric *metric =
         kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
     /* A metric with fields is derived from others; payloads do not contain it. */
-    if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO) {
+    if (!metric || metric->fields[0] || metric->input == KVTEL_INPUT_INFO) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
                             "is not a metric of this connector");
         return KVTEL_OK;
@@ -116,17 +116,17 @@ static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, cons
                             "is not of the type that this connector gives it");
         return KVTEL_OK;
     }
-    struct kvtel_group *group = kvtel_content_find_group(&decoder->content, key->text, key->size);
-    if (group)
-        kvtel_group_truncate(group, 0); /* of two equal metrics the last one counts */
+    struct kvtel_column_set *set = kvtel_content_find_set(&decoder->content, key->text, key->size);
+    if (set)
+        kvtel_column_set_truncate(set, 0); /* of two equal metrics the last one counts */
     else
-        group = kvtel_content_add_group(&decoder->content, key->text, key->size);
-    if (!group)
+        set = kvtel_content_add_set(&decoder->content, key->text, key->size);
+    if (!set)
         return KVTEL_E_NOMEM;
-    group->metric = metric;
+    set->metric = metric;
     enum kvtel_status status = KVTEL_OK;
     for (uint32_t i = 0; status == KVTEL_OK && i < sets->size; i++)
-        status = decode_label_set(decoder, group, &sets->items[2 * i]);
+        status = decode_label_set(decoder, set, &sets->items[2 * i]);
     return status;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks the values of a payload of any shape, appends them to columns, or refuses and counts them. */
+/* Checks the values of a payload of any kind, appends them to columns, or refuses and counts them. */
 #include "base/diagnostics.h"
 #include "vllm/stats/decode.h"
 

@@ -22,14 +22,14 @@ static void write_list(struct kvtel_writer *writer, const struct kvtel_column *c
 
 /* Writes the fields that are present, of COLUMNS or of one operation of COUNTS. */
 static void write_fields(struct kvtel_writer *writer, const struct kvtel_content *content,
-                         const struct kvtel_group *group)
+                         const struct kvtel_column_set *set)
 {
     size_t present = 0;
-    for (size_t i = 0; i < group->column_count; i++)
-        present += group->columns[i].present;
+    for (size_t i = 0; i < set->column_count; i++)
+        present += set->columns[i].present;
     kvtel_writer_map(writer, present);
-    for (size_t i = 0; i < group->column_count; i++) {
-        const struct kvtel_column *column = &group->columns[i];
+    for (size_t i = 0; i < set->column_count; i++) {
+        const struct kvtel_column *column = &set->columns[i];
         if (!column->present)
             continue;
         kvtel_writer_text(writer, content->table->fields[i].key);
@@ -41,31 +41,31 @@ static void write_fields(struct kvtel_writer *writer, const struct kvtel_content
 }
 
 static void write_rows(struct kvtel_writer *writer, const struct kvtel_content *content,
-                       const struct kvtel_group *group)
+                       const struct kvtel_column_set *set)
 {
-    size_t rows = group->column_count ? group->columns[0].count : 0;
+    size_t rows = set->column_count ? set->columns[0].count : 0;
     kvtel_writer_array(writer, rows);
     for (size_t r = 0; r < rows; r++) {
-        kvtel_writer_map(writer, group->column_count);
-        for (size_t i = 0; i < group->column_count; i++) {
+        kvtel_writer_map(writer, set->column_count);
+        for (size_t i = 0; i < set->column_count; i++) {
             kvtel_writer_text(writer, content->table->fields[i].key);
             if (content->table->fields[i].kind == KVTEL_FIELD_TEXT)
-                kvtel_writer_text(writer, content->texts[group->columns[i].values[r].integer]);
+                kvtel_writer_text(writer, content->texts[set->columns[i].values[r].integer]);
             else
-                write_number(writer, &group->columns[i], r);
+                write_number(writer, &set->columns[i], r);
         }
     }
 }
 
 static void write_operations(struct kvtel_writer *writer, const struct kvtel_content *content)
 {
-    kvtel_writer_map(writer, content->group_count);
-    for (size_t g = 0; g < content->group_count; g++) {
-        kvtel_writer_text(writer, content->groups[g].name);
-        if (content->table->shape == KVTEL_SHAPE_ROWS)
-            write_rows(writer, content, &content->groups[g]);
+    kvtel_writer_map(writer, content->set_count);
+    for (size_t g = 0; g < content->set_count; g++) {
+        kvtel_writer_text(writer, content->sets[g].name);
+        if (content->table->payload_kind == KVTEL_PAYLOAD_ROWS)
+            write_rows(writer, content, &content->sets[g]);
         else
-            write_fields(writer, content, &content->groups[g]);
+            write_fields(writer, content, &content->sets[g]);
     }
 }
 
@@ -101,23 +101,23 @@ static void write_typed(struct kvtel_writer *writer, const struct kvtel_content 
 {
     kvtel_writer_map(writer, content->has_info ? 3 : 2);
     kvtel_writer_text(writer, "types");
-    kvtel_writer_map(writer, content->group_count);
-    for (size_t g = 0; g < content->group_count; g++) {
-        kvtel_writer_text(writer, content->groups[g].name);
-        kvtel_writer_text(writer, kvtel_metric_type_name(content->groups[g].metric->type));
+    kvtel_writer_map(writer, content->set_count);
+    for (size_t g = 0; g < content->set_count; g++) {
+        kvtel_writer_text(writer, content->sets[g].name);
+        kvtel_writer_text(writer, kvtel_metric_type_name(content->sets[g].metric->type));
     }
     kvtel_writer_text(writer, "data");
-    kvtel_writer_map(writer, content->group_count);
-    for (size_t g = 0; g < content->group_count; g++) {
-        const struct kvtel_group *group = &content->groups[g];
-        kvtel_writer_text(writer, group->name);
-        kvtel_writer_map(writer, group->column_count);
-        for (size_t c = 0; c < group->column_count; c++) {
-            write_labels(writer, &group->columns[c]);
-            if (group->metric->type == KVTEL_HISTOGRAM)
-                write_list(writer, &group->columns[c]);
+    kvtel_writer_map(writer, content->set_count);
+    for (size_t g = 0; g < content->set_count; g++) {
+        const struct kvtel_column_set *set = &content->sets[g];
+        kvtel_writer_text(writer, set->name);
+        kvtel_writer_map(writer, set->column_count);
+        for (size_t c = 0; c < set->column_count; c++) {
+            write_labels(writer, &set->columns[c]);
+            if (set->metric->type == KVTEL_HISTOGRAM)
+                write_list(writer, &set->columns[c]);
             else
-                write_number(writer, &group->columns[c], 0);
+                write_number(writer, &set->columns[c], 0);
         }
     }
     if (!content->has_info)
@@ -129,18 +129,18 @@ static void write_typed(struct kvtel_writer *writer, const struct kvtel_content 
 void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *writer)
 {
     const struct kvtel_content *content = &stats->content;
-    switch (content->table->shape) {
-    case KVTEL_SHAPE_COLUMNS:
-        write_fields(writer, content, &content->groups[0]);
+    switch (content->table->payload_kind) {
+    case KVTEL_PAYLOAD_COLUMNS:
+        write_fields(writer, content, &content->sets[0]);
         break;
-    case KVTEL_SHAPE_ROWS:
-    case KVTEL_SHAPE_COUNTS:
+    case KVTEL_PAYLOAD_ROWS:
+    case KVTEL_PAYLOAD_COUNTS:
         write_operations(writer, content);
         break;
-    case KVTEL_SHAPE_TYPED:
+    case KVTEL_PAYLOAD_TYPED:
         write_typed(writer, content);
         break;
-    case KVTEL_SHAPE_MULTI:
+    case KVTEL_PAYLOAD_MULTI:
         kvtel_writer_map(writer, content->child_count);
         for (size_t i = 0; i < content->child_count; i++) {
             const struct kvtel_child *child = &content->children[i];
@@ -152,7 +152,7 @@ void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *wri
             kvtel_stats_write(child->stats, writer);
         }
         break;
-    case KVTEL_SHAPE_NONE:
+    case KVTEL_PAYLOAD_NONE:
         break;
     }
 }

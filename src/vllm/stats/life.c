@@ -25,12 +25,12 @@ enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct
     memset(content, 0, sizeof *content);
     content->table = table;
     content->has_info = table->has_info;
-    if (table->shape != KVTEL_SHAPE_COLUMNS)
+    if (table->payload_kind != KVTEL_PAYLOAD_COLUMNS)
         return KVTEL_OK;
-    struct kvtel_group *group = kvtel_content_add_group(content, "", 0);
-    enum kvtel_status status = group ? KVTEL_OK : KVTEL_E_NOMEM;
-    for (size_t i = 0; group && i < group->column_count && status == KVTEL_OK; i++)
-        status = reset_column(&group->columns[i], table->fields[i].kind, all_present);
+    struct kvtel_column_set *set = kvtel_content_add_set(content, "", 0);
+    enum kvtel_status status = set ? KVTEL_OK : KVTEL_E_NOMEM;
+    for (size_t i = 0; set && i < set->column_count && status == KVTEL_OK; i++)
+        status = reset_column(&set->columns[i], table->fields[i].kind, all_present);
     if (status != KVTEL_OK)
         kvtel_content_free(content);
     return status;
@@ -39,13 +39,13 @@ enum kvtel_status kvtel_content_init(struct kvtel_content *content, const struct
 void kvtel_content_clear(struct kvtel_content *content, bool all_present)
 {
     const struct kvtel_connector *table = content->table;
-    if (table->shape != KVTEL_SHAPE_COLUMNS) {
+    if (table->payload_kind != KVTEL_PAYLOAD_COLUMNS) {
         kvtel_content_free(content);
         (void)kvtel_content_init(content, table, all_present); /* does not need memory without columns */
         return;
     }
-    for (size_t i = 0; i < content->groups[0].column_count; i++)
-        (void)reset_column(&content->groups[0].columns[i], table->fields[i].kind, all_present);
+    for (size_t i = 0; i < content->sets[0].column_count; i++)
+        (void)reset_column(&content->sets[0].columns[i], table->fields[i].kind, all_present);
     content->samples = 0;
     content->summarised = false;
 }
@@ -56,10 +56,10 @@ void kvtel_content_free(struct kvtel_content *content)
     kvtel_content_truncate_children(content, 0);
     for (size_t i = 0; i < content->text_count; i++)
         free(content->texts[i]);
-    free(content->groups);
+    free(content->sets);
     free(content->children);
     free(content->texts);
-    free(content->group_index.entries);
+    free(content->set_index.entries);
     free(content->text_index.entries);
     kvtel_arena_free(&content->info_arena);
     memset(content, 0, sizeof *content);
@@ -67,7 +67,7 @@ void kvtel_content_free(struct kvtel_content *content)
 
 struct kvtel_stats *kvtel_stats_create(const struct kvtel_connector *connector, struct kvtel_diagnostics *diagnostics)
 {
-    if (!connector || connector->shape == KVTEL_SHAPE_NONE)
+    if (!connector || connector->payload_kind == KVTEL_PAYLOAD_NONE)
         return NULL;
     struct kvtel_stats *stats = calloc(1, sizeof *stats);
     if (!stats)

@@ -87,14 +87,14 @@ static enum kvtel_status apply_all(struct additions *additions)
     return KVTEL_OK;
 }
 
-static struct addition *add(struct additions *additions, struct kvtel_group *group, const char *key)
+static struct addition *add(struct additions *additions, struct kvtel_column_set *set, const char *key)
 {
     const struct kvtel_content *content = &additions->stats->content;
     int field = key ? kvtel_table_field(content->table, key) : -1;
     if (field < 0 || additions->count == ADDITIONS)
         return NULL;
     struct addition *item = &additions->items[additions->count++];
-    *item = (struct addition){ .column = &group->columns[field], .kind = content->table->fields[field].kind };
+    *item = (struct addition){ .column = &set->columns[field], .kind = content->table->fields[field].kind };
     return item;
 }
 
@@ -111,9 +111,9 @@ static bool is_left_out(const struct additions *additions, const char *key, uint
     return is_unmeasured && is_alone;
 }
 
-static void add_integer(struct additions *additions, struct kvtel_group *group, const char *key, uint64_t value)
+static void add_integer(struct additions *additions, struct kvtel_column_set *set, const char *key, uint64_t value)
 {
-    struct addition *item = is_left_out(additions, key, &value) ? NULL : add(additions, group, key);
+    struct addition *item = is_left_out(additions, key, &value) ? NULL : add(additions, set, key);
     if (!item)
         return;
     item->is_double = value > INT64_MAX;
@@ -121,25 +121,25 @@ static void add_integer(struct additions *additions, struct kvtel_group *group, 
     item->number = (double)value;
 }
 
-static void add_seconds(struct additions *additions, struct kvtel_group *group, const char *key, uint64_t value_ns)
+static void add_seconds(struct additions *additions, struct kvtel_column_set *set, const char *key, uint64_t value_ns)
 {
-    struct addition *item = is_left_out(additions, key, &value_ns) ? NULL : add(additions, group, key);
+    struct addition *item = is_left_out(additions, key, &value_ns) ? NULL : add(additions, set, key);
     if (!item)
         return;
     item->is_double = true;
     item->number = (double)value_ns / 1e9;
 }
 
-static void add_transfer(struct additions *additions, struct kvtel_group *group, const struct kvtel_flow *flow,
+static void add_transfer(struct additions *additions, struct kvtel_column_set *set, const struct kvtel_flow *flow,
                          const struct kvtel_transfer *transfer)
 {
-    add_seconds(additions, group, flow->time, transfer->duration_ns);
-    add_seconds(additions, group, flow->post, transfer->post_ns);
-    add_integer(additions, group, flow->bytes, transfer->bytes);
-    add_integer(additions, group, flow->sizes, transfer->bytes);
-    add_integer(additions, group, flow->descriptors, transfer->descriptors);
-    add_integer(additions, group, flow->count, 1);
-    add_integer(additions, group, flow->started, 1);
+    add_seconds(additions, set, flow->time, transfer->duration_ns);
+    add_seconds(additions, set, flow->post, transfer->post_ns);
+    add_integer(additions, set, flow->bytes, transfer->bytes);
+    add_integer(additions, set, flow->sizes, transfer->bytes);
+    add_integer(additions, set, flow->descriptors, transfer->descriptors);
+    add_integer(additions, set, flow->count, 1);
+    add_integer(additions, set, flow->started, 1);
 }
 
 static const struct kvtel_flow *find_flow(const struct kvtel_connector *table, const char *name)
@@ -163,17 +163,17 @@ static enum kvtel_status typed_column(struct kvtel_stats *stats, const struct kv
         memcpy(packed + size, labels[i], length);
         size += length;
     }
-    struct kvtel_group *group = kvtel_content_find_group(&stats->content, metric->name, strlen(metric->name));
-    if (!group)
-        group = kvtel_content_add_group(&stats->content, metric->name, strlen(metric->name));
-    if (!group)
+    struct kvtel_column_set *set = kvtel_content_find_set(&stats->content, metric->name, strlen(metric->name));
+    if (!set)
+        set = kvtel_content_add_set(&stats->content, metric->name, strlen(metric->name));
+    if (!set)
         return KVTEL_E_NOMEM;
-    group->metric = metric;
-    *column = kvtel_group_find_labels(group, packed, size, (uint32_t)label_count);
-    if (!*column && group->column_count >= KVTEL_STATS_NAME_LIMIT)
+    set->metric = metric;
+    *column = kvtel_column_set_find_labels(set, packed, size, (uint32_t)label_count);
+    if (!*column && set->column_count >= KVTEL_STATS_NAME_LIMIT)
         return KVTEL_E_LIMIT;
     if (!*column)
-        *column = kvtel_group_add_labels(group, packed, size, (uint32_t)label_count);
+        *column = kvtel_column_set_add_labels(set, packed, size, (uint32_t)label_count);
     return *column ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
@@ -218,7 +218,7 @@ static enum kvtel_status add_typed(struct additions *additions, const struct typ
                                    const char *const *labels, size_t label_count)
 {
     const struct kvtel_metric *metric = kvtel_table_metric(additions->stats->content.table, part->key);
-    if (!metric || metric->fields[0] || metric->feed == KVTEL_FEED_INFO)
+    if (!metric || metric->fields[0] || metric->input == KVTEL_INPUT_INFO)
         return KVTEL_E_UNKNOWN;
     double value = part->value;
     const struct kvtel_number_range range =
@@ -244,9 +244,9 @@ static enum kvtel_status record_typed(struct kvtel_stats *stats, const struct ty
 {
     struct kvtel_content *content = &stats->content;
     struct additions additions = { .stats = stats };
-    size_t groups = content->group_count;
-    for (size_t g = 0; g < groups; g++)
-        content->groups[g].mark = content->groups[g].column_count;
+    size_t sets = content->set_count;
+    for (size_t g = 0; g < sets; g++)
+        content->sets[g].mark = content->sets[g].column_count;
     enum kvtel_status status = KVTEL_OK;
     for (size_t i = 0; i < count && status == KVTEL_OK; i++)
         if (parts[i].key)
@@ -255,9 +255,9 @@ static enum kvtel_status record_typed(struct kvtel_stats *stats, const struct ty
         status = apply_all(&additions);
     if (status == KVTEL_OK)
         return KVTEL_OK;
-    kvtel_content_truncate(content, groups);
-    for (size_t g = 0; g < groups; g++)
-        kvtel_group_truncate(&content->groups[g], content->groups[g].mark);
+    kvtel_content_truncate(content, sets);
+    for (size_t g = 0; g < sets; g++)
+        kvtel_column_set_truncate(&content->sets[g], content->sets[g].mark);
     return status;
 }
 
@@ -266,12 +266,12 @@ enum kvtel_status kvtel_stats_record_value(struct kvtel_stats *stats, const char
 {
     if (!key)
         return KVTEL_E_UNKNOWN;
-    if (stats->content.table->shape == KVTEL_SHAPE_TYPED)
+    if (stats->content.table->payload_kind == KVTEL_PAYLOAD_TYPED)
         return record_typed(stats, &(struct typed_part){ key, value }, 1, labels, label_count);
-    if (stats->content.table->shape != KVTEL_SHAPE_COLUMNS)
+    if (stats->content.table->payload_kind != KVTEL_PAYLOAD_COLUMNS)
         return KVTEL_E_UNKNOWN;
     struct additions additions = { .stats = stats };
-    struct addition *item = add(&additions, &stats->content.groups[0], key);
+    struct addition *item = add(&additions, &stats->content.sets[0], key);
     if (!item)
         return KVTEL_E_UNKNOWN;
     enum kvtel_unit unit = stats->content.table->fields[kvtel_table_field(stats->content.table, key)].unit;
@@ -314,12 +314,12 @@ enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const c
         return KVTEL_E_UNKNOWN;
     if (!check_transfer(stats, transfer))
         return KVTEL_E_ARGUMENT;
-    if (content->table->shape == KVTEL_SHAPE_TYPED)
+    if (content->table->payload_kind == KVTEL_PAYLOAD_TYPED)
         return record_typed_transfer(stats, flow, transfer);
-    if (content->table->shape != KVTEL_SHAPE_COLUMNS)
+    if (content->table->payload_kind != KVTEL_PAYLOAD_COLUMNS)
         return flow_name ? kvtel_stats_record_operation(stats, flow_name, "ok", transfer) : KVTEL_E_UNKNOWN;
     struct additions additions = { .stats = stats };
-    add_transfer(&additions, &content->groups[0], flow, transfer);
+    add_transfer(&additions, &content->sets[0], flow, transfer);
     return apply_all(&additions);
 }
 
@@ -329,15 +329,15 @@ enum kvtel_status kvtel_stats_record_failure(struct kvtel_stats *stats, enum kvt
     for (const struct kvtel_failure_field *entry = table->failures; entry && entry->field; entry++) {
         if (entry->failure != failure)
             continue;
-        if (table->shape == KVTEL_SHAPE_TYPED)
+        if (table->payload_kind == KVTEL_PAYLOAD_TYPED)
             return record_typed(stats, &(struct typed_part){ entry->field, 1 }, 1, NULL, 0);
-        if (table->shape != KVTEL_SHAPE_COLUMNS)
+        if (table->payload_kind != KVTEL_PAYLOAD_COLUMNS)
             return KVTEL_E_UNKNOWN;
         struct additions additions = { .stats = stats };
-        add_integer(&additions, &stats->content.groups[0], entry->field, 1);
+        add_integer(&additions, &stats->content.sets[0], entry->field, 1);
         for (const struct kvtel_flow *flow = table->flows; flow && flow->name; flow++)
             if (flow->started && flow->failed && strcmp(flow->failed, entry->field) == 0)
-                add_integer(&additions, &stats->content.groups[0], flow->started, 1);
+                add_integer(&additions, &stats->content.sets[0], flow->started, 1);
         return apply_all(&additions);
     }
     return KVTEL_E_UNKNOWN;
@@ -349,39 +349,39 @@ enum kvtel_status kvtel_stats_record_operation(struct kvtel_stats *stats, const 
     if (!operation || !status_text)
         return KVTEL_E_ARGUMENT;
     struct kvtel_content *content = &stats->content;
-    bool rows = content->table->shape == KVTEL_SHAPE_ROWS, ok = strcmp(status_text, "ok") == 0;
+    bool rows = content->table->payload_kind == KVTEL_PAYLOAD_ROWS, ok = strcmp(status_text, "ok") == 0;
     const struct kvtel_flow *flow = find_flow(content->table, operation);
-    if (!flow || (!rows && content->table->shape != KVTEL_SHAPE_COUNTS))
+    if (!flow || (!rows && content->table->payload_kind != KVTEL_PAYLOAD_COUNTS))
         return KVTEL_E_UNKNOWN;
     if (!check_transfer(stats, transfer))
         return KVTEL_E_ARGUMENT;
-    size_t groups = content->group_count, id = 0;
+    size_t sets = content->set_count, id = 0;
     enum kvtel_status status = KVTEL_OK;
-    struct kvtel_group *group = kvtel_content_find_group(content, operation, strlen(operation));
-    if (!group && groups >= KVTEL_STATS_NAME_LIMIT)
+    struct kvtel_column_set *set = kvtel_content_find_set(content, operation, strlen(operation));
+    if (!set && sets >= KVTEL_STATS_NAME_LIMIT)
         return KVTEL_E_LIMIT;
     if (rows && flow->status)
         status = kvtel_content_text(content, status_text, strlen(status_text), &id);
-    if (status == KVTEL_OK && !group)
-        group = kvtel_content_add_group(content, operation, strlen(operation));
-    if (status != KVTEL_OK || !group)
+    if (status == KVTEL_OK && !set)
+        set = kvtel_content_add_set(content, operation, strlen(operation));
+    if (status != KVTEL_OK || !set)
         return status != KVTEL_OK ? status : KVTEL_E_NOMEM;
     struct additions additions = { .stats = stats };
     if (rows) {
-        add_transfer(&additions, group, flow, transfer);
-        add_integer(&additions, group, flow->failed, transfer->failed);
-        add_integer(&additions, group, flow->status, id);
-        if (additions.count != group->column_count)
+        add_transfer(&additions, set, flow, transfer);
+        add_integer(&additions, set, flow->failed, transfer->failed);
+        add_integer(&additions, set, flow->status, id);
+        if (additions.count != set->column_count)
             status = KVTEL_E_UNKNOWN; /* a row needs a value for each field, and the flow does not name all of them */
     } else {
-        add_integer(&additions, group, flow->started, 1);
-        add_integer(&additions, group, flow->count, ok);
-        add_integer(&additions, group, flow->failed, !ok);
-        add_integer(&additions, group, flow->bytes, ok ? transfer->bytes : 0);
+        add_integer(&additions, set, flow->started, 1);
+        add_integer(&additions, set, flow->count, ok);
+        add_integer(&additions, set, flow->failed, !ok);
+        add_integer(&additions, set, flow->bytes, ok ? transfer->bytes : 0);
     }
     if (status == KVTEL_OK)
         status = apply_all(&additions);
     if (status != KVTEL_OK)
-        kvtel_content_truncate(content, groups);
+        kvtel_content_truncate(content, sets);
     return status;
 }

@@ -208,15 +208,15 @@ static struct kvtel_reduced_entry last_entry(const struct kvtel_column *column, 
     return integer ? integer_entry((int64_t)value) : double_entry(kvtel_number_round(value, line->digits));
 }
 
-/* Reduces one line of the table for one group. `skip`: the line is left out. */
-static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel_group *group,
+/* Reduces one line of the table for one column set. `skip`: the line is left out. */
+static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel_column_set *set,
                                      const struct kvtel_reduction *line, struct kvtel_reduced_entry *entry, bool *skip)
 {
     const struct kvtel_column *column[KVTEL_METRIC_FIELDS] = { NULL };
     struct total total = { 0 };
     int64_t count = 0;
     for (size_t i = 0; i < KVTEL_METRIC_FIELDS && line->fields[i]; i++) {
-        column[i] = kvtel_group_column(reducer->content, group, line->fields[i]);
+        column[i] = kvtel_column_set_find(reducer->content, set, line->fields[i]);
         if (!column[i])
             continue;
         count += (int64_t)kvtel_column_total_count(column[i]);
@@ -248,10 +248,10 @@ static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel
     return KVTEL_E_ARGUMENT;
 }
 
-static bool primary_is_empty(const struct kvtel_content *content, const struct kvtel_group *group)
+static bool primary_is_empty(const struct kvtel_content *content, const struct kvtel_column_set *set)
 {
     const struct kvtel_column *column =
-        content->table->primary ? kvtel_group_column(content, group, content->table->primary) : NULL;
+        content->table->primary ? kvtel_column_set_find(content, set, content->table->primary) : NULL;
     if (!content->table->primary)
         return false;
     if (!column || kvtel_column_total_count(column) == 0)
@@ -260,18 +260,18 @@ static bool primary_is_empty(const struct kvtel_content *content, const struct k
     return content->table->fields[i].kind == KVTEL_FIELD_TOTAL && kvtel_column_number(column, 0) == 0;
 }
 
-static enum kvtel_status reduce_group(struct reducer *reducer, const struct kvtel_group *group)
+static enum kvtel_status reduce_set(struct reducer *reducer, const struct kvtel_column_set *set)
 {
     const struct kvtel_connector *table = reducer->content->table;
-    bool empty = primary_is_empty(reducer->content, group);
+    bool empty = primary_is_empty(reducer->content, set);
     if (empty && table->silent_when_empty)
         return KVTEL_OK;
     for (const struct kvtel_reduction *line = table->reduce; line && line->key; line++) {
         struct kvtel_reduced_entry entry = integer_entry(0);
         bool skip = false;
-        enum kvtel_status status = empty && !line->always ? KVTEL_OK : reduce_line(reducer, group, line, &entry, &skip);
+        enum kvtel_status status = empty && !line->always ? KVTEL_OK : reduce_line(reducer, set, line, &entry, &skip);
         if (status == KVTEL_OK && !skip)
-            status = add_entry(reducer, join(reducer, group->name, line->key), entry);
+            status = add_entry(reducer, join(reducer, set->name, line->key), entry);
         if (status != KVTEL_OK)
             return status;
     }
@@ -280,29 +280,30 @@ static enum kvtel_status reduce_group(struct reducer *reducer, const struct kvte
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp((*(const struct kvtel_group *const *)a)->name, (*(const struct kvtel_group *const *)b)->name);
+    return strcmp((*(const struct kvtel_column_set *const *)a)->name,
+                  (*(const struct kvtel_column_set *const *)b)->name);
 }
 
 static enum kvtel_status reduce_operations(struct reducer *reducer)
 {
     const struct kvtel_content *content = reducer->content;
-    const struct kvtel_group **order = malloc((content->group_count + 1) * sizeof *order);
+    const struct kvtel_column_set **order = malloc((content->set_count + 1) * sizeof *order);
     enum kvtel_status status = order ? KVTEL_OK : KVTEL_E_NOMEM;
-    for (size_t g = 0; order && g < content->group_count; g++)
-        order[g] = &content->groups[g];
+    for (size_t g = 0; order && g < content->set_count; g++)
+        order[g] = &content->sets[g];
     if (order && content->table->sorted)
-        qsort(order, content->group_count, sizeof *order, by_name);
-    for (size_t g = 0; g < content->group_count && status == KVTEL_OK; g++) {
-        bool rows = content->table->shape == KVTEL_SHAPE_ROWS;
+        qsort(order, content->set_count, sizeof *order, by_name);
+    for (size_t g = 0; g < content->set_count && status == KVTEL_OK; g++) {
+        bool rows = content->table->payload_kind == KVTEL_PAYLOAD_ROWS;
         if (!rows || (order[g]->column_count > 0 && kvtel_column_total_count(&order[g]->columns[0]) > 0))
-            status = reduce_group(reducer, order[g]);
+            status = reduce_set(reducer, order[g]);
     }
     free(order);
     return status;
 }
 
 /* Makes "name", or "name:('a', 'b')" as Python prints a tuple, followed by `behind`. NULL: no memory. */
-static const char *typed_key(struct reducer *reducer, const struct kvtel_group *group,
+static const char *typed_key(struct reducer *reducer, const struct kvtel_column_set *set,
                              const struct kvtel_column *column, const char *behind)
 {
     struct kvtel_buffer tuple = { 0 };
@@ -320,7 +321,7 @@ static const char *typed_key(struct reducer *reducer, const struct kvtel_group *
     if (status == KVTEL_OK)
         status = kvtel_buffer_append(&tuple, behind, strlen(behind) + 1);
     if (status == KVTEL_OK)
-        key = join(reducer, group->name, tuple.bytes);
+        key = join(reducer, set->name, tuple.bytes);
     kvtel_buffer_free(&tuple);
     return key;
 }
@@ -333,32 +334,32 @@ static bool is_hidden(const struct kvtel_connector *table, const char *name)
     return false;
 }
 
-static enum kvtel_status reduce_label_set(struct reducer *reducer, const struct kvtel_group *group,
+static enum kvtel_status reduce_label_set(struct reducer *reducer, const struct kvtel_column_set *set,
                                           const struct kvtel_column *column)
 {
     struct total total = { 0 };
-    if (group->metric->type != KVTEL_HISTOGRAM) {
+    if (set->metric->type != KVTEL_HISTOGRAM) {
         if (column->count == 0)
             return KVTEL_OK;
-        return add_entry(reducer, typed_key(reducer, group, column, ""),
+        return add_entry(reducer, typed_key(reducer, set, column, ""),
                          kvtel_column_is_double(column, 0) ? double_entry(column->values[0].number)
                                                            : integer_entry(column->values[0].integer));
     }
     add_to_total(&total, column);
-    enum kvtel_status status = add_entry(reducer, typed_key(reducer, group, column, "_count"),
+    enum kvtel_status status = add_entry(reducer, typed_key(reducer, set, column, "_count"),
                                          integer_entry((int64_t)kvtel_column_total_count(column)));
-    return status == KVTEL_OK ? add_entry(reducer, typed_key(reducer, group, column, "_sum"), total_entry(&total))
+    return status == KVTEL_OK ? add_entry(reducer, typed_key(reducer, set, column, "_sum"), total_entry(&total))
                               : status;
 }
 
 static enum kvtel_status reduce_typed(struct reducer *reducer)
 {
     enum kvtel_status status = KVTEL_OK;
-    for (size_t g = 0; g < reducer->content->group_count; g++) {
-        const struct kvtel_group *group = &reducer->content->groups[g];
-        for (size_t c = 0; c < group->column_count && status == KVTEL_OK; c++)
-            if (!is_hidden(reducer->content->table, group->name))
-                status = reduce_label_set(reducer, group, &group->columns[c]);
+    for (size_t g = 0; g < reducer->content->set_count; g++) {
+        const struct kvtel_column_set *set = &reducer->content->sets[g];
+        for (size_t c = 0; c < set->column_count && status == KVTEL_OK; c++)
+            if (!is_hidden(reducer->content->table, set->name))
+                status = reduce_label_set(reducer, set, &set->columns[c]);
     }
     return status;
 }
@@ -387,21 +388,21 @@ enum kvtel_status kvtel_stats_reduce(const struct kvtel_stats *stats, struct kvt
     enum kvtel_status status = KVTEL_E_NOMEM;
     if (!reducer.owned)
         return status;
-    switch (stats->content.table->shape) {
-    case KVTEL_SHAPE_COLUMNS:
-        status = reduce_group(&reducer, &stats->content.groups[0]);
+    switch (stats->content.table->payload_kind) {
+    case KVTEL_PAYLOAD_COLUMNS:
+        status = reduce_set(&reducer, &stats->content.sets[0]);
         break;
-    case KVTEL_SHAPE_ROWS:
-    case KVTEL_SHAPE_COUNTS:
+    case KVTEL_PAYLOAD_ROWS:
+    case KVTEL_PAYLOAD_COUNTS:
         status = reduce_operations(&reducer);
         break;
-    case KVTEL_SHAPE_TYPED:
+    case KVTEL_PAYLOAD_TYPED:
         status = reduce_typed(&reducer);
         break;
-    case KVTEL_SHAPE_MULTI:
+    case KVTEL_PAYLOAD_MULTI:
         status = reduce_children(&reducer);
         break;
-    case KVTEL_SHAPE_NONE:
+    case KVTEL_PAYLOAD_NONE:
         status = KVTEL_OK;
         break;
     }

@@ -30,10 +30,10 @@ bool kvtel_stats_is_summarised(const struct kvtel_stats *stats)
 /* Shortens gauges' lists to the last reading, which is all that is needed. */
 static void shorten_levels(struct kvtel_content *content)
 {
-    for (size_t g = 0; g < content->group_count; g++)
-        for (size_t c = 0; c < content->groups[g].column_count; c++)
-            if (kvtel_column_kind(content, &content->groups[g], c) == KVTEL_FIELD_LEVEL)
-                content->samples -= kvtel_column_keep_last(&content->groups[g].columns[c]);
+    for (size_t g = 0; g < content->set_count; g++)
+        for (size_t c = 0; c < content->sets[g].column_count; c++)
+            if (kvtel_column_kind(content, &content->sets[g], c) == KVTEL_FIELD_LEVEL)
+                content->samples -= kvtel_column_keep_last(&content->sets[g].columns[c]);
 }
 
 size_t kvtel_stats_sample_count(const struct kvtel_stats *stats)
@@ -51,15 +51,15 @@ void kvtel_stats_enforce_limit(struct kvtel_stats *stats)
         shorten_levels(content);
     if (content->samples <= stats->sample_limit)
         return;
-    for (size_t g = 0; g < content->group_count; g++) {
-        struct kvtel_group *group = &content->groups[g];
-        for (size_t c = 0; c < group->column_count; c++) {
-            enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
-            size_t count = group->columns[c].count;
+    for (size_t g = 0; g < content->set_count; g++) {
+        struct kvtel_column_set *set = &content->sets[g];
+        for (size_t c = 0; c < set->column_count; c++) {
+            enum kvtel_field_kind kind = kvtel_column_kind(content, set, c);
+            size_t count = set->columns[c].count;
             if (kind == KVTEL_FIELD_LEVEL || !kvtel_kind_is_samples(kind) || count == 0 ||
-                kvtel_column_prepare_summary(&group->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
+                kvtel_column_prepare_summary(&set->columns[c], kind == KVTEL_FIELD_TEXT) != KVTEL_OK)
                 continue;
-            kvtel_column_adopt_summary(&group->columns[c]);
+            kvtel_column_adopt_summary(&set->columns[c]);
             content->samples -= count;
             content->summarised = true;
         }
@@ -115,20 +115,20 @@ static bool column_is_zero(const struct kvtel_column *column, enum kvtel_field_k
 bool kvtel_stats_is_empty(const struct kvtel_stats *stats)
 {
     const struct kvtel_content *content = &stats->content;
-    if (content->table->shape == KVTEL_SHAPE_MULTI) {
+    if (content->table->payload_kind == KVTEL_PAYLOAD_MULTI) {
         for (size_t i = 0; i < content->child_count; i++)
             if (!kvtel_stats_is_empty(content->children[i].stats))
                 return false;
         return true;
     }
-    if (content->table->shape != KVTEL_SHAPE_COLUMNS)
-        return content->group_count == 0 && content->info.kind == KVTEL_VALUE_NIL;
-    for (size_t i = 0; i < content->groups[0].column_count; i++) {
+    if (content->table->payload_kind != KVTEL_PAYLOAD_COLUMNS)
+        return content->set_count == 0 && content->info.kind == KVTEL_VALUE_NIL;
+    for (size_t i = 0; i < content->sets[0].column_count; i++) {
         const struct kvtel_field *field = &content->table->fields[i];
         bool counts = !content->table->content;
         for (const char *const *key = content->table->content; key && *key && !counts; key++)
             counts = strcmp(*key, field->key) == 0;
-        if (counts && !column_is_zero(&content->groups[0].columns[i], field->kind))
+        if (counts && !column_is_zero(&content->sets[0].columns[i], field->kind))
             return false;
     }
     return true;
@@ -223,14 +223,14 @@ static void merge_gauge(struct kvtel_column *column, const struct kvtel_column *
     kvtel_column_append_column(column, other, other->count - 1, 1);
 }
 
-/* The column of `group` that corresponds to column `i` of `from`, a group of the same name; NULL: it was refused. */
-static struct kvtel_column *matching_column(const struct kvtel_content *content, const struct kvtel_group *group,
-                                            const struct kvtel_group *from, size_t i)
+/* The column of `set` that corresponds to column `i` of `from`, a column set of the same name; NULL: it was refused. */
+static struct kvtel_column *matching_column(const struct kvtel_content *content, const struct kvtel_column_set *set,
+                                            const struct kvtel_column_set *from, size_t i)
 {
-    if (content->table->shape != KVTEL_SHAPE_TYPED)
-        return &group->columns[i];
-    return kvtel_group_find_labels(group, from->columns[i].labels, kvtel_column_labels_size(&from->columns[i]),
-                                   from->columns[i].label_count);
+    if (content->table->payload_kind != KVTEL_PAYLOAD_TYPED)
+        return &set->columns[i];
+    return kvtel_column_set_find_labels(set, from->columns[i].labels, kvtel_column_labels_size(&from->columns[i]),
+                                        from->columns[i].label_count);
 }
 
 /* Whether the limit is reached. If so, a new name or label set is refused; known ones are still used. */
@@ -243,28 +243,28 @@ static bool past_limit(const struct kvtel_stats *stats, size_t count, uint64_t l
     return true;
 }
 
-static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct kvtel_group *from)
+static enum kvtel_status reserve_set(struct kvtel_stats *stats, const struct kvtel_column_set *from)
 {
     struct kvtel_content *content = &stats->content;
-    struct kvtel_group *group = kvtel_content_find_group(content, from->name, strlen(from->name));
-    if (!group && past_limit(stats, content->group_count, 1, from->name))
+    struct kvtel_column_set *set = kvtel_content_find_set(content, from->name, strlen(from->name));
+    if (!set && past_limit(stats, content->set_count, 1, from->name))
         return KVTEL_OK;
-    if (!group)
-        group = kvtel_content_add_group(content, from->name, strlen(from->name));
-    if (!group)
+    if (!set)
+        set = kvtel_content_add_set(content, from->name, strlen(from->name));
+    if (!set)
         return KVTEL_E_NOMEM;
-    group->metric = from->metric;
+    set->metric = from->metric;
     for (size_t c = 0; c < from->column_count; c++) {
         const struct kvtel_column *source = &from->columns[c];
-        struct kvtel_column *column = matching_column(content, group, from, c);
-        if (!column && past_limit(stats, group->column_count, kvtel_column_total_count(source), from->name))
+        struct kvtel_column *column = matching_column(content, set, from, c);
+        if (!column && past_limit(stats, set->column_count, kvtel_column_total_count(source), from->name))
             continue;
         if (!column)
             column =
-                kvtel_group_add_labels(group, source->labels, kvtel_column_labels_size(source), source->label_count);
+                kvtel_column_set_add_labels(set, source->labels, kvtel_column_labels_size(source), source->label_count);
         if (!column)
             return KVTEL_E_NOMEM;
-        enum kvtel_field_kind kind = kvtel_column_kind(content, group, c);
+        enum kvtel_field_kind kind = kvtel_column_kind(content, set, c);
         enum kvtel_status status = reserve_column(column, source, kind, content->text_count);
         if (status != KVTEL_OK)
             return status;
@@ -272,18 +272,18 @@ static enum kvtel_status reserve_group(struct kvtel_stats *stats, const struct k
     return KVTEL_OK;
 }
 
-static void merge_group(struct kvtel_content *content, const struct kvtel_group *from, bool fresh)
+static void merge_set(struct kvtel_content *content, const struct kvtel_column_set *from, bool fresh)
 {
-    struct kvtel_group *group = kvtel_content_find_group(content, from->name, strlen(from->name));
-    if (!group)
+    struct kvtel_column_set *set = kvtel_content_find_set(content, from->name, strlen(from->name));
+    if (!set)
         return;
     for (size_t c = 0; c < from->column_count; c++) {
-        struct kvtel_column *column = matching_column(content, group, from, c);
+        struct kvtel_column *column = matching_column(content, set, from, c);
         if (!column)
             continue;
-        enum kvtel_field_kind kind = kvtel_column_kind(content, group, (size_t)(column - group->columns));
+        enum kvtel_field_kind kind = kvtel_column_kind(content, set, (size_t)(column - set->columns));
         size_t before = column->count;
-        if (content->table->shape == KVTEL_SHAPE_TYPED && kind == KVTEL_FIELD_LEVEL)
+        if (content->table->payload_kind == KVTEL_PAYLOAD_TYPED && kind == KVTEL_FIELD_LEVEL)
             merge_gauge(column, &from->columns[c]);
         else
             merge_column(column, &from->columns[c], kind, content->pending.text_ids, fresh);
@@ -299,20 +299,20 @@ static enum kvtel_status reserve(struct kvtel_stats *stats, const struct kvtel_s
     const struct kvtel_content *other = &from->content;
     memset(&content->pending, 0, sizeof content->pending);
     content->pending.table = content->table;
-    content->pending.group_count = content->group_count;
+    content->pending.set_count = content->set_count;
     content->pending.child_count = content->child_count;
-    for (size_t g = 0; g < content->group_count; g++)
-        content->groups[g].mark = content->groups[g].column_count;
+    for (size_t g = 0; g < content->set_count; g++)
+        content->sets[g].mark = content->sets[g].column_count;
     if (stats->connector != from->connector)
         return KVTEL_E_MISMATCH;
     if (content->table != other->table) {
-        if (content->group_count > 0 || content->info.kind != KVTEL_VALUE_NIL)
-            return other->group_count == 0 && other->info.kind == KVTEL_VALUE_NIL ? KVTEL_OK : KVTEL_E_MISMATCH;
+        if (content->set_count > 0 || content->info.kind != KVTEL_VALUE_NIL)
+            return other->set_count == 0 && other->info.kind == KVTEL_VALUE_NIL ? KVTEL_OK : KVTEL_E_MISMATCH;
         content->table = other->table;
     }
     enum kvtel_status status = map_texts(stats, other);
-    for (size_t g = 0; g < other->group_count && status == KVTEL_OK; g++)
-        status = reserve_group(stats, &other->groups[g]);
+    for (size_t g = 0; g < other->set_count && status == KVTEL_OK; g++)
+        status = reserve_set(stats, &other->sets[g]);
     if (status == KVTEL_OK && other->info.kind != KVTEL_VALUE_NIL)
         status = kvtel_value_copy(&content->pending.info_arena, &other->info, &content->pending.info);
     for (size_t i = 0; i < other->child_count && status == KVTEL_OK; i++) {
@@ -345,12 +345,12 @@ static void roll_back(struct kvtel_content *content)
         return;
     for (size_t i = 0; i < content->child_count; i++)
         roll_back(&content->children[i].stats->content);
-    kvtel_content_truncate(content, content->pending.group_count);
+    kvtel_content_truncate(content, content->pending.set_count);
     kvtel_content_truncate_children(content, content->pending.child_count);
-    for (size_t g = 0; g < content->group_count; g++) {
-        kvtel_group_truncate(&content->groups[g], content->groups[g].mark);
-        for (size_t c = 0; c < content->groups[g].column_count; c++)
-            kvtel_column_drop_prepared(&content->groups[g].columns[c]);
+    for (size_t g = 0; g < content->set_count; g++) {
+        kvtel_column_set_truncate(&content->sets[g], content->sets[g].mark);
+        for (size_t c = 0; c < content->sets[g].column_count; c++)
+            kvtel_column_drop_prepared(&content->sets[g].columns[c]);
     }
     content->table = content->pending.table;
     end_pending(content);
@@ -361,8 +361,8 @@ static void merge(struct kvtel_stats *stats, const struct kvtel_stats *from, boo
 {
     struct kvtel_content *content = &stats->content;
     const struct kvtel_content *other = &from->content;
-    for (size_t g = 0; g < other->group_count && content->table == other->table; g++)
-        merge_group(content, &other->groups[g], fresh);
+    for (size_t g = 0; g < other->set_count && content->table == other->table; g++)
+        merge_set(content, &other->sets[g], fresh);
     content->has_info |= other->has_info;
     content->summarised |= other->summarised;
     if (content->pending.info.kind != KVTEL_VALUE_NIL) {

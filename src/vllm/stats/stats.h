@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The members of struct kvtel_stats. Whatever the payload's shape, they are groups of columns:
+/* The members of struct kvtel_stats. Whatever the kind of payload, they are sets of columns:
  *
- *   shape     groups                        columns of a group
+ *   kind      column sets                   columns of a column set
  *   COLUMNS   one, named ""                 the table's fields, by index
  *   ROWS      one for each operation        the table's fields, by index, all of one length
  *   COUNTS    one for each operation        the table's fields, by index, a single number each
@@ -19,10 +19,10 @@
 #include "base/index.h"
 #include <kvtel/stats.h>
 
-/* Limit of groups, label sets or texts in one stats object. Real payloads do not come near it. */
+/* Limit of column sets, label sets or texts in one stats object. Real payloads do not come near it. */
 enum { KVTEL_STATS_NAME_LIMIT = 10000 };
 
-struct kvtel_group {
+struct kvtel_column_set {
     char *name;
     uint64_t hash;
     const struct kvtel_metric *metric; /* TYPED */
@@ -41,9 +41,9 @@ struct kvtel_child {
 /* The observations. Decoding replaces them as a whole. */
 struct kvtel_content {
     const struct kvtel_connector *table; /* the connector's table, or its `older` one for older payloads */
-    struct kvtel_group *groups;
-    size_t group_count, group_capacity;
-    struct kvtel_index group_index, text_index; /* of names by hash, if there are many; else empty */
+    struct kvtel_column_set *sets;
+    size_t set_count, set_capacity;
+    struct kvtel_index set_index, text_index; /* of names by hash, if there are many; else empty */
     struct kvtel_child *children;
     size_t child_count, child_capacity;
     char **texts; /* texts of TEXT fields, by id */
@@ -57,7 +57,7 @@ struct kvtel_content {
      * other object's text ids to ours, and the other object's info. */
     struct {
         const struct kvtel_connector *table;
-        size_t group_count, child_count;
+        size_t set_count, child_count;
         size_t *text_ids;
         struct kvtel_value info;
         struct kvtel_arena info_arena;
@@ -102,32 +102,34 @@ void kvtel_content_truncate_children(struct kvtel_content *content, size_t child
 /* content.c */
 /* Makes room for one more element at the end of an array; new elements are zeroed. NULL: no memory. */
 void *kvtel_content_grow(void *array, size_t count, size_t *capacity, size_t item_size);
-/* Remove what was added last, down to a count: groups, a group's label sets. */
-void kvtel_content_truncate(struct kvtel_content *content, size_t group_count);
-void kvtel_group_truncate(struct kvtel_group *group, size_t column_count);
-/* The group of a name; NULL: none. */
-struct kvtel_group *kvtel_content_find_group(const struct kvtel_content *content, const char *name, size_t size);
-/* Adds a group with the table's columns (none for TYPED). NULL: no memory. */
-struct kvtel_group *kvtel_content_add_group(struct kvtel_content *content, const char *name, size_t size);
+/* Remove what was added last, down to a count: column sets, a column set's label sets. */
+void kvtel_content_truncate(struct kvtel_content *content, size_t set_count);
+void kvtel_column_set_truncate(struct kvtel_column_set *set, size_t column_count);
+/* The column set of a name; NULL: none. */
+struct kvtel_column_set *kvtel_content_find_set(const struct kvtel_content *content, const char *name, size_t size);
+/* Adds a column set with the table's columns (none for TYPED). NULL: no memory. */
+struct kvtel_column_set *kvtel_content_add_set(struct kvtel_content *content, const char *name, size_t size);
 /* Label sets: `labels` are `count` texts, each followed by a NUL, of `size` bytes in all. */
 /* The size of a column's labels in bytes, NULs included. */
 size_t kvtel_column_labels_size(const struct kvtel_column *column);
-struct kvtel_column *kvtel_group_find_labels(const struct kvtel_group *group, const char *labels, size_t size,
-                                             uint32_t count);
-struct kvtel_column *kvtel_group_add_labels(struct kvtel_group *group, const char *labels, size_t size, uint32_t count);
+struct kvtel_column *kvtel_column_set_find_labels(const struct kvtel_column_set *set, const char *labels, size_t size,
+                                                  uint32_t count);
+struct kvtel_column *kvtel_column_set_add_labels(struct kvtel_column_set *set, const char *labels, size_t size,
+                                                 uint32_t count);
 /* Finds or adds a text and returns its id. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (above KVTEL_STATS_NAME_LIMIT). */
 enum kvtel_status kvtel_content_text(struct kvtel_content *content, const char *text, size_t size, size_t *id);
 /* The id of the text "other", which may exceed the limit. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_content_other_text(struct kvtel_content *content, size_t *id);
-/* The kind of a group's column `i`, which decides how it is aggregated. */
-enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_group *group, size_t i);
+/* The kind of a column set's column `i`, which decides how it is aggregated. */
+enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_column_set *set,
+                                        size_t i);
 /* Whether values of this kind count as samples: those in lists, and a typed gauge, which counts as a list of length
  * 1. */
 bool kvtel_kind_is_samples(enum kvtel_field_kind kind);
 
-/* The column of a key, for COLUMNS and for a group of ROWS or COUNTS; NULL: none. */
-const struct kvtel_column *kvtel_group_column(const struct kvtel_content *content, const struct kvtel_group *group,
-                                              const char *key);
+/* The column of a key, for COLUMNS and for a column set of ROWS or COUNTS; NULL: none. */
+const struct kvtel_column *kvtel_column_set_find(const struct kvtel_content *content,
+                                                 const struct kvtel_column_set *set, const char *key);
 
 /* decode.c: replaces the content by a decoded payload, as kvtel_stats_decode() does. */
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload,

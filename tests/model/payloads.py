@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shapes of payloads. What cannot be used is left out and counted, the rest is kept."""
+"""The kinds of payload. What cannot be used is left out and counted, the rest is kept."""
 
 import json
 import math
