@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each way to record, as a function that takes it RECORD_WINDOW times: for bench_record.c, and for
+ * tests/instructions/paths.c, which counts instructions. */
+#ifndef KVTEL_BENCH_RECORD_PATHS_H
+#define KVTEL_BENCH_RECORD_PATHS_H
+
+#include "record_load.h"
+
+#include <kvtel/recorder.h>
+
+static const struct kvtel_transfer *record_transfers(void)
+{
+    static struct kvtel_transfer made[RECORD_VALUES];
+    struct record_value values[RECORD_VALUES];
+    record_fill(values);
+    for (int i = 0; i < RECORD_VALUES; i++) {
+        made[i].duration_ns = (uint64_t)(values[i].seconds * 1e9 + 0.5);
+        made[i].post_ns = (uint64_t)(values[i].post_seconds * 1e9 + 0.5);
+        made[i].bytes = (uint64_t)values[i].bytes;
+        made[i].descriptors = (uint64_t)values[i].descriptors;
+    }
+    return made;
+}
+
+/* Makes a store, which is a file unless `dir` is NULL. */
+static struct kvtel_store *record_store(const char *dir, uint32_t engine)
+{
+    const struct kvtel_store_options *options =
+        KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir);
+    struct kvtel_store *store = dir ? kvtel_store_open(options) : kvtel_store_create(options);
+    bench_require(store && (!dir || kvtel_store_path(store)), "a store");
+    return store;
+}
+
+static void record_store_close(struct kvtel_store *store)
+{
+    if (kvtel_store_path(store))
+        (void)unlink(kvtel_store_path(store));
+    kvtel_store_close(store);
+}
+
+/* What the window of a path uses. */
+struct path_load {
+    const struct kvtel_transfer *transfers; /* RECORD_VALUES */
+    struct kvtel_store *store;
+    struct kvtel_recorder *recorder;
+    const struct kvtel_operation *operation;
+    const struct kvtel_instrument *instrument;
+    struct kvtel_lane *lane;
+    uint32_t series;
+};
+
+static void record_window(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_transfer(path->recorder, &path->transfers[i % RECORD_VALUES]);
+}
+
+/* Fills the struct right before each call, as an engine does that has just measured its numbers. */
+static void record_filled(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        const struct kvtel_transfer *from = &path->transfers[i % RECORD_VALUES];
+        struct kvtel_transfer transfer = { 0 };
+        transfer.duration_ns = from->duration_ns;
+        transfer.post_ns = from->post_ns;
+        transfer.bytes = from->bytes;
+        transfer.descriptors = from->descriptors;
+        __asm__ volatile("" : : "r"(&transfer) : "memory"); /* the stores are done one by one, before the call */
+        (void)kvtel_record_transfer(path->recorder, &transfer);
+    }
+}
+
+static void record_unmeasured(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        struct kvtel_transfer transfer = path->transfers[i % RECORD_VALUES];
+        transfer.post_ns = i % 3 == 0 ? 0 : transfer.post_ns;
+        transfer.descriptors = i % 2 == 0 ? 0 : transfer.descriptors;
+        (void)kvtel_record_transfer(path->recorder, &transfer);
+    }
+}
+
+/* Records transfers of which only half give the time of the first byte. */
+static void record_points(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        struct kvtel_transfer transfer = path->transfers[i % RECORD_VALUES];
+        transfer.submitted_ns = 1000000000;
+        transfer.done_ns = transfer.submitted_ns + transfer.duration_ns;
+        transfer.first_byte_ns = i % 2 == 0 ? transfer.submitted_ns + transfer.duration_ns / 4 : 0;
+        (void)kvtel_record_transfer(path->recorder, &transfer);
+    }
+}
+
+static void record_operations(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_operation(path->operation, &path->transfers[i % RECORD_VALUES]);
+}
+
+static void record_values(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_value(path->instrument, 1);
+}
+
+/* Observes into one series; where that is a series of a recorder's group, the other columns stay without a value. */
+static void record_observations(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        double seconds = (double)path->transfers[i % RECORD_VALUES].duration_ns / 1e9;
+        (void)kvtel_lane_observe(path->lane, path->series, &seconds, 1);
+    }
+}
+
+static void record_increases(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_lane_increase(path->lane, path->series, 1);
+}
+
+/* Ways of recording that leave columns without a value, or that write more than a row, must cost about as much as a
+ * NIXL transfer, because noting absent values takes constant time. */
+static const struct record_path {
+    const char *name;
+    const char *connector;
+    void (*window)(void *context);
+    bool windows;    /* the recorder's option */
+    bool counter;    /* the series is one, not a histogram */
+    bool own_series; /* the series is in no recorder's group */
+} record_paths[] = {
+    { .name = "record a NIXL transfer", .connector = "NixlConnector", .window = record_window },
+    { .name = "record a NIXL transfer, struct filled before each call",
+      .connector = "NixlConnector",
+      .window = record_filled },
+    { .name = "record a NIXL transfer with .windows and no point in time",
+      .connector = "NixlConnector",
+      .window = record_window,
+      .windows = true },
+    { .name = "record a NIXL transfer with .windows, every other with a first byte",
+      .connector = "NixlConnector",
+      .window = record_points,
+      .windows = true },
+    { .name = "record a NIXL transfer without post or descriptors now and then",
+      .connector = "NixlConnector",
+      .window = record_unmeasured },
+    { .name = "record an operation of a store with a status",
+      .connector = "MooncakeStoreConnector",
+      .window = record_operations },
+    { .name = "record an operation that counts", .connector = "UMBPStoreConnector", .window = record_operations },
+    { .name = "record a failure", .connector = "NixlConnector", .window = record_values },
+    { .name = "observe a series of a recorder's group", .connector = "NixlConnector", .window = record_observations },
+    { .name = "observe a series of its own",
+      .connector = "NixlConnector",
+      .window = record_observations,
+      .own_series = true },
+    { .name = "increase a counter of a lane",
+      .connector = "NixlConnector",
+      .window = record_increases,
+      .counter = true },
+};
+
+/* Makes a series of the connector's first metric of its type. */
+static uint32_t path_series(struct kvtel_store *store, const struct kvtel_connector *connector,
+                            const struct record_path *path)
+{
+    const struct kvtel_metric *metric = connector->metrics;
+    while (metric->type != (path->counter ? KVTEL_COUNTER : KVTEL_HISTOGRAM))
+        metric++;
+    const struct kvtel_family_spec spec = { .name = path->own_series ? "own" : metric->name,
+                                            .type = metric->type,
+                                            .help = metric->help,
+                                            .labelnames = (const char *const[]){ "model_name", "engine" },
+                                            .label_count = 2,
+                                            .buckets = metric->buckets,
+                                            .unit = metric->unit };
+    uint32_t family, series;
+    bench_require(kvtel_store_family(store, &spec, &family) == KVTEL_OK, "a family");
+    bench_require(kvtel_store_series(store, family, (const char *const[]){ "model", "0" }, 2, &series) == KVTEL_OK,
+                  "a series");
+    return series;
+}
+
+static struct path_load path_open(const struct record_path *path, const char *dir)
+{
+    const struct kvtel_connector *connector = kvtel_connector_find(path->connector);
+    struct path_load load = { .transfers = record_transfers(), .store = record_store(dir, 0) };
+    load.recorder = kvtel_recorder_create(load.store, connector, KVTEL_RECORDER_OPTIONS(.windows = path->windows));
+    bench_require(load.recorder != NULL, "a recorder");
+    bool columns = connector->payload_kind == KVTEL_PAYLOAD_COLUMNS;
+    load.operation = kvtel_recorder_operation(load.recorder, columns ? NULL : "load", "ok");
+    load.instrument = kvtel_recorder_instrument(load.recorder, "num_failed_transfers", NULL, 0);
+    bench_require(kvtel_lane_open(load.store, &load.lane) == KVTEL_OK, "a lane");
+    if (columns)
+        load.series = path_series(load.store, connector, path);
+    return load;
+}
+
+static void path_close(struct path_load *load)
+{
+    kvtel_recorder_destroy(load->recorder);
+    record_store_close(load->store);
+}
+
+#endif
