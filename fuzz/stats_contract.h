@@ -84,7 +84,7 @@ static inline void ignore_log_line(void *context, const char *line)
 static inline void must_be_observed(const struct kvtel_stats *stats)
 {
     static const char *const labelnames[] = { "model_name", "engine" }, *const values[] = { "m", "0" };
-    const struct kvtel_engine_labels engine = { 0, values };
+    const struct kvtel_engine_labels engine = { .engine = 0, .values = values };
     struct kvtel_transfer_config *config = chosen_config(kvtel_stats_connector(stats));
     struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.max_series = 8));
     struct kvtel_prom_options options = {

@@ -44,7 +44,8 @@ static void test_transfer_config(void **state)
 
 static const char *const labelnames[] = { "model_name", "engine" };
 static const char *const values_0[] = { "m", "0" }, *const values_1[] = { "m", "1" };
-static const struct kvtel_engine_labels engines[] = { { 0, values_0 }, { 1, values_1 } };
+static const struct kvtel_engine_labels engines[] = { { .engine = 0, .values = values_0 },
+                                                      { .engine = 1, .values = values_1 } };
 
 static void test_prom(void **state)
 {

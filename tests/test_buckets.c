@@ -111,7 +111,8 @@ static void check_quantiles(enum kvtel_unit unit, double *values)
     const struct kvtel_family_spec spec = { .name = "h",
                                             .type = KVTEL_HISTOGRAM,
                                             .unit = unit,
-                                            .buckets = &(const struct kvtel_buckets){ explicit_bounds, 5 } };
+                                            .buckets = &(const struct kvtel_buckets){ .bounds = explicit_bounds,
+                                                                                      .count = 5 } };
     struct kvtel_store *store = kvtel_store_create(NULL);
     struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
     struct kvtel_lane *lane;

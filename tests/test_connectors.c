@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <kvtel/connector.h>
+#include "connectors/table.h"
 #include <kvtel/transfer_config.h>
 
 static const char *or_none(const char *entry)
@@ -144,13 +144,15 @@ static void check_table(const struct kvtel_connector *table)
     CHECK(!has_data == !table->metrics, table, "metrics");
     CHECK(!has_data == !table->flows, table, "flows");
     CHECK((table->fields != NULL) == (has_data && table->payload_kind != KVTEL_PAYLOAD_TYPED), table, "fields");
-    CHECK((table->reduce != NULL) == (table->fields != NULL), table, "reduce");
-    CHECK(!table->primary || has_key(table, table->primary), table, table->primary);
+    const struct kvtel_log_rules *log = kvtel_table_log(table);
+    CHECK((table->log != NULL) == has_data, table, "log");
+    CHECK((log->reduce != NULL) == (table->fields != NULL), table, "reduce");
+    CHECK(!log->primary || has_key(table, log->primary), table, log->primary);
     for (const struct kvtel_field *field = table->fields; field && field->key; field++)
         CHECK(find_field(table, field->key) == field, table, field->key);
     for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++)
         check_metric(table, metric);
-    for (const struct kvtel_reduction *reduction = table->reduce; reduction && reduction->key; reduction++)
+    for (const struct kvtel_reduction *reduction = log->reduce; reduction && reduction->key; reduction++)
         check_reduction(table, reduction);
     for (const struct kvtel_flow *flow = table->flows; flow && flow->name; flow++)
         check_flow(table, flow);
@@ -160,7 +162,7 @@ static void check_table(const struct kvtel_connector *table)
     }
     for (const char *const *key = table->content; key && *key; key++)
         CHECK(has_key(table, *key), table, *key);
-    for (const char *const *key = table->hidden; key && *key; key++)
+    for (const char *const *key = log->hidden; key && *key; key++)
         CHECK(has_key(table, *key), table, *key);
     if (table->older)
         check_table(table->older);

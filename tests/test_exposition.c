@@ -296,7 +296,7 @@ static void test_snapshot(void **state)
           .type = KVTEL_HISTOGRAM,
           .help = "H.",
           .label_count = 0,
-          .buckets = &(const struct kvtel_buckets){ explicit_bounds, 2 },
+          .buckets = &(const struct kvtel_buckets){ .bounds = explicit_bounds, .count = 2 },
           .unit = KVTEL_UNIT_SECONDS },
     };
     assert_int_equal(kvtel_store_family(store, &specs[0], &family), KVTEL_OK);

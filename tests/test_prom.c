@@ -19,7 +19,8 @@
 /* Options for engines 0 and 7 of a model, as vLLM makes them. */
 static const char *const labelnames[] = { "model_name", "engine" };
 static const char *const values_0[] = { "m", "0" }, *const values_7[] = { "m", "7" };
-static const struct kvtel_engine_labels two_engines[] = { { 0, values_0 }, { 7, values_7 } };
+static const struct kvtel_engine_labels two_engines[] = { { .engine = 0, .values = values_0 },
+                                                          { .engine = 7, .values = values_7 } };
 
 static struct kvtel_prom_options make_options(const struct kvtel_transfer_config *config,
                                               const struct kvtel_metric_types *types,
@@ -149,9 +150,9 @@ static void test_create_metric_per_engine(void **state)
     assert_int_equal(kvtel_create_metric_per_engine(&types, family, two_engines, 2, 2, children), KVTEL_OK);
     assert_string_equal(((struct own_child *)children[0])->labels[1], "0");
     assert_string_equal(((struct own_child *)children[1])->labels[1], "7");
-    const struct kvtel_engine_labels three[] = { { 0, values_0 },
-                                                 { 7, values_7 },
-                                                 { 8, (const char *const[]){ "m", "8" } } };
+    const struct kvtel_engine_labels three[] = { { .engine = 0, .values = values_0 },
+                                                 { .engine = 7, .values = values_7 },
+                                                 { .engine = 8, .values = (const char *const[]){ "m", "8" } } };
     void *untouched[3] = { &own, &own, &own };
     own.child_limit = 2;
     assert_int_equal(kvtel_create_metric_per_engine(&types, family, three, 3, 2, untouched), KVTEL_E_LIMIT);
@@ -377,9 +378,9 @@ static enum kvtel_status build_counting(const struct kvtel_connector *connector,
 }
 
 static const struct kvtel_connector counting = {
-    .names = KVTEL_NAMES({ "CountingConnector", "CountingClass" }),
+    .names = KVTEL_NAMES({ .name = "CountingConnector", .class_name = "CountingClass" }),
     .payload_kind = KVTEL_PAYLOAD_COLUMNS,
-    .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 }),
+    .fields = KVTEL_FIELDS({ .key = "seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS }),
     .build_prom_metrics = build_counting,
 };
 

@@ -37,7 +37,7 @@ static void feed_both(void *context, const struct kvtel_record *record)
             snprintf(numbers[i], sizeof(numbers[i]), "%u", record->engines[i]);
             values[i][0] = record->model_name;
             values[i][1] = numbers[i];
-            engines[i] = (struct kvtel_engine_labels){ record->engines[i], values[i] };
+            engines[i] = (struct kvtel_engine_labels){ .engine = record->engines[i], .values = values[i] };
         }
         static const char *const labelnames[] = { "model_name", "engine" };
         struct kvtel_prom_options options = { .config = record->config,

@@ -15,7 +15,7 @@
 static const char *const labelnames[] = { "model_name", "engine" };
 static const char *const values[] = { "m", "3" };
 static const double bounds[] = { 1, 10, 100 };
-static const struct kvtel_buckets buckets = { bounds, 3 };
+static const struct kvtel_buckets buckets = { .bounds = bounds, .count = 3 };
 static const struct kvtel_family_spec specs[] = {
     { .name = "c", .type = KVTEL_COUNTER, .help = "Counted.", .labelnames = labelnames, .label_count = 2 },
     { .name = "g", .type = KVTEL_GAUGE, .help = "Read.", .labelnames = labelnames, .label_count = 2 },

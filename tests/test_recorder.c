@@ -163,7 +163,8 @@ static void test_same_families_as_payloads(void **state)
         struct kvtel_prom_options options = { .config = config,
                                               .labelnames = (const char *const[]){ "model_name", "engine" },
                                               .label_count = 2,
-                                              .engines = &(const struct kvtel_engine_labels){ 3, labels },
+                                              .engines =
+                                                  &(const struct kvtel_engine_labels){ .engine = 3, .values = labels },
                                               .engine_count = 1 };
         struct kvtel_prom_metrics *metrics;
         assert_int_equal(kvtel_store_metric_types(observed, &options.types), KVTEL_OK);

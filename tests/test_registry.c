@@ -53,13 +53,14 @@ static void what_cannot_be_registered(void **state)
 {
     (void)state;
     static const struct kvtel_connector nameless = { .names = NULL };
-    static const struct kvtel_connector_name no_name[] = { { NULL, NULL } };
+    static const struct kvtel_connector_name no_name[] = { { .name = NULL } };
     static const struct kvtel_connector no_names = { .names = no_name };
-    static const struct kvtel_connector_name taken_names[] = { { "OwnConnector", NULL },
-                                                               { "NixlConnector", "Own" },
-                                                               { NULL, NULL } };
-    static const struct kvtel_connector_name taken_classes[] = { { "OwnConnector", "NixlPullConnector" },
-                                                                 { NULL, NULL } };
+    static const struct kvtel_connector_name taken_names[] = { { .name = "OwnConnector" },
+                                                               { .name = "NixlConnector", .class_name = "Own" },
+                                                               { .name = NULL } };
+    static const struct kvtel_connector_name taken_classes[] = {
+        { .name = "OwnConnector", .class_name = "NixlPullConnector" }, { .name = NULL }
+    };
     static const struct kvtel_connector taken_name = { .names = taken_names };
     static const struct kvtel_connector taken_class = { .names = taken_classes };
     assert_int_equal(kvtel_connector_register(NULL, NULL), KVTEL_E_ARGUMENT);
@@ -70,11 +71,16 @@ static void what_cannot_be_registered(void **state)
     assert_null(kvtel_connector_find("OwnConnector"));
 }
 
-#define SOME_NAME .names = KVTEL_NAMES({ "SomeConnector", NULL })
-#define SOME_FIELDS                                                                   \
-    .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 }, \
-                           { "failed", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 })
+#define SOME_NAME .names = KVTEL_NAMES({ .name = "SomeConnector" })
+#define SOME_FIELDS                                                                                                 \
+    .fields = KVTEL_FIELDS({ .key = "seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS, .row = 1 }, \
+                           { .key = "failed", .kind = KVTEL_FIELD_EVENTS, .unit = KVTEL_UNIT_COUNT })
 #define COLUMNS SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, SOME_FIELDS
+#define LOG(...)                                    \
+    COLUMNS, .log = &(const struct kvtel_log_rules) \
+    {                                               \
+        __VA_ARGS__                                 \
+    }
 #define METRIC(...) COLUMNS, .metrics = KVTEL_METRICS({ __VA_ARGS__ })
 
 /* Tables that something later would stumble over, and a part of the reason. */
@@ -82,12 +88,14 @@ static const struct {
     struct kvtel_connector table;
     const char *reason;
 } wrong_tables[] = {
-    { { .names = KVTEL_NAMES({ "", NULL }) }, "name is empty" },
-    { { .names = KVTEL_NAMES({ "Two words", NULL }) }, "\"Two words\"" },
-    { { .names = KVTEL_NAMES({ "Own", "line\nbreak" }) }, "control" },
-    { { .names = KVTEL_NAMES({ "Own", NULL }, { "Own", NULL }) }, "twice" },
+    { { .names = KVTEL_NAMES({ .name = "" }) }, "name is empty" },
+    { { .names = KVTEL_NAMES({ .name = "Two words" }) }, "\"Two words\"" },
+    { { .names = KVTEL_NAMES({ .name = "Own", .class_name = "line\nbreak" }) }, "control" },
+    { { .names = KVTEL_NAMES({ .name = "Own" }, { .name = "Own" }) }, "twice" },
     { { SOME_NAME, .payload_kind = (enum kvtel_payload_kind)77 }, "no kind of payload" },
-    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, .arithmetic = (enum kvtel_arithmetic)9 }, "arithmetic" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS,
+        .log = &(const struct kvtel_log_rules){ .arithmetic = (enum kvtel_arithmetic)9 } },
+      "arithmetic" },
     { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS }, "no fields" },
     { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_TYPED, SOME_FIELDS }, "has fields" },
     { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS,
@@ -118,14 +126,15 @@ static const struct {
     { { COLUMNS, .metrics = KVTEL_METRICS({ .name = "a", .fields = { "failed" } },
                                           { .name = "a_total", .fields = { "failed" } }) },
       "\"a_total\" stands twice" },
-    { { COLUMNS, .reduce = KVTEL_REDUCE({ .key = "k", .fields = { "x" } }) }, "\"x\"" },
-    { { COLUMNS, .reduce = KVTEL_REDUCE({ .key = "k", .kind = KVTEL_REDUCE_RATE, .fields = { "failed" } }) }, "lacks" },
+    { { LOG(.reduce = KVTEL_REDUCE({ .key = "k", .fields = { "x" } })) }, "\"x\"" },
+    { { LOG(.reduce = KVTEL_REDUCE({ .key = "k", .kind = KVTEL_REDUCE_RATE, .fields = { "failed" } })) }, "lacks" },
     { { COLUMNS, .flows = KVTEL_FLOWS({ .name = "*", .time = "seconds" }) }, "\"*\"" },
     { { COLUMNS, .flows = KVTEL_FLOWS({ .name = "f", .time = "minutes" }) }, "\"minutes\"" },
-    { { COLUMNS, .failures = KVTEL_FAILURES({ (enum kvtel_failure)99, "failed" }) }, "no class" },
-    { { COLUMNS, .failures = KVTEL_FAILURES({ KVTEL_FAILED_LOAD, "nobody" }) }, "\"nobody\"" },
+    { { COLUMNS, .failures = KVTEL_FAILURES({ .failure = (enum kvtel_failure)99, .field = "failed" }) }, "no class" },
+    { { COLUMNS, .failures = KVTEL_FAILURES({ .failure = KVTEL_FAILED_LOAD, .field = "nobody" }) }, "\"nobody\"" },
     { { COLUMNS, .content = KVTEL_KEYS("nobody") }, "\"nobody\"" },
-    { { COLUMNS, .primary = "nobody" }, "\"nobody\"" },
+    { { LOG(.primary = "nobody") }, "\"nobody\"" },
+    { { LOG(.hidden = KVTEL_KEYS("nobody")) }, "\"nobody\"" },
 };
 
 static void what_is_wrong_with_a_table(void **state)
@@ -141,7 +150,9 @@ static void what_is_wrong_with_a_table(void **state)
     }
     struct kvtel_error error;
     assert_int_equal(
-        kvtel_connector_register(&(struct kvtel_connector){ .names = KVTEL_NAMES({ "NixlConnector", "Own" }) }, &error),
+        kvtel_connector_register(
+            &(struct kvtel_connector){ .names = KVTEL_NAMES({ .name = "NixlConnector", .class_name = "Own" }) },
+            &error),
         KVTEL_E_ARGUMENT);
     assert_non_null(strstr(error.message, "\"NixlConnector\" is taken"));
 }

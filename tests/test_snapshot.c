@@ -16,7 +16,7 @@
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
 static const char *const labelnames[] = { "model_name", "engine" };
-static const struct kvtel_buckets buckets = { (const double[]){ 0.01, 1 }, 2 };
+static const struct kvtel_buckets buckets = { .bounds = (const double[]){ 0.01, 1 }, .count = 2 };
 static const struct kvtel_family_spec counter = {
     .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 2
 };
@@ -93,7 +93,7 @@ static void test_merge(void **state)
 static void test_mismatch(void **state)
 {
     (void)state;
-    const struct kvtel_buckets others = { (const double[]){ 0.02, 1 }, 2 };
+    const struct kvtel_buckets others = { .bounds = (const double[]){ 0.02, 1 }, .count = 2 };
     struct kvtel_family_spec specs[] = { histogram, histogram, histogram, histogram };
     specs[0].buckets = &others;
     specs[1].unit = KVTEL_UNIT_BYTES;
@@ -200,7 +200,7 @@ static void test_store_without_memory(void **state)
         (void)snprintf(name, sizeof(name), "family_%zu", n);
         const double bound = (double)n;
         spec.name = name;
-        spec.buckets = &(const struct kvtel_buckets){ &bound, 1 };
+        spec.buckets = &(const struct kvtel_buckets){ .bounds = &bound, .count = 1 };
         fail_allocation(n);
         enum kvtel_status status = kvtel_store_family(store, &spec, &family);
         if (status == KVTEL_OK)

@@ -310,10 +310,10 @@ static void test_operations_end(void **state)
 
 /* A flow that does not say what is in one of the fields. */
 static const struct kvtel_connector incomplete = {
-    .names = KVTEL_NAMES({ "IncompleteConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "IncompleteConnector" }),
     .payload_kind = KVTEL_PAYLOAD_ROWS,
-    .fields = KVTEL_FIELDS({ "seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
-                           { "blocks", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 }),
+    .fields = KVTEL_FIELDS({ .key = "seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS, .row = 1 },
+                           { .key = "blocks", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_COUNT, .row = 1 }),
     .flows = KVTEL_FLOWS({ .name = "*", .time = "seconds" }),
 };
 
@@ -332,12 +332,12 @@ static void test_rows_are_whole(void **state)
 }
 
 /* A caller's table may have more fields than any connector of the build. */
-#define SAMPLES(key)                                  \
-    {                                                 \
-        key, KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 \
+#define SAMPLES(key_)                                                                \
+    {                                                                                \
+        .key = key_, .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_COUNT, .row = 1 \
     }
 static const struct kvtel_connector wide = {
-    .names = KVTEL_NAMES({ "WideConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "WideConnector" }),
     .payload_kind = KVTEL_PAYLOAD_ROWS,
     .fields = KVTEL_FIELDS(SAMPLES("a"), SAMPLES("b"), SAMPLES("c"), SAMPLES("d"), SAMPLES("e"), SAMPLES("f"),
                            SAMPLES("g"), SAMPLES("h"), SAMPLES("i"), SAMPLES("j"), SAMPLES("k"), SAMPLES("l"),

@@ -20,7 +20,7 @@
 static const char *const labelnames[] = { "model_name", "engine" };
 static const char *const engine_0[] = { "m", "0" };
 static const char *const engine_1[] = { "m", "1" };
-static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }, 3 };
+static const struct kvtel_buckets buckets = { .bounds = (const double[]){ 0.001, 0.01, 1 }, .count = 3 };
 
 static const struct kvtel_family_spec counter = {
     .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 2
@@ -76,14 +76,14 @@ static void test_families(void **state)
     other.label_count = 1;
     assert_int_equal(kvtel_store_family(store, &other, &same), KVTEL_E_MISMATCH);
     other = histogram;
-    other.buckets = &(const struct kvtel_buckets){ buckets.bounds, 2 };
+    other.buckets = &(const struct kvtel_buckets){ .bounds = buckets.bounds, .count = 2 };
     assert_int_equal(kvtel_store_family(store, &other, &same), KVTEL_E_MISMATCH);
     other.name = "1h";
     assert_int_equal(kvtel_store_family(store, &other, &same), KVTEL_E_ARGUMENT);
     other.name = "descending";
-    other.buckets = &(const struct kvtel_buckets){ (const double[]){ 2, 1 }, 2 };
+    other.buckets = &(const struct kvtel_buckets){ .bounds = (const double[]){ 2, 1 }, .count = 2 };
     assert_int_equal(kvtel_store_family(store, &other, &same), KVTEL_E_ARGUMENT);
-    other.buckets = &(const struct kvtel_buckets){ (const double[]){ 1, INFINITY }, 2 };
+    other.buckets = &(const struct kvtel_buckets){ .bounds = (const double[]){ 1, INFINITY }, .count = 2 };
     assert_int_equal(kvtel_store_family(store, &other, &same), KVTEL_E_ARGUMENT);
     other = counter;
     other.labelnames = (const char *const[]){ "a:b", "c" };

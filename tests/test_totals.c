@@ -19,7 +19,7 @@
 #include "collect/snapshot.h"
 
 static const char *const labelnames[] = { "model_name", "engine" };
-static const struct kvtel_buckets buckets = { (const double[]){ 0.001, 0.01, 1 }, 3 };
+static const struct kvtel_buckets buckets = { .bounds = (const double[]){ 0.001, 0.01, 1 }, .count = 3 };
 static const struct kvtel_family_spec counter = {
     .name = "c", .type = KVTEL_COUNTER, .help = "Help.", .labelnames = labelnames, .label_count = 2
 };

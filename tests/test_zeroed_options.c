@@ -65,7 +65,7 @@ static void test_prom(void **state)
         assert_int_equal(kvtel_prom_create(&options, &prom), KVTEL_OK); /* no labels, no engines */
         kvtel_prom_destroy(prom);
         options.labelnames = names, options.label_count = 1;
-        options.engines = &(struct kvtel_engine_labels){ 0, values }, options.engine_count = 1;
+        options.engines = &(struct kvtel_engine_labels){ .engine = 0, .values = values }, options.engine_count = 1;
         assert_int_equal(kvtel_prom_create(&options, &prom), KVTEL_OK);
         kvtel_prom_destroy(prom);
         kvtel_store_close(store);
@@ -92,9 +92,9 @@ static void test_store(void **state)
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_E_ARGUMENT);
     spec.labelnames = (const char *const[]){ "a" };
     spec.type = KVTEL_HISTOGRAM;
-    spec.buckets = &(const struct kvtel_buckets){ NULL, 3 };
+    spec.buckets = &(const struct kvtel_buckets){ .bounds = NULL, .count = 3 };
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_E_ARGUMENT);
-    spec.buckets = &(const struct kvtel_buckets){ NULL, 0 };
+    spec.buckets = &(const struct kvtel_buckets){ .bounds = NULL, .count = 0 };
     assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
     assert_int_equal(kvtel_store_series(store, family, NULL, 1, &series), KVTEL_E_ARGUMENT);
     assert_int_equal(kvtel_store_series(store, family, (const char *const[]){ NULL }, 1, &series), KVTEL_E_ARGUMENT);

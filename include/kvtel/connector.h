@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * A connector as a table: the kind of its payload, its fields, its metrics, its log line.
+ * A connector as a table: the kind of its payload, its fields, its metrics, its flows and failures; and, apart from
+ * them, how vLLM's code for it prints a log line.
  *
- * A connector is one `const struct kvtel_connector` in one file. Everything after it (stats, log line, Prometheus
- * families, native recording) reads the table, so a new connector is a new table and no code elsewhere.
+ * A connector is one `const struct kvtel_connector` in one file. Stats, log line, Prometheus families and native
+ * recording read the table, so a new connector is a new table and no code elsewhere. A table in C uses designated
+ * initializers, which leave the reserved words NULL.
  *
  * libkvtel_record has its functions.
  */
@@ -41,8 +43,10 @@ struct kvtel_field {
     const char *key;            /**< its key in the payload */
     enum kvtel_field_kind kind; /**< what it holds */
     enum kvtel_unit unit;       /**< unit of its numbers */
-    unsigned
-        row; /**< columns with the same number above 0 describe the same transfers: equally long, one row a transfer */
+    /** Fields with the same number above 0 describe the same transfers: their lists are equally long, and the values at
+     * one position are those of one transfer. */
+    unsigned row;
+    const void *reserved[2]; /**< must be NULL */
 };
 
 /** What of its fields a metric takes. */
@@ -74,10 +78,11 @@ struct kvtel_metric {
         *values[KVTEL_METRIC_FIELDS]; /**< values of its only label; these series are made up front for every engine */
     const struct kvtel_buckets *buckets;                      /**< histograms only */
     enum kvtel_unit unit;                                     /**< chooses a histogram's exponential range */
-    bool (*when)(const struct kvtel_transfer_config *config); /**< NULL: always */
+    bool (*when)(const struct kvtel_transfer_config *config); /**< whether the family is exported; NULL: always */
+    const void *reserved[4];                                  /**< must be NULL */
 };
 
-/** How a line of the log (an entry of `reduce()`) is computed. `fields` together, in order. */
+/** How a value of vLLM's log line is computed. The values of all `fields` are taken together, in their order. */
 enum kvtel_reduction_kind {
     KVTEL_REDUCE_COUNT,  /**< how many values; integer */
     KVTEL_REDUCE_TOTAL,  /**< their sum as Python's sum(): integer if all are */
@@ -88,7 +93,7 @@ enum kvtel_reduction_kind {
     KVTEL_REDUCE_MATCHES /**< KVTEL_PAYLOAD_ROWS: how many rows hold the text `match` in fields[0] */
 };
 
-/** How vLLM's connector adds and ranks; the connectors differ. */
+/** Which summation and which percentile vLLM's code for a connector uses. They determine the last digits of a mean. */
 enum kvtel_arithmetic {
     KVTEL_NUMPY, /**< pairwise sums; percentile by linear interpolation */
     KVTEL_PLAIN, /**< left to right sums, sum()/len() */
@@ -104,7 +109,22 @@ struct kvtel_reduction {
     int digits;                              /**< decimals */
     bool always; /**< computed even when the connector's `primary` field is empty (other lines are then integer 0) */
     bool finite; /**< KVTEL_REDUCE_RATE: 0.0 when the divisor is 0, where others give inf or nan */
-    const char *match; /**< KVTEL_REDUCE_MATCHES: the text to count; else NULL */
+    const char *match;       /**< KVTEL_REDUCE_MATCHES: the text to count; else NULL */
+    const void *reserved[2]; /**< must be NULL */
+};
+
+/** How vLLM's code for a connector prints its log line. A connector whose line nobody has to compare with vLLM's needs
+ * no rules. */
+struct kvtel_log_rules {
+    const struct kvtel_reduction *reduce; /**< values of the line, in its order; NULL: none. KVTEL_PAYLOAD_TYPED has
+                                             none, because its line has one value for each series of the payload */
+    const char
+        *primary; /**< when this field is empty or 0, values without `always` are integer 0; NULL: no such field */
+    const char *const *hidden;        /**< fields or typed metrics that no log line shows; NULL: none */
+    enum kvtel_arithmetic arithmetic; /**< how it sums and ranks */
+    bool silent_when_empty;           /**< an empty `primary` gives no line at all */
+    bool sorted;                      /**< operations are printed sorted by name, not in the order seen */
+    const void *reserved[4];          /**< must be NULL */
 };
 
 /** Failures that a connector can record. */
@@ -133,10 +153,12 @@ KVTEL_API const char *kvtel_failure_label(enum kvtel_failure failure);
 struct kvtel_failure_field {
     enum kvtel_failure failure; /**< the class */
     const char *field;          /**< key of a field: a total, or a list of increments */
+    const void *reserved[2];    /**< must be NULL */
 };
 
-/** Which fields describe one kind of transfer. Feeds kvtel's own log line and summary, and native recording. A field
- * may hold samples (quantiles are known) or a total (only the sum is). NULL where the connector does not measure it. */
+/** Which fields describe one kind of transfer. kvtel's own log line, its summary and native recording use them. A field
+ * may hold samples (quantiles can be computed) or a total (only the sum is there). NULL where the connector does not
+ * measure it. */
 struct kvtel_flow {
     const char *name; /**< "transfer", "load", "store"; KVTEL_PAYLOAD_ROWS and _COUNTS: "*", each operation is a flow */
     const char *time; /**< seconds from start to completion */
@@ -147,48 +169,46 @@ struct kvtel_flow {
     const char *count;       /**< a total of transfers, where no field has samples */
     const char *started;     /**< a total that grows with each transfer and each failure counted in `failed` */
     const char *failed; /**< a total of failed transfers of this flow; KVTEL_PAYLOAD_ROWS: pieces (keys) that failed */
-    const char
-        *status; /**< KVTEL_PAYLOAD_ROWS: text; a row that does not say "ok" is a failure of the class that it says */
+    const char *status; /**< KVTEL_PAYLOAD_ROWS: text; a row with another text than "ok" is a failure of the class that
+                           the text names */
+    const void *reserved[4]; /**< must be NULL */
 };
 
 /** A configured name (vLLM's `kv_connector`) and the class behind it, which is a MultiConnector child's key. */
 struct kvtel_connector_name {
-    const char *name;       /**< as configured */
-    const char *class_name; /**< NULL: the same */
+    const char *name;        /**< as configured */
+    const char *class_name;  /**< NULL: the same */
+    const void *reserved[2]; /**< must be NULL */
 };
 
 struct kvtel_stats;
 struct kvtel_prom_metrics;
 struct kvtel_prom_options;
 
-/** A connector. Lists are ended by an entry whose first member is NULL (fields, names, metrics, reduce, flows, content)
- * or by `field` NULL (failures). Immutable and static: what uses it keeps the pointer. */
+/** A connector. A list ends with an entry whose first member is NULL (names, fields, metrics, flows, content) or whose
+ * `field` is NULL (failures). Immutable and static: what uses it keeps the pointer. */
 struct kvtel_connector {
     const struct kvtel_connector_name *names;   /**< at least one; the first is the name that log lines show */
     enum kvtel_payload_kind payload_kind;       /**< layout of the payload */
     const struct kvtel_field *fields;           /**< fields of the payload; KVTEL_PAYLOAD_TYPED: NULL */
     const struct kvtel_metric *metrics;         /**< Prometheus families; NULL: none */
-    const struct kvtel_reduction *reduce;       /**< values of vLLM's log line, in its order; NULL: none */
     const struct kvtel_flow *flows;             /**< kinds of transfer; NULL: none */
     const struct kvtel_failure_field *failures; /**< failures that are counted; NULL: none */
-    const char *const *content; /**< keys that make stats not empty when one of them is not; NULL: any key */
-    const char *primary;        /**< when this field is empty or 0, lines without `always` are integer 0; NULL: none */
-    bool silent_when_empty;     /**< an empty `primary` gives no line at all */
-    bool sorted;                /**< operations are printed sorted by name, not in the order seen */
-    bool has_info;              /**< KVTEL_PAYLOAD_TYPED: the payload carries "info" */
-    enum kvtel_arithmetic arithmetic; /**< how vLLM's code for this connector sums and ranks */
-    const char *const *hidden;        /**< KVTEL_PAYLOAD_TYPED: metrics that no log line shows */
+    const char *const *content;        /**< keys that make stats not empty when one of them is not; NULL: any key */
+    bool has_info;                     /**< KVTEL_PAYLOAD_TYPED: the payload carries "info" */
+    const struct kvtel_log_rules *log; /**< how vLLM's code for it prints a log line; NULL: by no rules of its own */
     const struct kvtel_connector
         *older; /**< table of the payloads of older versions of vLLM, if they are of another kind */
     /** NULL: kvtel_prom_metrics_create_generic(). For a connector that needs code; see prom.h. */
     enum kvtel_status (*build_prom_metrics)(const struct kvtel_connector *connector,
                                             const struct kvtel_prom_options *options,
                                             struct kvtel_prom_metrics **metrics);
+    const void *reserved[8]; /**< must be NULL */
 };
 
 /* clang-format off */
 /** A list of struct kvtel_connector_name for a table in C; the macro adds the entry that ends it. */
-#define KVTEL_NAMES(...) (const struct kvtel_connector_name[]) { __VA_ARGS__, { NULL, NULL } }
+#define KVTEL_NAMES(...) (const struct kvtel_connector_name[]) { __VA_ARGS__, { .name = NULL } }
 /** A list of struct kvtel_field, likewise. */
 #define KVTEL_FIELDS(...) (const struct kvtel_field[]) { __VA_ARGS__, { .key = NULL } }
 /** A list of struct kvtel_metric, likewise. */
@@ -205,28 +225,29 @@ struct kvtel_connector {
 /** Defines a connector of the build; its file in src/connectors/ has the same name. */
 #define KVTEL_CONNECTOR(id) const struct kvtel_connector kvtel_connector_##id
 
-/** The table of a configured name or of a class name; NULL when nobody knows it. Any thread. */
+/** The table of a configured name or of a class name; NULL when no table has the name. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_find(const char *name);
-/** The class behind a configured name ("NixlConnector" is NixlPullConnector's); `name` itself when nobody knows it. */
+/** The class behind a configured name ("NixlConnector" is NixlPullConnector's); `name` itself when no table has it.
+ * Any thread. */
 KVTEL_API const char *kvtel_connector_class(const char *name);
 /** The i-th table of all, registered ones last; NULL past the end. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_at(size_t i);
-/** Adds a table of the caller's for the life of the process. At most 64. The whole table is checked: names that
- * Prometheus takes, keys that are there, buckets that ascend, and what else the members are told to be.
- * @param error why not; may be NULL
- * @return KVTEL_OK, KVTEL_E_ARGUMENT (the table cannot be, or a name is taken), KVTEL_E_LIMIT. Any thread. */
+/** Adds a table of the caller's for the life of the process. At most 64. The whole table is checked: that Prometheus
+ * accepts the names, that each key is a field of the table, that bounds ascend, and what else is said of the members.
+ * @param error the reason of a refusal; may be NULL
+ * @return KVTEL_OK, KVTEL_E_ARGUMENT (the table is inconsistent, or a name is taken), KVTEL_E_LIMIT. Any thread. */
 KVTEL_API enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connector,
                                                      struct kvtel_error *error);
 
-/** Says of a number of a transfer that it was not measured. No difference of two numbers is likely to be this. */
+/** The value of a number of a transfer that was not measured. A difference of two real numbers is never this. */
 #define KVTEL_UNMEASURED (UINT64_C(1) << 63)
-/** Every number of a transfer is below this: 2^62 ns are 146 years. What is not (the difference of two clocks that
- * disagree, say) is no measurement: the transfer is refused and counted. */
+/** Every number of a transfer is below this: 2^62 ns are 146 years. A transfer with a larger number (for instance the
+ * difference of two clocks that disagree) is refused and counted. */
 #define KVTEL_TRANSFER_LIMIT (UINT64_C(1) << 62)
 
-/** One finished transfer, as a native user records it. What was not measured is KVTEL_UNMEASURED and gets no value: the
- * counts and means of the others are as if the transfer had none of it. `post_ns`, `descriptors` and the points in time
- * are never 0 of a transfer: 0 means there that they were not measured. Of the others 0 is a value. */
+/** One finished transfer, as a native user records it. A number that was not measured is KVTEL_UNMEASURED: no value is
+ * recorded for it, so it does not change counts and means. In `post_ns`, `descriptors` and the points in time 0 means
+ * not measured, too. In the other members 0 is a value. */
 struct kvtel_transfer {
     uint64_t duration_ns; /**< from start to completion */
     uint64_t post_ns;     /**< to post the request; 0: not measured */

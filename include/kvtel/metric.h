@@ -28,8 +28,9 @@ enum kvtel_metric_type {
 
 /** Upper bounds of explicit buckets, ascending, without +Inf. */
 struct kvtel_buckets {
-    const double *bounds; /**< in the unit of the metric; borrowed */
-    size_t count;         /**< how many bounds */
+    const double *bounds;    /**< in the unit of the metric; borrowed */
+    size_t count;            /**< how many bounds */
+    const void *reserved[2]; /**< must be NULL */
 };
 
 /* clang-format off */

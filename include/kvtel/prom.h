@@ -20,6 +20,7 @@ struct kvtel_child_spec {
     void *family;              /**< handle that kvtel_metric_types.family gave */
     const char *const *values; /**< label values */
     size_t count;              /**< how many label values */
+    const void *reserved[2];   /**< NULL */
 };
 
 /** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and
@@ -52,6 +53,7 @@ KVTEL_API enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, 
 struct kvtel_engine_labels {
     uint32_t engine;           /**< index of the engine, as kvtel_prom_observe() is given it */
     const char *const *values; /**< label_count of them */
+    const void *reserved[2];   /**< must be NULL */
 };
 
 /** What vLLM passes to both classes. Borrowed until the create call returns, except `types`' handles and `diagnostics`.

@@ -182,7 +182,7 @@ static bool check_metrics(const struct check *check)
 
 static bool check_reductions(const struct check *check)
 {
-    for (const struct kvtel_reduction *entry = check->table->reduce; entry && entry->key; entry++) {
+    for (const struct kvtel_reduction *entry = kvtel_table_log(check->table)->reduce; entry && entry->key; entry++) {
         if ((unsigned)entry->kind > KVTEL_REDUCE_MATCHES || entry->digits < 0 || !entry->fields[0])
             return FAIL(check, "the entry \"%.64s\" of the log line is of no kind, or of no field", entry->key);
         if ((entry->kind == KVTEL_REDUCE_MATCHES && !entry->match) ||
@@ -222,16 +222,18 @@ static bool check_keys(const struct check *check)
     for (const char *const *key = check->table->content; key && *key; key++)
         if (!check_key(check, "content", *key))
             return false;
-    for (const char *const *key = check->table->hidden; key && *key; key++)
+    const struct kvtel_log_rules *log = kvtel_table_log(check->table);
+    for (const char *const *key = log->hidden; key && *key; key++)
         if (!check_key(check, "hidden", *key))
             return false;
-    return check_key(check, "primary", check->table->primary);
+    return check_key(check, "primary", log->primary);
 }
 
 static bool check_table(const struct check *check)
 {
     const struct kvtel_connector *table = check->table;
-    if ((unsigned)table->payload_kind > KVTEL_PAYLOAD_MULTI || (unsigned)table->arithmetic > KVTEL_EXACT)
+    if ((unsigned)table->payload_kind > KVTEL_PAYLOAD_MULTI ||
+        (unsigned)kvtel_table_log(table)->arithmetic > KVTEL_EXACT)
         return FAIL(check, "the table is of no kind of payload, or of no arithmetic");
     if (table->payload_kind == KVTEL_PAYLOAD_NONE || table->payload_kind == KVTEL_PAYLOAD_MULTI)
         return true;

@@ -6,17 +6,31 @@
     KVTEL_BUCKETS(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, \
                   1800)
 
+static const struct kvtel_log_rules vllm_log = {
+    .reduce = KVTEL_REDUCE(
+        { .key = "HiSparse hot-buffer hits", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_hits" } },
+        { .key = "HiSparse hot-buffer misses", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_misses" } },
+        { .key = "HiSparse host-to-device bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "host_to_device_bytes" } },
+        { .key = "HiSparse host KV cache usage %",
+          .kind = KVTEL_REDUCE_LAST,
+          .fields = { "host_cache_usage_perc" },
+          .scale = 100,
+          .digits = 1 }),
+    .arithmetic = KVTEL_PLAIN,
+};
+
 KVTEL_CONNECTOR(hisparse) = {
-    .names = KVTEL_NAMES({ "HiSparseConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "HiSparseConnector" }),
     .payload_kind = KVTEL_PAYLOAD_COLUMNS,
-    .fields = KVTEL_FIELDS({ "cache_hits", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 },
-                           { "cache_misses", KVTEL_FIELD_EVENTS, KVTEL_UNIT_COUNT, 0 },
-                           { "host_to_device_bytes", KVTEL_FIELD_EVENTS, KVTEL_UNIT_BYTES, 0 },
-                           { "host_cache_usage_perc", KVTEL_FIELD_LEVEL, KVTEL_UNIT_RATIO, 0 },
-                           { "pending_page_transfers", KVTEL_FIELD_LEVEL, KVTEL_UNIT_COUNT, 0 },
-                           { "host_block_lifetime_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
-                           { "host_block_idle_before_evict_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
-                           { "host_block_reuse_gap_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 }),
+    .fields = KVTEL_FIELDS(
+        { .key = "cache_hits", .kind = KVTEL_FIELD_EVENTS, .unit = KVTEL_UNIT_COUNT },
+        { .key = "cache_misses", .kind = KVTEL_FIELD_EVENTS, .unit = KVTEL_UNIT_COUNT },
+        { .key = "host_to_device_bytes", .kind = KVTEL_FIELD_EVENTS, .unit = KVTEL_UNIT_BYTES },
+        { .key = "host_cache_usage_perc", .kind = KVTEL_FIELD_LEVEL, .unit = KVTEL_UNIT_RATIO },
+        { .key = "pending_page_transfers", .kind = KVTEL_FIELD_LEVEL, .unit = KVTEL_UNIT_COUNT },
+        { .key = "host_block_lifetime_seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS },
+        { .key = "host_block_idle_before_evict_seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS },
+        { .key = "host_block_reuse_gap_seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS }),
     .metrics = KVTEL_METRICS(
         {
             .name = "vllm:hisparse_cache_hits",
@@ -83,15 +97,6 @@ KVTEL_CONNECTOR(hisparse) = {
             .unit = KVTEL_UNIT_SECONDS,
             .when = kvtel_transfer_config_cache_metrics,
         }),
-    .reduce = KVTEL_REDUCE(
-        { .key = "HiSparse hot-buffer hits", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_hits" } },
-        { .key = "HiSparse hot-buffer misses", .kind = KVTEL_REDUCE_TOTAL, .fields = { "cache_misses" } },
-        { .key = "HiSparse host-to-device bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "host_to_device_bytes" } },
-        { .key = "HiSparse host KV cache usage %",
-          .kind = KVTEL_REDUCE_LAST,
-          .fields = { "host_cache_usage_perc" },
-          .scale = 100,
-          .digits = 1 }),
     .flows = KVTEL_FLOWS({ .name = "host_to_device", .bytes = "host_to_device_bytes" }),
-    .arithmetic = KVTEL_PLAIN,
+    .log = &vllm_log,
 };

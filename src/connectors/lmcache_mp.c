@@ -3,10 +3,24 @@
  * class of this name does not report stats. */
 #include <kvtel/connector.h>
 
+static const struct kvtel_log_rules vllm_log = {
+    .reduce = KVTEL_REDUCE(
+        { .key = "LMCache MP lookup count", .kind = KVTEL_REDUCE_COUNT, .fields = { "lookup_duration_seconds" } },
+        { .key = "LMCache MP lookup avg latency (ms)",
+          .kind = KVTEL_REDUCE_MEAN,
+          .fields = { "lookup_duration_seconds" },
+          .scale = 1e3,
+          .digits = 3 }),
+    .primary = "lookup_duration_seconds",
+    .silent_when_empty = true,
+    .arithmetic = KVTEL_PLAIN,
+};
+
 KVTEL_CONNECTOR(lmcache_mp) = {
-    .names = KVTEL_NAMES({ "LMCacheMPConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "LMCacheMPConnector" }),
     .payload_kind = KVTEL_PAYLOAD_COLUMNS,
-    .fields = KVTEL_FIELDS({ "lookup_duration_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 }),
+    .fields =
+        KVTEL_FIELDS({ .key = "lookup_duration_seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS }),
     .metrics = KVTEL_METRICS({
         .name = "vllm:lmcache_mp_lookup_duration_seconds",
         .type = KVTEL_HISTOGRAM,
@@ -16,15 +30,6 @@ KVTEL_CONNECTOR(lmcache_mp) = {
         .buckets = KVTEL_BUCKETS(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10),
         .unit = KVTEL_UNIT_SECONDS,
     }),
-    .reduce = KVTEL_REDUCE(
-        { .key = "LMCache MP lookup count", .kind = KVTEL_REDUCE_COUNT, .fields = { "lookup_duration_seconds" } },
-        { .key = "LMCache MP lookup avg latency (ms)",
-          .kind = KVTEL_REDUCE_MEAN,
-          .fields = { "lookup_duration_seconds" },
-          .scale = 1e3,
-          .digits = 3 }),
     .flows = KVTEL_FLOWS({ .name = "lookup", .time = "lookup_duration_seconds" }),
-    .primary = "lookup_duration_seconds",
-    .silent_when_empty = true,
-    .arithmetic = KVTEL_PLAIN,
+    .log = &vllm_log,
 };

@@ -7,14 +7,28 @@
         "operation", "status" \
     }
 
+static const struct kvtel_log_rules vllm_log = {
+    .reduce = KVTEL_REDUCE(
+        { .key = "_count", .kind = KVTEL_REDUCE_COUNT, .fields = { "duration_seconds" } },
+        { .key = "_avg_ms", .kind = KVTEL_REDUCE_MEAN, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
+        { .key = "_p90_ms", .kind = KVTEL_REDUCE_P90, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
+        { .key = "_total_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_keys" } },
+        { .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } },
+        { .key = "_failed_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_failed_keys" } },
+        { .key = "_error_count", .kind = KVTEL_REDUCE_MATCHES, .fields = { "status" }, .match = "error" }),
+    .sorted = true,
+    .arithmetic = KVTEL_EXACT,
+};
+
 KVTEL_CONNECTOR(mooncake_store) = {
-    .names = KVTEL_NAMES({ "MooncakeStoreConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "MooncakeStoreConnector" }),
     .payload_kind = KVTEL_PAYLOAD_ROWS,
-    .fields = KVTEL_FIELDS({ "duration_seconds", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 },
-                           { "num_keys", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 },
-                           { "num_bytes", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 1 },
-                           { "status", KVTEL_FIELD_TEXT, KVTEL_UNIT_COUNT, 1 },
-                           { "num_failed_keys", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT, 1 }),
+    .fields =
+        KVTEL_FIELDS({ .key = "duration_seconds", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS, .row = 1 },
+                     { .key = "num_keys", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_COUNT, .row = 1 },
+                     { .key = "num_bytes", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_BYTES, .row = 1 },
+                     { .key = "status", .kind = KVTEL_FIELD_TEXT, .unit = KVTEL_UNIT_COUNT, .row = 1 },
+                     { .key = "num_failed_keys", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_COUNT, .row = 1 }),
     .metrics = KVTEL_METRICS(
         {
             .name = "vllm:mooncake_store_operation_time_seconds",
@@ -58,20 +72,11 @@ KVTEL_CONNECTOR(mooncake_store) = {
             .fields = { "num_failed_keys" },
             .labels = OPERATION_AND_STATUS,
         }),
-    .reduce = KVTEL_REDUCE(
-        { .key = "_count", .kind = KVTEL_REDUCE_COUNT, .fields = { "duration_seconds" } },
-        { .key = "_avg_ms", .kind = KVTEL_REDUCE_MEAN, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
-        { .key = "_p90_ms", .kind = KVTEL_REDUCE_P90, .fields = { "duration_seconds" }, .scale = 1e3, .digits = 3 },
-        { .key = "_total_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_keys" } },
-        { .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } },
-        { .key = "_failed_keys", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_failed_keys" } },
-        { .key = "_error_count", .kind = KVTEL_REDUCE_MATCHES, .fields = { "status" }, .match = "error" }),
     .flows = KVTEL_FLOWS({ .name = "*",
                            .time = "duration_seconds",
                            .bytes = "num_bytes",
                            .descriptors = "num_keys",
                            .failed = "num_failed_keys",
                            .status = "status" }),
-    .sorted = true,
-    .arithmetic = KVTEL_EXACT,
+    .log = &vllm_log,
 };

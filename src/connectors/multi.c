@@ -3,6 +3,6 @@
 #include <kvtel/connector.h>
 
 KVTEL_CONNECTOR(multi) = {
-    .names = KVTEL_NAMES({ "MultiConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "MultiConnector" }),
     .payload_kind = KVTEL_PAYLOAD_MULTI,
 };

@@ -50,12 +50,18 @@ static bool has_no_example_tier(const struct kvtel_transfer_config *config)
     return !has_example_tier(config);
 }
 
+static const struct kvtel_log_rules before_typed_log = {
+    .reduce = KVTEL_REDUCE({ .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "op_size" } },
+                           { .key = "_total_time", .kind = KVTEL_REDUCE_TOTAL, .fields = { "op_time" } }),
+    .arithmetic = KVTEL_PLAIN,
+};
+
 /* {"CPU_to_GPU": [{"op_size": bytes, "op_time": seconds}], "GPU_to_CPU": [...]} */
 static const struct kvtel_connector before_typed = {
-    .names = KVTEL_NAMES({ "OffloadingConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "OffloadingConnector" }),
     .payload_kind = KVTEL_PAYLOAD_ROWS,
-    .fields = KVTEL_FIELDS({ "op_size", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 1 },
-                           { "op_time", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 1 }),
+    .fields = KVTEL_FIELDS({ .key = "op_size", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_BYTES, .row = 1 },
+                           { .key = "op_time", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS, .row = 1 }),
     .metrics = KVTEL_METRICS(
         {
             .name = "vllm:kv_offload_total_bytes",
@@ -82,14 +88,16 @@ static const struct kvtel_connector before_typed = {
             .buckets = SIZE_BYTES,
             .unit = KVTEL_UNIT_BYTES,
         }),
-    .reduce = KVTEL_REDUCE({ .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "op_size" } },
-                           { .key = "_total_time", .kind = KVTEL_REDUCE_TOTAL, .fields = { "op_time" } }),
     .flows = KVTEL_FLOWS({ .name = "*", .time = "op_time", .bytes = "op_size" }),
+    .log = &before_typed_log,
+};
+
+static const struct kvtel_log_rules vllm_log = {
     .arithmetic = KVTEL_PLAIN,
 };
 
 KVTEL_CONNECTOR(offloading) = {
-    .names = KVTEL_NAMES({ "OffloadingConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "OffloadingConnector" }),
     .payload_kind = KVTEL_PAYLOAD_TYPED,
     .metrics = KVTEL_METRICS(
         {
@@ -404,8 +412,8 @@ KVTEL_CONNECTOR(offloading) = {
                            .time = "vllm:kv_offload_store_time",
                            .bytes = "vllm:kv_offload_store_bytes",
                            .sizes = "vllm:kv_offload_store_size" }),
-    .failures = KVTEL_FAILURES({ KVTEL_FAILED_ALLOCATION, "vllm:kv_offload_allocation_failure" }),
+    .failures = KVTEL_FAILURES({ .failure = KVTEL_FAILED_ALLOCATION, .field = "vllm:kv_offload_allocation_failure" }),
     .has_info = true,
-    .arithmetic = KVTEL_PLAIN,
+    .log = &vllm_log,
     .older = &before_typed,
 };

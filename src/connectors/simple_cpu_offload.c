@@ -2,8 +2,13 @@
 /* The simple CPU offload: counters and gauges of blocks kept in host memory. */
 #include <kvtel/connector.h>
 
+static const struct kvtel_log_rules vllm_log = {
+    .arithmetic = KVTEL_PLAIN,
+    .hidden = KVTEL_KEYS("vllm:simple_kv_offload_info"),
+};
+
 KVTEL_CONNECTOR(simple_cpu_offload) = {
-    .names = KVTEL_NAMES({ "SimpleCPUOffloadConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "SimpleCPUOffloadConnector" }),
     .payload_kind = KVTEL_PAYLOAD_TYPED,
     .metrics = KVTEL_METRICS(
         {
@@ -35,6 +40,5 @@ KVTEL_CONNECTOR(simple_cpu_offload) = {
             .labels = { "backend", "page_cache", "lazy_offload", "capacity_blocks" },
         }),
     .flows = KVTEL_FLOWS({ .name = "load", .descriptors = "vllm:simple_kv_offload_load_blocks_total" }),
-    .hidden = KVTEL_KEYS("vllm:simple_kv_offload_info"),
-    .arithmetic = KVTEL_PLAIN,
+    .log = &vllm_log,
 };

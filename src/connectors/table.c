@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+const struct kvtel_log_rules *kvtel_table_log(const struct kvtel_connector *table)
+{
+    static const struct kvtel_log_rules none = { .reduce = NULL };
+    return table->log ? table->log : &none;
+}
+
 size_t kvtel_metric_label_count(const struct kvtel_metric *metric)
 {
     size_t count = 0;

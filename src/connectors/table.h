@@ -5,6 +5,9 @@
 
 #include <kvtel/connector.h>
 
+/* The table's rules for a log line; never NULL: without rules of its own a table has empty ones. */
+const struct kvtel_log_rules *kvtel_table_log(const struct kvtel_connector *table);
+
 /* Number of a metric's own labels. */
 size_t kvtel_metric_label_count(const struct kvtel_metric *metric);
 

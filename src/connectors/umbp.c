@@ -2,13 +2,21 @@
 /* UMBP's store: four totals under each operation's name. */
 #include <kvtel/connector.h>
 
+static const struct kvtel_log_rules vllm_log = {
+    .reduce = KVTEL_REDUCE({ .key = "_submitted", .kind = KVTEL_REDUCE_TOTAL, .fields = { "submitted" } },
+                           { .key = "_completed", .kind = KVTEL_REDUCE_TOTAL, .fields = { "completed" } },
+                           { .key = "_failed", .kind = KVTEL_REDUCE_TOTAL, .fields = { "failed" } },
+                           { .key = "_num_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } }),
+    .arithmetic = KVTEL_PLAIN,
+};
+
 KVTEL_CONNECTOR(umbp) = {
-    .names = KVTEL_NAMES({ "UMBPStoreConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "UMBPStoreConnector" }),
     .payload_kind = KVTEL_PAYLOAD_COUNTS,
-    .fields = KVTEL_FIELDS({ "submitted", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
-                           { "completed", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
-                           { "failed", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
-                           { "num_bytes", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 }),
+    .fields = KVTEL_FIELDS({ .key = "submitted", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "completed", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "failed", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "num_bytes", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_BYTES }),
     .metrics = KVTEL_METRICS(
         {
             .name = "vllm:umbp_transfer_submitted_total",
@@ -39,11 +47,7 @@ KVTEL_CONNECTOR(umbp) = {
             .labels = { "operation" },
             .unit = KVTEL_UNIT_BYTES,
         }),
-    .reduce = KVTEL_REDUCE({ .key = "_submitted", .kind = KVTEL_REDUCE_TOTAL, .fields = { "submitted" } },
-                           { .key = "_completed", .kind = KVTEL_REDUCE_TOTAL, .fields = { "completed" } },
-                           { .key = "_failed", .kind = KVTEL_REDUCE_TOTAL, .fields = { "failed" } },
-                           { .key = "_num_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "num_bytes" } }),
     .flows = KVTEL_FLOWS(
         { .name = "*", .bytes = "num_bytes", .count = "completed", .started = "submitted", .failed = "failed" }),
-    .arithmetic = KVTEL_PLAIN,
+    .log = &vllm_log,
 };

@@ -3,9 +3,9 @@
 #include <kvtel/connector.h>
 
 KVTEL_CONNECTOR(without_stats) = {
-    .names = KVTEL_NAMES({ "ExampleConnector", NULL }, { "ExampleHiddenStatesConnector", NULL },
-                         { "LMCacheConnectorV1", NULL }, { "MoRIIOConnector", NULL }, { "DecodeBenchConnector", NULL },
-                         { "FlexKVConnectorV1", NULL }, { "SharedStorageConnector", NULL },
-                         { "P2pNcclConnector", NULL }),
+    .names = KVTEL_NAMES({ .name = "ExampleConnector" }, { .name = "ExampleHiddenStatesConnector" },
+                         { .name = "LMCacheConnectorV1" }, { .name = "MoRIIOConnector" },
+                         { .name = "DecodeBenchConnector" }, { .name = "FlexKVConnectorV1" },
+                         { .name = "SharedStorageConnector" }, { .name = "P2pNcclConnector" }),
     .payload_kind = KVTEL_PAYLOAD_NONE,
 };

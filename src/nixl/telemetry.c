@@ -104,23 +104,7 @@ static const struct kvtel_metric metrics[] = {
     [KVTEL_NIXL_FAMILIES] = { .name = NULL },
 };
 
-const struct kvtel_connector kvtel_nixl_telemetry = {
-    .names = KVTEL_NAMES({ "NIXL telemetry", NULL }),
-    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
-    .fields = KVTEL_FIELDS(
-        { "xfer_time", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
-        { "post_time", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_SECONDS, 0 },
-        { "bytes", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 }, { "tx_bytes", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 },
-        { "rx_bytes", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 },
-        { "tx_sizes", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 0 },
-        { "rx_sizes", KVTEL_FIELD_SAMPLES, KVTEL_UNIT_BYTES, 0 },
-        { "tx_requests", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
-        { "rx_requests", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 }, { "errors", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
-        { "memory", KVTEL_FIELD_LEVEL, KVTEL_UNIT_BYTES, 0 },
-        { "events_dropped", KVTEL_FIELD_TOTAL, KVTEL_UNIT_COUNT, 0 },
-        { "registered", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 },
-        { "deregistered", KVTEL_FIELD_TOTAL, KVTEL_UNIT_BYTES, 0 }),
-    .metrics = metrics,
+static const struct kvtel_log_rules log_rules = {
     .reduce = KVTEL_REDUCE(
         { .key = "Num successful transfers", .kind = KVTEL_REDUCE_COUNT, .fields = { "xfer_time" } },
         { .key = "Avg xfer time (ms)",
@@ -144,9 +128,30 @@ const struct kvtel_connector kvtel_nixl_telemetry = {
         { .key = "Bytes written", .kind = KVTEL_REDUCE_TOTAL, .fields = { "tx_bytes" } },
         { .key = "Bytes read", .kind = KVTEL_REDUCE_TOTAL, .fields = { "rx_bytes" } },
         { .key = "Num errors", .kind = KVTEL_REDUCE_TOTAL, .fields = { "errors" }, .always = true }),
+    .arithmetic = KVTEL_PLAIN,
+    .hidden = KVTEL_KEYS("bytes", "errors", "registered", "deregistered"),
+};
+
+const struct kvtel_connector kvtel_nixl_telemetry = {
+    .names = KVTEL_NAMES({ .name = "NIXL telemetry" }),
+    .payload_kind = KVTEL_PAYLOAD_COLUMNS,
+    .fields = KVTEL_FIELDS({ .key = "xfer_time", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS },
+                           { .key = "post_time", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS },
+                           { .key = "bytes", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "tx_bytes", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "rx_bytes", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "tx_sizes", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "rx_sizes", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "tx_requests", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "rx_requests", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "errors", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "memory", .kind = KVTEL_FIELD_LEVEL, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "events_dropped", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_COUNT },
+                           { .key = "registered", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_BYTES },
+                           { .key = "deregistered", .kind = KVTEL_FIELD_TOTAL, .unit = KVTEL_UNIT_BYTES }),
+    .metrics = metrics,
     .flows = KVTEL_FLOWS({ .name = "transfer", .time = "xfer_time", .post = "post_time" },
                          { .name = "tx", .bytes = "tx_bytes", .sizes = "tx_sizes", .count = "tx_requests" },
                          { .name = "rx", .bytes = "rx_bytes", .sizes = "rx_sizes", .count = "rx_requests" }),
-    .hidden = KVTEL_KEYS("bytes", "errors", "registered", "deregistered"),
-    .arithmetic = KVTEL_PLAIN,
+    .log = &log_rules,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log lines of an interval, from metrics. */
 #include "collect/series.h"
+#include "connectors/table.h"
 #include "report/snapshot_summary.h"
 
 #include <math.h>
@@ -147,7 +148,7 @@ static void put_reduction(struct line *line, const struct kvtel_reduction *reduc
                      : 0;
         break;
     case KVTEL_REDUCE_P90:
-        number = kvtel_interval_quantile(&first.bins, 0.9, line->interval->table->arithmetic);
+        number = kvtel_interval_quantile(&first.bins, 0.9, kvtel_table_log(line->interval->table)->arithmetic);
         number = kvtel_number_round(number * scale, reduction->digits);
         break;
     case KVTEL_REDUCE_RATE:
@@ -171,18 +172,18 @@ static void put_reduction(struct line *line, const struct kvtel_reduction *reduc
 /* Whether the primary field is empty; without it most lines are 0. */
 static bool primary_is_empty(struct line *line)
 {
-    const char *key = line->interval->table->primary;
+    const char *key = kvtel_table_log(line->interval->table)->primary;
     struct kvtel_measure measured = measure(line, key, NULL);
     return key && (measured.is_known ? amount_of(&measured) : count_started(line, key)) <= 0;
 }
 
 static void put_reductions(struct line *line)
 {
+    const struct kvtel_log_rules *rules = kvtel_table_log(line->interval->table);
     bool is_empty = primary_is_empty(line);
-    if (is_empty && line->interval->table->silent_when_empty)
+    if (is_empty && rules->silent_when_empty)
         return;
-    for (const struct kvtel_reduction *reduction = line->interval->table->reduce; reduction && reduction->key;
-         reduction++) {
+    for (const struct kvtel_reduction *reduction = rules->reduce; reduction && reduction->key; reduction++) {
         if (!is_empty || reduction->always) {
             put_reduction(line, reduction);
             continue;
@@ -202,7 +203,7 @@ static void put_operations(struct line *line)
     struct kvtel_interval_texts operations = { 0 };
     if (line->status == KVTEL_OK)
         line->status = kvtel_interval_operations(line->interval, KVTEL_ALL_ENGINES, &operations);
-    if (line->interval->table->sorted && operations.count > 0)
+    if (kvtel_table_log(line->interval->table)->sorted && operations.count > 0)
         qsort(operations.texts, operations.count, sizeof(*operations.texts), compare_texts);
     for (size_t i = 0; i < operations.count && line->status == KVTEL_OK; i++) {
         line->operation = operations.texts[i];
@@ -261,7 +262,7 @@ static void put_typed(struct line *line)
 {
     for (size_t i = 0; i < line->interval->family_count; i++) {
         const struct kvtel_interval_family *family = &line->interval->families[i];
-        const char *const *hidden = line->interval->table->hidden;
+        const char *const *hidden = kvtel_table_log(line->interval->table)->hidden;
         while (hidden && *hidden && strcmp(*hidden, family->metric->name) != 0)
             hidden++;
         bool has_labels = true;

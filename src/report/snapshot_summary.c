@@ -157,7 +157,7 @@ static enum kvtel_status summarise_flows(struct source *source, struct kvtel_eng
         if (status != KVTEL_OK)
             return status;
         count = operations.count;
-        if (table->sorted && count > 0)
+        if (kvtel_table_log(table)->sorted && count > 0)
             qsort(operations.texts, count, sizeof(*operations.texts), compare_texts);
     }
     entry->summary.flows = calloc(count + 1, sizeof(*entry->summary.flows));

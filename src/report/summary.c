@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions for all summaries, wherever their numbers come from. */
+#include "connectors/table.h"
 #include "report/summary.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ bool kvtel_summary_covers(const struct kvtel_connector *table, const char *key)
             is_key(flow->started, key) || is_key(flow->failed, key))
             return true;
     }
-    for (const char *const *hidden = table->hidden; hidden && *hidden; hidden++) {
+    for (const char *const *hidden = kvtel_table_log(table)->hidden; hidden && *hidden; hidden++) {
         if (strcmp(*hidden, key) == 0)
             return true;
     }

@@ -73,7 +73,7 @@ static struct kvtel_flow describe_flow(const struct kvtel_snapshot_family *famil
 enum kvtel_status kvtel_generic_table(const struct kvtel_snapshot *snapshot, struct kvtel_arena *arena,
                                       const struct kvtel_connector **made)
 {
-    static const struct kvtel_connector_name names[] = { { "other metrics", NULL }, { NULL, NULL } };
+    static const struct kvtel_connector_name names[] = { { .name = "other metrics" }, { .name = NULL } };
     size_t all = kvtel_snapshot_family_count(snapshot), metric_count = 0, flow_count = 0;
     struct kvtel_metric *metrics = kvtel_arena_alloc(arena, (all + 1) * sizeof(*metrics));
     struct kvtel_flow *flows = kvtel_arena_alloc(arena, (all + 1) * sizeof(*flows));

@@ -215,7 +215,7 @@ static enum kvtel_status summarise_flows(const struct source *source, struct kvt
         struct kvtel_flow_summary *flow = &summary->flows[summary->flow_count++];
         status = summarise_flow(source, set, &flows[each_operation ? 0 : i], flow);
     }
-    if (each_operation && source->table->sorted && status == KVTEL_OK)
+    if (each_operation && kvtel_table_log(source->table)->sorted && status == KVTEL_OK)
         qsort(summary->flows, summary->flow_count, sizeof(*summary->flows), compare_flows);
     return status;
 }

@@ -59,7 +59,9 @@ static enum kvtel_status look_for_room(struct generic_metrics *self, size_t engi
         const struct metric *metric = &self->metrics[m];
         for (size_t v = 0; v < metric->up_front; v++, count++) {
             size_t labels = up_front_labels(self, metric, engine, v, requests->values[count]);
-            requests->specs[count] = (struct kvtel_child_spec){ metric->family, requests->values[count], labels };
+            requests->specs[count] = (struct kvtel_child_spec){ .family = metric->family,
+                                                                .values = requests->values[count],
+                                                                .count = labels };
         }
     }
     return self->types.room(self->types.context, requests->specs, count);

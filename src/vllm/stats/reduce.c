@@ -136,7 +136,7 @@ static bool sum_of(struct reducer *reducer, const struct kvtel_column *column, d
     }
     double *values = doubles_of(reducer, column);
     if (values)
-        *sum = kvtel_sum_for(reducer->content->table->arithmetic, values, column->count);
+        *sum = kvtel_sum_for(kvtel_table_log(reducer->content->table)->arithmetic, values, column->count);
     return values != NULL;
 }
 
@@ -167,7 +167,7 @@ static enum kvtel_status reduce_p90(struct reducer *reducer, const struct kvtel_
         double *values = doubles_of(reducer, column);
         if (!values)
             return KVTEL_E_NOMEM;
-        value = kvtel_percentile_90(reducer->content->table->arithmetic, values, column->count);
+        value = kvtel_percentile_90(kvtel_table_log(reducer->content->table)->arithmetic, values, column->count);
     }
     entry->number = kvtel_number_round(value * scale_of(line), line->digits);
     return KVTEL_OK;
@@ -250,13 +250,13 @@ static enum kvtel_status reduce_line(struct reducer *reducer, const struct kvtel
 
 static bool primary_is_empty(const struct kvtel_content *content, const struct kvtel_column_set *set)
 {
-    const struct kvtel_column *column =
-        content->table->primary ? kvtel_column_set_find(content, set, content->table->primary) : NULL;
-    if (!content->table->primary)
+    const char *primary = kvtel_table_log(content->table)->primary;
+    if (!primary)
         return false;
+    const struct kvtel_column *column = kvtel_column_set_find(content, set, primary);
     if (!column || kvtel_column_total_count(column) == 0)
         return true;
-    int i = kvtel_table_field(content->table, content->table->primary);
+    int i = kvtel_table_field(content->table, primary);
     return content->table->fields[i].kind == KVTEL_FIELD_TOTAL && kvtel_column_number(column, 0) == 0;
 }
 
@@ -264,9 +264,9 @@ static enum kvtel_status reduce_set(struct reducer *reducer, const struct kvtel_
 {
     const struct kvtel_connector *table = reducer->content->table;
     bool empty = primary_is_empty(reducer->content, set);
-    if (empty && table->silent_when_empty)
+    if (empty && kvtel_table_log(table)->silent_when_empty)
         return KVTEL_OK;
-    for (const struct kvtel_reduction *line = table->reduce; line && line->key; line++) {
+    for (const struct kvtel_reduction *line = kvtel_table_log(table)->reduce; line && line->key; line++) {
         struct kvtel_reduced_entry entry = integer_entry(0);
         bool skip = false;
         enum kvtel_status status = empty && !line->always ? KVTEL_OK : reduce_line(reducer, set, line, &entry, &skip);
@@ -291,7 +291,7 @@ static enum kvtel_status reduce_operations(struct reducer *reducer)
     enum kvtel_status status = order ? KVTEL_OK : KVTEL_E_NOMEM;
     for (size_t g = 0; order && g < content->set_count; g++)
         order[g] = &content->sets[g];
-    if (order && content->table->sorted)
+    if (order && kvtel_table_log(content->table)->sorted)
         qsort(order, content->set_count, sizeof *order, by_name);
     for (size_t g = 0; g < content->set_count && status == KVTEL_OK; g++) {
         bool rows = content->table->payload_kind == KVTEL_PAYLOAD_ROWS;
@@ -328,7 +328,7 @@ static const char *typed_key(struct reducer *reducer, const struct kvtel_column_
 
 static bool is_hidden(const struct kvtel_connector *table, const char *name)
 {
-    for (const char *const *hidden = table->hidden; hidden && *hidden; hidden++)
+    for (const char *const *hidden = kvtel_table_log(table)->hidden; hidden && *hidden; hidden++)
         if (strcmp(*hidden, name) == 0)
             return true;
     return false;
