@@ -89,7 +89,7 @@ class PromMetrics(_Prom):
         vllm_config: _Config,
         metric_types: Union[Mapping[type, Any], Store, None],
         labelnames: Sequence[str],
-        per_engine_labelvalues: dict[int, Sequence[object]],
+        per_engine_labelvalues: Mapping[int, Sequence[object]],
     ) -> None: ...
 
 class Prom(_Prom):
@@ -97,7 +97,7 @@ class Prom(_Prom):
         self,
         vllm_config: _Config,
         labelnames: Sequence[str],
-        per_engine_labelvalues: dict[int, Sequence[object]],
+        per_engine_labelvalues: Mapping[int, Sequence[object]],
         store: Optional[Store] = None,
     ) -> None: ...
 

@@ -84,36 +84,60 @@ static void engines_free(struct engines *engines)
     PyMem_Free(engines->values);
 }
 
-/* Reads a dict {engine: label values}. */
-static int engines_init(struct engines *engines, PyObject *per_engine, size_t label_count)
+/* The pairs (engine, label values) of a mapping, in a list of their own, because reading them may run Python code that
+ * changes the mapping. New reference; NULL: an exception. */
+static PyObject *pairs_of(PyObject *per_engine)
 {
-    Py_ssize_t at = 0, size = PyDict_Size(per_engine);
-    PyObject *key, *values;
-    *engines = (struct engines){ 0 };
-    if (size < 0)
-        return -1;
-    engines->labels = PyMem_Calloc((size_t)size + 1, sizeof *engines->labels);
-    engines->values = PyMem_Calloc((size_t)size + 1, sizeof *engines->values);
-    if (!engines->labels || !engines->values) {
-        PyErr_NoMemory();
-        return -1;
+    PyObject *pairs = PyMapping_Check(per_engine) ? PyMapping_Items(per_engine) : NULL;
+    if (!pairs && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError))) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_TypeError, "per_engine_labelvalues is a dict of engines and their label values, not %R",
+                     (PyObject *)Py_TYPE(per_engine));
     }
-    while (engines->count < (size_t)size && PyDict_Next(per_engine, &at, &key, &values)) {
-        struct kvtel_engine_labels *labels = &engines->labels[engines->count];
-        Py_INCREF(values); /* their str() may run Python code that changes the dict */
-        bool good = kvtel_python_engine(key, &labels->engine) &&
-                    kvtel_python_texts(values, &engines->values[engines->count]) == 0;
-        Py_DECREF(values);
-        if (!good)
-            return -1;
-        labels->values = engines->values[engines->count].texts;
-        if (engines->values[engines->count++].count != label_count) {
-            kvtel_python_raise(KVTEL_E_ARGUMENT, NULL,
-                               "an engine has not as many label values as there are labelnames");
-            return -1;
+    for (Py_ssize_t i = 0; pairs && i < PyList_Size(pairs); i++) {
+        PyObject *pair = PyList_GetItem(pairs, i);
+        if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "items() of per_engine_labelvalues are pairs");
+            Py_DECREF(pairs);
+            pairs = NULL;
         }
     }
-    return 0;
+    return pairs;
+}
+
+/* Reads the label values of one engine, the next of `engines`. */
+static int add_engine(struct engines *engines, PyObject *pair, size_t label_count)
+{
+    struct kvtel_engine_labels *labels = &engines->labels[engines->count];
+    struct kvtel_python_texts *values = &engines->values[engines->count];
+    if (!kvtel_python_engine(PyTuple_GetItem(pair, 0), &labels->engine) ||
+        kvtel_python_texts(PyTuple_GetItem(pair, 1), values) < 0)
+        return -1;
+    labels->values = values->texts;
+    engines->count++;
+    if (values->count == label_count)
+        return 0;
+    kvtel_python_raise(KVTEL_E_ARGUMENT, NULL, "an engine has not as many label values as there are labelnames");
+    return -1;
+}
+
+/* Reads {engine: label values}. */
+static int engines_init(struct engines *engines, PyObject *per_engine, size_t label_count)
+{
+    *engines = (struct engines){ 0 };
+    PyObject *pairs = pairs_of(per_engine);
+    if (!pairs)
+        return -1;
+    const size_t size = (size_t)PyList_Size(pairs);
+    engines->labels = PyMem_Calloc(size + 1, sizeof *engines->labels);
+    engines->values = PyMem_Calloc(size + 1, sizeof *engines->values);
+    bool good = engines->labels && engines->values;
+    if (!good)
+        PyErr_NoMemory();
+    for (size_t i = 0; good && i < size; i++)
+        good = add_engine(engines, PyList_GetItem(pairs, (Py_ssize_t)i), label_count) == 0;
+    Py_DECREF(pairs);
+    return good ? 0 : -1;
 }
 
 static int create(struct prom *self, bool is_base, const struct kvtel_python_texts *names,
@@ -274,25 +298,24 @@ static PyObject *prom_observe(PyObject *self, PyObject *arguments, PyObject *key
 static PyObject *create_metric_per_engine(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = { "metric", "per_engine_labelvalues", NULL };
-    PyObject *metric, *per_engine, *key, *values;
-    Py_ssize_t at = 0;
+    PyObject *metric, *per_engine;
     (void)self;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:create_metric_per_engine", names, &metric, &per_engine) ||
-        PyDict_Size(per_engine) < 0)
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:create_metric_per_engine", names, &metric, &per_engine))
         return NULL;
-    PyObject *labels = PyObject_GetAttrString(metric, "labels"), *children = labels ? PyDict_New() : NULL;
-    while (children && PyDict_Next(per_engine, &at, &key, &values)) {
-        Py_INCREF(key); /* labels() may run Python code that changes the dict */
-        PyObject *tuple = PySequence_Tuple(values);
+    PyObject *pairs = pairs_of(per_engine), *labels = pairs ? PyObject_GetAttrString(metric, "labels") : NULL,
+             *children = labels ? PyDict_New() : NULL;
+    for (Py_ssize_t i = 0; children && i < PyList_Size(pairs); i++) {
+        PyObject *pair = PyList_GetItem(pairs, i);
+        PyObject *tuple = PySequence_Tuple(PyTuple_GetItem(pair, 1));
         PyObject *child = tuple ? PyObject_Call(labels, tuple, NULL) : NULL;
-        if (!child || PyDict_SetItem(children, key, child) < 0) {
+        if (!child || PyDict_SetItem(children, PyTuple_GetItem(pair, 0), child) < 0) {
             Py_DECREF(children);
             children = NULL;
         }
-        Py_DECREF(key);
         Py_XDECREF(child);
         Py_XDECREF(tuple);
     }
+    Py_XDECREF(pairs);
     Py_XDECREF(labels);
     return children;
 }

@@ -6,7 +6,7 @@ import inspect
 import logging
 import pickle
 import sys
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import kvtel
 import pytest
@@ -342,6 +342,47 @@ def test_a_child_for_each_engine():
             **keywords,
         )
         assert made == {key + 1: ("m", "1")} and per_engine == {}
+
+
+def test_label_values_that_are_gone_while_they_are_read():
+    class Values:
+        def __init__(self, per_engine):
+            self.per_engine = per_engine
+
+        def __iter__(self):
+            self.per_engine.clear()
+            return iter(["m", "0"])
+
+    class Metric:
+        def labels(self, *values):
+            return values
+
+    for _ in range(100):
+        per_engine = {}
+        per_engine[0] = Values(per_engine)
+        metrics = kvtel.PromMetrics("NixlConnector", None, LABELNAMES, ENGINE)
+        assert metrics.create_metric_per_engine(Metric(), per_engine) == {0: ("m", "0")}
+
+
+@pytest.mark.parametrize("per_engine", [None, 5, "m", ["m", "0"], [(0, ["m", "0"])], (0,), {0}, object()])
+def test_engines_that_are_no_mapping(per_engine):
+    class Metric:
+        def labels(self, *values):
+            return values
+
+    metrics = kvtel.PromMetrics("NixlConnector", None, LABELNAMES, ENGINE)
+    for call in (
+        lambda: kvtel.Prom("NixlConnector", LABELNAMES, per_engine),
+        lambda: kvtel.PromMetrics("NixlConnector", None, LABELNAMES, per_engine),
+        lambda: metrics.create_metric_per_engine(Metric(), per_engine),
+    ):
+        with pytest.raises(TypeError, match="per_engine_labelvalues is a dict of engines"):
+            call()
+
+
+def test_engines_in_any_mapping():
+    prom = kvtel.Prom("NixlConnector", LABELNAMES, MappingProxyType({0: ["m", "0"]}))
+    assert 'engine="0"' in prom.store.text()
 
 
 def test_subclasses_may_have_an_init_of_their_own(nixl):
