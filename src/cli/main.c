@@ -54,8 +54,12 @@ int main(int argc, char **argv)
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0)
+        if (strcmp(commands[i].name, name) == 0) {
+            char called[32]; /* getopt_long() begins its messages with argv[0] */
+            (void)snprintf(called, sizeof called, "kvtel %s", name);
+            argv[1] = called;
             return commands[i].run(argc - 1, argv + 1);
+        }
     if (*name)
         fprintf(stderr, "kvtel: unknown command \"%s\"\n\n", name);
     print_usage(stderr);

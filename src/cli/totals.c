@@ -152,6 +152,8 @@ int command_totals(int argc, char **argv)
         drops = drops || option == 'd';
         dir = option == 's' ? optarg : dir;
     }
+    if (dir && !*dir)
+        return command_usage("totals", "--store.dir is empty");
     if (drops && optind == argc)
         return command_usage("totals", "--drop wants a selector: what shall go?");
     if (kvtel_store_default_dir(dir, path, sizeof path) == 0)

@@ -352,6 +352,10 @@ static enum kvtel_status read_payloads(const struct kvtel_value *map, struct kvt
     const struct kvtel_value *engine = kvtel_value_get(map, "engine"), *payload = kvtel_value_get(map, "payload");
     const struct kvtel_value *workers = kvtel_value_get(map, "workers"), *ts = kvtel_value_get(map, "ts");
     const struct kvtel_value *sequence = kvtel_value_get(map, "seq");
+    if (!engine && !payload && !workers)
+        return fail_at(record, error, KVTEL_E_TYPE, NULL,
+                       "an object is a header (\"kvtel\"), payloads (\"engine\" and \"payload\" or \"workers\"), or "
+                       "{\"log\": true}");
     if (!engine || engine->kind != KVTEL_VALUE_INTEGER || engine->integer < 0 || engine->integer > UINT32_MAX)
         return fail_at(record, error, KVTEL_E_TYPE, engine ? "engine" : NULL,
                        "\"engine\" is not a whole number from 0");

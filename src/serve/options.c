@@ -106,7 +106,7 @@ static const struct option table[] = {
     { NULL, 0, NULL, 0 },
 };
 
-enum { MOST_PATH_BYTES = 1024 };
+enum { MOST_PATH_BYTES = 1024, MOST_PREFIX_BYTES = 63 };
 static const double LEAST_LOG_INTERVAL = 0.1; /* seconds */
 
 /* Parses "10", "2.5", "10s", "500ms", "1m". False: malformed, or negative. */
@@ -134,7 +134,7 @@ static bool is_prefix(const char *text)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' || *c == ':' ||
               (c > text && *c >= '0' && *c <= '9')))
             return false;
-    return *text && strlen(text) < 64;
+    return *text && strlen(text) <= MOST_PREFIX_BYTES;
 }
 
 /* Whether a client can request this path: characters of a URL, without the segments "." and "..", which clients
@@ -262,9 +262,9 @@ static int parse_web_option(struct serve_options *options, int option)
     if (option == PREFIX) {
         if (!is_prefix(optarg))
             return command_usage("serve",
-                                 "--metrics.prefix has letters, digits, _ and :, at least one, and does not begin with "
-                                 "a digit, not \"%s\"",
-                                 optarg);
+                                 "--metrics.prefix has letters, digits, _ and :, at least one and at most %d, and does "
+                                 "not begin with a digit, not \"%s\"",
+                                 MOST_PREFIX_BYTES, optarg);
         options->exporter.prefix = optarg;
         return -1;
     }

@@ -148,7 +148,7 @@ static bool open_sockets(struct serve *serve, struct listen_socket **sockets, si
     *count = serve->options.address_count;
     if (listen_open(serve->options.addresses, *count, *sockets, &error) == KVTEL_OK)
         return true;
-    command_fail("%s", error.message);
+    fail(serve, "%s", error.message);
     free(*sockets);
     return false;
 }

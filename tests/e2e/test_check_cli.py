@@ -23,6 +23,10 @@ DEFECTS = {
     "cut off": ('{"engine": 0, "payload": {"a"^', "the JSON value is not complete"),
     "no object": ("^[1, 2]", "an object of a recording is a map"),
     "no engine": ('^{"payload": {}}', '"engine" is not a whole number from 0'),
+    "none of these": (
+        '^{"log": false}',
+        'an object is a header ("kvtel"), payloads ("engine" and "payload" or "workers"), or {"log": true}',
+    ),
     "engine no number": ('{^"engine": "0", "payload": {}}', '"engine" is not a whole number from 0'),
     "payload and workers": (
         '^{"engine": 0, "payload": {}, "workers": []}',

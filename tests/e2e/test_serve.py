@@ -322,15 +322,17 @@ def test_it_tells_systemd_that_it_is_ready(stores, tmp_path):
 @pytest.mark.parametrize(
     "arguments, code, message",
     [
-        (["--bogus"], 2, "--help"),
+        (["--bogus"], 2, "kvtel serve: unrecognized option '--bogus'\nTry 'kvtel serve --help'."),
         (["extra"], 2, "takes no argument"),
         (["--log.level=loud"], 2, "debug, info, warn or error"),
         (["--log.interval=-1"], 2, "--log.interval"),
         (["--web.telemetry-path=metrics"], 2, "begins with /"),
         (["--metrics.prefix=9x"], 2, "--metrics.prefix"),
+        (["--metrics.prefix=" + 64 * "x"], 2, "at most 63"),
         (["--web.max-requests=x"], 2, "number from 0"),
         (["--web.listen-address=9466"], 1, "9466"),
         (["--web.config.file=/nonexistent.yml"], 1, "nonexistent"),
+        (["--web.config.file=/dev/zero"], 1, "/dev/zero: not a file"),
         (["--web.systemd-socket"], 1, "systemd"),
         (["--store.dir=/proc/nonexistent/x"], 1, "/proc/nonexistent"),
     ],
@@ -341,6 +343,7 @@ def test_wrong_usage_says_what_is_wrong(tmp_path, arguments, code, message):
         command.remove("--web.listen-address=127.0.0.1:0")
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+    assert len(done.stderr.splitlines()) == code, done.stderr  # wrong usage comes with a line about --help
 
 
 def certificate(tmp_path):

@@ -409,6 +409,8 @@ def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        (["--store.dir="], "--store.dir is empty"),
+        (["--nonsense"], "kvtel totals: unrecognized option"),
         (["--drop"], "--drop wants a selector"),
         (["--drops"], "Try 'kvtel totals --help'"),
         (["{engine=3}"], "column 9: a value in double quotes is wanted here"),

@@ -81,7 +81,7 @@ static void wipe(gnutls_datum_t *bytes)
     *bytes = (gnutls_datum_t){ 0 };
 }
 
-/* Reads a whole regular file. 0 or an errno. */
+/* Reads a whole regular file. 0 or an errno; EINVAL: it is not a regular file. */
 static int read_all(int fd, gnutls_datum_t *bytes)
 {
     struct stat stat;
@@ -109,7 +109,7 @@ static enum kvtel_status read_file(const char *path, gnutls_datum_t *bytes, stru
     if (failure == 0)
         return KVTEL_OK;
     wipe(bytes);
-    return kvtel_fail(error, KVTEL_E_IO, 0, "%s: %s", path, strerror(failure));
+    return kvtel_fail(error, KVTEL_E_IO, 0, "%s: %s", path, failure == EINVAL ? "not a file" : strerror(failure));
 }
 
 /* Reads the PEM text, from a file if one is named. A relative path starts at the directory of the configuration
