@@ -138,7 +138,7 @@ static void *open_and_close(void *failed)
 static void test_threads(void **state)
 {
     (void)state;
-    skip_under_asan();
+    skip_where_children_cannot_allocate();
     enum { THREADS = 4 };
     pthread_t threads[THREADS];
     atomic_bool failed = false;

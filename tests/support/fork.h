@@ -34,21 +34,21 @@ static inline void skip_unless_fork_wipes(void)
     }
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KVTEL_TEST_ASAN 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KVTEL_TEST_SANITIZED_ALLOCATOR 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KVTEL_TEST_ASAN 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define KVTEL_TEST_SANITIZED_ALLOCATOR 1
 #endif
 #endif
 
-/* For a test whose child of a fork allocates memory while the parent has other threads: ASan does not release the locks
- * of its allocator in the child, so a lock that another thread held stays locked there for ever. glibc releases its
- * own. */
-static inline void skip_under_asan(void)
+/* For a test whose child of a fork allocates memory while the parent has other threads: the allocators of ASan and TSan
+ * do not release their locks in the child, so a lock that another thread held stays locked there for ever. glibc
+ * releases its own. */
+static inline void skip_where_children_cannot_allocate(void)
 {
-#ifdef KVTEL_TEST_ASAN
-    print_message("skipped: ASan's allocator cannot be used in a child of a process with threads\n");
+#ifdef KVTEL_TEST_SANITIZED_ALLOCATOR
+    print_message("skipped: a sanitizer's allocator cannot be used in a child of a process with threads\n");
     skip();
 #endif
 }
