@@ -59,6 +59,22 @@ static bool has_control(const char *text, size_t size)
     return false;
 }
 
+/* Whether the header is one by which a request is judged, and this is its second: another program might judge by the
+ * other. */
+static bool is_second(struct framing *framing, const char *key, size_t size)
+{
+    static const char *const names[] = { MHD_HTTP_HEADER_AUTHORIZATION, MHD_HTTP_HEADER_ORIGIN, "Sec-Fetch-Site",
+                                         MHD_HTTP_HEADER_CONTENT_TYPE, MHD_HTTP_HEADER_CONTENT_ENCODING };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!is_header(key, size, names[i]))
+            continue;
+        bool second = framing->once >> i & 1;
+        framing->once |= 1u << i;
+        return second;
+    }
+    return false;
+}
+
 static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, const char *key, size_t key_size,
                                       const char *value, size_t value_size)
 {
@@ -72,8 +88,8 @@ static enum MHD_Result look_at_header(void *context, enum MHD_ValueKind kind, co
         framing->malformed |= framing->encodings++ > 0 || !(framing->chunked = is_header(value, value_size, "chunked"));
     else if (is_header(key, key_size, MHD_HTTP_HEADER_HOST))
         framing->malformed |= framing->hosts++ > 0 || !is_host(value, value_size);
-    else if (is_header(key, key_size, MHD_HTTP_HEADER_AUTHORIZATION))
-        framing->malformed |= framing->authorizations++ > 0;
+    else
+        framing->malformed |= is_second(framing, key, key_size);
     return MHD_YES;
 }
 

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 struct framing {
-    unsigned lengths, encodings, hosts, authorizations; /* number of times that each header occurs */
+    unsigned lengths, encodings, hosts; /* number of times that each header occurs */
+    unsigned once;                      /* a bit for each header found that may occur once; see framing.c */
     uint64_t length;
     bool chunked;
     bool malformed; /* answer 400 and close the connection */
