@@ -91,6 +91,8 @@ static int drop(const char *path, const struct totals *totals, const struct sele
     if (status != KVTEL_OK)
         return command_fail("%s", error.message);
     printf("%zu label sets dropped\n", dropped);
+    if (*error.message)
+        (void)command_fail("warning: the drop is done, but a power failure may undo it: %s", error.message);
     return EXIT_GOOD;
 }
 

@@ -15,6 +15,8 @@
 
 struct store_dir;
 
+enum { RETIRE_BATCH = 512 }; /* stores added at a time, at most */
+
 struct retirement {
     struct totals totals; /* written under the exporter's lock by one thread, which reads them without the lock */
     struct totals_identity file;
@@ -43,8 +45,9 @@ void retire_close(struct store_dir *dir);
  * read.
  * @return ns until the next call is due; UINT64_MAX: call it after the next store_dir_poll() */
 uint64_t retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now_ns);
-/* Removes label sets from the totals that `keep` rejects. `dropped` returns their number. KVTEL_OK; else `error`
- * says why, and nothing is changed. */
+/* Removes label sets from the totals that `keep` rejects. `dropped` returns their number.
+ * @return KVTEL_OK: done; if `error` has a message, the disk did not confirm it, so that a power failure may bring the
+ * label sets back. Else `error` says why, and nothing is changed. */
 enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,
                               struct kvtel_error *error);
 /* Adds the totals to a snapshot. KVTEL_OK, KVTEL_E_NOMEM. */

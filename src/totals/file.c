@@ -31,6 +31,12 @@ static struct totals_identity identity_of(const struct stat *status)
     return (struct totals_identity){ status->st_dev, status->st_ino, status->st_size, status->st_mtim };
 }
 
+bool totals_identity_equal(const struct totals_identity *left, const struct totals_identity *right)
+{
+    return left->device == right->device && left->inode == right->inode && left->size == right->size &&
+           left->changed.tv_sec == right->changed.tv_sec && left->changed.tv_nsec == right->changed.tv_nsec;
+}
+
 bool totals_file_is(const char *dir, const struct totals_identity *identity)
 {
     char path[TOTALS_PATH];
@@ -39,8 +45,8 @@ bool totals_file_is(const char *dir, const struct totals_identity *identity)
         return true;
     if (lstat(path, &status) != 0)
         return errno != ENOENT || identity->inode == 0;
-    return status.st_dev == identity->device && status.st_ino == identity->inode && status.st_size == identity->size &&
-           status.st_mtim.tv_sec == identity->changed.tv_sec && status.st_mtim.tv_nsec == identity->changed.tv_nsec;
+    const struct totals_identity found = identity_of(&status);
+    return totals_identity_equal(&found, identity);
 }
 
 /* Reads the file up to the size that it had when it was opened. */

@@ -36,12 +36,16 @@ enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struc
 bool totals_file_is(const char *dir, const struct totals_identity *identity);
 /* Replaces the file atomically by `content` and syncs it if it is on a disk. The blocks of the reserve are used
  * first.
- * @return KVTEL_OK; KVTEL_E_IO, KVTEL_E_NOMEM: the file is unchanged. When the disk is full, `error` contains ENOSPC
- * or EDQUOT as system_error, and the reserve keeps its blocks */
+ * @return KVTEL_OK; KVTEL_E_IO: the file is unchanged, or it is the new one but its name may not be on the disk yet;
+ * `identity` is that of the file which is there. When the disk is full, `error` contains ENOSPC or EDQUOT as
+ * system_error, and the reserve keeps its blocks */
 enum kvtel_status totals_file_write(const char *dir, const struct kvtel_buffer *content, struct totals_reserve *reserve,
                                     struct totals_identity *identity, struct kvtel_error *error);
 /* Renames a damaged file, so that no exporter reads it as totals. `name` returns the new name. KVTEL_OK, KVTEL_E_IO. */
 enum kvtel_status totals_file_set_aside(const char *dir, char name[64], struct kvtel_error *error);
+
+/* Whether both are the same file in the same state. */
+bool totals_identity_equal(const struct totals_identity *left, const struct totals_identity *right);
 
 /* Tries to reserve `size` bytes. If the directory's file system is full, the reserve stays smaller. */
 void totals_reserve_fill(const char *dir, struct totals_reserve *reserve, size_t size);

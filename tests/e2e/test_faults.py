@@ -228,6 +228,26 @@ def test_totals(tmp_path, stores, faults, row):
         assert shown(exporter) == RECORDED
 
 
+def test_a_drop_that_the_disk_did_not_confirm(tmp_path, stores, faults):
+    """It is done once the new file has its name; the exit code says so, and a warning the rest."""
+    Writer(stores, tmp_path / "book", RECORDED).done().end()
+    with Exporter(stores):
+        wait_for(lambda: list(stores.glob("*-*.kvtel")) == [], what="retiring")
+    command = [KVTEL, "totals", f"--store.dir={stores}"]
+    drop = [*command, "--drop", "vllm:nixl_bytes_transferred"]
+    with faults.failing("fsync", errno.EIO, 1, once=True):
+        of_file = run(drop, faults.environment)
+        if faults.failed("fsync") == 0:
+            pytest.skip("nothing is synchronised there")
+    assert of_file.returncode == 1 and "vllm:nixl_bytes_transferred" in run(command).stdout
+    with faults.failing("fsync", errno.EIO, 2, once=True):
+        of_name = run(drop, faults.environment)
+        assert faults.failed("fsync") == 1
+    assert "vllm:nixl_bytes_transferred" not in run(command).stdout
+    assert of_name.returncode == 0 and "1 label sets dropped" in of_name.stdout
+    assert "warning: the drop is done" in of_name.stderr and "replaced" not in of_name.stderr
+
+
 @pytest.mark.parametrize("row", chosen("inotify", "fsync", "unlink", "flock", "statfs"), ids=name)
 def test_posts(stores, faults, row):
     """A numbered payload that is posted until it is taken counts once."""
