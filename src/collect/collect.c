@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the lanes of a store. record/lane.h describes how they are written. */
+/* Reading a group of rows in one lane. record/lane.h describes how it is written. */
 #include "collect/bin_sums.h"
-#include "collect/collect.h"
+#include "collect/group.h"
 #include "record/lane.h"
 #include "collect/plausible.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     GROUP_TRIES = 32, /* tries to copy all columns of a group as of one moment */
-    FEED_TRIES = 200, /* tries to copy one column or gauge */
+    FEED_TRIES = 200, /* tries to copy one column */
     SPAN = 64,        /* slots closer to each other than this are copied by one read */
 };
 _Static_assert(KVTEL_SLOT_VALUE == KVTEL_SLOT_SUM, "a total stands in the same place");
@@ -379,121 +378,34 @@ static size_t group_words(const struct kvtel_view *view, const struct kvtel_layo
     return words + most;
 }
 
-/* Takes the gauge's value if it was set later than the value taken so far. A copy is consistent if a second copy is
- * equal. */
-static enum kvtel_status collect_gauge(const struct kvtel_view *view, uint32_t lane, uint32_t slot,
-                                       const uint64_t *copy, uint64_t now, struct kvtel_collected *series)
+bool kvtel_collect_reserve(const struct kvtel_view *view, const struct kvtel_collected *series,
+                           struct kvtel_scratch *scratch)
 {
-    slot_copy before, after;
-    memcpy(before, copy, sizeof(before));
-    for (unsigned tries = 0; tries < FEED_TRIES; tries++) {
-        enum kvtel_status status =
-            view->read(view->context, lane, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, after);
-        if (status != KVTEL_OK)
-            return status;
-        if (memcmp(before, after, sizeof(before)) == 0)
-            break;
-        memcpy(before, after, sizeof(before));
-    }
-    uint64_t which = before[KVTEL_SLOT_SEQ] & 1, stamp = before[KVTEL_SLOT_STAMP + which];
-    stamp = stamp < now ? stamp : now; /* a stamp in the future is set to now, or its value would win for ever */
-    if (stamp > series->stamp) {
-        series->stamp = stamp;
-        series->value = kvtel_bits_double(before[KVTEL_SLOT_VALUE + which]);
-    }
-    return KVTEL_OK;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t lane, const uint64_t *slots,
-                                        struct kvtel_collected *series, bool *left_out)
-{
-    uint64_t now = view->earlier_boot ? UINT64_MAX : 0;
-    for (uint32_t i = 0; i < view->series_count; i++) {
-        const struct kvtel_layout_series *record = &view->series[i];
-        const uint64_t *slot = slots + (size_t)record->slot * KVTEL_SLOT_WORDS;
-        uint32_t type = view->families[record->family].type;
-        enum kvtel_status status = KVTEL_OK;
-        if (type == KVTEL_COUNTER && kvtel_is_total(kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]))) {
-            series[i].value += kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]);
-        } else if (type == KVTEL_COUNTER) {
-            *left_out = true;
-        } else if (type == KVTEL_GAUGE) {
-            now = now > 0 ? now : now_ns();
-            status = collect_gauge(view, lane, record->slot, slot, now, &series[i]);
-        }
-        if (status != KVTEL_OK)
-            return status;
-    }
-    return KVTEL_OK;
-}
-
-/* The limit of words counts SLOTS_SHARE words of slots as one, because slots are read in one piece and most belong
- * to idle series. Below SMALL words of slots, looking for empty lanes does not pay. */
-enum { SLOTS_SHARE = 8, SMALL = 1 << 17 };
-
-static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, struct kvtel_arena *arena,
-                                      struct kvtel_scratch *scratch, struct kvtel_collected *series, bool *left_out)
-{
-    uint64_t *words = scratch->words;
-    size_t slot_words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
-    if (view->is_empty && slot_words * view->lane_count > SMALL && view->is_empty(view->context, lane))
-        return KVTEL_OK;
-    scratch->read += slot_words / SLOTS_SHARE;
-    if (view->most_words > 0 && scratch->read > view->most_words)
-        return KVTEL_E_LIMIT;
-    enum kvtel_status status = view->read(view->context, lane, 0, slot_words, words);
-    if (status == KVTEL_OK)
-        status = collect_direct(view, lane, words, series, left_out);
-    for (uint32_t i = 0; i < view->group_count && status == KVTEL_OK; i++) {
-        const struct kvtel_layout_group *group = &view->groups[i];
-        size_t again;
-        if (words[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 ||
-            group_words(view, group, series, &again) == 0)
-            continue; /* no row was ever written, or the layout is missing */
-        struct attempt try = {
-            .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count
-        };
-        try.lane = lane;
-        try.series = series;
-        try.arena = arena;
-        try.scratch = scratch;
-        try.rows = words + slot_words;
-        try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
-        try.again = try.rows + again;
-        status = collect_group(&try, words);
-        if (status == KVTEL_E_FORMAT) { /* only this group's values in this lane are lost */
-            *left_out = true;
-            status = KVTEL_OK;
-        }
-    }
-    return status;
-}
-
-enum kvtel_status kvtel_collect_lanes(const struct kvtel_view *view, struct kvtel_arena *arena,
-                                      struct kvtel_scratch *scratch, struct kvtel_collected *series)
-{
-    if (view->slot_count == 0)
-        return KVTEL_OK;
     size_t most = 0, again;
     for (uint32_t i = 0; i < view->group_count; i++) {
         size_t words = group_words(view, &view->groups[i], series, &again);
         most = words > most ? words : most;
     }
-    if (!scratch_reserve(scratch, (size_t)view->slot_count * KVTEL_SLOT_WORDS + most))
-        return KVTEL_E_NOMEM;
-    enum kvtel_status status = KVTEL_OK;
-    bool left_out = false;
-    scratch->read = scratch->read_again = 0;
-    for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
-        status = collect_lane(view, lane, arena, scratch, series, &left_out);
-    for (uint32_t i = 0; view->earlier_boot && i < view->series_count; i++)
-        series[i].stamp = series[i].stamp > 0; /* older than every value set since the machine booted */
-    return status == KVTEL_OK && left_out ? KVTEL_E_MISMATCH : status;
+    return scratch_reserve(scratch, most);
+}
+
+enum kvtel_status kvtel_collect_group(const struct kvtel_view *view, const struct kvtel_layout_group *group,
+                                      uint32_t lane, const uint64_t *slots, struct kvtel_arena *arena,
+                                      struct kvtel_scratch *scratch, struct kvtel_collected *series)
+{
+    size_t again;
+    if (slots[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 ||
+        group_words(view, group, series, &again) == 0)
+        return KVTEL_OK; /* no row was ever written, or the layout is missing */
+    struct attempt try = {
+        .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count
+    };
+    try.lane = lane;
+    try.series = series;
+    try.arena = arena;
+    try.scratch = scratch;
+    try.rows = scratch->words;
+    try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
+    try.again = try.rows + again;
+    return collect_group(&try, slots);
 }

@@ -19,10 +19,19 @@ struct kvtel_collected {
     uint32_t first, bin_count;
 };
 
+/* Room for copies of slots. Start from {0}. */
+struct kvtel_slots {
+    uint64_t *words;
+    size_t room;
+};
+/* Makes room for so many words, which may move. False: no memory, and nothing is changed. */
+bool kvtel_slots_reserve(struct kvtel_slots *slots, size_t words);
+
 /* Memory that is kept from one use to the next. Start from {0}. One thread at a time. */
 struct kvtel_scratch {
     uint64_t *words;
     size_t capacity;
+    struct kvtel_slots slots;
     uint64_t read, read_again; /* words read so far of the store that is collected; words read again */
 };
 
@@ -35,17 +44,27 @@ bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *a
 bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *arena, const struct kvtel_collected *more,
                          enum kvtel_metric_type type);
 
+/* What of a store is read. */
+struct kvtel_collect_part {
+    const uint8_t *series; /* of each series: 1 if it is wanted; all columns of a group alike. NULL: all are */
+    const uint64_t *slots; /* the slots of all lanes, where they were just read; NULL: they are read */
+};
+
+/* Begins the count of words that are read of a store, which view->most_words limits. */
+void kvtel_collect_begin(struct kvtel_scratch *scratch);
+void kvtel_scratch_free(struct kvtel_scratch *scratch);
+/* Copies the slots of a lane, or finds that it has no memory, so that all its words are 0: then `slots` is as before
+ * and *empty is true. KVTEL_OK, KVTEL_E_LIMIT, any status of view->read. */
+enum kvtel_status kvtel_collect_slots(const struct kvtel_view *view, struct kvtel_scratch *scratch, uint32_t lane,
+                                      uint64_t *slots, bool *empty);
 /* Adds up all lanes of a store. `series` holds view->series_count entries; a histogram without a `layout` is left
  * out.
  * KVTEL_OK
  * KVTEL_E_MISMATCH: words of a group of a lane contradict each other. They are left out, the rest is there.
  * KVTEL_E_NOMEM
- * KVTEL_E_LIMIT: more words than view->most_words would have to be read.
+ * KVTEL_E_LIMIT: more words than view->most_words would have to be read since kvtel_collect_begin().
  * Any status that view->read returns. */
 enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_arena *arena, struct kvtel_scratch *scratch,
-                                struct kvtel_collected *series);
-/* The part of it that reads lanes, whatever is kept. */
-enum kvtel_status kvtel_collect_lanes(const struct kvtel_view *view, struct kvtel_arena *arena,
-                                      struct kvtel_scratch *scratch, struct kvtel_collected *series);
+                                const struct kvtel_collect_part *part, struct kvtel_collected *series);
 
 #endif

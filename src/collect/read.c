@@ -41,13 +41,13 @@ static enum kvtel_status collect(const struct kvtel_view *view, uint32_t series,
         status = family->type == KVTEL_HISTOGRAM && !collected[i].layout ? KVTEL_E_NOMEM : KVTEL_OK;
     }
     if (status == KVTEL_OK)
-        status = kvtel_collect(view, &arena, &scratch, collected);
+        status = kvtel_collect(view, &arena, &scratch, &(struct kvtel_collect_part){ 0 }, collected);
     if (status == KVTEL_OK)
         *reading = (struct kvtel_reading){ .value = collected[series].value,
                                            .sum = collected[series].sum,
                                            .count = collected[series].count,
                                            .stamp_ns = collected[series].stamp };
-    free(scratch.words);
+    kvtel_scratch_free(&scratch);
     kvtel_arena_free(&arena);
     kvtel_bins_free(layouts);
     return status;

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a store's file. Tables are copied and checked once, as they grow; lanes are copied in pieces for each
- * snapshot. */
+/* Reading a store's file: its tables, which are copied and checked once, as they grow. */
 #include <kvtel/reader.h>
 
 #include "base/error.h"
-#include "collect/reader.h"
+#include "collect/reader_state.h"
 #include "histogram/bins.h"
 #include "collect/check.h"
-#include "collect/kept.h"
 #include "record/lane.h"
-#include "collect/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,35 +23,11 @@ enum {
      * memory that the file takes (a sparse copy lacks its pages of 0), and TABLES_FREE bytes on top. */
     TABLES_FREE = 1 << 20,
     TABLES_FACTOR = 4,
-    LANES_FREE = 64 << 20,
-    LANES_FACTOR = 16,
 };
 _Static_assert(RECORDS_MAX == KVTEL_LAYOUT_LANE_BYTES / 1024, "as many records as a writer's tables have room for");
 
-struct kvtel_store_reader {
-    int fd;
-    struct kvtel_layout_header header;
-    bool earlier_boot;
-    char *tables[KVTEL_TABLES];
-    uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
-    uint32_t family_count, series_count, group_count, lane_count; /* records that were copied and checked */
-    uint32_t slot_count, slots_most;
-    uint64_t allocated; /* bytes of memory or disk that the file occupies */
-    /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
-     * bins or blocks. */
-    uint64_t family_text, series_text, bounds_end, feeds_end, bins_end, blocks_end;
-    uint32_t bin_counts[KVTEL_LAYOUT_FAMILIES]; /* of each family; 0: not a histogram */
-    uint8_t *slots_taken;                       /* of each slot: 1 if a record uses it */
-    uint8_t *fed;                               /* of each series: 1 if a group feeds it */
-    uint32_t slots_room, fed_room;
-    int read_error;         /* errno of the last failed read of a lane */
-    struct kvtel_kept kept; /* the numbers as of the last time that they could be read */
-    kvtel_view_fn change;   /* NULL: views are returned as they are */
-    void *change_context;
-};
-
 /* Reads exactly `size` bytes at offset `at`. */
-static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
+enum kvtel_status kvtel_reader_read(int fd, void *bytes, size_t size, uint64_t at)
 {
     char *place = bytes;
     while (size > 0) {
@@ -71,7 +44,7 @@ static enum kvtel_status read_at(int fd, void *bytes, size_t size, uint64_t at)
 }
 
 /* Fills `error` for a read that failed at offset `at`. `number`: errno, used unless the status is KVTEL_E_TRUNCATED. */
-static enum kvtel_status fail_read(struct kvtel_error *error, enum kvtel_status status, int number, uint64_t at)
+enum kvtel_status kvtel_reader_fail_read(struct kvtel_error *error, enum kvtel_status status, int number, uint64_t at)
 {
     if (status == KVTEL_E_TRUNCATED)
         return kvtel_fail(error, status, (size_t)at, "the file is cut short");
@@ -122,8 +95,9 @@ enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **ma
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     }
     reader->fd = fd;
-    enum kvtel_status result = read_at(reader->fd, &reader->header, sizeof(reader->header), 0);
-    result = result == KVTEL_OK ? kvtel_check_header(&reader->header, error) : fail_read(error, result, errno, 0);
+    enum kvtel_status result = kvtel_reader_read(reader->fd, &reader->header, sizeof(reader->header), 0);
+    result = result == KVTEL_OK ? kvtel_check_header(&reader->header, error)
+                                : kvtel_reader_fail_read(error, result, errno, 0);
     if (result != KVTEL_OK) {
         kvtel_store_reader_close(reader);
         return result;
@@ -137,7 +111,7 @@ enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **ma
 enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader)
 {
     uint64_t ending;
-    if (read_at(reader->fd, &ending, sizeof(ending), KVTEL_LAYOUT_ENDING_AT) != KVTEL_OK)
+    if (kvtel_reader_read(reader->fd, &ending, sizeof(ending), KVTEL_LAYOUT_ENDING_AT) != KVTEL_OK)
         return KVTEL_ENDING_UNKNOWN;
     return ending == KVTEL_ENDING_NONE     ? KVTEL_ENDING_NONE
            : ending == KVTEL_ENDING_CLOSED ? KVTEL_ENDING_CLOSED
@@ -154,7 +128,7 @@ void kvtel_store_reader_close(struct kvtel_store_reader *reader)
         free(reader->tables[i]);
     free(reader->slots_taken);
     free(reader->fed);
-    kvtel_kept_free(&reader->kept);
+    kvtel_source_free(&reader->source);
     free(reader);
 }
 
@@ -205,9 +179,9 @@ static enum kvtel_status copy_table(struct kvtel_store_reader *reader, enum kvte
     if (!larger)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     reader->tables[table] = larger;
-    enum kvtel_status status = read_at(reader->fd, larger + had, size - had, place->at + had);
+    enum kvtel_status status = kvtel_reader_read(reader->fd, larger + had, size - had, place->at + had);
     if (status != KVTEL_OK)
-        return fail_read(error, status, errno, place->at + had);
+        return kvtel_reader_fail_read(error, status, errno, place->at + had);
     reader->sizes[table] = size;
     return KVTEL_OK;
 }
@@ -383,14 +357,14 @@ static enum kvtel_status read_counts(struct kvtel_store_reader *reader, struct k
                                      struct kvtel_error *error)
 {
     enum { FROM = offsetof(struct kvtel_layout_header, family_count) };
-    enum kvtel_status status = read_at(reader->fd, (char *)counts + FROM, sizeof(*counts) - FROM, FROM);
+    enum kvtel_status status = kvtel_reader_read(reader->fd, (char *)counts + FROM, sizeof(*counts) - FROM, FROM);
     kvtel_lane_fence(memory_order_acquire); /* pairs with the release stores of the counts */
-    return status == KVTEL_OK ? status : fail_read(error, status, errno, FROM);
+    return status == KVTEL_OK ? status : kvtel_reader_fail_read(error, status, errno, FROM);
 }
 
 /* Brings the copies of the tables up to date. Counts are read in an order in which a record is counted before the
  * records to which it refers. */
-static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel_error *error)
+enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, struct kvtel_error *error)
 {
     struct kvtel_layout_header groups, series, families;
     enum kvtel_status status = read_counts(reader, &groups, error);
@@ -431,102 +405,4 @@ static enum kvtel_status refresh(struct kvtel_store_reader *reader, struct kvtel
     reader->header.values_refused = families.values_refused;
     reader->header.file_deleted = families.file_deleted;
     return KVTEL_OK;
-}
-
-static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
-{
-    struct kvtel_store_reader *reader = context;
-    uint64_t at = reader->header.lanes_at + lane * reader->header.lane_stride + word * sizeof(uint64_t);
-    enum kvtel_status status = read_at(reader->fd, copy, count * sizeof(uint64_t), at);
-    reader->read_error = status == KVTEL_E_IO ? errno : 0;
-    kvtel_lane_fence(memory_order_acquire); /* the kernel's loads for the next call come after those for this call */
-    return status;
-}
-
-/* Whether the file has no memory at the lane, so that all its words are 0. Some file systems cannot tell; then
- * false. */
-static bool is_empty_lane(void *context, uint32_t lane)
-{
-    const struct kvtel_store_reader *reader = context;
-    off_t at = (off_t)(reader->header.lanes_at + lane * reader->header.lane_stride);
-    off_t data = lseek(reader->fd, at, SEEK_DATA);
-    return data < 0 ? errno == ENXIO && lseek(reader->fd, 0, SEEK_END) > at
-                    : data >= at + (off_t)reader->header.lane_stride;
-}
-
-void kvtel_store_reader_set_change(struct kvtel_store_reader *reader, kvtel_view_fn change, void *context)
-{
-    reader->change = change;
-    reader->change_context = context;
-}
-
-/* The tables as they were copied. */
-static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
-                                   struct kvtel_error *error)
-{
-    *view = (struct kvtel_view){
-        .families = (const void *)reader->tables[KVTEL_FAMILIES],
-        .bounds = (const void *)reader->tables[KVTEL_BOUNDS],
-        .series = (const void *)reader->tables[KVTEL_SERIES],
-        .groups = (const void *)reader->tables[KVTEL_GROUPS],
-        .feeds = (const void *)reader->tables[KVTEL_FEEDS],
-        .strings = reader->tables[KVTEL_STRINGS],
-        .family_count = reader->family_count,
-        .series_count = reader->series_count,
-        .group_count = reader->group_count,
-        .lane_count = reader->lane_count,
-        .slot_count = reader->slot_count,
-        .earlier_boot = reader->earlier_boot,
-        .read = read_lane,
-        .is_empty = is_empty_lane,
-        .most_words = (LANES_FREE + LANES_FACTOR * reader->allocated) / sizeof(uint64_t),
-        .kept = &reader->kept,
-        .context = reader,
-    };
-    if (reader->change && reader->change(reader->change_context, view) != KVTEL_OK)
-        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
-    return KVTEL_OK;
-}
-
-enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
-                                          struct kvtel_error *error)
-{
-    enum kvtel_status status = refresh(reader, error);
-    return status == KVTEL_OK ? make_view(reader, view, error) : status;
-}
-
-bool kvtel_store_reader_has_kept(const struct kvtel_store_reader *reader)
-{
-    return reader->kept.valid;
-}
-
-enum kvtel_status kvtel_snapshot_add_kept(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader)
-{
-    struct kvtel_view view;
-    enum kvtel_status status = make_view(reader, &view, NULL);
-    view.from_kept = true;
-    return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
-}
-
-enum kvtel_status kvtel_snapshot_add_reader(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader,
-                                            struct kvtel_error *error)
-{
-    struct kvtel_view view;
-    enum kvtel_status status = kvtel_store_reader_view(reader, &view, error);
-    if (status != KVTEL_OK)
-        return status;
-    status = kvtel_snapshot_add_view(snapshot, &view);
-    if (status == KVTEL_E_MISMATCH)
-        return kvtel_fail(
-            error, status, 0,
-            "a part was left out: a family, or a sample of it, has the name of another one elsewhere, or a lane "
-            "holds what no writer leaves behind");
-    if (status == KVTEL_E_LIMIT)
-        return kvtel_fail(error, status, 0,
-                          "it pretends to more than its file holds, or to amounts that cannot be added up");
-    if (status == KVTEL_E_FORMAT)
-        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
-    if (status == KVTEL_E_NOMEM)
-        return kvtel_fail(error, status, 0, "out of memory");
-    return status == KVTEL_OK ? status : fail_read(error, status, reader->read_error, reader->header.lanes_at);
 }

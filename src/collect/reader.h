@@ -5,6 +5,7 @@
 
 #include <kvtel/reader.h>
 
+#include "collect/source.h"
 #include "format/layout.h"
 #include "format/view.h"
 
@@ -37,10 +38,22 @@ void kvtel_store_reader_set_change(struct kvtel_store_reader *reader, kvtel_view
 enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, struct kvtel_view *view,
                                           struct kvtel_error *error);
 
+/* Brings tables and numbers up to date; what did not move is not read. On failure the numbers of the last time stay.
+ * KVTEL_OK; KVTEL_E_MISMATCH: a part is left out; else `error` says why. One thread at a time for each reader. */
+enum kvtel_status kvtel_store_reader_refresh(struct kvtel_store_reader *reader, struct kvtel_worker *worker,
+                                             struct kvtel_error *error);
+/* The same for many readers, in several threads. `errors`: one for each reader, filled as above. */
+void kvtel_store_readers_refresh(struct kvtel_workers *workers, struct kvtel_store_reader *const *readers, size_t count,
+                                 struct kvtel_error *errors);
 /* Whether the store could be read at least once, so that its numbers as of the last time are kept. */
 bool kvtel_store_reader_has_kept(const struct kvtel_store_reader *reader);
+/* Those numbers. Borrowed from the reader until the next refresh. */
+const struct kvtel_source *kvtel_store_reader_source(const struct kvtel_store_reader *reader);
+/* A view whose tables describe those numbers; its lanes are not read. Valid until the next call that makes a view.
+ * KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_store_reader_kept_view(struct kvtel_store_reader *reader, struct kvtel_view *view);
 /* Adds those numbers to a snapshot; the file is not touched, and may be closed. Call it only where they are kept.
- * Returns what kvtel_snapshot_add_view() does. */
+ * Returns what kvtel_snapshot_add_source() does. */
 enum kvtel_status kvtel_snapshot_add_kept(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader);
 
 /* How the writer ended, read from the file now. KVTEL_ENDING_UNKNOWN when the word cannot be read. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many readers into one snapshot. Files are read by several threads and merged by one. */
-#include "base/error.h"
-#include "collect/reader.h"
+#include "collect/reader_state.h"
 #include "collect/snapshot.h"
 
 #include <pthread.h>
@@ -12,95 +11,24 @@
 /* Starting a thread costs about as much as reading a few stores. */
 enum { STORES_PER_THREAD = 16 };
 
-struct item {
-    struct kvtel_store_reader *reader;
-    struct kvtel_view view;
-    struct kvtel_addition addition;
-    enum kvtel_status status;
-};
-
 struct job {
-    struct item *items;
+    struct kvtel_store_reader *const *readers;
+    struct kvtel_error *errors;
     size_t count;
-    struct kvtel_snapshot *snapshot;
-    void (*step)(struct item *item, struct kvtel_worker *worker);
+    struct kvtel_workers *workers;
     atomic_size_t next;
     atomic_size_t worker;
 };
 
-static void step_open(struct item *item, struct kvtel_worker *worker)
-{
-    (void)worker;
-    item->status = kvtel_store_reader_view(item->reader, &item->view, NULL);
-}
-
-static void step_collect(struct item *item, struct kvtel_worker *worker)
-{
-    item->status = kvtel_collect(&item->view, &worker->arena, &worker->scratch, item->addition.collected);
-}
-
 static void *work(void *argument)
 {
     struct job *job = argument;
-    struct kvtel_worker *worker =
-        kvtel_snapshot_worker(job->snapshot, atomic_fetch_add_explicit(&job->worker, 1, memory_order_relaxed));
-    for (size_t i; (i = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed)) < job->count;)
-        job->step(&job->items[i], worker);
+    struct kvtel_worker *worker = &job->workers->each[atomic_fetch_add_explicit(&job->worker, 1, memory_order_relaxed)];
+    for (size_t i; (i = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed)) < job->count;) {
+        job->errors[i] = (struct kvtel_error){ .status = KVTEL_OK };
+        job->errors[i].status = kvtel_store_reader_refresh(job->readers[i], worker, &job->errors[i]);
+    }
     return NULL;
-}
-
-/* Does one step with all items. If a thread cannot be started, the others do its part. False: the step failed for
- * some items. */
-static bool run(struct job *job, void (*step)(struct item *, struct kvtel_worker *), size_t threads)
-{
-    pthread_t started[KVTEL_WORKERS];
-    size_t count = 0;
-    job->step = step;
-    atomic_store_explicit(&job->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&job->worker, 0, memory_order_relaxed);
-    while (count + 1 < threads && pthread_create(&started[count], NULL, work, job) == 0)
-        count++;
-    (void)work(job);
-    for (size_t i = 0; i < count; i++)
-        pthread_join(started[i], NULL);
-    bool good = true;
-    for (size_t i = 0; i < job->count; i++)
-        good = good && (job->items[i].status == KVTEL_OK || job->items[i].status == KVTEL_E_MISMATCH);
-    return good;
-}
-
-static bool prepare_all(struct job *job)
-{
-    for (size_t i = 0; i < job->count; i++) {
-        if (kvtel_snapshot_prepare(job->snapshot, &job->items[i].addition) != KVTEL_OK)
-            return false;
-    }
-    return true;
-}
-
-static bool begin_all(struct job *job)
-{
-    for (size_t i = 0; i < job->count; i++) {
-        job->items[i].addition.view = &job->items[i].view;
-        if (kvtel_snapshot_begin(job->snapshot, &job->items[i].addition) != KVTEL_OK)
-            return false;
-    }
-    return true;
-}
-
-/* Adds the readers one by one. This is slower, but each error is reported for its own reader. */
-static enum kvtel_status add_each(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers,
-                                  size_t count, struct kvtel_error *errors)
-{
-    enum kvtel_status first = KVTEL_OK;
-    for (size_t i = 0; i < count; i++) {
-        struct kvtel_error error = { .status = KVTEL_OK };
-        enum kvtel_status status = kvtel_snapshot_add_reader(snapshot, readers[i], &error);
-        if (errors)
-            errors[i] = error;
-        first = first == KVTEL_OK ? status : first;
-    }
-    return first;
 }
 
 static size_t thread_count(size_t readers)
@@ -111,30 +39,50 @@ static size_t thread_count(size_t readers)
     return threads < readers / STORES_PER_THREAD ? threads : readers / STORES_PER_THREAD;
 }
 
+/* If a thread cannot be started, the others do its part. */
+void kvtel_store_readers_refresh(struct kvtel_workers *workers, struct kvtel_store_reader *const *readers, size_t count,
+                                 struct kvtel_error *errors)
+{
+    pthread_t started[KVTEL_WORKERS];
+    size_t threads = thread_count(count), running = 0;
+    struct job job = { .readers = readers, .errors = errors, .count = count, .workers = workers };
+    while (running + 1 < threads && pthread_create(&started[running], NULL, work, &job) == 0)
+        running++;
+    (void)work(&job);
+    for (size_t i = 0; i < running; i++)
+        pthread_join(started[i], NULL);
+}
+
+/* Adds the readers one by one, where there is no memory for their errors. */
+static enum kvtel_status add_each(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers,
+                                  size_t count)
+{
+    enum kvtel_status first = KVTEL_OK;
+    for (size_t i = 0; i < count; i++) {
+        enum kvtel_status status = kvtel_snapshot_add_reader(snapshot, readers[i], NULL);
+        first = first == KVTEL_OK ? status : first;
+    }
+    return first;
+}
+
 enum kvtel_status kvtel_snapshot_add_readers(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *const *readers,
                                              size_t count, struct kvtel_error *errors)
 {
-    size_t threads = thread_count(count);
-    struct job job = { .items = threads > 1 ? calloc(count, sizeof(struct item)) : NULL,
-                       .count = count,
-                       .snapshot = snapshot };
-    for (size_t i = 0; job.items && i < count; i++)
-        job.items[i].reader = readers[i];
-    bool read = job.items && run(&job, step_open, threads) && begin_all(&job) && run(&job, step_collect, threads) &&
-                prepare_all(&job);
-    if (!read) {
-        kvtel_snapshot_take_back(snapshot);
-        free(job.items);
-        return add_each(snapshot, readers, count, errors);
-    }
     enum kvtel_status first = KVTEL_OK;
+    struct kvtel_error *own = errors ? errors : calloc(count + 1, sizeof *own);
+    if (!own)
+        return add_each(snapshot, readers, count);
+    kvtel_store_readers_refresh(kvtel_snapshot_workers(snapshot), readers, count, own);
     for (size_t i = 0; i < count; i++) {
-        enum kvtel_status status = kvtel_snapshot_commit(snapshot, &job.items[i].addition);
-        status = status == KVTEL_OK ? job.items[i].status : status;
-        if (errors)
-            (void)kvtel_fail(&errors[i], status, 0, "%s", kvtel_status_text(status));
+        enum kvtel_status status = own[i].status;
+        if (status == KVTEL_OK || status == KVTEL_E_MISMATCH) {
+            enum kvtel_status added = kvtel_snapshot_add_kept(snapshot, readers[i]);
+            if (added != KVTEL_OK)
+                status = kvtel_reader_fail_part(readers[i], added, &own[i]);
+        }
         first = first == KVTEL_OK ? status : first;
     }
-    free(job.items);
+    if (!errors)
+        free(own);
     return first;
 }

@@ -39,7 +39,7 @@ struct kvtel_snapshot {
     struct kvtel_bins *layouts;
     size_t layout_count;
     struct kvtel_arena arena;
-    struct kvtel_worker workers[KVTEL_WORKERS];
+    struct kvtel_workers workers; /* memory for reading */
 };
 
 struct kvtel_snapshot *kvtel_snapshot_create(void)
@@ -59,16 +59,18 @@ void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
     free(snapshot->series_index.entries);
     kvtel_bins_free(snapshot->layouts);
     kvtel_arena_free(&snapshot->arena);
-    for (size_t i = 0; i < KVTEL_WORKERS; i++) {
-        kvtel_arena_free(&snapshot->workers[i].arena);
-        free(snapshot->workers[i].scratch.words);
-    }
+    kvtel_workers_free(&snapshot->workers);
     free(snapshot);
 }
 
-struct kvtel_worker *kvtel_snapshot_worker(struct kvtel_snapshot *snapshot, size_t i)
+struct kvtel_workers *kvtel_snapshot_workers(struct kvtel_snapshot *snapshot)
 {
-    return &snapshot->workers[i];
+    return &snapshot->workers;
+}
+
+struct kvtel_arena *kvtel_snapshot_arena(struct kvtel_snapshot *snapshot)
+{
+    return &snapshot->arena;
 }
 
 void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
@@ -78,8 +80,6 @@ void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
     kvtel_index_clear(&snapshot->family_index);
     kvtel_index_clear(&snapshot->series_index);
     kvtel_arena_reset(&snapshot->arena);
-    for (size_t i = 0; i < KVTEL_WORKERS; i++)
-        kvtel_arena_reset(&snapshot->workers[i].arena);
     if (snapshot->layout_count > LAYOUTS_KEPT) {
         kvtel_bins_free(snapshot->layouts);
         snapshot->layouts = NULL;
@@ -451,23 +451,41 @@ enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const s
     return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
 }
 
-enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+/* Shows what was collected, or takes all of it back. `status`: of the collecting. */
+static enum kvtel_status finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
+                                enum kvtel_status status)
 {
-    struct kvtel_addition addition = { .view = view };
-    struct kvtel_worker *worker = kvtel_snapshot_worker(snapshot, 0);
-    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
-    if (status == KVTEL_OK)
-        status = kvtel_collect(view, &worker->arena, &worker->scratch, addition.collected);
     if (status == KVTEL_E_MISMATCH) {
-        addition.mismatch = true;
+        addition->mismatch = true;
         status = KVTEL_OK;
     }
     if (status == KVTEL_OK)
-        status = kvtel_snapshot_prepare(snapshot, &addition);
+        status = kvtel_snapshot_prepare(snapshot, addition);
     if (status == KVTEL_OK)
-        return kvtel_snapshot_commit(snapshot, &addition);
+        return kvtel_snapshot_commit(snapshot, addition);
     kvtel_snapshot_take_back(snapshot);
     return status;
+}
+
+enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+{
+    struct kvtel_addition addition = { .view = view };
+    struct kvtel_scratch *scratch = &snapshot->workers.each[0].scratch;
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    kvtel_collect_begin(scratch);
+    if (status == KVTEL_OK)
+        status = kvtel_collect(view, &snapshot->arena, scratch, &(struct kvtel_collect_part){ 0 }, addition.collected);
+    return finish(snapshot, &addition, status);
+}
+
+enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
+                                            const struct kvtel_source *source)
+{
+    struct kvtel_addition addition = { .view = view };
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    if (status == KVTEL_OK && !kvtel_source_give(source, &snapshot->arena, addition.collected, view->series_count))
+        status = KVTEL_E_NOMEM;
+    return finish(snapshot, &addition, status);
 }
 
 enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)

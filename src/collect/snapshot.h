@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adding a view of any kind to a snapshot: at once, or in the steps begin, kvtel_collect(), prepare, commit. Only
- * kvtel_collect() may run in another thread. */
+/* Adding a view of any kind to a snapshot: at once, or in the steps begin, kvtel_collect(), prepare, commit. */
 #ifndef KVTEL_COLLECT_SNAPSHOT_H
 #define KVTEL_COLLECT_SNAPSHOT_H
 
 #include <kvtel/snapshot.h>
 
-#include "collect/collect.h"
+#include "collect/source.h"
 
 /* Like kvtel_snapshot_add(). Also returns KVTEL_E_FORMAT, KVTEL_E_LIMIT and any status of view->read, with the
  * snapshot unchanged. */
 enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
+/* The same with the numbers of a source, of which `view` has the tables. Nothing is read. */
+enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
+                                            const struct kvtel_source *source);
 
 /* Whether all families of a view can join the snapshot: KVTEL_OK, KVTEL_E_MISMATCH, KVTEL_E_NOMEM. Shows nothing. */
 enum kvtel_status kvtel_snapshot_takes(struct kvtel_snapshot *snapshot, const struct kvtel_view *view);
@@ -32,12 +34,9 @@ enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const s
 /* Drops everything begun and prepared since the last commit. */
 void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot);
 
-/* Memory of one collecting thread. It belongs to the snapshot and is kept from one round to the next. */
-enum { KVTEL_WORKERS = 8 };
-struct kvtel_worker {
-    struct kvtel_arena arena;
-    struct kvtel_scratch scratch;
-};
-struct kvtel_worker *kvtel_snapshot_worker(struct kvtel_snapshot *snapshot, size_t i);
+/* Memory for reading sources, which the snapshot keeps from one round to the next. */
+struct kvtel_workers *kvtel_snapshot_workers(struct kvtel_snapshot *snapshot);
+/* Memory that is given back when the snapshot is reset. */
+struct kvtel_arena *kvtel_snapshot_arena(struct kvtel_snapshot *snapshot);
 
 #endif

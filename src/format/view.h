@@ -8,8 +8,6 @@
 
 #include "format/layout.h"
 
-struct kvtel_kept; /* collect/kept.h */
-
 /* A view's tables were checked: references between records and to text are within bounds, a text contains the
  * expected number of NULs, and a lane's words are below its size. Borrowed from the store or the reader that made
  * the view. */
@@ -31,9 +29,6 @@ struct kvtel_view {
     /* Number of words that may be read of its lanes before reading is refused. For a file from an untrusted source;
      * 0: unlimited. */
     uint64_t most_words;
-    /* Where the numbers are kept for times when they cannot be read; NULL: nowhere. */
-    struct kvtel_kept *kept;
-    bool from_kept; /* the numbers are the kept ones: nothing is read */
 };
 
 #endif

@@ -338,7 +338,7 @@ enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapsh
         view.strings = totals->relabel.strings.bytes;
     }
     struct kvtel_addition addition = { .view = &view };
-    struct kvtel_arena *arena = &kvtel_snapshot_worker(snapshot, 0)->arena;
+    struct kvtel_arena *arena = kvtel_snapshot_arena(snapshot);
     enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
     for (uint32_t i = 0; i < view.series_count && status == KVTEL_OK; i++)
         if (addition.places[i] != KVTEL_INDEX_NONE)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One store with what was last seen of it: the numbers of all its series, and what tells which of them moved since. */
+#ifndef KVTEL_COLLECT_SOURCE_H
+#define KVTEL_COLLECT_SOURCE_H
+
+#include "collect/collect.h"
+
+struct kvtel_source_series {
+    struct kvtel_collected value; /* without a layout; the source owns its bins */
+    uint32_t bins_room;
+    uint64_t changed; /* the source's state when the numbers last changed */
+};
+
+/* Single owner. Start from {0}: nothing was read yet. */
+struct kvtel_source {
+    uint64_t id;    /* no other source of this process had or has it; 0: nothing was read yet */
+    uint64_t state; /* goes up with each refresh that found other numbers */
+    bool valid;     /* the store could be read at least once */
+    bool whole;     /* the last reading left nothing out */
+    struct kvtel_source_series *series;
+    uint32_t series_count, series_room;
+    uint32_t group_count;
+    /* The slots of all lanes as they were when the numbers were read. Without: all is read again. */
+    struct kvtel_slots seen;
+    uint32_t seen_lanes, seen_slots;
+    uint8_t *wanted; /* of each series: 1 if the running refresh reads it */
+};
+
+/* Memory of one reading thread, kept from one round to the next. Start from {0}. */
+enum { KVTEL_WORKERS = 8 };
+struct kvtel_worker {
+    struct kvtel_arena arena;
+    struct kvtel_scratch scratch;
+    struct kvtel_slots slots;
+    struct kvtel_bins *layouts;
+    size_t layout_count;
+    struct kvtel_collected *collected;
+    size_t collected_room;
+};
+/* Memory of several. Start from {0}. */
+struct kvtel_workers {
+    struct kvtel_worker each[KVTEL_WORKERS];
+};
+void kvtel_workers_free(struct kvtel_workers *workers);
+
+/* Reads what moved since the last call. All calls must pass views of the same store. On failure the numbers of the last
+ * time stay.
+ * @return KVTEL_OK; KVTEL_E_MISMATCH: a part contradicts itself and is left out; else as kvtel_collect() */
+enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
+                                       struct kvtel_worker *worker);
+/* Replaces all numbers by those of `series`, for a source that is not a store. KVTEL_OK, KVTEL_E_NOMEM: as before. */
+enum kvtel_status kvtel_source_set(struct kvtel_source *source, const struct kvtel_collected *series, uint32_t count);
+/* Copies the numbers into `series`, which kvtel_collect() would fill otherwise. Series without a layout are left as
+ * they are if they have bins. The memory of bins comes from `arena`. False: no memory. */
+bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *arena, struct kvtel_collected *series,
+                       uint32_t count);
+void kvtel_source_free(struct kvtel_source *source);
+
+#endif
