@@ -133,7 +133,7 @@ def test_removed_or_replaced_while_an_exporter_runs(stores, tmp_path):
         (tmp_path / "backup").write_bytes(content)
         os.replace(tmp_path / "backup", stores / NAME)
         wait_for(lambda: exporter.samples()[COUNT % 0] == 100, 5, "the backup counts")
-        assert any("were replaced" in line for line in exporter.log)
+        wait_for(lambda: any("were replaced" in line for line in exporter.log), 5, "the log says so")
         assert set_aside(stores) == []
 
 

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots: the values of many stores, merged. */
+#include "collect/snapshot_state.h"
+#include "record/store.h"
+
+/* Whether the sums stay within the range of numbers. A store for which they would not is not merged. */
+static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
+                 enum kvtel_metric_type type)
+{
+    return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) &&
+           shown->sum + more->sum <= KVTEL_TOTAL_MAX && more->count <= KVTEL_COUNT_MAX &&
+           shown->count <= KVTEL_COUNT_MAX - more->count;
+}
+
+/* Makes room for the new bins in a shown series. Its values stay the same. */
+static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
+                        const struct kvtel_collected *more)
+{
+    if (shown->bin_count == 0 || more->bin_count == 0)
+        return true;
+    struct kvtel_collected wide = { .layout = more->layout, .first = shown->first_bin, .bin_count = shown->bin_count };
+    wide.bins = (uint64_t *)(uintptr_t)shown->bins;
+    if (!kvtel_collected_widen(&wide, &snapshot->arena, more->first, more->first + more->bin_count))
+        return false;
+    shown->bins = wide.bins;
+    shown->first_bin = wide.first;
+    shown->bin_count = wide.bin_count;
+    return true;
+}
+
+static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected,
+                  enum kvtel_metric_type type)
+{
+    if (type == KVTEL_COUNTER) {
+        shown->value += collected->value;
+    } else if (type == KVTEL_GAUGE && collected->stamp > shown->stamp) {
+        shown->value = collected->value;
+        shown->stamp = collected->stamp;
+    }
+    shown->count += collected->count;
+    shown->sum += collected->sum;
+    if (shown->bin_count == 0) {
+        shown->bins = collected->bins;
+        shown->first_bin = collected->first;
+        shown->bin_count = collected->bin_count;
+        return;
+    }
+    uint64_t *bins = (uint64_t *)(uintptr_t)shown->bins + (collected->first - shown->first_bin);
+    for (uint32_t i = 0; i < collected->bin_count; i++)
+        bins[i] += collected->bins[i];
+}
+
+/* Updates the pointers that callers get: memory may have moved. */
+static void show(struct kvtel_snapshot *snapshot)
+{
+    snapshot->shown_families = snapshot->family_count;
+    snapshot->shown_places = snapshot->place_count;
+    for (size_t i = 0; i < snapshot->family_count; i++) {
+        snapshot->families[i].shown.series = snapshot->families[i].series;
+        snapshot->families[i].shown.series_count = snapshot->families[i].series_count;
+    }
+}
+
+void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
+{
+    snapshot->family_count = snapshot->shown_families;
+    snapshot->place_count = snapshot->shown_places;
+    kvtel_index_clear(&snapshot->family_index);
+    kvtel_index_clear(&snapshot->series_index);
+    for (size_t i = 0; i < snapshot->family_count; i++) {
+        snapshot->families[i].series_count = snapshot->families[i].shown.series_count;
+        kvtel_index_put(&snapshot->family_index, snapshot->families[i].hash, (uint32_t)i);
+    }
+    for (size_t i = 0; i < snapshot->place_count; i++) {
+        snapshot->places[i].pending = NULL;
+        kvtel_index_put(&snapshot->series_index, snapshot->places[i].hash, (uint32_t)i);
+    }
+    show(snapshot);
+}
+
+enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
+{
+    size_t count = (size_t)addition->view->series_count + 1;
+    addition->places = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->places));
+    addition->collected = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->collected));
+    addition->mismatch = false;
+    return addition->places && addition->collected ? kvtel_snapshot_map(snapshot, addition) : KVTEL_E_NOMEM;
+}
+
+enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+{
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
+        if (addition->places[i] == KVTEL_INDEX_NONE)
+            continue;
+        struct kvtel_snapshot_place *place = &snapshot->places[addition->places[i]];
+        struct kvtel_snapshot_series *shown = kvtel_snapshot_series_at(snapshot, addition->places[i]);
+        enum kvtel_metric_type type = snapshot->families[place->family].shown.type;
+        if (!place->pending)
+            place->pending = &addition->collected[i];
+        else if (!kvtel_collected_add(place->pending, &snapshot->arena, &addition->collected[i], type))
+            return KVTEL_E_NOMEM;
+        if (!fits(shown, place->pending, type))
+            return KVTEL_E_LIMIT;
+        if (!widen_shown(snapshot, shown, place->pending))
+            return KVTEL_E_NOMEM;
+    }
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+{
+    for (uint32_t i = 0; i < addition->view->series_count; i++) {
+        struct kvtel_snapshot_place *place =
+            addition->places[i] != KVTEL_INDEX_NONE ? &snapshot->places[addition->places[i]] : NULL;
+        if (!place || !place->pending)
+            continue;
+        merge(kvtel_snapshot_series_at(snapshot, addition->places[i]), place->pending,
+              snapshot->families[place->family].shown.type);
+        place->pending = NULL;
+    }
+    show(snapshot);
+    return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
+}
+
+/* Shows what was collected, or takes all of it back. `status`: of the collecting. */
+static enum kvtel_status finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
+                                enum kvtel_status status)
+{
+    if (status == KVTEL_E_MISMATCH) {
+        addition->mismatch = true;
+        status = KVTEL_OK;
+    }
+    if (status == KVTEL_OK)
+        status = kvtel_snapshot_prepare(snapshot, addition);
+    if (status == KVTEL_OK)
+        return kvtel_snapshot_commit(snapshot, addition);
+    kvtel_snapshot_take_back(snapshot);
+    return status;
+}
+
+enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
+{
+    struct kvtel_addition addition = { .view = view };
+    struct kvtel_scratch *scratch = &snapshot->workers.each[0].scratch;
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    kvtel_collect_begin(scratch);
+    if (status == KVTEL_OK)
+        status = kvtel_collect(view, &snapshot->arena, scratch, &(struct kvtel_collect_part){ 0 }, addition.collected);
+    return finish(snapshot, &addition, status);
+}
+
+enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
+                                            const struct kvtel_source *source)
+{
+    struct kvtel_addition addition = { .view = view };
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    if (status == KVTEL_OK && !kvtel_source_give(source, &snapshot->arena, addition.collected, view->series_count))
+        status = KVTEL_E_NOMEM;
+    return finish(snapshot, &addition, status);
+}
+
+enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)
+{
+    struct kvtel_view view = kvtel_store_view(store);
+    return kvtel_snapshot_add_view(snapshot, &view);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a snapshot holds, for the files that make it up. */
+#ifndef KVTEL_COLLECT_SNAPSHOT_STATE_H
+#define KVTEL_COLLECT_SNAPSHOT_STATE_H
+
+#include "base/index.h"
+#include "collect/series.h"
+#include "collect/snapshot.h"
+
+/* One family, with room for more series. */
+struct kvtel_snapshot_entry {
+    struct kvtel_snapshot_family shown; /* its series_count counts the series of completed additions only */
+    const struct kvtel_bins *layout;
+    struct kvtel_snapshot_series *series;
+    size_t series_count, series_capacity;
+    uint32_t hash;
+};
+
+/* The place of a label set, found through the index. */
+struct kvtel_snapshot_place {
+    uint32_t family, position;
+    uint32_t hash;
+    uint32_t text_size;
+    struct kvtel_collected *pending; /* the prepared value, not shown yet; NULL: none */
+};
+
+struct kvtel_snapshot {
+    /* Entries beyond family_count keep the memory of their series for reuse. */
+    struct kvtel_snapshot_entry *families;
+    size_t family_count, shown_families, family_capacity;
+    struct kvtel_snapshot_place *places;
+    size_t place_count, shown_places, place_capacity;
+    struct kvtel_index family_index, series_index;
+    struct kvtel_bins *layouts;
+    size_t layout_count;
+    struct kvtel_arena arena;
+    struct kvtel_workers workers; /* memory for reading */
+};
+
+static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struct kvtel_snapshot *snapshot,
+                                                                     uint32_t place)
+{
+    const struct kvtel_snapshot_place *of = &snapshot->places[place];
+    return &snapshot->families[of->family].series[of->position];
+}
+
+/* Finds or makes the places of all series. Series of families that do not match get KVTEL_INDEX_NONE and do not get
+ * a layout. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_snapshot_map(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
+
+#endif
