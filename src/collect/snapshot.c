@@ -1,46 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Snapshots: the values of many stores, merged by family and label set. */
-#include "collect/series.h"
-#include "collect/snapshot.h"
+/* Snapshots: the families and label sets of many stores, each once. */
+#include "collect/snapshot_state.h"
 #include "collect/sample_names.h"
 #include "base/utf8.h"
-#include "base/index.h"
-#include "record/store.h"
 
 #include <stdlib.h>
 
 /* Limit of cached layouts. Only stores made to differ have that many different bounds; above the limit the cache is
  * emptied. */
 enum { LAYOUTS_KEPT = 256 };
-
-struct family {
-    struct kvtel_snapshot_family shown; /* its series_count counts the series of completed additions only */
-    const struct kvtel_bins *layout;
-    struct kvtel_snapshot_series *series;
-    size_t series_count, series_capacity;
-    uint32_t hash;
-};
-
-/* The place of a label set, found through the index. */
-struct place {
-    uint32_t family, position;
-    uint32_t hash;
-    uint32_t text_size;
-    struct kvtel_collected *pending; /* the prepared value, not shown yet; NULL: none */
-};
-
-struct kvtel_snapshot {
-    /* Entries beyond family_count keep the memory of their series for reuse. */
-    struct family *families;
-    size_t family_count, shown_families, family_capacity;
-    struct place *places;
-    size_t place_count, shown_places, place_capacity;
-    struct kvtel_index family_index, series_index;
-    struct kvtel_bins *layouts;
-    size_t layout_count;
-    struct kvtel_arena arena;
-    struct kvtel_workers workers; /* memory for reading */
-};
 
 struct kvtel_snapshot *kvtel_snapshot_create(void)
 {
@@ -130,7 +98,7 @@ static const struct kvtel_bins *layout_of(struct kvtel_snapshot *snapshot, const
     return layout;
 }
 
-static bool same_family(const struct family *family, const struct kvtel_layout_family *other,
+static bool same_family(const struct kvtel_snapshot_entry *family, const struct kvtel_layout_family *other,
                         const struct kvtel_bins *layout, const char *labelnames)
 {
     if (family->shown.type != (enum kvtel_metric_type)other->type || family->shown.label_count != other->label_count ||
@@ -147,14 +115,14 @@ static enum kvtel_status append_family(struct kvtel_snapshot *snapshot, const st
                                        const char *text, const struct kvtel_bins *layout, uint32_t hash)
 {
     void *families = snapshot->families;
-    if (!grow(&families, &snapshot->family_capacity, snapshot->family_count, sizeof(struct family)))
+    if (!grow(&families, &snapshot->family_capacity, snapshot->family_count, sizeof(struct kvtel_snapshot_entry)))
         return KVTEL_E_NOMEM;
     snapshot->families = families;
     const char *name = copy_text(snapshot, text, record->text_size);
     const char **texts = name ? split(snapshot, name, 2 + record->label_count) : NULL;
     if (!texts || !kvtel_index_reserve(&snapshot->family_index))
         return KVTEL_E_NOMEM;
-    struct family *family = &snapshot->families[snapshot->family_count];
+    struct kvtel_snapshot_entry *family = &snapshot->families[snapshot->family_count];
     family->shown =
         (struct kvtel_snapshot_family){ .name = name, .type = (enum kvtel_metric_type)record->type, .help = texts[1] };
     family->shown.labelnames = texts + 2;
@@ -241,11 +209,12 @@ enum kvtel_status kvtel_snapshot_takes(struct kvtel_snapshot *snapshot, const st
 static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t family_id, const char *text,
                                        uint32_t size, uint32_t hash)
 {
-    struct family *family = &snapshot->families[family_id];
+    struct kvtel_snapshot_entry *family = &snapshot->families[family_id];
     void *series = family->series, *places = snapshot->places;
     bool grown = grow(&series, &family->series_capacity, family->series_count, sizeof(struct kvtel_snapshot_series));
     family->series = series;
-    grown = grown && grow(&places, &snapshot->place_capacity, snapshot->place_count, sizeof(struct place));
+    grown =
+        grown && grow(&places, &snapshot->place_capacity, snapshot->place_count, sizeof(struct kvtel_snapshot_place));
     snapshot->places = places;
     if (!grown || !kvtel_index_reserve(&snapshot->series_index))
         return KVTEL_E_NOMEM;
@@ -255,7 +224,7 @@ static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t
         return KVTEL_E_NOMEM;
     family->series[family->series_count] = (struct kvtel_snapshot_series){ .values = values };
     snapshot->places[snapshot->place_count] =
-        (struct place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
+        (struct kvtel_snapshot_place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
     kvtel_index_put(&snapshot->series_index, hash, (uint32_t)snapshot->place_count++);
     return KVTEL_OK;
 }
@@ -267,11 +236,6 @@ static const char *make_valid(struct kvtel_snapshot *snapshot, const char *text,
     if (copy)
         *size = kvtel_utf8_repair(text, *size, copy);
     return copy;
-}
-
-static struct kvtel_snapshot_series *series_at(const struct kvtel_snapshot *snapshot, uint32_t place)
-{
-    return &snapshot->families[snapshot->places[place].family].series[snapshot->places[place].position];
 }
 
 /* Finds or makes the place of a label set. Label values are made valid UTF-8 first: values that the exposition would
@@ -288,9 +252,9 @@ static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t fa
     uint32_t hash = kvtel_index_hash(kvtel_hash(family, text, size));
     size_t probe = 0;
     for (uint32_t id; (id = kvtel_index_next(&snapshot->series_index, hash, &probe)) != KVTEL_INDEX_NONE;) {
-        const struct place *place = &snapshot->places[id];
+        const struct kvtel_snapshot_place *place = &snapshot->places[id];
         if (place->family == family && place->text_size == size &&
-            (size == 0 || memcmp(series_at(snapshot, id)->values[0], text, size) == 0)) {
+            (size == 0 || memcmp(kvtel_snapshot_series_at(snapshot, id)->values[0], text, size) == 0)) {
             *mapped = id;
             return KVTEL_OK;
         }
@@ -299,9 +263,7 @@ static enum kvtel_status map_series(struct kvtel_snapshot *snapshot, uint32_t fa
     return append_series(snapshot, family, text, size, hash);
 }
 
-/* Finds or makes the places of all series. Series of families that do not match get KVTEL_INDEX_NONE and do not get
- * a layout. */
-static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
+enum kvtel_status kvtel_snapshot_map(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
 {
     const struct kvtel_view *view = addition->view;
     uint32_t *places = addition->places;
@@ -332,166 +294,6 @@ static enum kvtel_status map_all(struct kvtel_snapshot *snapshot, struct kvtel_a
         collected[i].layout = snapshot->families[family].layout;
     }
     return KVTEL_OK;
-}
-
-/* Whether the sums stay within the range of numbers. A store for which they would not is not merged. */
-static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
-                 enum kvtel_metric_type type)
-{
-    return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) &&
-           shown->sum + more->sum <= KVTEL_TOTAL_MAX && more->count <= KVTEL_COUNT_MAX &&
-           shown->count <= KVTEL_COUNT_MAX - more->count;
-}
-
-/* Makes room for the new bins in a shown series. Its values stay the same. */
-static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
-                        const struct kvtel_collected *more)
-{
-    if (shown->bin_count == 0 || more->bin_count == 0)
-        return true;
-    struct kvtel_collected wide = { .layout = more->layout, .first = shown->first_bin, .bin_count = shown->bin_count };
-    wide.bins = (uint64_t *)(uintptr_t)shown->bins;
-    if (!kvtel_collected_widen(&wide, &snapshot->arena, more->first, more->first + more->bin_count))
-        return false;
-    shown->bins = wide.bins;
-    shown->first_bin = wide.first;
-    shown->bin_count = wide.bin_count;
-    return true;
-}
-
-static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected,
-                  enum kvtel_metric_type type)
-{
-    if (type == KVTEL_COUNTER) {
-        shown->value += collected->value;
-    } else if (type == KVTEL_GAUGE && collected->stamp > shown->stamp) {
-        shown->value = collected->value;
-        shown->stamp = collected->stamp;
-    }
-    shown->count += collected->count;
-    shown->sum += collected->sum;
-    if (shown->bin_count == 0) {
-        shown->bins = collected->bins;
-        shown->first_bin = collected->first;
-        shown->bin_count = collected->bin_count;
-        return;
-    }
-    uint64_t *bins = (uint64_t *)(uintptr_t)shown->bins + (collected->first - shown->first_bin);
-    for (uint32_t i = 0; i < collected->bin_count; i++)
-        bins[i] += collected->bins[i];
-}
-
-/* Updates the pointers that callers get: memory may have moved. */
-static void show(struct kvtel_snapshot *snapshot)
-{
-    snapshot->shown_families = snapshot->family_count;
-    snapshot->shown_places = snapshot->place_count;
-    for (size_t i = 0; i < snapshot->family_count; i++) {
-        snapshot->families[i].shown.series = snapshot->families[i].series;
-        snapshot->families[i].shown.series_count = snapshot->families[i].series_count;
-    }
-}
-
-void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
-{
-    snapshot->family_count = snapshot->shown_families;
-    snapshot->place_count = snapshot->shown_places;
-    kvtel_index_clear(&snapshot->family_index);
-    kvtel_index_clear(&snapshot->series_index);
-    for (size_t i = 0; i < snapshot->family_count; i++) {
-        snapshot->families[i].series_count = snapshot->families[i].shown.series_count;
-        kvtel_index_put(&snapshot->family_index, snapshot->families[i].hash, (uint32_t)i);
-    }
-    for (size_t i = 0; i < snapshot->place_count; i++) {
-        snapshot->places[i].pending = NULL;
-        kvtel_index_put(&snapshot->series_index, snapshot->places[i].hash, (uint32_t)i);
-    }
-    show(snapshot);
-}
-
-enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
-{
-    size_t count = (size_t)addition->view->series_count + 1;
-    addition->places = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->places));
-    addition->collected = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->collected));
-    addition->mismatch = false;
-    return addition->places && addition->collected ? map_all(snapshot, addition) : KVTEL_E_NOMEM;
-}
-
-enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
-{
-    for (uint32_t i = 0; i < addition->view->series_count; i++) {
-        if (addition->places[i] == KVTEL_INDEX_NONE)
-            continue;
-        struct place *place = &snapshot->places[addition->places[i]];
-        struct kvtel_snapshot_series *shown = series_at(snapshot, addition->places[i]);
-        enum kvtel_metric_type type = snapshot->families[place->family].shown.type;
-        if (!place->pending)
-            place->pending = &addition->collected[i];
-        else if (!kvtel_collected_add(place->pending, &snapshot->arena, &addition->collected[i], type))
-            return KVTEL_E_NOMEM;
-        if (!fits(shown, place->pending, type))
-            return KVTEL_E_LIMIT;
-        if (!widen_shown(snapshot, shown, place->pending))
-            return KVTEL_E_NOMEM;
-    }
-    return KVTEL_OK;
-}
-
-enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
-{
-    for (uint32_t i = 0; i < addition->view->series_count; i++) {
-        struct place *place = addition->places[i] != KVTEL_INDEX_NONE ? &snapshot->places[addition->places[i]] : NULL;
-        if (!place || !place->pending)
-            continue;
-        merge(series_at(snapshot, addition->places[i]), place->pending, snapshot->families[place->family].shown.type);
-        place->pending = NULL;
-    }
-    show(snapshot);
-    return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
-}
-
-/* Shows what was collected, or takes all of it back. `status`: of the collecting. */
-static enum kvtel_status finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
-                                enum kvtel_status status)
-{
-    if (status == KVTEL_E_MISMATCH) {
-        addition->mismatch = true;
-        status = KVTEL_OK;
-    }
-    if (status == KVTEL_OK)
-        status = kvtel_snapshot_prepare(snapshot, addition);
-    if (status == KVTEL_OK)
-        return kvtel_snapshot_commit(snapshot, addition);
-    kvtel_snapshot_take_back(snapshot);
-    return status;
-}
-
-enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
-{
-    struct kvtel_addition addition = { .view = view };
-    struct kvtel_scratch *scratch = &snapshot->workers.each[0].scratch;
-    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
-    kvtel_collect_begin(scratch);
-    if (status == KVTEL_OK)
-        status = kvtel_collect(view, &snapshot->arena, scratch, &(struct kvtel_collect_part){ 0 }, addition.collected);
-    return finish(snapshot, &addition, status);
-}
-
-enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
-                                            const struct kvtel_source *source)
-{
-    struct kvtel_addition addition = { .view = view };
-    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
-    if (status == KVTEL_OK && !kvtel_source_give(source, &snapshot->arena, addition.collected, view->series_count))
-        status = KVTEL_E_NOMEM;
-    return finish(snapshot, &addition, status);
-}
-
-enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)
-{
-    struct kvtel_view view = kvtel_store_view(store);
-    return kvtel_snapshot_add_view(snapshot, &view);
 }
 
 size_t kvtel_snapshot_family_count(const struct kvtel_snapshot *snapshot)
