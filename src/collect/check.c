@@ -17,8 +17,9 @@ enum kvtel_status kvtel_check_header(const struct kvtel_layout_header *header, s
                           "a store of a machine with another byte order");
     if (header->version != KVTEL_LAYOUT_VERSION || header->header_size != sizeof(*header))
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, version),
-                          "a store of layout version %u, this program knows version %u", (unsigned)header->version,
-                          (unsigned)KVTEL_LAYOUT_VERSION);
+                          "a store of layout version %u, this program knows version %u: use the same version of kvtel "
+                          "in the engine and here",
+                          (unsigned)header->version, (unsigned)KVTEL_LAYOUT_VERSION);
     if (header->schema != KVTEL_LAYOUT_SCHEMA || header->block_rows != KVTEL_BLOCK_ROWS ||
         header->max_lanes > KVTEL_LAYOUT_LANES)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, schema),

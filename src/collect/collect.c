@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a group of rows in one lane. record/lane.h describes how it is written. */
-#include "collect/bin_sums.h"
+#include "collect/cell_sums.h"
 #include "collect/group.h"
 #include "record/lane.h"
 #include "collect/plausible.h"
@@ -26,11 +26,32 @@ struct attempt {
     struct kvtel_arena *arena;
     struct kvtel_scratch *scratch; /* counts the words read */
     bool again_and_again;          /* this is a retry */
-    /* Slots before and after rows and bins were copied: first the group's, then one for each feed. */
-    slot_copy before[1 + KVTEL_LAYOUT_COLUMNS], after[1 + KVTEL_LAYOUT_COLUMNS];
-    /* Rows; the bins of all feeds, one after the other; a second copy of one feed's bins. */
-    uint64_t *rows, *bins, *again;
+    /* Slots before and after rows and cells were copied: first the group's, then those of each feed. */
+    uint64_t *before, *after;
+    uint32_t
+        slots_at[2 + KVTEL_LAYOUT_COLUMNS]; /* words of the copies where the slots of each begin; then their size */
+    /* Rows; the cells of all feeds, one after the other; a second copy of one feed's cells. */
+    uint64_t *rows, *cells, *again;
 };
+
+/* The copy of the group's slot. */
+static const uint64_t *group_slot(const struct attempt *try)
+{
+    return try->before;
+}
+/* The copy of the slots of feed `i`. */
+static const uint64_t *feed_slots(const struct attempt *try, uint32_t i)
+{
+    return try->before + try->slots_at[1 + i];
+}
+static uint32_t feed_words(const struct attempt *try, uint32_t i)
+{
+    return try->slots_at[2 + i] - try->slots_at[1 + i];
+}
+static bool is_ns(const struct attempt *try, uint32_t i)
+{
+    return try->group->ns >> try->feeds[i].column & 1;
+}
 
 static bool scratch_reserve(struct kvtel_scratch *scratch, size_t words)
 {
@@ -56,64 +77,91 @@ static enum kvtel_status read_words(const struct attempt *try, uint64_t word, si
     return view->read(view->context, try->lane, word, count, copy);
 }
 
-static uint32_t feed_slot(const struct attempt *try, uint32_t i)
+/* The first slot of the group (0) or of a feed (from 1 on). */
+static uint32_t first_slot(const struct attempt *try, uint32_t i)
 {
     return i == 0 ? try->group->slot : try->view->series[try->feeds[i - 1].series].slot;
 }
 
-/* Copies the slots of the group and its feeds, in one read if they are close to each other. */
-static enum kvtel_status read_slots(const struct attempt *try, slot_copy *copies)
+/* Number of words of a feed's slots. */
+static uint32_t slot_words(const struct kvtel_view *view, const struct kvtel_layout_feed *feed)
 {
-    uint64_t span[SPAN * KVTEL_SLOT_WORDS];
-    uint32_t lowest = UINT32_MAX, highest = 0;
-    for (uint32_t i = 0; i <= try->feed_count; i++) {
-        uint32_t slot = feed_slot(try, i);
-        lowest = slot < lowest ? slot : lowest;
-        highest = slot > highest ? slot : highest;
+    const struct kvtel_layout_family *family = &view->families[view->series[feed->series].family];
+    return KVTEL_SLOT_WORDS * (feed->kind == KVTEL_COLUMN_OBSERVE ? kvtel_slots_of(family->bound_count) : 1);
+}
+
+static void place_slots(struct attempt *try)
+{
+    uint32_t at = KVTEL_SLOT_WORDS;
+    try->slots_at[0] = 0;
+    for (uint32_t i = 0; i < try->feed_count; i++) {
+        try->slots_at[1 + i] = at;
+        at += slot_words(try->view, &try->feeds[i]);
     }
-    bool near = highest - lowest < SPAN;
+    try->slots_at[1 + try->feed_count] = at;
+}
+
+static uint32_t words_at(const struct attempt *try, uint32_t i)
+{
+    return try->slots_at[1 + i] - try->slots_at[i];
+}
+
+/* Copies the slots of the group and its feeds, in one read if they are close to each other. */
+static enum kvtel_status read_slots(const struct attempt *try, uint64_t *copies)
+{
+    uint64_t span[SPAN * KVTEL_SLOT_WORDS], lowest = UINT64_MAX, end = 0;
+    for (uint32_t i = 0; i <= try->feed_count; i++) {
+        const uint64_t word = (uint64_t)first_slot(try, i) * KVTEL_SLOT_WORDS;
+        lowest = word < lowest ? word : lowest;
+        end = word + words_at(try, i) > end ? word + words_at(try, i) : end;
+    }
+    const bool near = end - lowest <= sizeof(span) / sizeof(span[0]);
     enum kvtel_status status = KVTEL_OK;
     if (near)
-        status = read_words(try, (uint64_t)lowest * KVTEL_SLOT_WORDS, (size_t)(highest - lowest + 1) * KVTEL_SLOT_WORDS,
-                            span);
+        status = read_words(try, lowest, end - lowest, span);
     for (uint32_t i = 0; i <= try->feed_count && status == KVTEL_OK; i++) {
-        uint32_t slot = feed_slot(try, i);
+        const uint64_t word = (uint64_t)first_slot(try, i) * KVTEL_SLOT_WORDS;
+        uint64_t *copy = copies + try->slots_at[i];
         if (near)
-            memcpy(copies[i], span + (size_t)(slot - lowest) * KVTEL_SLOT_WORDS, sizeof(slot_copy));
+            memcpy(copy, span + (word - lowest), words_at(try, i) * sizeof(*copy));
         else
-            status = read_words(try, (uint64_t)slot * KVTEL_SLOT_WORDS, KVTEL_SLOT_WORDS, copies[i]);
+            status = read_words(try, word, words_at(try, i), copy);
     }
     return status;
 }
 
 static uint64_t pending_rows(const struct attempt *try, uint32_t i)
 {
-    return try->before[0][KVTEL_SLOT_HEAD] - try->before[1 + i][KVTEL_SLOT_SEQ] / 2 * KVTEL_BLOCK_ROWS;
+    return group_slot(try)[KVTEL_SLOT_HEAD] - feed_slots(try, i)[KVTEL_SLOT_SEQ] / 2 * KVTEL_BLOCK_ROWS;
 }
 
 /* Copies the bins of a histogram that its slot marks as used. During a fold they are copied twice: bins only grow,
  * so two equal copies show the state at one moment. */
-static enum kvtel_status read_bins(const struct attempt *try, uint32_t i, uint64_t *bins)
+static enum kvtel_status read_cells(const struct attempt *try, uint32_t i, uint64_t *cells)
 {
-    const uint64_t *slot = try->before[1 + i];
+    const uint64_t *slot = feed_slots(try, i);
     const struct kvtel_layout_series *series = &try->view->series[try->feeds[i].series];
     uint64_t first = slot[KVTEL_SLOT_FIRST], end = slot[KVTEL_SLOT_END];
     uint64_t size = end > first ? end - first : 0;
     enum kvtel_status status = KVTEL_OK;
     if (size > 0)
-        status = read_words(try, series->bins_at + first, size, bins);
+        status = read_words(try, series->cells_at + first, size, cells);
     if (size > 0 && status == KVTEL_OK && slot[KVTEL_SLOT_SEQ] & 1) {
-        status = read_words(try, series->bins_at + first, size, try->again);
-        if (status == KVTEL_OK && memcmp(bins, try->again, size * sizeof(*bins)) != 0)
+        status = read_words(try, series->cells_at + first, size, try->again);
+        if (status == KVTEL_OK && memcmp(cells, try->again, size * sizeof(*cells)) != 0)
             status = KVTEL_E_BUSY;
     }
     return status;
 }
 
-static bool same_slot(const struct attempt *try, uint32_t i)
+/* Whether the words of a feed that belong to folds are the same in both copies. */
+static bool same_slots(const struct attempt *try, uint32_t i)
 {
-    size_t words = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE ? KVTEL_SLOT_END + 1 : KVTEL_SLOT_VALUE + 2;
-    return memcmp(try->before[1 + i], try->after[1 + i], words * sizeof(uint64_t)) == 0;
+    const uint64_t *before = feed_slots(try, i), *after = try->after + try->slots_at[1 + i];
+    if (try->feeds[i].kind == KVTEL_COLUMN_OBSERVE)
+        return memcmp(before, after, feed_words(try, i) * sizeof(*before)) == 0;
+    return memcmp(before, after, (KVTEL_SLOT_VALUE + 2) * sizeof(*before)) == 0 &&
+           memcmp(before + KVTEL_SLOT_INTEGERS, after + KVTEL_SLOT_INTEGERS, 2 * sizeof(*before)) == 0;
 }
 
 /* Copies the rows and bins that belong to the slots in `before`. KVTEL_E_BUSY: the writer went on in the meantime,
@@ -129,167 +177,274 @@ static enum kvtel_status read_once(struct attempt *try)
         most = pending > most ? pending : most;
         possible = possible && pending <= KVTEL_BLOCK_ROWS;
         if (try->feeds[i].kind == KVTEL_COLUMN_OBSERVE)
-            possible = possible && layout && try->before[1 + i][KVTEL_SLOT_END] <= (uint64_t)layout->bound_count + 1;
+            possible = possible && layout && feed_slots(try, i)[KVTEL_SLOT_END] <= KVTEL_CELLS;
     }
     enum kvtel_status status = KVTEL_OK;
     if (possible && most > 0)
         status = read_words(try, try->group->block_at, most * try->group->columns, try->rows);
-    uint64_t *bins = try->bins;
+    uint64_t *cells = try->cells;
     bool moved = false;
     for (uint32_t i = 0; possible && i < try->feed_count && (status == KVTEL_OK); i++) {
         if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE)
             continue;
-        status = read_bins(try, i, bins);
+        status = read_cells(try, i, cells);
         if (status == KVTEL_E_BUSY) {
             moved = true;
             status = KVTEL_OK;
         }
-        bins += try->series[try->feeds[i].series].layout->bound_count + 1;
+        cells += KVTEL_CELLS;
     }
     if (status == KVTEL_OK)
         status = read_slots(try, try->after);
     if (status != KVTEL_OK)
         return status;
     for (uint32_t i = 0; i < try->feed_count; i++)
-        moved = moved || !same_slot(try, i);
+        moved = moved || !same_slots(try, i);
     if (!possible && !moved)
-        return try->before[0][KVTEL_SLOT_HEAD] == try->after[0][KVTEL_SLOT_HEAD] ? KVTEL_E_FORMAT : KVTEL_E_BUSY;
+        return group_slot(try)[KVTEL_SLOT_HEAD] == try->after[KVTEL_SLOT_HEAD] ? KVTEL_E_FORMAT : KVTEL_E_BUSY;
     return moved ? KVTEL_E_BUSY : KVTEL_OK;
 }
 
-/* Whether a correct writer can have produced this slot's sum and count and these bins. *in_bins: number of values in
- * the bins. */
-static bool are_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, uint64_t *in_bins)
+/* The folded sum of a feed in the unit in which it is shown. */
+static double folded_total(const struct attempt *try, uint32_t i)
 {
-    const uint64_t *slot = try->before[1 + i];
-    uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1, first = slot[KVTEL_SLOT_FIRST], end = slot[KVTEL_SLOT_END];
-    uint64_t bits;
-    *in_bins = kvtel_bins_sum(bins, end > first ? end - first : 0, &bits);
-    double sum = kvtel_bits_double(slot[KVTEL_SLOT_SUM + which]);
-    return bits <= KVTEL_LANE_COUNT_MAX && *in_bins <= KVTEL_LANE_COUNT_MAX && kvtel_is_total(sum) &&
-           kvtel_is_sum_of(sum, slot[KVTEL_SLOT_COUNT + which], try->series[try->feeds[i].series].layout, first, end);
+    const bool histogram = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE;
+    const uint64_t *slots = feed_slots(try, i), which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
+    const uint64_t integers = slots[(histogram ? KVTEL_SLOT_TOTAL : KVTEL_SLOT_INTEGERS) + which];
+    return kvtel_bits_double(slots[KVTEL_SLOT_SUM + which]) + kvtel_collected_integers(integers, is_ns(try, i));
 }
 
-/* Whether each value in the rows that are not folded into every feed is an amount or absent. */
+/* Whether a correct writer can have produced the folded sums of a feed. */
+static bool are_sums(const struct attempt *try, uint32_t i)
+{
+    const bool histogram = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE;
+    const uint64_t *slots = feed_slots(try, i), which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
+    return kvtel_is_total(kvtel_bits_double(slots[KVTEL_SLOT_SUM + which])) &&
+           slots[(histogram ? KVTEL_SLOT_TOTAL : KVTEL_SLOT_INTEGERS) + which] <= KVTEL_INTEGERS_MAX;
+}
+
+/* How many values a cell of the copy holds. */
+static uint64_t cell_count(const uint64_t *slots, const uint64_t *cells, uint32_t cell)
+{
+    const uint64_t first = slots[KVTEL_SLOT_FIRST], end = slots[KVTEL_SLOT_END];
+    return cell >= first && cell < end ? cells[cell - first] : 0;
+}
+
+/* Values of the split's cell at or below its bound. */
+static uint64_t below_split(const uint64_t *slots, const struct kvtel_bins *layout, const struct kvtel_split *split)
+{
+    const uint64_t which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
+    return slots[KVTEL_SLOT_BELOW + which * layout->explicit_count + split->bound];
+}
+
+/* Whether the splits of each cell ascend and hold no more than the cell. */
+static bool are_splits(const struct attempt *try, uint32_t i, const uint64_t *cells)
+{
+    const uint64_t *slots = feed_slots(try, i);
+    const struct kvtel_bins *layout = try->series[try->feeds[i].series].layout;
+    uint64_t lower = 0;
+    for (uint32_t k = 0; k < layout->split_count; k++) {
+        const struct kvtel_split *split = &layout->splits[k];
+        const uint64_t below = below_split(slots, layout, split);
+        lower = k > 0 && split[-1].cell == split->cell ? lower : 0;
+        if (below < lower || below > cell_count(slots, cells, split->cell))
+            return false;
+        lower = below;
+    }
+    return true;
+}
+
+/* Whether a correct writer can have produced these sums and counts and these cells. *in_cells: number of values in
+ * the cells. */
+static bool are_cells(const struct attempt *try, uint32_t i, const uint64_t *cells, uint64_t *in_cells)
+{
+    const uint64_t *slots = feed_slots(try, i);
+    const struct kvtel_bins *layout = try->series[try->feeds[i].series].layout;
+    uint64_t which = slots[KVTEL_SLOT_SEQ] / 2 & 1, first = slots[KVTEL_SLOT_FIRST], end = slots[KVTEL_SLOT_END];
+    uint64_t bits, from = 0, to = 0;
+    *in_cells = kvtel_cells_sum(cells, end > first ? end - first : 0, &bits);
+    if (first < end) {
+        from = layout->bin_of[first];
+        to = layout->bin_of[end];
+    }
+    return bits <= KVTEL_LANE_COUNT_MAX && *in_cells <= KVTEL_LANE_COUNT_MAX && are_sums(try, i) &&
+           (slots[KVTEL_SLOT_TOTAL + which] == KVTEL_INTEGERS_MAX ||
+            kvtel_is_sum_of(folded_total(try, i), slots[KVTEL_SLOT_COUNT + which], layout, from, to));
+}
+
+static bool is_present(uint64_t word)
+{
+    return word < KVTEL_INTEGER_LIMIT || kvtel_is_amount(kvtel_bits_double(word));
+}
+
+/* Whether each word of the rows that are not folded into every feed is an amount or absent. */
 static bool are_rows(const struct attempt *try)
 {
     uint64_t most = 0;
     for (uint32_t i = 0; i < try->feed_count; i++)
         most = pending_rows(try, i) > most ? pending_rows(try, i) : most;
     for (uint64_t k = 0; k < most * try->group->columns; k++) {
-        double value = kvtel_bits_double(try->rows[k]);
-        if (value == value && !kvtel_is_amount(value))
+        if (try->rows[k] != KVTEL_NO_VALUE && !is_present(try->rows[k]))
             return false;
     }
     return true;
 }
 
-/* Whether a histogram's bins hold as many values as its slot and its block allow. `bins`: start of its copy. */
-static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *bins)
+/* Counts a value that is in its cell already, but not yet in the splits of the cell. */
+static void take_below(const struct attempt *try, uint32_t i, uint64_t word)
 {
-    const uint64_t *slot = try->before[1 + i];
-    uint64_t in_bins, present = 0;
-    if (!are_bins(try, i, bins, &in_bins))
+    const struct kvtel_bins *layout = try->series[try->feeds[i].series].layout;
+    uint64_t *slots = try->before + try->slots_at[1 + i];
+    uint64_t *below = slots + KVTEL_SLOT_BELOW + (slots[KVTEL_SLOT_SEQ] / 2 & 1) * layout->explicit_count;
+    const uint32_t cell = kvtel_cell_of_word(layout, word, is_ns(try, i));
+    for (uint32_t k = 0; k < layout->split_count && layout->splits[k].cell <= cell; k++) {
+        if (layout->splits[k].cell == cell && kvtel_split_takes(&layout->splits[k], word, is_ns(try, i)))
+            below[layout->splits[k].bound]++;
+    }
+}
+
+/* Whether a histogram's cells hold as many values as its slots and its block allow. `cells`: start of its copy. */
+static bool is_possible(const struct attempt *try, uint32_t i, const uint64_t *cells)
+{
+    const uint64_t *slots = feed_slots(try, i);
+    uint64_t in_cells, present = 0;
+    if (!are_cells(try, i, cells, &in_cells))
         return false;
-    in_bins -= slot[KVTEL_SLOT_COUNT + (slot[KVTEL_SLOT_SEQ] / 2 & 1)];
-    if (in_bins == 0 || !(slot[KVTEL_SLOT_SEQ] & 1))
-        return in_bins == 0;
+    in_cells -= slots[KVTEL_SLOT_COUNT + (slots[KVTEL_SLOT_SEQ] / 2 & 1)];
+    if (in_cells > 0 && !(slots[KVTEL_SLOT_SEQ] & 1))
+        return false;
     const uint64_t *column = try->rows + try->feeds[i].column;
-    for (uint64_t row = 0; row < pending_rows(try, i); row++, column += try->group->columns)
-        present += kvtel_is_amount(kvtel_bits_double(*column));
-    return in_bins <= present;
-}
-
-static uint64_t add_bins(const struct attempt *try, uint32_t i, const uint64_t *bins, struct kvtel_collected *series,
-                         bool *memory)
-{
-    uint64_t first = try->before[1 + i][KVTEL_SLOT_FIRST], end = try->before[1 + i][KVTEL_SLOT_END];
-    *memory = first >= end || kvtel_collected_widen(series, try->arena, (uint32_t)first, (uint32_t)end);
-    return first < end && *memory ? kvtel_bins_add(series->bins + (first - series->first), bins, end - first) : 0;
-}
-
-/* Adds the pending rows. During a fold, the first `in_bins` values of the block are already in the bins. */
-static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint64_t in_bins,
-                                     struct kvtel_collected *series)
-{
-    uint64_t found[KVTEL_BLOCK_ROWS], count = 0, lowest = UINT64_MAX, highest = 0;
-    uint64_t pending = pending_rows(try, i);
-    const uint64_t *column = try->rows + try->feeds[i].column;
-    for (uint64_t row = 0; row < pending; row++, column += try->group->columns) {
-        double value = kvtel_bits_double(*column);
-        if (!kvtel_is_amount(value))
+    for (uint64_t row = 0; row < pending_rows(try, i) && present < in_cells; row++, column += try->group->columns) {
+        if (!is_present(*column))
             continue;
-        uint64_t bin = kvtel_bins_find(series->layout, kvtel_double_bits(value + 0.0));
-        series->sum += value;
+        take_below(try, i, *column);
+        present++;
+    }
+    return present == in_cells && are_splits(try, i, cells);
+}
+
+/* Adds the cells to the bins of the series. Returns the number of values. */
+static uint64_t add_cells(const struct attempt *try, uint32_t i, const uint64_t *cells, struct kvtel_collected *series,
+                          bool *memory)
+{
+    const uint64_t *slots = feed_slots(try, i);
+    const struct kvtel_bins *layout = series->layout;
+    const uint64_t first = slots[KVTEL_SLOT_FIRST], end = slots[KVTEL_SLOT_END];
+    *memory = first >= end || kvtel_collected_widen(series, try->arena, layout->bin_of[first], layout->bin_of[end]);
+    if (first >= end || !*memory)
+        return 0;
+    uint64_t *bins = series->bins, added = 0;
+    for (uint32_t k = 0; k < layout->run_count && layout->runs[k].cell < end; k++) {
+        const uint64_t next = k + 1 < layout->run_count ? layout->runs[k + 1].cell : KVTEL_CELLS;
+        const uint64_t from = layout->runs[k].cell > first ? layout->runs[k].cell : first, to = next < end ? next : end;
+        if (from < to)
+            added += kvtel_cells_add(bins + (layout->bin_of[from] - series->first), cells + (from - first), to - from);
+    }
+    for (uint32_t k = 0; k < layout->split_count; k++) {
+        const struct kvtel_split *split = &layout->splits[k];
+        const uint64_t count = cell_count(slots, cells, split->cell);
+        if (count == 0)
+            continue;
+        /* what is above the bound moves on to the next bin */
+        const uint64_t above = count - below_split(slots, layout, split);
+        uint64_t *bin = bins + (split->bin - series->first);
+        bin[0] -= above;
+        bin[1] += above;
+    }
+    return added;
+}
+
+/* Adds the pending rows to the bins and the count, and their sums to *integers and the sum. During a fold, the first
+ * `in_cells` values of the block are already in the cells. */
+static enum kvtel_status add_pending(const struct attempt *try, uint32_t i, uint64_t in_cells,
+                                     struct kvtel_collected *series, uint64_t *integers)
+{
+    uint64_t count = 0;
+    uint32_t found[KVTEL_BLOCK_ROWS], lowest = UINT32_MAX, highest = 0;
+    const uint64_t *column = try->rows + try->feeds[i].column;
+    const uint64_t pending = pending_rows(try, i);
+    for (uint64_t row = 0; row < pending; row++, column += try->group->columns) {
+        if (!is_present(*column))
+            continue;
+        const double value = kvtel_word_value(*column, is_ns(try, i));
+        const uint32_t bin = kvtel_bins_find(series->layout, kvtel_double_bits(value));
+        if (*column < KVTEL_INTEGER_LIMIT)
+            *integers += *column;
+        else
+            series->sum += value;
         lowest = bin < lowest ? bin : lowest;
         highest = bin > highest ? bin : highest;
         found[count++] = bin;
     }
-    if (in_bins > count)
+    if (in_cells > count)
         return KVTEL_E_FORMAT;
-    if (count > 0 && !kvtel_collected_widen(series, try->arena, (uint32_t)lowest, (uint32_t)highest + 1))
+    if (count > 0 && !kvtel_collected_widen(series, try->arena, lowest, highest + 1))
         return KVTEL_E_NOMEM;
     series->count += count;
-    for (uint64_t k = in_bins; k < count; k++)
+    for (uint64_t k = in_cells; k < count; k++)
         series->bins[found[k] - series->first]++;
     return KVTEL_OK;
 }
 
 /* Adds the folded values and the pending rows. */
-static enum kvtel_status add_histogram(const struct attempt *try, uint32_t i, const uint64_t *bins)
+static enum kvtel_status add_histogram(const struct attempt *try, uint32_t i, const uint64_t *cells)
 {
-    const uint64_t *slot = try->before[1 + i];
+    const uint64_t *slots = feed_slots(try, i);
     struct kvtel_collected *series = &try->series[try->feeds[i].series];
-    uint64_t which = slot[KVTEL_SLOT_SEQ] / 2 & 1;
+    const uint64_t which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
+    uint64_t integers = slots[KVTEL_SLOT_TOTAL + which];
     bool memory;
-    uint64_t in_bins = add_bins(try, i, bins, series, &memory) - slot[KVTEL_SLOT_COUNT + which];
+    const uint64_t in_cells = add_cells(try, i, cells, series, &memory) - slots[KVTEL_SLOT_COUNT + which];
     if (!memory)
         return KVTEL_E_NOMEM;
-    if (in_bins > 0 && !(slot[KVTEL_SLOT_SEQ] & 1))
-        return KVTEL_E_FORMAT;
-    series->sum += kvtel_bits_double(slot[KVTEL_SLOT_SUM + which]);
-    series->count += slot[KVTEL_SLOT_COUNT + which];
-    return add_pending(try, i, in_bins, series);
+    series->sum += kvtel_bits_double(slots[KVTEL_SLOT_SUM + which]);
+    series->count += slots[KVTEL_SLOT_COUNT + which];
+    enum kvtel_status status = add_pending(try, i, in_cells, series, &integers);
+    series->sum += kvtel_collected_integers(integers, is_ns(try, i));
+    return status;
 }
 
 static void add_counter(const struct attempt *try, uint32_t i)
 {
-    const uint64_t *slot = try->before[1 + i];
+    const uint64_t *slots = feed_slots(try, i), which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
     double *total = &try->series[try->feeds[i].series].value;
-    *total += kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
+    uint64_t integers = slots[KVTEL_SLOT_INTEGERS + which];
+    *total += kvtel_bits_double(slots[KVTEL_SLOT_VALUE + which]);
     for (uint64_t row = 0; row < pending_rows(try, i); row++) {
-        double value = kvtel_bits_double(try->rows[row * try->group->columns + try->feeds[i].column]);
-        if (kvtel_is_amount(value))
-            *total += try->feeds[i].kind == KVTEL_COLUMN_ONE ? 1 : value;
+        const uint64_t word = try->rows[row * try->group->columns + try->feeds[i].column];
+        if (!is_present(word))
+            continue;
+        if (try->feeds[i].kind == KVTEL_COLUMN_ONE)
+            *total += 1;
+        else if (word < KVTEL_INTEGER_LIMIT)
+            integers += word;
+        else
+            *total += kvtel_bits_double(word);
     }
+    *total += kvtel_collected_integers(integers, is_ns(try, i));
 }
 
 /* Adds all feeds, or none. */
 static enum kvtel_status add_all(const struct attempt *try)
 {
-    const uint64_t *bins = try->bins;
+    const uint64_t *cells = try->cells;
     enum kvtel_status status = KVTEL_OK;
     if (!are_rows(try))
         return KVTEL_E_FORMAT;
     for (uint32_t i = 0; i < try->feed_count; i++) {
-        const uint64_t *slot = try->before[1 + i];
-        bool histogram = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE;
-        if (!histogram && !kvtel_is_total(kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)])))
+        const bool histogram = try->feeds[i].kind == KVTEL_COLUMN_OBSERVE;
+        if (!(histogram ? is_possible(try, i, cells) : are_sums(try, i)))
             return KVTEL_E_FORMAT;
-        if (!histogram)
-            continue;
-        if (!is_possible(try, i, bins))
-            return KVTEL_E_FORMAT;
-        bins += try->series[try->feeds[i].series].layout->bound_count + 1;
+        cells += histogram ? KVTEL_CELLS : 0;
     }
-    bins = try->bins;
+    cells = try->cells;
     for (uint32_t i = 0; i < try->feed_count && status == KVTEL_OK; i++) {
         if (try->feeds[i].kind != KVTEL_COLUMN_OBSERVE) {
             add_counter(try, i);
             continue;
         }
-        status = add_histogram(try, i, bins);
-        bins += try->series[try->feeds[i].series].layout->bound_count + 1;
+        status = add_histogram(try, i, cells);
+        cells += KVTEL_CELLS;
     }
     return status;
 }
@@ -300,7 +455,7 @@ static enum kvtel_status read_and_add(struct attempt *try, unsigned tries)
     try->again_and_again = true;
     while (status == KVTEL_E_BUSY && --tries > 0 &&
            (try->view->most_words == 0 || try->scratch->read_again < try->view->most_words)) {
-        memcpy(try->before, try->after, sizeof(try->before));
+        memcpy(try->before, try->after, try->slots_at[1 + try->feed_count] * sizeof(*try->before));
         status = read_once(try);
     }
     return status == KVTEL_OK ? add_all(try) : status;
@@ -311,34 +466,38 @@ static enum kvtel_status read_and_add(struct attempt *try, unsigned tries)
  * backwards. The sum may lack rows that were written during this call. */
 static enum kvtel_status add_moving(struct attempt *try)
 {
-    const uint64_t *slot = try->before[1];
+    const uint64_t *slots = feed_slots(try, 0);
     struct kvtel_collected *series = &try->series[try->feeds[0].series];
-    double total = kvtel_bits_double(slot[KVTEL_SLOT_VALUE + (slot[KVTEL_SLOT_SEQ] / 2 & 1)]);
-    bool histogram = try->feeds[0].kind == KVTEL_COLUMN_OBSERVE, memory;
-    if (!kvtel_is_total(total) || (histogram && slot[KVTEL_SLOT_END] > (uint64_t)series->layout->bound_count + 1))
+    const bool histogram = try->feeds[0].kind == KVTEL_COLUMN_OBSERVE;
+    bool memory;
+    if (!are_sums(try, 0) || (histogram && slots[KVTEL_SLOT_END] > KVTEL_CELLS))
         return KVTEL_E_FORMAT;
     if (!histogram) {
-        series->value += total;
+        series->value += folded_total(try, 0);
         return KVTEL_OK;
     }
-    enum kvtel_status status = read_bins(try, 0, try->bins);
+    enum kvtel_status status = read_cells(try, 0, try->cells);
     if (status != KVTEL_OK && status != KVTEL_E_BUSY)
         return status;
-    for (uint64_t i = slot[KVTEL_SLOT_FIRST]; i < slot[KVTEL_SLOT_END]; i++) {
+    for (uint64_t i = slots[KVTEL_SLOT_FIRST]; i < slots[KVTEL_SLOT_END]; i++) {
         /* so that the sum of all lanes stays below 2^64 */
-        if (try->bins[i - slot[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13)
+        if (try->cells[i - slots[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13)
             return KVTEL_E_FORMAT;
     }
-    series->count += add_bins(try, 0, try->bins, series, &memory);
-    series->sum += total;
+    if (!are_splits(try, 0, try->cells))
+        return KVTEL_E_FORMAT;
+    series->count += add_cells(try, 0, try->cells, series, &memory);
+    series->sum += folded_total(try, 0);
     return memory ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
 /* Reads all columns of the group as of one row. If the writer is too fast for that, each column is read by itself. */
 static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slots)
 {
+    place_slots(try);
     for (uint32_t i = 0; i <= try->feed_count; i++)
-        memcpy(try->before[i], slots + (size_t)feed_slot(try, i) * KVTEL_SLOT_WORDS, sizeof(slot_copy));
+        memcpy(try->before + try->slots_at[i], slots + (size_t)first_slot(try, i) * KVTEL_SLOT_WORDS,
+               words_at(try, i) * sizeof(*slots));
     enum kvtel_status status = read_and_add(try, GROUP_TRIES);
     if (status != KVTEL_E_BUSY)
         return status;
@@ -347,6 +506,7 @@ static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slot
     try->feed_count = 1;
     for (uint32_t i = 0; i < count; i++) {
         try->feeds = &feeds[i];
+        place_slots(try);
         status = read_slots(try, try->before);
         if (status == KVTEL_OK)
             status = read_and_add(try, FEED_TRIES);
@@ -358,32 +518,37 @@ static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slot
     return KVTEL_OK;
 }
 
-/* Number of words of scratch memory that a group needs: rows, the bins of all its histograms, and a second copy of
- * the largest, which begins at *again. 0: a histogram does not have a layout. */
-static size_t group_words(const struct kvtel_view *view, const struct kvtel_layout_group *group,
-                          const struct kvtel_collected *series, size_t *again)
+/* Where the parts of an attempt stand in scratch memory: rows, the cells of all its histograms, a second copy of one
+ * histogram's cells, and two copies of the slots. */
+struct parts {
+    size_t cells, again, before, after, end; /* words; 0 for all: a histogram does not have a layout */
+};
+
+static struct parts group_parts(const struct kvtel_view *view, const struct kvtel_layout_group *group,
+                                const struct kvtel_collected *series)
 {
-    size_t words = (size_t)KVTEL_BLOCK_ROWS * group->columns, most = 0;
+    size_t histograms = 0, slots = KVTEL_SLOT_WORDS;
     for (uint32_t i = 0; i < group->feed_count; i++) {
         const struct kvtel_layout_feed *feed = &view->feeds[group->feeds_at + i];
-        if (feed->kind != KVTEL_COLUMN_OBSERVE)
-            continue;
-        if (!series[feed->series].layout)
-            return 0;
-        size_t bins = (size_t)series[feed->series].layout->bound_count + 1;
-        words += bins;
-        most = bins > most ? bins : most;
+        slots += slot_words(view, feed);
+        histograms += feed->kind == KVTEL_COLUMN_OBSERVE;
+        if (feed->kind == KVTEL_COLUMN_OBSERVE && !series[feed->series].layout)
+            return (struct parts){ 0 };
     }
-    *again = words;
-    return words + most;
+    struct parts parts = { .cells = (size_t)KVTEL_BLOCK_ROWS * group->columns };
+    parts.again = parts.cells + histograms * KVTEL_CELLS;
+    parts.before = parts.again + (histograms > 0 ? KVTEL_CELLS : 0);
+    parts.after = parts.before + slots;
+    parts.end = parts.after + slots;
+    return parts;
 }
 
 bool kvtel_collect_reserve(const struct kvtel_view *view, const struct kvtel_collected *series,
                            struct kvtel_scratch *scratch)
 {
-    size_t most = 0, again;
+    size_t most = 0;
     for (uint32_t i = 0; i < view->group_count; i++) {
-        size_t words = group_words(view, &view->groups[i], series, &again);
+        size_t words = group_parts(view, &view->groups[i], series).end;
         most = words > most ? words : most;
     }
     return scratch_reserve(scratch, most);
@@ -393,9 +558,8 @@ enum kvtel_status kvtel_collect_group(const struct kvtel_view *view, const struc
                                       uint32_t lane, const uint64_t *slots, struct kvtel_arena *arena,
                                       struct kvtel_scratch *scratch, struct kvtel_collected *series)
 {
-    size_t again;
-    if (slots[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 ||
-        group_words(view, group, series, &again) == 0)
+    const struct parts parts = group_parts(view, group, series);
+    if (slots[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 || parts.end == 0)
         return KVTEL_OK; /* no row was ever written, or the layout is missing */
     struct attempt try = {
         .view = view, .group = group, .feeds = &view->feeds[group->feeds_at], .feed_count = group->feed_count
@@ -405,7 +569,9 @@ enum kvtel_status kvtel_collect_group(const struct kvtel_view *view, const struc
     try.arena = arena;
     try.scratch = scratch;
     try.rows = scratch->words;
-    try.bins = try.rows + (size_t)KVTEL_BLOCK_ROWS * group->columns;
-    try.again = try.rows + again;
+    try.cells = try.rows + parts.cells;
+    try.again = try.rows + parts.again;
+    try.before = try.rows + parts.before;
+    try.after = try.rows + parts.after;
     return collect_group(&try, slots);
 }

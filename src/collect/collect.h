@@ -27,6 +27,12 @@ struct kvtel_slots {
 /* Makes room for so many words, which may move. False: no memory, and nothing is changed. */
 bool kvtel_slots_reserve(struct kvtel_slots *slots, size_t words);
 
+/* The sum of integers of a column in the unit in which it is shown. */
+static inline double kvtel_collected_integers(uint64_t integers, bool ns)
+{
+    return ns ? (double)integers / 1e9 : (double)integers;
+}
+
 /* Memory that is kept from one use to the next. Start from {0}. One thread at a time. */
 struct kvtel_scratch {
     uint64_t *words;

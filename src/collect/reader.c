@@ -235,12 +235,8 @@ static enum kvtel_status check_family(struct kvtel_store_reader *reader, uint32_
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a name that is none, or twice");
     if (histogram && !kvtel_check_bounds(reader->tables[KVTEL_BOUNDS], family))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "bounds that do not ascend");
-    reader->bin_counts[i] = 0;
-    if (histogram)
-        reader->bin_counts[i] = kvtel_bins_count(
-            family->bound_count > 0 ? (const double *)(const void *)reader->tables[KVTEL_BOUNDS] + family->bounds_at
-                                    : NULL,
-            family->bound_count, first, count);
+    const uint32_t slots = histogram ? kvtel_slots_of(family->bound_count) : 1;
+    reader->slots_of_series = slots > reader->slots_of_series ? slots : reader->slots_of_series;
     reader->family_text = text;
     reader->bounds_end = (uint64_t)family->bounds_at + family->bound_count;
     return KVTEL_OK;
@@ -253,19 +249,22 @@ static bool is_in_lane(const struct kvtel_store_reader *reader, uint64_t word, u
     return word >= first && word <= end && words <= end - word;
 }
 
-/* Marks a slot as used. Fails if another record uses the slot, or if the slot's number is above the number of
- * records. */
-static enum kvtel_status take_slot(struct kvtel_store_reader *reader, uint32_t slot, uint64_t at,
-                                   struct kvtel_error *error)
+/* Marks slots as used. Fails if another record uses one of them, or if they are outside the slots that the records
+ * can have. */
+static enum kvtel_status take_slots(struct kvtel_store_reader *reader, uint32_t slot, uint32_t count, uint64_t at,
+                                    struct kvtel_error *error)
 {
-    if (slot >= reader->slots_most || slot >= reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
+    const uint64_t end = (uint64_t)slot + count;
+    if (end > reader->slots_most || end > reader->header.slots_size / (KVTEL_SLOT_WORDS * sizeof(uint64_t)))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot outside its place");
-    if (!kvtel_marks_reserve(&reader->slots_taken, &reader->slots_room, slot + 1))
+    if (!kvtel_marks_reserve(&reader->slots_taken, &reader->slots_room, (uint32_t)end))
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
-    if (reader->slots_taken[slot])
-        return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot that another record has");
-    reader->slots_taken[slot] = 1;
-    reader->slot_count = slot >= reader->slot_count ? slot + 1 : reader->slot_count;
+    for (uint32_t i = slot; i < end; i++) {
+        if (reader->slots_taken[i])
+            return kvtel_fail(error, KVTEL_E_FORMAT, at, "a slot that another record has");
+    }
+    memset(reader->slots_taken + slot, 1, count);
+    reader->slot_count = end > reader->slot_count ? (uint32_t)end : reader->slot_count;
     return KVTEL_OK;
 }
 
@@ -279,17 +278,17 @@ static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_
     if (series->family >= reader->family_count)
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "a series that cannot be");
     const struct kvtel_layout_family *family = &families[series->family];
-    uint64_t bins = reader->bin_counts[series->family];
-    if (bins > 0 && (series->bins_at < reader->bins_end || !is_in_lane(reader, series->bins_at, bins)))
-        return kvtel_fail(error, KVTEL_E_FORMAT, at, "bins outside their place");
+    bool histogram = family->type == KVTEL_HISTOGRAM;
+    if (histogram && (series->cells_at < reader->cells_end || !is_in_lane(reader, series->cells_at, KVTEL_CELLS)))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "cells outside their place");
     uint64_t text = reader->series_text;
     enum kvtel_status status = copy_text(reader, series->text_at, series->text_size, family->label_count, &text, error);
     if (status == KVTEL_OK)
-        status = take_slot(reader, series->slot, at, error);
+        status = take_slots(reader, series->slot, histogram ? kvtel_slots_of(family->bound_count) : 1, at, error);
     if (status != KVTEL_OK)
         return status;
     reader->series_text = text;
-    reader->bins_end = bins > 0 ? series->bins_at + bins : reader->bins_end;
+    reader->cells_end = histogram ? series->cells_at + KVTEL_CELLS : reader->cells_end;
     return KVTEL_OK;
 }
 
@@ -326,7 +325,7 @@ static enum kvtel_status check_group(struct kvtel_store_reader *reader, uint32_t
                 return kvtel_fail(error, KVTEL_E_FORMAT, at, "a group that feeds a series twice");
         }
     }
-    status = take_slot(reader, group->slot, at, error);
+    status = take_slots(reader, group->slot, 1, at, error);
     for (uint32_t k = 0; k < group->feed_count && status == KVTEL_OK; k++)
         reader->fed[feeds[k].series] = 1;
     if (status == KVTEL_OK) {
@@ -379,11 +378,12 @@ enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, 
     if (status != KVTEL_OK)
         return status;
     reader->allocated = (uint64_t)file.st_blocks * 512;
-    uint64_t records = families.series_count + families.group_count; /* each of them has one slot */
-    reader->slots_most = records < 2 * RECORDS_MAX ? (uint32_t)records : 2 * RECORDS_MAX;
     if (status == KVTEL_OK)
         status = follow(reader, KVTEL_FAMILIES, sizeof(struct kvtel_layout_family), families.family_count,
                         KVTEL_LAYOUT_FAMILIES, &reader->family_count, check_family, error);
+    reader->slots_most = families.series_count > RECORDS_MAX || families.group_count > RECORDS_MAX
+                             ? 0 /* refused below */
+                             : families.series_count * reader->slots_of_series + families.group_count;
     if (status == KVTEL_OK)
         status = follow(reader, KVTEL_SERIES, sizeof(struct kvtel_layout_series), series.series_count, RECORDS_MAX,
                         &reader->series_count, check_series, error);

@@ -12,12 +12,13 @@ struct kvtel_store_reader {
     char *tables[KVTEL_TABLES];
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* records that were copied and checked */
-    uint32_t slot_count, slots_most;
-    uint64_t allocated; /* bytes of memory or disk that the file occupies */
+    uint32_t slot_count;
+    uint32_t slots_of_series; /* the most that a series of any family has */
+    uint64_t slots_most;      /* as many as the records can have */
+    uint64_t allocated;       /* bytes of memory or disk that the file occupies */
     /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
-     * bins or blocks. */
-    uint64_t family_text, series_text, bounds_end, feeds_end, bins_end, blocks_end;
-    uint32_t bin_counts[KVTEL_LAYOUT_FAMILIES]; /* of each family; 0: not a histogram */
+     * cells or blocks. */
+    uint64_t family_text, series_text, bounds_end, feeds_end, cells_end, blocks_end;
     uint8_t *slots_taken;                       /* of each slot: 1 if a record uses it */
     uint8_t *fed;                               /* of each series: 1 if a group feeds it */
     uint32_t slots_room, fed_room;

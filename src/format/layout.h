@@ -16,8 +16,8 @@
 #define KVTEL_LAYOUT_ORDER 0x0102030405060708u
 
 enum {
-    KVTEL_LAYOUT_VERSION = 1,
-    KVTEL_LAYOUT_SCHEMA = 6, /* exponential bounds are powers of 2^(1/64) */
+    KVTEL_LAYOUT_VERSION = 2,
+    KVTEL_LAYOUT_SCHEMA = 3, /* exponential bounds are powers of 2^(1/8) */
     KVTEL_LAYOUT_PAGE =
         /* Tables, lanes and their parts begin at multiples of the page size, and memory is reserved in pages. */
     4096,
@@ -78,13 +78,13 @@ struct kvtel_layout_header {
     _Atomic uint64_t values_refused; /* negative values, NaN, values above KVTEL_AMOUNT_MAX */
     _Atomic uint64_t file_deleted;   /* 1: the writer found its file deleted */
 };
-_Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 1");
-_Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 1");
-_Static_assert(offsetof(struct kvtel_layout_header, created_realtime_ns) == 48, "layout 1");
-_Static_assert(offsetof(struct kvtel_layout_header, tables) == 88, "layout 1");
-_Static_assert(offsetof(struct kvtel_layout_header, lanes_at) == 184, "layout 1");
-_Static_assert(offsetof(struct kvtel_layout_header, model_name) == 208, "layout 1");
-_Static_assert(offsetof(struct kvtel_layout_header, family_count) == 848, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 2");
+_Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 2");
+_Static_assert(offsetof(struct kvtel_layout_header, created_realtime_ns) == 48, "layout 2");
+_Static_assert(offsetof(struct kvtel_layout_header, tables) == 88, "layout 2");
+_Static_assert(offsetof(struct kvtel_layout_header, lanes_at) == 184, "layout 2");
+_Static_assert(offsetof(struct kvtel_layout_header, model_name) == 208, "layout 2");
+_Static_assert(offsetof(struct kvtel_layout_header, family_count) == 848, "layout 2");
 _Static_assert(sizeof(struct kvtel_layout_header) <= KVTEL_LAYOUT_PAGE, "tables begin at the second page");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared by processes");
 
@@ -104,21 +104,23 @@ struct kvtel_layout_family {
     uint32_t bounds_at;         /* index of the first in the table of bounds */
     uint32_t text_size;         /* name, help and label names, a NUL behind each */
     uint64_t text_at;           /* in the table of strings */
-    int32_t exponential_first;  /* bound i is 2^((exponential_first + i) / 64) */
+    int32_t exponential_first;  /* bound i is 2^((exponential_first + i) / 8) */
     uint32_t exponential_count; /* 0: not a histogram */
-    uint64_t reserved[3];
+    uint64_t reserved[3];       /* 0 */
 };
-_Static_assert(sizeof(struct kvtel_layout_family) == 64, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_family) == 64, "layout 2");
 
 struct kvtel_layout_series {
     uint32_t family;
     uint32_t text_size; /* label values, a NUL behind each */
     uint64_t text_at;
-    uint64_t bins_at; /* word of the lane where a histogram's bins begin */
-    uint32_t slot;    /* slot of the lane */
-    uint32_t reserved;
+    uint64_t cells_at; /* word of the lane where a histogram's cells begin */
+    uint32_t slot;     /* slot of the lane; a histogram has kvtel_slots_of() of them, which follow one another */
+    uint32_t reserved; /* 0 */
+    uint64_t started_realtime_ns; /* when the series was made */
+    uint64_t retired_realtime_ns; /* when it was removed; 0: it was not. The only member that changes */
 };
-_Static_assert(sizeof(struct kvtel_layout_series) == 32, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_series) == 48, "layout 2");
 
 /* Rows of values that are written together, and the series that each column feeds. */
 struct kvtel_layout_group {
@@ -127,9 +129,10 @@ struct kvtel_layout_group {
     uint32_t feeds_at; /* index in the table of feeds */
     uint32_t feed_count;
     uint64_t block_at; /* word of the lane: KVTEL_BLOCK_ROWS rows of `columns` words */
-    uint64_t reserved;
+    uint32_t ns;       /* a bit for each column whose integers are nanoseconds; other integers are shown as they are */
+    uint32_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct kvtel_layout_group) == 32, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_group) == 32, "layout 2");
 
 enum kvtel_column_kind {
     KVTEL_COLUMN_OBSERVE, /* histogram: the value */
@@ -142,38 +145,52 @@ struct kvtel_layout_feed {
     uint16_t column;
     uint16_t kind;
 };
-_Static_assert(sizeof(struct kvtel_layout_feed) == 8, "layout 1");
+_Static_assert(sizeof(struct kvtel_layout_feed) == 8, "layout 2");
 
-/* A lane is slots, each one cache line, then blocks and bins. Words of a slot: */
+/* A lane is slots, each one cache line, then blocks and cells. Words of a slot: */
 enum {
     KVTEL_SLOT_WORDS = 8,
 
     /* slot of a group */
-    KVTEL_SLOT_HEAD = 0,   /* number of rows ever written; row r is at index r % 256 of the block */
-    KVTEL_SLOT_ABSENT = 1, /* for the writer only: a bit for each column that lacks a value in some row of the block */
+    KVTEL_SLOT_HEAD = 0,  /* number of rows ever written; row r is at index r % 256 of the block */
+    KVTEL_SLOT_NOTED = 1, /* for the writer only: a bit for each column with a word of the block that is no integer */
 
-    /* slot of a series that a group feeds: 2 * folds, odd while a fold adds to a histogram's bins; slot of a gauge:
+    /* slot of a series that a group feeds: 2 * folds, odd while a fold adds to a histogram's cells; slot of a gauge:
      * how often it was set */
     KVTEL_SLOT_SEQ = 0,
 
-    /* counter: value[folds & 1] is the folded amount, `direct` the amount added without a group; the counter is
-     * their sum */
+    /* counter: value[folds & 1] is the folded amount of doubles, integers[folds & 1] that of integers, `direct` the
+     * amount added without a group; the counter is the sum of the three */
     KVTEL_SLOT_VALUE = 1,
     KVTEL_SLOT_DIRECT = 3,
+    KVTEL_SLOT_INTEGERS = 4,
 
     /* gauge: value[seq & 1], and the CLOCK_MONOTONIC time in ns when it was set (0: never) */
     KVTEL_SLOT_STAMP = 3,
 
-    /* histogram: sum[folds & 1] and count[folds & 1] of the values folded; bins outside [first, end) are 0 */
+    /* histogram: sum[folds & 1] of the doubles and count[folds & 1] of all values folded; cells outside [first, end)
+     * are 0; then, in the slots that follow, the sum of the integers and, for each explicit bound that lies inside a
+     * cell, how many values of the cell are at or below the bound, both [folds & 1] */
     KVTEL_SLOT_SUM = 1,
     KVTEL_SLOT_COUNT = 3,
     KVTEL_SLOT_FIRST = 5,
     KVTEL_SLOT_END = 6,
+    KVTEL_SLOT_TOTAL = 8,
+    KVTEL_SLOT_BELOW = 10, /* first all explicit bounds of folds & 1 = 0, then those of 1 */
 };
+
+/* Number of slots of a histogram with so many explicit bounds. */
+static inline uint32_t kvtel_slots_of(uint32_t bound_count)
+{
+    return (KVTEL_SLOT_BELOW + 2 * bound_count + KVTEL_SLOT_WORDS - 1) / KVTEL_SLOT_WORDS;
+}
+
+/* The sum of a histogram's integers stays here instead of passing it. */
+#define KVTEL_INTEGERS_MAX INT64_MAX
 
 /* A word of a lane. `volatile` keeps the stores of a fold in program order. A reader relies on this order when the
  * writer was killed in the middle of a fold. */
 typedef volatile _Atomic uint64_t kvtel_word;
-_Static_assert(sizeof(kvtel_word) == 8, "layout 1");
+_Static_assert(sizeof(kvtel_word) == 8, "layout 2");
 
 #endif

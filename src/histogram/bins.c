@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making the bins of a histogram. */
+/* Making the cells and bins of a histogram. */
 #include "histogram/bins.h"
-#include "format/layout.h"
 
 #include <stdlib.h>
 
-enum { PER_OCTAVE = 1 << KVTEL_LAYOUT_SCHEMA, OCTAVES = 34 };
+enum { BOUNDS_OCTAVE = 1 << KVTEL_BINS_SCHEMA, LINEAR_BITS = 7, LINEAR = 1 << LINEAR_BITS };
+#define MANTISSA ((UINT64_C(1) << 52) - 1)
 
-/* 2^(i/64), correctly rounded. */
-static const double powers[PER_OCTAVE] = {
-    0x1.0000000000000p+0, 0x1.02c9a3e778061p+0, 0x1.059b0d3158574p+0, 0x1.0874518759bc8p+0, 0x1.0b5586cf9890fp+0,
-    0x1.0e3ec32d3d1a2p+0, 0x1.11301d0125b51p+0, 0x1.1429aaea92de0p+0, 0x1.172b83c7d517bp+0, 0x1.1a35beb6fcb75p+0,
-    0x1.1d4873168b9aap+0, 0x1.2063b88628cd6p+0, 0x1.2387a6e756238p+0, 0x1.26b4565e27cddp+0, 0x1.29e9df51fdee1p+0,
-    0x1.2d285a6e4030bp+0, 0x1.306fe0a31b715p+0, 0x1.33c08b26416ffp+0, 0x1.371a7373aa9cbp+0, 0x1.3a7db34e59ff7p+0,
-    0x1.3dea64c123422p+0, 0x1.4160a21f72e2ap+0, 0x1.44e086061892dp+0, 0x1.486a2b5c13cd0p+0, 0x1.4bfdad5362a27p+0,
-    0x1.4f9b2769d2ca7p+0, 0x1.5342b569d4f82p+0, 0x1.56f4736b527dap+0, 0x1.5ab07dd485429p+0, 0x1.5e76f15ad2148p+0,
-    0x1.6247eb03a5585p+0, 0x1.6623882552225p+0, 0x1.6a09e667f3bcdp+0, 0x1.6dfb23c651a2fp+0, 0x1.71f75e8ec5f74p+0,
-    0x1.75feb564267c9p+0, 0x1.7a11473eb0187p+0, 0x1.7e2f336cf4e62p+0, 0x1.82589994cce13p+0, 0x1.868d99b4492edp+0,
-    0x1.8ace5422aa0dbp+0, 0x1.8f1ae99157736p+0, 0x1.93737b0cdc5e5p+0, 0x1.97d829fde4e50p+0, 0x1.9c49182a3f090p+0,
-    0x1.a0c667b5de565p+0, 0x1.a5503b23e255dp+0, 0x1.a9e6b5579fdbfp+0, 0x1.ae89f995ad3adp+0, 0x1.b33a2b84f15fbp+0,
-    0x1.b7f76f2fb5e47p+0, 0x1.bcc1e904bc1d2p+0, 0x1.c199bdd85529cp+0, 0x1.c67f12e57d14bp+0, 0x1.cb720dcef9069p+0,
-    0x1.d072d4a07897cp+0, 0x1.d5818dcfba487p+0, 0x1.da9e603db3285p+0, 0x1.dfc97337b9b5fp+0, 0x1.e502ee78b3ff6p+0,
-    0x1.ea4afa2a490dap+0, 0x1.efa1bee615a27p+0, 0x1.f50765b6e4540p+0, 0x1.fa7c1819e90d8p+0,
+/* 2^(i/8) for i = 1 to 7, correctly rounded; no mantissa reaches the last one. */
+const uint64_t kvtel_cell_inner[8] = {
+    0x172b83c7d517b, 0x306fe0a31b715, 0x4bfdad5362a27, 0x6a09e667f3bcd,
+    0x8ace5422aa0db, 0xae89f995ad3ad, 0xd5818dcfba487, UINT64_MAX,
 };
 
 void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count)
@@ -32,107 +21,179 @@ void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count)
         [KVTEL_UNIT_BYTES] = 8,     /* 256 B to 4 TiB */
         [KVTEL_UNIT_RATIO] = -20,   /* 1e-6 to 16,384 */
     };
-    *first = octaves[unit] * PER_OCTAVE;
-    *count = OCTAVES * PER_OCTAVE + 1;
+    *first = octaves[unit] * BOUNDS_OCTAVE;
+    *count = KVTEL_CELLS_OCTAVES * BOUNDS_OCTAVE + 1;
 }
 
-/* 2^(index/64). The result is a normal number for every index that bins use. */
-static double exponential_bound(int32_t index)
+/* The whole octaves that contain the exponential bounds. */
+struct octaves {
+    int32_t first;
+    uint32_t count;
+};
+static struct octaves octaves_of(int32_t first, uint32_t count)
 {
-    int32_t octave = index >> KVTEL_LAYOUT_SCHEMA;
-    double bound = powers[index & (PER_OCTAVE - 1)];
-    uint64_t bits;
-    memcpy(&bits, &bound, sizeof(bits));
-    bits += (uint64_t)(int64_t)octave << 52;
-    memcpy(&bound, &bits, sizeof(bound));
-    return bound;
+    const int32_t last = first + (int32_t)count - 1;
+    const int32_t from = first >> KVTEL_BINS_SCHEMA, to = (last + BOUNDS_OCTAVE - 1) >> KVTEL_BINS_SCHEMA;
+    return (struct octaves){ from, (uint32_t)(to - from) };
 }
 
-static uint64_t grid_key(double value)
+/* A number of an octave, given the upper bits of its mantissa. The result is normal for every octave that bins use. */
+static double number_of(int32_t octave, uint64_t mantissa)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits >> KVTEL_GRID_SHIFT;
+    return kvtel_bins_double(((uint64_t)(int64_t)(1023 + octave) << 52) + mantissa);
 }
 
-static double key_value(uint64_t key)
+/* The largest integer whose value is at or below the bound. */
+static uint64_t integer_most(double bound, bool ns)
 {
-    double value;
-    key <<= KVTEL_GRID_SHIFT;
-    memcpy(&value, &key, sizeof(value));
-    return value;
+    const double scaled = ns ? bound * 1e9 : bound;
+    uint64_t most = scaled < (double)(KVTEL_INTEGER_LIMIT - 1) ? (uint64_t)scaled : KVTEL_INTEGER_LIMIT - 1;
+    while (most > 0 && kvtel_word_value(most, ns) > bound)
+        most--;
+    while (most + 1 < KVTEL_INTEGER_LIMIT && kvtel_word_value(most + 1, ns) <= bound)
+        most++;
+    return most;
 }
 
-/* Merges both kinds of bounds into one ascending list without duplicates. */
-static uint32_t merge(const struct kvtel_bins *bins, double *bounds, uint32_t *explicit_bins,
-                      uint32_t *exponential_bins)
+/* The parts of the bins while they are made. */
+struct maker {
+    struct kvtel_bins *bins;
+    double *bounds;
+    uint32_t *explicit_bins, *exponential_bins;
+    uint16_t *bin_of;
+    struct kvtel_split *splits;
+    struct kvtel_run *runs;
+    uint32_t next; /* number of the next explicit bound */
+    int32_t end;   /* of the last run: bin - cell */
+};
+
+/* The next cell begins: its lowest bin is the next one. */
+static void begin_cell(struct maker *maker, uint32_t cell)
 {
-    uint32_t count = 0, i = 0, j = 0;
-    while (i < bins->explicit_count || j < bins->exponential_count) {
-        double exponential =
-            j < bins->exponential_count ? exponential_bound(bins->exponential_first + (int32_t)j) : __builtin_inf();
-        double next =
-            i < bins->explicit_count && bins->explicit_bounds[i] < exponential ? bins->explicit_bounds[i] : exponential;
-        if (i < bins->explicit_count && bins->explicit_bounds[i] <= next)
-            explicit_bins[i++] = count;
-        if (exponential <= next)
-            exponential_bins[j++] = count;
-        bounds[count++] = next;
+    struct kvtel_bins *bins = maker->bins;
+    const int32_t distance = (int32_t)bins->bound_count - (int32_t)cell;
+    maker->bin_of[cell] = (uint16_t)bins->bound_count;
+    if (bins->run_count == 0 || distance != maker->end)
+        maker->runs[bins->run_count++] = (struct kvtel_run){ cell, bins->bound_count };
+    maker->end = distance;
+}
+
+/* Adds the explicit bounds below the cell's upper bound, which is infinite for the last one. */
+static void split_cell(struct maker *maker, uint32_t cell, double upper)
+{
+    struct kvtel_bins *bins = maker->bins;
+    while (maker->next < bins->explicit_count && bins->explicit_bounds[maker->next] < upper) {
+        const double bound = bins->explicit_bounds[maker->next];
+        maker->splits[bins->split_count++] =
+            (struct kvtel_split){ .cell = cell,
+                                  .bin = bins->bound_count,
+                                  .bound = maker->next,
+                                  .value = bound,
+                                  .most = { integer_most(bound, false), integer_most(bound, true) } };
+        maker->explicit_bins[maker->next++] = bins->bound_count;
+        maker->bounds[bins->bound_count++] = bound;
     }
-    return count;
 }
 
-/* Fills the grid. Cell 0 stands for all values below the exponential range, the last cell for all above. */
-static void fill_grid(const struct kvtel_bins *bins, uint16_t *grid)
+/* Ends the cell with its upper bound. */
+static void end_cell(struct maker *maker, uint32_t cell, double upper, int32_t index)
 {
-    uint32_t bin = 0;
-    grid[0] = 0;
-    for (uint64_t key = bins->lowest_key + 1; key < bins->lowest_key + bins->cells; key++) {
-        while (bins->bounds[bin] < key_value(key))
-            bin++;
-        grid[key - bins->lowest_key] = (uint16_t)bin;
+    struct kvtel_bins *bins = maker->bins;
+    split_cell(maker, cell, upper);
+    if (maker->next < bins->explicit_count && bins->explicit_bounds[maker->next] <= upper)
+        maker->explicit_bins[maker->next++] = bins->bound_count;
+    if (index >= bins->exponential_first && index < bins->exponential_first + (int32_t)bins->exponential_count)
+        maker->exponential_bins[index - bins->exponential_first] = bins->bound_count;
+    maker->bounds[bins->bound_count++] = upper;
+}
+
+static void make_octave(struct maker *maker, int32_t octave, uint32_t cell)
+{
+    enum { NO_INDEX = INT32_MIN };
+    const uint32_t end = cell + KVTEL_CELLS_OCTAVE - 1;
+    const int32_t index = octave * BOUNDS_OCTAVE;
+    for (uint64_t linear = 0; linear < LINEAR; linear++) {
+        const uint64_t eighth = linear >> (LINEAR_BITS - KVTEL_BINS_SCHEMA), inner = kvtel_cell_inner[eighth];
+        if (inner >> (52 - LINEAR_BITS) == linear) {
+            begin_cell(maker, cell);
+            end_cell(maker, cell++, number_of(octave, inner), index + (int32_t)eighth + 1);
+        }
+        begin_cell(maker, cell);
+        if (linear + 1 < LINEAR)
+            end_cell(maker, cell++, number_of(octave, (linear + 1) << (52 - LINEAR_BITS)), NO_INDEX);
+        else
+            end_cell(maker, cell++, number_of(octave + 1, 0), index + BOUNDS_OCTAVE);
     }
+    begin_cell(maker, end); /* the cell that is never used */
+}
+
+static void make(struct maker *maker, struct octaves octaves)
+{
+    struct kvtel_bins *bins = maker->bins;
+    begin_cell(maker, 0);
+    end_cell(maker, 0, number_of(octaves.first, 0), octaves.first * BOUNDS_OCTAVE);
+    for (uint32_t i = 0; i < octaves.count; i++)
+        make_octave(maker, octaves.first + (int32_t)i, 1 + i * KVTEL_CELLS_OCTAVE);
+    begin_cell(maker, bins->cell_count - 1);
+    split_cell(maker, bins->cell_count - 1, __builtin_inf());
+    maker->bin_of[bins->cell_count] = (uint16_t)(bins->bound_count + 1);
+}
+
+uint32_t kvtel_bins_most(uint32_t explicit_count, int32_t exponential_first, uint32_t exponential_count)
+{
+    return explicit_count + octaves_of(exponential_first, exponential_count).count * (KVTEL_CELLS_OCTAVE - 1) + 2;
+}
+
+/* Reserves `count` elements of `size` bytes at the end of the memory. */
+static size_t part(size_t *end, size_t count, size_t size)
+{
+    size_t at = *end;
+    *end = (at + count * size + 7) / 8 * 8;
+    return at;
 }
 
 static struct kvtel_bins *bins_create(const double *explicit_bounds, uint32_t explicit_count, int32_t first,
                                       uint32_t count)
 {
-    uint64_t lowest_key = grid_key(exponential_bound(first)) - 1;
-    uint64_t highest_key = grid_key(exponential_bound(first + (int32_t)count - 1));
-    size_t bounds_size = (explicit_count + count + 1) * (sizeof(double) + sizeof(uint64_t));
-    size_t explicit_size = explicit_count * (sizeof(double) + sizeof(uint32_t));
-    size_t grid_size = (highest_key - lowest_key + 1) * sizeof(uint16_t);
-    struct kvtel_bins *bins =
-        malloc(sizeof(*bins) + bounds_size + explicit_size + count * sizeof(uint32_t) + grid_size);
-    if (!bins)
+    const struct octaves octaves = octaves_of(first, count);
+    const uint32_t cell_count = octaves.count * KVTEL_CELLS_OCTAVE + 2;
+    size_t end = 0;
+    const size_t at = part(&end, 1, sizeof(struct kvtel_bins));
+    const size_t bounds_at = part(&end, kvtel_bins_most(explicit_count, first, count), sizeof(double));
+    const size_t copy_at = part(&end, explicit_count, sizeof(double));
+    const size_t explicit_at = part(&end, explicit_count, sizeof(uint32_t));
+    const size_t exponential_at = part(&end, count, sizeof(uint32_t));
+    const size_t bin_of_at = part(&end, cell_count + 1, sizeof(uint16_t));
+    const size_t splits_at = part(&end, explicit_count, sizeof(struct kvtel_split));
+    const size_t runs_at = part(&end, 2 * (octaves.count + explicit_count + 2), sizeof(struct kvtel_run));
+    char *memory = malloc(end);
+    if (!memory)
         return NULL;
-    double *bounds = (double *)(bins + 1);
-    uint64_t *keys = (uint64_t *)(bounds + explicit_count + count);
-    double *copy = (double *)(keys + explicit_count + count + 1);
-    uint32_t *explicit_bins = (uint32_t *)(copy + explicit_count);
-    uint32_t *exponential_bins = explicit_bins + explicit_count;
-    uint16_t *grid = (uint16_t *)(exponential_bins + count);
+    struct kvtel_bins *bins = (struct kvtel_bins *)(void *)(memory + at);
+    struct maker maker = { .bins = bins,
+                           .bounds = (double *)(void *)(memory + bounds_at),
+                           .explicit_bins = (uint32_t *)(void *)(memory + explicit_at),
+                           .exponential_bins = (uint32_t *)(void *)(memory + exponential_at),
+                           .bin_of = (uint16_t *)(void *)(memory + bin_of_at),
+                           .splits = (struct kvtel_split *)(void *)(memory + splits_at),
+                           .runs = (struct kvtel_run *)(void *)(memory + runs_at) };
+    double *copy = (double *)(void *)(memory + copy_at);
     if (explicit_count > 0)
         memcpy(copy, explicit_bounds, explicit_count * sizeof(double));
-    *bins = (struct kvtel_bins){
-        .bounds = bounds,
-        .keys = keys,
-        .explicit_bounds = copy,
-        .explicit_bins = explicit_bins,
-        .explicit_count = explicit_count,
-        .exponential_bins = exponential_bins,
-        .exponential_count = count,
-        .exponential_first = first,
-        .lowest_key = lowest_key,
-        .cells = highest_key - lowest_key + 1,
-        .lowest = key_value(lowest_key),
-        .highest = key_value(highest_key),
-        .grid = grid,
-    };
-    bins->bound_count = merge(bins, bounds, explicit_bins, exponential_bins);
-    memcpy(keys, bounds, bins->bound_count * sizeof(*keys));
-    keys[bins->bound_count] = UINT64_MAX;
-    fill_grid(bins, grid);
+    const int32_t base = (1023 + octaves.first) * KVTEL_CELLS_OCTAVE - 1;
+    *bins = (struct kvtel_bins){ .bounds = maker.bounds,
+                                 .explicit_bounds = copy,
+                                 .explicit_bins = maker.explicit_bins,
+                                 .explicit_count = explicit_count,
+                                 .exponential_bins = maker.exponential_bins,
+                                 .exponential_count = count,
+                                 .exponential_first = first,
+                                 .cell_count = cell_count,
+                                 .base = { base, base + KVTEL_CELLS_NS_OCTAVES * KVTEL_CELLS_OCTAVE },
+                                 .bin_of = maker.bin_of,
+                                 .splits = maker.splits,
+                                 .runs = maker.runs };
+    make(&maker, octaves);
     return bins;
 }
 
@@ -152,21 +213,6 @@ const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *
         *list = bins;
     }
     return bins;
-}
-
-uint32_t kvtel_bins_count(const double *explicit_bounds, uint32_t explicit_count, int32_t exponential_first,
-                          uint32_t exponential_count)
-{
-    uint32_t equal = 0;
-    for (uint32_t i = 0, j = 0; i < explicit_count && j < exponential_count;) {
-        double bound = exponential_bound(exponential_first + (int32_t)j);
-        equal += explicit_bounds[i] == bound;
-        if (explicit_bounds[i] <= bound)
-            i++;
-        else
-            j++;
-    }
-    return explicit_count + exponential_count - equal + 1;
 }
 
 void kvtel_bins_free(struct kvtel_bins *list)

@@ -1,10 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bins of a histogram: how explicit and exponential bounds are merged, and how the bin of a value is found. */
+/* The cells and bins of a histogram.
+ *
+ * A cell is what a writer counts. An octave has 128 cells of equal width, and the seven inner bounds of schema 3
+ * (2^(1/8) to 2^(7/8)) cut seven of them in two. The cell of a number follows from the number's bits alone. A bin is
+ * what a reader shows: the bins of a family are its cells, cut once more at the explicit bounds that lie inside a
+ * cell. For each of these bounds (a split) the writer counts the values of the cell that are at or below the bound. */
 #ifndef KVTEL_HISTOGRAM_BINS_H
 #define KVTEL_HISTOGRAM_BINS_H
 
 #include <kvtel/metric.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+
+enum {
+    KVTEL_BINS_SCHEMA = 3,       /* exponential bounds are powers of 2^(1/8), and each is the bound of a cell */
+    KVTEL_CELLS_OCTAVE = 136,    /* the last one is never used */
+    KVTEL_CELLS_OCTAVES = 34,    /* of the range of a unit */
+    KVTEL_CELLS_NS_OCTAVES = 30, /* a number of nanoseconds is scaled by 2^30 / 1e9 */
+    /* Cell 0 counts all that is at or below the range, the last cell all that is above. */
+    KVTEL_CELLS = KVTEL_CELLS_OCTAVES * KVTEL_CELLS_OCTAVE + 2
+};
+
+/* Words of a row. Below this limit a word is an integer (nanoseconds or pieces), from there on the bits of a double
+ * (of at least 2^-1022), and all ones say that there is no value. */
+#define KVTEL_INTEGER_LIMIT (UINT64_C(1) << 52)
+#define KVTEL_NO_VALUE UINT64_MAX
+
+/* Integers are scaled by slightly less than 1, so that a number on a bound falls below it. */
+#define KVTEL_SCALE_PIECES (1 - 0x1p-50)
+#define KVTEL_SCALE_NS (0x1p30 / 1e9 * (1 - 0x1p-50))
+
+/* An explicit bound inside a cell. */
+struct kvtel_split {
+    uint32_t cell;
+    uint32_t bin;     /* whose upper bound it is */
+    uint32_t bound;   /* its number among the explicit bounds */
+    double value;     /* the bound itself */
+    uint64_t most[2]; /* the largest integer below KVTEL_INTEGER_LIMIT that is at or below it: pieces, nanoseconds */
+};
+
+/* Consecutive cells with consecutive bins, up to the next run. */
+struct kvtel_run {
+    uint32_t cell, bin;
+};
 
 /* Bin i counts values in (bounds[i-1], bounds[i]]; the last bin counts all larger values. Immutable once made, so
  * any thread may read it. */
@@ -12,21 +51,93 @@ struct kvtel_bins {
     struct kvtel_bins *next; /* next in the list that owns the bins */
     uint32_t bound_count;
     const double *bounds; /* ascending, none negative */
-    const uint64_t *keys; /* the bounds' bits, then one key of all ones */
     const double *explicit_bounds;
     const uint32_t *explicit_bins; /* see snapshot.h */
     uint32_t explicit_count;
     const uint32_t *exponential_bins;
     uint32_t exponential_count;
     int32_t exponential_first;
-    /* A grid speeds up the search. The top bits of a double select a cell, and the cell stores the lowest bin of any
-     * value in it. */
-    uint64_t lowest_key, cells;
-    double lowest, highest; /* the smallest values of the first and of the last cell */
-    const uint16_t *grid;
+    uint32_t cell_count;
+    int32_t base[2];        /* what is subtracted from the key of a scaled number: pieces or doubles, nanoseconds */
+    const uint16_t *bin_of; /* the lowest bin of each cell, and behind the last cell the number of bins */
+    const struct kvtel_split *splits; /* ascending */
+    uint32_t split_count;
+    const struct kvtel_run *runs;
+    uint32_t run_count;
 };
 
-enum { KVTEL_GRID_BITS = 7, KVTEL_GRID_SHIFT = 52 - KVTEL_GRID_BITS };
+/* Mantissas of 2^(1/8) to 2^(7/8): the inner bound of each eighth of an octave but the last. */
+extern const uint64_t kvtel_cell_inner[8];
+
+static inline uint64_t kvtel_bins_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+static inline double kvtel_bins_double(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* The key of a scaled number: cells of all octaves, counted from the number 0. A number on a bound is above it. */
+static inline int64_t kvtel_cell_key(uint64_t bits)
+{
+    const int64_t number = (int64_t)bits;
+    const uint64_t mantissa = bits & ((UINT64_C(1) << 52) - 1);
+    return (number >> 45) + (number >> 49) + (mantissa >= kvtel_cell_inner[bits >> 49 & 7]);
+}
+static inline uint32_t kvtel_cell_clamp(int64_t cell, uint32_t cell_count)
+{
+    cell = cell < 0 ? 0 : cell;
+    return cell < (int64_t)cell_count ? (uint32_t)cell : cell_count - 1;
+}
+/* The cell of a double, given its bits. The double must not be negative, -0 or NaN. */
+static inline uint32_t kvtel_cell_of_double(const struct kvtel_bins *bins, uint64_t bits)
+{
+    return kvtel_cell_clamp(kvtel_cell_key(bits - 1) - bins->base[0], bins->cell_count);
+}
+/* The cell of an integer below KVTEL_INTEGER_LIMIT. */
+static inline uint32_t kvtel_cell_of_integer(const struct kvtel_bins *bins, uint64_t number, bool ns)
+{
+    const double scaled = (double)(int64_t)number * (ns ? KVTEL_SCALE_NS : KVTEL_SCALE_PIECES);
+    return kvtel_cell_clamp(kvtel_cell_key(kvtel_bins_bits(scaled)) - bins->base[ns], bins->cell_count);
+}
+/* The cell of a word that is a value. */
+static inline uint32_t kvtel_cell_of_word(const struct kvtel_bins *bins, uint64_t word, bool ns)
+{
+    return word < KVTEL_INTEGER_LIMIT ? kvtel_cell_of_integer(bins, word, ns) : kvtel_cell_of_double(bins, word);
+}
+/* Whether a word that is a value is at or below the bound of the split. */
+static inline bool kvtel_split_takes(const struct kvtel_split *split, uint64_t word, bool ns)
+{
+    return word < KVTEL_INTEGER_LIMIT ? word <= split->most[ns] : kvtel_bins_double(word) <= split->value;
+}
+/* The value that a word stands for. */
+static inline double kvtel_word_value(uint64_t word, bool ns)
+{
+    if (word >= KVTEL_INTEGER_LIMIT)
+        return kvtel_bins_double(word);
+    return ns ? (double)(int64_t)word / 1e9 : (double)(int64_t)word;
+}
+/* The word of a double that is not negative. A number below 2^-1022 other than 0 counts as 2^-1022. */
+static inline uint64_t kvtel_double_word(double value)
+{
+    uint64_t bits = kvtel_bins_bits(value + 0.0);
+    return bits != 0 && bits < KVTEL_INTEGER_LIMIT ? KVTEL_INTEGER_LIMIT : bits;
+}
+
+/* The bin of a value, given its bits. The value must not be negative, -0 or NaN. */
+static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, uint64_t bits)
+{
+    uint32_t bin = bins->bin_of[kvtel_cell_of_double(bins, bits)];
+    const double value = kvtel_bins_double(bits);
+    while (__builtin_expect(bin < bins->bound_count && bins->bounds[bin] < value, 0))
+        bin++;
+    return bin;
+}
 
 /* The exponential bounds of a unit: index of the first bound and number of bounds. */
 void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count);
@@ -34,29 +145,8 @@ void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count);
  * and not be negative. NULL: no memory. One thread at a time for each list. */
 const struct kvtel_bins *kvtel_bins_get(struct kvtel_bins **list, const double *explicit_bounds,
                                         uint32_t explicit_count, int32_t exponential_first, uint32_t exponential_count);
-/* Number of bins for these bounds: one for each different bound, and one more. */
-uint32_t kvtel_bins_count(const double *explicit_bounds, uint32_t explicit_count, int32_t exponential_first,
-                          uint32_t exponential_count);
+/* An upper limit of the number of bins for so many bounds. */
+uint32_t kvtel_bins_most(uint32_t explicit_count, int32_t exponential_first, uint32_t exponential_count);
 void kvtel_bins_free(struct kvtel_bins *list);
-
-/* The bin of a value, given its bits and its cell. Bits of doubles that are not negative are ordered like the
- * doubles. */
-static inline uint32_t kvtel_bins_in_cell(const uint64_t *keys, const uint16_t *grid, uint64_t cell, uint64_t bits)
-{
-    uint64_t bin = grid[cell];
-    bin += keys[bin] < bits; /* a cell is narrower than an exponential bin */
-    while (__builtin_expect(keys[bin] < bits, 0))
-        bin++;
-    return (uint32_t)bin;
-}
-
-/* The bin of a value, given its bits. The value must not be negative, -0 or NaN. (A NaN gets the last bin.) */
-static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, uint64_t bits)
-{
-    uint64_t key = bits >> KVTEL_GRID_SHIFT, cell = key - bins->lowest_key;
-    if (__builtin_expect(cell >= bins->cells, 0))
-        cell = key < bins->lowest_key ? 0 : bins->cells - 1;
-    return kvtel_bins_in_cell(bins->keys, bins->grid, cell, bits);
-}
 
 #endif

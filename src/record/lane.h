@@ -2,13 +2,13 @@
 /* Writing into a lane. Only the lane's owner stores there, so plain loads and stores are enough; a store that a
  * reader depends on is named in a comment.
  *
- * A fold moves the 256 rows of a full block into bins and counters. Its steps are ordered so that a reader can tell
+ * A fold moves the 256 rows of a full block into cells and counters. Its steps are ordered so that a reader can tell
  * how far a killed writer came:
  * 1. seq becomes odd;
- * 2. the values enter their bins in the order of the rows;
- * 3. the new sum and count are written to the half of the slot that is not in use;
+ * 2. the values enter their cells in the order of the rows;
+ * 3. the new sums and counts are written to those of the alternating places that are not in use;
  * 4. one store of the next even seq makes them valid.
- * So when the bins hold n values more than the valid count, the first n values of the block are already in the bins.
+ * So when the cells hold n values more than the valid count, the first n values of the block are already in the cells.
  * A thread that was cancelled in a fold leaves the same state: the lane's next owner finishes the fold first. */
 #ifndef KVTEL_RECORD_LANE_H
 #define KVTEL_RECORD_LANE_H
@@ -28,8 +28,8 @@ static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
 }
-/* Under TSan three instructions that it cannot follow are replaced by atomics of the same effect, and nothing else is:
- * the fence below, kvtel_row_store_pair() of "record/row.h" and add_one() of lane.c. docs/decisions/tsan-write-path.md
+/* Under TSan two instructions that it cannot follow are replaced by atomics of the same effect, and nothing else is:
+ * the fence below, and add_one() of fold.c. docs/decisions/tsan-write-path.md
  * says why. */
 #if defined(__SANITIZE_THREAD__)
 #define KVTEL_LANE_TSAN 1
@@ -94,12 +94,11 @@ static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const st
     return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
 }
 
-/* Notes, before the row is published, which columns of the row have no value (one bit per column). The fold looks
- * for absent values only in those columns. */
-static inline void kvtel_lane_note_absent(struct kvtel_lane *lane, const struct kvtel_row_group *group,
-                                          uint64_t columns)
+/* Notes, before the row is published, which columns of the row hold no integer (one bit per column): a double, or no
+ * value. */
+static inline void kvtel_lane_note(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t columns)
 {
-    kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_ABSENT;
+    kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_NOTED;
     kvtel_word_store(noted, kvtel_word_load(noted) | columns);
 }
 
@@ -109,6 +108,9 @@ bool kvtel_lane_extend(const struct kvtel_store *store, uint64_t lane, kvtel_wor
 
 /* Moves the full block into the series that the group feeds. */
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *group);
+/* Finishes the folds that the lane's last owner began before it ended inside a call. False: the lane's words
+ * contradict each other. */
+bool kvtel_lane_finish_folds(struct kvtel_lane *lane, const struct kvtel_row_group *groups);
 
 /* Like the functions of <kvtel/store.h>, for a caller that has already begun its call with kvtel_lane_enter(). */
 bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount);

@@ -5,28 +5,32 @@
 #include "record/row.h"
 #include "record/thread.h"
 
-static const double absent = __builtin_nan("");
-
-/* The values of a transfer that columns can take. */
+/* The words of a transfer that columns can take. */
 struct measures {
-    double values[KVTEL_SOURCES];
+    uint64_t words[KVTEL_SOURCES];
     bool impossible; /* a number is above the limit, or a point in time lies before the transfer's begin */
     bool outside;    /* the time of the first byte lies outside the transfer */
 };
 
-static inline double measure(uint64_t number, bool *impossible)
+/* A number from KVTEL_INTEGER_LIMIT on, as the word of a double. */
+static __attribute__((noinline)) uint64_t measure_large(uint64_t number, bool ns, bool *impossible)
 {
-    if (__builtin_expect(number >= KVTEL_TRANSFER_LIMIT, 0)) {
+    if (number >= KVTEL_TRANSFER_LIMIT) {
         *impossible = *impossible || number != KVTEL_UNMEASURED;
-        return absent;
+        return KVTEL_NO_VALUE;
     }
-    return kvtel_row_double(number);
+    return kvtel_double_word(ns ? (double)(int64_t)number / 1e9 : (double)(int64_t)number);
+}
+
+static inline uint64_t measure(uint64_t number, bool ns, bool *impossible)
+{
+    return __builtin_expect(number < KVTEL_INTEGER_LIMIT, 1) ? number : measure_large(number, ns, impossible);
 }
 
 /* Like measure(), for a number of which 0 means "not measured". */
-static inline double measure_positive(uint64_t number, bool *impossible)
+static inline uint64_t measure_positive(uint64_t number, bool ns, bool *impossible)
 {
-    return number == 0 ? absent : measure(number, impossible);
+    return number == 0 ? KVTEL_NO_VALUE : measure(number, ns, impossible);
 }
 
 static bool is_known(uint64_t number)
@@ -34,13 +38,13 @@ static bool is_known(uint64_t number)
     return number != 0 && number != KVTEL_UNMEASURED;
 }
 
-/* Seconds from one point in time to another; absent when either is unknown. */
-static double seconds_between(uint64_t from, uint64_t to, bool *impossible)
+/* Nanoseconds from one point in time to another; absent when either is unknown. */
+static uint64_t time_between(uint64_t from, uint64_t to, bool *impossible)
 {
     if (!is_known(from) || !is_known(to))
-        return absent;
+        return KVTEL_NO_VALUE;
     /* when `to` comes first the difference wraps around and is above the limit */
-    return measure(to - from, impossible) / 1e9;
+    return measure(to - from, true, impossible);
 }
 
 /* Takes post, first-byte and data times from the transfer's points in time, where it has them. */
@@ -48,41 +52,42 @@ static void take_windows(const struct kvtel_transfer *transfer, struct measures 
 {
     uint64_t from = transfer->submitted_ns, done = transfer->done_ns, first = transfer->first_byte_ns;
     if (!is_known(transfer->duration_ns))
-        measures->values[KVTEL_SOURCE_DURATION] = seconds_between(from, done, &measures->impossible);
+        measures->words[KVTEL_SOURCE_DURATION] = time_between(from, done, &measures->impossible);
     if (!is_known(transfer->post_ns))
-        measures->values[KVTEL_SOURCE_POST] = seconds_between(from, transfer->posted_ns, &measures->impossible);
-    double before = seconds_between(from, first, &measures->outside);
-    double after = seconds_between(first, done, &measures->outside);
+        measures->words[KVTEL_SOURCE_POST] = time_between(from, transfer->posted_ns, &measures->impossible);
+    uint64_t before = time_between(from, first, &measures->outside);
+    uint64_t after = time_between(first, done, &measures->outside);
     if (!measures->outside) {
-        measures->values[KVTEL_SOURCE_FIRST_BYTE] = before;
-        measures->values[KVTEL_SOURCE_DATA] = after;
+        measures->words[KVTEL_SOURCE_FIRST_BYTE] = before;
+        measures->words[KVTEL_SOURCE_DATA] = after;
     }
 }
 
 static inline void take_values(const struct kvtel_transfer *transfer, struct measures *measures)
 {
-    double *values = measures->values;
+    uint64_t *words = measures->words;
     bool *impossible = &measures->impossible;
     measures->impossible = measures->outside = false;
-    values[KVTEL_SOURCE_DURATION] = measure(transfer->duration_ns, impossible) / 1e9;
-    values[KVTEL_SOURCE_POST] = measure_positive(transfer->post_ns, impossible) / 1e9;
-    values[KVTEL_SOURCE_BYTES] = measure(transfer->bytes, impossible);
-    values[KVTEL_SOURCE_DESCRIPTORS] = measure_positive(transfer->descriptors, impossible);
-    values[KVTEL_SOURCE_FAILED] = measure(transfer->failed, impossible);
-    values[KVTEL_SOURCE_FIRST_BYTE] = values[KVTEL_SOURCE_DATA] = absent;
+    words[KVTEL_SOURCE_DURATION] = measure(transfer->duration_ns, true, impossible);
+    words[KVTEL_SOURCE_POST] = measure_positive(transfer->post_ns, true, impossible);
+    words[KVTEL_SOURCE_BYTES] = measure(transfer->bytes, false, impossible);
+    words[KVTEL_SOURCE_DESCRIPTORS] = measure_positive(transfer->descriptors, false, impossible);
+    words[KVTEL_SOURCE_FAILED] = measure(transfer->failed, false, impossible);
+    words[KVTEL_SOURCE_FIRST_BYTE] = words[KVTEL_SOURCE_DATA] = KVTEL_NO_VALUE;
     if (__builtin_expect(is_known(transfer->done_ns), 0))
         take_windows(transfer, measures);
 }
 
 /* Records each value by itself, for an operation whose series belong to other groups. */
-static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation *operation, const double *values)
+static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation *operation, const uint64_t *words)
 {
     for (uint32_t i = 0; i < operation->feed_count; i++) {
         const struct kvtel_row_group_feed *feed = &operation->feeds[i];
-        double value = values[operation->sources[feed->column]];
+        const uint64_t word = words[operation->sources[feed->column]];
+        const double value = kvtel_word_value(word, operation->ns >> feed->column & 1);
         if (feed->kind == KVTEL_COLUMN_ONE)
             (void)kvtel_lane_increase_inside(lane, feed->series, 1);
-        else if (value != value)
+        else if (word == KVTEL_NO_VALUE)
             continue;
         else if (feed->kind == KVTEL_COLUMN_OBSERVE)
             (void)kvtel_lane_observe_inside(lane, feed->series, &value, 1);
@@ -96,7 +101,6 @@ static void record_singly(struct kvtel_lane *lane, const struct kvtel_operation 
 static __attribute__((noinline)) void count_unmeasured(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                                        uint64_t columns)
 {
-    kvtel_lane_note_absent(lane, operation->group, columns);
     for (uint32_t i = 0; i < operation->feed_count; i++) {
         const struct kvtel_row_group_feed *feed = &operation->feeds[i];
         if (feed->kind == KVTEL_COLUMN_ONE && columns >> feed->column & 1)
@@ -118,18 +122,21 @@ static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, co
         return false;
     }
     if (!group) {
-        record_singly(lane, operation, measures.values);
+        record_singly(lane, operation, measures.words);
         kvtel_thread_leave(token);
         return true;
     }
-    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD), unmeasured = 0;
+    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD), unmeasured = 0, noted = 0;
     kvtel_word *row = kvtel_lane_row(lane, group, head);
     for (uint32_t i = 0; i < operation->column_count; i++) {
-        double value = measures.values[operation->sources[i]];
-        unmeasured |= (uint64_t)(value != value) << i;
-        kvtel_word_store(&row[i], kvtel_double_bits(value));
+        const uint64_t word = measures.words[operation->sources[i]];
+        unmeasured |= (uint64_t)(word == KVTEL_NO_VALUE) << i;
+        noted |= (uint64_t)(word >= KVTEL_INTEGER_LIMIT) << i;
+        kvtel_word_store(&row[i], word);
     }
-    if (unmeasured != 0)
+    if (noted != 0)
+        kvtel_lane_note(lane, group, noted);
+    if ((unmeasured & operation->counted) != 0)
         count_unmeasured(lane, operation, unmeasured);
     kvtel_lane_publish_row(lane, group, head);
     kvtel_thread_leave(token);

@@ -256,10 +256,17 @@ static const struct kvtel_operation *find_operation(const struct kvtel_recorder 
  * gets a group of its own and the operation none. */
 static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_operation *operation)
 {
-    enum kvtel_status made = operation->feed_count > 0
-                                 ? kvtel_store_row_group(store, operation->feeds, operation->feed_count,
-                                                         operation->column_count, &operation->group)
-                                 : KVTEL_E_LIMIT;
+    struct kvtel_row_group_columns columns = { .count = operation->column_count };
+    for (uint32_t i = 0; i < operation->column_count; i++)
+        columns.ns |= (uint32_t)kvtel_source_is_ns(operation->sources[i]) << i;
+    operation->ns = columns.ns;
+    for (uint32_t i = 0; i < operation->feed_count; i++)
+        if (operation->feeds[i].kind == KVTEL_COLUMN_ONE)
+            operation->counted |= UINT32_C(1) << operation->feeds[i].column;
+    enum kvtel_status made =
+        operation->feed_count > 0
+            ? kvtel_store_row_group(store, operation->feeds, operation->feed_count, columns, &operation->group)
+            : KVTEL_E_LIMIT;
     if (made != KVTEL_E_BUSY && made != KVTEL_E_ARGUMENT)
         return made;
     made = KVTEL_OK;

@@ -20,6 +20,13 @@ enum kvtel_source {
     KVTEL_SOURCES
 };
 
+/* Whether integers of this part are nanoseconds. */
+static inline bool kvtel_source_is_ns(enum kvtel_source source)
+{
+    return source == KVTEL_SOURCE_DURATION || source == KVTEL_SOURCE_POST || source == KVTEL_SOURCE_FIRST_BYTE ||
+           source == KVTEL_SOURCE_DATA;
+}
+
 struct kvtel_operation {
     const uint64_t *token; /* of the store */
     /* Words of the lane: the group's row counter (head_at) and its rows (block_at). */
@@ -30,6 +37,8 @@ struct kvtel_operation {
         *group; /* NULL: a series belongs to another group, so each series is written by itself */
     uint32_t column_count;
     uint8_t sources[KVTEL_SOURCES]; /* of each column */
+    uint32_t ns;                    /* a bit for each column whose integers are nanoseconds */
+    uint32_t counted;               /* a bit for each column whose rows are counted */
     bool is_point_to_point;         /* the columns are duration, post, bytes, descriptors, in this order */
     uint32_t feed_count;
     struct kvtel_row_group_feed feeds[KVTEL_LAYOUT_COLUMNS];

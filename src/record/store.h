@@ -13,13 +13,14 @@
 #include "format/layout.h"
 #include "record/memory.h"
 #include "format/view.h"
+#include "record/quad.h"
 
 enum { KVTEL_DEFAULT_MAX_SERIES = 10000, KVTEL_DEFAULT_MAX_LANES = 256 };
 
 /* One arrow from a column of a group to a series, with what the fold needs to know of the series. */
 struct kvtel_local_feed {
     const struct kvtel_bins *bins;
-    uint64_t bins_at;
+    uint64_t cells_at;
     uint32_t series;
     uint32_t slot;
     uint16_t column;
@@ -33,6 +34,11 @@ struct kvtel_row_group {
     uint32_t slot;
     uint32_t columns;
     uint32_t feed_count;
+    uint32_t ns; /* a bit for each column whose integers are nanoseconds */
+    /* How a block of integers is folded into four histograms, one of each column; NULL: the columns are others. */
+    kvtel_quad_fn find;
+    struct kvtel_quad quad;
+    uint8_t quad_feeds[KVTEL_QUAD]; /* the feed of each column's histogram */
     struct kvtel_local_feed feeds[];
 };
 
@@ -45,7 +51,7 @@ struct kvtel_family_local {
 struct kvtel_series_local {
     struct kvtel_row_group *_Atomic group; /* NULL: the series is written without a group */
     const struct kvtel_bins *bins;
-    uint64_t bins_at;
+    uint64_t cells_at;
     uint32_t slot;
     uint16_t type; /* enum kvtel_metric_type */
     uint16_t unit; /* enum kvtel_unit */
@@ -184,10 +190,16 @@ struct kvtel_row_group_feed {
     uint16_t column;
     enum kvtel_column_kind kind;
 };
-/* Makes a group of `columns` columns for these series, or finds the one with the same feeds.
+/* The columns of a group. */
+struct kvtel_row_group_columns {
+    uint32_t count;
+    uint32_t ns; /* a bit for each column whose integers are nanoseconds */
+};
+/* Makes a group of columns for these series, or finds the one with the same feeds.
  * KVTEL_E_BUSY: one of the series belongs to another group. */
 enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct kvtel_row_group_feed *feeds,
-                                        size_t count, uint32_t columns, const struct kvtel_row_group **group);
+                                        size_t count, struct kvtel_row_group_columns columns,
+                                        const struct kvtel_row_group **group);
 
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store);
 

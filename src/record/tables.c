@@ -8,6 +8,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+static uint64_t realtime_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 /* Makes sure that the table has memory for `bytes` more. */
 static enum kvtel_status reserve(struct kvtel_store *store, enum kvtel_table table, size_t bytes)
@@ -59,11 +67,17 @@ static enum kvtel_status reserve_lanes(struct kvtel_store *store, uint64_t slots
     return KVTEL_OK;
 }
 
-static uint32_t take_slot(struct kvtel_store *store)
+/* Takes slots that follow one another and returns the first. */
+static uint32_t take_slots(struct kvtel_store *store, uint32_t count)
 {
     uint64_t slot = store->slots.used / (KVTEL_SLOT_WORDS * sizeof(kvtel_word));
-    store->slots.used += KVTEL_SLOT_WORDS * sizeof(kvtel_word);
+    store->slots.used += count * KVTEL_SLOT_WORDS * sizeof(kvtel_word);
     return (uint32_t)slot;
+}
+
+static uint32_t series_slots(const struct kvtel_bins *bins)
+{
+    return bins ? kvtel_slots_of(bins->explicit_count) : 1;
 }
 
 /* Takes words of every lane and returns the index of the first. Whole cache lines are taken, so that bins and blocks
@@ -295,9 +309,9 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
         fits &= local->series_count < store->header->max_series;
         need.series++;
         need.strings += texts_size(request->values, request->count);
-        need.slots += local->bins ? 2 : 1; /* one slot is that of the histogram's own group */
+        need.slots += series_slots(local->bins) + (local->bins != NULL); /* one for the histogram's own group */
         need.histograms += local->bins != NULL;
-        need.words += local->bins ? whole_lines((uint64_t)local->bins->bound_count + 1) + KVTEL_BLOCK_ROWS : 0;
+        need.words += local->bins ? whole_lines(KVTEL_CELLS) + KVTEL_BLOCK_ROWS : 0;
     }
     fits &= has_room(store, &need);
     kvtel_store_release(store, &hold);
@@ -313,7 +327,8 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
     if (local->series_count >= store->header->max_series)
         return KVTEL_E_LIMIT;
     size_t size = texts_size(values, count);
-    uint64_t bins = local->bins ? whole_lines((uint64_t)local->bins->bound_count + 1) : 0;
+    uint64_t cells = local->bins ? whole_lines(KVTEL_CELLS) : 0;
+    uint32_t slots = series_slots(local->bins);
     uint32_t id = (uint32_t)atomic_load_explicit(&store->header->series_count, memory_order_relaxed);
     uint64_t locals_goal =
         kvtel_memory_goal(&store->locals, (id + 1) * sizeof(struct kvtel_series_local), kvtel_store_locals_size(store));
@@ -322,20 +337,23 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
         return KVTEL_E_LIMIT;
     if ((status = reserve(store, KVTEL_STRINGS, size)) != KVTEL_OK ||
         (status = reserve(store, KVTEL_SERIES, sizeof(struct kvtel_layout_series))) != KVTEL_OK ||
-        (status = reserve_lanes(store, 1, bins)) != KVTEL_OK)
+        (status = reserve_lanes(store, slots, cells)) != KVTEL_OK)
         return status;
     if (!kvtel_index_reserve(&store->index) ||
         !kvtel_memory_extend(-1, store->series, 0, store->locals.reserved, locals_goal))
         return KVTEL_E_NOMEM;
     store->locals.reserved = locals_goal;
 
-    struct kvtel_layout_series record = { .family = family, .text_size = (uint32_t)size, .slot = take_slot(store) };
-    record.bins_at = take_words(store, bins);
+    struct kvtel_layout_series record = { .family = family,
+                                          .text_size = (uint32_t)size,
+                                          .slot = take_slots(store, slots) };
+    record.cells_at = take_words(store, cells);
+    record.started_realtime_ns = realtime_ns();
     record.text_at = put_texts(store, values, count);
     memcpy(take(store, KVTEL_SERIES, sizeof(record)), &record, sizeof(record));
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
     store->series[id] =
-        (struct kvtel_series_local){ .bins = local->bins, .bins_at = record.bins_at, .slot = record.slot };
+        (struct kvtel_series_local){ .bins = local->bins, .cells_at = record.cells_at, .slot = record.slot };
     store->series[id].type = (uint16_t)families[family].type;
     store->series[id].unit = (uint16_t)families[family].unit;
     local->series_count++;
@@ -382,7 +400,8 @@ enum kvtel_status kvtel_store_own_row_group(struct kvtel_store *store, uint32_t 
     const struct kvtel_row_group_feed feed = { .series = series, .kind = KVTEL_COLUMN_OBSERVE };
     if (!store->series[series].bins)
         return KVTEL_OK;
-    enum kvtel_status status = kvtel_store_row_group(store, &feed, 1, 1, &group);
+    enum kvtel_status status =
+        kvtel_store_row_group(store, &feed, 1, (struct kvtel_row_group_columns){ .count = 1 }, &group);
     return status == KVTEL_E_BUSY ? KVTEL_OK : status;
 }
 
@@ -402,9 +421,9 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
 }
 
 static bool same_feeds(const struct kvtel_row_group *group, const struct kvtel_row_group_feed *feeds, size_t count,
-                       uint32_t columns)
+                       struct kvtel_row_group_columns columns)
 {
-    if (group->feed_count != count || group->columns != columns)
+    if (group->feed_count != count || group->columns != columns.count || group->ns != columns.ns)
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct kvtel_local_feed *feed = &group->feeds[i];
@@ -422,8 +441,8 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_ro
         (status = reserve(store, KVTEL_GROUPS, sizeof(struct kvtel_layout_group))) != KVTEL_OK ||
         (status = reserve_lanes(store, 1, (uint64_t)group->columns * KVTEL_BLOCK_ROWS)) != KVTEL_OK)
         return status;
-    struct kvtel_layout_group record = { .columns = group->columns, .feed_count = group->feed_count };
-    record.slot = group->slot = take_slot(store);
+    struct kvtel_layout_group record = { .columns = group->columns, .feed_count = group->feed_count, .ns = group->ns };
+    record.slot = group->slot = take_slots(store, 1);
     record.block_at = group->block_at = take_words(store, (uint64_t)group->columns * KVTEL_BLOCK_ROWS);
     record.feeds_at = (uint32_t)(store->tables[KVTEL_FEEDS].used / sizeof(struct kvtel_layout_feed));
     struct kvtel_layout_feed *feeds = take(store, KVTEL_FEEDS, feeds_size);
@@ -453,15 +472,37 @@ static bool are_feeds(const struct kvtel_row_group_feed *feeds, size_t count, ui
     return columns <= KVTEL_LAYOUT_COLUMNS && count <= KVTEL_LAYOUT_COLUMNS;
 }
 
-enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct kvtel_row_group_feed *feeds,
-                                        size_t count, uint32_t columns, const struct kvtel_row_group **made)
+/* Whether each of the four columns feeds one histogram. Then a faster fold takes them together. */
+static void choose_fold(struct kvtel_row_group *group)
 {
-    if (!are_feeds(feeds, count, columns))
+    const struct kvtel_bins *bins[KVTEL_QUAD] = { NULL };
+    uint32_t found = 0;
+    if (group->columns != KVTEL_QUAD)
+        return;
+    for (uint32_t i = 0; i < group->feed_count; i++) {
+        const struct kvtel_local_feed *feed = &group->feeds[i];
+        if (feed->kind != KVTEL_COLUMN_OBSERVE)
+            continue;
+        found += bins[feed->column] ? KVTEL_QUAD : 1; /* a column with two histograms does not count */
+        bins[feed->column] = feed->bins;
+        group->quad_feeds[feed->column] = (uint8_t)i;
+    }
+    if (found != KVTEL_QUAD)
+        return;
+    kvtel_quad_make(&group->quad, bins, group->ns);
+    group->find = kvtel_quad_choose();
+}
+
+enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct kvtel_row_group_feed *feeds,
+                                        size_t count, struct kvtel_row_group_columns columns,
+                                        const struct kvtel_row_group **made)
+{
+    if (!are_feeds(feeds, count, columns.count))
         return KVTEL_E_ARGUMENT;
     struct kvtel_row_group *group = malloc(sizeof(*group) + count * sizeof(struct kvtel_local_feed));
     if (!group)
         return KVTEL_E_NOMEM;
-    *group = (struct kvtel_row_group){ .columns = columns, .feed_count = (uint32_t)count };
+    *group = (struct kvtel_row_group){ .columns = columns.count, .ns = columns.ns, .feed_count = (uint32_t)count };
     enum kvtel_status status = KVTEL_OK;
     struct kvtel_hold hold;
     if (!kvtel_store_hold(store, &hold)) {
@@ -480,11 +521,12 @@ enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct 
             return status;
         }
         group->feeds[i] =
-            (struct kvtel_local_feed){ .bins = series->bins, .bins_at = series->bins_at, .series = feeds[i].series };
+            (struct kvtel_local_feed){ .bins = series->bins, .cells_at = series->cells_at, .series = feeds[i].series };
         group->feeds[i].slot = series->slot;
         group->feeds[i].column = feeds[i].column;
         group->feeds[i].kind = (uint16_t)feeds[i].kind;
     }
+    choose_fold(group);
     status = append_group(store, group);
     kvtel_store_release(store, &hold);
     if (status == KVTEL_OK)

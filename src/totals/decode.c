@@ -4,6 +4,7 @@
 #include "totals/totals.h"
 
 #include "base/error.h"
+#include "histogram/bins.h"
 #include "totals/layout.h"
 #include "collect/snapshot.h"
 #include "record/store.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-enum { EXPONENTIAL_MAX = 4096, EXPONENT_MAX = 1000 << KVTEL_LAYOUT_SCHEMA };
+enum { EXPONENTIAL_MAX = 512, EXPONENT_MAX = 1000 << KVTEL_BINS_SCHEMA };
 
 /* The bytes not read yet. All reading goes through take(), so nothing past the end is read. */
 struct cursor {
@@ -77,7 +78,7 @@ static bool skip_values(struct cursor *cursor, const struct kvtel_layout_family 
         return false;
     if (family->type == KVTEL_COUNTER)
         return true;
-    uint64_t bin_count = (uint64_t)family->bound_count + family->exponential_count + 1;
+    uint64_t bin_count = kvtel_bins_most(family->bound_count, family->exponential_first, family->exponential_count);
     if (!take_varint(cursor, &count) || count > bin_count)
         return false;
     for (uint64_t i = 0; i < count; i++, total += bin)

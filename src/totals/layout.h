@@ -24,7 +24,7 @@ struct totals_header {
     uint32_t family_count;
     uint32_t series_count; /* of all families */
 };
-_Static_assert(sizeof(struct totals_header) == 64, "totals 1");
+_Static_assert(sizeof(struct totals_header) == 64, "totals 2");
 
 /* A family is followed by bound_count doubles, text_size bytes (name, help and label names, each followed by a NUL),
  * and its series. */
@@ -38,7 +38,7 @@ struct totals_family {
     uint32_t text_size;
     uint32_t series_count;
 };
-_Static_assert(sizeof(struct totals_family) == 24, "totals 1");
+_Static_assert(sizeof(struct totals_family) == 24, "totals 2");
 
 /* A series is a u32 with the size of its text, the text (label values, each followed by a NUL), and its numbers:
  *   counter    double value

@@ -13,7 +13,7 @@
 #include <kvtel/snapshot.h>
 
 enum {
-    TOTALS_VERSION = 1,
+    TOTALS_VERSION = 2,
     TOTALS_FAMILIES = 4096, /* at most */
     /* Limits of label sets in all families together and, by default, in one family. New label sets above a limit are
      * added up under TOTALS_OTHER. */

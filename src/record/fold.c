@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folding a full block into the series of its group. record/lane.h gives the order of the steps. */
+#include "record/lane.h"
+#include "record/quad.h"
+
+/* A test keeps a list of all stores of a fold: it compiles this file with KVTEL_FOLD_LOG and defines the function. */
+#ifdef KVTEL_FOLD_LOG
+void kvtel_fold_log(const kvtel_word *word, uint64_t value);
+#else
+static inline void kvtel_fold_log(const kvtel_word *word, uint64_t value)
+{
+    (void)word;
+    (void)value;
+}
+#endif
+
+static inline void put(kvtel_word *word, uint64_t value)
+{
+    kvtel_fold_log(word, value);
+    kvtel_word_store(word, value);
+}
+static inline void publish(kvtel_word *word, uint64_t value)
+{
+    kvtel_fold_log(word, value);
+    kvtel_word_publish(word, value);
+}
+static inline void add_one(kvtel_word *cells, uint16_t cell)
+{
+#if defined(__x86_64__) && !defined(KVTEL_LANE_TSAN) && !defined(KVTEL_FOLD_LOG)
+    /* one instruction; the compiler makes two of a load and a store of an atomic */
+    __asm__ volatile("addq $1, (%0,%1,8)" : : "r"(cells), "r"((uint64_t)cell) : "memory", "cc");
+#else
+    put(&cells[cell], kvtel_word_load(&cells[cell]) + 1);
+#endif
+}
+
+/* A histogram's fold that has begun. */
+struct folding {
+    kvtel_word *slot, *cells;
+    const struct kvtel_bins *bins;
+    uint64_t seq; /* even */
+    /* The splits whose cells are within the range of the block's cells, and what these cells held before. */
+    uint32_t split_first, split_end;
+    uint64_t before[KVTEL_LAYOUT_BOUNDS];
+};
+
+/* What a block adds to a histogram. */
+struct addition {
+    uint64_t count, integers;
+    double doubles;
+};
+
+static kvtel_word *below_of(const struct folding *folding, uint64_t place, uint32_t bound)
+{
+    return folding->slot + KVTEL_SLOT_BELOW + place * folding->bins->explicit_count + bound;
+}
+
+/* Extends the range of cells in use. */
+static void widen(kvtel_word *slot, uint64_t lowest, uint64_t highest)
+{
+    uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST), end = kvtel_word_load(slot + KVTEL_SLOT_END);
+    if (end == 0 || lowest < first)
+        put(slot + KVTEL_SLOT_FIRST, lowest);
+    if (highest >= end)
+        put(slot + KVTEL_SLOT_END, highest + 1);
+}
+
+static void begin(struct folding *folding, struct kvtel_lane *lane, const struct kvtel_local_feed *feed, int lowest,
+                  int highest)
+{
+    const struct kvtel_bins *bins = feed->bins;
+    folding->slot = kvtel_lane_slot(lane, feed->slot);
+    folding->cells = lane->words + feed->cells_at;
+    folding->bins = bins;
+    folding->seq = kvtel_word_load(folding->slot + KVTEL_SLOT_SEQ) & ~UINT64_C(1);
+    uint32_t i = 0;
+    while (i < bins->split_count && bins->splits[i].cell < (uint32_t)lowest)
+        i++;
+    folding->split_first = i;
+    for (; i < bins->split_count && bins->splits[i].cell <= (uint32_t)highest; i++)
+        folding->before[i] = kvtel_word_load(&folding->cells[bins->splits[i].cell]);
+    folding->split_end = i;
+    if (lowest <= highest)
+        widen(folding->slot, (uint64_t)lowest, (uint64_t)highest);
+    put(folding->slot + KVTEL_SLOT_SEQ, folding->seq + 1);
+}
+
+/* The sum of integers stays at its limit instead of passing it; then what is lost is counted. */
+static uint64_t add_integers(struct kvtel_lane *lane, uint64_t sum, const struct addition *addition)
+{
+    if (__builtin_expect(addition->integers <= KVTEL_INTEGERS_MAX - sum, 1))
+        return sum + addition->integers;
+    kvtel_store_count_refused(lane->store, addition->count);
+    return KVTEL_INTEGERS_MAX;
+}
+
+/* Stores the new sums and counts where nobody reads yet, and makes them valid. `below[i]`: values that split i gains,
+ * for the splits from split_first on. */
+static void end(const struct folding *folding, struct kvtel_lane *lane, const struct addition *addition,
+                const uint32_t *below)
+{
+    kvtel_word *slot = folding->slot;
+    const struct kvtel_bins *bins = folding->bins;
+    const uint64_t now = folding->seq / 2 & 1, next = now ^ 1;
+    const double sum = kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_SUM + now)) + addition->doubles;
+    put(slot + KVTEL_SLOT_SUM + next, kvtel_double_bits(sum));
+    put(slot + KVTEL_SLOT_COUNT + next, kvtel_word_load(slot + KVTEL_SLOT_COUNT + now) + addition->count);
+    put(slot + KVTEL_SLOT_TOTAL + next, add_integers(lane, kvtel_word_load(slot + KVTEL_SLOT_TOTAL + now), addition));
+    for (uint32_t i = 0; i < bins->split_count; i++) {
+        const uint32_t bound = bins->splits[i].bound;
+        const uint64_t more = i >= folding->split_first && i < folding->split_end ? below[i - folding->split_first] : 0;
+        put(below_of(folding, next, bound), kvtel_word_load(below_of(folding, now, bound)) + more);
+    }
+    publish(slot + KVTEL_SLOT_SEQ, folding->seq + 2);
+}
+
+/* Values of four rows in the split's cell that are at or below its bound. */
+static inline uint32_t count_rows(const kvtel_row_word *words, const int16_t *cells, int16_t cell, uint64_t most)
+{
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++)
+        count += (uint32_t)(cells[2 * r] == cell) & (uint32_t)(words[(size_t)r * KVTEL_QUAD] <= most);
+    return count;
+}
+
+/* What the splits of column `c` gain by a block of integers. Only those whose cell grew are looked for. */
+static void count_below(const struct folding *folding, uint32_t c, bool ns, const kvtel_row_word *block,
+                        const struct kvtel_quad_found *found, uint32_t *below)
+{
+    for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
+        const struct kvtel_split *split = &folding->bins->splits[i];
+        const int16_t *cells = found->cells + kvtel_quad_place(0, c);
+        const int16_t cell = (int16_t)split->cell;
+        uint32_t count = 0;
+        if (kvtel_word_load(&folding->cells[split->cell]) != folding->before[i])
+            for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS, cells += KVTEL_QUAD_CELLS)
+                if (cells[0] == cell || cells[2] == cell || cells[4] == cell || cells[6] == cell)
+                    count += count_rows(block + (size_t)row * KVTEL_QUAD + c, cells, cell, split->most[ns]);
+        below[i - folding->split_first] = count;
+    }
+}
+
+/* Adds 1 to the cells of each row, in order. */
+static void add_rows(const struct folding *folding, const int16_t *cells)
+{
+    kvtel_word *a = folding[0].cells, *b = folding[1].cells, *c = folding[2].cells, *d = folding[3].cells;
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS, cells += KVTEL_QUAD_CELLS) {
+        for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++) {
+            add_one(a, (uint16_t)cells[2 * r]);
+            add_one(b, (uint16_t)cells[2 * r + 1]);
+            add_one(c, (uint16_t)cells[2 * r + 8]);
+            add_one(d, (uint16_t)cells[2 * r + 9]);
+        }
+    }
+}
+
+/* Folds a block of integers into the four histograms of its columns. */
+static void fold_quad(struct kvtel_lane *lane, const struct kvtel_row_group *group, const kvtel_row_word *block)
+{
+    struct folding folding[KVTEL_QUAD];
+    struct kvtel_quad_found found;
+    uint32_t below[KVTEL_LAYOUT_BOUNDS];
+    group->find(&group->quad, block, &found);
+    for (uint32_t c = 0; c < KVTEL_QUAD; c++)
+        begin(&folding[c], lane, &group->feeds[group->quad_feeds[c]], found.lowest[c], found.highest[c]);
+    kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
+    add_rows(folding, found.cells);
+    for (uint32_t c = 0; c < KVTEL_QUAD; c++) {
+        const struct addition addition = { KVTEL_BLOCK_ROWS, found.sums[c], 0 };
+        count_below(&folding[c], c, group->quad.ns[c], block, &found, below);
+        end(&folding[c], lane, &addition, below);
+    }
+}
+
+/* The words of a column that are values, and their cells. */
+struct column {
+    uint32_t count, doubles; /* values; those that are no integers */
+    bool ns;
+    uint64_t words[KVTEL_BLOCK_ROWS];
+    uint16_t cells[KVTEL_BLOCK_ROWS];
+};
+
+/* Copies the values of a column without the absent ones. */
+static void take_column(struct column *column, const struct kvtel_row_group *group, const kvtel_row_word *block,
+                        uint32_t number)
+{
+    uint32_t count = 0, doubles = 0;
+    block += number;
+    /* without a branch, because the processor could not predict which values are absent */
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, block += group->columns) {
+        const uint64_t word = *block;
+        column->words[count] = word;
+        count += word != KVTEL_NO_VALUE;
+        doubles += (uint32_t)(word >= KVTEL_INTEGER_LIMIT) & (uint32_t)(word != KVTEL_NO_VALUE);
+    }
+    column->count = count;
+    column->doubles = doubles;
+    column->ns = group->ns >> number & 1;
+}
+
+static struct addition sum_column(const struct column *column)
+{
+    struct addition addition = { .count = column->count };
+    for (uint32_t i = 0; i < column->count; i++) {
+        const uint64_t word = column->words[i];
+        if (word < KVTEL_INTEGER_LIMIT)
+            addition.integers += word;
+        else
+            addition.doubles += kvtel_bits_double(word);
+    }
+    return addition;
+}
+
+static void find_cells(struct column *column, const struct kvtel_bins *bins)
+{
+    const uint32_t count = column->count;
+    if (column->doubles == 0)
+        for (uint32_t i = 0; i < count; i++)
+            column->cells[i] = (uint16_t)kvtel_cell_of_integer(bins, column->words[i], column->ns);
+    else if (column->doubles == count)
+        for (uint32_t i = 0; i < count; i++)
+            column->cells[i] = (uint16_t)kvtel_cell_of_double(bins, column->words[i]);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            column->cells[i] = (uint16_t)kvtel_cell_of_word(bins, column->words[i], column->ns);
+}
+
+/* What the splits gain by a column. `all`: also those whose cell did not grow since the fold began. */
+static void count_column_below(const struct folding *folding, const struct column *column, bool all, uint32_t *below)
+{
+    for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
+        const struct kvtel_split *split = &folding->bins->splits[i];
+        uint32_t count = 0;
+        if (all || kvtel_word_load(&folding->cells[split->cell]) != folding->before[i])
+            for (uint32_t k = 0; k < column->count; k++)
+                count += column->cells[k] == split->cell && kvtel_split_takes(split, column->words[k], column->ns);
+        below[i - folding->split_first] = count;
+    }
+}
+
+/* Folds a column into a histogram. `done`: number of values that are already in their cells. */
+static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, struct column *column,
+                           bool again, uint32_t done)
+{
+    struct folding folding;
+    uint32_t below[KVTEL_LAYOUT_BOUNDS];
+    int lowest = KVTEL_CELLS, highest = -1;
+    find_cells(column, feed->bins);
+    for (uint32_t i = 0; i < column->count; i++) {
+        lowest = column->cells[i] < lowest ? column->cells[i] : lowest;
+        highest = column->cells[i] > highest ? column->cells[i] : highest;
+    }
+    const struct addition addition = sum_column(column);
+    begin(&folding, lane, feed, lowest, highest);
+    kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
+    for (uint32_t i = done; i < column->count; i++)
+        add_one(folding.cells, column->cells[i]);
+    count_column_below(&folding, column, again, below);
+    end(&folding, lane, &addition, below);
+}
+
+static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const struct column *column)
+{
+    kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
+    const uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 2, next = seq / 2 & 1, now = next ^ 1;
+    struct addition addition = { .doubles = column->count };
+    if (feed->kind == KVTEL_COLUMN_ADD)
+        addition = sum_column(column);
+    const double total = kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_VALUE + now)) + addition.doubles;
+    put(slot + KVTEL_SLOT_VALUE + next, kvtel_double_bits(total));
+    put(slot + KVTEL_SLOT_INTEGERS + next,
+        add_integers(lane, kvtel_word_load(slot + KVTEL_SLOT_INTEGERS + now), &addition));
+    publish(slot + KVTEL_SLOT_SEQ, seq);
+}
+
+static void fold_feed(struct kvtel_lane *lane, const struct kvtel_row_group *group, const struct kvtel_local_feed *feed,
+                      const kvtel_row_word *block)
+{
+    struct column column;
+    take_column(&column, group, block, feed->column);
+    if (feed->kind == KVTEL_COLUMN_OBSERVE)
+        fold_histogram(lane, feed, &column, false, 0);
+    else
+        fold_counter(lane, feed, &column);
+}
+
+static const kvtel_row_word *block_of(const struct kvtel_lane *lane, const struct kvtel_row_group *group)
+{
+    return (const kvtel_row_word *)(uintptr_t)(lane->words + group->block_at);
+}
+
+void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *group)
+{
+    const kvtel_row_word *block = block_of(lane, group);
+    kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_NOTED;
+    const bool quad = group->find && kvtel_word_load(noted) == 0;
+    if (quad)
+        fold_quad(lane, group, block);
+    for (uint32_t i = 0; i < group->feed_count; i++) {
+        if (!quad || group->feeds[i].kind != KVTEL_COLUMN_OBSERVE)
+            fold_feed(lane, group, &group->feeds[i], block);
+    }
+    if (!quad)
+        put(noted, 0);
+    /* a reader that sees rows of the next block also sees that this block is folded */
+    kvtel_lane_fence(memory_order_release);
+}
+
+/* The number of values of an interrupted fold that are already in their cells. */
+static uint64_t count_added(const struct kvtel_lane *lane, const struct kvtel_local_feed *feed)
+{
+    const kvtel_word *slot = kvtel_lane_slot(lane, feed->slot), *cells = lane->words + feed->cells_at;
+    uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST), last = kvtel_word_load(slot + KVTEL_SLOT_END);
+    uint64_t now = kvtel_word_load(slot + KVTEL_SLOT_SEQ) / 2 & 1, total = 0;
+    for (uint64_t cell = first; cell < last && cell < KVTEL_CELLS; cell++)
+        total += kvtel_word_load(&cells[cell]);
+    return total - kvtel_word_load(slot + KVTEL_SLOT_COUNT + now);
+}
+
+/* Folds the block into a series to which an interrupted fold did not get, or only in part. False: the lane's words
+ * contradict each other. */
+static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_row_group *group,
+                        const struct kvtel_local_feed *feed)
+{
+    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
+    uint64_t seq = kvtel_word_load(kvtel_lane_slot(lane, feed->slot) + KVTEL_SLOT_SEQ), added = 0;
+    struct column column;
+    if (head / KVTEL_BLOCK_ROWS == seq / 2 && !(seq & 1))
+        return true;
+    if (head % KVTEL_BLOCK_ROWS != 0 || head / KVTEL_BLOCK_ROWS != seq / 2 + 1)
+        return false;
+    take_column(&column, group, block_of(lane, group), feed->column);
+    if (feed->kind != KVTEL_COLUMN_OBSERVE) {
+        fold_counter(lane, feed, &column);
+        return true;
+    }
+    if (seq & 1)
+        added = count_added(lane, feed);
+    if (added > column.count)
+        return false;
+    fold_histogram(lane, feed, &column, true, (uint32_t)added);
+    return true;
+}
+
+bool kvtel_lane_finish_folds(struct kvtel_lane *lane, const struct kvtel_row_group *groups)
+{
+    bool good = true;
+    for (const struct kvtel_row_group *group = groups; group && good; group = group->next) {
+        for (uint32_t i = 0; i < group->feed_count && good; i++)
+            good = finish_feed(lane, group, &group->feeds[i]);
+    }
+    kvtel_lane_fence(memory_order_release); /* as kvtel_lane_fold() */
+    return good;
+}

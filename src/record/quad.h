@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the cells of a block of rows. */
+#ifndef KVTEL_RECORD_QUAD_H
+#define KVTEL_RECORD_QUAD_H
+
+#include "format/layout.h"
+#include "histogram/bins.h"
+
+/* A word of a block as its owner reads it. Only the owner writes there, so it may read without atomics. */
+typedef uint64_t __attribute__((may_alias)) kvtel_row_word;
+
+enum { KVTEL_QUAD = 4, KVTEL_QUAD_ROWS = 4, KVTEL_QUAD_CELLS = KVTEL_QUAD * KVTEL_QUAD_ROWS };
+
+/* How the cells of rows with four columns of integers are found, each column with its own histogram. */
+struct kvtel_quad {
+    double scale[KVTEL_QUAD];     /* of each column */
+    double minus[KVTEL_QUAD];     /* -2^52 times the scale */
+    int32_t base[2 * KVTEL_QUAD]; /* of the columns 0 1 0 1 2 3 2 3 */
+    const struct kvtel_bins *bins[KVTEL_QUAD];
+    bool ns[KVTEL_QUAD];
+};
+
+/* Where the cell of row r (0 to 3) and column c stands among the 16 cells of four rows. */
+static inline uint32_t kvtel_quad_place(uint32_t r, uint32_t c)
+{
+    return (c >> 1) * 8 + 2 * r + (c & 1);
+}
+
+struct kvtel_quad_found {
+    _Alignas(32) int16_t cells[KVTEL_BLOCK_ROWS * KVTEL_QUAD];
+    int16_t lowest[KVTEL_QUAD], highest[KVTEL_QUAD];
+    uint64_t sums[KVTEL_QUAD];
+};
+
+void kvtel_quad_make(struct kvtel_quad *quad, const struct kvtel_bins *const *bins, uint32_t ns);
+
+/* Finds the cells of KVTEL_BLOCK_ROWS rows of four integers below KVTEL_INTEGER_LIMIT. */
+typedef void (*kvtel_quad_fn)(const struct kvtel_quad *quad, const kvtel_row_word *block,
+                              struct kvtel_quad_found *found);
+void kvtel_quad_find_portable(const struct kvtel_quad *quad, const kvtel_row_word *block,
+                              struct kvtel_quad_found *found);
+/* The fastest way on this processor. All ways find the same. */
+kvtel_quad_fn kvtel_quad_choose(void);
+
+#endif
