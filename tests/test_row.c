@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two ways of writing a row leave the same bits, and refuse the same transfers. */
+/* Rows hold the numbers as they were given, and every way of finding their cells finds the same ones. */
+#include "record/quad.h"
 #include "record/row.h"
 
 #include <setjmp.h>
@@ -10,44 +11,29 @@
 /* after what it needs */
 #include <cmocka.h>
 
-enum { COLUMNS = 4, RANDOM_TRANSFERS = 200000 };
+enum { COLUMNS = 4, RANDOM_BLOCKS = 2000 };
 
 static const uint64_t untouched = UINT64_C(0x5555555555555555);
 
-struct written {
-    bool taken;
-    uint64_t words[COLUMNS];
-};
-
-static struct written write_with(bool (*write)(kvtel_word *row, const struct kvtel_transfer *transfer),
-                                 const struct kvtel_transfer *transfer)
+/* A row is taken whole or not at all. */
+static void check(const uint64_t numbers[COLUMNS])
 {
     /* A row begins at any word: not where a vector would like it. */
     static _Alignas(16) kvtel_word room[COLUMNS + 3];
     kvtel_word *row = room + 1;
-    struct written written;
-    for (size_t i = 0; i < sizeof(room) / sizeof(room[0]); i++)
-        kvtel_word_store(&room[i], untouched);
-    written.taken = write(row, transfer);
-    for (size_t i = 0; i < COLUMNS; i++)
-        written.words[i] = kvtel_word_load(&row[i]);
-    assert_int_equal(kvtel_word_load(&row[-1]), untouched);
-    assert_int_equal(kvtel_word_load(&row[COLUMNS]), untouched);
-    return written;
-}
-
-static void check(const uint64_t numbers[COLUMNS])
-{
     const struct kvtel_transfer transfer = {
         .duration_ns = numbers[0], .post_ns = numbers[1], .bytes = numbers[2], .descriptors = numbers[3]
     };
-    struct written portable = write_with(kvtel_row_write_portable, &transfer);
-    struct written chosen = write_with(kvtel_row_write, &transfer);
-    assert_int_equal(portable.taken, chosen.taken);
-    assert_memory_equal(portable.words, chosen.words, sizeof(portable.words));
+    bool fits = numbers[1] != 0 && numbers[3] != 0;
     for (size_t i = 0; i < COLUMNS; i++)
-        if (!portable.taken)
-            assert_int_equal(portable.words[i], untouched);
+        fits = fits && numbers[i] < KVTEL_INTEGER_LIMIT;
+    for (size_t i = 0; i < sizeof(room) / sizeof(room[0]); i++)
+        kvtel_word_store(&room[i], untouched);
+    assert_int_equal(kvtel_row_write(row, &transfer), fits);
+    assert_int_equal(kvtel_word_load(&row[-1]), untouched);
+    assert_int_equal(kvtel_word_load(&row[COLUMNS]), untouched);
+    for (size_t i = 0; i < COLUMNS; i++)
+        assert_int_equal(kvtel_word_load(&row[i]), fits ? numbers[i] : untouched);
 }
 
 static const uint64_t edges[] = { 0,
@@ -84,22 +70,115 @@ static uint64_t next_random(uint64_t *seed)
     return *seed;
 }
 
-static void test_random(void **state)
+struct quads {
+    struct kvtel_bins *list;
+    struct kvtel_quad quad;
+};
+
+static struct quads make_quads(void)
+{
+    static const enum kvtel_unit units[COLUMNS] = { KVTEL_UNIT_SECONDS, KVTEL_UNIT_SECONDS, KVTEL_UNIT_BYTES,
+                                                    KVTEL_UNIT_COUNT };
+    struct quads quads = { .list = NULL };
+    const struct kvtel_bins *bins[COLUMNS];
+    for (size_t i = 0; i < COLUMNS; i++) {
+        int32_t first;
+        uint32_t count;
+        kvtel_bins_range(units[i], &first, &count);
+        bins[i] = kvtel_bins_get(&quads.list, NULL, 0, first, count);
+        assert_non_null(bins[i]);
+    }
+    kvtel_quad_make(&quads.quad, bins, 3);
+    return quads;
+}
+
+/* Compares the ways with the cell of each word, for a block of numbers. */
+static void check_block(const struct kvtel_quad *quad, const uint64_t *block)
+{
+    const kvtel_quad_fn ways[] = { kvtel_quad_find_portable, kvtel_quad_choose() };
+    for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
+        struct kvtel_quad_found found;
+        ways[way](quad, block, &found);
+        for (uint32_t c = 0; c < COLUMNS; c++) {
+            int lowest = INT16_MAX, highest = 0;
+            uint64_t sum = 0;
+            for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++) {
+                const uint64_t number = block[row * COLUMNS + c];
+                const int cell = (int)kvtel_cell_of_integer(quad->bins[c], number, quad->ns[c]);
+                assert_int_equal(
+                    found.cells[row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS + kvtel_quad_place(row % KVTEL_QUAD_ROWS, c)],
+                    cell);
+                lowest = cell < lowest ? cell : lowest;
+                highest = cell > highest ? cell : highest;
+                sum += number;
+            }
+            assert_int_equal(found.lowest[c], lowest);
+            assert_int_equal(found.highest[c], highest);
+            assert_int_equal(found.sums[c], sum);
+        }
+    }
+}
+
+static void test_random_cells(void **state)
 {
     (void)state;
-    uint64_t seed = UINT64_C(0x9E3779B97F4A7C15), numbers[COLUMNS];
-    for (int i = 0; i < RANDOM_TRANSFERS; i++) {
-        for (size_t k = 0; k < COLUMNS; k++) /* of each size: 1 to 54 bits */
-            numbers[k] = next_random(&seed) >> (10 + next_random(&seed) % 54);
-        check(numbers);
+    struct quads quads = make_quads();
+    uint64_t seed = UINT64_C(0x9E3779B97F4A7C15), block[KVTEL_BLOCK_ROWS * COLUMNS];
+    for (int i = 0; i < RANDOM_BLOCKS; i++) {
+        for (size_t k = 0; k < KVTEL_BLOCK_ROWS * COLUMNS; k++) /* of each size: 1 to 52 bits */
+            block[k] = next_random(&seed) >> (12 + next_random(&seed) % 52);
+        check_block(&quads.quad, block);
     }
+    kvtel_bins_free(quads.list);
+}
+
+/* The largest integer that is shown at or below a bound. */
+static uint64_t below(double bound, bool ns)
+{
+    uint64_t most = (uint64_t)(ns ? bound * 1e9 : bound);
+    while (most > 0 && kvtel_word_value(most, ns) > bound)
+        most--;
+    while (kvtel_word_value(most + 1, ns) <= bound)
+        most++;
+    return most;
+}
+
+/* The integers on both sides of every bound of a cell stand on the sides on which their values as doubles are, and the
+ * map from numbers to cells is monotone: so every integer is in the cell of its value. */
+static void test_each_bound(void **state)
+{
+    (void)state;
+    struct quads quads = make_quads();
+    uint64_t block[KVTEL_BLOCK_ROWS * COLUMNS], last[KVTEL_BLOCK_ROWS * COLUMNS] = { 0 };
+    size_t used = 0;
+    for (uint32_t c = 0; c < COLUMNS; c++) {
+        const struct kvtel_bins *bins = quads.quad.bins[c];
+        const bool ns = quads.quad.ns[c];
+        for (uint32_t bin = 0; bin < bins->bound_count; bin++) {
+            const uint64_t most = below(bins->bounds[bin], ns);
+            for (uint64_t number = most; number <= most + 1; number++) {
+                const uint64_t value = kvtel_bins_bits(kvtel_word_value(number, ns));
+                assert_int_equal(kvtel_cell_of_integer(bins, number, ns), kvtel_cell_of_double(bins, value));
+                assert_int_equal(bins->bin_of[kvtel_cell_of_integer(bins, number, ns)], kvtel_bins_find(bins, value));
+                block[used * COLUMNS + c] = number;
+            }
+            for (uint32_t k = 0; k < COLUMNS; k++)
+                block[used * COLUMNS + k] = k == c ? most : next_random(&(uint64_t){ most + k + 1 }) >> 12;
+            used = (used + 1) % KVTEL_BLOCK_ROWS;
+            if (used == 0)
+                check_block(&quads.quad, block);
+        }
+    }
+    check_block(&quads.quad, last);
+    kvtel_bins_free(quads.list);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_random_cells),
+        cmocka_unit_test(test_each_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

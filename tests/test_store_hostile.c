@@ -150,7 +150,7 @@ static void test_rows_and_bins(void **state)
     } rows[] = {
         { (off_t)(sample.header.lanes_at + (group.block_at + 10) * sizeof(uint64_t)), &row },
         { slot_at(&sample, 2, KVTEL_SLOT_COUNT + 1), &count },
-        { (off_t)(sample.header.lanes_at + (series.bins_at + first) * sizeof(uint64_t)), &bin },
+        { (off_t)(sample.header.lanes_at + (series.cells_at + first) * sizeof(uint64_t)), &bin },
     };
     for (size_t i = 0; i < 3; i++) {
         struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
@@ -207,7 +207,8 @@ static void test_records(void **state)
         { "text of an earlier family", family + (off_t)offsetof(struct kvtel_layout_family, text_at), 0, 8 },
         { "a slot of another series", series + (off_t)offsetof(struct kvtel_layout_series, slot), other.slot, 4 },
         { "a slot past all records", series + (off_t)offsetof(struct kvtel_layout_series, slot), 1000, 4 },
-        { "bins of another series", series + (off_t)offsetof(struct kvtel_layout_series, bins_at), other.bins_at, 8 },
+        { "cells of another series", series + (off_t)offsetof(struct kvtel_layout_series, cells_at), other.cells_at,
+          8 },
         { "text of another series", series + (off_t)offsetof(struct kvtel_layout_series, text_at), other.text_at, 8 },
         { "a group with a series' slot", group + (off_t)offsetof(struct kvtel_layout_group, slot), other.slot, 4 },
         { "a feed of another group", group + (off_t)offsetof(struct kvtel_layout_group, feeds_at), 0, 4 },

@@ -195,7 +195,7 @@ static void test_cancelled_threads(void **state)
 }
 
 /* A lane whose owner ended with `folded` of the four columns folded, and the next one's first `added` values in their
- * bins. */
+ * cells. */
 static void check_unfinished(uint32_t folded, uint32_t added)
 {
     const struct recording recording = start_recording(KVTEL_STORE_OPTIONS(.dir = dir), true);
@@ -206,13 +206,13 @@ static void check_unfinished(uint32_t folded, uint32_t added)
         assert_true(kvtel_lane_record(lane, recording.recorder->first, &transfer));
     for (uint32_t i = folded; i < group->feed_count; i++) { /* take back the second fold */
         kvtel_word *slot = kvtel_lane_slot(lane, group->feeds[i].slot);
-        kvtel_word *bins = lane->words + group->feeds[i].bins_at;
+        kvtel_word *cells = lane->words + group->feeds[i].cells_at;
         uint64_t first = kvtel_word_load(slot + KVTEL_SLOT_FIRST);
         bool begun = i == folded && added > 0;
-        assert_int_equal(kvtel_word_load(&bins[first]), 2 * KVTEL_BLOCK_ROWS);
-        kvtel_word_store(&bins[first], KVTEL_BLOCK_ROWS + (begun ? added : 0));
+        assert_int_equal(kvtel_word_load(&cells[first]), 2 * KVTEL_BLOCK_ROWS);
+        kvtel_word_store(&cells[first], KVTEL_BLOCK_ROWS + (begun ? added : 0));
         kvtel_word_store(slot + KVTEL_SLOT_SEQ, begun ? 3 : 2);
-        kvtel_word_store(slot + KVTEL_SLOT_SUM, kvtel_double_bits(0));
+        kvtel_word_store(slot + KVTEL_SLOT_TOTAL, 0);
         kvtel_word_store(slot + KVTEL_SLOT_COUNT, 0);
     }
     assert_int_equal(count_recorded(&recording), 2 * KVTEL_BLOCK_ROWS);

@@ -36,7 +36,7 @@ struct kvtel_store_options {
     /** Permission bits of the file; 0: 0600. Others are granted reading at most, 0644: who may write could cut what
      * this process maps. Who may read it may also enter a directory made for it. */
     uint32_t mode;
-    /** Address space of one lane, and with it how much of everything there can be. 0: 64 MiB in a file, for
+    /** Address space of one lane, and with it how much of everything there can be. 0: 128 MiB in a file, for
      * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. At most 1 GiB. */
     uint64_t lane_bytes;
     /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from

@@ -74,11 +74,11 @@ static void copy_name(char *out, size_t size, const char *name)
     out[length] = '\0';
 }
 
-/* Fills the header. The size of a lane limits how many series there can be: a histogram takes about 20 KiB of each
+/* Fills the header. The size of a lane limits how many series there can be: a histogram takes about 38 KiB of each
  * lane. */
 static void fill_header(struct kvtel_layout_header *header, const struct kvtel_store_options *options, bool file)
 {
-    uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 64u << 20 : KVTEL_LAYOUT_LANE_BYTES;
+    uint64_t stride = options->lane_bytes ? options->lane_bytes : file ? 128u << 20 : KVTEL_LAYOUT_LANE_BYTES;
     stride = stride < 1u << 20                  ? 1u << 20
              : stride < KVTEL_LAYOUT_LANE_BYTES ? whole_pages(stride)
                                                 : KVTEL_LAYOUT_LANE_BYTES;

@@ -14,7 +14,7 @@ LIMITS = (
     ("docs/instrumenting.md", "(`.max_lanes`) | {} |", "KVTEL_DEFAULT_MAX_LANES", "src/record/store.h"),
     ("docs/instrumenting.md", "a larger number means {}", "KVTEL_LAYOUT_LANES", "src/format/layout.h"),
     ("docs/instrumenting.md", "(`.max_series`) | {} |", "KVTEL_DEFAULT_MAX_SERIES", "src/record/store.h"),
-    ("docs/instrumenting.md", "64 MiB in a file, 1 GiB in the heap | {};", "KVTEL_LAYOUT_LANE_BYTES", "src/format/layout.h"),
+    ("docs/instrumenting.md", "128 MiB in a file, 1 GiB in the heap | {};", "KVTEL_LAYOUT_LANE_BYTES", "src/format/layout.h"),
     ("docs/instrumenting.md", "bytes of a name or a label value | | {} |", "KVTEL_TEXT_LIMIT", "include/kvtel/base.h"),
     ("docs/instrumenting.md", "registered connectors | | {} |", "REGISTERED_LIMIT", "src/connectors/registry.c"),
     ("docs/instrumenting.md", "Every {}th call folds", "KVTEL_BLOCK_ROWS", "src/format/layout.h"),
