@@ -314,7 +314,7 @@ static void test_other_headers(void **state)
     assert_int_equal(read_path(path), KVTEL_OK);
     assert_int_equal(pread(file, &header, sizeof(header), 0), sizeof(header));
     damaged = header;
-    damaged.version = 2;
+    damaged.version = 1; /* the layout before this one */
     assert_int_equal(pwrite(file, &damaged, sizeof(damaged), 0), sizeof(damaged));
     assert_int_equal(read_path(path), KVTEL_E_FORMAT);
     damaged = header;

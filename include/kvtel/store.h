@@ -37,7 +37,7 @@ struct kvtel_store_options {
      * this process maps. Who may read it may also enter a directory made for it. */
     uint32_t mode;
     /** Address space of one lane, and with it how much of everything there can be. 0: 128 MiB in a file, for
-     * 3,000 histogram series, and 1 GiB in the heap, for 48,000. Memory is taken as series are made. At most 1 GiB. */
+     * 3,000 histogram series, and 1 GiB in the heap, for 24,000. Memory is taken as series are made. At most 1 GiB. */
     uint64_t lane_bytes;
     /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from
      * any thread. NULL: nobody is. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folding a full block into the series of its group. record/lane.h gives the order of the steps. */
 #include "record/lane.h"
-#include "record/quad.h"
+#include "record/cells.h"
 
 /* A test keeps a list of all stores of a fold: it compiles this file with KVTEL_FOLD_LOG and defines the function. */
 #ifdef KVTEL_FOLD_LOG
@@ -145,6 +145,7 @@ static void add_rows(const struct folding *folding, const int16_t *cells)
 {
     kvtel_word *a = folding[0].cells, *b = folding[1].cells, *c = folding[2].cells, *d = folding[3].cells;
     for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS, cells += KVTEL_QUAD_CELLS) {
+#pragma GCC unroll 4
         for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++) {
             add_one(a, (uint16_t)cells[2 * r]);
             add_one(b, (uint16_t)cells[2 * r + 1]);
@@ -160,7 +161,7 @@ static void fold_quad(struct kvtel_lane *lane, const struct kvtel_row_group *gro
     struct folding folding[KVTEL_QUAD];
     struct kvtel_quad_found found;
     uint32_t below[KVTEL_LAYOUT_BOUNDS];
-    group->find(&group->quad, block, &found);
+    group->finder->quad(&group->quad, block, &found);
     for (uint32_t c = 0; c < KVTEL_QUAD; c++)
         begin(&folding[c], lane, &group->feeds[group->quad_feeds[c]], found.lowest[c], found.highest[c]);
     kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
@@ -172,91 +173,131 @@ static void fold_quad(struct kvtel_lane *lane, const struct kvtel_row_group *gro
     }
 }
 
-/* The words of a column that are values, and their cells. */
+/* The words of a column that are values. */
 struct column {
-    uint32_t count, doubles; /* values; those that are no integers */
+    uint32_t count;
+    bool no_integers, no_doubles; /* a 0 is both */
     bool ns;
+    struct addition sums;
     uint64_t words[KVTEL_BLOCK_ROWS];
-    uint16_t cells[KVTEL_BLOCK_ROWS];
 };
 
-/* Copies the values of a column without the absent ones. */
-static void take_column(struct column *column, const struct kvtel_row_group *group, const kvtel_row_word *block,
-                        uint32_t number)
+/* Copies a column of integers. */
+static void take_integers(struct column *column, const kvtel_row_word *words, uint32_t stride)
 {
-    uint32_t count = 0, doubles = 0;
-    block += number;
+    uint64_t sum = 0;
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, words += stride) {
+        column->words[row] = *words;
+        sum += *words;
+    }
+    column->count = KVTEL_BLOCK_ROWS;
+    column->no_integers = false;
+    column->no_doubles = true;
+    column->sums = (struct addition){ .count = KVTEL_BLOCK_ROWS, .integers = sum };
+}
+
+static struct addition sum_words(const struct column *column)
+{
+    struct addition sums = { .count = column->count };
+    double parts[4] = { 0 }; /* so that an addition does not wait for the one before */
+    if (column->no_integers) {
+        for (uint32_t i = 0; i < column->count; i++)
+            parts[i % 4] += kvtel_bits_double(column->words[i]);
+    } else {
+        for (uint32_t i = 0; i < column->count; i++) {
+            const uint64_t word = column->words[i];
+            sums.integers += word < KVTEL_INTEGER_LIMIT ? word : 0;
+            parts[i % 4] += word < KVTEL_INTEGER_LIMIT ? 0 : kvtel_bits_double(word);
+        }
+    }
+    sums.doubles = (parts[0] + parts[2]) + (parts[1] + parts[3]);
+    return sums;
+}
+
+/* Copies the values of a column without the absent ones. */
+static void take_values(struct column *column, const kvtel_row_word *words, uint32_t stride)
+{
+    uint32_t count = 0, doubles = 0, integers = 0;
     /* without a branch, because the processor could not predict which values are absent */
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, block += group->columns) {
-        const uint64_t word = *block;
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, words += stride) {
+        const uint64_t word = *words;
         column->words[count] = word;
         count += word != KVTEL_NO_VALUE;
-        doubles += (uint32_t)(word >= KVTEL_INTEGER_LIMIT) & (uint32_t)(word != KVTEL_NO_VALUE);
+        integers += word - 1 < KVTEL_INTEGER_LIMIT - 1;
+        doubles += word - KVTEL_INTEGER_LIMIT < KVTEL_NO_VALUE - KVTEL_INTEGER_LIMIT;
     }
     column->count = count;
-    column->doubles = doubles;
+    column->no_integers = integers == 0;
+    column->no_doubles = doubles == 0;
+    column->sums = sum_words(column);
+}
+
+/* `noted`: columns with words that are no integers, one bit for each. */
+static void take_column(struct column *column, const struct kvtel_row_group *group, const kvtel_row_word *block,
+                        uint32_t number, uint64_t noted)
+{
     column->ns = group->ns >> number & 1;
-}
-
-static struct addition sum_column(const struct column *column)
-{
-    struct addition addition = { .count = column->count };
-    for (uint32_t i = 0; i < column->count; i++) {
-        const uint64_t word = column->words[i];
-        if (word < KVTEL_INTEGER_LIMIT)
-            addition.integers += word;
-        else
-            addition.doubles += kvtel_bits_double(word);
-    }
-    return addition;
-}
-
-static void find_cells(struct column *column, const struct kvtel_bins *bins)
-{
-    const uint32_t count = column->count;
-    if (column->doubles == 0)
-        for (uint32_t i = 0; i < count; i++)
-            column->cells[i] = (uint16_t)kvtel_cell_of_integer(bins, column->words[i], column->ns);
-    else if (column->doubles == count)
-        for (uint32_t i = 0; i < count; i++)
-            column->cells[i] = (uint16_t)kvtel_cell_of_double(bins, column->words[i]);
+    if ((noted | group->doubles) >> number & 1)
+        take_values(column, block + number, group->columns);
     else
-        for (uint32_t i = 0; i < count; i++)
-            column->cells[i] = (uint16_t)kvtel_cell_of_word(bins, column->words[i], column->ns);
+        take_integers(column, block + number, group->columns);
+}
+
+static void find_mixed(const struct kvtel_bins *bins, const struct column *column, struct kvtel_column_found *found)
+{
+    found->lowest = INT16_MAX;
+    found->highest = 0;
+    for (uint32_t i = 0; i < column->count; i++) {
+        const int16_t cell = (int16_t)kvtel_cell_of_word(bins, column->words[i], column->ns);
+        found->cells[i] = cell;
+        found->lowest = cell < found->lowest ? cell : found->lowest;
+        found->highest = cell > found->highest ? cell : found->highest;
+    }
+}
+
+static void find_cells(const struct kvtel_finder *finder, const struct kvtel_bins *bins, struct column *column,
+                       struct kvtel_column_found *found)
+{
+    if (column->count == 0)
+        *found = (struct kvtel_column_found){ .lowest = INT16_MAX, .highest = -1 };
+    else if (column->no_doubles)
+        finder->column(bins, column->ns ? KVTEL_WORDS_NS : KVTEL_WORDS_PIECES, column->words, column->count, found);
+    else if (column->no_integers)
+        finder->column(bins, KVTEL_WORDS_DOUBLES, column->words, column->count, found);
+    else
+        find_mixed(bins, column, found);
 }
 
 /* What the splits gain by a column. `all`: also those whose cell did not grow since the fold began. */
-static void count_column_below(const struct folding *folding, const struct column *column, bool all, uint32_t *below)
+static void count_column_below(const struct folding *folding, const struct column *column, const int16_t *cells,
+                               bool all, uint32_t *below)
 {
     for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
         const struct kvtel_split *split = &folding->bins->splits[i];
+        const int16_t cell = (int16_t)split->cell;
         uint32_t count = 0;
         if (all || kvtel_word_load(&folding->cells[split->cell]) != folding->before[i])
             for (uint32_t k = 0; k < column->count; k++)
-                count += column->cells[k] == split->cell && kvtel_split_takes(split, column->words[k], column->ns);
+                count += cells[k] == cell && kvtel_split_takes(split, column->words[k], column->ns);
         below[i - folding->split_first] = count;
     }
 }
 
-/* Folds a column into a histogram. `done`: number of values that are already in their cells. */
-static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, struct column *column,
-                           bool again, uint32_t done)
+/* Folds a column into a histogram. `again`: a fold was interrupted, and the first `done` values are already in their
+ * cells. */
+static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_finder *finder,
+                           const struct kvtel_local_feed *feed, struct column *column, bool again, uint32_t done)
 {
     struct folding folding;
+    struct kvtel_column_found found;
     uint32_t below[KVTEL_LAYOUT_BOUNDS];
-    int lowest = KVTEL_CELLS, highest = -1;
-    find_cells(column, feed->bins);
-    for (uint32_t i = 0; i < column->count; i++) {
-        lowest = column->cells[i] < lowest ? column->cells[i] : lowest;
-        highest = column->cells[i] > highest ? column->cells[i] : highest;
-    }
-    const struct addition addition = sum_column(column);
-    begin(&folding, lane, feed, lowest, highest);
+    find_cells(finder, feed->bins, column, &found);
+    begin(&folding, lane, feed, found.lowest, found.highest);
     kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
     for (uint32_t i = done; i < column->count; i++)
-        add_one(folding.cells, column->cells[i]);
-    count_column_below(&folding, column, again, below);
-    end(&folding, lane, &addition, below);
+        add_one(folding.cells, (uint16_t)found.cells[i]);
+    count_column_below(&folding, column, found.cells, again, below);
+    end(&folding, lane, &column->sums, below);
 }
 
 static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const struct column *column)
@@ -265,7 +306,7 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
     const uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 2, next = seq / 2 & 1, now = next ^ 1;
     struct addition addition = { .doubles = column->count };
     if (feed->kind == KVTEL_COLUMN_ADD)
-        addition = sum_column(column);
+        addition = column->sums;
     const double total = kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_VALUE + now)) + addition.doubles;
     put(slot + KVTEL_SLOT_VALUE + next, kvtel_double_bits(total));
     put(slot + KVTEL_SLOT_INTEGERS + next,
@@ -274,14 +315,12 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
 }
 
 static void fold_feed(struct kvtel_lane *lane, const struct kvtel_row_group *group, const struct kvtel_local_feed *feed,
-                      const kvtel_row_word *block)
+                      struct column *column)
 {
-    struct column column;
-    take_column(&column, group, block, feed->column);
     if (feed->kind == KVTEL_COLUMN_OBSERVE)
-        fold_histogram(lane, feed, &column, false, 0);
+        fold_histogram(lane, group->finder, feed, column, false, 0);
     else
-        fold_counter(lane, feed, &column);
+        fold_counter(lane, feed, column);
 }
 
 static const kvtel_row_word *block_of(const struct kvtel_lane *lane, const struct kvtel_row_group *group)
@@ -293,14 +332,22 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
 {
     const kvtel_row_word *block = block_of(lane, group);
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_NOTED;
-    const bool quad = group->find && kvtel_word_load(noted) == 0;
+    const uint64_t columns = kvtel_word_load(noted);
+    const bool quad = group->is_quad && columns == 0;
+    struct column column;
+    uint32_t taken = UINT32_MAX;
     if (quad)
         fold_quad(lane, group, block);
     for (uint32_t i = 0; i < group->feed_count; i++) {
-        if (!quad || group->feeds[i].kind != KVTEL_COLUMN_OBSERVE)
-            fold_feed(lane, group, &group->feeds[i], block);
+        const struct kvtel_local_feed *feed = &group->feeds[i];
+        if (quad && feed->kind == KVTEL_COLUMN_OBSERVE)
+            continue;
+        if (feed->column != taken)
+            take_column(&column, group, block, feed->column, columns);
+        taken = feed->column;
+        fold_feed(lane, group, feed, &column);
     }
-    if (!quad)
+    if (columns != 0)
         put(noted, 0);
     /* a reader that sees rows of the next block also sees that this block is folded */
     kvtel_lane_fence(memory_order_release);
@@ -329,7 +376,7 @@ static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_row_group *g
         return true;
     if (head % KVTEL_BLOCK_ROWS != 0 || head / KVTEL_BLOCK_ROWS != seq / 2 + 1)
         return false;
-    take_column(&column, group, block_of(lane, group), feed->column);
+    take_column(&column, group, block_of(lane, group), feed->column, UINT64_MAX);
     if (feed->kind != KVTEL_COLUMN_OBSERVE) {
         fold_counter(lane, feed, &column);
         return true;
@@ -338,7 +385,7 @@ static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_row_group *g
         added = count_added(lane, feed);
     if (added > column.count)
         return false;
-    fold_histogram(lane, feed, &column, true, (uint32_t)added);
+    fold_histogram(lane, group->finder, feed, &column, true, (uint32_t)added);
     return true;
 }
 

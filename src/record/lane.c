@@ -73,12 +73,13 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
             column = group->feeds[i].column;
     }
     uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
-    const uint64_t all = (UINT64_C(1) << columns) - 1;
+    const uint64_t noted = ((UINT64_C(1) << columns) - 1) & ~(uint64_t)group->doubles;
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
         if (!(values[i] >= 0 && values[i] <= most))
             continue;
-        kvtel_lane_note(lane, group, all);
+        if (noted != 0)
+            kvtel_lane_note(lane, group, noted);
         kvtel_word *row = kvtel_lane_row(lane, group, head);
         for (uint32_t c = 0; c < columns; c++)
             kvtel_word_store(row + c, c == column ? kvtel_double_word(values[i]) : KVTEL_NO_VALUE);

@@ -186,8 +186,6 @@ static __attribute__((noinline)) bool record_first(const struct kvtel_operation 
 
 static inline bool record_own(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
-    if (!operation)
-        return false;
     const uint64_t token = *operation->token;
     if (__builtin_expect(kvtel_thread_lane.token == token, 1)) {
         kvtel_thread_lane.token = KVTEL_IN_CALL;
@@ -201,7 +199,7 @@ static inline bool record_own(const struct kvtel_operation *operation, const str
 
 bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
 {
-    return record_own(operation, transfer);
+    return operation && record_own(operation, transfer);
 }
 
 bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer)

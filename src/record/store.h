@@ -13,7 +13,7 @@
 #include "format/layout.h"
 #include "record/memory.h"
 #include "format/view.h"
-#include "record/quad.h"
+#include "record/cells.h"
 
 enum { KVTEL_DEFAULT_MAX_SERIES = 10000, KVTEL_DEFAULT_MAX_LANES = 256 };
 
@@ -34,9 +34,10 @@ struct kvtel_row_group {
     uint32_t slot;
     uint32_t columns;
     uint32_t feed_count;
-    uint32_t ns; /* a bit for each column whose integers are nanoseconds */
-    /* How a block of integers is folded into four histograms, one of each column; NULL: the columns are others. */
-    kvtel_quad_fn find;
+    uint32_t ns;      /* a bit for each column whose integers are nanoseconds */
+    uint32_t doubles; /* a bit for each column whose words are not noted: they are doubles only */
+    const struct kvtel_finder *finder;
+    bool is_quad; /* four columns that feed one histogram each: a block of integers is folded into them at once */
     struct kvtel_quad quad;
     uint8_t quad_feeds[KVTEL_QUAD]; /* the feed of each column's histogram */
     struct kvtel_local_feed feeds[];
@@ -193,7 +194,8 @@ struct kvtel_row_group_feed {
 /* The columns of a group. */
 struct kvtel_row_group_columns {
     uint32_t count;
-    uint32_t ns; /* a bit for each column whose integers are nanoseconds */
+    uint32_t ns;      /* a bit for each column whose integers are nanoseconds */
+    uint32_t doubles; /* a bit for each column that takes doubles only */
 };
 /* Makes a group of columns for these series, or finds the one with the same feeds.
  * KVTEL_E_BUSY: one of the series belongs to another group. */

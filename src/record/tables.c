@@ -401,7 +401,7 @@ enum kvtel_status kvtel_store_own_row_group(struct kvtel_store *store, uint32_t 
     if (!store->series[series].bins)
         return KVTEL_OK;
     enum kvtel_status status =
-        kvtel_store_row_group(store, &feed, 1, (struct kvtel_row_group_columns){ .count = 1 }, &group);
+        kvtel_store_row_group(store, &feed, 1, (struct kvtel_row_group_columns){ .count = 1, .doubles = 1 }, &group);
     return status == KVTEL_E_BUSY ? KVTEL_OK : status;
 }
 
@@ -477,6 +477,7 @@ static void choose_fold(struct kvtel_row_group *group)
 {
     const struct kvtel_bins *bins[KVTEL_QUAD] = { NULL };
     uint32_t found = 0;
+    group->finder = kvtel_finder_choose();
     if (group->columns != KVTEL_QUAD)
         return;
     for (uint32_t i = 0; i < group->feed_count; i++) {
@@ -490,7 +491,7 @@ static void choose_fold(struct kvtel_row_group *group)
     if (found != KVTEL_QUAD)
         return;
     kvtel_quad_make(&group->quad, bins, group->ns);
-    group->find = kvtel_quad_choose();
+    group->is_quad = true;
 }
 
 enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct kvtel_row_group_feed *feeds,
@@ -502,7 +503,9 @@ enum kvtel_status kvtel_store_row_group(struct kvtel_store *store, const struct 
     struct kvtel_row_group *group = malloc(sizeof(*group) + count * sizeof(struct kvtel_local_feed));
     if (!group)
         return KVTEL_E_NOMEM;
-    *group = (struct kvtel_row_group){ .columns = columns.count, .ns = columns.ns, .feed_count = (uint32_t)count };
+    *group = (struct kvtel_row_group){
+        .columns = columns.count, .ns = columns.ns, .doubles = columns.doubles, .feed_count = (uint32_t)count
+    };
     enum kvtel_status status = KVTEL_OK;
     struct kvtel_hold hold;
     if (!kvtel_store_hold(store, &hold)) {

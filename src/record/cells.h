@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding the cells of a block of rows. */
-#ifndef KVTEL_RECORD_QUAD_H
-#define KVTEL_RECORD_QUAD_H
+#ifndef KVTEL_RECORD_CELLS_H
+#define KVTEL_RECORD_CELLS_H
 
 #include "format/layout.h"
 #include "histogram/bins.h"
@@ -34,12 +34,28 @@ struct kvtel_quad_found {
 
 void kvtel_quad_make(struct kvtel_quad *quad, const struct kvtel_bins *const *bins, uint32_t ns);
 
-/* Finds the cells of KVTEL_BLOCK_ROWS rows of four integers below KVTEL_INTEGER_LIMIT. */
-typedef void (*kvtel_quad_fn)(const struct kvtel_quad *quad, const kvtel_row_word *block,
-                              struct kvtel_quad_found *found);
-void kvtel_quad_find_portable(const struct kvtel_quad *quad, const kvtel_row_word *block,
-                              struct kvtel_quad_found *found);
-/* The fastest way on this processor. All ways find the same. */
-kvtel_quad_fn kvtel_quad_choose(void);
+/* What the words of a column are. */
+enum kvtel_words { KVTEL_WORDS_PIECES, KVTEL_WORDS_NS, KVTEL_WORDS_DOUBLES };
+
+struct kvtel_column_found {
+    _Alignas(32) int16_t cells[KVTEL_BLOCK_ROWS];
+    int16_t lowest, highest;
+};
+
+/* A way of finding cells. All ways find the same. */
+struct kvtel_finder {
+    const char *name;
+    bool (*is_possible)(void); /* on this processor */
+    /* Finds the cells of KVTEL_BLOCK_ROWS rows of four integers below KVTEL_INTEGER_LIMIT. */
+    void (*quad)(const struct kvtel_quad *quad, const kvtel_row_word *block, struct kvtel_quad_found *found);
+    /* Finds the cells of `count` words of one kind, at least one. `words` has room for KVTEL_BLOCK_ROWS words, and
+     * those from `count` on are overwritten. */
+    void (*column)(const struct kvtel_bins *bins, enum kvtel_words kind, uint64_t *words, uint32_t count,
+                   struct kvtel_column_found *found);
+};
+/* The fastest way first; the last one has no name. */
+extern const struct kvtel_finder kvtel_finders[];
+/* The fastest way on this processor. */
+const struct kvtel_finder *kvtel_finder_choose(void);
 
 #endif
