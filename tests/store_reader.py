@@ -9,6 +9,23 @@ HEADER = struct.Struct("=8sQIIiIIIIIQQQQQ")
 COUNTER, GAUGE, HISTOGRAM = range(3)
 TYPES = ("counter", "gauge", "histogram")
 BLOCK_ROWS = 256
+OCTAVES, CELLS_OCTAVE = 34, 136
+CELLS = OCTAVES * CELLS_OCTAVE + 2
+INTEGER_LIMIT, NO_VALUE = 1 << 52, (1 << 64) - 1
+PIECES, NS = 1 - 2.0**-50, 2.0**30 / 1e9 * (1 - 2.0**-50)
+INNER = [2.0 ** (i / 8) for i in range(1, 8)]
+
+
+def edges_of(octave):
+    """The bounds of the cells: that of cell 0, and those of the cells of each octave but the last, which is never used."""
+    numbers = sorted([1 + i / 128 for i in range(1, 129)] + INNER)
+    return [math.ldexp(1, octave)] + [math.ldexp(number, octave + k) for k in range(OCTAVES) for number in numbers]
+
+
+def value_of(word, ns):
+    if word >= INTEGER_LIMIT:
+        return struct.unpack("=d", struct.pack("=Q", word))[0]
+    return word / 1e9 if ns else float(word)
 
 
 class Store:
@@ -16,15 +33,16 @@ class Store:
         with open(path, "rb") as file:
             self.data = file.read()
         magic, order, version, header_size, schema, rows = HEADER.unpack_from(self.data)[:6]
-        if magic != b"kvtelst\n" or order != 0x0102030405060708 or version != 1 or header_size != 912:
-            raise ValueError(f"{path}: not a store of layout 1")
-        assert schema == 6 and rows == BLOCK_ROWS
+        if magic != b"kvtelst\n" or order != 0x0102030405060708 or version != 2 or header_size != 960:
+            raise ValueError(f"{path}: not a store of layout 2")
+        assert schema == 3 and rows == BLOCK_ROWS
         tables = struct.unpack_from("=12Q", self.data, 88)
         self.at = dict(zip(("families", "bounds", "series", "groups", "feeds", "strings"), tables[::2]))
         self.lanes_at, self.stride, self.slots_size = struct.unpack_from("=3Q", self.data, 184)
         self.model_name = self.data[208:720].split(b"\0")[0].decode()
         self.connector = self.data[720:848].split(b"\0")[0].decode()
         counts = struct.unpack_from("=7Q", self.data, 848)
+        self.lines_at = struct.unpack_from("=Q", self.data, 912)[0]
         self.lane_count, self.series_dropped, self.records_dropped, self.values_refused = counts[3:]
         self.families = [self.read_family(i) for i in range(counts[0])]
         self.series = [self.read_series(i) for i in range(counts[1])]
@@ -38,23 +56,32 @@ class Store:
 
     def read_family(self, i):
         record = struct.unpack_from("=6IQiI", self.data, self.at["families"] + 64 * i)
-        kind, _, label_count, bound_count, bounds_at, text_size, text_at, first, count = record
+        kind, _, label_count, bound_count, bounds_at, text_size, text_at, first, _ = record
         name, help_text, *labels = self.texts(text_at, text_size)
         assert len(labels) == label_count
         explicit = struct.unpack_from(f"={bound_count}d", self.data, self.at["bounds"] + 8 * bounds_at)
-        bounds = sorted({*explicit, *(2.0 ** ((first + k) / 64) for k in range(count))})
-        return {"name": name, "type": TYPES[kind], "help": help_text, "labels": labels, "bounds": bounds}
+        edges = edges_of(first // 8) if TYPES[kind] == "histogram" else []
+        bounds = sorted({*explicit, *edges})
+        return {
+            "name": name,
+            "type": TYPES[kind],
+            "help": help_text,
+            "labels": labels,
+            "explicit": explicit,
+            "edges": edges,
+            "bounds": bounds,
+        }
 
     def read_series(self, i):
-        family, text_size, text_at, bins_at, slot, _ = struct.unpack_from(
-            "=IIQQII", self.data, self.at["series"] + 32 * i
+        family, text_size, text_at, cells_at, slot, _, _, _ = struct.unpack_from(
+            "=IIQQIIQQ", self.data, self.at["series"] + 48 * i
         )
         values = self.texts(text_at, text_size)
         return {
             "family": self.families[family],
             "labels": dict(zip(self.families[family]["labels"], values)),
             "slot": slot,
-            "bins_at": bins_at,
+            "cells_at": cells_at,
             "value": 0.0,
             "stamp": 0,
             "count": 0,
@@ -63,13 +90,13 @@ class Store:
         }
 
     def read_group(self, i):
-        slot, columns, feeds_at, feed_count, block_at, _ = struct.unpack_from(
-            "=IIIIQQ", self.data, self.at["groups"] + 32 * i
+        slot, columns, feeds_at, feed_count, block_at, ns, _ = struct.unpack_from(
+            "=IIIIQII", self.data, self.at["groups"] + 32 * i
         )
         feeds = [
             struct.unpack_from("=IHH", self.data, self.at["feeds"] + 8 * (feeds_at + k)) for k in range(feed_count)
         ]
-        return {"slot": slot, "columns": columns, "feeds": feeds, "block_at": block_at}
+        return {"number": i, "slot": slot, "columns": columns, "feeds": feeds, "block_at": block_at, "ns": ns}
 
     def words(self, lane, word, count, kind="Q"):
         return struct.unpack_from(f"={count}{kind}", self.data, self.lanes_at + lane * self.stride + 8 * word)
@@ -86,31 +113,68 @@ class Store:
                     series["stamp"] = stamp
                     series["value"] = self.words(lane, slot + 1 + (times & 1), 1, "d")[0]
         for group in self.groups:
-            head = self.words(lane, 8 * group["slot"], 1)[0]
+            if group["number"] < 15:
+                head = struct.unpack_from("=Q", self.data, self.lines_at + 128 * lane + 8 * (1 + group["number"]))[0]
+            else:
+                head = self.words(lane, 8 * group["slot"], 1)[0]
             for feed in group["feeds"]:
                 self.read_feed(lane, group, head, *feed)
 
     def read_feed(self, lane, group, head, series_at, column, kind):
-        series = self.series[series_at]
+        series, ns = self.series[series_at], group["ns"] >> column & 1
         slot = 8 * series["slot"]
         state = self.words(lane, slot, 1)[0]
         folds = state // 2
         pending = head - BLOCK_ROWS * folds
         assert 0 <= pending <= BLOCK_ROWS
-        rows = self.words(lane, group["block_at"], pending * group["columns"], "d")[column :: group["columns"]]
-        values = [value for value in rows if not math.isnan(value)]
+        rows = self.words(lane, group["block_at"], pending * group["columns"])[column :: group["columns"]]
+        words = [word for word in rows if word != NO_VALUE]
+        integers = sum(word for word in words if word < INTEGER_LIMIT)
+        doubles = sum(value_of(word, ns) for word in words if word >= INTEGER_LIMIT)
         if kind != 0:
-            series["value"] += self.words(lane, slot + 1 + (folds & 1), 1, "d")[0]
-            series["value"] += len(values) if kind == 2 else sum(values)
+            if kind == 2:
+                integers, doubles = 0, len(words)
+            integers += self.words(lane, slot + 4 + (folds & 1), 1)[0]
+            series["value"] += self.words(lane, slot + 1 + (folds & 1), 1, "d")[0] + doubles
+            series["value"] += integers / 1e9 if ns else integers
             return
         count = self.words(lane, slot + 3 + (folds & 1), 1)[0]
         first, end = self.words(lane, slot + 5, 2)
-        bins = self.words(lane, series["bins_at"] + first, max(end - first, 0))
-        done = sum(bins) - count
-        assert done == 0 if state % 2 == 0 else 0 <= done <= len(values)
-        for i, n in enumerate(bins):
-            series["bins"][first + i] += n
-        for value in values[done:]:
-            series["bins"][bisect.bisect_left(series["family"]["bounds"], value)] += 1
-        series["count"] += count + len(values)
-        series["sum"] += self.words(lane, slot + 1 + (folds & 1), 1, "d")[0] + sum(values)
+        cells = [0] * CELLS
+        cells[first:end] = self.words(lane, series["cells_at"] + first, max(end - first, 0))
+        done = sum(cells) - count
+        assert done == 0 if state % 2 == 0 else 0 <= done <= len(words)
+        family = series["family"]
+        bound_count = len(family["explicit"])
+        below = self.words(lane, slot + 10 + (folds & 1) * bound_count, bound_count)
+        self.add_cells(series, cells, list(below), [value_of(word, ns) for word in words[:done]])
+        for word in words[done:]:
+            series["bins"][bisect.bisect_left(family["bounds"], value_of(word, ns))] += 1
+        series["count"] += count + len(words)
+        integers += self.words(lane, slot + 8 + (folds & 1), 1)[0]
+        series["sum"] += self.words(lane, slot + 1 + (folds & 1), 1, "d")[0] + doubles
+        series["sum"] += integers / 1e9 if ns else integers
+
+    @staticmethod
+    def add_cells(series, cells, below, done):
+        """Adds the cells, each cut at the explicit bounds inside it. `done`: values in the cells, but not in `below`."""
+        family, bins = series["family"], series["bins"]
+        edges = family["edges"]
+        used = [cell for cell in range(CELLS) if cell == 0 or cell % CELLS_OCTAVE != 0]
+        inside = {}  # of each cell: the numbers of the explicit bounds inside it
+        for number, bound in enumerate(family["explicit"]):
+            place = bisect.bisect_left(edges, bound)
+            if place == len(edges) or edges[place] != bound:
+                inside.setdefault(place, []).append(number)
+                for value in done:
+                    if bisect.bisect_left(edges, value) == place and value <= bound:
+                        below[number] += 1
+        assert all(cells[cell] == 0 for cell in range(CELLS_OCTAVE, CELLS - 1, CELLS_OCTAVE))
+        for place, cell in enumerate(used):
+            lower = 0
+            for number in inside.get(place, []):
+                assert lower <= below[number] <= cells[cell]
+                bins[bisect.bisect_left(family["bounds"], family["explicit"][number])] += below[number] - lower
+                lower = below[number]
+            top = edges[place] if place < len(edges) else math.inf
+            bins[bisect.bisect_left(family["bounds"], top)] += cells[cell] - lower
