@@ -31,6 +31,10 @@ enum kvtel_status kvtel_check_header(const struct kvtel_layout_header *header, s
             return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, tables) + i * sizeof(*table),
                               "a table outside its place");
     }
+    if (header->lines_at < sizeof(*header) || header->lines_at > header->lanes_at || header->lines_at % 8 != 0 ||
+        header->max_lanes * KVTEL_LINE_WORDS * sizeof(uint64_t) > header->lanes_at - header->lines_at)
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lines_at),
+                          "lines of lanes outside their place");
     if (header->lanes_at > KVTEL_LAYOUT_LANE_BYTES || header->lanes_at % 8 != 0 ||
         header->lane_stride > KVTEL_LAYOUT_LANE_BYTES || header->lane_stride % 8 != 0 ||
         header->slots_size > header->lane_stride || header->slots_size % 8 != 0)

@@ -106,6 +106,19 @@ static uint32_t words_at(const struct attempt *try, uint32_t i)
     return try->slots_at[1 + i] - try->slots_at[i];
 }
 
+/* Reads the group's head, where it is in the lane's line, into the copy of its slot. */
+static enum kvtel_status read_head(const struct attempt *try, uint64_t *copies)
+{
+    const struct kvtel_view *view = try->view;
+    const size_t group = (size_t)(try->group - view->groups);
+    if (group >= KVTEL_LINE_GROUPS)
+        return KVTEL_OK;
+    uint64_t line[KVTEL_LINE_WORDS] = { 0 };
+    enum kvtel_status status = view->read_lines(view->context, try->lane, 1, line);
+    copies[KVTEL_SLOT_HEAD] = line[KVTEL_LINE_HEADS + group];
+    return status;
+}
+
 /* Copies the slots of the group and its feeds, in one read if they are close to each other. */
 static enum kvtel_status read_slots(const struct attempt *try, uint64_t *copies)
 {
@@ -200,6 +213,8 @@ static enum kvtel_status read_once(struct attempt *try)
         return status;
     for (uint32_t i = 0; i < try->feed_count; i++)
         moved = moved || !same_slots(try, i);
+    if ((moved || !possible) && (status = read_head(try, try->after)) != KVTEL_OK)
+        return status;
     if (!possible && !moved)
         return group_slot(try)[KVTEL_SLOT_HEAD] == try->after[KVTEL_SLOT_HEAD] ? KVTEL_E_FORMAT : KVTEL_E_BUSY;
     return moved ? KVTEL_E_BUSY : KVTEL_OK;
@@ -508,6 +523,8 @@ static enum kvtel_status collect_group(struct attempt *try, const uint64_t *slot
         try->feeds = &feeds[i];
         place_slots(try);
         status = read_slots(try, try->before);
+        if (status == KVTEL_OK)
+            status = read_head(try, try->before);
         if (status == KVTEL_OK)
             status = read_and_add(try, FEED_TRIES);
         if (status == KVTEL_E_BUSY)

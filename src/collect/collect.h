@@ -38,6 +38,7 @@ struct kvtel_scratch {
     uint64_t *words;
     size_t capacity;
     struct kvtel_slots slots;
+    struct kvtel_slots lines;  /* of all lanes, as kvtel_collect_lines() read them */
     uint64_t read, read_again; /* words read so far of the store that is collected; words read again */
 };
 
@@ -59,8 +60,11 @@ struct kvtel_collect_part {
 /* Begins the count of words that are read of a store, which view->most_words limits. */
 void kvtel_collect_begin(struct kvtel_scratch *scratch);
 void kvtel_scratch_free(struct kvtel_scratch *scratch);
-/* Copies the slots of a lane, or finds that it has no memory, so that all its words are 0: then `slots` is as before
- * and *empty is true. KVTEL_OK, KVTEL_E_LIMIT, any status of view->read. */
+/* Reads the lines of all lanes, before any of their slots. KVTEL_OK, KVTEL_E_NOMEM, any status of view->read_lines. */
+enum kvtel_status kvtel_collect_lines(const struct kvtel_view *view, struct kvtel_scratch *scratch);
+/* Copies the slots of a lane, with the heads that are in its line in the slots of their groups; or finds that it has no
+ * memory, so that all its words are 0: then `slots` is as before and *empty is true. KVTEL_OK, KVTEL_E_LIMIT, any
+ * status of view->read. */
 enum kvtel_status kvtel_collect_slots(const struct kvtel_view *view, struct kvtel_scratch *scratch, uint32_t lane,
                                       uint64_t *slots, bool *empty);
 /* Adds up all lanes of a store. `series` holds view->series_count entries; a histogram without a `layout` is left

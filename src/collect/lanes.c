@@ -99,7 +99,15 @@ void kvtel_scratch_free(struct kvtel_scratch *scratch)
 {
     free(scratch->words);
     free(scratch->slots.words);
+    free(scratch->lines.words);
     *scratch = (struct kvtel_scratch){ 0 };
+}
+
+enum kvtel_status kvtel_collect_lines(const struct kvtel_view *view, struct kvtel_scratch *scratch)
+{
+    if (!kvtel_slots_reserve(&scratch->lines, (size_t)view->lane_count * KVTEL_LINE_WORDS))
+        return KVTEL_E_NOMEM;
+    return view->lane_count > 0 ? view->read_lines(view->context, 0, view->lane_count, scratch->lines.words) : KVTEL_OK;
 }
 
 enum kvtel_status kvtel_collect_slots(const struct kvtel_view *view, struct kvtel_scratch *scratch, uint32_t lane,
@@ -112,7 +120,11 @@ enum kvtel_status kvtel_collect_slots(const struct kvtel_view *view, struct kvte
     scratch->read += words / SLOTS_SHARE;
     if (view->most_words > 0 && scratch->read > view->most_words)
         return KVTEL_E_LIMIT;
-    return view->read(view->context, lane, 0, words, slots);
+    enum kvtel_status status = view->read(view->context, lane, 0, words, slots);
+    const uint64_t *heads = scratch->lines.words + (size_t)lane * KVTEL_LINE_WORDS + KVTEL_LINE_HEADS;
+    for (uint32_t i = 0; status == KVTEL_OK && i < view->group_count && i < KVTEL_LINE_GROUPS; i++)
+        slots[(size_t)view->groups[i].slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] = heads[i];
+    return status;
 }
 
 static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t lane, const uint64_t *slots,
@@ -141,7 +153,7 @@ enum kvtel_status kvtel_collect(const struct kvtel_view *view, struct kvtel_aren
         return KVTEL_OK;
     if (!kvtel_collect_reserve(view, series, scratch) || (!part->slots && !kvtel_slots_reserve(&scratch->slots, words)))
         return KVTEL_E_NOMEM;
-    enum kvtel_status status = KVTEL_OK;
+    enum kvtel_status status = part->slots ? KVTEL_OK : kvtel_collect_lines(view, scratch);
     bool left_out = false;
     for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++) {
         const uint64_t *slots = part->slots ? part->slots + lane * words : scratch->slots.words;

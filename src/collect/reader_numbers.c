@@ -22,6 +22,17 @@ static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, 
     return status;
 }
 
+static enum kvtel_status read_lines(void *context, uint32_t first, uint32_t count, uint64_t *copy)
+{
+    struct kvtel_store_reader *reader = context;
+    const size_t line = KVTEL_LINE_WORDS * sizeof(*copy);
+    enum kvtel_status status =
+        kvtel_reader_read(reader->fd, copy, count * line, reader->header.lines_at + first * line);
+    reader->read_error = status == KVTEL_E_IO ? errno : 0;
+    kvtel_lane_fence(memory_order_acquire); /* as read_lane() */
+    return status;
+}
+
 /* Whether the file has no memory at the lane, so that all its words are 0. Some file systems cannot tell; then
  * false. */
 static bool is_empty_lane(void *context, uint32_t lane)
@@ -57,6 +68,7 @@ static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvt
         .slot_count = reader->slot_count,
         .earlier_boot = reader->earlier_boot,
         .read = read_lane,
+        .read_lines = read_lines,
         .is_empty = is_empty_lane,
         .most_words = (LANES_FREE + LANES_FACTOR * reader->allocated) / sizeof(uint64_t),
         .context = reader,

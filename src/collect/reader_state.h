@@ -19,8 +19,8 @@ struct kvtel_store_reader {
     /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
      * cells or blocks. */
     uint64_t family_text, series_text, bounds_end, feeds_end, cells_end, blocks_end;
-    uint8_t *slots_taken;                       /* of each slot: 1 if a record uses it */
-    uint8_t *fed;                               /* of each series: 1 if a group feeds it */
+    uint8_t *slots_taken; /* of each slot: 1 if a record uses it */
+    uint8_t *fed;         /* of each series: 1 if a group feeds it */
     uint32_t slots_room, fed_room;
     int read_error;             /* errno of the last failed read of a lane */
     struct kvtel_source source; /* the numbers as of the last time that they could be read */

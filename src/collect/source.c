@@ -32,6 +32,7 @@ void kvtel_source_free(struct kvtel_source *source)
     free(source->series);
     free(source->wanted);
     free(source->seen.words);
+    free(source->lines.words);
     *source = (struct kvtel_source){ 0 };
 }
 
@@ -181,6 +182,24 @@ static enum kvtel_status read_slots(const struct kvtel_view *view, struct kvtel_
     return KVTEL_OK;
 }
 
+/* Whether no lane was written since the last time. Lines were read before the numbers, so what was written meanwhile
+ * moved them. */
+static bool is_at_rest(const struct kvtel_source *source, const struct kvtel_view *view, const uint64_t *lines)
+{
+    return source->valid && source->whole && source->series_count == view->series_count &&
+           source->group_count == view->group_count && source->lines_seen == view->lane_count &&
+           (view->lane_count == 0 ||
+            memcmp(lines, source->lines.words, (size_t)view->lane_count * KVTEL_LINE_WORDS * sizeof(*lines)) == 0);
+}
+
+static void remember_lines(struct kvtel_source *source, const struct kvtel_view *view, const uint64_t *lines)
+{
+    const size_t words = (size_t)view->lane_count * KVTEL_LINE_WORDS;
+    source->lines_seen = words > 0 && kvtel_slots_reserve(&source->lines, words) ? view->lane_count : 0;
+    if (source->lines_seen > 0)
+        memcpy(source->lines.words, lines, words * sizeof(*lines));
+}
+
 /* Marks the series of a lane whose slots differ. `was`: NULL: the lane is new, and its slots were 0. */
 static void mark_lane(const struct kvtel_view *view, const uint64_t *is, const uint64_t *was, uint8_t *wanted)
 {
@@ -297,13 +316,19 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
     begin(worker);
     if (!reserve_series(source, view->series_count > 0 ? view->series_count : 1))
         return KVTEL_E_NOMEM;
+    if ((status = kvtel_collect_lines(view, &worker->scratch)) != KVTEL_OK)
+        return status;
+    if (is_at_rest(source, view, worker->scratch.lines.words))
+        return KVTEL_OK;
     if (can_remember(view, words)) {
         if (!kvtel_slots_reserve(&worker->slots, words))
             return KVTEL_E_NOMEM;
         if ((status = read_slots(view, worker)) != KVTEL_OK)
             return status;
-        if (!find_moved(source, view, worker->slots.words, source->wanted))
+        if (!find_moved(source, view, worker->slots.words, source->wanted)) {
+            remember_lines(source, view, worker->scratch.lines.words);
             return KVTEL_OK;
+        }
         part = (struct kvtel_collect_part){ source->wanted, worker->slots.words };
     }
     if (!prepare(worker, view, part.series))
@@ -314,6 +339,7 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
     if (!take(source, worker->collected, view->series_count, part.series))
         return KVTEL_E_NOMEM;
     remember(source, view, part.slots, words);
+    remember_lines(source, view, worker->scratch.lines.words);
     source->group_count = view->group_count;
     source->whole = status == KVTEL_OK;
     return status;

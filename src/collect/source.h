@@ -23,6 +23,9 @@ struct kvtel_source {
     /* The slots of all lanes as they were when the numbers were read. Without: all is read again. */
     struct kvtel_slots seen;
     uint32_t seen_lanes, seen_slots;
+    /* The lines of all lanes as they were before the numbers were read. */
+    struct kvtel_slots lines;
+    uint32_t lines_seen;
     uint8_t *wanted; /* of each series: 1 if the running refresh reads it */
 };
 

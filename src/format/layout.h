@@ -77,8 +77,15 @@ struct kvtel_layout_header {
         records_dropped;
     _Atomic uint64_t values_refused; /* negative values, NaN, values above KVTEL_AMOUNT_MAX */
     _Atomic uint64_t file_deleted;   /* 1: the writer found its file deleted */
+    uint64_t lines_at;               /* where the lines of the lanes begin, see KVTEL_LINE_WORDS */
+    /* Room for what later versions write: places of transfers that began and did not end, and exemplars. */
+    uint64_t open_at;      /* word of a lane where the places of 64 bytes begin */
+    uint64_t exemplars_at; /* likewise */
+    uint32_t open_count;   /* 0: there are none */
+    uint32_t exemplar_count;
+    uint64_t reserved[2]; /* 0 */
 };
-_Static_assert(sizeof(struct kvtel_layout_header) == 912, "layout 2");
+_Static_assert(sizeof(struct kvtel_layout_header) == 960, "layout 2");
 _Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 2");
 _Static_assert(offsetof(struct kvtel_layout_header, created_realtime_ns) == 48, "layout 2");
 _Static_assert(offsetof(struct kvtel_layout_header, tables) == 88, "layout 2");
@@ -147,12 +154,23 @@ struct kvtel_layout_feed {
 };
 _Static_assert(sizeof(struct kvtel_layout_feed) == 8, "layout 2");
 
+/* Each lane has a line of two cache lines, so that a processor that fetches pairs of cache lines does not fetch a
+ * neighbour's. The lines of all lanes stand together: one read of a file finds the lanes that moved. Words of a line:
+ */
+enum {
+    KVTEL_LINE_WORDS = 16,
+    KVTEL_LINE_CHANGES = 0, /* goes up with every write that no head tells of: counters, gauges, rows of later groups */
+    KVTEL_LINE_HEADS = 1,   /* heads of the first groups: number of rows ever written */
+    KVTEL_LINE_GROUPS = KVTEL_LINE_WORDS - KVTEL_LINE_HEADS,
+};
+
 /* A lane is slots, each one cache line, then blocks and cells. Words of a slot: */
 enum {
     KVTEL_SLOT_WORDS = 8,
 
     /* slot of a group */
-    KVTEL_SLOT_HEAD = 0,  /* number of rows ever written; row r is at index r % 256 of the block */
+    KVTEL_SLOT_HEAD = 0,  /* number of rows ever written, of a group whose head is not in the lane's line; row r is at
+                             index r % 256 of the block */
     KVTEL_SLOT_NOTED = 1, /* for the writer only: a bit for each column with a word of the block that is no integer */
 
     /* slot of a series that a group feeds: 2 * folds, odd while a fold adds to a histogram's cells; slot of a gauge:

@@ -25,6 +25,8 @@ struct kvtel_view {
     enum kvtel_status (*read)(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy);
     /* Whether all words of a lane are 0, if the store can tell without reading them. NULL: it cannot. */
     bool (*is_empty)(void *context, uint32_t lane);
+    /* Copies the lines of `count` lanes from `first` on, likewise. */
+    enum kvtel_status (*read_lines)(void *context, uint32_t first, uint32_t count, uint64_t *copy);
     void *context;
     /* Number of words that may be read of its lanes before reading is refused. For a file from an untrusted source;
      * 0: unlimited. */

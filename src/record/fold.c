@@ -369,7 +369,7 @@ static uint64_t count_added(const struct kvtel_lane *lane, const struct kvtel_lo
 static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_row_group *group,
                         const struct kvtel_local_feed *feed)
 {
-    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
+    uint64_t head = kvtel_word_load(kvtel_lane_head(lane, group));
     uint64_t seq = kvtel_word_load(kvtel_lane_slot(lane, feed->slot) + KVTEL_SLOT_SEQ), added = 0;
     struct column column;
     if (head / KVTEL_BLOCK_ROWS == seq / 2 && !(seq & 1))

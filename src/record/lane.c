@@ -31,6 +31,7 @@ bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double
     }
     kvtel_word *direct = kvtel_lane_slot(lane, local->slot) + KVTEL_SLOT_DIRECT;
     kvtel_word_publish(direct, kvtel_double_bits(kvtel_bits_double(kvtel_word_load(direct)) + amount));
+    kvtel_lane_changed(lane);
     return true;
 }
 
@@ -54,6 +55,7 @@ bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double valu
     kvtel_word_store(slot + KVTEL_SLOT_VALUE + (seq & 1), kvtel_double_bits(value));
     kvtel_word_store(slot + KVTEL_SLOT_STAMP + (seq & 1), stamp);
     kvtel_word_publish(slot + KVTEL_SLOT_SEQ, seq);
+    kvtel_lane_changed(lane);
     return true;
 }
 
@@ -72,7 +74,7 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
         if (group->feeds[i].series == series)
             column = group->feeds[i].column;
     }
-    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD);
+    uint64_t head = kvtel_word_load(kvtel_lane_head(lane, group));
     const uint64_t noted = ((UINT64_C(1) << columns) - 1) & ~(uint64_t)group->doubles;
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
@@ -131,6 +133,24 @@ bool kvtel_lane_extend(const struct kvtel_store *store, uint64_t lane, kvtel_wor
            kvtel_memory_extend(store->fd, base, at, header->slots_size + bulk.used, header->slots_size + bulk.reserved);
 }
 
+static kvtel_word *line_of(const struct kvtel_store *store, uint64_t lane)
+{
+    return (kvtel_word *)(void *)((char *)store->header + store->header->lines_at) + lane * KVTEL_LINE_WORDS;
+}
+
+/* Gives memory to a lane's line. */
+static bool reserve_line(struct kvtel_store *store, uint64_t lane)
+{
+    const uint64_t end = (lane + 1) * KVTEL_LINE_WORDS * sizeof(kvtel_word), at = store->header->lines_at;
+    const uint64_t goal = (end + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
+    if (end <= store->lines.reserved)
+        return true;
+    if (!kvtel_memory_extend(store->fd, store->header, 0, at + store->lines.reserved, at + goal))
+        return false;
+    store->lines.reserved = goal;
+    return true;
+}
+
 static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane **made)
 {
     struct kvtel_layout_header *header = store->header;
@@ -142,7 +162,7 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
         kvtel_store_reach(store)
             ? kvtel_memory_map(store->fd, header->lanes_at + index * header->lane_stride, header->lane_stride)
             : NULL;
-    if (!lane || !words ||
+    if (!lane || !words || !reserve_line(store, index) ||
         !kvtel_lane_extend(store, index, words, (struct kvtel_extent){ 0, store->slots.reserved },
                            (struct kvtel_extent){ 0, store->bulk.reserved })) {
         int error = errno;
@@ -151,7 +171,7 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
         errno = error;
         return KVTEL_E_NOMEM;
     }
-    *lane = (struct kvtel_lane){ .store = store, .words = words };
+    *lane = (struct kvtel_lane){ .store = store, .words = words, .line = line_of(store, index) };
     store->lanes[index] = lane;
     atomic_store_explicit(&header->lane_count, index + 1, memory_order_release); /* pairs as family_count does */
     *made = lane;

@@ -87,6 +87,19 @@ static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_
     return lane->words + (size_t)slot * KVTEL_SLOT_WORDS;
 }
 
+/* The number of rows ever written of a group. */
+static inline kvtel_word *kvtel_lane_head(const struct kvtel_lane *lane, const struct kvtel_row_group *group)
+{
+    return group->line ? lane->line + group->line : kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD;
+}
+
+/* Lets readers know that something was written of which no head in the lane's line tells. */
+static inline void kvtel_lane_changed(struct kvtel_lane *lane)
+{
+    kvtel_word *changes = lane->line + KVTEL_LINE_CHANGES;
+    kvtel_word_publish(changes, kvtel_word_load(changes) + 1);
+}
+
 /* The address at which row `head` of the group is written. */
 static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_row_group *group,
                                          uint64_t head)
@@ -121,7 +134,9 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
 static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t head)
 {
     /* pairs with the acquire loads of a reader: the reader sees complete rows only */
-    kvtel_word_publish(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD, head + 1);
+    kvtel_word_publish(kvtel_lane_head(lane, group), head + 1);
+    if (__builtin_expect(!group->line, 0))
+        kvtel_lane_changed(lane);
     if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
         kvtel_lane_fold(lane, group);
 }

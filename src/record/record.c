@@ -126,7 +126,7 @@ static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, co
         kvtel_thread_leave(token);
         return true;
     }
-    uint64_t head = kvtel_word_load(kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD), unmeasured = 0, noted = 0;
+    uint64_t head = kvtel_word_load(kvtel_lane_head(lane, group)), unmeasured = 0, noted = 0;
     kvtel_word *row = kvtel_lane_row(lane, group, head);
     for (uint32_t i = 0; i < operation->column_count; i++) {
         const uint64_t word = measures.words[operation->sources[i]];
@@ -154,12 +154,14 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
 static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                           const struct kvtel_transfer *transfer, uint64_t token)
 {
-    kvtel_word *head_word = lane->words + operation->head_at;
+    kvtel_word *head_word = (operation->head_in_line ? lane->line : lane->words) + operation->head_at;
     uint64_t head = kvtel_word_load(head_word);
     kvtel_word *row = lane->words + operation->block_at + head % KVTEL_BLOCK_ROWS * KVTEL_POINT_TO_POINT;
     if (__builtin_expect(!operation->is_point_to_point || transfer->done_ns != 0 || !kvtel_row_write(row, transfer), 0))
         return record_columns(lane, operation, transfer, token);
     kvtel_word_publish(head_word, head + 1); /* as kvtel_lane_publish_row() */
+    if (__builtin_expect(!operation->head_in_line, 0))
+        kvtel_lane_changed(lane);
     if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
         return fold(lane, operation->group, token);
     kvtel_thread_leave(token);

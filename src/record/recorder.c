@@ -310,7 +310,9 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
     }
     operation->is_point_to_point = is_point_to_point(operation);
     if (operation->group) {
-        operation->head_at = (uint64_t)operation->group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
+        const struct kvtel_row_group *group = operation->group;
+        operation->head_in_line = group->line != 0;
+        operation->head_at = group->line ? group->line : (uint64_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
         operation->block_at = operation->group->block_at;
     }
     operation->next = recorder->operations;

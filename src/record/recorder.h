@@ -29,7 +29,7 @@ static inline bool kvtel_source_is_ns(enum kvtel_source source)
 
 struct kvtel_operation {
     const uint64_t *token; /* of the store */
-    /* Words of the lane: the group's row counter (head_at) and its rows (block_at). */
+    /* Words of the lane, or of its line: the group's row counter (head_at); its rows (block_at). */
     uint64_t head_at;
     uint64_t block_at;
     struct kvtel_store *store;
@@ -39,7 +39,8 @@ struct kvtel_operation {
     uint8_t sources[KVTEL_SOURCES]; /* of each column */
     uint32_t ns;                    /* a bit for each column whose integers are nanoseconds */
     uint32_t counted;               /* a bit for each column whose rows are counted */
-    bool is_point_to_point;         /* the columns are duration, post, bytes, descriptors, in this order */
+    bool head_in_line;
+    bool is_point_to_point; /* the columns are duration, post, bytes, descriptors, in this order */
     uint32_t feed_count;
     struct kvtel_row_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
     struct kvtel_operation *next;

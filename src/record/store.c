@@ -74,6 +74,12 @@ static void copy_name(char *out, size_t size, const char *name)
     out[length] = '\0';
 }
 
+static uint32_t max_lanes(const struct kvtel_store_options *options)
+{
+    const uint32_t lanes = options->max_lanes ? options->max_lanes : KVTEL_DEFAULT_MAX_LANES;
+    return lanes < KVTEL_LAYOUT_LANES ? lanes : KVTEL_LAYOUT_LANES;
+}
+
 /* Fills the header. The size of a lane limits how many series there can be: a histogram takes about 38 KiB of each
  * lane. */
 static void fill_header(struct kvtel_layout_header *header, const struct kvtel_store_options *options, bool file)
@@ -96,6 +102,8 @@ static void fill_header(struct kvtel_layout_header *header, const struct kvtel_s
         header->tables[i] = (struct kvtel_layout_table){ at, whole_pages(sizes[i]) };
         at += header->tables[i].size;
     }
+    header->lines_at = at;
+    at += whole_pages(max_lanes(options) * KVTEL_LINE_WORDS * sizeof(kvtel_word));
     header->lanes_at = at;
     header->lane_stride = stride;
     header->slots_size = whole_pages(series * 2 * KVTEL_SLOT_WORDS * sizeof(kvtel_word));
@@ -106,9 +114,7 @@ static void fill_header(struct kvtel_layout_header *header, const struct kvtel_s
     header->block_rows = KVTEL_BLOCK_ROWS;
     header->engine = options->engine;
     header->rank = options->rank;
-    header->max_lanes = options->max_lanes ? options->max_lanes : KVTEL_DEFAULT_MAX_LANES;
-    if (header->max_lanes > KVTEL_LAYOUT_LANES)
-        header->max_lanes = KVTEL_LAYOUT_LANES;
+    header->max_lanes = max_lanes(options);
     header->max_series = options->max_series ? options->max_series : KVTEL_DEFAULT_MAX_SERIES;
     header->created_realtime_ns = clock_ns(CLOCK_REALTIME);
     header->created_monotonic_ns = clock_ns(CLOCK_MONOTONIC);

@@ -32,6 +32,7 @@ struct kvtel_row_group {
     struct kvtel_row_group *next;
     uint64_t block_at;
     uint32_t slot;
+    uint32_t line; /* word of the lane's line that is its head; 0: its slot is */
     uint32_t columns;
     uint32_t feed_count;
     uint32_t ns;      /* a bit for each column whose integers are nanoseconds */
@@ -61,6 +62,7 @@ struct kvtel_series_local {
 struct kvtel_lane {
     struct kvtel_store *store;
     kvtel_word *words;
+    kvtel_word *line;
     struct kvtel_lane *next; /* next free lane */
 };
 
@@ -96,6 +98,7 @@ struct kvtel_store {
     struct kvtel_extent tables[KVTEL_TABLES];
     struct kvtel_extent slots, bulk; /* of every lane */
     struct kvtel_extent locals;      /* of `series` */
+    struct kvtel_extent lines;       /* of the lanes */
     struct kvtel_family_local families[KVTEL_LAYOUT_FAMILIES];
     struct kvtel_index index; /* families and series by their text */
     struct kvtel_bins *bins;

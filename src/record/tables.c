@@ -442,6 +442,8 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_ro
         (status = reserve_lanes(store, 1, (uint64_t)group->columns * KVTEL_BLOCK_ROWS)) != KVTEL_OK)
         return status;
     struct kvtel_layout_group record = { .columns = group->columns, .feed_count = group->feed_count, .ns = group->ns };
+    uint64_t id = atomic_load_explicit(&store->header->group_count, memory_order_relaxed);
+    group->line = id < KVTEL_LINE_GROUPS ? KVTEL_LINE_HEADS + (uint32_t)id : 0;
     record.slot = group->slot = take_slots(store, 1);
     record.block_at = group->block_at = take_words(store, (uint64_t)group->columns * KVTEL_BLOCK_ROWS);
     record.feeds_at = (uint32_t)(store->tables[KVTEL_FEEDS].used / sizeof(struct kvtel_layout_feed));
@@ -449,7 +451,6 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_ro
     for (uint32_t i = 0; i < group->feed_count; i++)
         feeds[i] = (struct kvtel_layout_feed){ group->feeds[i].series, group->feeds[i].column, group->feeds[i].kind };
     memcpy(take(store, KVTEL_GROUPS, sizeof(record)), &record, sizeof(record));
-    uint64_t id = atomic_load_explicit(&store->header->group_count, memory_order_relaxed);
     atomic_store_explicit(&store->header->group_count, id + 1, memory_order_release); /* pairs as family_count does */
     group->next = store->groups;
     store->groups = group;

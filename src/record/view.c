@@ -11,12 +11,21 @@ static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, 
     return KVTEL_OK;
 }
 
+static enum kvtel_status read_lines(void *context, uint32_t first, uint32_t count, uint64_t *copy)
+{
+    const struct kvtel_store *store = context;
+    for (uint32_t lane = first; lane < first + count; lane++)
+        for (uint32_t i = 0; i < KVTEL_LINE_WORDS; i++)
+            *copy++ = atomic_load_explicit(&store->lanes[lane]->line[i], memory_order_acquire);
+    return KVTEL_OK;
+}
+
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
 {
     /* Counts are read in an order in which a record is counted before the records to which it refers: so all those
      * are counted, too. */
     struct kvtel_layout_header *header = store->header;
-    struct kvtel_view view = { .read = read_lane, .context = (void *)(uintptr_t)store };
+    struct kvtel_view view = { .read = read_lane, .read_lines = read_lines, .context = (void *)(uintptr_t)store };
     view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);
     view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
     view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);
