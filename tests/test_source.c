@@ -28,17 +28,19 @@ static enum kvtel_status read_counted(void *context, uint32_t lane, uint64_t wor
     return counted->fails ? KVTEL_E_IO : counted->real.read(counted->real.context, lane, word, count, copy);
 }
 
+static enum kvtel_status read_lines(void *context, uint32_t first, uint32_t count, uint64_t *copy)
+{
+    struct counted *counted = context;
+    return counted->fails ? KVTEL_E_IO : counted->real.read_lines(counted->real.context, first, count, copy);
+}
+
 static void look(struct counted *counted, const struct kvtel_store *store)
 {
     *counted = (struct counted){ .real = kvtel_store_view(store) };
     counted->view = counted->real;
     counted->view.read = read_counted;
+    counted->view.read_lines = read_lines;
     counted->view.context = counted;
-}
-
-static uint64_t slot_words(const struct counted *counted)
-{
-    return (uint64_t)counted->view.lane_count * counted->view.slot_count * KVTEL_SLOT_WORDS;
 }
 
 static uint32_t make(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, int label)
@@ -122,8 +124,8 @@ static void test_numbers_are_those_of_a_reading_of_everything(void **state)
                 record(lanes, known);
             look(&counted, store);
             assert_int_equal(kvtel_source_refresh(&source, &counted.view, &workers->each[0]), KVTEL_OK);
-            if (step > 0 && step % 5 == 0)
-                assert_int_equal(counted.words, slot_words(&counted));
+            if (step > 0 && step % 5 == 0) /* nothing moved */
+                assert_int_equal(counted.words, 0);
             assert_int_equal(kvtel_source_refresh(&whole, &counted.view, &workers->each[1]), KVTEL_OK);
             assert_same(&source, &whole);
             kvtel_source_free(&whole);
