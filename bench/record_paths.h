@@ -73,6 +73,37 @@ static void record_filled(void *context)
     }
 }
 
+/* Records in an order that a processor cannot learn. */
+static void record_shuffled(void *context)
+{
+    enum { ORDER = 1 << 14 };
+    static uint8_t order[ORDER];
+    const struct path_load *path = context;
+    for (uint64_t i = 0, seed = 7; order[0] == 0 && i < ORDER; i++)
+        order[i] = (uint8_t)(1 + record_uniform(&seed) * (RECORD_VALUES - 1));
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_transfer(path->recorder, &path->transfers[order[i % ORDER]]);
+}
+
+/* Each number is an explicit bound of its histogram. */
+static void record_bounds(void *context)
+{
+    const struct path_load *path = context;
+    const struct kvtel_transfer transfer = {
+        .duration_ns = 5000000, .post_ns = 1000000, .bytes = 10485760, .descriptors = 20
+    };
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_transfer(path->recorder, &transfer);
+}
+
+static void record_batches(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i += RECORD_VALUES)
+        (void)kvtel_record_transfers(path->operation, path->transfers,
+                                     RECORD_WINDOW - i < RECORD_VALUES ? (size_t)(RECORD_WINDOW - i) : RECORD_VALUES);
+}
+
 static void record_unmeasured(void *context)
 {
     const struct path_load *path = context;
@@ -142,6 +173,11 @@ static const struct record_path {
     { .name = "record a NIXL transfer, struct filled before each call",
       .connector = "NixlConnector",
       .window = record_filled },
+    { .name = "record a NIXL transfer, rows in random order", .connector = "NixlConnector", .window = record_shuffled },
+    { .name = "record a NIXL transfer, each number on a bound", .connector = "NixlConnector", .window = record_bounds },
+    { .name = "record NIXL transfers in batches of 64, a transfer",
+      .connector = "NixlConnector",
+      .window = record_batches },
     { .name = "record a NIXL transfer with .windows and no point in time",
       .connector = "NixlConnector",
       .window = record_window,

@@ -224,16 +224,19 @@ static uint64_t column_get(const struct column *column, size_t row)
     return real >= 0 && real < (double)KVTEL_TRANSFER_LIMIT ? (uint64_t)(real + 0.5) : UINT64_MAX;
 }
 
-enum { COLUMNS = 4 };
+enum { COLUMNS = 4, BATCH = 64 };
 
 static size_t record_rows(const struct kvtel_operation *operation, const struct column columns[COLUMNS], size_t count)
 {
+    struct kvtel_transfer transfers[BATCH];
     size_t recorded = 0;
-    for (size_t row = 0; row < count; row++) {
-        const struct kvtel_transfer transfer = { column_get(&columns[0], row), column_get(&columns[1], row),
-                                                 column_get(&columns[2], row), column_get(&columns[3], row),
-                                                 .failed = 0 };
-        recorded += kvtel_record_operation(operation, &transfer);
+    for (size_t row = 0; row < count;) {
+        const size_t batch = count - row < BATCH ? count - row : BATCH;
+        for (size_t i = 0; i < batch; i++, row++)
+            transfers[i] =
+                (struct kvtel_transfer){ column_get(&columns[0], row), column_get(&columns[1], row),
+                                         column_get(&columns[2], row), column_get(&columns[3], row), .failed = 0 };
+        recorded += kvtel_record_transfers(operation, transfers, batch);
     }
     return recorded;
 }

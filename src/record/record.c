@@ -151,8 +151,9 @@ static __attribute__((noinline)) bool fold(struct kvtel_lane *lane, const struct
 }
 
 /* Rare cases are tail calls to functions that are not inlined, so that the usual path need not save registers. */
-static inline bool record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
-                          const struct kvtel_transfer *transfer, uint64_t token)
+static inline __attribute__((always_inline)) bool record(struct kvtel_lane *lane,
+                                                         const struct kvtel_operation *operation,
+                                                         const struct kvtel_transfer *transfer, uint64_t token)
 {
     kvtel_word *head_word = (operation->head_in_line ? lane->line : lane->words) + operation->head_at;
     uint64_t head = kvtel_word_load(head_word);
@@ -207,6 +208,57 @@ bool kvtel_record_operation(const struct kvtel_operation *operation, const struc
 bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer)
 {
     return recorder && record_own(recorder->first, transfer);
+}
+
+/* Records transfers until the first one that needs the general path. Returns their number. */
+static size_t record_rows(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                          const struct kvtel_transfer *transfers, size_t count)
+{
+    const struct kvtel_row_group *group = operation->group;
+    kvtel_word *head_word = kvtel_lane_head(lane, group);
+    uint64_t head = kvtel_word_load(head_word);
+    size_t done = 0;
+    for (bool plain = true; plain && done < count;) {
+        kvtel_word *row = kvtel_lane_row(lane, group, head);
+        const size_t room = KVTEL_BLOCK_ROWS - head % KVTEL_BLOCK_ROWS, left = count - done;
+        const struct kvtel_transfer *transfer = transfers + done, *end = transfer + (room < left ? room : left);
+        while (transfer < end && transfer->done_ns == 0 && kvtel_row_write(row, transfer)) {
+            row += KVTEL_POINT_TO_POINT;
+            transfer++;
+        }
+        const size_t written = (size_t)(transfer - (transfers + done));
+        plain = transfer == end;
+        done += written;
+        head += written;
+        kvtel_word_publish(head_word, head); /* as kvtel_lane_publish_row(), for all of them */
+        if (written > 0 && head % KVTEL_BLOCK_ROWS == 0)
+            kvtel_lane_fold(lane, group);
+    }
+    if (done > 0 && !operation->head_in_line)
+        kvtel_lane_changed(lane);
+    return done;
+}
+
+size_t kvtel_record_transfers(const struct kvtel_operation *operation, const struct kvtel_transfer *transfers,
+                              size_t count)
+{
+    size_t recorded = 0;
+    for (size_t i = 0; operation && i < count;) {
+        const uint64_t token = *operation->token;
+        size_t rows = 0;
+        if (operation->is_point_to_point && kvtel_thread_lane.token == token) {
+            kvtel_thread_lane.token = KVTEL_IN_CALL;
+            struct kvtel_lane *lane = kvtel_thread_lane.lane;
+            if (lane->store == operation->store)
+                rows = record_rows(lane, operation, transfers + i, count - i);
+            kvtel_thread_leave(lane->store == operation->store ? token : KVTEL_NO_TOKEN);
+        }
+        recorded += rows;
+        i += rows;
+        if (i < count)
+            recorded += record_own(operation, &transfers[i++]);
+    }
+    return recorded;
 }
 
 bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
