@@ -3,6 +3,7 @@
 
 import bisect
 import math
+import pathlib
 import struct
 
 HEADER = struct.Struct("=8sQIIiIIIIIQQQQQ")
@@ -29,9 +30,8 @@ def value_of(word, ns):
 
 
 class Store:
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            self.data = file.read()
+    def __init__(self, path, data=None):
+        self.data = data if data is not None else pathlib.Path(path).read_bytes()
         magic, order, version, header_size, schema, rows = HEADER.unpack_from(self.data)[:6]
         if magic != b"kvtelst\n" or order != 0x0102030405060708 or version != 2 or header_size != 960:
             raise ValueError(f"{path}: not a store of layout 2")
