@@ -88,7 +88,7 @@ static struct quads make_quads(void)
         bins[i] = kvtel_bins_get(&quads.list, NULL, 0, first, count);
         assert_non_null(bins[i]);
     }
-    kvtel_quad_make(&quads.quad, bins, 3);
+    kvtel_quad_make(&quads.quad, COLUMNS, bins, 3);
     return quads;
 }
 

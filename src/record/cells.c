@@ -6,8 +6,9 @@
 #include <immintrin.h>
 #endif
 
-void kvtel_quad_make(struct kvtel_quad *quad, const struct kvtel_bins *const *bins, uint32_t ns)
+void kvtel_quad_make(struct kvtel_quad *quad, uint32_t stride, const struct kvtel_bins *const *bins, uint32_t ns)
 {
+    quad->stride = stride;
     for (uint32_t i = 0; i < KVTEL_QUAD; i++) {
         quad->bins[i] = bins[i];
         quad->ns[i] = ns >> i & 1;
@@ -36,7 +37,7 @@ static void quad_portable(const struct kvtel_quad *quad, const kvtel_row_word *b
         const kvtel_row_word *column = block + c;
         int16_t *cells = found->cells + kvtel_quad_place(0, c), lowest = INT16_MAX, highest = 0;
         uint64_t sum = 0;
-        for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, column += KVTEL_QUAD) {
+        for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, column += quad->stride) {
             const int16_t cell = (int16_t)kvtel_cell_of_integer(quad->bins[c], *column, quad->ns[c]);
             sum += *column;
             lowest = cell < lowest ? cell : lowest;
@@ -116,7 +117,7 @@ static void pair_sse2(const struct kvtel_quad *quad, uint32_t half, const kvtel_
     for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS) {
         __m128i keys[KVTEL_QUAD_ROWS];
         for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++) {
-            const void *place = block + (size_t)(row + r) * KVTEL_QUAD + 2 * half;
+            const void *place = block + (size_t)(row + r) * quad->stride + 2 * half;
             const __m128i pair = _mm_loadu_si128((const __m128i *)place);
             sums = _mm_add_epi64(sums, pair);
             keys[r] = keys_sse2(scale_sse2(pair, scale), inner);
@@ -189,7 +190,7 @@ static __attribute__((noinline)) void quad_again(const struct kvtel_quad *quad, 
     for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++)
         for (uint32_t c = 0; c < KVTEL_QUAD; c++)
             cells[kvtel_quad_place(r, c)] =
-                (int16_t)kvtel_cell_of_integer(quad->bins[c], rows[r * KVTEL_QUAD + c], quad->ns[c]);
+                (int16_t)kvtel_cell_of_integer(quad->bins[c], rows[r * quad->stride + c], quad->ns[c]);
 }
 
 static AVX2 inline __m256i load_words(const kvtel_row_word *words)
@@ -210,10 +211,11 @@ static AVX2 void quad_avx2(const struct kvtel_quad *quad, const kvtel_row_word *
     const __m256d scale = _mm256_loadu_pd(quad->scale), minus = _mm256_loadu_pd(quad->minus);
     __m256i lowest = _mm256_set1_epi16(INT16_MAX), highest = _mm256_setzero_si256(), sums = _mm256_setzero_si256();
     __m256i *place = (__m256i *)(void *)found->cells;
-    for (const kvtel_row_word *rows = block; rows < block + KVTEL_BLOCK_ROWS * KVTEL_QUAD;
-         rows += KVTEL_QUAD_CELLS, place++) {
-        const __m256i a = load_words(rows), b = load_words(rows + 4), c = load_words(rows + 8),
-                      d = load_words(rows + 12);
+    const size_t stride = quad->stride;
+    for (const kvtel_row_word *rows = block; rows < block + KVTEL_BLOCK_ROWS * stride;
+         rows += KVTEL_QUAD_ROWS * stride, place++) {
+        const __m256i a = load_words(rows), b = load_words(rows + stride), c = load_words(rows + 2 * stride),
+                      d = load_words(rows + 3 * stride);
         sums = _mm256_add_epi64(sums, _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d)));
         __m256i unsure = _mm256_setzero_si256();
         const __m256i first =

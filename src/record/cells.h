@@ -11,8 +11,9 @@ typedef uint64_t __attribute__((may_alias)) kvtel_row_word;
 
 enum { KVTEL_QUAD = 4, KVTEL_QUAD_ROWS = 4, KVTEL_QUAD_CELLS = KVTEL_QUAD * KVTEL_QUAD_ROWS };
 
-/* How the cells of rows with four columns of integers are found, each column with its own histogram. */
+/* How the cells of the first four columns of rows are found, which are integers, each column with its own histogram. */
 struct kvtel_quad {
+    uint32_t stride;              /* words of a row */
     double scale[KVTEL_QUAD];     /* of each column */
     double minus[KVTEL_QUAD];     /* -2^52 times the scale */
     int32_t base[2 * KVTEL_QUAD]; /* of the columns 0 1 0 1 2 3 2 3 */
@@ -32,7 +33,8 @@ struct kvtel_quad_found {
     uint64_t sums[KVTEL_QUAD];
 };
 
-void kvtel_quad_make(struct kvtel_quad *quad, const struct kvtel_bins *const *bins, uint32_t ns);
+/* `bins`: of the four columns; `ns`: a bit for each column of nanoseconds. */
+void kvtel_quad_make(struct kvtel_quad *quad, uint32_t stride, const struct kvtel_bins *const *bins, uint32_t ns);
 
 /* What the words of a column are. */
 enum kvtel_words { KVTEL_WORDS_PIECES, KVTEL_WORDS_NS, KVTEL_WORDS_DOUBLES };
@@ -46,7 +48,7 @@ struct kvtel_column_found {
 struct kvtel_finder {
     const char *name;
     bool (*is_possible)(void); /* on this processor */
-    /* Finds the cells of KVTEL_BLOCK_ROWS rows of four integers below KVTEL_INTEGER_LIMIT. */
+    /* Finds the cells of KVTEL_BLOCK_ROWS rows, whose first four words are integers below KVTEL_INTEGER_LIMIT. */
     void (*quad)(const struct kvtel_quad *quad, const kvtel_row_word *block, struct kvtel_quad_found *found);
     /* Finds the cells of `count` words of one kind, at least one. `words` has room for KVTEL_BLOCK_ROWS words, and
      * those from `count` on are overwritten. */

@@ -115,17 +115,18 @@ static void end(const struct folding *folding, struct kvtel_lane *lane, const st
 }
 
 /* Values of four rows in the split's cell that are at or below its bound. */
-static inline uint32_t count_rows(const kvtel_row_word *words, const int16_t *cells, int16_t cell, uint64_t most)
+static inline uint32_t count_rows(const kvtel_row_word *words, size_t stride, const int16_t *cells, int16_t cell,
+                                  uint64_t most)
 {
     uint32_t count = 0;
     for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++)
-        count += (uint32_t)(cells[2 * r] == cell) & (uint32_t)(words[(size_t)r * KVTEL_QUAD] <= most);
+        count += (uint32_t)(cells[2 * r] == cell) & (uint32_t)(words[r * stride] <= most);
     return count;
 }
 
 /* What the splits of column `c` gain by a block of integers. Only those whose cell grew are looked for. */
-static void count_below(const struct folding *folding, uint32_t c, bool ns, const kvtel_row_word *block,
-                        const struct kvtel_quad_found *found, uint32_t *below)
+static void count_below(const struct folding *folding, uint32_t c, const struct kvtel_quad *quad,
+                        const kvtel_row_word *block, const struct kvtel_quad_found *found, uint32_t *below)
 {
     for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
         const struct kvtel_split *split = &folding->bins->splits[i];
@@ -135,7 +136,8 @@ static void count_below(const struct folding *folding, uint32_t c, bool ns, cons
         if (kvtel_word_load(&folding->cells[split->cell]) != folding->before[i])
             for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS, cells += KVTEL_QUAD_CELLS)
                 if (cells[0] == cell || cells[2] == cell || cells[4] == cell || cells[6] == cell)
-                    count += count_rows(block + (size_t)row * KVTEL_QUAD + c, cells, cell, split->most[ns]);
+                    count += count_rows(block + (size_t)row * quad->stride + c, quad->stride, cells, cell,
+                                        split->most[quad->ns[c]]);
         below[i - folding->split_first] = count;
     }
 }
@@ -155,7 +157,7 @@ static void add_rows(const struct folding *folding, const int16_t *cells)
     }
 }
 
-/* Folds a block of integers into the four histograms of its columns. */
+/* Folds a block into the histograms of its first four columns, which are integers. */
 static void fold_quad(struct kvtel_lane *lane, const struct kvtel_row_group *group, const kvtel_row_word *block)
 {
     struct folding folding[KVTEL_QUAD];
@@ -168,7 +170,7 @@ static void fold_quad(struct kvtel_lane *lane, const struct kvtel_row_group *gro
     add_rows(folding, found.cells);
     for (uint32_t c = 0; c < KVTEL_QUAD; c++) {
         const struct addition addition = { KVTEL_BLOCK_ROWS, found.sums[c], 0 };
-        count_below(&folding[c], c, group->quad.ns[c], block, &found, below);
+        count_below(&folding[c], c, &group->quad, block, &found, below);
         end(&folding[c], lane, &addition, below);
     }
 }
@@ -333,14 +335,14 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
     const kvtel_row_word *block = block_of(lane, group);
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_NOTED;
     const uint64_t columns = kvtel_word_load(noted);
-    const bool quad = group->is_quad && columns == 0;
+    const bool quad = group->is_quad && (columns & ((1u << KVTEL_QUAD) - 1)) == 0;
     struct column column;
     uint32_t taken = UINT32_MAX;
     if (quad)
         fold_quad(lane, group, block);
     for (uint32_t i = 0; i < group->feed_count; i++) {
         const struct kvtel_local_feed *feed = &group->feeds[i];
-        if (quad && feed->kind == KVTEL_COLUMN_OBSERVE)
+        if (quad && feed->kind == KVTEL_COLUMN_OBSERVE && feed->column < KVTEL_QUAD)
             continue;
         if (feed->column != taken)
             take_column(&column, group, block, feed->column, columns);

@@ -38,7 +38,7 @@ struct kvtel_row_group {
     uint32_t ns;      /* a bit for each column whose integers are nanoseconds */
     uint32_t doubles; /* a bit for each column whose words are not noted: they are doubles only */
     const struct kvtel_finder *finder;
-    bool is_quad; /* four columns that feed one histogram each: a block of integers is folded into them at once */
+    bool is_quad; /* the first four columns feed one histogram each: a block of integers is folded into them at once */
     struct kvtel_quad quad;
     uint8_t quad_feeds[KVTEL_QUAD]; /* the feed of each column's histogram */
     struct kvtel_local_feed feeds[];

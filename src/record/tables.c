@@ -473,17 +473,17 @@ static bool are_feeds(const struct kvtel_row_group_feed *feeds, size_t count, ui
     return columns <= KVTEL_LAYOUT_COLUMNS && count <= KVTEL_LAYOUT_COLUMNS;
 }
 
-/* Whether each of the four columns feeds one histogram. Then a faster fold takes them together. */
+/* Whether each of the first four columns feeds one histogram. Then a faster fold takes them together. */
 static void choose_fold(struct kvtel_row_group *group)
 {
     const struct kvtel_bins *bins[KVTEL_QUAD] = { NULL };
     uint32_t found = 0;
     group->finder = kvtel_finder_choose();
-    if (group->columns != KVTEL_QUAD)
+    if (group->columns < KVTEL_QUAD)
         return;
     for (uint32_t i = 0; i < group->feed_count; i++) {
         const struct kvtel_local_feed *feed = &group->feeds[i];
-        if (feed->kind != KVTEL_COLUMN_OBSERVE)
+        if (feed->kind != KVTEL_COLUMN_OBSERVE || feed->column >= KVTEL_QUAD)
             continue;
         found += bins[feed->column] ? KVTEL_QUAD : 1; /* a column with two histograms does not count */
         bins[feed->column] = feed->bins;
@@ -491,7 +491,7 @@ static void choose_fold(struct kvtel_row_group *group)
     }
     if (found != KVTEL_QUAD)
         return;
-    kvtel_quad_make(&group->quad, bins, group->ns);
+    kvtel_quad_make(&group->quad, group->columns, bins, group->ns);
     group->is_quad = true;
 }
 

@@ -172,7 +172,7 @@ def test_a_store_of_another_version_is_refused(stores, tmp_path):
         wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 1, 3, "a refused store")
         assert exporter.samples()[COUNT % 0] == 100
         assert any(
-            "1-newer.kvtel" in line and "layout version 9, this program knows version 1" in line
+            "1-newer.kvtel" in line and "layout version 9, this program knows version 2" in line
             for line in exporter.log
         )
     assert store_files(stores) == ["1-newer.kvtel"]

@@ -67,7 +67,7 @@ DAMAGE = {
     "cut to 0": (cut_to(0), "cut short"),
     "cut to half": (cut_to(0.5), "bytes where"),
     "a bit": (flip, "checksum"),
-    "another version": (other_version, "version 9, this program knows version 1"),
+    "another version": (other_version, "version 9, this program knows version 2"),
     "something else": (lambda _: b"something else" * 100, "does not begin as totals do"),
 }
 
@@ -177,7 +177,7 @@ def fill(mount):
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_full_tmpfs_gets_free(tmp_path, killed):
     """Ended stores fill it before an exporter starts: there is not a page for the totals."""
-    with small_tmpfs(tmp_path, "3m") as mount:
+    with small_tmpfs(tmp_path, "5m") as mount:
         for _ in range(20):
             retire(mount, tmp_path, 100)
         fill(mount)
