@@ -14,6 +14,8 @@ KVTEL_BEGIN_DECLS
 
 /** Content-Type of the text format. */
 #define KVTEL_CONTENT_TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
+/** Content-Type of OpenMetrics 1.0. */
+#define KVTEL_CONTENT_TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 /** Appends the snapshot in Prometheus' text format 0.0.4, as prometheus_client prints it: families and series in the
  * order in which they were made, labels sorted by name, numbers as Python's repr. Bytes of label values that are no
