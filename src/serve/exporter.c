@@ -6,8 +6,9 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "serve/exporter_own.h"
+#include "serve/negotiation.h"
 #include "serve/receiver_sources.h"
-#include "exposition/text.h"
+#include "exposition/exposition.h"
 #include "report/snapshot_summary.h"
 #include "collect/sample_names.h"
 #include "collect/snapshot.h"
@@ -32,7 +33,7 @@ void exporter_close(struct exporter *exporter)
     kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
     kvtel_snapshot_destroy(exporter->newest);
-    kvtel_buffer_free(&exporter->good);
+    kvtel_snapshot_destroy(exporter->good);
     pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
@@ -133,8 +134,9 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     exporter->summarised = kvtel_snapshot_create();
     exporter->logged = kvtel_snapshot_create();
     exporter->newest = kvtel_snapshot_create();
+    exporter->good = kvtel_snapshot_create();
     enum kvtel_status status = KVTEL_OK;
-    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest ||
+    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest || !exporter->good ||
         !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     const struct store_dir_options stores = {
@@ -312,18 +314,19 @@ static void say_taken(struct exporter *exporter, const char *name, const char *o
 }
 
 /* Whether a family, or a sample of one, has that name already. Without memory to find out, it counts as taken. */
-static bool is_taken(const struct exporter *exporter, const char *name, enum kvtel_metric_type type)
+static bool is_taken(const struct kvtel_snapshot *snapshot, const char *name, enum kvtel_metric_type type)
 {
     struct kvtel_arena arena = { 0 };
-    bool taken = kvtel_snapshot_find(exporter->snapshot, name) ||
-                 kvtel_sample_names_check(exporter->snapshot, kvtel_snapshot_find, name, type, &arena) != KVTEL_OK;
+    bool taken = kvtel_snapshot_find(snapshot, name) ||
+                 kvtel_sample_names_check(snapshot, kvtel_snapshot_find, name, type, &arena) != KVTEL_OK;
     kvtel_arena_free(&arena);
     return taken;
 }
 
 /* Writes a family, under the name that --metrics.prefix gives it. */
-static enum kvtel_status write_family(struct exporter *exporter, const struct kvtel_snapshot_family *family,
-                                      struct kvtel_buffer *text)
+static enum kvtel_status write_family(struct exporter *exporter, const struct kvtel_snapshot *snapshot,
+                                      const struct kvtel_snapshot_family *family, enum kvtel_exposition_format format,
+                                      struct kvtel_buffer *body)
 {
     char name[256];
     struct kvtel_snapshot_family shown = *family;
@@ -334,26 +337,33 @@ static enum kvtel_status write_family(struct exporter *exporter, const struct kv
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
         bool fits = length > 0 && (size_t)length < sizeof name && strcmp(name, family->name) != 0;
-        if (fits && is_taken(exporter, name, family->type))
+        if (fits && is_taken(snapshot, name, family->type))
             say_taken(exporter, family->name, name);
         else if (fits)
             shown.name = name;
     }
-    return kvtel_exposition_text_family(&shown, text);
+    return kvtel_exposition_family(&shown, format, body);
 }
 
-static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_buffer *text)
+static enum kvtel_status write_metrics(struct exporter *exporter, const struct kvtel_snapshot *snapshot,
+                                       enum kvtel_exposition_format format, struct kvtel_buffer *body)
+{
+    enum kvtel_status status = KVTEL_OK;
+    body->size = 0;
+    for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++)
+        status = write_family(exporter, snapshot, kvtel_snapshot_family(snapshot, i), format, body);
+    return status == KVTEL_OK ? kvtel_exposition_end(format, body) : status;
+}
+
+static enum kvtel_status collect_all(struct exporter *exporter)
 {
     enum kvtel_status status = exporter_collect(exporter, exporter->snapshot);
-    if (status == KVTEL_OK && exporter->options.own_metrics) {
-        set_own_metrics(exporter);
-        status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
-        if (status == KVTEL_E_MISMATCH)
-            status = KVTEL_OK; /* a store already has a family of this name; the other families were added */
-    }
-    for (size_t i = 0; i < kvtel_snapshot_family_count(exporter->snapshot) && status == KVTEL_OK; i++)
-        status = write_family(exporter, kvtel_snapshot_family(exporter->snapshot, i), text);
-    return status;
+    if (status != KVTEL_OK || !exporter->options.own_metrics)
+        return status;
+    set_own_metrics(exporter);
+    status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
+    /* a store may already have a family of this name; the other families were added */
+    return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
 }
 
 static bool is_shortage(enum kvtel_status status)
@@ -361,41 +371,46 @@ static bool is_shortage(enum kvtel_status status)
     return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
 }
 
-/* Keeps the page for a next scrape that cannot read some store. Without memory no page is kept. */
-static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
+/* Keeps the snapshot for a next scrape that cannot read some store, which may ask for another format. */
+static void keep(struct exporter *exporter)
 {
-    exporter->good.size = 0;
-    if (kvtel_buffer_append(&exporter->good, text->bytes, text->size) != KVTEL_OK)
-        exporter->good.size = 0;
+    struct kvtel_snapshot *snapshot = exporter->snapshot;
+    exporter->snapshot = exporter->good;
+    exporter->good = snapshot;
+    exporter->any_good = true;
 }
 
-/* Returns the page of the last scrape that could read all sources. A page without the unreadable store would look as
- * if counters had restarted. */
-static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *text)
+/* Writes what the last scrape showed that could read all sources. Without the unreadable store, counters would look as
+ * if they had restarted. */
+static enum kvtel_status repeat(struct exporter *exporter, enum kvtel_exposition_format format,
+                                struct kvtel_buffer *body)
 {
-    text->size = 0;
-    if (exporter->good.size == 0)
+    if (!exporter->any_good)
         return KVTEL_E_IO;
     exporter->repeated_scrapes++;
-    return kvtel_buffer_append(text, exporter->good.bytes, exporter->good.size);
+    return write_metrics(exporter, exporter->good, format, body);
 }
 
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
-    (void)request; /* there is only one format */
+    struct negotiated negotiated = negotiate(http_request_header(request, "Accept"));
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
-    enum kvtel_status status = write_metrics(exporter, &response->body);
-    if (is_shortage(status))
-        status = repeat(exporter, &response->body);
-    else if (status == KVTEL_OK)
-        keep(exporter, &response->body);
+    enum kvtel_status status = collect_all(exporter);
+    if (status == KVTEL_OK)
+        status = write_metrics(exporter, exporter->snapshot, negotiated.format, &response->body);
+    if (status == KVTEL_OK)
+        keep(exporter);
+    else if (is_shortage(status))
+        status = repeat(exporter, negotiated.format, &response->body);
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;
     exporter->failed_scrapes += status != KVTEL_OK;
     pthread_mutex_unlock(&exporter->lock);
-    response->content_type = KVTEL_CONTENT_TYPE_TEXT;
+    response->headers[0].name = "Vary";
+    response->headers[0].value = "Accept";
+    response->content_type = negotiated.content_type;
     if (status == KVTEL_OK)
         return;
     response->status = 500;

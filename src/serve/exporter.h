@@ -52,7 +52,8 @@ struct exporter {
     struct kvtel_snapshot *summarised; /* of the running summary */
     struct kvtel_snapshot *logged;     /* at the last log line; for the main thread only */
     struct kvtel_snapshot *newest;     /* of the log line in the making; for the main thread only */
-    struct kvtel_buffer good;          /* the page of the last scrape that could read all sources */
+    struct kvtel_snapshot *good;       /* of the last scrape that could read all sources */
+    bool any_good;                     /* there was such a scrape */
     uint64_t scrapes, failed_scrapes, repeated_scrapes;
     double scrape_seconds;
     enum kvtel_status collected; /* result of the last collection of all sources */

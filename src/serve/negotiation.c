@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content negotiation. What real servers send, and what client libraries answer, is listed in tests/test_format.c. */
-#include "exposition/format.h"
-#include "exposition/accept.h"
+/* Content negotiation. What real servers send, and what client libraries answer, is listed in tests/test_negotiation.c.
+ */
+#include "serve/negotiation.h"
 
-#include <kvtel/exposition.h>
+#include "serve/web/accept.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,13 +34,12 @@ static const struct {
     { "*/*", NULL, KVTEL_FORMAT_TEXT },
 };
 
-static bool find_offer(const struct kvtel_accept *element, enum kvtel_exposition_format *format)
+static bool find_offer(const struct accept_element *element, enum kvtel_exposition_format *format)
 {
     for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
-        if (!kvtel_accept_is(element, offers[i].media))
+        if (!accept_is(element, offers[i].media))
             continue;
-        if (offers[i].version ? kvtel_accept_has(element, "version", offers[i].version)
-                              : !kvtel_accept_names(element, "version")) {
+        if (offers[i].version ? accept_has(element, "version", offers[i].version) : !accept_names(element, "version")) {
             *format = offers[i].format;
             return true;
         }
@@ -48,25 +47,25 @@ static bool find_offer(const struct kvtel_accept *element, enum kvtel_exposition
     return false;
 }
 
-static enum escaping escaping_of(const struct kvtel_accept *element)
+static enum escaping escaping_of(const struct accept_element *element)
 {
-    if (!kvtel_accept_names(element, "escaping"))
+    if (!accept_names(element, "escaping"))
         return ESCAPING_UNSAID;
-    return kvtel_accept_has(element, "escaping", "allow-utf-8") ? ESCAPING_UTF8 : ESCAPING_UNDERSCORES;
+    return accept_has(element, "escaping", "allow-utf-8") ? ESCAPING_UTF8 : ESCAPING_UNDERSCORES;
 }
 
-struct kvtel_format_choice kvtel_format_choose(const char *accept)
+struct negotiated negotiate(const char *accept)
 {
-    struct kvtel_accept element;
+    struct accept_element element;
     enum kvtel_exposition_format format = KVTEL_FORMAT_TEXT, offered;
     enum escaping escaping = ESCAPING_UNSAID;
     int best = 0;
-    while (accept && kvtel_accept_next(&accept, &element)) {
+    while (accept && accept_next(&accept, &element)) {
         if (element.weight <= best || !find_offer(&element, &offered))
             continue;
         best = element.weight;
         format = offered;
         escaping = escaping_of(&element);
     }
-    return (struct kvtel_format_choice){ format, content_types[format][escaping] };
+    return (struct negotiated){ format, content_types[format][escaping] };
 }

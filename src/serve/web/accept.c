@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of what a client takes. */
-#include "exposition/accept.h"
+#include "serve/web/accept.h"
 
 #include <string.h>
 #include <strings.h>
@@ -60,7 +60,7 @@ static bool next_parameter(const char **at, const char *end, struct parameter *p
     return true;
 }
 
-static bool find_parameter(const struct kvtel_accept *element, const char *name, struct piece *value)
+static bool find_parameter(const struct accept_element *element, const char *name, struct piece *value)
 {
     struct parameter parameter;
     for (const char *at = element->parameters; next_parameter(&at, element->end, &parameter);) {
@@ -79,16 +79,16 @@ static int read_weight(struct piece text)
     if (text.size == 0 || text.size > 5 || (text.text[0] != '0' && text.text[0] != '1') ||
         (text.size > 1 && text.text[1] != '.'))
         return -1;
-    int weight = (text.text[0] - '0') * KVTEL_WEIGHT_MOST;
+    int weight = (text.text[0] - '0') * ACCEPT_MOST;
     for (size_t i = 2; i < text.size; i++) {
         if (text.text[i] < '0' || text.text[i] > '9')
             return -1;
         weight += (text.text[i] - '0') * steps[i - 2];
     }
-    return weight <= KVTEL_WEIGHT_MOST ? weight : -1;
+    return weight <= ACCEPT_MOST ? weight : -1;
 }
 
-bool kvtel_accept_next(const char **at, struct kvtel_accept *element)
+bool accept_next(const char **at, struct accept_element *element)
 {
     while (**at) {
         const char *end = find_outside_quotes(*at, NULL, ',');
@@ -97,7 +97,7 @@ bool kvtel_accept_next(const char **at, struct kvtel_accept *element)
         *at = *end ? end + 1 : end;
         if (name.size == 0)
             continue;
-        *element = (struct kvtel_accept){ name.text, name.size, semicolon, end, KVTEL_WEIGHT_MOST };
+        *element = (struct accept_element){ name.text, name.size, semicolon, end, ACCEPT_MOST };
         if (find_parameter(element, "q", &weight)) {
             int read = read_weight(weight);
             element->weight = read < 0 ? 0 : read;
@@ -107,12 +107,12 @@ bool kvtel_accept_next(const char **at, struct kvtel_accept *element)
     return false;
 }
 
-bool kvtel_accept_is(const struct kvtel_accept *element, const char *name)
+bool accept_is(const struct accept_element *element, const char *name)
 {
     return is_text((struct piece){ element->name, element->name_size }, name);
 }
 
-bool kvtel_accept_has(const struct kvtel_accept *element, const char *name, const char *value)
+bool accept_has(const struct accept_element *element, const char *name, const char *value)
 {
     struct piece found;
     if (!find_parameter(element, name, &found))
@@ -129,7 +129,7 @@ bool kvtel_accept_has(const struct kvtel_accept *element, const char *name, cons
     return done == size && found.size > 1 && found.text[found.size - 1] == '"';
 }
 
-bool kvtel_accept_names(const struct kvtel_accept *element, const char *name)
+bool accept_names(const struct accept_element *element, const char *name)
 {
     struct piece found;
     return find_parameter(element, name, &found);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The formats of an exposition, and which of them a client gets. */
-#ifndef KVTEL_EXPOSITION_FORMAT_H
-#define KVTEL_EXPOSITION_FORMAT_H
+/* Which format of the metrics a client gets. */
+#ifndef KVTEL_SERVE_NEGOTIATION_H
+#define KVTEL_SERVE_NEGOTIATION_H
 
-enum kvtel_exposition_format { KVTEL_FORMAT_TEXT, KVTEL_FORMAT_OPENMETRICS };
+#include <kvtel/exposition.h>
 
-struct kvtel_format_choice {
+struct negotiated {
     enum kvtel_exposition_format format;
     const char *content_type; /* lives for ever */
 };
@@ -14,6 +14,6 @@ struct kvtel_format_choice {
  * equal ones the first. A range with a star, a media type that is not known, and a header that cannot be read mean text
  * 0.0.4: there is always an answer. Where the element asks for an escaping of names, the content type tells which one
  * was used: no name here has a character that must be escaped. */
-struct kvtel_format_choice kvtel_format_choose(const char *accept);
+struct negotiated negotiate(const char *accept);
 
 #endif

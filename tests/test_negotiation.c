@@ -12,8 +12,8 @@
 
 #include <kvtel/exposition.h>
 
-#include "exposition/accept.h"
-#include "exposition/format.h"
+#include "serve/web/accept.h"
+#include "serve/negotiation.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define OPENMETRICS "application/openmetrics-text"
@@ -54,6 +54,20 @@ static const struct {
     { OPENMETRICS ";escaping=underscores", KVTEL_CONTENT_TYPE_OPENMETRICS UNDERSCORES },
     { OPENMETRICS ";escaping=values", KVTEL_CONTENT_TYPE_OPENMETRICS UNDERSCORES },
     { OPENMETRICS ";escaping=", KVTEL_CONTENT_TYPE_OPENMETRICS UNDERSCORES },
+    /* Prometheus 3.0 to 3.3 (escaping on all) and 3.4 */
+    { OPENMETRICS ";escaping=allow-utf-8;version=1.0.0;q=0.5," OPENMETRICS
+                  ";escaping=allow-utf-8;version=0.0.1;q=0.4,text/plain;escaping=allow-utf-8;version=1.0.0;q=0.3,"
+                  "text/plain;escaping=allow-utf-8;version=0.0.4;q=0.2,*/*;q=0.1",
+      KVTEL_CONTENT_TYPE_OPENMETRICS UTF8 },
+    { OPENMETRICS ";version=1.0.0;escaping=allow-utf-8;q=0.5," OPENMETRICS
+                  ";version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+                  "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+      KVTEL_CONTENT_TYPE_OPENMETRICS UTF8 },
+    /* scrape_protocols with a text first */
+    { "text/plain;version=0.0.4;q=0.6," OPENMETRICS ";version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1", text },
+    { "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+      KVTEL_CONTENT_TYPE_TEXT UTF8 },
+    { OPENMETRICS ";version=0.0.1;q=0.6,*/*;q=0.1", text },
     /* weights */
     { OPENMETRICS ";q=0", text },
     { OPENMETRICS ";q=0, */*;q=0", text },
@@ -84,7 +98,7 @@ static void test_choices(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(headers); i++) {
-        const char *got = kvtel_format_choose(headers[i].accept).content_type;
+        const char *got = negotiate(headers[i].accept).content_type;
         if (strcmp(got, headers[i].content_type) != 0)
             fail_msg("\"%s\": %s", headers[i].accept ? headers[i].accept : "none", got);
     }
@@ -100,7 +114,7 @@ static void test_orders(void **state)
             char header[256];
             (void)snprintf(header, sizeof(header), "text/plain;q=0.5 , " OPENMETRICS " ;%s; %s\t;\t%s", parts[i],
                            parts[(i + step) % 3], parts[(i + 2 * step) % 3]);
-            assert_string_equal(kvtel_format_choose(header).content_type, KVTEL_CONTENT_TYPE_OPENMETRICS UTF8);
+            assert_string_equal(negotiate(header).content_type, KVTEL_CONTENT_TYPE_OPENMETRICS UTF8);
         }
     }
 }
@@ -115,11 +129,11 @@ static void test_long_header(void **state)
     for (size_t i = 0; i < elements; i++)
         memcpy(header + 2 * i, i % 2 ? ";," : "a,", 2);
     memcpy(header + elements * 2, OPENMETRICS, sizeof(OPENMETRICS));
-    assert_string_equal(kvtel_format_choose(header).content_type, openmetrics);
+    assert_string_equal(negotiate(header).content_type, openmetrics);
     const char *at = header;
-    struct kvtel_accept element;
+    struct accept_element element;
     size_t found = 0;
-    while (kvtel_accept_next(&at, &element))
+    while (accept_next(&at, &element))
         found++;
     assert_int_equal(found, elements / 2 + 1);
     free(header);
