@@ -139,9 +139,7 @@ static const struct record_path {
     bool own_series; /* the series is in no recorder's group */
 } record_paths[] = {
     { .name = "record a NIXL transfer", .connector = "NixlConnector", .window = record_window },
-    { .name = "record a NIXL transfer, struct filled before each call",
-      .connector = "NixlConnector",
-      .window = record_filled },
+    { .name = RECORD_ROW_FILLED, .connector = "NixlConnector", .window = record_filled },
     { .name = "record a NIXL transfer with .windows and no point in time",
       .connector = "NixlConnector",
       .window = record_window,
