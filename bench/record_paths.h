@@ -8,10 +8,12 @@
 
 #include <kvtel/recorder.h>
 
-static const struct kvtel_transfer *record_transfers(void)
+static inline const struct kvtel_transfer *record_transfers(void)
 {
     static struct kvtel_transfer made[RECORD_VALUES];
     struct record_value values[RECORD_VALUES];
+    if (made[0].bytes > 0)
+        return made;
     record_fill(values);
     for (int i = 0; i < RECORD_VALUES; i++) {
         made[i].duration_ns = (uint64_t)(values[i].seconds * 1e9 + 0.5);
@@ -23,7 +25,7 @@ static const struct kvtel_transfer *record_transfers(void)
 }
 
 /* Makes a store, which is a file unless `dir` is NULL. */
-static struct kvtel_store *record_store(const char *dir, uint32_t engine)
+static inline struct kvtel_store *record_store(const char *dir, uint32_t engine)
 {
     const struct kvtel_store_options *options =
         KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir);
@@ -32,7 +34,7 @@ static struct kvtel_store *record_store(const char *dir, uint32_t engine)
     return store;
 }
 
-static void record_store_close(struct kvtel_store *store)
+static inline void record_store_close(struct kvtel_store *store)
 {
     if (kvtel_store_path(store))
         (void)unlink(kvtel_store_path(store));
@@ -50,7 +52,7 @@ struct path_load {
     uint32_t series;
 };
 
-static void record_window(void *context)
+static inline void record_window(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
@@ -58,7 +60,7 @@ static void record_window(void *context)
 }
 
 /* Fills the struct right before each call, as an engine does that has just measured its numbers. */
-static void record_filled(void *context)
+static inline void record_filled(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -73,7 +75,7 @@ static void record_filled(void *context)
     }
 }
 
-static void record_unmeasured(void *context)
+static inline void record_unmeasured(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -85,7 +87,7 @@ static void record_unmeasured(void *context)
 }
 
 /* Records transfers of which only half give the time of the first byte. */
-static void record_points(void *context)
+static inline void record_points(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -97,14 +99,14 @@ static void record_points(void *context)
     }
 }
 
-static void record_operations(void *context)
+static inline void record_operations(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
         (void)kvtel_record_operation(path->operation, &path->transfers[i % RECORD_VALUES]);
 }
 
-static void record_values(void *context)
+static inline void record_values(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
@@ -112,7 +114,7 @@ static void record_values(void *context)
 }
 
 /* Observes into one series; where that is a series of a recorder's group, the other columns stay without a value. */
-static void record_observations(void *context)
+static inline void record_observations(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -121,7 +123,7 @@ static void record_observations(void *context)
     }
 }
 
-static void record_increases(void *context)
+static inline void record_increases(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
@@ -168,8 +170,8 @@ static const struct record_path {
 };
 
 /* Makes a series of the connector's first metric of its type. */
-static uint32_t path_series(struct kvtel_store *store, const struct kvtel_connector *connector,
-                            const struct record_path *path)
+static inline uint32_t path_series(struct kvtel_store *store, const struct kvtel_connector *connector,
+                                   const struct record_path *path)
 {
     const struct kvtel_metric *metric = connector->metrics;
     while (metric->type != (path->counter ? KVTEL_COUNTER : KVTEL_HISTOGRAM))
@@ -188,7 +190,7 @@ static uint32_t path_series(struct kvtel_store *store, const struct kvtel_connec
     return series;
 }
 
-static struct path_load path_open(const struct record_path *path, const char *dir)
+static inline struct path_load path_open(const struct record_path *path, const char *dir)
 {
     const struct kvtel_connector *connector = kvtel_connector_find(path->connector);
     struct path_load load = { .transfers = record_transfers(), .store = record_store(dir, 0) };
@@ -203,7 +205,7 @@ static struct path_load path_open(const struct record_path *path, const char *di
     return load;
 }
 
-static void path_close(struct path_load *load)
+static inline void path_close(struct path_load *load)
 {
     kvtel_recorder_destroy(load->recorder);
     record_store_close(load->store);
