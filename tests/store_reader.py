@@ -31,6 +31,7 @@ class Store:
         self.groups = [self.read_group(i) for i in range(counts[2])]
         for lane in range(self.lane_count):
             self.read_lane(lane)
+        self.series = [series for series in self.series if not series["removed"]]
 
     def texts(self, at, size):
         start = self.at["strings"] + at
@@ -46,7 +47,7 @@ class Store:
         return {"name": name, "type": TYPES[kind], "help": help_text, "labels": labels, "bounds": bounds}
 
     def read_series(self, i):
-        family, text_size, text_at, bins_at, slot, _ = struct.unpack_from(
+        family, text_size, text_at, bins_at, slot, removed = struct.unpack_from(
             "=IIQQII", self.data, self.at["series"] + 32 * i
         )
         values = self.texts(text_at, text_size)
@@ -55,6 +56,7 @@ class Store:
             "labels": dict(zip(self.families[family]["labels"], values)),
             "slot": slot,
             "bins_at": bins_at,
+            "removed": removed,
             "value": 0.0,
             "stamp": 0,
             "count": 0,

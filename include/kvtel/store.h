@@ -82,6 +82,17 @@ KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const 
  * cap, or a lane is full), KVTEL_E_NOMEM; both are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
                                                size_t count, uint32_t *series);
+/** Removes a series that will not come back, as `.remove()` does in other client libraries: no snapshot, page or total
+ * has it any more, whatever it counted. What is recorded into its number afterwards is a dropped record; an operation
+ * of a recorder goes on writing its rows, of which the other series take their values. kvtel_store_series() with the
+ * same label values makes a new series, which begins at 0. The family's cap counts the series that are left. The room
+ * that a series has in the store is not given back. Any thread.
+ * @return KVTEL_OK; KVTEL_E_UNKNOWN (no such series, or it was removed), KVTEL_E_BUSY (the store is the parent's of a
+ * fork, or the call is made in a signal handler within another one) */
+KVTEL_API enum kvtel_status kvtel_store_series_remove(struct kvtel_store *store, uint32_t series);
+/** Removes all series of a family. The family stays, with its type, labels and buckets. Any thread.
+ * @return KVTEL_OK; KVTEL_E_UNKNOWN (no such family), KVTEL_E_BUSY (as kvtel_store_series_remove()) */
+KVTEL_API enum kvtel_status kvtel_store_family_clear(struct kvtel_store *store, uint32_t family);
 /** How often a new series was refused: its family was at its cap, or there was no memory for it. Any thread. */
 KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
 
@@ -96,7 +107,7 @@ struct kvtel_store_info {
     uint64_t created_realtime_ns;  /**< when the store was made, CLOCK_REALTIME */
     uint64_t created_monotonic_ns; /**< when the store was made, CLOCK_MONOTONIC */
     uint64_t families;             /**< families made */
-    uint64_t series;               /**< series made, over all families */
+    uint64_t series;               /**< series made, over all families, those removed since too */
     uint64_t lanes;                /**< most lanes that were open at once */
     uint64_t series_dropped; /**< how often there was no room for a label set (its family's cap, memory) or a family */
     /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */

@@ -13,7 +13,8 @@ struct kvtel_store_reader {
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* records that were copied and checked */
     uint32_t slot_count, slots_most;
-    uint64_t allocated; /* bytes of memory or disk that the file occupies */
+    uint64_t removed_count; /* series that were removed, as of the copies */
+    uint64_t allocated;     /* bytes of memory or disk that the file occupies */
     /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
      * bins or blocks. */
     uint64_t family_text, series_text, bounds_end, feeds_end, bins_end, blocks_end;

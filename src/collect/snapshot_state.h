@@ -44,8 +44,9 @@ static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struc
     return &snapshot->families[of->family].series[of->position];
 }
 
-/* Finds or makes the places of all series. Series of families that do not match get KVTEL_INDEX_NONE and do not get
- * a layout. KVTEL_OK, KVTEL_E_NOMEM. */
+/* Finds or makes the places of all series. Series of families that do not match, and series that were removed, get
+ * KVTEL_INDEX_NONE. They get their layouts like all others, because their rows hold values of other series, too.
+ * KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_snapshot_map(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
 
 #endif

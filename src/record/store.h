@@ -47,9 +47,12 @@ struct kvtel_series_local {
     const struct kvtel_bins *bins;
     uint64_t bins_at;
     uint32_t slot;
-    uint16_t type; /* enum kvtel_metric_type */
-    uint16_t unit; /* enum kvtel_unit */
+    _Atomic uint16_t type; /* enum kvtel_metric_type, or KVTEL_NO_TYPE */
+    uint16_t unit;         /* enum kvtel_unit */
 };
+
+/* The type of a series that was removed. */
+enum { KVTEL_NO_TYPE = UINT16_MAX };
 
 struct kvtel_lane {
     struct kvtel_store *store;
@@ -159,6 +162,12 @@ static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
 {
     uint64_t room = store->header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
     return (room * sizeof(struct kvtel_series_local) + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
+}
+
+/* The hash of one text more, behind those whose hash is `hash`. It begins with the family's number. */
+static inline uint64_t kvtel_store_hash_text(uint64_t hash, const char *text)
+{
+    return kvtel_hash(hash, text, strlen(text) + 1);
 }
 
 /* Makes or finds the series. Unlike kvtel_store_series() this function does not give a histogram a group. */
