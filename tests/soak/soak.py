@@ -165,12 +165,13 @@ class Sampler:
         self.ticks = ticks
 
 
-def check_flat(rows, warm):
+def check_flat(rows, warm, columns=FLAT):
     """What grew, as text: the medians of the first and of the last quarter after the warm-up."""
     rows = [row for row in rows if row["seconds"] > warm]
     quarter = len(rows) // 4
     grown = []
-    for column, (factor, amount) in FLAT.items():
+    for column in columns:
+        factor, amount = FLAT[column]
         first, last = (
             statistics.median(row[column] for row in part) for part in (rows[:quarter], rows[len(rows) - quarter :])
         )
