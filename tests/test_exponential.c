@@ -16,7 +16,7 @@
 #include "histogram/exponential.h"
 #include "support/failing.h"
 
-enum { ROOM = 4096, VALUES = 20000 };
+enum { ROOM = 4096, VALUES = 20000, FINEST = KVTEL_LAYOUT_SCHEMA };
 
 static uint64_t seed = 7;
 
@@ -56,7 +56,7 @@ static struct family family_of(enum kvtel_unit unit, const double *explicit_boun
     family.bins = kvtel_bins_get(&family.list, explicit_bounds, explicit_count, first, count);
     assert_non_null(family.bins);
     family.exponential = (struct kvtel_exponential_bins){
-        .schema = KVTEL_LAYOUT_SCHEMA,
+        .schema = FINEST,
         .first = family.bins->exponential_first,
         .count = family.bins->exponential_count,
         .bins = family.bins->exponential_bins,
@@ -138,7 +138,7 @@ static void check_schemas(const struct family *family, const struct data *data, 
         static struct kvtel_exponential_bucket buckets[ROOM];
         struct kvtel_exponential series = { .buckets = buckets };
         assert_int_equal(kvtel_exponential_plan_init(&plan, &family->exponential, schema), KVTEL_OK);
-        assert_int_equal(plan.schema, schema < KVTEL_LAYOUT_SCHEMA ? schema : KVTEL_LAYOUT_SCHEMA);
+        assert_int_equal(plan.schema, schema < FINEST ? schema : FINEST);
         assert_true(plan.count <= ROOM);
         kvtel_exponential_fill(&plan, data->bins + first, first, end - first, most, &series);
         assert_true(series.count <= most || series.schema == KVTEL_SCHEMA_LEAST);
@@ -203,20 +203,38 @@ static void test_cap(void **state)
     static struct data data;
     struct family family = family_of(KVTEL_UNIT_SECONDS, bounds, 6);
     for (int i = 0; i < 161; i++)
-        add(&family, &data, model_bound(i, 6));
+        add(&family, &data, model_bound(i, FINEST));
     struct kvtel_exponential_plan plan;
     struct kvtel_exponential_bucket buckets[ROOM];
     struct kvtel_exponential series = { .buckets = buckets };
-    assert_int_equal(kvtel_exponential_plan_init(&plan, &family.exponential, 6), KVTEL_OK);
+    assert_int_equal(kvtel_exponential_plan_init(&plan, &family.exponential, FINEST), KVTEL_OK);
     kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 161, &series);
-    assert_int_equal(series.schema, 6);
+    assert_int_equal(series.schema, FINEST);
     assert_int_equal(series.count, 161);
     kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 160, &series);
-    assert_int_equal(series.schema, 5);
+    assert_int_equal(series.schema, FINEST - 1);
     assert_int_equal(series.count, 81);
-    kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 1, &series);
-    assert_int_equal(series.schema, KVTEL_SCHEMA_LEAST);
-    assert_int_equal(series.count, 2);
+    kvtel_exponential_plan_free(&plan);
+    kvtel_bins_free(family.list);
+}
+
+/* A unit of whole numbers tells 0 from 1. */
+static void test_whole_numbers(void **state)
+{
+    (void)state;
+    static struct data data;
+    struct family family = family_of(KVTEL_UNIT_COUNT, NULL, 0);
+    data = (struct data){ .count = 0 };
+    add(&family, &data, 0);
+    for (int i = 0; i < 3; i++)
+        add(&family, &data, 1);
+    struct kvtel_exponential_plan plan;
+    struct kvtel_exponential_bucket buckets[ROOM];
+    struct kvtel_exponential series = { .buckets = buckets };
+    assert_int_equal(kvtel_exponential_plan_init(&plan, &family.exponential, 3), KVTEL_OK);
+    kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 160, &series);
+    assert_int_equal(series.zero_count, 1);
+    assert_int_equal(count_of(&series, 0), 3);
     kvtel_exponential_plan_free(&plan);
     kvtel_bins_free(family.list);
 }
@@ -250,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_bounds_and_their_neighbours),
         cmocka_unit_test(test_spread_values),
         cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_whole_numbers),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
