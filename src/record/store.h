@@ -86,7 +86,7 @@ struct kvtel_store {
         *_Atomic shared_lane;
     struct kvtel_layout_header *header;
     struct kvtel_series_local *series; /* one for each series of the table; memory grows with the table */
-    struct kvtel_lane **lanes;         /* header->lane_count entries */
+    struct kvtel_lane **lanes;         /* kvtel_store_lane_count() entries */
 
     pthread_mutex_t lock;
     struct kvtel_extent tables[KVTEL_TABLES];
@@ -119,6 +119,10 @@ void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_st
 /* Makes a store in the empty file `fd`, or in the heap when `fd` is -1. On success the store owns `fd`. On failure
  * the caller keeps `fd`, and errno says why. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
+
+/* How many lanes this process can read. A child of a fork lacks those that its parent has opened since, which the
+ * header in their shared file counts. */
+uint32_t kvtel_store_lane_count(const struct kvtel_store *store);
 
 enum kvtel_store_warning {
     KVTEL_WARN_HEAP,

@@ -17,7 +17,7 @@ struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
      * are counted, too. */
     struct kvtel_layout_header *header = store->header;
     struct kvtel_view view = { .read = read_lane, .context = (void *)(uintptr_t)store };
-    view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);
+    view.lane_count = kvtel_store_lane_count(store);
     view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
     view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);
     view.family_count = (uint32_t)atomic_load_explicit(&header->family_count, memory_order_acquire);
