@@ -218,14 +218,13 @@ def bench_scrapes(build):
         engines.end()
 
 
-def bench_processes(build):
-    """The 64 processes of peer_multiprocess.py."""
+def bench_processes(build, count, name, against):
+    """Processes of one engine each, as peers have them."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        engines = Engines(build, directory, 64, 1)
+        engines = Engines(build, directory, count, 1)
         server = serve(build / "kvtel", directory)
-        _, cpu, _ = server.scrapes(500, before=lambda: engines.tell("record", 64))
-        against = {"peer": "prometheus_client, multiprocess", "times": 50}
-        report("CPU of a scrape of 64 processes that recorded", cpu * 1e3, "ms", against=against)
+        _, cpu, _ = server.scrapes(500, before=lambda: engines.tell("record", count))
+        report(name, cpu * 1e3, "ms", against=against)
         server.end()
         engines.end()
 
@@ -253,7 +252,9 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     kvtel = build / "kvtel"
     bench_scrapes(build)
-    bench_processes(build)
+    peer = {"peer": "prometheus_client, multiprocess", "times": 50}
+    bench_processes(build, 64, "CPU of a scrape of 64 processes that recorded", peer)
+    bench_processes(build, 8, "CPU of a scrape of 8 NIXL agents", {"peer": "NIXL prometheus_mp", "times": 1})
     bench_churn(build)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         server = serve(kvtel, directory, "--web.enable-stats-receiver")
