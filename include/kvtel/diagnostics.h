@@ -43,11 +43,13 @@ KVTEL_API const char *kvtel_refusal_label(enum kvtel_refusal reason);
 /** What one count of this reason stands for. Static; NULL outside the list. Any thread. */
 KVTEL_API const char *kvtel_refusal_meaning(enum kvtel_refusal reason);
 
-/** Called once per subject, with a complete sentence without newline. `subject` is what it is about: a connector, a
- * field, a metric (as it came, cut to what is remembered). Both are borrowed until it returns. */
+/** Called once for each subject, with a complete sentence without newline. `subject` is the connector, field or metric
+ * that the sentence is about, as it was received, but cut to the length that is remembered. Both texts are borrowed
+ * until the function returns. */
 typedef void (*kvtel_warn_fn)(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
 
-/** Counts and remembers what was already said. Opaque. Single owner, or any thread under the caller's lock. */
+/** Counts what was refused, and remembers which warnings were given. Opaque. Single owner, or any thread under the
+ * caller's lock. */
 struct kvtel_diagnostics;
 
 /** @param warn NULL: count only. @return owned, or NULL without memory. */
@@ -55,7 +57,7 @@ KVTEL_API struct kvtel_diagnostics *kvtel_diagnostics_create(kvtel_warn_fn warn,
 /** NULL is fine. */
 KVTEL_API void kvtel_diagnostics_destroy(struct kvtel_diagnostics *diagnostics);
 
-/** Forgets what was said, not what was counted: each subject is warned about once more. NULL is fine. */
+/** Forgets which warnings were given: each subject is warned about once more. The counts stay. NULL is fine. */
 KVTEL_API void kvtel_diagnostics_forget(struct kvtel_diagnostics *diagnostics);
 
 /** How often `reason` was counted. 0 for NULL. */
