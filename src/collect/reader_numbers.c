@@ -104,7 +104,9 @@ enum kvtel_status kvtel_reader_fail_part(const struct kvtel_store_reader *reader
         return kvtel_fail(error, status, 0,
                           "it pretends to more than its file holds, or to amounts that cannot be added up");
     if (status == KVTEL_E_FORMAT)
-        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
+        return kvtel_fail(error, status, reader->header.lanes_at, "%s",
+                          reader->source.fell ? "its counts are lower than before, so somebody else wrote into the file"
+                                              : "lanes that no writer leaves behind");
     if (status == KVTEL_E_NOMEM)
         return kvtel_fail(error, status, 0, "out of memory");
     return status == KVTEL_OK ? status
