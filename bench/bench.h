@@ -43,15 +43,24 @@ static inline double bench_median_ns(void (*run_round)(void *context), void *con
     return times[rounds / 2];
 }
 
-/* Reports a figure. With a unit that ends in "/s" larger is better, with any other smaller. `bar`: the value to
- * reach; 0: none. */
-static inline void bench_report(const char *name, double value, const char *unit, double bar)
+/* Reports a figure that is to be so many times better than that of a peer, which the same run measures; NULL: no peer.
+ * With a unit that ends in "/s" larger is better, with any other smaller. `bar`: the value to reach; 0: none. */
+static inline void bench_report_against(const char *name, double value, const char *unit, double bar, const char *peer,
+                                        double times)
 {
     printf("{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"", name, value, unit);
     if (bar > 0)
         printf(", \"bar\": %.6g", bar);
+    if (peer)
+        printf(", \"against\": {\"peer\": \"%s\", \"times\": %.6g}", peer, times);
     printf("}\n");
     fflush(stdout);
+}
+
+/* Reports a figure without a bar that a peer sets. */
+static inline void bench_report(const char *name, double value, const char *unit, double bar)
+{
+    bench_report_against(name, value, unit, bar, NULL, 0);
 }
 
 /* Reports the figure of a peer for the same work. */

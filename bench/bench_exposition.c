@@ -83,7 +83,7 @@ int main(void)
     bench_require(scrape.snapshot != NULL, "snapshot");
     double ns = bench_median_ns(snapshot_and_encode, &scrape);
     check_lines(&scrape.text);
-    bench_report(LOAD_ROW_SCRAPE, ns / 1e6, "ms", 0);
+    bench_report_against(LOAD_ROW_SCRAPE, ns / 1e6, "ms", 0, "Rust prometheus-client", 2);
     bench_report(LOAD_ROW_SCRAPE_RATE, (double)scrape.text.size / ns, "GB/s", 0);
     ns = bench_median_ns(encode, &scrape);
     bench_report(LOAD_ROW_ENCODE, ns / 1e6, "ms", 0);

@@ -124,8 +124,8 @@ static void bench_recording(const char *dir, const struct kvtel_transfer *made)
         if (threads == 1)
             one = ns;
         if (ns > 0)
-            bench_report(record_row(threads), ns, "ns",
-                         threads > 1 && one * 1.05 > 10 ? one * 1.05 : 10); /* no slower, within noise */
+            bench_report_against(record_row(threads), ns, "ns", threads > 1 && one * 1.05 > 10 ? one * 1.05 : 10,
+                                 RECORD_LOCAL, RECORD_TIMES); /* no slower, within noise */
     }
     bench_report("the call that folds 256 transfers, 95th percentile", fold_us(&load), "us", 5);
     kvtel_recorder_destroy(load.recorder);
@@ -139,7 +139,10 @@ static void bench_paths(const char *dir)
     for (size_t i = 0; i < sizeof record_paths / sizeof *record_paths; i++) {
         struct path_load load = path_open(&record_paths[i], dir);
         double ns = record_median_ns(record_paths[i].window, &load, 1);
-        bench_report(record_paths[i].name, ns, "ns", 2 * plain);
+        if (record_paths[i].window == record_filled)
+            bench_report_against(record_paths[i].name, ns, "ns", 2 * plain, RECORD_LOCAL, RECORD_TIMES);
+        else
+            bench_report(record_paths[i].name, ns, "ns", 2 * plain);
         plain = i == 0 ? ns : plain;
         path_close(&load);
     }

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""kvtel serve as a whole process: what a scrape costs and what it costs to stand idle. Peer where Debian's is installed: node_exporter.
+"""kvtel serve as a whole process: what a scrape costs, what stores cost that come and go, and what it costs to stand idle. Peer where
+Debian's is installed: node_exporter.
 
 Usage: bench_serve.py BUILD"""
 
 import fcntl
 import gzip
+import http.client
 import json
 import os
 import pathlib
@@ -22,14 +24,18 @@ import urllib.request
 
 TICK = os.sysconf("SC_CLK_TCK")
 IDLE_SECONDS = 30
+WARMUP = 3
+GZIP = {"Accept-Encoding": "gzip"}
+ENGINES = 1000  # of NIXL: 67 lines each
 
 
-def report(name, value, unit, bar=None, peer=None):
+def report(name, value, unit, bar=None, peer=None, against=None):
     print(
         json.dumps(
             {"name": name, "value": value, "unit": unit}
             | ({"bar": bar} if bar else {})
             | ({"peer": peer} if peer else {})
+            | ({"against": against} if against else {})
         ),
         flush=True,
     )
@@ -66,20 +72,52 @@ class Process:
         ) as answer:
             return answer.read()
 
-    def scrapes(self, count):
-        """Median seconds of a scrape, and CPU seconds of one."""
-        self.get()
-        before, times = self.cpu_ticks(), []
-        for _ in range(count):
+    def scrapes(self, count, headers=None, before=lambda: None):
+        """Median seconds of a scrape, CPU seconds of one, and the last page. Like Prometheus, over one connection. `before`: called
+        before each."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        times = []
+        for i in range(count + WARMUP):
+            if i == WARMUP:
+                ticks = self.cpu_ticks()
+            before()
             began = time.perf_counter()
-            self.get()
+            connection.request("GET", "/metrics", headers=headers or {})
+            page = connection.getresponse().read()
             times.append(time.perf_counter() - began)
-        return statistics.median(times), (self.cpu_ticks() - before) / TICK / count
+        connection.close()
+        return statistics.median(times[WARMUP:]), (self.cpu_ticks() - ticks) / TICK / count, page
 
     def end(self):
         self.process.terminate()
         self.process.wait(20)
         self.drain.wait(20)
+
+
+class Engines:
+    """load_stores: stores of NIXL engines that record when they are told to."""
+
+    def __init__(self, build, directory, stores, engines_each):
+        self.process = subprocess.Popen(
+            [build / "bench/load_stores", directory, str(stores), str(engines_each)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.wait()
+
+    def wait(self):
+        if self.process.stdout.readline() != "done\n":
+            sys.exit("bench_serve: load_stores failed")
+
+    def tell(self, order, count):
+        self.process.stdin.write(f"{order} {count}\n")
+        self.process.stdin.flush()
+        self.wait()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(60)
 
 
 def serve(kvtel, directory, *arguments):
@@ -158,15 +196,66 @@ def scrapes_beside(server, body, posts):
     return times, time.perf_counter() - started
 
 
-def main():
-    kvtel = pathlib.Path(sys.argv[1]).resolve() / "kvtel"
+def bench_scrapes(build):
+    """67,000 lines, from 100 stores."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        server = serve(kvtel, directory, "--web.enable-stats-receiver")
-        server.get("/api/v1/stats", recording(1000))
-        latency, cpu = server.scrapes(30)
+        engines = Engines(build, directory, 100, ENGINES // 100)
+        server = serve(build / "kvtel", directory)
+        latency, cpu, page = server.scrapes(30, before=lambda: engines.tell("record", ENGINES))
+        lines = sum(line.startswith(b"vllm:") for line in page.splitlines())
+        if lines != 67 * ENGINES:
+            sys.exit(f"bench_serve: {lines} lines, not {67 * ENGINES}")
         report("kvtel serve: scrape of 67,000 series over HTTP", latency * 1e3, "ms")
         report("kvtel serve: CPU of a scrape of 67,000 series", cpu * 1e3, "ms")
+        for changed, text, bar in ((ENGINES, "all changed", 9), (ENGINES // 100, "1 % changed", 3)):
+            latency, cpu, page = server.scrapes(60, GZIP, lambda: engines.tell("record", changed))
+            gzip.decompress(page)
+            report(
+                f"kvtel serve: CPU of a scrape of 67,000 series as Prometheus asks, gzip, {text}", cpu * 1e3, "ms", bar
+            )
+        report("kvtel serve: resident memory with 67,000 series", server.resident_mb(), "MB", 60)
         server.end()
+        engines.end()
+
+
+def bench_processes(build, count, name, against):
+    """Processes of one engine each, as peers have them."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        engines = Engines(build, directory, count, 1)
+        server = serve(build / "kvtel", directory)
+        _, cpu, _ = server.scrapes(500, before=lambda: engines.tell("record", count))
+        report(name, cpu * 1e3, "ms", against=against)
+        server.end()
+        engines.end()
+
+
+def bench_churn(build):
+    """Stores that come and go, until all are in the totals."""
+    count = 1000
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        engines = Engines(build, directory, 0, 0)
+        server = serve(build / "kvtel", directory)
+        server.get()
+        ticks, began = server.cpu_ticks(), time.perf_counter()
+        engines.tell("churn", count)
+        while f"kvtel_stores_retired_total {count}" not in server.get().decode():
+            time.sleep(0.05)
+        report(
+            "kvtel serve: CPU of a store that comes and goes", 1e3 * (server.cpu_ticks() - ticks) / TICK / count, "ms"
+        )
+        report("kvtel serve: 1,000 stores come and go", time.perf_counter() - began, "s")
+        server.end()
+        engines.end()
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    kvtel = build / "kvtel"
+    bench_scrapes(build)
+    peer = {"peer": "prometheus_client, multiprocess", "times": 50}
+    bench_processes(build, 64, "CPU of a scrape of 64 processes that recorded", peer)
+    bench_processes(build, 8, "CPU of a scrape of 8 NIXL agents", {"peer": "NIXL prometheus_mp", "times": 1})
+    bench_churn(build)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         server = serve(kvtel, directory, "--web.enable-stats-receiver")
         body = large_post(120)
@@ -183,7 +272,7 @@ def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         held = make_stores(kvtel, directory, 1000)
         server = serve(kvtel, directory)
-        latency, cpu = server.scrapes(30)
+        latency, cpu, _ = server.scrapes(30)
         report("kvtel serve: scrape of 1,000 stores over HTTP", latency * 1e3, "ms")
         report("kvtel serve: CPU of a scrape of 1,000 stores", cpu * 1e3, "ms")
         server.end()

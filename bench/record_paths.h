@@ -8,10 +8,12 @@
 
 #include <kvtel/recorder.h>
 
-static const struct kvtel_transfer *record_transfers(void)
+static inline const struct kvtel_transfer *record_transfers(void)
 {
     static struct kvtel_transfer made[RECORD_VALUES];
     struct record_value values[RECORD_VALUES];
+    if (made[0].bytes > 0)
+        return made;
     record_fill(values);
     for (int i = 0; i < RECORD_VALUES; i++) {
         made[i].duration_ns = (uint64_t)(values[i].seconds * 1e9 + 0.5);
@@ -23,7 +25,7 @@ static const struct kvtel_transfer *record_transfers(void)
 }
 
 /* Makes a store, which is a file unless `dir` is NULL. */
-static struct kvtel_store *record_store(const char *dir, uint32_t engine)
+static inline struct kvtel_store *record_store(const char *dir, uint32_t engine)
 {
     const struct kvtel_store_options *options =
         KVTEL_STORE_OPTIONS(.model_name = "model", .engine = engine, .dir = dir);
@@ -32,7 +34,7 @@ static struct kvtel_store *record_store(const char *dir, uint32_t engine)
     return store;
 }
 
-static void record_store_close(struct kvtel_store *store)
+static inline void record_store_close(struct kvtel_store *store)
 {
     if (kvtel_store_path(store))
         (void)unlink(kvtel_store_path(store));
@@ -50,7 +52,7 @@ struct path_load {
     uint32_t series;
 };
 
-static void record_window(void *context)
+static inline void record_window(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
@@ -58,7 +60,7 @@ static void record_window(void *context)
 }
 
 /* Fills the struct right before each call, as an engine does that has just measured its numbers. */
-static void record_filled(void *context)
+static inline void record_filled(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -74,7 +76,7 @@ static void record_filled(void *context)
 }
 
 /* Records in an order that a processor cannot learn. */
-static void record_shuffled(void *context)
+static inline void record_shuffled(void *context)
 {
     enum { ORDER = 1 << 14 };
     static uint8_t order[ORDER];
@@ -86,7 +88,7 @@ static void record_shuffled(void *context)
 }
 
 /* Each number is an explicit bound of its histogram. */
-static void record_bounds(void *context)
+static inline void record_bounds(void *context)
 {
     const struct path_load *path = context;
     const struct kvtel_transfer transfer = {
@@ -96,7 +98,7 @@ static void record_bounds(void *context)
         (void)kvtel_record_transfer(path->recorder, &transfer);
 }
 
-static void record_batches(void *context)
+static inline void record_batches(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i += RECORD_VALUES)
@@ -104,7 +106,7 @@ static void record_batches(void *context)
                                      RECORD_WINDOW - i < RECORD_VALUES ? (size_t)(RECORD_WINDOW - i) : RECORD_VALUES);
 }
 
-static void record_unmeasured(void *context)
+static inline void record_unmeasured(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -116,7 +118,7 @@ static void record_unmeasured(void *context)
 }
 
 /* Records transfers of which only half give the time of the first byte. */
-static void record_points(void *context)
+static inline void record_points(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -128,14 +130,14 @@ static void record_points(void *context)
     }
 }
 
-static void record_operations(void *context)
+static inline void record_operations(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
         (void)kvtel_record_operation(path->operation, &path->transfers[i % RECORD_VALUES]);
 }
 
-static void record_values(void *context)
+static inline void record_values(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
@@ -143,7 +145,7 @@ static void record_values(void *context)
 }
 
 /* Observes into one series; where that is a series of a recorder's group, the other columns stay without a value. */
-static void record_observations(void *context)
+static inline void record_observations(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++) {
@@ -152,7 +154,7 @@ static void record_observations(void *context)
     }
 }
 
-static void record_increases(void *context)
+static inline void record_increases(void *context)
 {
     const struct path_load *path = context;
     for (int i = 0; i < RECORD_WINDOW; i++)
@@ -170,9 +172,7 @@ static const struct record_path {
     bool own_series; /* the series is in no recorder's group */
 } record_paths[] = {
     { .name = "record a NIXL transfer", .connector = "NixlConnector", .window = record_window },
-    { .name = "record a NIXL transfer, struct filled before each call",
-      .connector = "NixlConnector",
-      .window = record_filled },
+    { .name = RECORD_ROW_FILLED, .connector = "NixlConnector", .window = record_filled },
     { .name = "record a NIXL transfer, rows in random order", .connector = "NixlConnector", .window = record_shuffled },
     { .name = "record a NIXL transfer, each number on a bound", .connector = "NixlConnector", .window = record_bounds },
     { .name = "record NIXL transfers in batches of 64, a transfer",
@@ -206,8 +206,8 @@ static const struct record_path {
 };
 
 /* Makes a series of the connector's first metric of its type. */
-static uint32_t path_series(struct kvtel_store *store, const struct kvtel_connector *connector,
-                            const struct record_path *path)
+static inline uint32_t path_series(struct kvtel_store *store, const struct kvtel_connector *connector,
+                                   const struct record_path *path)
 {
     const struct kvtel_metric *metric = connector->metrics;
     while (metric->type != (path->counter ? KVTEL_COUNTER : KVTEL_HISTOGRAM))
@@ -226,7 +226,7 @@ static uint32_t path_series(struct kvtel_store *store, const struct kvtel_connec
     return series;
 }
 
-static struct path_load path_open(const struct record_path *path, const char *dir)
+static inline struct path_load path_open(const struct record_path *path, const char *dir)
 {
     const struct kvtel_connector *connector = kvtel_connector_find(path->connector);
     struct path_load load = { .transfers = record_transfers(), .store = record_store(dir, 0) };
@@ -241,7 +241,7 @@ static struct path_load path_open(const struct record_path *path, const char *di
     return load;
 }
 
-static void path_close(struct path_load *load)
+static inline void path_close(struct path_load *load)
 {
     kvtel_recorder_destroy(load->recorder);
     record_store_close(load->store);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every benchmark and every peer that this machine has, prints a table, writes BUILD/bench.json.
 
-Each program prints JSON lines: {"name", "value", "unit"}, of ours with "bar" where there is one, of a peer with "peer". Figures of one
-name stand in one row for each peer; "ratio" says how many times better ours is. A bar that is missed is shown, not an error.
+Each program prints JSON lines: {"name", "value", "unit"}, of a peer with "peer". Ours may have "bar", the value to reach, and
+"against": {"peer", "times"}, how many times better than that peer's figure of the same run. Figures of one name stand in one row for
+each peer; "ratio" says how many times better ours is. A bar that is missed is shown, not an error.
 """
 
 import argparse
@@ -92,6 +93,9 @@ def row_of(ours, peer=None):
             sys.exit(f"bench: {ours['name']}: {peer['peer']} reports {peer['unit']}, not {ours['unit']}")
         better, worse = (ours, peer) if is_rate(ours["unit"]) else (peer, ours)
         row.update(peer=peer["peer"], peer_value=peer["value"], ratio=round(better["value"] / worse["value"], 3))
+        against = ours.get("against", {})
+        if against.get("peer") == peer["peer"]:
+            row.update(times=against["times"], times_ok=row["ratio"] >= against["times"])
     if "bar" in ours:
         met = ours["value"] >= ours["bar"] if is_rate(ours["unit"]) else ours["value"] <= ours["bar"]
         row.update(bar=ours["bar"], ok=met)
@@ -114,13 +118,24 @@ def number(value):
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def verdict(bar, met):
+    return f"{number(bar)} {'met' if met else 'MISSED'}"
+
+
+def ratio_of(row):
+    if not row["peer"]:
+        return ""
+    bar = f" (bar {verdict(row['times'], row['times_ok'])})" if "times" in row else ""
+    return number(row["ratio"]) + bar
+
+
 def print_table(rows):
     lines = [("what", "kvtel", "bar", "peer", "its figure", "times better")]
     last = None
     for row in rows:
         first = row["name"] != last
         last = row["name"]
-        bar = f"{number(row['bar'])} {'met' if row['ok'] else 'MISSED'}" if "bar" in row else ""
+        bar = verdict(row["bar"], row["ok"]) if "bar" in row else ""
         lines.append(
             (
                 row["name"] if first else "",
@@ -128,7 +143,7 @@ def print_table(rows):
                 bar if first else "",
                 row["peer"] or "",
                 f"{number(row['peer_value'])} {row['unit']}" if row["peer"] else "",
-                number(row["ratio"]) if row["peer"] else "",
+                ratio_of(row),
             )
         )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

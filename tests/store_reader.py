@@ -49,6 +49,7 @@ class Store:
         self.groups = [self.read_group(i) for i in range(counts[2])]
         for lane in range(self.lane_count):
             self.read_lane(lane)
+        self.series = [series for series in self.series if not series["removed"]]
 
     def texts(self, at, size):
         start = self.at["strings"] + at
@@ -73,7 +74,7 @@ class Store:
         }
 
     def read_series(self, i):
-        family, text_size, text_at, cells_at, slot, _, _, _ = struct.unpack_from(
+        family, text_size, text_at, cells_at, slot, removed, _, _ = struct.unpack_from(
             "=IIQQIIQQ", self.data, self.at["series"] + 48 * i
         )
         values = self.texts(text_at, text_size)
@@ -82,6 +83,7 @@ class Store:
             "labels": dict(zip(self.families[family]["labels"], values)),
             "slot": slot,
             "cells_at": cells_at,
+            "removed": removed,
             "value": 0.0,
             "stamp": 0,
             "count": 0,

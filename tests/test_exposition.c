@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text format, from families made by hand and from a store. */
+/* The text formats, from families made by hand and from a store. */
 #include "collect/series.h"
 #include "base/buffer.h"
 #include "exposition/text.h"
+
+#include <kvtel/exposition.h>
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -40,9 +43,24 @@ void *__wrap_realloc(void *old, size_t size)
 static void check_family(const struct kvtel_snapshot_family *family, const char *expected)
 {
     struct kvtel_buffer buffer = { 0 };
-    assert_int_equal(kvtel_exposition_text_family(family, &buffer), KVTEL_OK);
+    assert_int_equal(kvtel_text_family(family, &buffer), KVTEL_OK);
     assert_int_equal(kvtel_buffer_append(&buffer, "", 1), KVTEL_OK);
     assert_string_equal(buffer.bytes, expected);
+    kvtel_buffer_free(&buffer);
+}
+
+/* OpenMetrics differs from the text in the head alone. */
+static void check_openmetrics(const struct kvtel_snapshot_family *family, const char *head)
+{
+    struct kvtel_buffer text = { 0 }, buffer = { 0 };
+    assert_int_equal(kvtel_text_family(family, &text), KVTEL_OK);
+    assert_int_equal(kvtel_openmetrics_family(family, &buffer), KVTEL_OK);
+    assert_int_equal(kvtel_buffer_append(&text, "", 1), KVTEL_OK);
+    assert_int_equal(kvtel_buffer_append(&buffer, "", 1), KVTEL_OK);
+    const char *samples = strchr(strchr(text.bytes, '\n') + 1, '\n') + 1;
+    assert_memory_equal(buffer.bytes, head, strlen(head));
+    assert_string_equal(buffer.bytes + strlen(head), samples);
+    kvtel_buffer_free(&text);
     kvtel_buffer_free(&buffer);
 }
 
@@ -69,6 +87,37 @@ static void test_counter(void **state)
                  "vllm:umbp_transfer_bytes_total{engine=\"0\",model_name=\"m\",operation=\"save\"} 109.0\n"
                  "vllm:umbp_transfer_bytes_total{engine=\"1\",model_name=\"m\",operation=\"load\"} 2.004433706498e+12\n"
                  "vllm:umbp_transfer_bytes_total{engine=\"10\",model_name=\"m\",operation=\"\"} 0.006\n");
+    check_openmetrics(&family, "# HELP vllm:umbp_transfer_bytes Bytes.\n# TYPE vllm:umbp_transfer_bytes counter\n");
+}
+
+static void test_openmetrics_heads(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum kvtel_unit unit;
+        enum kvtel_metric_type type;
+        const char *line; /* "": without UNIT */
+    } rows[] = {
+        { "a_seconds", KVTEL_UNIT_SECONDS, KVTEL_COUNTER, "# UNIT a_seconds seconds\n" },
+        { "a_bytes", KVTEL_UNIT_BYTES, KVTEL_GAUGE, "# UNIT a_bytes bytes\n" },
+        { "a_ratio", KVTEL_UNIT_RATIO, KVTEL_GAUGE, "# UNIT a_ratio ratio\n" },
+        { "a_bytes", KVTEL_UNIT_SECONDS, KVTEL_GAUGE, "" },
+        { "a_bytes_read", KVTEL_UNIT_BYTES, KVTEL_COUNTER, "" },
+        { "abytes", KVTEL_UNIT_BYTES, KVTEL_GAUGE, "" },
+        { "bytes", KVTEL_UNIT_BYTES, KVTEL_GAUGE, "" },
+        { "_bytes", KVTEL_UNIT_BYTES, KVTEL_GAUGE, "# UNIT _bytes bytes\n" },
+        { "a_", KVTEL_UNIT_COUNT, KVTEL_GAUGE, "" },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct kvtel_snapshot_family family = {
+            .name = rows[i].name, .type = rows[i].type, .help = "\"H\"\\\n", .unit = rows[i].unit
+        };
+        char head[256];
+        (void)snprintf(head, sizeof head, "# HELP %s \\\"H\\\"\\\\\\n\n# TYPE %s %s\n%s", rows[i].name, rows[i].name,
+                       rows[i].type == KVTEL_COUNTER ? "counter" : "gauge", rows[i].line);
+        check_openmetrics(&family, head);
+    }
 }
 
 static void test_gauge(void **state)
@@ -135,6 +184,10 @@ static void test_histogram_labels(void **state)
                     "h_seconds_bucket{le=\"+Inf\"} 21.0\n"
                     "h_seconds_count 21.0\n"
                     "h_seconds_sum 12.5\n");
+    struct kvtel_snapshot_family family = histogram;
+    family.series = &series;
+    family.unit = KVTEL_UNIT_SECONDS;
+    check_openmetrics(&family, "# HELP h_seconds H.\n# TYPE h_seconds histogram\n# UNIT h_seconds seconds\n");
     series.values = STRINGS("m", "0");
     check_histogram(STRINGS("model_name", "engine"), 2, &series,
                     "h_seconds_bucket{engine=\"0\",le=\"0.1\",model_name=\"m\"} 3.0\n"
@@ -239,7 +292,7 @@ static void test_long_label_values(void **state)
     family.label_count = 2;
     family.series = &series;
     struct kvtel_buffer buffer = { 0 };
-    assert_int_equal(kvtel_exposition_text_family(&family, &buffer), KVTEL_OK);
+    assert_int_equal(kvtel_text_family(&family, &buffer), KVTEL_OK);
     assert_true(buffer.size > 5 * 2 * 3 * (size_t)SIZE);
     kvtel_buffer_free(&buffer);
 }
@@ -261,7 +314,7 @@ static void test_no_memory(void **state)
         assert_int_equal(kvtel_buffer_append_text(&buffer, "before\n"), KVTEL_OK);
         allocations = 0;
         failing = n;
-        status = kvtel_exposition_text_family(&family, &buffer);
+        status = kvtel_text_family(&family, &buffer);
         failing = 0;
         if (status != KVTEL_OK) {
             assert_int_equal(status, KVTEL_E_NOMEM);
@@ -274,7 +327,29 @@ static void test_no_memory(void **state)
     }
 }
 
-/* A store's snapshot, whole; without memory the buffer stays as it was, whichever family it was that found none. */
+static void check_whole(const struct kvtel_snapshot *snapshot, enum kvtel_exposition_format format,
+                        const char *expected)
+{
+    enum kvtel_status status = KVTEL_E_NOMEM;
+    for (size_t n = 1; status != KVTEL_OK; n++) {
+        struct kvtel_buffer buffer = { 0 };
+        assert_int_equal(kvtel_buffer_append_text(&buffer, "before\n"), KVTEL_OK);
+        allocations = 0;
+        failing = n;
+        status = kvtel_exposition(snapshot, format, &buffer);
+        failing = 0;
+        assert_int_equal(buffer.size, status == KVTEL_OK ? strlen(expected) : 7);
+        assert_memory_equal(buffer.bytes, expected, buffer.size);
+        kvtel_buffer_free(&buffer);
+    }
+}
+
+#define SAMPLES                                                                                                 \
+    "h_seconds_bucket{le=\"0.005\"} 1.0\nh_seconds_bucket{le=\"1.0\"} 2.0\nh_seconds_bucket{le=\"+Inf\"} 3.0\n" \
+    "h_seconds_count 3.0\nh_seconds_sum 64.255\n"
+
+/* A store's snapshot, whole, in each format; without memory the buffer stays as it was, whichever family it was that
+ * found none. */
 static void test_snapshot(void **state)
 {
     (void)state;
@@ -307,25 +382,25 @@ static void test_snapshot(void **state)
     assert_int_equal(kvtel_lane_observe(lane, series, (const double[]){ 0.005, 0.25, 64 }, 3), 3);
     assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
 
-    const char *expected =
-        "before\n"
-        "# HELP c_events_total Events.\n# TYPE c_events_total counter\n"
-        "c_events_total{a=\"2\",z=\"1\"} 2.097152e+06\n"
-        "# HELP h_seconds H.\n# TYPE h_seconds histogram\n"
-        "h_seconds_bucket{le=\"0.005\"} 1.0\nh_seconds_bucket{le=\"1.0\"} 2.0\nh_seconds_bucket{le=\"+Inf\"} 3.0\n"
-        "h_seconds_count 3.0\nh_seconds_sum 64.255\n";
-    enum kvtel_status status = KVTEL_E_NOMEM;
-    for (size_t n = 1; status != KVTEL_OK; n++) {
-        struct kvtel_buffer buffer = { 0 };
-        assert_int_equal(kvtel_buffer_append_text(&buffer, "before\n"), KVTEL_OK);
-        allocations = 0;
-        failing = n;
-        status = kvtel_exposition_text(snapshot, &buffer);
-        failing = 0;
-        assert_int_equal(buffer.size, status == KVTEL_OK ? strlen(expected) : 7);
-        assert_memory_equal(buffer.bytes, expected, buffer.size);
-        kvtel_buffer_free(&buffer);
-    }
+    check_whole(snapshot, KVTEL_FORMAT_TEXT,
+                "before\n"
+                "# HELP c_events_total Events.\n# TYPE c_events_total counter\n"
+                "c_events_total{a=\"2\",z=\"1\"} 2.097152e+06\n"
+                "# HELP h_seconds H.\n# TYPE h_seconds histogram\n" SAMPLES);
+    check_whole(snapshot, KVTEL_FORMAT_OPENMETRICS,
+                "before\n"
+                "# HELP c_events Events.\n# TYPE c_events counter\n"
+                "c_events_total{a=\"2\",z=\"1\"} 2.097152e+06\n"
+                "# HELP h_seconds H.\n# TYPE h_seconds histogram\n# UNIT h_seconds seconds\n" SAMPLES "# EOF\n");
+    struct kvtel_buffer text = { 0 }, same = { 0 };
+    assert_int_equal(kvtel_exposition(snapshot, (enum kvtel_exposition_format)99, &text), KVTEL_E_ARGUMENT);
+    assert_int_equal(text.size, 0);
+    assert_int_equal(kvtel_exposition(snapshot, KVTEL_FORMAT_TEXT, &text), KVTEL_OK);
+    assert_int_equal(kvtel_exposition_text(snapshot, &same), KVTEL_OK);
+    assert_int_equal(text.size, same.size);
+    assert_memory_equal(text.bytes, same.bytes, same.size);
+    kvtel_buffer_free(&text);
+    kvtel_buffer_free(&same);
     kvtel_lane_close(lane);
     kvtel_snapshot_destroy(snapshot);
     kvtel_store_close(store);
@@ -334,10 +409,11 @@ static void test_snapshot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counter),          cmocka_unit_test(test_gauge),
-        cmocka_unit_test(test_histogram_labels), cmocka_unit_test(test_histogram_ranges),
-        cmocka_unit_test(test_label_values),     cmocka_unit_test(test_long_label_values),
-        cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_counter),           cmocka_unit_test(test_gauge),
+        cmocka_unit_test(test_openmetrics_heads), cmocka_unit_test(test_histogram_labels),
+        cmocka_unit_test(test_histogram_ranges),  cmocka_unit_test(test_label_values),
+        cmocka_unit_test(test_long_label_values), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

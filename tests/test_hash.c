@@ -110,6 +110,39 @@ static void test_texts_that_collided(void **state)
     free(index.entries);
 }
 
+/* What stays is found, whichever entries left before, and the places are used again. */
+static void test_removal(void **state)
+{
+    (void)state;
+    enum { RECORDS = 1000 };
+    struct kvtel_index index = { 0 };
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        assert_true(kvtel_index_reserve(&index));
+        kvtel_index_put(&index, i * 7 % 300, i); /* several of one hash, and rows that run into each other */
+    }
+    size_t capacity = index.capacity;
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = round; i < RECORDS; i += 3)
+            kvtel_index_remove(&index, i * 7 % 300, i);
+        kvtel_index_remove(&index, round * 7, round); /* there is none any more */
+        for (uint32_t i = 0; i < RECORDS; i++) {
+            size_t probe = 0;
+            uint32_t id = kvtel_index_next(&index, i * 7 % 300, &probe);
+            while (id != i && id != KVTEL_INDEX_NONE)
+                id = kvtel_index_next(&index, i * 7 % 300, &probe);
+            assert_true((id == i) == (i % 3 != round));
+        }
+        for (uint32_t i = round; i < RECORDS; i += 3) {
+            assert_true(kvtel_index_reserve(&index));
+            kvtel_index_put(&index, i * 7 % 300, i);
+        }
+    }
+    assert_true(index.count == RECORDS && index.capacity == capacity);
+    kvtel_index_clear(&index);
+    kvtel_index_remove(&index, 1, 1);
+    free(index.entries);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--hash") == 0)
@@ -119,6 +152,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pieces_and_seeds),
         cmocka_unit_test(test_another_process_has_another_key),
         cmocka_unit_test(test_texts_that_collided),
+        cmocka_unit_test(test_removal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

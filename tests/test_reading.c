@@ -51,6 +51,35 @@ static struct kvtel_store *make_store(void)
     return store;
 }
 
+static double bounds_of(size_t i)
+{
+    return i < 3 ? bounds[i] : HUGE_VAL;
+}
+
+/* Powers of 2 are exact; another bound counts up to one that is not above it and at most 1.1 % below it. */
+static void check_free_bounds(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
+{
+    static const struct {
+        double bound;
+        uint64_t count;
+    } rows[] = { { 256, 6 }, { 512, 6 }, { 1024, 8 }, { 300, 6 }, { 900, 6 }, { 1020, 8 } };
+    double counted;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(kvtel_snapshot_count_up_to(family, series, rows[i].bound, &counted), rows[i].count);
+        assert_true(counted <= rows[i].bound && counted >= rows[i].bound / 1.011);
+        assert_true(i >= 3 || counted == rows[i].bound);
+        assert_int_equal(kvtel_snapshot_count_up_to(family, series, rows[i].bound, NULL), rows[i].count);
+    }
+    assert_int_equal(kvtel_snapshot_count_up_to(family, series, 8, &counted), 4); /* below the exponential range */
+    assert_true(counted == 1);
+    static const double below[] = { -1, 0, -HUGE_VAL, (double)NAN };
+    for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+        assert_int_equal(kvtel_snapshot_count_up_to(family, series, below[i], &counted), 0);
+        assert_true(isnan(counted));
+    }
+    assert_int_equal(kvtel_snapshot_count_up_to(family, series, 1e300, &counted), 8);
+}
+
 static void test_accessors(void **state)
 {
     (void)state;
@@ -78,9 +107,12 @@ static void test_accessors(void **state)
     const struct kvtel_snapshot_series *series = kvtel_snapshot_series(family, 0);
     static const uint64_t up_to[] = { 4, 6, 6, 8 };
     for (size_t i = 0; i < 4; i++) {
-        assert_true(kvtel_snapshot_bound(family, i) == (i < 3 ? bounds[i] : HUGE_VAL));
-        assert_int_equal(kvtel_snapshot_count_up_to(family, series, i), up_to[i]);
+        assert_true(kvtel_snapshot_bound(family, i) == bounds_of(i));
+        double counted;
+        assert_int_equal(kvtel_snapshot_count_up_to(family, series, bounds_of(i), &counted), up_to[i]);
+        assert_true(counted == bounds_of(i));
     }
+    check_free_bounds(family, series);
     assert_true(fabs(kvtel_snapshot_quantile(family, series, 0.9) / 1000 - 1) <= 0.01);
     kvtel_snapshot_destroy(snapshot);
     kvtel_store_close(store);

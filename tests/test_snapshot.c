@@ -240,11 +240,36 @@ static void test_recorder_without_memory(void **state)
     }
 }
 
+/* A recorder's row has values of several families; one of them that is left out takes none of the others along. */
+static void test_mismatch_in_a_row(void **state)
+{
+    (void)state;
+    struct kvtel_store *other = kvtel_store_create(NULL), *store = kvtel_store_create(NULL);
+    uint32_t family;
+    const struct kvtel_family_spec gauge_spec = { .name = "vllm:nixl_bytes_transferred", .type = KVTEL_GAUGE };
+    assert_int_equal(kvtel_store_family(other, &gauge_spec, &family), KVTEL_OK);
+    struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
+    for (int i = 0; i < 300; i++)
+        assert_true(kvtel_record_transfer(
+            recorder, &(struct kvtel_transfer){ .duration_ns = 1000, .post_ns = 10, .bytes = 4096, .descriptors = 2 }));
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    assert_int_equal(kvtel_snapshot_add(snapshot, other), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_E_MISMATCH);
+    assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_bytes_transferred")->type, KVTEL_GAUGE);
+    assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_xfer_time_seconds")->series[0].count, 300);
+    assert_int_equal(kvtel_snapshot_find(snapshot, "vllm:nixl_num_descriptors")->series[0].count, 300);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(store);
+    kvtel_store_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_mismatch),
+        cmocka_unit_test(test_mismatch_in_a_row),
         cmocka_unit_test(test_warm),
         cmocka_unit_test(test_snapshot_without_memory),
         cmocka_unit_test(test_store_without_memory),

@@ -328,6 +328,10 @@ static void test_rows_are_whole(void **state)
     assert_int_equal(kvtel_stats_decode(stats, KVTEL_JSON, payload, strlen(payload), NULL), KVTEL_OK);
     assert_int_equal(kvtel_stats_record_operation(stats, "x", "ok", &transfer), KVTEL_E_UNKNOWN);
     check_payload(stats, payload);
+    struct kvtel_reduced *reduced; /* and without rules for vLLM's log line there is nothing in it */
+    assert_int_equal(kvtel_stats_reduce(stats, &reduced), KVTEL_OK);
+    assert_int_equal(kvtel_reduced_count(reduced), 0);
+    kvtel_reduced_destroy(reduced);
     kvtel_stats_destroy(stats);
 }
 

@@ -17,7 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#include "support/sanitizer.h"
+
+#if UNDER_TSAN || UNDER_ASAN
 enum { GENERATIONS = 60, AT_ONCE = 8, TRANSFERS = 700 };
 #else
 enum { GENERATIONS = 400, AT_ONCE = 8, TRANSFERS = 700 };

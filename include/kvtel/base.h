@@ -83,10 +83,9 @@ struct kvtel_error {
     uint64_t reserved[3];     /**< 0 */
 };
 
-/** Whether what failed was a shortage of the machine or a moment's trouble (no memory, no file descriptor, a read that
- * failed, a signal), which says nothing about the input: keep what is known of it, and try again. False for NULL and
- * for KVTEL_OK. Any thread.
- */
+/** Whether the call failed for a reason that may pass and that is not a fault of the input: a shortage of the machine
+ * (memory, file descriptors), a read that failed, a signal. Then keep what is known of the input, and try again. False
+ * for NULL and for KVTEL_OK. Any thread. */
 KVTEL_API bool kvtel_error_is_passing(const struct kvtel_error *error);
 
 /** Bytes on the wire. */

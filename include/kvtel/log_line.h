@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * Log lines: their styles, and who takes them.
+ * Log lines: their styles, and the function that receives them.
  *
  * It has no functions.
  */

@@ -24,7 +24,7 @@ KVTEL_API struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer
 /** NULL is fine. */
 KVTEL_API void kvtel_logging_destroy(struct kvtel_logging *logging);
 
-/** What is known of a payload beside its content. Leave at 0 what is not. */
+/** Facts about a payload that are not in its content. A member whose fact is not known is 0. */
 struct kvtel_observation {
     uint32_t engine;      /**< index of the engine inside the deployment */
     uint32_t ranks;       /**< workers that the payload was aggregated from; 0: not known */
@@ -33,8 +33,8 @@ struct kvtel_observation {
 };
 
 /** Adds stats to the interval; `stats` stays as it is. @param observation may be NULL (engine 0).
- * @return KVTEL_OK, KVTEL_E_NO_STATS (or nobody knows the connector), KVTEL_E_MISMATCH, KVTEL_E_LIMIT (an engine past
- * the 4,096th), KVTEL_E_NOMEM */
+ * @return KVTEL_OK, KVTEL_E_NO_STATS (the connector has no stats, or no table has its name), KVTEL_E_MISMATCH,
+ * KVTEL_E_LIMIT (an engine past the 4,096th), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_logging_observe(struct kvtel_logging *logging, const struct kvtel_stats *stats,
                                                   const struct kvtel_observation *observation);
 /** The same from a payload's bytes. @return also what kvtel_stats_decode() returns; error may be NULL */
@@ -43,8 +43,8 @@ KVTEL_API enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *
                                                           const struct kvtel_observation *observation,
                                                           struct kvtel_error *error);
 
-/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets. As in vLLM, its style
- * keeps a MultiConnector's children that observed nothing: the next line has them too.
+/** Ends the interval: gives its lines to `sink` (none when nothing was observed) and resets. In the style
+ * KVTEL_LOG_VLLM a MultiConnector's children appear in the next line even if they observed nothing, as in vLLM.
  * @param interval_seconds wall-clock length of the interval, for the wall-clock rate; 0: from the observations'
  * timestamps
  * @return KVTEL_OK, KVTEL_E_NOMEM (no line, the interval is kept) */

@@ -23,15 +23,15 @@ struct kvtel_child_spec {
     const void *reserved[2];   /**< NULL */
 };
 
-/** vLLM's `metric_types`: how gauges, counters and histograms are made and fed. Handles are the implementation's and
- * live as long as it does. kvtel calls from one thread at a time. */
+/** vLLM's `metric_types`: how gauges, counters and histograms are made and how values enter them. The implementation
+ * owns the handles, which are valid as long as it is. kvtel calls from one thread at a time. */
 struct kvtel_metric_types {
     void *context; /**< passed to each function */
     /** Makes a family, or finds the one of this name. KVTEL_E_MISMATCH: the name is taken by a different definition;
      * the connector goes on without this family. */
     enum kvtel_status (*family)(void *context, const struct kvtel_family_spec *spec, void **family);
-    /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: past the cap.
-     */
+    /** Makes or finds the child of these label values (UTF-8, in the order of labelnames). KVTEL_E_LIMIT: the family
+     * takes no more. */
     enum kvtel_status (*child)(void *context, void *family, const char *const *values, size_t count, void **child);
     void (*increase)(void *context, void *child, double amount); /**< counter; amount >= 0 */
     void (*set)(void *context, void *child, double value);       /**< gauge */
@@ -43,9 +43,9 @@ struct kvtel_metric_types {
     void (*reserved[4])(void); /**< must be NULL */
 };
 
-/** The default: metrics live in a store. All such types of a store share a lane, and take another one for as long as
- * several threads write at once: any thread, and there is nothing to give back. What finds no lane is counted in the
- * store's dropped records. `store` must outlive what uses the types.
+/** The default types: the metrics are series of a store. All such types of a store share a lane, and take another one
+ * while several threads write at once. Any thread; nothing has to be freed. A record for which no lane is free is
+ * counted in the store's dropped records. `store` must outlive everything that uses the types.
  * @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (no lane left), KVTEL_E_BUSY (the store is the parent's of a fork) */
 KVTEL_API enum kvtel_status kvtel_store_metric_types(struct kvtel_store *store, struct kvtel_metric_types *types);
 
@@ -56,8 +56,8 @@ struct kvtel_engine_labels {
     const void *reserved[2];   /**< must be NULL */
 };
 
-/** What vLLM passes to both classes. Borrowed until the create call returns, except `types`' handles and `diagnostics`.
- */
+/** What vLLM passes to both classes. Borrowed until the create call returns, except `config`, the handles of `types`
+ * and `diagnostics`. */
 struct kvtel_prom_options {
     const struct kvtel_transfer_config *config; /**< borrowed for the life of the object */
     struct kvtel_metric_types types;            /**< how metrics are made and fed */
@@ -106,15 +106,15 @@ KVTEL_API enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvte
 /** Records one payload through the vtable; the owner's thread. @return as kvtel_prom_metrics_vtable.observe */
 KVTEL_API enum kvtel_status kvtel_prom_metrics_observe(struct kvtel_prom_metrics *metrics,
                                                        const struct kvtel_stats *stats, uint32_t engine);
-/** NULL is fine. Families and children that were made stay with the metric types. */
+/** Frees the object. The families and children that it made stay with the metric types. NULL is fine. */
 KVTEL_API void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics);
 
 /** vLLM's KVConnectorProm: the configured connector's metrics, or none. Single owner. */
 struct kvtel_prom;
 
-/** A connector without stats, or one that nobody knows, is no error: kvtel_prom_observe() then does nothing (and the
- * unknown one is warned about once). @param prom out, owned. @return KVTEL_OK, or as
- * kvtel_prom_metrics_create_generic() */
+/** Makes the metrics of the connector that `options->config` names. For a connector without stats, and for a name that
+ * no table has, it makes an object of which kvtel_prom_observe() records nothing and returns KVTEL_OK; an unknown name
+ * is warned about once. @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
 KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom);
 /** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics;
  * KVTEL_E_SUMMARISED: nothing recorded */

@@ -2,11 +2,11 @@
 /** @file
  * Reading a store's file from another process, live or left behind.
  *
- * A reader never maps the file, never blocks or slows its writer, and takes every byte for hostile: a file that is cut
- * short, of another version or byte order, or no store at all is an error with a reason. Linux only.
+ * A reader never maps the file, never blocks or slows its writer, and trusts no byte of it: a file that is cut short,
+ * that has another version or byte order, or that is not a store is an error with a reason. Linux only.
  *
- * A shortage of the machine (descriptors, memory, a read that fails) is an error too, but not the file's:
- * kvtel_error_is_passing() tells the one from the other.
+ * A shortage of the machine (descriptors, memory, a read that fails) is an error that is not the file's fault:
+ * kvtel_error_is_passing() is true for it.
  *
  * libkvtel_record does not have its functions.
  */
@@ -23,7 +23,7 @@ struct kvtel_store_reader;
 /** Whether a store can still change. */
 enum kvtel_store_state {
     KVTEL_STORE_LIVE, /**< its writer, or a child that the writer forked, is running */
-    KVTEL_STORE_ENDED /**< nobody will write to it any more: what is read from now on is final */
+    KVTEL_STORE_ENDED /**< no process writes into it any more: numbers that are read from now on are final */
 };
 
 /** Opens a store's file.
@@ -36,9 +36,10 @@ KVTEL_API enum kvtel_status kvtel_store_reader_open(const char *path, struct kvt
 /** NULL is fine. */
 KVTEL_API void kvtel_store_reader_close(struct kvtel_store_reader *reader);
 
-/** Whether the writer still lives, from its lock. Ask before the last snapshot of a store, not after it. */
+/** Whether the writer still runs: it holds a lock on the file. Ask before the last snapshot of a store, not after it.
+ */
 KVTEL_API enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader *reader);
-/** What the store says of itself, as of the latest snapshot. */
+/** The writer of the store and the store's numbers about itself, as of the latest snapshot. */
 KVTEL_API void kvtel_store_reader_info(const struct kvtel_store_reader *reader, struct kvtel_store_info *info);
 
 /** Adds the store as it is now to a snapshot, as kvtel_snapshot_add() does. The snapshot is unchanged on failure.

@@ -2,9 +2,9 @@
 /** @file
  * Recording by a connector's author: handles once, then one call per transfer.
  *
- * A call costs nanoseconds: no allocation, lock, atomic read-modify-write, system call or clock read. It never fails
- * the transfer: what cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes into a
- * lane of its own, which it gets at its first call and gives back when it ends.
+ * A call takes nanoseconds: no allocation, lock, atomic read-modify-write, system call or clock read. No call makes the
+ * transfer fail: a value that cannot be recorded is left out and counted (struct kvtel_store_info). Each thread writes
+ * into a lane of its own, which it takes at its first call and gives back when it ends.
  *
  * After fork() recording through the parent's recorders is off in the child, whether the store is in a file or in the
  * heap: calls return false at once and are counted. The child makes a store of its own.
@@ -29,9 +29,10 @@ KVTEL_BEGIN_DECLS
 /** A connector's families in a store, for one engine. Handles are made by one thread at a time; any thread records
  * through them. */
 struct kvtel_recorder;
-/** What one kind of transfer feeds. Owned by its recorder; any thread. */
+/** Handle of one kind of transfer: the series into which its values go. Owned by its recorder; any thread. */
 struct kvtel_operation;
-/** What one field or typed metric feeds, under its label values. Owned by its recorder; any thread. */
+/** Handle of one field or typed metric with its label values: the series into which its values go. Owned by its
+ * recorder; any thread. */
 struct kvtel_instrument;
 
 /** Zero is the default of every option. Borrowed until the call returns. */
@@ -41,9 +42,8 @@ struct kvtel_recorder_options {
     const char *engine; /**< value of the engine label; NULL: the store's engine as a number */
     const struct kvtel_transfer_config
         *config; /**< chooses among the connector's metrics; NULL: nothing is configured */
-    /** Also kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, from the transfers that give their
-     * points in time.
-     */
+    /** Whether the recorder makes the families kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, too.
+     * Their values come from transfers with points in time. */
     bool windows;
 };
 /** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
@@ -52,37 +52,39 @@ struct kvtel_recorder_options {
  * ordered, as for KVTEL_STORE_OPTIONS(). */
 #define KVTEL_RECORDER_OPTIONS(...) KVTEL_OPTIONS(kvtel_recorder_options, __VA_ARGS__)
 
-/** Makes the connector's families and series. What the store has no room for is left out and counted.
- * @param store     outlives the recorder. @param connector NULL (nobody knows its name), or one without stats of its
- * own (a MultiConnector): nothing to record, which `.warn` is told and `records_dropped` counts
+/** Makes the connector's families and series. A series for which the store has no room is left out and counted.
+ * @param store     outlives the recorder
+ * @param connector of NULL (kvtel_connector_find() did not find the name), and of a connector without stats of its own
+ * (a MultiConnector), nothing can be recorded: `.warn` is called, and `records_dropped` counts 1
  * @param options   may be NULL
- * @return owned: kvtel_recorder_destroy(). NULL when nothing can be recorded; every function here takes NULL and does
- * nothing */
+ * @return owned: kvtel_recorder_destroy(). NULL when nothing can be recorded: every function of this header takes NULL
+ * and does nothing */
 KVTEL_API struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store,
                                                        const struct kvtel_connector *connector,
                                                        const struct kvtel_recorder_options *options);
-/** Its handles are gone, what was recorded stays. NULL is fine. */
+/** Frees the recorder and its handles. The numbers that were recorded stay in the store. NULL is fine. */
 KVTEL_API void kvtel_recorder_destroy(struct kvtel_recorder *recorder);
 
 /** The handle of a kind of transfer: of a flow ("load", "store"), or of an operation of a store with its status.
  * @param name   NULL: the connector's first flow, which kvtel_record_transfer() records
  * @param status value of the status label, e.g. "ok"; NULL: "ok"
  * @return borrowed until kvtel_recorder_destroy(), the same for the same name and status. NULL: the connector has no
- * such flow (or its operations must be named), which `.warn` is told and `records_dropped` counts. Where there is no
- * room for what it feeds, it is a handle that counts each record as dropped. */
+ * such flow, or its operations must be named; `.warn` is called, and `records_dropped` counts 1. When the store has no
+ * room for the series, the handle counts each of its records as dropped. */
 KVTEL_API const struct kvtel_operation *kvtel_recorder_operation(struct kvtel_recorder *recorder, const char *name,
                                                                  const char *status);
 /** The handle of a field by its key (a level, a count, a sample), or of a typed metric by its name.
  * @param labels values of the metric's own labels, @param count how many
- * @return borrowed until kvtel_recorder_destroy(). NULL: the connector has none, or with another number of labels, told
- * and counted as for kvtel_recorder_operation(); no room is as there, too. */
+ * @return borrowed until kvtel_recorder_destroy(). NULL: the connector has no such field or metric, or the metric has
+ * another number of labels; `.warn` is called, and `records_dropped` counts 1. When the store has no room for the
+ * series, the handle counts each of its records as dropped. */
 KVTEL_API const struct kvtel_instrument *kvtel_recorder_instrument(struct kvtel_recorder *recorder, const char *key,
                                                                    const char *const *labels, size_t count);
 
-/** Records a finished transfer of the connector's first flow. All its values become visible at once; what was not
- * measured has none.
- * @return whether it was recorded; false: a number that cannot be (KVTEL_TRANSFER_LIMIT), counted in `values_refused`,
- * or no room for it, counted in `records_dropped` */
+/** Records a finished transfer of the connector's first flow. All its values become visible at once. A number that was
+ * not measured adds no value.
+ * @return whether it was recorded; false: a number is above KVTEL_TRANSFER_LIMIT, which `values_refused` counts, or
+ * there was no room, which `records_dropped` counts */
 KVTEL_API bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer);
 /** Records a finished transfer or a call of a store. @return as kvtel_record_transfer(); NULL `operation`: false */
 KVTEL_API bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer);
@@ -97,8 +99,9 @@ KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum 
  * ns. A level reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
 KVTEL_API bool kvtel_record_value(const struct kvtel_instrument *instrument, double value);
 
-/** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. A lane of another
- * store than the operation's is false, which the operation's store counts in `records_dropped`. */
+/** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. @return as
+ * kvtel_record_operation(); false as well when the lane belongs to another store than the operation, which the
+ * operation's store counts in `records_dropped` */
 KVTEL_API bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                  const struct kvtel_transfer *transfer);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * A snapshot: the metrics of one or many stores at a moment, equal label sets merged. What every exposition is written
- * from.
+ * A snapshot: the metrics of one or many stores at a moment, equal label sets merged. Every exposition is written
+ * from a snapshot.
  *
  * libkvtel_record does not have its functions.
  */
@@ -38,14 +38,15 @@ KVTEL_API void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot);
  * invalid. */
 KVTEL_API void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot);
 /** Adds a store of this process, live or not. Counters and histograms of equal label sets add up, gauges take the
- * newest. Never blocks a writer. Unchanged on failure. Label values that are no UTF-8 are made so, U+FFFD in place of
- * what is none; those that are equal then are one label set. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts
- * that cannot be added up), KVTEL_E_MISMATCH (a family of this name with another definition, or one with a sample of
+ * newest. Never blocks a writer. Unchanged on failure. In label values U+FFFD takes the place of bytes that are not
+ * UTF-8; label sets that are equal then are one. @return KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts
+ * whose sum is out of range), KVTEL_E_MISMATCH (a family of this name with another definition, or one with a sample of
  * its name: that family is left out, the rest is added) */
 KVTEL_API enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store);
 
-/** Reads one series of a store of this process without a snapshot: what all its lanes and threads recorded so far.
- * It looks at the whole store and takes memory for it, so take a snapshot to read many series. Never blocks a writer.
+/** Reads one series of a store of this process without a snapshot: the sum of what all threads recorded so far. The
+ * call reads the whole store and allocates memory for all of it, so take a snapshot to read many series. Never blocks a
+ * writer.
  * @param name   of the family; a counter's without _total
  * @param values label values in the order of the family's labels, @param count how many
  * @param reading out; unchanged on failure
@@ -88,9 +89,16 @@ KVTEL_API const struct kvtel_snapshot_series *kvtel_snapshot_series(const struct
 KVTEL_API const char *kvtel_snapshot_label(const struct kvtel_snapshot_series *series, size_t i);
 /** All numbers of a series. */
 KVTEL_API void kvtel_snapshot_read(const struct kvtel_snapshot_series *series, struct kvtel_reading *reading);
-/** Values of a histogram's series that are at most the i-th explicit bound of its family; past the end all of them. */
+/** How many values of a histogram's series are at most `bound`. The count is exact for the bounds of the family's
+ * explicit buckets (kvtel_snapshot_bound()) and for the powers of 2 in the exponential range of its unit. For any other
+ * bound it is the count up to the nearest lower bound that the store counts by, which is at most 1.1 % lower in that
+ * range; so it is never too high.
+ * @param bound   in the unit of the family; +Inf: all values
+ * @param counted out, may be NULL: the bound up to which values were counted; NaN when the store counts by no bound
+ * that is at most `bound`, and the count is then 0 */
 KVTEL_API uint64_t kvtel_snapshot_count_up_to(const struct kvtel_snapshot_family *family,
-                                              const struct kvtel_snapshot_series *series, size_t i);
+                                              const struct kvtel_snapshot_series *series, double bound,
+                                              double *counted);
 /** Quantile of a histogram's series, relative error at most 1 % inside the exponential range of its unit.
  * @param q 0 .. 1. @return in the unit of the family; NaN when the series has no values */
 KVTEL_API double kvtel_snapshot_quantile(const struct kvtel_snapshot_family *family,

@@ -50,7 +50,7 @@ KVTEL_API enum kvtel_status kvtel_stats_aggregate(struct kvtel_stats *stats, con
 KVTEL_API enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stats, struct kvtel_stats **delta);
 
 /** Replaces the content by a payload. Fields and rows that cannot be used are refused one by one, counted in the stats'
- * diagnostics, and the rest is applied. On failure nothing is: the content is as before.
+ * diagnostics, and the rest is applied. On failure the content stays as it was.
  * @param error may be NULL
  * @return KVTEL_OK; KVTEL_E_SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (not a map), _NOMEM */
 KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes,
@@ -64,7 +64,7 @@ KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, 
 /** Adds one transfer. `flow` is the kind ("transfer", "load", ...); NULL: the connector's first. A number that was not
  * measured (KVTEL_UNMEASURED) is 0 in a row of vLLM's payload, which has a value of each field, and no sample where
  * samples stand alone.
- * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_ARGUMENT (a number that cannot be: KVTEL_TRANSFER_LIMIT;
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (no such flow), KVTEL_E_ARGUMENT (a number above KVTEL_TRANSFER_LIMIT;
  * counted in the diagnostics), KVTEL_E_LIMIT (as kvtel_stats_record_operation()), KVTEL_E_NOMEM. Nothing is added on
  * failure. */
 KVTEL_API enum kvtel_status kvtel_stats_record_transfer(struct kvtel_stats *stats, const char *flow,

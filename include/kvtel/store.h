@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * The store: cumulative metrics of one process, in the heap or in a file that an exporter maps.
+ * The store: cumulative metrics of one process, in the heap or in a file that an exporter reads.
  *
  * A store has families, series (label sets of a family) and lanes. A lane has one writer, so that writing takes no lock
- * and no atomic read-modify-write; a snapshot adds the lanes up. src/format/layout.h and docs/store-format.md say where
- * each byte is.
+ * and no atomic read-modify-write; a snapshot adds the lanes up. src/format/layout.h and docs/store-format.md describe
+ * the place of each byte.
  *
  * libkvtel_record has its functions.
  */
@@ -26,21 +26,22 @@ struct kvtel_store_options {
                                KVTEL_STORE_OPTIONS_SIZE_0_1 */
     const char *model_name; /**< label of every series that a recorder makes, at most 511 bytes: cut, with a warning;
                                NULL: "" */
-    const char *connector;  /**< who writes, for people, at most 127 bytes: likewise; NULL: "" */
+    const char *connector;  /**< name of the writer, shown to people, at most 127 bytes: likewise; NULL: "" */
     uint32_t engine;        /**< default engine of a recorder */
     uint32_t rank;          /**< of the writer inside its engine */
     uint32_t max_series;    /**< series of one family, as far as a lane has room; 0: 10,000 */
     uint32_t max_lanes;     /**< 0: 256; 4,096 at most */
     const char
         *dir; /**< kvtel_store_open(): NULL or "": $KVTEL_STORE_DIR, else a per-user directory in shared memory */
-    /** Permission bits of the file; 0: 0600. Others are granted reading at most, 0644: who may write could cut what
-     * this process maps. Who may read it may also enter a directory made for it. */
+    /** Permission bits of the file; 0: 0600. Group and others get read permission at most (0644), because whoever may
+     * write the file could cut it while this process has it mapped. A directory created for the file gets matching
+     * search permission. */
     uint32_t mode;
     /** Address space of one lane, and with it how much of everything there can be. 0: 128 MiB in a file, for
      * 3,000 histogram series, and 1 GiB in the heap, for 24,000. Memory is taken as series are made. At most 1 GiB. */
     uint64_t lane_bytes;
-    /** Told once of each way in which something cannot be recorded or not be as asked for, in a complete sentence; from
-     * any thread. NULL: nobody is. */
+    /** Called once for each reason why something cannot be recorded, or cannot be as the options ask, with a complete
+     * sentence; from any thread. NULL: no warnings. */
     void (*warn)(void *context, const char *message);
     void *warn_context; /**< passed to `warn` */
 };
@@ -53,10 +54,12 @@ struct kvtel_store_options {
 /** A store in the heap. @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory */
 KVTEL_API struct kvtel_store *kvtel_store_create(const struct kvtel_store_options *options);
 /** A store in a file, where `kvtel serve` finds it, however this process ends. The file stays when the store is closed:
- * the exporter takes its final numbers and removes it. Where no file can be made (no directory, no room, not allowed)
- * it is a store in the heap, which nobody else sees: kvtel_store_path() tells. A process may close all its descriptors,
- * as daemons do: the file is opened again by its path when more of it is needed. Linux only.
- * @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory, which all of recorder.h takes */
+ * the exporter takes its final numbers and removes it. When no file can be made (no directory, no room, no permission)
+ * the store is in the heap, where no other process sees it, and kvtel_store_path() returns NULL. A process may close
+ * all its descriptors, as daemons do: the library opens the file again by its path when it needs more of it. Linux
+ * only.
+ * @param options may be NULL. @return owned: kvtel_store_close(); NULL without memory, which every function of
+ * recorder.h takes */
 KVTEL_API struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *options);
 /** The file's path, or NULL for a store in the heap. Borrowed until close. */
 KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
@@ -64,9 +67,9 @@ KVTEL_API const char *kvtel_store_path(const struct kvtel_store *store);
  * shared memory.
  * @param path out; @return its length without the NUL, or 0 when it does not fit */
 KVTEL_API size_t kvtel_store_default_dir(const char *dir, char *path, size_t size);
-/** Closes a store of either kind; NULL is fine. The file says from then on that its writer ended in order, as it does
- * when the process calls exit(3); a process that ends otherwise is one that was killed, of which the exporter warns.
- * Its lanes are gone: no thread may write any more, and recorders are destroyed before. */
+/** Closes a store of either kind; NULL is fine. Destroy its recorders before; no thread may write into its lanes
+ * afterwards. The file is marked as one whose writer ended in order, as it also is when the process calls exit(3).
+ * The exporter warns of an ended store without the mark, because the process was killed. */
 KVTEL_API void kvtel_store_close(struct kvtel_store *store);
 
 /** Makes a family, or finds the one of this name. Any thread.
@@ -82,10 +85,21 @@ KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const 
  * cap, or a lane is full), KVTEL_E_NOMEM; both are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
                                                size_t count, uint32_t *series);
+/** Removes a series that will not come back, as `.remove()` does in other client libraries: no snapshot, page or total
+ * has it any more, whatever it counted. What is recorded into its number afterwards is a dropped record; an operation
+ * of a recorder goes on writing its rows, of which the other series take their values. kvtel_store_series() with the
+ * same label values makes a new series, which begins at 0. The family's cap counts the series that are left. The room
+ * that a series has in the store is not given back. Any thread.
+ * @return KVTEL_OK; KVTEL_E_UNKNOWN (no such series, or it was removed), KVTEL_E_BUSY (the store is the parent's of a
+ * fork, or the call is made in a signal handler within another one) */
+KVTEL_API enum kvtel_status kvtel_store_series_remove(struct kvtel_store *store, uint32_t series);
+/** Removes all series of a family. The family stays, with its type, labels and buckets. Any thread.
+ * @return KVTEL_OK; KVTEL_E_UNKNOWN (no such family), KVTEL_E_BUSY (as kvtel_store_series_remove()) */
+KVTEL_API enum kvtel_status kvtel_store_family_clear(struct kvtel_store *store, uint32_t family);
 /** How often a new series was refused: its family was at its cap, or there was no memory for it. Any thread. */
 KVTEL_API uint64_t kvtel_store_series_dropped(const struct kvtel_store *store);
 
-/** Who writes a store, and what it says of itself. */
+/** The writer of a store, and the numbers that the store keeps about itself. */
 struct kvtel_store_info {
     char model_name[512];          /**< cut to fit */
     char connector[128];           /**< cut to fit */
@@ -96,7 +110,7 @@ struct kvtel_store_info {
     uint64_t created_realtime_ns;  /**< when the store was made, CLOCK_REALTIME */
     uint64_t created_monotonic_ns; /**< when the store was made, CLOCK_MONOTONIC */
     uint64_t families;             /**< families made */
-    uint64_t series;               /**< series made, over all families */
+    uint64_t series;               /**< series made, over all families, those removed since too */
     uint64_t lanes;                /**< most lanes that were open at once */
     uint64_t series_dropped; /**< how often there was no room for a label set (its family's cap, memory) or a family */
     /** Records that found no lane, no series, or came from a child of a fork or within another call of their thread. */

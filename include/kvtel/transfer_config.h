@@ -20,12 +20,12 @@ struct kvtel_transfer_config;
  * @param config out, owned: kvtel_transfer_config_destroy()
  * @param error  may be NULL
  * @return KVTEL_OK, KVTEL_E_SYNTAX, KVTEL_E_TYPE (no kv_connector string, a name with a NUL or longer than
- * KVTEL_TEXT_LIMIT, children not a list), KVTEL_E_DEPTH, KVTEL_E_LIMIT (more
- * than 1,000 children), KVTEL_E_NOMEM. Any thread. */
+ * KVTEL_TEXT_LIMIT, children not a list), KVTEL_E_DEPTH, KVTEL_E_LIMIT (more than 1,000 children),
+ * KVTEL_E_NOMEM. Any thread. */
 KVTEL_API enum kvtel_status kvtel_transfer_config_parse(enum kvtel_format format, const void *bytes, size_t size,
                                                         struct kvtel_transfer_config **config,
                                                         struct kvtel_error *error);
-/** A configuration that says a connector's name and nothing else. @return owned, or NULL without memory and for a name
+/** A configuration that consists of a connector's name alone. @return owned, or NULL without memory and for a name
  * longer than KVTEL_TEXT_LIMIT bytes. */
 KVTEL_API struct kvtel_transfer_config *kvtel_transfer_config_of(const char *connector_name);
 /** NULL is fine. Children go with their parent. */
@@ -33,7 +33,7 @@ KVTEL_API void kvtel_transfer_config_destroy(struct kvtel_transfer_config *confi
 
 /** `kv_connector`. Borrowed until destroy. */
 KVTEL_API const char *kvtel_transfer_config_connector_name(const struct kvtel_transfer_config *config);
-/** The table of `kv_connector`, or NULL when nobody knows the name. */
+/** The table of `kv_connector`, or NULL when no table has the name. */
 KVTEL_API const struct kvtel_connector *kvtel_transfer_config_connector(const struct kvtel_transfer_config *config);
 
 /** `kv_connector_extra_config.KEY` as text or number. Borrowed until destroy; `fallback` when absent, of another type,

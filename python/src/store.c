@@ -130,8 +130,9 @@ static PyObject *to_buckets(const struct kvtel_snapshot_family *family, const st
 {
     PyObject *buckets = PyList_New(0);
     for (size_t i = 0; buckets && i <= kvtel_snapshot_bound_count(family); i++) {
-        unsigned long long count = kvtel_snapshot_count_up_to(family, series, i);
-        if (append(buckets, Py_BuildValue("(dK)", kvtel_snapshot_bound(family, i), count)) < 0) {
+        double bound = kvtel_snapshot_bound(family, i);
+        unsigned long long count = kvtel_snapshot_count_up_to(family, series, bound, NULL);
+        if (append(buckets, Py_BuildValue("(dK)", bound, count)) < 0) {
             Py_DECREF(buckets);
             buckets = NULL;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash index of records that are stored elsewhere: open addressing, at most half full, nothing is ever removed.
+/* A hash index of records that are stored elsewhere: open addressing, at most half full.
  * The keys come from outside, so use kvtel_hash(), for which nobody can choose colliding keys. One thread at a time. */
 #ifndef KVTEL_BASE_INDEX_H
 #define KVTEL_BASE_INDEX_H
@@ -69,6 +69,27 @@ static inline bool kvtel_index_reserve(struct kvtel_index *index)
     free(index->entries);
     *index = larger;
     return true;
+}
+
+/* Removes the entry of a record. Entries behind it that it kept from their own places move up. */
+static inline void kvtel_index_remove(struct kvtel_index *index, uint32_t hash, uint32_t record)
+{
+    if (index->count == 0)
+        return;
+    size_t mask = index->capacity - 1, hole = hash & mask;
+    while (index->entries[hole].id != 0 && index->entries[hole].id != record + 1)
+        hole = (hole + 1) & mask;
+    if (index->entries[hole].id == 0)
+        return;
+    for (size_t at = (hole + 1) & mask; index->entries[at].id != 0; at = (at + 1) & mask) {
+        size_t home = index->entries[at].hash & mask;
+        if (((at - home) & mask) < ((at - hole) & mask))
+            continue; /* the hole lies before its own place */
+        index->entries[hole] = index->entries[at];
+        hole = at;
+    }
+    index->entries[hole].id = 0;
+    index->count--;
 }
 
 static inline void kvtel_index_clear(struct kvtel_index *index)

@@ -27,7 +27,8 @@ static const char help[] =
     "\n"
     "  --log.output=FILE         write the log lines, one interval after the other ('-': standard output)\n"
     "  --log.style=STYLE         default, or vllm: vLLM's lines to the letter\n"
-    "  --metrics.output=FILE     write the metrics at the end, in Prometheus' text format\n"
+    "  --metrics.output=FILE     write the metrics at the end\n"
+    "  --metrics.format=FORMAT   text (default): Prometheus' text format 0.0.4; or openmetrics: OpenMetrics 1.0\n"
     "  --aggregated.output=FILE  write the aggregated payload, is_empty and reduce of each payload, as JSON Lines\n"
     "  --keep-going              go on with the next line after a malformed one\n"
     "  --help                    this text\n"
@@ -43,6 +44,7 @@ enum option_id {
     OPTION_LOG_OUTPUT = 256,
     OPTION_LOG_STYLE,
     OPTION_METRICS,
+    OPTION_METRICS_FORMAT,
     OPTION_AGGREGATED,
     OPTION_KEEP_GOING,
     OPTION_HELP
@@ -51,6 +53,7 @@ enum option_id {
 struct replay {
     const char *log_path, *metrics_path, *aggregated_path;
     enum kvtel_log_style style;
+    enum kvtel_exposition_format format;
     bool keep_going, failed;
     FILE *log, *aggregated;
     struct kvtel_store *store;
@@ -348,7 +351,7 @@ static void write_metrics(struct replay *replay)
     if (status == KVTEL_OK)
         status = kvtel_snapshot_add(snapshot, replay->store);
     if (status == KVTEL_OK)
-        status = kvtel_exposition_text(snapshot, &text);
+        status = kvtel_exposition(snapshot, replay->format, &text);
     FILE *file = status == KVTEL_OK ? open_output(replay->metrics_path) : NULL;
     if (file)
         fwrite(text.bytes, 1, text.size, file);
@@ -360,6 +363,18 @@ static void write_metrics(struct replay *replay)
     kvtel_buffer_free(&text);
 }
 
+static bool parse_format(const char *name, enum kvtel_exposition_format *format)
+{
+    static const char *const names[] = { [KVTEL_FORMAT_TEXT] = "text", [KVTEL_FORMAT_OPENMETRICS] = "openmetrics" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *format = (enum kvtel_exposition_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* @return -1: go on; else an exit code */
 static int parse_options(struct replay *replay, int argc, char **argv)
 {
@@ -367,6 +382,7 @@ static int parse_options(struct replay *replay, int argc, char **argv)
         { "log.output", required_argument, NULL, OPTION_LOG_OUTPUT },
         { "log.style", required_argument, NULL, OPTION_LOG_STYLE },
         { "metrics.output", required_argument, NULL, OPTION_METRICS },
+        { "metrics.format", required_argument, NULL, OPTION_METRICS_FORMAT },
         { "aggregated.output", required_argument, NULL, OPTION_AGGREGATED },
         { "keep-going", no_argument, NULL, OPTION_KEEP_GOING },
         { "help", no_argument, NULL, OPTION_HELP },
@@ -384,6 +400,10 @@ static int parse_options(struct replay *replay, int argc, char **argv)
             break;
         case OPTION_METRICS:
             replay->metrics_path = optarg;
+            break;
+        case OPTION_METRICS_FORMAT:
+            if (!parse_format(optarg, &replay->format))
+                return command_usage("replay", "--metrics.format is text or openmetrics, not \"%s\"", optarg);
             break;
         case OPTION_AGGREGATED:
             replay->aggregated_path = optarg;

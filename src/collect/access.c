@@ -67,12 +67,21 @@ void kvtel_snapshot_read(const struct kvtel_snapshot_series *series, struct kvte
 }
 
 uint64_t kvtel_snapshot_count_up_to(const struct kvtel_snapshot_family *family,
-                                    const struct kvtel_snapshot_series *series, size_t i)
+                                    const struct kvtel_snapshot_series *series, double bound, double *counted)
 {
-    if (i >= family->explicit_count)
-        return series->count;
-    uint64_t count = 0;
-    for (uint32_t k = 0; k < series->bin_count && series->first_bin + k <= family->explicit_bins[i]; k++)
+    size_t bins = 0, end = family->bound_count; /* bins of which the upper bound is at most `bound` */
+    while (bins < end) {
+        size_t middle = bins + (end - bins) / 2;
+        if (family->bounds[middle] <= bound)
+            bins = middle + 1;
+        else
+            end = middle;
+    }
+    bool all = bound == HUGE_VAL;
+    if (counted)
+        *counted = all ? bound : bins > 0 ? family->bounds[bins - 1] : (double)NAN;
+    uint64_t count = all ? series->count : 0;
+    for (uint32_t k = 0; !all && k < series->bin_count && series->first_bin + k < bins; k++)
         count += series->bins[k];
     return count;
 }

@@ -3,9 +3,8 @@
 #include "collect/snapshot_state.h"
 #include "record/store.h"
 
-/* Whether the sums stay within the range of numbers. A store for which they would not is not merged. */
-static bool fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
-                 enum kvtel_metric_type type)
+bool kvtel_snapshot_fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
+                         enum kvtel_metric_type type)
 {
     return (type == KVTEL_GAUGE || shown->value + more->value <= KVTEL_TOTAL_MAX) &&
            shown->sum + more->sum <= KVTEL_TOTAL_MAX && more->count <= KVTEL_COUNT_MAX &&
@@ -28,8 +27,8 @@ static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_s
     return true;
 }
 
-static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected,
-                  enum kvtel_metric_type type)
+void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *collected,
+                          enum kvtel_metric_type type)
 {
     if (type == KVTEL_COUNTER) {
         shown->value += collected->value;
@@ -39,6 +38,8 @@ static void merge(struct kvtel_snapshot_series *shown, const struct kvtel_collec
     }
     shown->count += collected->count;
     shown->sum += collected->sum;
+    if (collected->bin_count == 0)
+        return;
     if (shown->bin_count == 0) {
         shown->bins = collected->bins;
         shown->first_bin = collected->first;
@@ -81,6 +82,8 @@ void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
 enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition)
 {
     size_t count = (size_t)addition->view->series_count + 1;
+    snapshot->catalog.valid = false;
+    snapshot->catalog.structure++;
     addition->places = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->places));
     addition->collected = kvtel_arena_alloc(&snapshot->arena, count * sizeof(*addition->collected));
     addition->mismatch = false;
@@ -99,7 +102,7 @@ enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const 
             place->pending = &addition->collected[i];
         else if (!kvtel_collected_add(place->pending, &snapshot->arena, &addition->collected[i], type))
             return KVTEL_E_NOMEM;
-        if (!fits(shown, place->pending, type))
+        if (!kvtel_snapshot_fits(shown, place->pending, type))
             return KVTEL_E_LIMIT;
         if (!widen_shown(snapshot, shown, place->pending))
             return KVTEL_E_NOMEM;
@@ -114,8 +117,8 @@ enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const s
             addition->places[i] != KVTEL_INDEX_NONE ? &snapshot->places[addition->places[i]] : NULL;
         if (!place || !place->pending)
             continue;
-        merge(kvtel_snapshot_series_at(snapshot, addition->places[i]), place->pending,
-              snapshot->families[place->family].shown.type);
+        kvtel_snapshot_merge(kvtel_snapshot_series_at(snapshot, addition->places[i]), place->pending,
+                             snapshot->families[place->family].shown.type);
         place->pending = NULL;
     }
     show(snapshot);

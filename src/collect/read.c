@@ -14,7 +14,8 @@ static uint32_t find(const struct kvtel_view *view, const char *name, const char
     for (; i < view->series_count; i++) {
         const struct kvtel_layout_family *family = &view->families[view->series[i].family];
         const char *text = view->strings + view->series[i].text_at;
-        if (family->label_count != count || strcmp(view->strings + family->text_at, name) != 0)
+        if (family->label_count != count || kvtel_layout_is_removed(&view->series[i]) ||
+            strcmp(view->strings + family->text_at, name) != 0)
             continue;
         size_t k = 0;
         for (; k < count && strcmp(text, values[k]) == 0; k++)

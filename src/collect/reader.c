@@ -361,6 +361,33 @@ static enum kvtel_status read_counts(struct kvtel_store_reader *reader, struct k
     return status == KVTEL_OK ? status : kvtel_reader_fail_read(error, status, errno, FROM);
 }
 
+/* Copies which series were removed, if there are more of them now. To be called when the counts were read: a label set
+ * that was removed and made anew would stand twice otherwise. */
+static enum kvtel_status follow_removed(struct kvtel_store_reader *reader, struct kvtel_error *error)
+{
+    const uint64_t at = reader->header.tables[KVTEL_SERIES].at;
+    const size_t size = reader->series_count * sizeof(struct kvtel_layout_series);
+    uint64_t removed;
+    enum kvtel_status status = kvtel_reader_read(reader->fd, &removed, sizeof(removed), KVTEL_LAYOUT_REMOVED_AT);
+    kvtel_lane_fence(memory_order_acquire); /* pairs with the release store of kvtel_store_series_remove() */
+    if (status != KVTEL_OK)
+        return kvtel_reader_fail_read(error, status, errno, KVTEL_LAYOUT_REMOVED_AT);
+    if (removed == reader->removed_count || size == 0)
+        return KVTEL_OK;
+    struct kvtel_layout_series *series = (struct kvtel_layout_series *)(void *)reader->tables[KVTEL_SERIES];
+    struct kvtel_layout_series *now = malloc(size); /* only one word of a record may have changed */
+    if (!now)
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    status = kvtel_reader_read(reader->fd, now, size, at);
+    if (status != KVTEL_OK)
+        status = kvtel_reader_fail_read(error, status, errno, at);
+    for (uint32_t i = 0; status == KVTEL_OK && i < reader->series_count; i++)
+        atomic_store_explicit(&series[i].removed, now[i].removed, memory_order_relaxed);
+    free(now);
+    reader->removed_count = status == KVTEL_OK ? removed : reader->removed_count;
+    return status;
+}
+
 /* Brings the copies of the tables up to date. Counts are read in an order in which a record is counted before the
  * records to which it refers. */
 enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, struct kvtel_error *error)
@@ -395,6 +422,9 @@ enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, 
     if (groups.lane_count > reader->header.max_lanes)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, lane_count),
                           "more lanes than there can be");
+    status = follow_removed(reader, error);
+    if (status != KVTEL_OK)
+        return status;
     reader->lane_count = (uint32_t)groups.lane_count;
     reader->header.family_count = reader->family_count;
     reader->header.series_count = reader->series_count;

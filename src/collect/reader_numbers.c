@@ -66,6 +66,7 @@ static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvt
         .group_count = reader->group_count,
         .lane_count = reader->lane_count,
         .slot_count = reader->slot_count,
+        .removed_count = reader->removed_count,
         .earlier_boot = reader->earlier_boot,
         .read = read_lane,
         .read_lines = read_lines,
@@ -116,7 +117,9 @@ enum kvtel_status kvtel_reader_fail_part(const struct kvtel_store_reader *reader
         return kvtel_fail(error, status, 0,
                           "it pretends to more than its file holds, or to amounts that cannot be added up");
     if (status == KVTEL_E_FORMAT)
-        return kvtel_fail(error, status, reader->header.lanes_at, "lanes that no writer leaves behind");
+        return kvtel_fail(error, status, reader->header.lanes_at, "%s",
+                          reader->source.fell ? "its counts are lower than before, so somebody else wrote into the file"
+                                              : "lanes that no writer leaves behind");
     if (status == KVTEL_E_NOMEM)
         return kvtel_fail(error, status, 0, "out of memory");
     return status == KVTEL_OK ? status

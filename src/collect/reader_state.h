@@ -15,6 +15,7 @@ struct kvtel_store_reader {
     uint32_t slot_count;
     uint32_t slots_of_series; /* the most that a series of any family has */
     uint64_t slots_most;      /* as many as the records can have */
+    uint64_t removed_count;   /* series that were removed, as of the copies */
     uint64_t allocated;       /* bytes of memory or disk that the file occupies */
     /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
      * cells or blocks. */

@@ -28,6 +28,10 @@ void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
     kvtel_bins_free(snapshot->layouts);
     kvtel_arena_free(&snapshot->arena);
     kvtel_workers_free(&snapshot->workers);
+    free(snapshot->catalog.sources);
+    free(snapshot->catalog.places);
+    free(snapshot->catalog.starts);
+    free(snapshot->catalog.feeders);
     free(snapshot);
 }
 
@@ -43,6 +47,8 @@ struct kvtel_arena *kvtel_snapshot_arena(struct kvtel_snapshot *snapshot)
 
 void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
 {
+    snapshot->catalog.valid = false;
+    snapshot->catalog.structure++;
     snapshot->family_count = snapshot->shown_families = 0;
     snapshot->place_count = snapshot->shown_places = 0;
     kvtel_index_clear(&snapshot->family_index);
@@ -176,19 +182,28 @@ static enum kvtel_status match_family(struct kvtel_snapshot *snapshot, const str
     return same_family(&snapshot->families[*found], record, layout, labelnames) ? KVTEL_OK : KVTEL_E_MISMATCH;
 }
 
+/* A family of a view: its layout, and where the snapshot has it; KVTEL_INDEX_NONE: the snapshot leaves it out. */
+struct mapped {
+    const struct kvtel_bins *layout;
+    uint32_t family;
+};
+
 /* KVTEL_E_MISMATCH as match_family(). */
 static enum kvtel_status map_family(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
-                                    const struct kvtel_layout_family *record, uint32_t *mapped)
+                                    const struct kvtel_layout_family *record, struct mapped *mapped)
 {
     const char *name = view->strings + record->text_at;
-    const struct kvtel_bins *layout = NULL;
-    if (record->type == KVTEL_HISTOGRAM && !(layout = layout_of(snapshot, view, record)))
+    *mapped = (struct mapped){ .family = KVTEL_INDEX_NONE };
+    if (record->type == KVTEL_HISTOGRAM && !(mapped->layout = layout_of(snapshot, view, record)))
         return KVTEL_E_NOMEM;
-    enum kvtel_status status = match_family(snapshot, record, name, layout, mapped);
-    if (status != KVTEL_OK || *mapped != KVTEL_INDEX_NONE)
+    uint32_t found;
+    enum kvtel_status status = match_family(snapshot, record, name, mapped->layout, &found);
+    if (status != KVTEL_OK)
         return status;
-    *mapped = (uint32_t)snapshot->family_count;
-    return append_family(snapshot, record, name, layout, name_hash(name, strlen(name)));
+    mapped->family = found != KVTEL_INDEX_NONE ? found : (uint32_t)snapshot->family_count;
+    return found != KVTEL_INDEX_NONE
+               ? KVTEL_OK
+               : append_family(snapshot, record, name, mapped->layout, name_hash(name, strlen(name)));
 }
 
 enum kvtel_status kvtel_snapshot_takes(struct kvtel_snapshot *snapshot, const struct kvtel_view *view)
@@ -268,30 +283,27 @@ enum kvtel_status kvtel_snapshot_map(struct kvtel_snapshot *snapshot, struct kvt
     const struct kvtel_view *view = addition->view;
     uint32_t *places = addition->places;
     struct kvtel_collected *collected = addition->collected;
-    uint32_t *families = kvtel_arena_alloc(&snapshot->arena, (view->family_count + 1) * sizeof(*families));
+    struct mapped *families = kvtel_arena_alloc(&snapshot->arena, (view->family_count + 1) * sizeof(*families));
     if (!families)
         return KVTEL_E_NOMEM;
     for (uint32_t i = 0; i < view->family_count; i++) {
         enum kvtel_status status = map_family(snapshot, view, &view->families[i], &families[i]);
-        if (status == KVTEL_E_MISMATCH) {
-            families[i] = KVTEL_INDEX_NONE;
+        if (status == KVTEL_E_MISMATCH)
             addition->mismatch = true;
-        } else if (status != KVTEL_OK) {
+        else if (status != KVTEL_OK)
             return status;
-        }
     }
     for (uint32_t i = 0; i < view->series_count; i++) {
         const struct kvtel_layout_series *series = &view->series[i];
-        uint32_t family = families[series->family];
-        collected[i] = (struct kvtel_collected){ .layout = NULL };
+        uint32_t family = families[series->family].family;
+        collected[i] = (struct kvtel_collected){ .layout = families[series->family].layout };
         places[i] = KVTEL_INDEX_NONE;
-        if (family == KVTEL_INDEX_NONE)
+        if (family == KVTEL_INDEX_NONE || kvtel_layout_is_removed(series))
             continue;
         enum kvtel_status status =
             map_series(snapshot, family, view->strings + series->text_at, series->text_size, &places[i]);
         if (status != KVTEL_OK)
             return status;
-        collected[i].layout = snapshot->families[family].layout;
     }
     return KVTEL_OK;
 }

@@ -24,6 +24,33 @@ struct kvtel_snapshot_place {
     struct kvtel_collected *pending; /* the prepared value, not shown yet; NULL: none */
 };
 
+/* A source that the snapshot follows, as it was the last time. */
+struct kvtel_catalog_source {
+    uint64_t id, state;
+    uint64_t removed_count;
+    uint32_t family_count, series_count;
+    size_t first; /* its series' places begin there */
+    enum kvtel_status status;
+};
+/* A series of a source, whose numbers a place adds up. */
+struct kvtel_feeder {
+    uint32_t source, series;
+};
+/* What the snapshot follows. */
+struct kvtel_catalog {
+    bool valid; /* the snapshot has what the sources had, and nothing else */
+    struct kvtel_catalog_source *sources;
+    size_t source_count, source_room;
+    uint32_t *places; /* of all series of all sources */
+    size_t series_count, place_room;
+    uint32_t *starts; /* for each place: where its feeders begin; one more */
+    size_t start_room;
+    struct kvtel_feeder *feeders;
+    size_t feeder_room;
+    size_t used, wasted; /* words of bins that were replaced by wider ones, and of those */
+    uint64_t state, structure;
+};
+
 struct kvtel_snapshot {
     /* Entries beyond family_count keep the memory of their series for reuse. */
     struct kvtel_snapshot_entry *families;
@@ -35,6 +62,7 @@ struct kvtel_snapshot {
     size_t layout_count;
     struct kvtel_arena arena;
     struct kvtel_workers workers; /* memory for reading */
+    struct kvtel_catalog catalog;
 };
 
 static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struct kvtel_snapshot *snapshot,
@@ -44,8 +72,15 @@ static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struc
     return &snapshot->families[of->family].series[of->position];
 }
 
-/* Finds or makes the places of all series. Series of families that do not match get KVTEL_INDEX_NONE and do not get
- * a layout. KVTEL_OK, KVTEL_E_NOMEM. */
+/* Finds or makes the places of all series. Series of families that do not match, and series that were removed, get
+ * KVTEL_INDEX_NONE. They get their layouts like all others, because their rows hold values of other series, too.
+ * KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_snapshot_map(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
+/* Whether the sums stay within the range of numbers. A store for which they would not is not merged. */
+bool kvtel_snapshot_fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
+                         enum kvtel_metric_type type);
+/* Adds to a shown series, whose bins include those of `more` or are none: then it takes over the memory of these. */
+void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
+                          enum kvtel_metric_type type);
 
 #endif

@@ -307,38 +307,76 @@ static void begin(struct kvtel_worker *worker)
     }
 }
 
-enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
-                                       struct kvtel_worker *worker)
+/* Whether numbers that only grow are lower than the last time, which no writer brings about. A counter's value is a sum
+ * of doubles, whose last digits depend on the order of additions. */
+static bool falls(const struct kvtel_source *source, const struct kvtel_view *view, const struct kvtel_collected *now,
+                  const uint8_t *read)
+{
+    static const double ROUNDING = 1e-9;
+    for (uint32_t i = 0; source->valid && i < source->series_count && i < view->series_count; i++) {
+        const struct kvtel_collected *last = &source->series[i].value;
+        if ((read && !read[i]) || kvtel_layout_is_removed(&view->series[i]))
+            continue;
+        if (now[i].count < last->count || (view->families[view->series[i].family].type == KVTEL_COUNTER &&
+                                           now[i].value < last->value * (1 - ROUNDING)))
+            return true;
+    }
+    return false;
+}
+
+/* Reads what moved into the worker. `part` returns what was read; *moved: whether anything was. */
+static enum kvtel_status read_moved(struct kvtel_source *source, const struct kvtel_view *view,
+                                    struct kvtel_worker *worker, struct kvtel_collect_part *part, bool *moved)
 {
     size_t words = (size_t)view->lane_count * view->slot_count * KVTEL_SLOT_WORDS;
-    struct kvtel_collect_part part = { NULL, NULL };
     enum kvtel_status status = KVTEL_OK;
+    *part = (struct kvtel_collect_part){ NULL, NULL };
+    *moved = true;
     begin(worker);
-    if (!reserve_series(source, view->series_count > 0 ? view->series_count : 1))
-        return KVTEL_E_NOMEM;
     if ((status = kvtel_collect_lines(view, &worker->scratch)) != KVTEL_OK)
         return status;
-    if (is_at_rest(source, view, worker->scratch.lines.words))
+    *moved = !is_at_rest(source, view, worker->scratch.lines.words);
+    if (!*moved)
         return KVTEL_OK;
     if (can_remember(view, words)) {
         if (!kvtel_slots_reserve(&worker->slots, words))
             return KVTEL_E_NOMEM;
         if ((status = read_slots(view, worker)) != KVTEL_OK)
             return status;
-        if (!find_moved(source, view, worker->slots.words, source->wanted)) {
+        *moved = find_moved(source, view, worker->slots.words, source->wanted);
+        if (!*moved) {
             remember_lines(source, view, worker->scratch.lines.words);
             return KVTEL_OK;
         }
-        part = (struct kvtel_collect_part){ source->wanted, worker->slots.words };
+        *part = (struct kvtel_collect_part){ source->wanted, worker->slots.words };
     }
-    if (!prepare(worker, view, part.series))
+    if (!prepare(worker, view, part->series))
         return KVTEL_E_NOMEM;
-    status = kvtel_collect(view, &worker->arena, &worker->scratch, &part, worker->collected);
-    if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
-        return status;
+    return kvtel_collect(view, &worker->arena, &worker->scratch, part, worker->collected);
+}
+
+enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
+                                       struct kvtel_worker *worker)
+{
+    struct kvtel_collect_part part;
+    bool moved;
+    source->fell = false;
+    if (!reserve_series(source, view->series_count > 0 ? view->series_count : 1))
+        return KVTEL_E_NOMEM;
+    enum kvtel_status status = read_moved(source, view, worker, &part, &moved);
+    for (int again = 0;; again++) {
+        if (!moved || (status != KVTEL_OK && status != KVTEL_E_MISMATCH))
+            return status;
+        if (!falls(source, view, worker->collected, part.series))
+            break;
+        source->fell = again > 0;
+        if (source->fell)
+            return KVTEL_E_FORMAT;
+        status = read_moved(source, view, worker, &part, &moved);
+    }
     if (!take(source, worker->collected, view->series_count, part.series))
         return KVTEL_E_NOMEM;
-    remember(source, view, part.slots, words);
+    remember(source, view, part.slots, (size_t)view->lane_count * view->slot_count * KVTEL_SLOT_WORDS);
     remember_lines(source, view, worker->scratch.lines.words);
     source->group_count = view->group_count;
     source->whole = status == KVTEL_OK;

@@ -17,6 +17,7 @@ struct kvtel_source {
     uint64_t state; /* goes up with each refresh that found other numbers */
     bool valid;     /* the store could be read at least once */
     bool whole;     /* the last reading left nothing out */
+    bool fell;      /* the last reading found lower numbers than the one before, so it was not taken */
     struct kvtel_source_series *series;
     uint32_t series_count, series_room;
     uint32_t group_count;
@@ -48,7 +49,8 @@ void kvtel_workers_free(struct kvtel_workers *workers);
 
 /* Reads what moved since the last call. All calls must pass views of the same store. On failure the numbers of the last
  * time stay.
- * @return KVTEL_OK; KVTEL_E_MISMATCH: a part contradicts itself and is left out; else as kvtel_collect() */
+ * @return KVTEL_OK; KVTEL_E_MISMATCH: a part contradicts itself and is left out; KVTEL_E_FORMAT: counts are lower than
+ * the last time, although they only grow; else as kvtel_collect() */
 enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
                                        struct kvtel_worker *worker);
 /* Replaces all numbers by those of `series`, for a source that is not a store. KVTEL_OK, KVTEL_E_NOMEM: as before. */

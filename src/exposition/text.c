@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prometheus' text format 0.0.4, line for line as prometheus_client prints it.
+/* Prometheus' text format 0.0.4 and OpenMetrics 1.0, line for line as prometheus_client prints them. The two differ in
+ * their heads alone.
  *
  * Memory for a whole series is reserved at once, so its lines are written without checks. A series' labels are
  * rendered for its first line only; the other lines copy them, in steps of STEP bytes. The last step may write past
@@ -94,25 +95,54 @@ static char *put_escaped(char *at, const char *text, bool quoted)
     }
 }
 
-static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+/* The family's unit by name, where the family's name ends in it: another UNIT is an error in OpenMetrics. "": none. */
+static const char *unit_of(const struct kvtel_snapshot_family *family)
+{
+    static const char *const names[] = {
+        [KVTEL_UNIT_COUNT] = "",
+        [KVTEL_UNIT_SECONDS] = "seconds",
+        [KVTEL_UNIT_BYTES] = "bytes",
+        [KVTEL_UNIT_RATIO] = "ratio",
+    };
+    const char *unit = names[family->unit];
+    size_t size = strlen(unit), name_size = strlen(family->name);
+    return name_size > size && family->name[name_size - size - 1] == '_' &&
+                   strcmp(family->name + name_size - size, unit) == 0
+               ? unit
+               : "";
+}
+
+/* Writes "# KEYWORD name" and a blank; `keyword` has both blanks. */
+static char *put_keyword(char *at, const char *keyword, const char *name, const char *suffix)
+{
+    at = put(at, keyword, strlen(keyword));
+    at = put(at, name, strlen(name));
+    at = put(at, suffix, strlen(suffix));
+    *at++ = ' ';
+    return at;
+}
+
+static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, bool openmetrics,
+                                  struct kvtel_buffer *buffer)
 {
     size_t name_size = strlen(family->name), help_size = strlen(family->help);
-    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *type = kvtel_metric_type_name(family->type);
-    enum kvtel_status status = kvtel_buffer_reserve(buffer, 2 * name_size + 3 * help_size + SLACK);
+    const char *suffix = family->type == KVTEL_COUNTER && !openmetrics ? "_total" : "";
+    const char *type = kvtel_metric_type_name(family->type), *unit = openmetrics ? unit_of(family) : "";
+    enum kvtel_status status = kvtel_buffer_reserve(buffer, 3 * name_size + 3 * help_size + 2 * (size_t)SLACK);
     if (status != KVTEL_OK)
         return status;
     char *at = buffer->bytes + buffer->size;
-    at = put(at, "# HELP ", 7);
-    at = put(at, family->name, name_size);
-    at = put(at, suffix, strlen(suffix));
-    *at++ = ' ';
-    at = put_escaped(at, family->help, false);
-    at = put(at, "\n# TYPE ", 8);
-    at = put(at, family->name, name_size);
-    at = put(at, suffix, strlen(suffix));
-    *at++ = ' ';
+    at = put_keyword(at, "# HELP ", family->name, suffix);
+    at = put_escaped(at, family->help, openmetrics);
+    *at++ = '\n';
+    at = put_keyword(at, "# TYPE ", family->name, suffix);
     at = put(at, type, strlen(type));
     *at++ = '\n';
+    if (*unit) {
+        at = put_keyword(at, "# UNIT ", family->name, "");
+        at = put(at, unit, strlen(unit));
+        *at++ = '\n';
+    }
     buffer->size = (size_t)(at - buffer->bytes);
     return KVTEL_OK;
 }
@@ -285,13 +315,10 @@ static char *put_histogram(char *at, const struct family_text *text, const struc
     return put_value(at, series->sum);
 }
 
-enum kvtel_status kvtel_exposition_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+static enum kvtel_status put_samples(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
 {
-    size_t size = buffer->size;
     struct family_text text;
     enum kvtel_status status = family_text_init(&text, family);
-    if (status == KVTEL_OK)
-        status = put_head(family, buffer);
     for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++) {
         const struct kvtel_snapshot_series *series = &family->series[i];
         status = reserve_series(&text, series, buffer);
@@ -302,20 +329,27 @@ enum kvtel_status kvtel_exposition_text_family(const struct kvtel_snapshot_famil
         buffer->size = (size_t)(at - buffer->bytes);
     }
     family_text_free(&text);
+    return status;
+}
+
+static enum kvtel_status put_family(const struct kvtel_snapshot_family *family, bool openmetrics,
+                                    struct kvtel_buffer *buffer)
+{
+    size_t size = buffer->size;
+    enum kvtel_status status = put_head(family, openmetrics, buffer);
+    if (status == KVTEL_OK)
+        status = put_samples(family, buffer);
     if (status != KVTEL_OK)
         buffer->size = size;
     return status;
 }
 
-enum kvtel_status kvtel_exposition_text(const struct kvtel_snapshot *snapshot, struct kvtel_buffer *buffer)
+enum kvtel_status kvtel_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
 {
-    size_t size = buffer->size, count = kvtel_snapshot_family_count(snapshot);
-    for (size_t i = 0; i < count; i++) {
-        enum kvtel_status status = kvtel_exposition_text_family(kvtel_snapshot_family(snapshot, i), buffer);
-        if (status != KVTEL_OK) {
-            buffer->size = size;
-            return status;
-        }
-    }
-    return KVTEL_OK;
+    return put_family(family, false, buffer);
+}
+
+enum kvtel_status kvtel_openmetrics_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+{
+    return put_family(family, true, buffer);
 }

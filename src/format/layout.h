@@ -3,8 +3,8 @@
  * readers in other languages.
  *
  * A store consists of a header page, six tables that only grow, and lanes at a fixed stride. A record of a table
- * never changes once one release store of the table's count has published it. A lane consists of 8-byte words that
- * only its owner writes. */
+ * never changes once one release store of the table's count has published it, except that a series may be removed. A
+ * lane consists of 8-byte words that only its owner writes. */
 #ifndef KVTEL_FORMAT_LAYOUT_H
 #define KVTEL_FORMAT_LAYOUT_H
 
@@ -103,6 +103,9 @@ enum kvtel_ending {
     KVTEL_ENDING_UNKNOWN /* the writer does not record its end */
 };
 
+/* The word before it: how many series were removed. A reader that knows a lower number reads again which ones. */
+enum { KVTEL_LAYOUT_REMOVED_AT = KVTEL_LAYOUT_PAGE - 16 };
+
 struct kvtel_layout_family {
     uint32_t type; /* enum kvtel_metric_type */
     uint32_t unit; /* enum kvtel_unit */
@@ -121,13 +124,20 @@ struct kvtel_layout_series {
     uint32_t family;
     uint32_t text_size; /* label values, a NUL behind each */
     uint64_t text_at;
-    uint64_t cells_at; /* word of the lane where a histogram's cells begin */
-    uint32_t slot;     /* slot of the lane; a histogram has kvtel_slots_of() of them, which follow one another */
-    uint32_t reserved; /* 0 */
+    uint64_t cells_at;        /* word of the lane where a histogram's cells begin */
+    uint32_t slot;            /* slot of the lane; a histogram has kvtel_slots_of() of them, which follow one another */
+    _Atomic uint32_t removed; /* not 0: the series was removed; its numbers count no more */
     uint64_t started_realtime_ns; /* when the series was made */
-    uint64_t retired_realtime_ns; /* when it was removed; 0: it was not. The only member that changes */
+    uint64_t reserved;            /* 0 */
 };
 _Static_assert(sizeof(struct kvtel_layout_series) == 48, "layout 2");
+
+/* Pairs with the release store of kvtel_store_series_remove(): a series that was made after this one was removed is
+ * seen only by those who see that this one was removed. */
+static inline int kvtel_layout_is_removed(const struct kvtel_layout_series *series)
+{
+    return atomic_load_explicit(&series->removed, memory_order_acquire) != 0;
+}
 
 /* Rows of values that are written together, and the series that each column feeds. */
 struct kvtel_layout_group {

@@ -19,8 +19,9 @@ struct kvtel_view {
     const struct kvtel_layout_feed *feeds;
     const char *strings;
     uint32_t family_count, series_count, group_count, lane_count;
-    uint32_t slot_count; /* slots in use by series and groups */
-    bool earlier_boot;   /* written before the machine's last boot: its gauges are older than any of this boot */
+    uint32_t slot_count;    /* slots in use by series and groups */
+    uint64_t removed_count; /* series of it that were removed, at least */
+    bool earlier_boot;      /* written before the machine's last boot: its gauges are older than any of this boot */
     /* Copies words of a lane. The words of one call are copied in any order, but after all words of earlier calls. */
     enum kvtel_status (*read)(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy);
     /* Whether all words of a lane are 0, if the store can tell without reading them. NULL: it cannot. */

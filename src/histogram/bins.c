@@ -16,7 +16,7 @@ const uint64_t kvtel_cell_inner[8] = {
 void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count)
 {
     static const int octaves[] = {
-        [KVTEL_UNIT_COUNT] = 0,     /* 1 to 1.7e10 */
+        [KVTEL_UNIT_COUNT] = -1,    /* 0.5 to 8.6e9: 0 and 1 are in different bins */
         [KVTEL_UNIT_SECONDS] = -23, /* 119 ns to 34 min */
         [KVTEL_UNIT_BYTES] = 8,     /* 256 B to 4 TiB */
         [KVTEL_UNIT_RATIO] = -20,   /* 1e-6 to 16,384 */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* The series with this number, or NULL if it does not exist or has another type. */
+/* The series with this number, or NULL if it does not exist, was removed or has another type. */
 static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint32_t series,
                                              enum kvtel_metric_type type)
 {
@@ -15,7 +15,7 @@ static const struct kvtel_series_local *find(const struct kvtel_lane *lane, uint
     if (series >= atomic_load_explicit(&store->header->series_count, memory_order_acquire))
         return NULL;
     const struct kvtel_series_local *local = &store->series[series];
-    return local->type == (uint32_t)type ? local : NULL;
+    return atomic_load_explicit(&local->type, memory_order_relaxed) == (uint32_t)type ? local : NULL;
 }
 
 bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double amount)

@@ -285,7 +285,7 @@ bool kvtel_record_value(const struct kvtel_instrument *instrument, double value)
     bool recorded = true;
     for (uint32_t i = 0; i < instrument->count; i++) {
         uint32_t series = instrument->series[i];
-        switch ((enum kvtel_metric_type)instrument->store->series[series].type) {
+        switch (atomic_load_explicit(&instrument->store->series[series].type, memory_order_relaxed)) {
         case KVTEL_COUNTER:
             recorded &= kvtel_lane_increase_inside(lane, series, instrument->ones ? 1 : value);
             break;
@@ -295,6 +295,9 @@ bool kvtel_record_value(const struct kvtel_instrument *instrument, double value)
         case KVTEL_HISTOGRAM:
             recorded &= kvtel_lane_observe_inside(lane, series, &value, 1) == 1;
             break;
+        default: /* the series was removed */
+            kvtel_store_count_dropped(lane->store, 1);
+            recorded = false;
         }
     }
     kvtel_thread_leave(token);

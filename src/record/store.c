@@ -230,6 +230,14 @@ const char *kvtel_store_path(const struct kvtel_store *store)
     return store->path;
 }
 
+uint32_t kvtel_store_lane_count(const struct kvtel_store *store)
+{
+    uint32_t count = (uint32_t)atomic_load_explicit(&store->header->lane_count, memory_order_acquire);
+    while (count > 0 && !store->lanes[count - 1])
+        count--;
+    return count;
+}
+
 void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info)
 {
     kvtel_header_info(store->header, info);
@@ -261,8 +269,8 @@ void kvtel_store_close(struct kvtel_store *store)
 {
     if (!store || !kvtel_store_ends(store))
         return;
-    uint64_t lane_count = atomic_load_explicit(&store->header->lane_count, memory_order_relaxed);
-    for (uint64_t i = 0; i < lane_count; i++) {
+    uint32_t lane_count = kvtel_store_lane_count(store);
+    for (uint32_t i = 0; i < lane_count; i++) {
         kvtel_memory_unmap((void *)(uintptr_t)store->lanes[i]->words, store->header->lane_stride);
         free(store->lanes[i]);
     }

@@ -55,9 +55,12 @@ struct kvtel_series_local {
     const struct kvtel_bins *bins;
     uint64_t cells_at;
     uint32_t slot;
-    uint16_t type; /* enum kvtel_metric_type */
-    uint16_t unit; /* enum kvtel_unit */
+    _Atomic uint16_t type; /* enum kvtel_metric_type, or KVTEL_NO_TYPE */
+    uint16_t unit;         /* enum kvtel_unit */
 };
+
+/* The type of a series that was removed. */
+enum { KVTEL_NO_TYPE = UINT16_MAX };
 
 struct kvtel_lane {
     struct kvtel_store *store;
@@ -92,7 +95,7 @@ struct kvtel_store {
         *_Atomic shared_lane;
     struct kvtel_layout_header *header;
     struct kvtel_series_local *series; /* one for each series of the table; memory grows with the table */
-    struct kvtel_lane **lanes;         /* header->lane_count entries */
+    struct kvtel_lane **lanes;         /* kvtel_store_lane_count() entries */
 
     pthread_mutex_t lock;
     struct kvtel_extent tables[KVTEL_TABLES];
@@ -126,6 +129,10 @@ void kvtel_header_info(const struct kvtel_layout_header *header, struct kvtel_st
 /* Makes a store in the empty file `fd`, or in the heap when `fd` is -1. On success the store owns `fd`. On failure
  * the caller keeps `fd`, and errno says why. */
 enum kvtel_status kvtel_store_make(const struct kvtel_store_options *options, int fd, struct kvtel_store **store);
+
+/* How many lanes this process can read. A child of a fork lacks those that its parent has opened since, which the
+ * header in their shared file counts. */
+uint32_t kvtel_store_lane_count(const struct kvtel_store *store);
 
 enum kvtel_store_warning {
     KVTEL_WARN_HEAP,
@@ -169,6 +176,12 @@ static inline uint64_t kvtel_store_locals_size(const struct kvtel_store *store)
 {
     uint64_t room = store->header->tables[KVTEL_SERIES].size / sizeof(struct kvtel_layout_series);
     return (room * sizeof(struct kvtel_series_local) + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
+}
+
+/* The hash of one text more, behind those whose hash is `hash`. It begins with the family's number. */
+static inline uint64_t kvtel_store_hash_text(uint64_t hash, const char *text)
+{
+    return kvtel_hash(hash, text, strlen(text) + 1);
 }
 
 /* Makes or finds the series. Unlike kvtel_store_series() this function does not give a histogram a group. */

@@ -107,7 +107,7 @@ static uint32_t texts_hash(uint32_t seed, const char *const *texts, size_t count
 {
     uint64_t hash = seed;
     for (size_t i = 0; i < count; i++)
-        hash = kvtel_hash(hash, texts[i], strlen(texts[i]) + 1);
+        hash = kvtel_store_hash_text(hash, texts[i]);
     return kvtel_index_hash(hash);
 }
 

@@ -26,10 +26,13 @@ struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
      * are counted, too. */
     struct kvtel_layout_header *header = store->header;
     struct kvtel_view view = { .read = read_lane, .read_lines = read_lines, .context = (void *)(uintptr_t)store };
-    view.lane_count = (uint32_t)atomic_load_explicit(&header->lane_count, memory_order_acquire);
+    view.lane_count = kvtel_store_lane_count(store);
     view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
     view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);
     view.family_count = (uint32_t)atomic_load_explicit(&header->family_count, memory_order_acquire);
+    /* behind the count of series: a series that was made in the place of a removed one is counted after its removal */
+    view.removed_count = atomic_load_explicit(
+        (const _Atomic uint64_t *)(const void *)((const char *)header + KVTEL_LAYOUT_REMOVED_AT), memory_order_acquire);
     view.families = kvtel_store_table(store, KVTEL_FAMILIES);
     view.bounds = kvtel_store_table(store, KVTEL_BOUNDS);
     view.series = kvtel_store_table(store, KVTEL_SERIES);

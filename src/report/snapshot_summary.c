@@ -173,12 +173,6 @@ static enum kvtel_status summarise_flows(struct source *source, struct kvtel_eng
     return status;
 }
 
-static enum kvtel_status add_failures(struct kvtel_summary *summary, const char *label, uint64_t count)
-{
-    summary->failed += count;
-    return kvtel_summary_add_failures(&summary->failures, label, count);
-}
-
 /* "transfer_or_handshake" */
 static const char *join_labels(struct kvtel_arena *arena, const char *first, const char *second)
 {
@@ -218,7 +212,7 @@ static enum kvtel_status add_rest(const struct source *source, const struct kvte
             status = label ? KVTEL_OK : KVTEL_E_NOMEM;
         }
     }
-    return status == KVTEL_OK && label ? add_failures(summary, label, whole(all.sum)) : status;
+    return status == KVTEL_OK && label ? kvtel_summary_add_class(summary, label, whole(all.sum)) : status;
 }
 
 /* Counts NIXL's errors, which have a status only. */
@@ -234,8 +228,8 @@ static enum kvtel_status add_nixl_errors(const struct source *source, struct kvt
         for (size_t k = 0; k < count && status == KVTEL_OK; k++) {
             const struct kvtel_snapshot_series *series = &family->later->series[members[k]],
                                                *before = family->before[members[k]];
-            status = add_failures(summary, series->values[family->labels[0]],
-                                  whole(series->value - (before ? before->value : 0)));
+            status = kvtel_summary_add_class(summary, series->values[family->labels[0]],
+                                             whole(series->value - (before ? before->value : 0)));
         }
     }
     return status;
@@ -255,18 +249,10 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
         struct kvtel_measure measured;
         status = measure(source, failure->field, NULL, &measured);
         if (status == KVTEL_OK && measured.is_known)
-            status = add_failures(summary, kvtel_failure_label(failure->failure), whole(measured.sum));
+            status = kvtel_summary_add_class(summary, kvtel_failure_label(failure->failure), whole(measured.sum));
     }
-    for (size_t i = 0; i < summary->flow_count && status == KVTEL_OK; i++) {
-        const struct kvtel_flow_summary *flow = &summary->flows[i];
-        const struct kvtel_flow *described = &table->flows[strcmp(table->flows[0].name, "*") == 0 ? 0 : i];
-        if (described->failed && kvtel_summary_counts_class(table, described->failed))
-            continue;
-        summary->failed += flow->failed;
-        for (size_t k = 0; k < flow->failures.count && status == KVTEL_OK; k++)
-            status = kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label,
-                                                flow->failures.entries[k].count);
-    }
+    if (status == KVTEL_OK)
+        status = kvtel_summary_add_flow_failures(summary, table);
     return status == KVTEL_OK && table == &kvtel_nixl_telemetry ? add_nixl_errors(source, summary) : status;
 }
 

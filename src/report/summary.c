@@ -23,13 +23,36 @@ enum kvtel_status kvtel_summary_add_failures(struct kvtel_failure_counts *failur
     return KVTEL_OK;
 }
 
-bool kvtel_summary_counts_class(const struct kvtel_connector *table, const char *field)
+enum kvtel_status kvtel_summary_add_class(struct kvtel_summary *summary, const char *label, uint64_t count)
+{
+    summary->failed += count;
+    return kvtel_summary_add_failures(&summary->failures, label, count);
+}
+
+/* Whether a field of the table is one of its classes of failures. */
+static bool counts_class(const struct kvtel_connector *table, const char *field)
 {
     for (const struct kvtel_failure_field *failure = table->failures; failure && failure->field; failure++) {
         if (strcmp(failure->field, field) == 0)
             return true;
     }
     return false;
+}
+
+enum kvtel_status kvtel_summary_add_flow_failures(struct kvtel_summary *summary, const struct kvtel_connector *table)
+{
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0; i < summary->flow_count && status == KVTEL_OK; i++) {
+        const struct kvtel_flow_summary *flow = &summary->flows[i];
+        const struct kvtel_flow *described = &table->flows[strcmp(table->flows[0].name, "*") == 0 ? 0 : i];
+        if (described->failed && counts_class(table, described->failed))
+            continue;
+        summary->failed += flow->failed;
+        for (size_t k = 0; k < flow->failures.count && status == KVTEL_OK; k++)
+            status = kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label,
+                                                flow->failures.entries[k].count);
+    }
+    return status;
 }
 
 static bool is_key(const char *key, const char *wanted)
@@ -49,7 +72,7 @@ bool kvtel_summary_covers(const struct kvtel_connector *table, const char *key)
         if (strcmp(*hidden, key) == 0)
             return true;
     }
-    return kvtel_summary_counts_class(table, key);
+    return counts_class(table, key);
 }
 
 void kvtel_summary_close(struct kvtel_summary *summary)

@@ -67,8 +67,10 @@ void kvtel_summary_close(struct kvtel_summary *summary);
 
 /* Adds to the count of a class; a new class is added to the list. 0 adds nothing. @return KVTEL_OK, KVTEL_E_NOMEM */
 enum kvtel_status kvtel_summary_add_failures(struct kvtel_failure_counts *failures, const char *label, uint64_t count);
-/* Whether a field of the table is one of its classes of failures. */
-bool kvtel_summary_counts_class(const struct kvtel_connector *table, const char *field);
+/* The same for the summary's own list and number of failures. */
+enum kvtel_status kvtel_summary_add_class(struct kvtel_summary *summary, const char *label, uint64_t count);
+/* Adds the failures of the summary's flows, except those that a class of the table counts already. */
+enum kvtel_status kvtel_summary_add_flow_failures(struct kvtel_summary *summary, const struct kvtel_connector *table);
 /* Whether the summary already covers a key: in a flow, as a failure, or because the table hides it. */
 bool kvtel_summary_covers(const struct kvtel_connector *table, const char *key);
 

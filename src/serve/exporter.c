@@ -6,19 +6,20 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "serve/exporter_own.h"
+#include "serve/negotiation.h"
 #include "serve/receiver_sources.h"
-#include "exposition/text.h"
+#include "exposition/exposition.h"
 #include "report/snapshot_summary.h"
 #include "collect/sample_names.h"
 #include "collect/snapshot.h"
-#include "record/store.h"
 
 #include <kvtel/recorder.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND_NS = 1000000000 };
+/* Other threads give memory back: what is short now may be there at once. */
+enum { SECOND_NS = 1000000000, WRITE_TRIES = 2 };
 
 void exporter_close(struct exporter *exporter)
 {
@@ -32,7 +33,10 @@ void exporter_close(struct exporter *exporter)
     kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
     kvtel_snapshot_destroy(exporter->newest);
-    kvtel_buffer_free(&exporter->good);
+    kvtel_source_free(&exporter->own_source.source);
+    kvtel_source_free(&exporter->self_source.source);
+    kvtel_workers_free(&exporter->workers);
+    free(exporter->followed);
     pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
@@ -53,8 +57,8 @@ static void look_after_own(struct exporter *exporter)
     exporter->receiver_waits |= lost && exporter->receiver;
     if (lost && exporter_own_renew(exporter, &error) != KVTEL_OK)
         return;
-    if (exporter->receiver_waits && exporter_collect(exporter, exporter->snapshot) == KVTEL_OK)
-        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->snapshot) != KVTEL_OK;
+    if (exporter->receiver_waits && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
+        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->newest) != KVTEL_OK;
 }
 
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
@@ -94,30 +98,69 @@ void exporter_look(struct exporter *exporter)
     pthread_mutex_unlock(&exporter->lock);
 }
 
-static enum kvtel_status add_own(struct exporter *exporter, struct kvtel_snapshot *snapshot)
-{
-    struct kvtel_view view = kvtel_store_view(exporter->own);
-    enum kvtel_status status = exporter->options.rank_label ? kvtel_relabel_view(&exporter->own_rank, &view) : KVTEL_OK;
-    return status == KVTEL_OK ? kvtel_snapshot_add_view(snapshot, &view) : status;
-}
-
-enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+/* Brings the numbers of all sources up to date, except for the exporter's own metrics. */
+static enum kvtel_status read_sources(struct exporter *exporter)
 {
     enum kvtel_status status = KVTEL_OK;
-    kvtel_snapshot_reset(snapshot);
     if (exporter->rings)
         (void)kvtel_nixl_rings_poll(exporter->rings, kvtel_now_ns());
     if (exporter->options.store_dir)
-        status = store_dir_collect(&exporter->stores, snapshot);
+        status = store_dir_read(&exporter->stores, &exporter->workers);
     /* with a directory of stores the own store is one of its files */
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
-        status = add_own(exporter, snapshot);
-    status = status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
+        status = heap_source_read(&exporter->own_source, exporter->own,
+                                  exporter->options.rank_label ? &exporter->own_rank : NULL, &exporter->workers);
+    return status;
+}
+
+/* Lists all sources. */
+static enum kvtel_status list_sources(struct exporter *exporter, bool self, size_t *count)
+{
+    size_t most = store_dir_follow_most(&exporter->stores) + 2;
+    enum kvtel_status status = KVTEL_OK;
+    *count = 0;
+    if (most > exporter->followed_room) {
+        struct kvtel_followed *larger = realloc(exporter->followed, (most + most / 4) * sizeof *larger);
+        if (!larger)
+            return KVTEL_E_NOMEM;
+        exporter->followed = larger;
+        exporter->followed_room = most + most / 4;
+    }
+    if (exporter->options.store_dir)
+        status = store_dir_follow(&exporter->stores, exporter->followed, count);
+    if (exporter->own_source.source.valid)
+        exporter->followed[(*count)++] = heap_source_follow(&exporter->own_source);
+    if (self)
+        exporter->followed[(*count)++] = heap_source_follow(&exporter->self_source);
+    return status;
+}
+
+/* Brings the snapshot to the sources' numbers. A family of the exporter's own metrics whose name a store has is left
+ * out. */
+static enum kvtel_status follow(struct exporter *exporter, struct kvtel_snapshot *snapshot, bool self)
+{
+    size_t count;
+    enum kvtel_status status = list_sources(exporter, self, &count);
+    if (status == KVTEL_OK)
+        status = kvtel_snapshot_follow(snapshot, exporter->followed, count);
+    if (status == KVTEL_OK && exporter->options.store_dir)
+        store_dir_followed(&exporter->stores, exporter->followed);
+    return status;
+}
+
+static enum kvtel_status note_collected(struct exporter *exporter, enum kvtel_status status)
+{
     if (status != KVTEL_OK && exporter->collected == KVTEL_OK)
         serve_log_printf(exporter->log, WEB_LOG_ERROR, "the metrics cannot be collected: %s",
                          kvtel_status_text(status));
     exporter->collected = status;
     return status;
+}
+
+enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
+{
+    enum kvtel_status status = read_sources(exporter);
+    return note_collected(exporter, status == KVTEL_OK ? follow(exporter, snapshot, false) : status);
 }
 
 enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options,
@@ -312,18 +355,19 @@ static void say_taken(struct exporter *exporter, const char *name, const char *o
 }
 
 /* Whether a family, or a sample of one, has that name already. Without memory to find out, it counts as taken. */
-static bool is_taken(const struct exporter *exporter, const char *name, enum kvtel_metric_type type)
+static bool is_taken(const struct kvtel_snapshot *snapshot, const char *name, enum kvtel_metric_type type)
 {
     struct kvtel_arena arena = { 0 };
-    bool taken = kvtel_snapshot_find(exporter->snapshot, name) ||
-                 kvtel_sample_names_check(exporter->snapshot, kvtel_snapshot_find, name, type, &arena) != KVTEL_OK;
+    bool taken = kvtel_snapshot_find(snapshot, name) ||
+                 kvtel_sample_names_check(snapshot, kvtel_snapshot_find, name, type, &arena) != KVTEL_OK;
     kvtel_arena_free(&arena);
     return taken;
 }
 
 /* Writes a family, under the name that --metrics.prefix gives it. */
-static enum kvtel_status write_family(struct exporter *exporter, const struct kvtel_snapshot_family *family,
-                                      struct kvtel_buffer *text)
+static enum kvtel_status write_family(struct exporter *exporter, const struct kvtel_snapshot *snapshot,
+                                      const struct kvtel_snapshot_family *family, enum kvtel_exposition_format format,
+                                      struct kvtel_buffer *body)
 {
     char name[256];
     struct kvtel_snapshot_family shown = *family;
@@ -334,26 +378,39 @@ static enum kvtel_status write_family(struct exporter *exporter, const struct kv
     if (strncmp(family->name, "vllm:", 5) == 0) {
         int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
         bool fits = length > 0 && (size_t)length < sizeof name && strcmp(name, family->name) != 0;
-        if (fits && is_taken(exporter, name, family->type))
+        if (fits && is_taken(snapshot, name, family->type))
             say_taken(exporter, family->name, name);
         else if (fits)
             shown.name = name;
     }
-    return kvtel_exposition_text_family(&shown, text);
+    return kvtel_exposition_family(&shown, format, body);
 }
 
-static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_buffer *text)
+static enum kvtel_status write_metrics(struct exporter *exporter, enum kvtel_exposition_format format,
+                                       struct kvtel_buffer *body)
 {
-    enum kvtel_status status = exporter_collect(exporter, exporter->snapshot);
-    if (status == KVTEL_OK && exporter->options.own_metrics) {
+    const struct kvtel_snapshot *snapshot = exporter->snapshot;
+    enum kvtel_status status = KVTEL_OK;
+    body->size = 0;
+    for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++)
+        status = write_family(exporter, snapshot, kvtel_snapshot_family(snapshot, i), format, body);
+    return status == KVTEL_OK ? kvtel_exposition_end(format, body) : status;
+}
+
+/* Brings the scrapes' snapshot up to date. While the sources cannot be read, it stays as the last scrape left it. */
+static enum kvtel_status collect_all(struct exporter *exporter)
+{
+    bool self = exporter->options.own_metrics;
+    enum kvtel_status status = read_sources(exporter);
+    if (status == KVTEL_OK && self) {
         set_own_metrics(exporter);
-        status = kvtel_snapshot_add(exporter->snapshot, exporter->self.store);
-        if (status == KVTEL_E_MISMATCH)
-            status = KVTEL_OK; /* a store already has a family of this name; the other families were added */
+        status = heap_source_read(&exporter->self_source, exporter->self.store, NULL, &exporter->workers);
     }
-    for (size_t i = 0; i < kvtel_snapshot_family_count(exporter->snapshot) && status == KVTEL_OK; i++)
-        status = write_family(exporter, kvtel_snapshot_family(exporter->snapshot, i), text);
-    return status;
+    if (status == KVTEL_OK) {
+        status = follow(exporter, exporter->snapshot, self);
+        exporter->any_good = status == KVTEL_OK;
+    }
+    return note_collected(exporter, status);
 }
 
 static bool is_shortage(enum kvtel_status status)
@@ -361,41 +418,26 @@ static bool is_shortage(enum kvtel_status status)
     return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
 }
 
-/* Keeps the page for a next scrape that cannot read some store. Without memory no page is kept. */
-static void keep(struct exporter *exporter, const struct kvtel_buffer *text)
-{
-    exporter->good.size = 0;
-    if (kvtel_buffer_append(&exporter->good, text->bytes, text->size) != KVTEL_OK)
-        exporter->good.size = 0;
-}
-
-/* Returns the page of the last scrape that could read all sources. A page without the unreadable store would look as
- * if counters had restarted. */
-static enum kvtel_status repeat(struct exporter *exporter, struct kvtel_buffer *text)
-{
-    text->size = 0;
-    if (exporter->good.size == 0)
-        return KVTEL_E_IO;
-    exporter->repeated_scrapes++;
-    return kvtel_buffer_append(text, exporter->good.bytes, exporter->good.size);
-}
-
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
-    (void)request; /* there is only one format */
+    struct negotiated negotiated = negotiate(http_request_header(request, "Accept"));
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
-    enum kvtel_status status = write_metrics(exporter, &response->body);
-    if (is_shortage(status))
-        status = repeat(exporter, &response->body);
-    else if (status == KVTEL_OK)
-        keep(exporter, &response->body);
+    enum kvtel_status collected = collect_all(exporter), status = collected;
+    /* without a store that cannot be read, counters would look as if they had restarted */
+    bool again = is_shortage(collected) && exporter->any_good;
+    exporter->repeated_scrapes += again;
+    for (int try = 0; (collected == KVTEL_OK || again) && try < WRITE_TRIES; try++)
+        if ((status = write_metrics(exporter, negotiated.format, &response->body)) != KVTEL_E_NOMEM)
+            break;
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;
     exporter->failed_scrapes += status != KVTEL_OK;
     pthread_mutex_unlock(&exporter->lock);
-    response->content_type = KVTEL_CONTENT_TYPE_TEXT;
+    response->headers[0].name = "Vary";
+    response->headers[0].value = "Accept";
+    response->content_type = negotiated.content_type;
     if (status == KVTEL_OK)
         return;
     response->status = 500;

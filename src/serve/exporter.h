@@ -4,6 +4,7 @@
 #define KVTEL_SERVE_EXPORTER_H
 
 #include "serve/web/http.h"
+#include "serve/heap_source.h"
 #include "serve/log.h"
 #include "serve/metric_set.h"
 #include "serve/receiver.h"
@@ -45,14 +46,18 @@ struct exporter {
     struct receiver *receiver;
     uint64_t posted, posted_ns; /* payloads at the last poll; time of the last poll that saw new ones, 0: none did */
     struct metric_set self;
-    struct kvtel_snapshot *snapshot; /* of the running scrape */
+    struct heap_source own_source, self_source; /* of `own`, where it is not in a file, and of `self` */
+    struct kvtel_workers workers;               /* memory for reading */
+    struct kvtel_followed *followed;            /* the sources of the running collection */
+    size_t followed_room;
+    struct kvtel_snapshot *snapshot; /* of the last or running scrape */
     /* Summaries and log lines take longer than collecting. They are made from snapshots of their own, without
      * `lock`, so that scrapes do not wait. */
     pthread_mutex_t summary_lock;      /* guards `summarised` */
     struct kvtel_snapshot *summarised; /* of the running summary */
     struct kvtel_snapshot *logged;     /* at the last log line; for the main thread only */
     struct kvtel_snapshot *newest;     /* of the log line in the making; for the main thread only */
-    struct kvtel_buffer good;          /* the page of the last scrape that could read all sources */
+    bool any_good;                     /* `snapshot` has what the last scrape showed that could read all sources */
     uint64_t scrapes, failed_scrapes, repeated_scrapes;
     double scrape_seconds;
     enum kvtel_status collected; /* result of the last collection of all sources */

@@ -109,6 +109,7 @@ void exporter_own_close(struct exporter *exporter)
     exporter->rings = NULL;
     kvtel_store_close(exporter->own);
     exporter->own = NULL;
+    kvtel_source_free(&exporter->own_source.source);
     own_guard_end();
 }
 

@@ -29,11 +29,12 @@ struct queued_line {
 struct log_writer {
     int fd;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the queue and `stopping` */
+    pthread_mutex_t lock; /* guards the queue, `stopping` and `ended` */
     pthread_cond_t changed;
     struct queued_line *first, **end;
     size_t bytes;
     bool stopping;
+    bool ended;               /* the thread returns */
     bool torn;                /* the last line was written in part; for the thread only */
     atomic_bool stuck;        /* the last line was dropped */
     atomic_bool leaving;      /* the process ends: lines that cannot be written at once are dropped */
@@ -114,6 +115,8 @@ static void *write_lines(void *context)
             writer->end = &writer->first;
         free(line);
     }
+    writer->ended = true;
+    pthread_cond_signal(&writer->changed);
     pthread_mutex_unlock(&writer->lock);
     return NULL;
 }
@@ -174,15 +177,22 @@ bool log_writer_flows(const struct log_writer *writer)
     return !atomic_load(&writer->stuck);
 }
 
-/* Whether the thread ends within `ms` milliseconds. */
+/* Whether the thread ends within `ms` milliseconds. Not by pthread_clockjoin_np(), which ThreadSanitizer does not
+ * know. */
 static bool ends_within(struct log_writer *writer, int ms)
 {
     struct timespec until;
+    int failed = 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    return pthread_clockjoin_np(writer->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+    pthread_mutex_lock(&writer->lock);
+    while (!writer->ended && failed == 0)
+        failed = pthread_cond_clockwait(&writer->changed, &writer->lock, CLOCK_MONOTONIC, &until);
+    bool ended = writer->ended;
+    pthread_mutex_unlock(&writer->lock);
+    return ended && pthread_join(writer->thread, NULL) == 0;
 }
 
 void log_writer_stop(struct log_writer *writer)

@@ -3,6 +3,7 @@
 #include "serve/metric_set.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool metric_set_init(struct metric_set *set)
 {
@@ -52,12 +53,31 @@ static double *shown_of(struct metric_set *set, void *series)
     return &set->shown[set->count++];
 }
 
+/* The unit in which the name ends, as names of Prometheus' conventions do. */
+static enum kvtel_unit unit_of(const char *name)
+{
+    static const struct {
+        const char *ending;
+        enum kvtel_unit unit;
+    } units[] = { { "_seconds", KVTEL_UNIT_SECONDS }, { "_bytes", KVTEL_UNIT_BYTES } };
+    size_t size = strlen(name);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t ending = strlen(units[i].ending);
+        if (size > ending && strcmp(name + size - ending, units[i].ending) == 0)
+            return units[i].unit;
+    }
+    return KVTEL_UNIT_COUNT;
+}
+
 void metric_set_gauge(struct metric_set *set, const char *name, const char *help, const char *label,
                       const char *label_value, double value)
 {
-    const struct kvtel_family_spec spec = {
-        .name = name, .type = KVTEL_GAUGE, .help = help, .labelnames = &label, .label_count = label != NULL
-    };
+    const struct kvtel_family_spec spec = { .name = name,
+                                            .type = KVTEL_GAUGE,
+                                            .help = help,
+                                            .labelnames = &label,
+                                            .label_count = label != NULL,
+                                            .unit = unit_of(name) };
     void *series = find_series(set, &spec, label_value);
     if (series)
         set->types.set(set->types.context, series, value);
@@ -66,9 +86,12 @@ void metric_set_gauge(struct metric_set *set, const char *name, const char *help
 void metric_set_counter(struct metric_set *set, const char *name, const char *help, const char *label,
                         const char *label_value, double value)
 {
-    const struct kvtel_family_spec spec = {
-        .name = name, .type = KVTEL_COUNTER, .help = help, .labelnames = &label, .label_count = label != NULL
-    };
+    const struct kvtel_family_spec spec = { .name = name,
+                                            .type = KVTEL_COUNTER,
+                                            .help = help,
+                                            .labelnames = &label,
+                                            .label_count = label != NULL,
+                                            .unit = unit_of(name) };
     void *series = find_series(set, &spec, label_value);
     double *shown = series ? shown_of(set, series) : NULL;
     if (!shown || value < *shown)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -71,11 +72,19 @@ bool own_guard_begin(struct kvtel_store *store)
     return sigaction(SIGBUS, &action, NULL) == 0;
 }
 
+/* Other threads add to the numbers at the header's end meanwhile. What stands before these does not change. */
 void own_guard_note(void)
 {
+    enum { NUMBERS_AT = offsetof(struct kvtel_layout_header, family_count) };
     const struct kvtel_store *store = atomic_load_explicit(&guard.store, memory_order_relaxed);
-    if (store && !own_guard_was_cut())
-        guard.header = *store->header;
+    if (!store || own_guard_was_cut())
+        return;
+    const char *from = (const char *)store->header;
+    char *to = (char *)&guard.header;
+    for (size_t at = NUMBERS_AT; at < sizeof guard.header; at += sizeof(uint64_t))
+        atomic_store_explicit((_Atomic uint64_t *)(to + at),
+                              atomic_load_explicit((const _Atomic uint64_t *)(from + at), memory_order_relaxed),
+                              memory_order_relaxed);
 }
 
 bool own_guard_was_cut(void)

@@ -50,7 +50,7 @@ uint64_t retire_ended(struct store_dir *dir, pthread_mutex_t *lock, uint64_t now
  * label sets back. Else `error` says why, and nothing is changed. */
 enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const void *context, size_t *dropped,
                               struct kvtel_error *error);
-/* Adds the totals to a snapshot. KVTEL_OK, KVTEL_E_NOMEM. */
-enum kvtel_status retire_collect(const struct store_dir *dir, struct kvtel_snapshot *snapshot);
+/* The totals as a source that a snapshot follows, valid until they are replaced. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status retire_follow(struct store_dir *dir, struct kvtel_followed *followed);
 
 #endif

@@ -102,9 +102,9 @@ enum kvtel_status retire_open(struct store_dir *dir, struct kvtel_error *error)
     return KVTEL_OK;
 }
 
-enum kvtel_status retire_collect(const struct store_dir *dir, struct kvtel_snapshot *snapshot)
+enum kvtel_status retire_follow(struct store_dir *dir, struct kvtel_followed *followed)
 {
-    return totals_add_to(&dir->retirement.totals, snapshot);
+    return totals_follow(&dir->retirement.totals, followed);
 }
 
 enum kvtel_status retire_totals_write(struct store_dir *dir, const struct kvtel_buffer *content,

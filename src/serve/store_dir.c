@@ -26,6 +26,9 @@ void store_dir_close(struct store_dir *dir)
     for (size_t i = 0; i < dir->count; i++)
         store_dir_free_entry(dir, &dir->entries[i]);
     free(dir->entries);
+    free(dir->reading.at);
+    free(dir->reading.readers);
+    free(dir->reading.errors);
     writers_free(&dir->writers);
     store_place_close(dir);
     free(dir->path);
@@ -118,30 +121,41 @@ static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry,
     return KVTEL_OK;
 }
 
-/* The state of a collection: indexes of entries, their readers, and their errors. */
-struct reading {
-    struct store_dir *dir;
-    struct kvtel_snapshot *snapshot;
-    uint64_t now_ns;
-    size_t *at;
-    struct kvtel_store_reader **readers;
-    struct kvtel_error *errors;
-};
-
-/* Adds the kept numbers of a store that could not be read. Without them counters would seem to restart. */
-static enum kvtel_status add_kept(const struct reading *reading, struct store_entry *entry, enum kvtel_status judged)
+/* Makes room for as many stores as there are. */
+static bool reserve(struct store_dir *dir)
 {
-    if (!has_kept(entry))
-        return judged;
-    enum kvtel_status status = kvtel_snapshot_add_kept(reading->snapshot, entry->reader);
-    reading->dir->stale++;
-    return status == KVTEL_E_MISMATCH || status == KVTEL_E_LIMIT ? KVTEL_OK : status;
+    struct store_reading *reading = &dir->reading;
+    size_t room = dir->count + dir->count / 4 + 1;
+    if (dir->count <= reading->room && reading->room > 0)
+        return true;
+    size_t *at = realloc(reading->at, room * sizeof *at);
+    reading->at = at ? at : reading->at;
+    struct kvtel_store_reader **readers = realloc(reading->readers, room * sizeof(struct kvtel_store_reader *));
+    reading->readers = readers ? readers : reading->readers;
+    struct kvtel_error *errors = realloc(reading->errors, room * sizeof *errors);
+    reading->errors = errors ? errors : reading->errors;
+    if (!at || !readers || !errors)
+        return false;
+    reading->room = room;
+    return true;
 }
 
-/* Adds the stores of the list from `from` to `to` - 1. Closed files are opened for the read. */
-static enum kvtel_status read_some(struct reading *reading, size_t from, size_t to)
+/* Takes note of a store that could not be read: its numbers as of the last time count. Without such numbers counters
+ * would seem to restart. */
+static enum kvtel_status note(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
+                              uint64_t now_ns)
 {
-    struct store_dir *dir = reading->dir;
+    enum kvtel_status judged = judge(dir, entry, error, now_ns);
+    bool stale = judged != KVTEL_OK && has_kept(entry);
+    dir->stale += stale;
+    return stale ? KVTEL_OK : judged;
+}
+
+/* Reads the stores of the list from `from` to `to` - 1. Closed files are opened for the read. */
+static enum kvtel_status read_some(struct store_dir *dir, struct kvtel_workers *workers, size_t from, size_t to,
+                                   uint64_t now_ns)
+{
+    struct store_reading *reading = &dir->reading;
     enum kvtel_status status = KVTEL_OK;
     size_t count = 0;
     for (size_t i = from; i < to; i++) {
@@ -152,19 +166,14 @@ static enum kvtel_status read_some(struct reading *reading, size_t from, size_t 
             reading->readers[count++] = entry->reader;
             continue;
         }
-        enum kvtel_status judged = judge(dir, entry, &error, reading->now_ns);
-        if (judged != KVTEL_OK)
-            judged = add_kept(reading, entry, judged);
-        status = judged == KVTEL_OK ? status : judged;
+        enum kvtel_status noted = note(dir, entry, &error, now_ns);
+        status = noted == KVTEL_OK ? status : noted;
     }
-    memset(reading->errors, 0, count * sizeof *reading->errors);
-    (void)kvtel_snapshot_add_readers(reading->snapshot, reading->readers, count, reading->errors);
+    kvtel_store_readers_refresh(workers, reading->readers, count, reading->errors);
     for (size_t i = 0; i < count; i++) {
         struct store_entry *entry = &dir->entries[reading->at[from + i]];
-        enum kvtel_status judged = judge(dir, entry, &reading->errors[i], reading->now_ns);
-        if (judged != KVTEL_OK)
-            judged = add_kept(reading, entry, judged);
-        status = judged == KVTEL_OK ? status : judged;
+        enum kvtel_status noted = note(dir, entry, &reading->errors[i], now_ns);
+        status = noted == KVTEL_OK ? status : noted;
         store_dir_park(dir, entry);
     }
     return status;
@@ -181,31 +190,64 @@ static size_t list_entries(const struct store_dir *dir, bool open, size_t *list,
     return count;
 }
 
-enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot)
+enum kvtel_status store_dir_read(struct store_dir *dir, struct kvtel_workers *workers)
 {
-    struct reading reading = {
-        .dir = dir,
-        .snapshot = snapshot,
-        .now_ns = kvtel_now_ns(),
-        .at = malloc((dir->count + 1) * sizeof *reading.at),
-        .readers = malloc((dir->count + 1) * sizeof(struct kvtel_store_reader *)),
-        .errors = malloc((dir->count + 1) * sizeof *reading.errors),
-    };
-    enum kvtel_status status = reading.at && reading.readers && reading.errors ? KVTEL_OK : KVTEL_E_NOMEM;
-    if (status == KVTEL_OK)
-        status = retire_collect(dir, snapshot);
+    uint64_t now_ns = kvtel_now_ns();
     dir->stale = 0;
-    for (size_t i = 0; i < dir->count && status == KVTEL_OK; i++)
-        if (dir->entries[i].state < STORE_RETIRED && dir->entries[i].lost)
-            status = add_kept(&reading, &dir->entries[i], KVTEL_OK);
-    if (status == KVTEL_OK) {
-        size_t open = list_entries(dir, true, reading.at, 0), count = list_entries(dir, false, reading.at, open);
-        status = read_some(&reading, 0, open);
-        for (size_t from = open; from < count && status == KVTEL_OK; from += CLOSED_AT_ONCE)
-            status = read_some(&reading, from, from + CLOSED_AT_ONCE < count ? from + CLOSED_AT_ONCE : count);
-    }
-    free(reading.at);
-    free(reading.readers);
-    free(reading.errors);
+    if (!reserve(dir))
+        return KVTEL_E_NOMEM;
+    for (size_t i = 0; i < dir->count; i++)
+        dir->stale += dir->entries[i].state < STORE_RETIRED && dir->entries[i].lost;
+    size_t open = list_entries(dir, true, dir->reading.at, 0);
+    size_t count = list_entries(dir, false, dir->reading.at, open);
+    enum kvtel_status status = read_some(dir, workers, 0, open, now_ns);
+    for (size_t from = open; from < count && status == KVTEL_OK; from += CLOSED_AT_ONCE)
+        status = read_some(dir, workers, from, from + CLOSED_AT_ONCE < count ? from + CLOSED_AT_ONCE : count, now_ns);
     return status;
+}
+
+/* -- Following -- */
+
+static bool is_followed(const struct store_entry *entry)
+{
+    return entry->state < STORE_RETIRED && has_kept(entry);
+}
+
+size_t store_dir_follow_most(const struct store_dir *dir)
+{
+    return 1 + dir->count;
+}
+
+enum kvtel_status store_dir_follow(struct store_dir *dir, struct kvtel_followed *sources, size_t *count)
+{
+    enum kvtel_status status = retire_follow(dir, &sources[0]);
+    *count = 1;
+    for (size_t i = 0; i < dir->count && status == KVTEL_OK; i++) {
+        struct store_entry *entry = &dir->entries[i];
+        if (!is_followed(entry))
+            continue;
+        struct kvtel_followed *followed = &sources[(*count)++];
+        *followed = (struct kvtel_followed){ .source = kvtel_store_reader_source(entry->reader) };
+        status = kvtel_store_reader_kept_view(entry->reader, &followed->view);
+    }
+    return status;
+}
+
+void store_dir_followed(struct store_dir *dir, const struct kvtel_followed *sources)
+{
+    const struct kvtel_followed *followed = sources + 1; /* behind the totals */
+    for (size_t i = 0; i < dir->count; i++) {
+        struct store_entry *entry = &dir->entries[i];
+        if (!is_followed(entry))
+            continue;
+        enum kvtel_status status = followed++->status;
+        if (status == KVTEL_E_MISMATCH) {
+            store_dir_say_mismatch(dir, entry);
+        } else if (status == KVTEL_E_LIMIT && !entry->lost) {
+            struct kvtel_error error = { 0 };
+            (void)kvtel_fail(&error, status, 0, "its amounts cannot be added to those of other stores");
+            store_dir_refuse(dir, entry, &error);
+            entry->retry_ns = kvtel_now_ns() + FAILING_NS;
+        }
+    }
 }

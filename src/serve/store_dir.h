@@ -62,6 +62,14 @@ struct store_entry {
     bool held;        /* not retired, because the totals have another definition of one of its families */
 };
 
+/* Memory of a reading of all stores, kept for the next. */
+struct store_reading {
+    size_t *at; /* indexes of entries */
+    struct kvtel_store_reader **readers;
+    struct kvtel_error *errors;
+    size_t room; /* of each */
+};
+
 struct store_dir {
     char *path;
     struct serve_log *log;
@@ -82,10 +90,11 @@ struct store_dir {
     uint64_t absent_ns; /* since when the path does not exist; 0: it does */
     bool incomplete;    /* the last scan was incomplete: the next poll scans again */
     size_t postponed;   /* stores that could not be opened because of a shortage; tried again each second */
-    size_t stale;       /* stores whose kept numbers the last collection took */
+    size_t stale;       /* stores that the last reading could not read, whose kept numbers count */
     uint64_t said_ns;   /* when the shortage was last logged */
     uint64_t deleted;   /* files of live stores that somebody removed */
     struct writers writers;
+    struct store_reading reading;
 };
 
 struct store_dir_options {
@@ -107,10 +116,18 @@ void store_dir_close(struct store_dir *dir);
 /* Looks for stores that appeared or vanished. Call it when `inotify` is readable and once a second, then call
  * retire_ended(). */
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
-/* Adds the totals and all stores to a snapshot. A store that cannot be read counts with its numbers as of the last
- * time. One that was never read is refused if it is bad; if it fails for a passing reason the whole call fails with
+/* Brings the numbers of all stores up to date. A store that cannot be read counts with its numbers as of the last time.
+ * One that was never read is refused if it is bad; if it fails for a passing reason the whole call fails with
  * KVTEL_E_NOMEM or KVTEL_E_IO, because counters would seem to restart. */
-enum kvtel_status store_dir_collect(struct store_dir *dir, struct kvtel_snapshot *snapshot);
+enum kvtel_status store_dir_read(struct store_dir *dir, struct kvtel_workers *workers);
+/* At most so many sources store_dir_follow() lists. */
+size_t store_dir_follow_most(const struct store_dir *dir);
+/* Lists the totals and all stores as sources that a snapshot follows, valid until the next poll or reading.
+ * KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status store_dir_follow(struct store_dir *dir, struct kvtel_followed *sources, size_t *count);
+/* Takes note of what kvtel_snapshot_follow() could not use. `sources`: those of the last store_dir_follow(), with no
+ * poll or reading in between. */
+void store_dir_followed(struct store_dir *dir, const struct kvtel_followed *sources);
 
 /* Functions of store_entry.c, for retire.c, store_scan.c and store_dir.c. */
 enum { STORE_DIR_PATH = 4096, STORE_DIR_NAME = 288 };

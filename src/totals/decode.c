@@ -265,6 +265,7 @@ void totals_free(struct totals *totals)
     free(totals->series);
     free(totals->values_at);
     free(totals->bounds);
+    kvtel_source_free(&totals->source);
     *totals = (struct totals){ 0 };
 }
 
@@ -330,7 +331,7 @@ static enum kvtel_status fill(const struct totals *totals, uint32_t i, struct kv
     return KVTEL_OK;
 }
 
-enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot)
+static struct kvtel_view shown_view(const struct totals *totals)
 {
     struct kvtel_view view = view_of(totals);
     if (totals->relabel.name) {
@@ -338,6 +339,12 @@ enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapsh
         view.series = (const void *)totals->relabel.series.bytes;
         view.strings = totals->relabel.strings.bytes;
     }
+    return view;
+}
+
+enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot)
+{
+    struct kvtel_view view = shown_view(totals);
     struct kvtel_addition addition = { .view = &view };
     struct kvtel_arena *arena = kvtel_snapshot_arena(snapshot);
     enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
@@ -350,4 +357,34 @@ enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapsh
         return kvtel_snapshot_commit(snapshot, &addition);
     kvtel_snapshot_take_back(snapshot);
     return status;
+}
+
+/* Decodes the numbers of all series. */
+static enum kvtel_status fill_all(struct totals *totals, const struct kvtel_view *view)
+{
+    struct kvtel_arena arena = { 0 };
+    struct kvtel_bins *layouts = NULL;
+    struct kvtel_collected *series = calloc(view->series_count + (size_t)1, sizeof *series);
+    enum kvtel_status status = series ? KVTEL_OK : KVTEL_E_NOMEM;
+    for (uint32_t i = 0; i < view->series_count && status == KVTEL_OK; i++) {
+        const struct kvtel_layout_family *family = &view->families[view->series[i].family];
+        if (family->type == KVTEL_HISTOGRAM)
+            series[i].layout =
+                kvtel_bins_get(&layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL,
+                               family->bound_count, family->exponential_first, family->exponential_count);
+        status =
+            family->type == KVTEL_HISTOGRAM && !series[i].layout ? KVTEL_E_NOMEM : fill(totals, i, &arena, &series[i]);
+    }
+    if (status == KVTEL_OK)
+        status = kvtel_source_set(&totals->source, series, view->series_count);
+    free(series);
+    kvtel_arena_free(&arena);
+    kvtel_bins_free(layouts);
+    return status;
+}
+
+enum kvtel_status totals_follow(struct totals *totals, struct kvtel_followed *followed)
+{
+    *followed = (struct kvtel_followed){ .source = &totals->source, .view = shown_view(totals) };
+    return totals->source.valid ? KVTEL_OK : fill_all(totals, &followed->view);
 }

@@ -53,6 +53,16 @@ static enum kvtel_status append_series(struct kvtel_relabel *relabel, const stru
     return append(relabel, text, size, more, &relabel->series, &series, sizeof series);
 }
 
+/* Takes over which series were removed since. */
+static void follow_removed(struct kvtel_relabel *relabel, const struct kvtel_view *view)
+{
+    struct kvtel_layout_series *series = (void *)relabel->series.bytes;
+    for (size_t i = 0; i < relabel->series.size / sizeof *series && i < view->series_count; i++)
+        atomic_store_explicit(&series[i].removed, (uint32_t)kvtel_layout_is_removed(&view->series[i]),
+                              memory_order_relaxed);
+    relabel->removed_count = view->removed_count;
+}
+
 enum kvtel_status kvtel_relabel_view(void *context, struct kvtel_view *view)
 {
     struct kvtel_relabel *relabel = context;
@@ -64,6 +74,8 @@ enum kvtel_status kvtel_relabel_view(void *context, struct kvtel_view *view)
     while (status == KVTEL_OK && series < view->series_count &&
            (status = append_series(relabel, view, series)) == KVTEL_OK)
         series++;
+    if (relabel->removed_count != view->removed_count)
+        follow_removed(relabel, view);
     view->families = (const void *)relabel->families.bytes;
     view->series = (const void *)relabel->series.bytes;
     view->strings = relabel->strings.bytes;

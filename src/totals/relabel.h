@@ -14,6 +14,7 @@ struct kvtel_relabel {
     const char *name;
     char value[16];
     struct kvtel_buffer families, series, strings;
+    uint64_t removed_count; /* of the view whose removed series are marked */
 };
 
 /* Puts the copies into the view. All calls must pass views of the same store. `relabel` is a struct kvtel_relabel; the

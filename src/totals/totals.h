@@ -8,6 +8,7 @@
 #define KVTEL_TOTALS_TOTALS_H
 
 #include "base/buffer.h"
+#include "collect/catalog.h"
 #include "totals/relabel.h"
 
 #include <kvtel/snapshot.h>
@@ -36,6 +37,7 @@ struct totals {
     /* names, each followed by a NUL, of stores that are included although their files may still exist */
     const char *stores;
     struct kvtel_relabel relabel; /* without a name the labels are left as they are */
+    struct kvtel_source source;   /* the numbers, decoded once they were asked for */
 };
 
 /* Checks the content of a file and indexes it. The function owns the buffer's bytes from now on, also on failure.
@@ -50,6 +52,8 @@ void totals_free(struct totals *totals);
 /* Adds the totals to a snapshot, as kvtel_snapshot_add() does. KVTEL_OK; KVTEL_E_MISMATCH: a family with another
  * definition is left out. On KVTEL_E_NOMEM and KVTEL_E_LIMIT (sums above KVTEL_TOTAL_MAX) the snapshot is unchanged. */
 enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapshot *snapshot);
+/* The totals as a source that a snapshot follows. It borrows from them. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status totals_follow(struct totals *totals, struct kvtel_followed *followed);
 
 typedef bool (*totals_keep_fn)(const void *context, const struct kvtel_snapshot_family *family,
                                const struct kvtel_snapshot_series *series);

@@ -4,6 +4,7 @@
 import errno
 import os
 import signal
+import struct
 import time
 import urllib.error
 from pathlib import Path
@@ -57,6 +58,28 @@ def test_a_store_that_is_cut_keeps_what_was_shown(stores, tmp_path, size):
     writer.kill()
     with Exporter(stores) as exporter:
         assert exporter.samples()[COUNT % 0] == 50
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all lanes", "slots of one"])
+def test_a_store_whose_counts_fall_keeps_what_was_shown(stores, tmp_path, whole):
+    """Somebody writes zeros over its lanes; its tables stay good. No writer takes back what it counted."""
+    writer = Writer(stores, tmp_path / "book", 5000, threads=3).done()
+    with Exporter(stores) as exporter:
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 15000, 5, "the store")
+        with writer.path.open("r+b") as file:
+            lanes_at, _, slots_size = struct.unpack("=QQQ", file.read(208)[184:])
+            size = writer.path.stat().st_size
+            file.seek(lanes_at)
+            file.write(bytes(size - lanes_at if whole else slots_size))
+        for _ in range(3):
+            assert exporter.samples()[COUNT % 0] == 15000
+        wait_for(lambda: any("counts are lower than before" in line for line in exporter.log), 5, "a log line")
+        wait_for(lambda: store_files(stores) == [], 10, "retiring")
+        assert exporter.samples()[COUNT % 0] == 15000
+        assert len(list(stores.glob("*.kvtel.damaged"))) == 1
+    writer.kill()
+    with Exporter(stores) as exporter:
+        assert exporter.samples()[COUNT % 0] == 15000
 
 
 def test_stores_that_are_removed_while_they_are_not_open(stores, tmp_path):

@@ -212,33 +212,45 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
 
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
 @pytest.mark.parametrize(
-    "accept",
+    "accept,content_type",
     [
-        None,
-        "*/*",
-        "text/html,application/xhtml+xml",
-        f"{OPENMETRICS},application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",  # 2.42
-        f"{PROTOBUF},{OPENMETRICS};q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-        f"{OPENMETRICS};escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
-        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",  # 3.4
-        f"{PROTOBUF};q=0.6,{OPENMETRICS};escaping=allow-utf-8;q=0.5,*/*;q=0.1",
+        (None, TEXT_TYPE),
+        ("*/*", TEXT_TYPE),
+        ("text/html,application/xhtml+xml", TEXT_TYPE),
+        (
+            f"{OPENMETRICS},application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            OPENMETRICS_TYPE,
+        ),  # 2.42
+        (
+            f"{OPENMETRICS};escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            f"{OPENMETRICS_TYPE}; escaping=allow-utf-8",
+        ),  # 3.4
+        (f"{OPENMETRICS};q=0, text/plain;q=0.1", TEXT_TYPE),
     ],
 )
-def test_what_scrapers_ask_for_gets_the_text_format(stores, accept):
+def test_scrapers_get_the_format_that_they_ask_for(stores, accept, content_type):
     with Exporter(stores) as exporter:
         for method in ["GET", "HEAD"]:
             request = urllib.request.Request(
                 exporter.url(), headers={"Accept": accept, "Accept-Encoding": "gzip"} if accept else {}, method=method
             )
             with urllib.request.urlopen(request, timeout=10) as answer:
-                assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-                assert int(answer.headers["Content-Length"]) > 0 and answer.headers["Vary"] == "Accept-Encoding"
+                assert answer.headers["Content-Type"] == content_type
+                assert int(answer.headers["Content-Length"]) > 0
+                assert set(answer.headers.get_all("Vary")) == {"Accept", "Accept-Encoding"}
                 body = answer.read()
             if method == "HEAD":
                 assert body == b""
             else:
-                assert b"kvtel_build_info{" in (gzip.decompress(body) if accept else body)
+                body = gzip.decompress(body) if accept else body
+                assert b"kvtel_build_info{" in body
+                assert body.endswith(b"\n# EOF\n") == ("openmetrics" in content_type)
 
 
 def test_200_clients_at_once(stores, tmp_path):
@@ -418,6 +430,10 @@ scrape_configs:
             for r in found
         }
 
+    def metadata(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/metadata?metric={name}", timeout=5) as answer:
+            return json.load(answer)["data"][name][0]
+
     def __enter__(self):
         return self
 
@@ -451,6 +467,8 @@ def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
                 assert prometheus.query("vllm:nixl_bytes_transferred_sum")[labels] == 262144000 * (engine + 1)
             quantile = prometheus.query("histogram_quantile(0.5, sum by (le) (vllm:nixl_xfer_time_seconds_bucket))")
             assert 0 < quantile[()] <= 0.005
+            scraped = prometheus.metadata("vllm:nixl_xfer_time_seconds")
+            assert scraped["type"] == "histogram" and scraped["unit"] == "seconds"  # UNIT is OpenMetrics' alone
     for writer in writers:
         writer.end()
 

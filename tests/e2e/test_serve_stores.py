@@ -4,16 +4,19 @@
 import errno
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 
 from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
 from faults import Faults
+from test_store import LIBRARY
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
 BYTES = 'vllm:nixl_bytes_transferred_sum{engine="%d",model_name="m"}'
@@ -35,6 +38,57 @@ def test_ranks_of_an_engine_add_up_and_a_store_is_seen_at_once(stores, tmp_path)
         assert found['kvtel_stores{state="live"}'] == 4
         for writer in writers:
             writer.end()
+
+
+REMOVER = """
+import ctypes, sys
+sys.path.insert(0, sys.argv[2])
+from test_store import Transfer, load_library
+library = load_library(sys.argv[1])
+store = library.kvtel_store_open(None)
+def record():
+    nixl = library.kvtel_recorder_create(store, library.kvtel_connector_find(b"NixlConnector"), None)
+    library.kvtel_record_transfer(nixl, ctypes.byref(Transfer(1000, 10, 4096, 2, 0)))
+record()
+for line in sys.stdin:
+    print(line, end="", flush=True)
+    if line == "record\\n":
+        record()
+    else:
+        library.kvtel_store_series_remove(store, int(line))
+"""
+
+
+def test_a_removed_series_leaves_the_page_and_the_totals(stores):
+    writer = subprocess.Popen(
+        [sys.executable, "-c", REMOVER, str(LIBRARY), str(pathlib.Path(__file__).parent)],
+        stdin=subprocess.PIPE,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "KVTEL_STORE_DIR": str(stores)},
+    )
+    first = 'vllm:nixl_xfer_time_seconds_count{engine="0",model_name=""}'
+    second = 'vllm:nixl_post_time_seconds_count{engine="0",model_name=""}'
+    with Exporter(stores) as exporter:
+
+        def shows(xfer, post):
+            wait_for(lambda: [exporter.samples().get(name) for name in (first, second)] == [xfer, post], 5, "a page")
+
+        def tell(line):
+            writer.stdin.write(line + "\n")
+            writer.stdin.flush()
+
+        shows(1, 1)
+        tell("0")
+        shows(None, 1)
+        tell("record")
+        shows(1, 2)
+        tell("1")
+        shows(1, None)
+        writer.stdin.close()
+        assert writer.wait() == 0
+        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        shows(1, None)
 
 
 def test_an_ended_store_goes_into_the_totals_and_its_file_away(stores, tmp_path):

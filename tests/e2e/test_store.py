@@ -65,8 +65,11 @@ for thread in threads:
 print("started", flush=True)
 for thread in threads:
     thread.join()
+if sys.argv[3] == "remove":
+    for series in range(0, 100, 3):
+        library.kvtel_store_series_remove(store, series)
 print("done", flush=True)
-if sys.argv[3] == "wait":
+if sys.argv[3] != "exit":
     sys.stdin.read()
 """
 
@@ -84,6 +87,7 @@ def load_library(path):
         ("kvtel_record_operation", ctypes.c_bool, [pointer, pointer]),
         ("kvtel_record_failure", ctypes.c_bool, [pointer, ctypes.c_int]),
         ("kvtel_record_value", ctypes.c_bool, [pointer, ctypes.c_double]),
+        ("kvtel_store_series_remove", ctypes.c_int, [pointer, ctypes.c_uint32]),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -150,6 +154,19 @@ def test_resting_and_ended(tmp_path):
     assert process.wait() == 0
     ended = compare(only_store(tmp_path))
     assert ended["state"] == "ended" and count_of(ended, "vllm:mooncake_store_operation_time_seconds") == 3000
+
+
+def test_removed_series(tmp_path):
+    process = start_writer(tmp_path, 1000, "remove")
+    assert process.stdout.readline() == "done\n"
+    series = Store(only_store(tmp_path)).series
+    live = compare(only_store(tmp_path))
+    process.stdin.close()
+    assert process.wait() == 0
+    ended = compare(only_store(tmp_path))
+    for dumped in live, ended:
+        left = sum(len(family["series"]) for family in dumped["families"])
+        assert left == len(series) and any(not family["series"] for family in dumped["families"])
 
 
 def test_killed(tmp_path):

@@ -34,6 +34,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "support/sanitizer.h"
+
 /* The order is that of CALLS in tests/e2e/faults.py. */
 enum call {
     CALL_PREAD,
@@ -294,7 +296,7 @@ int close(int fd) /* the descriptor is free however the call ends, as on Linux *
 }
 
 /* A sanitizer has an allocator of its own. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !UNDER_ASAN && !UNDER_TSAN
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/sanitizer.h"
+
 /* Whether MADV_WIPEONFORK succeeds, and yet a child of this process finds what the parent wrote. So does qemu-user. */
 static inline bool fork_only_says_that_it_wipes(void)
 {
@@ -34,23 +36,15 @@ static inline void skip_unless_fork_wipes(void)
     }
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KVTEL_TEST_SANITIZED_ALLOCATOR 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define KVTEL_TEST_SANITIZED_ALLOCATOR 1
-#endif
-#endif
-
 /* For a test whose child of a fork allocates memory while the parent has other threads: the allocators of ASan and TSan
  * do not release their locks in the child, so a lock that another thread held stays locked there for ever. glibc
  * releases its own. */
 static inline void skip_where_children_cannot_allocate(void)
 {
-#ifdef KVTEL_TEST_SANITIZED_ALLOCATOR
-    print_message("skipped: a sanitizer's allocator cannot be used in a child of a process with threads\n");
-    skip();
-#endif
+    if (UNDER_ASAN || UNDER_TSAN) {
+        print_message("skipped: a sanitizer's allocator cannot be used in a child of a process with threads\n");
+        skip();
+    }
 }
 
 #endif

@@ -1,82 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gzip: ISA-L packs and zlib unpacks. And the Accept-Encoding header.
+/* gzip: ISA-L packs and zlib unpacks. And what an Accept-Encoding header means for it.
  *
  * docs/decisions/gzip.md has the figures. */
 #include "serve/web/gzip.h"
 
 #include "base/buffer.h"
+#include "serve/web/accept.h"
 
 #include <isa-l/igzip_lib.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <zlib.h>
 
 enum { GZIP_WINDOW = 15 + 16, EXPAND_STEP = 64 << 10, PACK_STEP = 16 << 10 };
 
-static bool is_blank(char byte)
+/* A coding has no parameter but its weight: an element with another one is refused. */
+static int coding_weight(const struct accept_element *element)
 {
-    return byte == ' ' || byte == '\t';
-}
-
-/* Parses a weight such as "1", "0.5", "0.123" into thousandths; -1: malformed. */
-static int read_weight(const char *text, const char *end)
-{
-    if (text == end || (*text != '0' && *text != '1'))
-        return -1;
-    int weight = (*text++ - '0') * 1000;
-    if (text < end && *text++ != '.')
-        return -1;
-    for (int digit = 100; text < end; digit /= 10, text++) {
-        if (*text < '0' || *text > '9' || digit == 0)
-            return -1;
-        weight += (*text - '0') * digit;
-    }
-    return weight <= 1000 ? weight : -1;
-}
-
-/* Parses one element such as "gzip;q=0.5". A malformed element has the weight 0. */
-static int element_weight(const char *text, const char *end, const char **name_end)
-{
-    const char *semicolon = memchr(text, ';', (size_t)(end - text));
-    *name_end = semicolon ? semicolon : end;
-    while (*name_end > text && is_blank((*name_end)[-1]))
-        (*name_end)--;
-    if (!semicolon)
-        return 1000;
-    do
-        semicolon++;
-    while (semicolon < end && is_blank(*semicolon));
-    while (end > semicolon && is_blank(end[-1]))
-        end--;
-    if (end - semicolon < 3 || strncasecmp(semicolon, "q=", 2) != 0)
-        return 0;
-    int weight = read_weight(semicolon + 2, end);
-    return weight < 0 ? 0 : weight;
-}
-
-static bool is_name(const char *text, const char *end, const char *name)
-{
-    return (size_t)(end - text) == strlen(name) && strncasecmp(text, name, strlen(name)) == 0;
+    return element->parameters == element->end || accept_names(element, "q") ? element->weight : 0;
 }
 
 bool gzip_is_accepted(const char *accept_encoding)
 {
     int gzip = -1, identity = -1, rest = -1;
-    for (const char *text = accept_encoding; text && *text;) {
-        const char *end = text + strcspn(text, ","), *name_end;
-        const char *next = *end ? end + 1 : end;
-        while (text < end && is_blank(*text))
-            text++;
-        int weight = element_weight(text, end, &name_end);
-        if (is_name(text, name_end, "gzip") || is_name(text, name_end, "x-gzip"))
+    struct accept_element element;
+    while (accept_encoding && accept_next(&accept_encoding, &element)) {
+        int weight = coding_weight(&element);
+        if (accept_is(&element, "gzip") || accept_is(&element, "x-gzip"))
             gzip = weight;
-        else if (is_name(text, name_end, "identity"))
+        else if (accept_is(&element, "identity"))
             identity = weight;
-        else if (is_name(text, name_end, "*"))
+        else if (accept_is(&element, "*"))
             rest = weight;
-        text = next;
     }
     if (gzip < 0)
         gzip = rest;

@@ -230,20 +230,9 @@ static enum kvtel_status summarise_failures(const struct source *source, struct 
          failure++) {
         uint64_t count = 0;
         total_of(source, set, failure->field, &count);
-        summary->failed += count;
-        status = kvtel_summary_add_failures(&summary->failures, kvtel_failure_label(failure->failure), count);
+        status = kvtel_summary_add_class(summary, kvtel_failure_label(failure->failure), count);
     }
-    for (size_t i = 0; i < summary->flow_count && status == KVTEL_OK; i++) {
-        const struct kvtel_flow_summary *flow = &summary->flows[i];
-        const struct kvtel_flow *described = &table->flows[strcmp(table->flows[0].name, "*") == 0 ? 0 : i];
-        if (described->failed && kvtel_summary_counts_class(table, described->failed))
-            continue;
-        summary->failed += flow->failed;
-        for (size_t k = 0; k < flow->failures.count && status == KVTEL_OK; k++)
-            status = kvtel_summary_add_failures(&summary->failures, flow->failures.entries[k].label,
-                                                flow->failures.entries[k].count);
-    }
-    return status;
+    return status == KVTEL_OK ? kvtel_summary_add_flow_failures(summary, table) : status;
 }
 
 static void add_others(const struct source *source, const struct kvtel_column_set *set, struct kvtel_summary *summary)

@@ -113,6 +113,20 @@ fn report(peer: &str, threads: usize, ns: Option<f64>) {
     }
 }
 
+/// The same on one thread, with numbers that are stored right before each call.
+fn report_filled<F: FnMut(&[f64; 4])>(peer: &str, make: impl Fn() -> F + Sync) {
+    let filled = || {
+        let mut record = make();
+        move |from: &[f64; 4]| {
+            let values = std::hint::black_box([from[0], from[1], from[2], from[3]]);
+            record(&values);
+        }
+    };
+    if let Some(ns) = median_ns(1, filled) {
+        report_peer("record a NIXL transfer, struct filled before each call", peer, ns, "ns");
+    }
+}
+
 fn main() {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let shared: Vec<Histogram> = BUCKETS.iter().map(|buckets| Histogram::new(buckets.iter().copied())).collect();
@@ -139,6 +153,10 @@ fn main() {
             }
         };
         report("tikv prometheus, local()", threads, median_ns(threads, of_local));
+        if threads == 1 {
+            report_filled("prometheus-client (Rust)", of_shared);
+            report_filled("tikv prometheus, local()", of_local);
+        }
         threads *= 2;
     }
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A snapshot that follows its sources. */
+#include "collect/catalog.h"
+#include "collect/snapshot_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory of bins that were replaced by wider ones is given back by building the snapshot anew, once it is as much as
+ * this and as all that the series use. */
+enum { WASTE_WORDS = 1 << 19, SLACK_BINS = 16 };
+
+uint64_t kvtel_snapshot_structure(const struct kvtel_snapshot *snapshot)
+{
+    return snapshot->catalog.structure;
+}
+
+uint64_t kvtel_snapshot_state(const struct kvtel_snapshot *snapshot)
+{
+    return snapshot->catalog.state;
+}
+
+/* Makes room for `count` elements. False: no memory, and nothing is changed. */
+static bool reserve(void **elements, size_t *room, size_t count, size_t size)
+{
+    if (count <= *room)
+        return true;
+    size_t more = count + count / 4;
+    void *larger = more <= SIZE_MAX / size ? realloc(*elements, more * size) : NULL;
+    if (!larger)
+        return false;
+    *elements = larger;
+    *room = more;
+    return true;
+}
+
+static bool reserve_sources(struct kvtel_catalog *catalog, size_t count)
+{
+    void *sources = catalog->sources;
+    bool good = reserve(&sources, &catalog->source_room, count, sizeof(*catalog->sources));
+    catalog->sources = sources;
+    return good;
+}
+
+static bool reserve_places(struct kvtel_catalog *catalog, size_t count)
+{
+    void *places = catalog->places, *feeders = catalog->feeders;
+    bool good = reserve(&places, &catalog->place_room, count, sizeof(*catalog->places));
+    good = reserve(&feeders, &catalog->feeder_room, count, sizeof(*catalog->feeders)) && good;
+    catalog->places = places;
+    catalog->feeders = feeders;
+    return good;
+}
+
+static bool reserve_starts(struct kvtel_catalog *catalog, size_t count)
+{
+    void *starts = catalog->starts;
+    bool good = reserve(&starts, &catalog->start_room, count, sizeof(*catalog->starts));
+    catalog->starts = starts;
+    return good;
+}
+
+/* -- Building anew -- */
+
+/* Adds the numbers of a source, and notes the places of its series, or that it has none. KVTEL_OK, KVTEL_E_NOMEM. */
+static enum kvtel_status add(struct kvtel_snapshot *snapshot, struct kvtel_followed *followed, uint32_t *places)
+{
+    struct kvtel_addition addition = { .view = &followed->view };
+    uint32_t count = followed->view.series_count;
+    enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
+    if (status == KVTEL_OK &&
+        !kvtel_source_give(followed->source, kvtel_snapshot_arena(snapshot), addition.collected, count))
+        status = KVTEL_E_NOMEM;
+    if (status == KVTEL_OK)
+        status = kvtel_snapshot_prepare(snapshot, &addition);
+    if (status != KVTEL_OK) {
+        kvtel_snapshot_take_back(snapshot);
+        for (uint32_t i = 0; i < count; i++)
+            places[i] = KVTEL_INDEX_NONE;
+    } else {
+        if (count > 0)
+            memcpy(places, addition.places, count * sizeof(*places));
+        status = kvtel_snapshot_commit(snapshot, &addition);
+    }
+    followed->status = status;
+    return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
+}
+
+/* Lists, for each place, the series that feed it, in the order of the sources. */
+static bool list_feeders(struct kvtel_snapshot *snapshot)
+{
+    struct kvtel_catalog *catalog = &snapshot->catalog;
+    size_t places = snapshot->place_count;
+    if (!reserve_starts(catalog, places + 2))
+        return false;
+    uint32_t *starts = catalog->starts + 1; /* starts[p] becomes the end of p's list while the lists are filled */
+    memset(catalog->starts, 0, (places + 2) * sizeof(*starts));
+    for (size_t i = 0; i < catalog->series_count; i++)
+        if (catalog->places[i] != KVTEL_INDEX_NONE)
+            starts[catalog->places[i] + 1]++;
+    for (size_t p = 0; p < places; p++)
+        starts[p + 1] += starts[p];
+    for (size_t s = 0; s < catalog->source_count; s++) {
+        const struct kvtel_catalog_source *source = &catalog->sources[s];
+        for (uint32_t i = 0; i < source->series_count; i++) {
+            uint32_t place = catalog->places[source->first + i];
+            if (place != KVTEL_INDEX_NONE)
+                catalog->feeders[starts[place]++] = (struct kvtel_feeder){ (uint32_t)s, i };
+        }
+    }
+    return true;
+}
+
+static void touch_all(struct kvtel_snapshot *snapshot)
+{
+    for (uint32_t p = 0; p < snapshot->place_count; p++)
+        kvtel_snapshot_series_at(snapshot, p)->changed = snapshot->catalog.state;
+}
+
+static enum kvtel_status build(struct kvtel_snapshot *snapshot, struct kvtel_followed *sources, size_t count)
+{
+    struct kvtel_catalog *catalog = &snapshot->catalog;
+    size_t series = 0;
+    kvtel_snapshot_reset(snapshot);
+    for (size_t s = 0; s < count; s++)
+        series += sources[s].view.series_count;
+    if (!reserve_sources(catalog, count + 1) || !reserve_places(catalog, series + 1) || series >= UINT32_MAX)
+        return KVTEL_E_NOMEM;
+    bool whole = true;
+    catalog->source_count = count;
+    catalog->series_count = 0;
+    for (size_t s = 0; s < count; s++) {
+        catalog->sources[s] = (struct kvtel_catalog_source){
+            .id = sources[s].source->id,
+            .state = sources[s].source->state,
+            .removed_count = sources[s].view.removed_count,
+            .family_count = sources[s].view.family_count,
+            .series_count = sources[s].view.series_count,
+            .first = catalog->series_count,
+        };
+        if (add(snapshot, &sources[s], catalog->places + catalog->series_count) != KVTEL_OK) {
+            kvtel_snapshot_reset(snapshot);
+            return KVTEL_E_NOMEM;
+        }
+        catalog->sources[s].status = sources[s].status;
+        catalog->series_count += sources[s].view.series_count;
+        whole = whole && sources[s].status != KVTEL_E_LIMIT;
+    }
+    if (!list_feeders(snapshot)) {
+        kvtel_snapshot_reset(snapshot);
+        return KVTEL_E_NOMEM;
+    }
+    catalog->wasted = 0;
+    catalog->used = 0;
+    catalog->state++;
+    catalog->structure++;
+    touch_all(snapshot);
+    catalog->valid = whole; /* a source that was left out may fit the next time */
+    return KVTEL_OK;
+}
+
+/* -- Refreshing -- */
+
+static bool is_known(const struct kvtel_catalog *catalog, const struct kvtel_followed *sources, size_t count)
+{
+    if (!catalog->valid || catalog->source_count != count)
+        return false;
+    for (size_t s = 0; s < count; s++) {
+        const struct kvtel_catalog_source *known = &catalog->sources[s];
+        if (known->id != sources[s].source->id || known->series_count != sources[s].view.series_count ||
+            known->family_count != sources[s].view.family_count ||
+            known->removed_count != sources[s].view.removed_count)
+            return false;
+    }
+    return true;
+}
+
+static const struct kvtel_collected *number_of(const struct kvtel_followed *sources, const struct kvtel_feeder *feeder)
+{
+    return &sources[feeder->source].source->series[feeder->series].value;
+}
+
+/* Makes room for the bins first .. end - 1 in a shown series, and empties all its bins. False: no memory. */
+static bool empty_bins(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown, uint32_t most,
+                       uint32_t first, uint32_t end)
+{
+    if (first < shown->first_bin || end > shown->first_bin + shown->bin_count) {
+        uint32_t from = first > SLACK_BINS ? first - SLACK_BINS : 0;
+        uint32_t to = most - end > SLACK_BINS ? end + SLACK_BINS : most;
+        uint64_t *bins = kvtel_arena_alloc(&snapshot->arena, (to - from) * sizeof(*bins));
+        if (!bins)
+            return false;
+        snapshot->catalog.wasted += shown->bin_count;
+        snapshot->catalog.used += to - from;
+        shown->bins = bins;
+        shown->first_bin = from;
+        shown->bin_count = to - from;
+    }
+    if (shown->bin_count > 0)
+        memset((uint64_t *)(uintptr_t)shown->bins, 0, shown->bin_count * sizeof(*shown->bins));
+    return true;
+}
+
+/* Sums up a place anew. KVTEL_OK, KVTEL_E_NOMEM, KVTEL_E_LIMIT. */
+static enum kvtel_status sum(struct kvtel_snapshot *snapshot, uint32_t place, const struct kvtel_followed *sources)
+{
+    const struct kvtel_catalog *catalog = &snapshot->catalog;
+    const struct kvtel_feeder *from = catalog->feeders + catalog->starts[place],
+                              *end = catalog->feeders + catalog->starts[place + 1];
+    struct kvtel_snapshot_series *shown = kvtel_snapshot_series_at(snapshot, place);
+    const struct kvtel_snapshot_entry *family = &snapshot->families[snapshot->places[place].family];
+    enum kvtel_metric_type type = family->shown.type;
+    uint32_t lowest = UINT32_MAX, highest = 0;
+    for (const struct kvtel_feeder *feeder = from; feeder < end; feeder++) {
+        const struct kvtel_collected *more = number_of(sources, feeder);
+        if (more->bin_count == 0)
+            continue;
+        lowest = more->first < lowest ? more->first : lowest;
+        highest = more->first + more->bin_count > highest ? more->first + more->bin_count : highest;
+    }
+    if (lowest < highest && !empty_bins(snapshot, shown, family->layout->bound_count + 1, lowest, highest))
+        return KVTEL_E_NOMEM;
+    shown->value = shown->sum = 0;
+    shown->count = shown->stamp = 0;
+    for (const struct kvtel_feeder *feeder = from; feeder < end; feeder++) {
+        const struct kvtel_collected *more = number_of(sources, feeder);
+        if (!kvtel_snapshot_fits(shown, more, type))
+            return KVTEL_E_LIMIT;
+        kvtel_snapshot_merge(shown, more, type);
+    }
+    shown->changed = catalog->state + 1;
+    return KVTEL_OK;
+}
+
+static enum kvtel_status refresh(struct kvtel_snapshot *snapshot, const struct kvtel_followed *sources)
+{
+    struct kvtel_catalog *catalog = &snapshot->catalog;
+    bool changed = false;
+    for (size_t s = 0; s < catalog->source_count; s++) {
+        const struct kvtel_source *source = sources[s].source;
+        struct kvtel_catalog_source *known = &catalog->sources[s];
+        for (uint32_t i = 0; i < known->series_count && source->state != known->state; i++) {
+            uint32_t place = catalog->places[known->first + i];
+            if (place == KVTEL_INDEX_NONE || source->series[i].changed <= known->state ||
+                kvtel_snapshot_series_at(snapshot, place)->changed == catalog->state + 1)
+                continue;
+            enum kvtel_status status = sum(snapshot, place, sources);
+            if (status != KVTEL_OK)
+                return status;
+            changed = true;
+        }
+        known->state = source->state;
+    }
+    catalog->state += changed;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_snapshot_follow(struct kvtel_snapshot *snapshot, struct kvtel_followed *sources, size_t count)
+{
+    struct kvtel_catalog *catalog = &snapshot->catalog;
+    if (!is_known(catalog, sources, count) || (catalog->wasted > WASTE_WORDS && catalog->wasted > catalog->used / 2))
+        return build(snapshot, sources, count);
+    for (size_t s = 0; s < count; s++)
+        sources[s].status = catalog->sources[s].status;
+    return refresh(snapshot, sources) == KVTEL_OK ? KVTEL_OK : build(snapshot, sources, count);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bins into base-2 exponential buckets. A bound of a schema is a bound of every finer one, so that sums of bins are
+ * exact. */
+#include "histogram/exponential.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define SMALLEST_THRESHOLD 0x1p-128 /* where only 0 itself is in the zero bucket */
+
+/* The smallest multiple of 2^shift that is not below `index`, in units of 2^shift. */
+static int32_t round_up(int32_t index, int shift)
+{
+    return (int32_t)(((int64_t)index + ((INT64_C(1) << shift) - 1)) >> shift);
+}
+
+static double bound_of(int32_t index, int schema)
+{
+    return index % (1 << schema) == 0 ? ldexp(1, index / (1 << schema)) : exp2((double)index / (1 << schema));
+}
+
+enum kvtel_status kvtel_exponential_plan_init(struct kvtel_exponential_plan *plan,
+                                              const struct kvtel_exponential_bins *bins, int schema)
+{
+    schema = schema < bins->schema ? schema : bins->schema;
+    int shift = bins->schema - schema;
+    int32_t last = bins->first + (int32_t)bins->count - 1; /* the highest bound of the bins */
+    *plan = (struct kvtel_exponential_plan){
+        .schema = schema,
+        .zero_end = bins->zero ? 1 : bins->bins[0] + 1,
+        .zero_threshold = bins->zero ? SMALLEST_THRESHOLD : bound_of(bins->first, bins->schema),
+        /* where 0 has a bin of its own, the first bucket has all that is above 0 and at most the first bound */
+        .first = round_up(bins->first + !bins->zero, shift),
+    };
+    /* One bucket for each bound up to the last; what is above that is in the next one. */
+    plan->count = (uint32_t)(round_up(last + 1, shift) - plan->first) + 1;
+    plan->ends = calloc(plan->count, sizeof *plan->ends);
+    if (!plan->ends)
+        return KVTEL_E_NOMEM;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        int64_t bound = (int64_t)(plan->first + (int32_t)i) * (INT64_C(1) << shift);
+        plan->ends[i] = bound <= last ? bins->bins[bound - bins->first] + 1 : UINT32_MAX;
+    }
+    return KVTEL_OK;
+}
+
+void kvtel_exponential_plan_free(struct kvtel_exponential_plan *plan)
+{
+    free(plan->ends);
+    plan->ends = NULL;
+}
+
+static uint64_t sum(const uint64_t *bins, uint32_t count)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++)
+        all += bins[i];
+    return all;
+}
+
+/* The first bucket that ends behind the bin. */
+static uint32_t find_bucket(const struct kvtel_exponential_plan *plan, uint32_t bin)
+{
+    uint32_t low = 0, high = plan->count - 1;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (plan->ends[middle] > bin)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* Merges buckets 2k - 1 and 2k into k. */
+static void halve(struct kvtel_exponential *series)
+{
+    size_t made = 0;
+    series->schema--;
+    for (size_t i = 0; i < series->count; i++) {
+        struct kvtel_exponential_bucket bucket = { round_up(series->buckets[i].index, 1), series->buckets[i].count };
+        if (made > 0 && series->buckets[made - 1].index == bucket.index)
+            series->buckets[made - 1].count += bucket.count;
+        else
+            series->buckets[made++] = bucket;
+    }
+    series->count = made;
+}
+
+void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uint64_t *bins, uint32_t first_bin,
+                            uint32_t bin_count, size_t most, struct kvtel_exponential *series)
+{
+    uint32_t end = first_bin + bin_count, zeros = first_bin;
+    if (zeros < plan->zero_end)
+        zeros = end < plan->zero_end ? end : plan->zero_end;
+    series->schema = plan->schema;
+    series->zero_count = sum(bins, zeros - first_bin);
+    series->count = 0;
+    uint32_t bucket = find_bucket(plan, zeros);
+    for (uint32_t bin = zeros; bin < end; bucket++) {
+        uint32_t next = plan->ends[bucket] < end ? plan->ends[bucket] : end;
+        uint64_t count = sum(bins + (bin - first_bin), next - bin);
+        if (count > 0)
+            series->buckets[series->count++] =
+                (struct kvtel_exponential_bucket){ plan->first + (int32_t)bucket, count };
+        bin = next;
+    }
+    while (series->count > most && series->schema > KVTEL_SCHEMA_LEAST)
+        halve(series);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Base-2 exponential buckets, as native histograms and OTLP have them, from a histogram's bins. Bucket i of schema s
+ * has the values in (2^((i-1) / 2^s), 2^(i / 2^s)]. */
+#ifndef KVTEL_HISTOGRAM_EXPONENTIAL_H
+#define KVTEL_HISTOGRAM_EXPONENTIAL_H
+
+#include <kvtel/base.h>
+
+enum { KVTEL_SCHEMA_LEAST = -4, KVTEL_SCHEMA_MOST = 6, KVTEL_SCHEMA_DEFAULT = 3, KVTEL_EXPONENTIAL_BUCKETS = 160 };
+
+/* What the bins of a family are, borrowed: bin bins[i] ends at exactly 2^((first + i) / 2^schema). */
+struct kvtel_exponential_bins {
+    int schema; /* the finest one */
+    int32_t first;
+    uint32_t count; /* at least 1 */
+    const uint32_t *bins;
+    bool zero; /* bin 0 has the value 0 alone */
+};
+
+/* Which bins make up each bucket of one schema. Immutable once made. */
+struct kvtel_exponential_plan {
+    int schema;
+    int32_t first;     /* index of the first bucket */
+    uint32_t count;    /* buckets; the last one has all values above the bins' range too */
+    uint32_t zero_end; /* the bins below this one are in the zero bucket */
+    double
+        zero_threshold; /* not below the values in the zero bucket; more than 0, by which a native histogram is told */
+    uint32_t *ends;     /* the bins from ends[i - 1], or zero_end, up to ends[i] - 1 are in bucket first + i */
+};
+
+/* `schema`: KVTEL_SCHEMA_LEAST or more; a finer one than the bins' is lowered to theirs. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_exponential_plan_init(struct kvtel_exponential_plan *plan,
+                                              const struct kvtel_exponential_bins *bins, int schema);
+void kvtel_exponential_plan_free(struct kvtel_exponential_plan *plan);
+
+struct kvtel_exponential_bucket {
+    int32_t index;
+    uint64_t count; /* not 0 */
+};
+
+/* The buckets of one series. */
+struct kvtel_exponential {
+    int schema;
+    uint64_t zero_count;
+    size_t count;
+    struct kvtel_exponential_bucket *buckets; /* ascending; the caller's, with room for plan->count */
+};
+
+/* Sums the bins first_bin .. first_bin + bin_count - 1 of a series, of which `bins` has the counts; all others are 0.
+ * Above `most` buckets (at least 1) the schema is lowered, step by step, which merges two neighbours into one. Below
+ * KVTEL_SCHEMA_LEAST it does not go, where all bins make a handful. */
+void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uint64_t *bins, uint32_t first_bin,
+                            uint32_t bin_count, size_t most, struct kvtel_exponential *series);
+
+#endif
