@@ -16,7 +16,7 @@
 #include "histogram/exponential.h"
 #include "support/failing.h"
 
-enum { ROOM = 4096, VALUES = 20000, FINEST = KVTEL_LAYOUT_SCHEMA };
+enum { ROOM = 8192, VALUES = 20000, FINEST = KVTEL_LAYOUT_SCHEMA };
 
 static uint64_t seed = 7;
 
@@ -202,8 +202,8 @@ static void test_cap(void **state)
     (void)state;
     static struct data data;
     struct family family = family_of(KVTEL_UNIT_SECONDS, bounds, 6);
-    for (int i = 0; i < 161; i++)
-        add(&family, &data, model_bound(i, FINEST));
+    for (int i = 1; i <= 161; i++)
+        add(&family, &data, model_bound(family.bins->exponential_first + i, FINEST));
     struct kvtel_exponential_plan plan;
     struct kvtel_exponential_bucket buckets[ROOM];
     struct kvtel_exponential series = { .buckets = buckets };

@@ -35,9 +35,12 @@ static enum kvtel_status read_counted(void *context, uint32_t lane, uint64_t wor
 static enum kvtel_status read_lines(void *context, uint32_t first, uint32_t count, uint64_t *copy)
 {
     struct counted *counted = context;
-    return counted->fails ? KVTEL_E_IO : counted->real.read_lines(counted->real.context, first, count, copy);
+    if (counted->zeros)
+        memset(copy, 0, count * KVTEL_LINE_WORDS * sizeof *copy);
+    return counted->fails   ? KVTEL_E_IO
+           : counted->zeros ? KVTEL_OK
+                            : counted->real.read_lines(counted->real.context, first, count, copy);
 }
-
 static void look(struct counted *counted, const struct kvtel_store *store)
 {
     *counted = (struct counted){ .real = kvtel_store_view(store) };
