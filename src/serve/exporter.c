@@ -46,9 +46,10 @@ int exporter_event_fd(const struct exporter *exporter)
     return exporter->stores.inotify;
 }
 
-/* Begins a new own store when the file of the old one was truncated or has lost its name. What was read of the old one
- * goes on counting as that of any store. The lock is held. */
-static void look_after_own(struct exporter *exporter)
+/* Begins a new own store when the file of the old one was truncated or has lost its name. What was counted in a file
+ * without a name is read from its open descriptor; of a truncated one, the numbers as of the last call are kept. The
+ * lock is held. */
+static void look_after_own(struct exporter *exporter, uint64_t now_ns)
 {
     struct kvtel_error error = { 0 };
     bool lost = exporter_own_is_lost(exporter) && !exporter->stores.displaced;
@@ -57,7 +58,10 @@ static void look_after_own(struct exporter *exporter)
     exporter->receiver_waits |= lost && exporter->receiver;
     if (lost && exporter_own_renew(exporter, &error) != KVTEL_OK)
         return;
-    if (exporter->receiver_waits && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
+    if (lost)
+        store_dir_poll(&exporter->stores, now_ns); /* finds the new one before anything counts in it */
+    bool kept = exporter_own_keep(exporter);
+    if (exporter->receiver_waits && kept && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
         exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->newest) != KVTEL_OK;
 }
 
@@ -72,7 +76,7 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
         wait = retiring < wait ? retiring : wait;
     }
     pthread_mutex_lock(&exporter->lock);
-    look_after_own(exporter);
+    look_after_own(exporter, now_ns);
     if (exporter->rings) {
         uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
         wait = rings < wait ? rings : wait;

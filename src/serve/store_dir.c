@@ -95,6 +95,21 @@ static bool is_passing(const struct store_entry *entry, const struct kvtel_error
             now_ns - entry->failed_ns < FAILING_NS);
 }
 
+bool store_dir_keep(struct store_dir *dir, const char *name, struct kvtel_workers *workers)
+{
+    struct kvtel_error error = { 0 };
+    bool found;
+    size_t at = store_dir_find(dir, name, &found);
+    if (!found || dir->entries[at].state >= STORE_RETIRED || dir->entries[at].lost)
+        return false;
+    struct store_entry *entry = &dir->entries[at];
+    if (store_dir_resume(dir, entry, &error) != KVTEL_OK)
+        return false;
+    entry->own = true;
+    enum kvtel_status status = kvtel_store_reader_refresh(entry->reader, &workers->each[0], &error);
+    return status == KVTEL_OK || status == KVTEL_E_MISMATCH; /* the next collection says what is wrong */
+}
+
 /* Takes note of how reading a store ended. Returns KVTEL_OK if nothing is missing, or nothing that was ever shown. */
 static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
                                uint64_t now_ns)

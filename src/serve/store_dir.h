@@ -59,6 +59,7 @@ struct store_entry {
     uint64_t lost_ns; /* CLOCK_MONOTONIC: when a scan first found it lost */
     bool settled;     /* a later scan did not find the store under another name */
     bool damaged;     /* a part of the file cannot be read: the file is renamed instead of removed */
+    bool own;         /* this process writes it: its file stays open, so that nothing is lost when its name goes */
     bool held;        /* not retired, because the totals have another definition of one of its families */
 };
 
@@ -116,6 +117,9 @@ void store_dir_close(struct store_dir *dir);
 /* Looks for stores that appeared or vanished. Call it when `inotify` is readable and once a second, then call
  * retire_ended(). */
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
+/* Reads what moved in one store, so that the numbers of its last second are kept if its file is truncated, and keeps
+ * its file open from now on. False: there is no entry of that name, or its file cannot be read now. */
+bool store_dir_keep(struct store_dir *dir, const char *name, struct kvtel_workers *workers);
 /* Brings the numbers of all stores up to date. A store that cannot be read counts with its numbers as of the last time.
  * One that was never read is refused if it is bad; if it fails for a passing reason the whole call fails with
  * KVTEL_E_NOMEM or KVTEL_E_IO, because counters would seem to restart. */

@@ -53,11 +53,12 @@ void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry)
     entry->rank = NULL;
 }
 
-/* Closes the file if too many are open. A file without a name stays open: it could not be opened again. */
+/* Closes the file if too many are open. A file without a name stays open: it could not be opened again. So does that of
+ * this process's own store. */
 void store_dir_park(struct store_dir *dir, struct store_entry *entry)
 {
-    if (!entry->reader || entry->gone || !kvtel_store_reader_is_open(entry->reader) || dir->most_open == 0 ||
-        dir->open_count <= dir->most_open)
+    if (!entry->reader || entry->gone || entry->own || !kvtel_store_reader_is_open(entry->reader) ||
+        dir->most_open == 0 || dir->open_count <= dir->most_open)
         return;
     kvtel_store_reader_park(entry->reader);
     dir->open_count--;
