@@ -130,7 +130,7 @@ static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry,
         store_dir_lose(dir, entry, error);
         return error->status;
     } else if (error->status != KVTEL_OK) {
-        store_dir_refuse(dir, entry, error);
+        store_dir_refuse(dir, entry, error, now_ns);
         entry->retry_ns = now_ns + FAILING_NS;
     }
     return KVTEL_OK;
@@ -261,8 +261,9 @@ void store_dir_followed(struct store_dir *dir, const struct kvtel_followed *sour
         } else if (status == KVTEL_E_LIMIT && !entry->lost) {
             struct kvtel_error error = { 0 };
             (void)kvtel_fail(&error, status, 0, "its amounts cannot be added to those of other stores");
-            store_dir_refuse(dir, entry, &error);
-            entry->retry_ns = kvtel_now_ns() + FAILING_NS;
+            uint64_t now_ns = kvtel_now_ns();
+            store_dir_refuse(dir, entry, &error, now_ns);
+            entry->retry_ns = now_ns + FAILING_NS;
         }
     }
 }

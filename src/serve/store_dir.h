@@ -40,7 +40,7 @@ struct store_entry {
     enum store_state state;
     struct kvtel_store_reader *reader; /* NULL: not read yet, or not needed any more */
     struct kvtel_relabel *rank; /* adds the rank's label to the reader's series; NULL: ranks are not distinguished */
-    char reason[192];           /* why the store is refused */
+    char reason[192];           /* why the store is refused, or was the last time */
     uint64_t device, inode;     /* identity of the file; 0: not known */
     /* Time and size of a refused file. The file is examined again when one of them differs, or at retry_ns. */
     struct timespec changed;
@@ -149,7 +149,9 @@ bool store_dir_unlink(const struct store_dir *dir, const char *name);
 /* Gives the damaged file of a store that is in the totals another name, or removes it where that fails. Returns whether
  * the store's own name is free. */
 bool store_dir_set_aside(const struct store_dir *dir, const struct store_entry *entry);
-void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
+/* Leaves the store out until it is examined again. The same reason is logged once. */
+void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
+                      uint64_t now_ns);
 void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry);
 /* The store's file cannot be read any more, and its numbers as of the last time are kept. */
 void store_dir_lose(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
