@@ -350,12 +350,7 @@ enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapsh
     for (uint32_t i = 0; i < view.series_count && status == KVTEL_OK; i++)
         if (addition.places[i] != KVTEL_INDEX_NONE)
             status = fill(totals, i, arena, &addition.collected[i]);
-    if (status == KVTEL_OK)
-        status = kvtel_snapshot_prepare(snapshot, &addition);
-    if (status == KVTEL_OK)
-        return kvtel_snapshot_commit(snapshot, &addition);
-    kvtel_snapshot_take_back(snapshot);
-    return status;
+    return kvtel_snapshot_finish(snapshot, &addition, status);
 }
 
 /* Decodes the numbers of all series. */
