@@ -294,8 +294,8 @@ static enum kvtel_status fill(const struct totals *totals, uint32_t i, struct kv
 {
     const struct kvtel_layout_family *family = &totals->families[totals->series[i].family];
     struct cursor cursor = { totals->bytes.bytes, totals->values_at[i], totals->bytes.size };
-    double value;
-    uint64_t count, next = 0, bin;
+    double value = 0;
+    uint64_t count = 0, next = 0, bin = 0;
     (void)take(&cursor, &value, sizeof value);
     if (family->type != KVTEL_HISTOGRAM) {
         series->value = value;
