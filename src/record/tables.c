@@ -288,11 +288,11 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
         return KVTEL_E_BUSY;
     for (size_t i = 0; i < count; i++) {
         const struct kvtel_series_request *request = &requests[i];
-        const struct kvtel_family_local *local = &store->families[request->family];
+        struct kvtel_family_local *local = &store->families[request->family];
         uint32_t hash = texts_hash(request->family, request->values, request->count);
         if (find_series(store, request->family, request->values, request->count, hash) != KVTEL_INDEX_NONE)
             continue;
-        fits &= local->series_count < store->header->max_series;
+        fits &= local->wanted++ < store->header->max_series - local->series_count; /* never more than the most */
         need.series++;
         need.strings += texts_size(request->values, request->count);
         need.slots += local->bins ? 2 : 1; /* one slot is that of the histogram's own group */
@@ -300,6 +300,8 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
         need.words += local->bins ? whole_lines((uint64_t)local->bins->bound_count + 1) + KVTEL_BLOCK_ROWS : 0;
     }
     fits &= has_room(store, &need);
+    for (size_t i = 0; i < count; i++)
+        store->families[requests[i].family].wanted = 0;
     kvtel_store_release(store, &hold);
     if (!fits)
         count_series_dropped(store, need.series);
