@@ -5,13 +5,13 @@
  * Memory for a whole series is reserved at once, so its lines are written without checks. A series' labels are
  * rendered for its first line only; the other lines copy them, in steps of STEP bytes. The last step may write past
  * the text's end, so SLACK more bytes are reserved. */
-#include "collect/series.h"
 #include "exposition/text.h"
 
 #include "base/buffer.h"
 #include "base/metric.h"
 #include "base/number.h"
 #include "base/utf8.h"
+#include "exposition/labels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,23 +95,6 @@ static char *put_escaped(char *at, const char *text, bool quoted)
     }
 }
 
-/* The family's unit by name, where the family's name ends in it: another UNIT is an error in OpenMetrics. "": none. */
-static const char *unit_of(const struct kvtel_snapshot_family *family)
-{
-    static const char *const names[] = {
-        [KVTEL_UNIT_COUNT] = "",
-        [KVTEL_UNIT_SECONDS] = "seconds",
-        [KVTEL_UNIT_BYTES] = "bytes",
-        [KVTEL_UNIT_RATIO] = "ratio",
-    };
-    const char *unit = names[family->unit];
-    size_t size = strlen(unit), name_size = strlen(family->name);
-    return name_size > size && family->name[name_size - size - 1] == '_' &&
-                   strcmp(family->name + name_size - size, unit) == 0
-               ? unit
-               : "";
-}
-
 /* Writes "# KEYWORD name" and a blank; `keyword` has both blanks. */
 static char *put_keyword(char *at, const char *keyword, const char *name, const char *suffix)
 {
@@ -127,7 +110,7 @@ static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, bo
 {
     size_t name_size = strlen(family->name), help_size = strlen(family->help);
     const char *suffix = family->type == KVTEL_COUNTER && !openmetrics ? "_total" : "";
-    const char *type = kvtel_metric_type_name(family->type), *unit = openmetrics ? unit_of(family) : "";
+    const char *type = kvtel_metric_type_name(family->type), *unit = openmetrics ? kvtel_family_unit(family) : "";
     enum kvtel_status status = kvtel_buffer_reserve(buffer, 3 * name_size + 3 * help_size + 2 * (size_t)SLACK);
     if (status != KVTEL_OK)
         return status;
@@ -157,12 +140,9 @@ static enum kvtel_status family_text_init(struct family_text *text, const struct
     if (!text->les || !text->order)
         return KVTEL_E_NOMEM;
     text->line_size = text->name_size + strlen("_bucket{le=\"\",} \n") + 2 * (size_t)KVTEL_NUMBER_SIZE;
+    kvtel_label_order(family, text->order);
     for (size_t i = 0; i < family->label_count; i++) {
         const char *name = family->labelnames[i];
-        size_t place = i;
-        for (; place > 0 && strcmp(family->labelnames[text->order[place - 1]], name) > 0; place--)
-            text->order[place] = text->order[place - 1];
-        text->order[place] = i;
         text->le_place += strcmp(name, "le") < 0;
         text->line_size += strlen(name) + strlen("=\"\",");
     }
@@ -224,24 +204,6 @@ static char *put_plain(char *at, const struct family_text *text, const struct kv
     return put_value(at, series->value);
 }
 
-/* Number of values in the family's bins first .. end - 1. */
-static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t first, uint32_t end)
-{
-    uint64_t count = 0, odd = 0;
-    uint32_t from = first > series->first_bin ? first - series->first_bin : 0;
-    uint32_t to = end > series->first_bin ? end - series->first_bin : 0;
-    if (to > series->bin_count)
-        to = series->bin_count;
-    uint32_t i = from;
-    for (; i + 3 < to; i += 4) { /* this loop dominates: two sums, so that additions do not wait for each other */
-        count += series->bins[i] + series->bins[i + 2];
-        odd += series->bins[i + 1] + series->bins[i + 3];
-    }
-    for (; i < to; i++)
-        count += series->bins[i];
-    return count + odd;
-}
-
 /* Writes the bucket lines. `before` and `behind` return the places of the other labels in the first line. */
 static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
                          struct piece *before, struct piece *behind)
@@ -272,7 +234,7 @@ static char *put_buckets(char *at, const struct family_text *text, const struct 
     for (size_t i = 0;; i++) {
         uint64_t count = series->count;
         if (i < family->explicit_count) {
-            count = below + count_bins(series, bin, family->explicit_bins[i] + 1);
+            count = below + kvtel_count_bins(series, bin, family->explicit_bins[i] + 1);
             bin = family->explicit_bins[i] + 1;
         }
         if (count != below || i == 0)

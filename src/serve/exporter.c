@@ -374,6 +374,8 @@ static enum kvtel_status write_family(struct exporter *exporter, const struct kv
                                       struct kvtel_buffer *body)
 {
     char name[256];
+    struct kvtel_exposition_options options = exporter->options.exposition;
+    options.format = format;
     struct kvtel_snapshot_family shown = *family;
     bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
     if (strncmp(family->name, RECEIVER_FAMILIES, strlen(RECEIVER_FAMILIES)) == 0 || is_past(exporter, family) ||
@@ -387,7 +389,7 @@ static enum kvtel_status write_family(struct exporter *exporter, const struct kv
         else if (fits)
             shown.name = name;
     }
-    return kvtel_exposition_family(&shown, format, body);
+    return kvtel_exposition_family(&shown, &options, body);
 }
 
 static enum kvtel_status write_metrics(struct exporter *exporter, enum kvtel_exposition_format format,

@@ -10,6 +10,7 @@
 #include "serve/receiver.h"
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
+#include "exposition/exposition.h"
 #include "totals/relabel.h"
 
 #include <kvtel/log_line.h>
@@ -26,6 +27,7 @@ struct exporter_options {
     bool stats_receiver;
     const char *prefix; /* in place of "vllm:" */
     bool own_metrics;
+    struct kvtel_exposition_options exposition; /* the format is the client's */
 };
 
 struct exporter {
