@@ -24,22 +24,6 @@ struct piece {
     size_t size;
 };
 
-/* A number that was already rendered. */
-struct number {
-    char text[KVTEL_NUMBER_SIZE];
-    size_t size;
-};
-
-/* The parts of the text that all series of a family share. */
-struct family_text {
-    const struct kvtel_snapshot_family *family;
-    size_t name_size;
-    size_t line_size;   /* the largest size of a line, without its label values */
-    size_t le_place;    /* number of labels that sort before le */
-    size_t *order;      /* labels by name; label_count of them */
-    struct number *les; /* histogram: explicit_count + 1 upper bounds */
-};
-
 static char *put(char *at, const char *text, size_t size)
 {
     memcpy(at, text, size);
@@ -57,7 +41,7 @@ static char *put_again(char *at, struct piece piece)
     return at + piece.size;
 }
 
-static char *put_number(char *at, const struct number *number)
+static char *put_number(char *at, const struct kvtel_text_number *number)
 {
     memcpy(at, number->text, KVTEL_NUMBER_SIZE);
     return at + number->size;
@@ -105,7 +89,7 @@ static char *put_keyword(char *at, const char *keyword, const char *name, const 
     return at;
 }
 
-static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, bool openmetrics,
+enum kvtel_status kvtel_text_head(const struct kvtel_snapshot_family *family, bool openmetrics,
                                   struct kvtel_buffer *buffer)
 {
     size_t name_size = strlen(family->name), help_size = strlen(family->help);
@@ -131,10 +115,10 @@ static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, bo
 }
 
 /* Sorts the labels, renders the bounds, and computes the sizes. */
-static enum kvtel_status family_text_init(struct family_text *text, const struct kvtel_snapshot_family *family)
+enum kvtel_status kvtel_family_text_init(struct kvtel_family_text *text, const struct kvtel_snapshot_family *family)
 {
     size_t bounds = family->type == KVTEL_HISTOGRAM ? family->explicit_count + 1 : 0;
-    *text = (struct family_text){ .family = family, .name_size = strlen(family->name) };
+    *text = (struct kvtel_family_text){ .family = family, .name_size = strlen(family->name) };
     text->les = calloc(bounds + 1, sizeof *text->les);
     text->order = calloc(family->label_count + 1, sizeof *text->order);
     if (!text->les || !text->order)
@@ -147,22 +131,22 @@ static enum kvtel_status family_text_init(struct family_text *text, const struct
         text->line_size += strlen(name) + strlen("=\"\",");
     }
     for (size_t i = 0; i < bounds; i++) {
-        struct number *le = &text->les[i];
+        struct kvtel_text_number *le = &text->les[i];
         le->size = i + 1 < bounds ? kvtel_number_exposition(family->bounds[family->explicit_bins[i]], le->text)
                                   : (size_t)(stpcpy(le->text, "+Inf") - le->text);
     }
     return KVTEL_OK;
 }
 
-static void family_text_free(struct family_text *text)
+void kvtel_family_text_free(struct kvtel_family_text *text)
 {
     free(text->les);
     free(text->order);
 }
 
 /* Reserves memory for all lines of a series, with label values as long as escaping can make them. */
-static enum kvtel_status reserve_series(const struct family_text *text, const struct kvtel_snapshot_series *series,
-                                        struct kvtel_buffer *buffer)
+static enum kvtel_status reserve_series(const struct kvtel_family_text *text,
+                                        const struct kvtel_snapshot_series *series, struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = text->family;
     size_t line = text->line_size, all;
@@ -175,7 +159,7 @@ static enum kvtel_status reserve_series(const struct family_text *text, const st
 }
 
 /* Writes the labels first .. end - 1 in sorted order, each followed by a comma. */
-static char *put_labels(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
+static char *put_labels(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
                         size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++) {
@@ -189,7 +173,7 @@ static char *put_labels(char *at, const struct family_text *text, const struct k
     return at;
 }
 
-static char *put_plain(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series)
+static char *put_plain(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series)
 {
     const struct kvtel_snapshot_family *family = text->family;
     at = put(at, family->name, text->name_size);
@@ -205,7 +189,7 @@ static char *put_plain(char *at, const struct family_text *text, const struct kv
 }
 
 /* Writes the bucket lines. `before` and `behind` return the places of the other labels in the first line. */
-static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
+static char *put_buckets(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
                          struct piece *before, struct piece *behind)
 {
     const struct kvtel_snapshot_family *family = text->family;
@@ -228,7 +212,7 @@ static char *put_buckets(char *at, const struct family_text *text, const struct 
     *at++ = ' ';
     suffix.size = (size_t)(at - suffix.text);
 
-    struct number value = { .size = 0 };
+    struct kvtel_text_number value = { .size = 0 };
     uint64_t below = 0;
     uint32_t bin = 0;
     for (size_t i = 0;; i++) {
@@ -249,7 +233,7 @@ static char *put_buckets(char *at, const struct family_text *text, const struct 
     }
 }
 
-static char *put_histogram(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series)
+static char *put_histogram(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series)
 {
     struct piece before, behind;
     at = put_buckets(at, text, series, &before, &behind);
@@ -277,30 +261,29 @@ static char *put_histogram(char *at, const struct family_text *text, const struc
     return put_value(at, series->sum);
 }
 
-static enum kvtel_status put_samples(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+enum kvtel_status kvtel_text_series(const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
+                                    struct kvtel_buffer *buffer)
 {
-    struct family_text text;
-    enum kvtel_status status = family_text_init(&text, family);
-    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++) {
-        const struct kvtel_snapshot_series *series = &family->series[i];
-        status = reserve_series(&text, series, buffer);
-        if (status != KVTEL_OK)
-            break;
-        char *at = buffer->bytes + buffer->size;
-        at = family->type == KVTEL_HISTOGRAM ? put_histogram(at, &text, series) : put_plain(at, &text, series);
-        buffer->size = (size_t)(at - buffer->bytes);
-    }
-    family_text_free(&text);
-    return status;
+    enum kvtel_status status = reserve_series(text, series, buffer);
+    if (status != KVTEL_OK)
+        return status;
+    char *at = buffer->bytes + buffer->size;
+    at = text->family->type == KVTEL_HISTOGRAM ? put_histogram(at, text, series) : put_plain(at, text, series);
+    buffer->size = (size_t)(at - buffer->bytes);
+    return KVTEL_OK;
 }
 
 static enum kvtel_status put_family(const struct kvtel_snapshot_family *family, bool openmetrics,
                                     struct kvtel_buffer *buffer)
 {
     size_t size = buffer->size;
-    enum kvtel_status status = put_head(family, openmetrics, buffer);
+    struct kvtel_family_text text;
+    enum kvtel_status status = kvtel_family_text_init(&text, family);
     if (status == KVTEL_OK)
-        status = put_samples(family, buffer);
+        status = kvtel_text_head(family, openmetrics, buffer);
+    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++)
+        status = kvtel_text_series(&text, &family->series[i], buffer);
+    kvtel_family_text_free(&text);
     if (status != KVTEL_OK)
         buffer->size = size;
     return status;

@@ -11,6 +11,7 @@
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
 #include "exposition/exposition.h"
+#include "exposition/page.h"
 #include "totals/relabel.h"
 
 #include <kvtel/log_line.h>
@@ -53,6 +54,7 @@ struct exporter {
     struct kvtel_followed *followed;            /* the sources of the running collection */
     size_t followed_room;
     struct kvtel_snapshot *snapshot; /* of the last or running scrape */
+    struct kvtel_page page;          /* what it looks like */
     /* Summaries and log lines take longer than collecting. They are made from snapshots of their own, without
      * `lock`, so that scrapes do not wait. */
     pthread_mutex_t summary_lock;      /* guards `summarised` */
