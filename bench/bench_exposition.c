@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The time to write a scrape: a snapshot of a store, and its text. */
+/* The time to write a scrape: a snapshot of a store, and its text, or what other formats make of it. */
 #include "bench.h"
+#include "exposition/exposition.h"
 #include "exposition_load.h"
 
 #include <kvtel/kvtel.h>
@@ -16,6 +17,50 @@ static void encode(void *context)
     struct scrape *scrape = context;
     scrape->text.size = 0;
     bench_require(kvtel_exposition_text(scrape->snapshot, &scrape->text) == KVTEL_OK, "encode");
+}
+
+struct format {
+    const struct kvtel_snapshot *snapshot;
+    struct kvtel_exposition_options options;
+    struct kvtel_buffer bytes;
+};
+
+static void encode_format(void *context)
+{
+    struct format *format = context;
+    format->bytes.size = 0;
+    for (size_t i = 0; i < kvtel_snapshot_family_count(format->snapshot); i++)
+        bench_require(kvtel_exposition_family(kvtel_snapshot_family(format->snapshot, i), &format->options,
+                                              &format->bytes) == KVTEL_OK,
+                      "encode");
+}
+
+/* The other formats of the same snapshot, each within a factor of the time of the text. */
+static void measure_formats(const struct kvtel_snapshot *snapshot, double text_ms)
+{
+    static const struct {
+        const char *name, *bytes;
+        enum kvtel_exposition_format format;
+        enum kvtel_histograms histograms;
+        double factor;
+    } rows[] = {
+        { LOAD_ROW_FORMAT("OpenMetrics", "encode"), LOAD_ROW_FORMAT("OpenMetrics", "bytes"), KVTEL_FORMAT_OPENMETRICS,
+          KVTEL_HISTOGRAMS_BOTH, 1.3 },
+        { LOAD_ROW_FORMAT("protobuf, classic and native", "encode"),
+          LOAD_ROW_FORMAT("protobuf, classic and native", "bytes"), KVTEL_FORMAT_PROTOBUF, KVTEL_HISTOGRAMS_BOTH, 1 },
+        { LOAD_ROW_FORMAT("protobuf, classic", "encode"), LOAD_ROW_FORMAT("protobuf, classic", "bytes"),
+          KVTEL_FORMAT_PROTOBUF, KVTEL_HISTOGRAMS_CLASSIC, 1 },
+        { LOAD_ROW_FORMAT("protobuf, native", "encode"), LOAD_ROW_FORMAT("protobuf, native", "bytes"),
+          KVTEL_FORMAT_PROTOBUF, KVTEL_HISTOGRAMS_NATIVE, 1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct format format = { .snapshot = snapshot, .options = kvtel_exposition_defaults(rows[i].format) };
+        format.options.histograms = rows[i].histograms;
+        double ns = bench_median_ns(encode_format, &format);
+        bench_report(rows[i].name, ns / 1e6, "ms", rows[i].factor * text_ms);
+        bench_report(rows[i].bytes, (double)format.bytes.size / 1e6, "MB", 0);
+        kvtel_buffer_free(&format.bytes);
+    }
 }
 
 static void snapshot_and_encode(void *context)
@@ -88,6 +133,8 @@ int main(void)
     ns = bench_median_ns(encode, &scrape);
     bench_report(LOAD_ROW_ENCODE, ns / 1e6, "ms", 0);
     bench_report(LOAD_ROW_ENCODE_RATE, (double)scrape.text.size / ns, "GB/s", 2);
+    bench_report(LOAD_ROW_FORMAT("text", "bytes"), (double)scrape.text.size / 1e6, "MB", 0);
+    measure_formats(scrape.snapshot, ns / 1e6);
     kvtel_buffer_free(&scrape.text);
     kvtel_snapshot_destroy(scrape.snapshot);
     kvtel_store_close(scrape.store);

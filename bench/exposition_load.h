@@ -16,6 +16,8 @@ enum { LOAD_SERIES = 67 * LOAD_ENGINES };
 #define LOAD_ROW_SCRAPE "text exposition of 67,000 series: snapshot and encode"
 #define LOAD_ROW_SCRAPE_RATE "text exposition of 67,000 series: snapshot and encode, rate"
 
+#define LOAD_ROW_FORMAT(format, what) "exposition of 67,000 series in " format ": " what
+
 /* Transfer time, post time, bytes, descriptors of an engine's i-th transfer. */
 static inline double load_sample(int histogram, int engine, int i)
 {

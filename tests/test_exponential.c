@@ -133,7 +133,7 @@ static void check_schemas(const struct family *family, const struct data *data, 
         first++;
     while (end > first && data->bins[end - 1] == 0)
         end--;
-    for (int schema = KVTEL_SCHEMA_LEAST; schema <= KVTEL_SCHEMA_MOST + 2; schema++) {
+    for (int schema = KVTEL_SCHEMA_LEAST; schema <= FINEST + 2; schema++) {
         struct kvtel_exponential_plan plan;
         static struct kvtel_exponential_bucket buckets[ROOM];
         struct kvtel_exponential series = { .buckets = buckets };

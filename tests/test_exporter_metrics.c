@@ -23,6 +23,8 @@ static const struct {
 } formats[] = {
     { NULL, KVTEL_CONTENT_TYPE_TEXT },
     { "application/openmetrics-text;version=1.0.0", KVTEL_CONTENT_TYPE_OPENMETRICS },
+    { "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+      KVTEL_CONTENT_TYPE_PROTOBUF },
 };
 
 static const char *accept;
@@ -46,13 +48,25 @@ static struct http_response scrape(struct exporter *exporter, size_t format)
     return response;
 }
 
-/* The value of the exporter's own counter of scrapes. */
+/* The value of the exporter's own counter of scrapes, in a text or in protobuf. */
 static unsigned scrapes_in(const struct http_response *response)
 {
-    static const char name[] = "\nkvtel_scrapes_total ";
-    const char *found = memmem(response->body.bytes, response->body.size, name, strlen(name));
+    static const char name[] = "\nkvtel_scrapes_total ", field[] = "kvtel_scrapes_total\x12",
+                      metric[] = "\x22\x0B\x1A\x09\x09";
+    const char *bytes = response->body.bytes, *end = bytes + response->body.size;
+    const char *found = memmem(bytes, response->body.size, name, strlen(name));
+    if (found)
+        return (unsigned)strtoul(found + strlen(name), NULL, 10);
+    found = memmem(bytes, response->body.size, field, strlen(field));
     assert_non_null(found);
-    return (unsigned)strtoul(found + strlen(name), NULL, 10);
+    found = memmem(found, (size_t)(end - found), metric, strlen(metric));
+    assert_true(found && found + strlen(metric) + 8 <= end);
+    uint64_t bits = 0; /* little-endian */
+    for (int i = 7; i >= 0; i--)
+        bits = bits << 8 | (unsigned char)found[strlen(metric) + (size_t)i];
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return (unsigned)value;
 }
 
 static void open_exporter(struct exporter *exporter, struct serve_log *log)

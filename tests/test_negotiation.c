@@ -21,7 +21,8 @@
 #define UTF8 "; escaping=allow-utf-8"
 #define UNDERSCORES "; escaping=underscores"
 
-static const char text[] = KVTEL_CONTENT_TYPE_TEXT, openmetrics[] = KVTEL_CONTENT_TYPE_OPENMETRICS;
+static const char text[] = KVTEL_CONTENT_TYPE_TEXT, openmetrics[] = KVTEL_CONTENT_TYPE_OPENMETRICS,
+                  protobuf[] = KVTEL_CONTENT_TYPE_PROTOBUF;
 
 static const struct {
     const char *accept, *content_type;
@@ -49,7 +50,7 @@ static const struct {
     { PROTOBUF ";q=0.7," OPENMETRICS ";version=1.0.0;escaping=allow-utf-8;q=0.6," OPENMETRICS
                ";version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
                "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-      KVTEL_CONTENT_TYPE_OPENMETRICS UTF8 },
+      protobuf },
     { "text/plain;version=1.0.0;escaping=allow-utf-8", KVTEL_CONTENT_TYPE_TEXT UTF8 },
     { OPENMETRICS ";escaping=underscores", KVTEL_CONTENT_TYPE_OPENMETRICS UNDERSCORES },
     { OPENMETRICS ";escaping=values", KVTEL_CONTENT_TYPE_OPENMETRICS UNDERSCORES },
@@ -63,6 +64,19 @@ static const struct {
                   ";version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
                   "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
       KVTEL_CONTENT_TYPE_OPENMETRICS UTF8 },
+    /* Prometheus 2.42, and 3.0 to 3.4, with native histograms */
+    { PROTOBUF "," OPENMETRICS ";version=1.0.0;q=0.8," OPENMETRICS
+               ";version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+      protobuf },
+    { PROTOBUF ";escaping=allow-utf-8;q=0.6," OPENMETRICS ";escaping=allow-utf-8;version=1.0.0;q=0.5,*/*;q=0.1",
+      KVTEL_CONTENT_TYPE_PROTOBUF UTF8 },
+    { PROTOBUF ";q=0.6," OPENMETRICS ";version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1", protobuf },
+    { PROTOBUF ";q=0.1, text/plain;q=0.2", text },
+    /* other encodings and messages */
+    { "application/vnd.google.protobuf", text },
+    { "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text", text },
+    { "application/vnd.google.protobuf;proto=other;encoding=delimited," OPENMETRICS ";q=0.1", openmetrics },
+    { "application/vnd.google.protobuf;ENCODING=\"delimited\";proto=io.prometheus.client.MetricFamily", protobuf },
     /* scrape_protocols with a text first */
     { "text/plain;version=0.0.4;q=0.6," OPENMETRICS ";version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.1", text },
     { "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",

@@ -129,9 +129,38 @@ static void test_own_types_agree_with_the_store(void **state)
     }
 }
 
+/* All label sets that are asked for together have room together, or none is made. */
+static void room_for_label_sets_of_one_family(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = kvtel_store_create(KVTEL_STORE_OPTIONS(.max_series = 3));
+    struct kvtel_metric_types types;
+    static const char *const label = "n", *const values[] = { "0", "1", "2", "3" };
+    const struct kvtel_family_spec spec = {
+        .name = "c", .type = KVTEL_COUNTER, .help = "C.", .labelnames = &label, .label_count = 1
+    };
+    struct kvtel_store_info info;
+    void *family, *child;
+    assert_int_equal(kvtel_store_metric_types(store, &types), KVTEL_OK);
+    assert_int_equal(types.family(types.context, &spec, &family), KVTEL_OK);
+    assert_int_equal(types.child(types.context, family, &values[0], 1, &child), KVTEL_OK);
+    struct kvtel_child_spec children[4];
+    for (int i = 0; i < 4; i++)
+        children[i] = (struct kvtel_child_spec){ .family = family, .values = &values[i], .count = 1 };
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(types.room(types.context, children + 1, 2), KVTEL_OK);
+        assert_int_equal(types.room(types.context, children, 3), KVTEL_OK); /* one of them is there */
+        assert_int_equal(types.room(types.context, children + 1, 3), KVTEL_E_LIMIT);
+    }
+    kvtel_store_describe(store, &info);
+    assert_int_equal(info.series_dropped, 6);
+    kvtel_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(room_for_label_sets_of_one_family),
         cmocka_unit_test(test_own_types_agree_with_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,43 @@ static void test_interrupted_and_short_reads(void **state)
     remove_store(store);
 }
 
+/* Whichever read fails, the removal of a series is seen by the next one that does not, beside the series that has its
+ * labels now. */
+static void test_a_removal_while_reads_fail(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = record(10);
+    struct kvtel_store_reader *reader;
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    assert_int_equal(kvtel_store_reader_open(kvtel_store_path(store), &reader, NULL), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_add_reader(snapshot, reader, NULL), KVTEL_OK);
+    assert_int_equal(transfers_in(snapshot), 10);
+    bool failed = true;
+    for (uint32_t series = 0, reads = 0; failed; series = 0, reads++) {
+        while (kvtel_store_series_remove(store, series) != KVTEL_OK) /* the first of those that are left */
+            series++;
+        struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"), NULL);
+        struct kvtel_error error;
+        read_error = EIO;
+        reads_before = reads;
+        kvtel_snapshot_reset(snapshot);
+        enum kvtel_status status = kvtel_snapshot_add_reader(snapshot, reader, &error);
+        failed = reads_before < 0;
+        assert_true(failed ? status == KVTEL_E_IO && kvtel_error_is_passing(&error) : status == KVTEL_OK);
+        read_error = 0;
+        kvtel_snapshot_reset(snapshot);
+        assert_int_equal(kvtel_snapshot_add_reader(snapshot, reader, NULL), KVTEL_OK);
+        for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot); i++)
+            assert_int_equal(kvtel_snapshot_family(snapshot, i)->series_count, 1);
+        assert_int_equal(transfers_in(snapshot), 0);
+        kvtel_recorder_destroy(recorder);
+        assert_true(reads < 100);
+    }
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_store_reader_close(reader);
+    remove_store(store);
+}
+
 /* What is wrong with the file itself does not pass. */
 static void test_bad_files_stay_bad(void **state)
 {
@@ -192,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_opening),
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_interrupted_and_short_reads),
+        cmocka_unit_test(test_a_removal_while_reads_fail),
         cmocka_unit_test(test_bad_files_stay_bad),
     };
     if (!mkdtemp(dir))

@@ -269,8 +269,7 @@ static void test_other_bounds(void **state)
     addition.collected[0].first = 7;
     addition.collected[0].bin_count = 3;
     addition.collected[0].count = 6;
-    assert_int_equal(kvtel_snapshot_prepare(snapshot, &addition), KVTEL_OK);
-    assert_int_equal(kvtel_snapshot_commit(snapshot, &addition), KVTEL_OK);
+    assert_int_equal(kvtel_snapshot_finish(snapshot, &addition, KVTEL_OK), KVTEL_OK);
     struct kvtel_buffer bytes = encode(snapshot, NULL, 0, NULL);
     struct totals totals;
     assert_int_equal(totals_decode(&bytes, &totals, NULL), KVTEL_OK);

@@ -245,6 +245,27 @@ static void too_long(void **state)
     free(text);
 }
 
+/* The depth is refused where it is reached. A parser that goes on needs minutes for such a file. */
+static void too_deep(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        static const char *const openings[] = { "[", "{a: ", "- " };
+        const size_t step = strlen(openings[i]), size = WEB_CONFIG_MOST_BYTES / step * step;
+        struct web_config *config = NULL;
+        struct kvtel_error error = { 0 };
+        char *text = malloc(size);
+        assert_non_null(text);
+        for (size_t at = 0; at < size; at += step)
+            memcpy(text + at, openings[i], step);
+        assert_int_equal(web_config_parse(text, size, &config, &error), KVTEL_E_SYNTAX);
+        assert_string_equal(error.message, "lists and mappings are nested too deeply");
+        assert_int_equal(error.line, 1);
+        assert_int_equal(error.column, 16 * step + 1);
+        free(text);
+    }
+}
+
 static void every_allocation_fails_once(void **state)
 {
     (void)state;
@@ -275,6 +296,7 @@ int main(void)
         cmocka_unit_test(refused),
         cmocka_unit_test(no_secret_is_said),
         cmocka_unit_test(too_long),
+        cmocka_unit_test(too_deep),
         cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ enum kvtel_payload_kind {
 enum kvtel_field_kind {
     KVTEL_FIELD_SAMPLES, /**< list of measurements; joined */
     KVTEL_FIELD_EVENTS,  /**< list of increments; joined */
-    KVTEL_FIELD_LEVEL,   /**< list of readings, the last counts; the newer's last is appended */
+    KVTEL_FIELD_LEVEL,   /**< list of readings, of which the last counts; aggregating appends the newer object's last */
     KVTEL_FIELD_TOTAL,   /**< a lone number; added */
     KVTEL_FIELD_TEXT     /**< text (of a row) */
 };
@@ -49,7 +49,7 @@ struct kvtel_field {
     const void *reserved[2]; /**< must be NULL */
 };
 
-/** What of its fields a metric takes. */
+/** How a metric's value is derived from its fields. */
 enum kvtel_metric_input {
     KVTEL_INPUT_VALUES, /**< histogram: each value; counter: their sum; gauge: the last */
     KVTEL_INPUT_COUNT,  /**< counter: how many rows */
@@ -57,7 +57,7 @@ enum kvtel_metric_input {
 };
 
 #define KVTEL_METRIC_LABELS 8 /**< Labels of its own that a metric can have. */
-#define KVTEL_METRIC_FIELDS 4 /**< Fields that can feed one metric or one log value. */
+#define KVTEL_METRIC_FIELDS 4 /**< Fields that one metric or one log value can take. */
 
 /** One Prometheus family. */
 struct kvtel_metric {
@@ -66,9 +66,9 @@ struct kvtel_metric {
     enum kvtel_metric_type type; /**< what it is exported as */
     const char
         *help; /**< unit, window (from which event to which), and whether rank transfers or requests are counted */
-    /** What feeds it: keys of fields, or for KVTEL_PAYLOAD_TYPED names of metrics in the payload; all of them together,
-     * or, where `values` is given, fields[i] into the series of values[i]. Empty for a typed metric that feeds itself.
-     */
+    /** Keys of the fields whose values the metric takes, or for KVTEL_PAYLOAD_TYPED names of metrics in the payload.
+     * The metric takes all of them together or, with `values`, the series of values[i] takes fields[i]. Empty for a
+     * typed metric that takes the payload's metric of its own name. */
     const char *fields[KVTEL_METRIC_FIELDS];
     enum kvtel_metric_input input; /**< what of the fields it takes */
     /** Own labels, after model_name and engine. In KVTEL_PAYLOAD_ROWS and _COUNTS a label is filled from the row's text
@@ -227,8 +227,8 @@ struct kvtel_connector {
 
 /** The table of a configured name or of a class name; NULL when no table has the name. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_find(const char *name);
-/** The class behind a configured name ("NixlConnector" is NixlPullConnector's); `name` itself when no table has it.
- * Any thread. */
+/** The class behind a configured name, such as "NixlPullConnector" behind "NixlConnector"; `name` itself when no table
+ * has it. Any thread. */
 KVTEL_API const char *kvtel_connector_class(const char *name);
 /** The i-th table of all, registered ones last; NULL past the end. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_at(size_t i);

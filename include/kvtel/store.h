@@ -79,8 +79,8 @@ KVTEL_API void kvtel_store_close(struct kvtel_store *store);
  * families), KVTEL_E_NOMEM */
 KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec,
                                                uint32_t *family);
-/** Makes or finds the series of these label values (UTF-8; what is not is replaced when it is read, and series
- * that are equal then are added up). Any thread.
+/** Makes or finds the series of these label values. They are UTF-8; a reader replaces bytes that are not, and adds up
+ * series that are equal then. Any thread.
  * @return KVTEL_OK; KVTEL_E_ARGUMENT (wrong count, a value longer than KVTEL_TEXT_LIMIT), KVTEL_E_LIMIT (the family's
  * cap, or a lane is full), KVTEL_E_NOMEM; both are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
@@ -131,8 +131,9 @@ KVTEL_API enum kvtel_status kvtel_lane_open(struct kvtel_store *store, struct kv
 KVTEL_API void kvtel_lane_close(struct kvtel_lane *lane);
 
 /** Adds to a counter. Amounts that are negative, NaN or above 2^900 (so that no sum becomes infinite) are refused and
- * counted: false; so are times (KVTEL_UNIT_SECONDS) of more than 2^62 ns. A series that is none, or of another type, is
- * a record dropped. Only the lane's owner; no lock, no system call. */
+ * counted: false; so are times (KVTEL_UNIT_SECONDS) of more than 2^62 ns. A record for a
+ * number that is not a series, or for a series of another type or one that was removed, is dropped. Only the lane's
+ * owner; no lock, no system call. */
 KVTEL_API bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount);
 /** Sets a gauge; among lanes and stores the newest set wins. A value that is infinite or NaN is refused as for
  * kvtel_lane_increase(). Reads the clock. Only the lane's owner. */

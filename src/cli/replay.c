@@ -28,7 +28,8 @@ static const char help[] =
     "  --log.output=FILE         write the log lines, one interval after the other ('-': standard output)\n"
     "  --log.style=STYLE         default, or vllm: vLLM's lines to the letter\n"
     "  --metrics.output=FILE     write the metrics at the end\n"
-    "  --metrics.format=FORMAT   text (default): Prometheus' text format 0.0.4; or openmetrics: OpenMetrics 1.0\n"
+    "  --metrics.format=FORMAT   text (default): Prometheus' text format 0.0.4; openmetrics: OpenMetrics 1.0; or\n"
+    "                            protobuf: Prometheus' protobuf format, delimited\n"
     "  --aggregated.output=FILE  write the aggregated payload, is_empty and reduce of each payload, as JSON Lines\n"
     "  --keep-going              go on with the next line after a malformed one\n"
     "  --help                    this text\n"
@@ -365,7 +366,9 @@ static void write_metrics(struct replay *replay)
 
 static bool parse_format(const char *name, enum kvtel_exposition_format *format)
 {
-    static const char *const names[] = { [KVTEL_FORMAT_TEXT] = "text", [KVTEL_FORMAT_OPENMETRICS] = "openmetrics" };
+    static const char *const names[] = {
+        [KVTEL_FORMAT_TEXT] = "text", [KVTEL_FORMAT_OPENMETRICS] = "openmetrics", [KVTEL_FORMAT_PROTOBUF] = "protobuf"
+    };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(names[i], name) == 0) {
             *format = (enum kvtel_exposition_format)i;
@@ -403,7 +406,7 @@ static int parse_options(struct replay *replay, int argc, char **argv)
             break;
         case OPTION_METRICS_FORMAT:
             if (!parse_format(optarg, &replay->format))
-                return command_usage("replay", "--metrics.format is text or openmetrics, not \"%s\"", optarg);
+                return command_usage("replay", "--metrics.format is text, openmetrics or protobuf, not \"%s\"", optarg);
             break;
         case OPTION_AGGREGATED:
             replay->aggregated_path = optarg;

@@ -71,17 +71,10 @@ static enum kvtel_status add(struct kvtel_snapshot *snapshot, struct kvtel_follo
     if (status == KVTEL_OK &&
         !kvtel_source_give(followed->source, kvtel_snapshot_arena(snapshot), addition.collected, count))
         status = KVTEL_E_NOMEM;
-    if (status == KVTEL_OK)
-        status = kvtel_snapshot_prepare(snapshot, &addition);
-    if (status != KVTEL_OK) {
-        kvtel_snapshot_take_back(snapshot);
-        for (uint32_t i = 0; i < count; i++)
-            places[i] = KVTEL_INDEX_NONE;
-    } else {
-        if (count > 0)
-            memcpy(places, addition.places, count * sizeof(*places));
-        status = kvtel_snapshot_commit(snapshot, &addition);
-    }
+    status = kvtel_snapshot_finish(snapshot, &addition, status);
+    bool added = status == KVTEL_OK || status == KVTEL_E_MISMATCH;
+    for (uint32_t i = 0; i < count; i++)
+        places[i] = added ? addition.places[i] : KVTEL_INDEX_NONE;
     followed->status = status;
     return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
 }

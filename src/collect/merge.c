@@ -62,7 +62,8 @@ static void show(struct kvtel_snapshot *snapshot)
     }
 }
 
-void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot)
+/* Drops everything begun and prepared since the last commit. */
+static void take_back(struct kvtel_snapshot *snapshot)
 {
     snapshot->family_count = snapshot->shown_families;
     snapshot->place_count = snapshot->shown_places;
@@ -90,7 +91,9 @@ enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct k
     return addition->places && addition->collected ? kvtel_snapshot_map(snapshot, addition) : KVTEL_E_NOMEM;
 }
 
-enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+/* Prepares the sums of old and collected values and does all that can fail: KVTEL_E_NOMEM, KVTEL_E_LIMIT. Nothing is
+ * shown before the commit. */
+static enum kvtel_status prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
 {
     for (uint32_t i = 0; i < addition->view->series_count; i++) {
         if (addition->places[i] == KVTEL_INDEX_NONE)
@@ -110,7 +113,8 @@ enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const 
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
+/* Shows the prepared values. Cannot fail: KVTEL_OK, KVTEL_E_MISMATCH. */
+static enum kvtel_status commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
 {
     for (uint32_t i = 0; i < addition->view->series_count; i++) {
         struct kvtel_snapshot_place *place =
@@ -125,19 +129,18 @@ enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const s
     return addition->mismatch ? KVTEL_E_MISMATCH : KVTEL_OK;
 }
 
-/* Shows what was collected, or takes all of it back. `status`: of the collecting. */
-static enum kvtel_status finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
-                                enum kvtel_status status)
+enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
+                                        enum kvtel_status status)
 {
     if (status == KVTEL_E_MISMATCH) {
         addition->mismatch = true;
         status = KVTEL_OK;
     }
     if (status == KVTEL_OK)
-        status = kvtel_snapshot_prepare(snapshot, addition);
+        status = prepare(snapshot, addition);
     if (status == KVTEL_OK)
-        return kvtel_snapshot_commit(snapshot, addition);
-    kvtel_snapshot_take_back(snapshot);
+        return commit(snapshot, addition);
+    take_back(snapshot);
     return status;
 }
 
@@ -149,7 +152,7 @@ enum kvtel_status kvtel_snapshot_add_view(struct kvtel_snapshot *snapshot, const
     kvtel_collect_begin(scratch);
     if (status == KVTEL_OK)
         status = kvtel_collect(view, &snapshot->arena, scratch, &(struct kvtel_collect_part){ 0 }, addition.collected);
-    return finish(snapshot, &addition, status);
+    return kvtel_snapshot_finish(snapshot, &addition, status);
 }
 
 enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, const struct kvtel_view *view,
@@ -159,7 +162,7 @@ enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, con
     enum kvtel_status status = kvtel_snapshot_begin(snapshot, &addition);
     if (status == KVTEL_OK && !kvtel_source_give(source, &snapshot->arena, addition.collected, view->series_count))
         status = KVTEL_E_NOMEM;
-    return finish(snapshot, &addition, status);
+    return kvtel_snapshot_finish(snapshot, &addition, status);
 }
 
 enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)

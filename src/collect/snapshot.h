@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adding a view of any kind to a snapshot: at once, or in the steps begin, kvtel_collect(), prepare, commit. */
+/* Adding a view of any kind to a snapshot: at once, or in the steps begin, kvtel_collect(), finish. */
 #ifndef KVTEL_COLLECT_SNAPSHOT_H
 #define KVTEL_COLLECT_SNAPSHOT_H
 
@@ -26,13 +26,11 @@ struct kvtel_addition {
 };
 /* Finds or makes the places of all series in the view. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
-/* Prepares the sums of old and collected values and does all that can fail: KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts
- * above KVTEL_TOTAL_MAX). Nothing is shown before the commit. */
-enum kvtel_status kvtel_snapshot_prepare(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition);
-/* Shows the prepared values. Cannot fail. KVTEL_OK; KVTEL_E_MISMATCH: some families did not match and are left out. */
-enum kvtel_status kvtel_snapshot_commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition);
-/* Drops everything begun and prepared since the last commit. */
-void kvtel_snapshot_take_back(struct kvtel_snapshot *snapshot);
+/* Adds the collected values to the snapshot's, or drops what was begun. `status`: of the beginning and the collecting.
+ * KVTEL_OK; KVTEL_E_MISMATCH: some families did not match, or were not collected, and are left out; otherwise nothing
+ * was added: KVTEL_E_NOMEM, KVTEL_E_LIMIT (amounts above KVTEL_TOTAL_MAX), `status`. */
+enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
+                                        enum kvtel_status status);
 
 /* Memory for reading sources, which the snapshot keeps from one round to the next. */
 struct kvtel_workers *kvtel_snapshot_workers(struct kvtel_snapshot *snapshot);

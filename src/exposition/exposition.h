@@ -5,9 +5,25 @@
 
 #include <kvtel/exposition.h>
 
+/* What a histogram is in protobuf. The texts have classic buckets always. */
+enum kvtel_histograms { KVTEL_HISTOGRAMS_BOTH, KVTEL_HISTOGRAMS_CLASSIC, KVTEL_HISTOGRAMS_NATIVE };
+
+/* The schemas of native histograms: the coarsest, and the finest that a store's bins can have. */
+enum { KVTEL_NATIVE_SCHEMA_LEAST = -4, KVTEL_NATIVE_SCHEMA_MOST = 6 };
+
+struct kvtel_exposition_options {
+    enum kvtel_exposition_format format;
+    enum kvtel_histograms histograms;
+    int native_schema;     /* at most */
+    unsigned most_buckets; /* native ones of a series; at least 1 */
+};
+
+/* What kvtel_exposition() takes for a format. */
+struct kvtel_exposition_options kvtel_exposition_defaults(enum kvtel_exposition_format format);
+
 /* Appends one family. A family may not be there twice. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
 enum kvtel_status kvtel_exposition_family(const struct kvtel_snapshot_family *family,
-                                          enum kvtel_exposition_format format, struct kvtel_buffer *buffer);
+                                          const struct kvtel_exposition_options *options, struct kvtel_buffer *buffer);
 
 /* Appends what ends an exposition. Status as above. */
 enum kvtel_status kvtel_exposition_end(enum kvtel_exposition_format format, struct kvtel_buffer *buffer);

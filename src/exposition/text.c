@@ -5,13 +5,13 @@
  * Memory for a whole series is reserved at once, so its lines are written without checks. A series' labels are
  * rendered for its first line only; the other lines copy them, in steps of STEP bytes. The last step may write past
  * the text's end, so SLACK more bytes are reserved. */
-#include "collect/series.h"
 #include "exposition/text.h"
 
 #include "base/buffer.h"
 #include "base/metric.h"
 #include "base/number.h"
 #include "base/utf8.h"
+#include "exposition/labels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +22,6 @@ enum { STEP = 16, SLACK = 2 * KVTEL_NUMBER_SIZE };
 struct piece {
     const char *text;
     size_t size;
-};
-
-/* A number that was already rendered. */
-struct number {
-    char text[KVTEL_NUMBER_SIZE];
-    size_t size;
-};
-
-/* The parts of the text that all series of a family share. */
-struct family_text {
-    const struct kvtel_snapshot_family *family;
-    size_t name_size;
-    size_t line_size;   /* the largest size of a line, without its label values */
-    size_t le_place;    /* number of labels that sort before le */
-    size_t *order;      /* labels by name; label_count of them */
-    struct number *les; /* histogram: explicit_count + 1 upper bounds */
 };
 
 static char *put(char *at, const char *text, size_t size)
@@ -57,7 +41,7 @@ static char *put_again(char *at, struct piece piece)
     return at + piece.size;
 }
 
-static char *put_number(char *at, const struct number *number)
+static char *put_number(char *at, const struct kvtel_text_number *number)
 {
     memcpy(at, number->text, KVTEL_NUMBER_SIZE);
     return at + number->size;
@@ -95,23 +79,6 @@ static char *put_escaped(char *at, const char *text, bool quoted)
     }
 }
 
-/* The family's unit by name, where the family's name ends in it: another UNIT is an error in OpenMetrics. "": none. */
-static const char *unit_of(const struct kvtel_snapshot_family *family)
-{
-    static const char *const names[] = {
-        [KVTEL_UNIT_COUNT] = "",
-        [KVTEL_UNIT_SECONDS] = "seconds",
-        [KVTEL_UNIT_BYTES] = "bytes",
-        [KVTEL_UNIT_RATIO] = "ratio",
-    };
-    const char *unit = names[family->unit];
-    size_t size = strlen(unit), name_size = strlen(family->name);
-    return name_size > size && family->name[name_size - size - 1] == '_' &&
-                   strcmp(family->name + name_size - size, unit) == 0
-               ? unit
-               : "";
-}
-
 /* Writes "# KEYWORD name" and a blank; `keyword` has both blanks. */
 static char *put_keyword(char *at, const char *keyword, const char *name, const char *suffix)
 {
@@ -122,12 +89,12 @@ static char *put_keyword(char *at, const char *keyword, const char *name, const 
     return at;
 }
 
-static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, bool openmetrics,
+enum kvtel_status kvtel_text_head(const struct kvtel_snapshot_family *family, bool openmetrics,
                                   struct kvtel_buffer *buffer)
 {
     size_t name_size = strlen(family->name), help_size = strlen(family->help);
     const char *suffix = family->type == KVTEL_COUNTER && !openmetrics ? "_total" : "";
-    const char *type = kvtel_metric_type_name(family->type), *unit = openmetrics ? unit_of(family) : "";
+    const char *type = kvtel_metric_type_name(family->type), *unit = openmetrics ? kvtel_family_unit(family) : "";
     enum kvtel_status status = kvtel_buffer_reserve(buffer, 3 * name_size + 3 * help_size + 2 * (size_t)SLACK);
     if (status != KVTEL_OK)
         return status;
@@ -148,41 +115,38 @@ static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, bo
 }
 
 /* Sorts the labels, renders the bounds, and computes the sizes. */
-static enum kvtel_status family_text_init(struct family_text *text, const struct kvtel_snapshot_family *family)
+enum kvtel_status kvtel_family_text_init(struct kvtel_family_text *text, const struct kvtel_snapshot_family *family)
 {
     size_t bounds = family->type == KVTEL_HISTOGRAM ? family->explicit_count + 1 : 0;
-    *text = (struct family_text){ .family = family, .name_size = strlen(family->name) };
+    *text = (struct kvtel_family_text){ .family = family, .name_size = strlen(family->name) };
     text->les = calloc(bounds + 1, sizeof *text->les);
     text->order = calloc(family->label_count + 1, sizeof *text->order);
     if (!text->les || !text->order)
         return KVTEL_E_NOMEM;
     text->line_size = text->name_size + strlen("_bucket{le=\"\",} \n") + 2 * (size_t)KVTEL_NUMBER_SIZE;
+    kvtel_label_order(family, text->order);
     for (size_t i = 0; i < family->label_count; i++) {
         const char *name = family->labelnames[i];
-        size_t place = i;
-        for (; place > 0 && strcmp(family->labelnames[text->order[place - 1]], name) > 0; place--)
-            text->order[place] = text->order[place - 1];
-        text->order[place] = i;
         text->le_place += strcmp(name, "le") < 0;
         text->line_size += strlen(name) + strlen("=\"\",");
     }
     for (size_t i = 0; i < bounds; i++) {
-        struct number *le = &text->les[i];
+        struct kvtel_text_number *le = &text->les[i];
         le->size = i + 1 < bounds ? kvtel_number_exposition(family->bounds[family->explicit_bins[i]], le->text)
                                   : (size_t)(stpcpy(le->text, "+Inf") - le->text);
     }
     return KVTEL_OK;
 }
 
-static void family_text_free(struct family_text *text)
+void kvtel_family_text_free(struct kvtel_family_text *text)
 {
     free(text->les);
     free(text->order);
 }
 
 /* Reserves memory for all lines of a series, with label values as long as escaping can make them. */
-static enum kvtel_status reserve_series(const struct family_text *text, const struct kvtel_snapshot_series *series,
-                                        struct kvtel_buffer *buffer)
+static enum kvtel_status reserve_series(const struct kvtel_family_text *text,
+                                        const struct kvtel_snapshot_series *series, struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = text->family;
     size_t line = text->line_size, all;
@@ -195,7 +159,7 @@ static enum kvtel_status reserve_series(const struct family_text *text, const st
 }
 
 /* Writes the labels first .. end - 1 in sorted order, each followed by a comma. */
-static char *put_labels(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
+static char *put_labels(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
                         size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++) {
@@ -209,7 +173,7 @@ static char *put_labels(char *at, const struct family_text *text, const struct k
     return at;
 }
 
-static char *put_plain(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series)
+static char *put_plain(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series)
 {
     const struct kvtel_snapshot_family *family = text->family;
     at = put(at, family->name, text->name_size);
@@ -224,26 +188,8 @@ static char *put_plain(char *at, const struct family_text *text, const struct kv
     return put_value(at, series->value);
 }
 
-/* Number of values in the family's bins first .. end - 1. */
-static uint64_t count_bins(const struct kvtel_snapshot_series *series, uint32_t first, uint32_t end)
-{
-    uint64_t count = 0, odd = 0;
-    uint32_t from = first > series->first_bin ? first - series->first_bin : 0;
-    uint32_t to = end > series->first_bin ? end - series->first_bin : 0;
-    if (to > series->bin_count)
-        to = series->bin_count;
-    uint32_t i = from;
-    for (; i + 3 < to; i += 4) { /* this loop dominates: two sums, so that additions do not wait for each other */
-        count += series->bins[i] + series->bins[i + 2];
-        odd += series->bins[i + 1] + series->bins[i + 3];
-    }
-    for (; i < to; i++)
-        count += series->bins[i];
-    return count + odd;
-}
-
 /* Writes the bucket lines. `before` and `behind` return the places of the other labels in the first line. */
-static char *put_buckets(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series,
+static char *put_buckets(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
                          struct piece *before, struct piece *behind)
 {
     const struct kvtel_snapshot_family *family = text->family;
@@ -266,13 +212,13 @@ static char *put_buckets(char *at, const struct family_text *text, const struct 
     *at++ = ' ';
     suffix.size = (size_t)(at - suffix.text);
 
-    struct number value = { .size = 0 };
+    struct kvtel_text_number value = { .size = 0 };
     uint64_t below = 0;
     uint32_t bin = 0;
     for (size_t i = 0;; i++) {
         uint64_t count = series->count;
         if (i < family->explicit_count) {
-            count = below + count_bins(series, bin, family->explicit_bins[i] + 1);
+            count = below + kvtel_count_bins(series, bin, family->explicit_bins[i] + 1);
             bin = family->explicit_bins[i] + 1;
         }
         if (count != below || i == 0)
@@ -287,7 +233,7 @@ static char *put_buckets(char *at, const struct family_text *text, const struct 
     }
 }
 
-static char *put_histogram(char *at, const struct family_text *text, const struct kvtel_snapshot_series *series)
+static char *put_histogram(char *at, const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series)
 {
     struct piece before, behind;
     at = put_buckets(at, text, series, &before, &behind);
@@ -315,30 +261,29 @@ static char *put_histogram(char *at, const struct family_text *text, const struc
     return put_value(at, series->sum);
 }
 
-static enum kvtel_status put_samples(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+enum kvtel_status kvtel_text_series(const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
+                                    struct kvtel_buffer *buffer)
 {
-    struct family_text text;
-    enum kvtel_status status = family_text_init(&text, family);
-    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++) {
-        const struct kvtel_snapshot_series *series = &family->series[i];
-        status = reserve_series(&text, series, buffer);
-        if (status != KVTEL_OK)
-            break;
-        char *at = buffer->bytes + buffer->size;
-        at = family->type == KVTEL_HISTOGRAM ? put_histogram(at, &text, series) : put_plain(at, &text, series);
-        buffer->size = (size_t)(at - buffer->bytes);
-    }
-    family_text_free(&text);
-    return status;
+    enum kvtel_status status = reserve_series(text, series, buffer);
+    if (status != KVTEL_OK)
+        return status;
+    char *at = buffer->bytes + buffer->size;
+    at = text->family->type == KVTEL_HISTOGRAM ? put_histogram(at, text, series) : put_plain(at, text, series);
+    buffer->size = (size_t)(at - buffer->bytes);
+    return KVTEL_OK;
 }
 
 static enum kvtel_status put_family(const struct kvtel_snapshot_family *family, bool openmetrics,
                                     struct kvtel_buffer *buffer)
 {
     size_t size = buffer->size;
-    enum kvtel_status status = put_head(family, openmetrics, buffer);
+    struct kvtel_family_text text;
+    enum kvtel_status status = kvtel_family_text_init(&text, family);
     if (status == KVTEL_OK)
-        status = put_samples(family, buffer);
+        status = kvtel_text_head(family, openmetrics, buffer);
+    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++)
+        status = kvtel_text_series(&text, &family->series[i], buffer);
+    kvtel_family_text_free(&text);
     if (status != KVTEL_OK)
         buffer->size = size;
     return status;

@@ -3,8 +3,37 @@
 #ifndef KVTEL_EXPOSITION_TEXT_H
 #define KVTEL_EXPOSITION_TEXT_H
 
+#include "base/number.h"
+
 #include <kvtel/buffer.h>
 #include <kvtel/snapshot.h>
+
+/* A number that was already rendered. */
+struct kvtel_text_number {
+    char text[KVTEL_NUMBER_SIZE];
+    size_t size;
+};
+
+/* The parts of the text that all series of a family share. */
+struct kvtel_family_text {
+    const struct kvtel_snapshot_family *family;
+    size_t name_size;
+    size_t line_size;              /* the largest size of a line, without its label values */
+    size_t le_place;               /* number of labels that sort before le */
+    size_t *order;                 /* labels by name; label_count of them */
+    struct kvtel_text_number *les; /* histogram: explicit_count + 1 upper bounds */
+};
+/* Sorts the labels, renders the bounds, and computes the sizes. The family is borrowed. KVTEL_OK, KVTEL_E_NOMEM; call
+ * kvtel_family_text_free() in any case. */
+enum kvtel_status kvtel_family_text_init(struct kvtel_family_text *text, const struct kvtel_snapshot_family *family);
+void kvtel_family_text_free(struct kvtel_family_text *text);
+
+/* Appends HELP, TYPE and UNIT. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
+enum kvtel_status kvtel_text_head(const struct kvtel_snapshot_family *family, bool openmetrics,
+                                  struct kvtel_buffer *buffer);
+/* Appends the lines of a series, which are the same in both formats. Status as above. */
+enum kvtel_status kvtel_text_series(const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
+                                    struct kvtel_buffer *buffer);
 
 /* Appends HELP, TYPE and all series of the family. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
 enum kvtel_status kvtel_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer);

@@ -6,7 +6,7 @@
 
 #include <kvtel/base.h>
 
-enum { KVTEL_SCHEMA_LEAST = -4, KVTEL_SCHEMA_MOST = 6, KVTEL_SCHEMA_DEFAULT = 3, KVTEL_EXPONENTIAL_BUCKETS = 160 };
+enum { KVTEL_SCHEMA_LEAST = -4, KVTEL_SCHEMA_DEFAULT = 3, KVTEL_EXPONENTIAL_BUCKETS = 160 };
 
 /* What the bins of a family are, borrowed: bin bins[i] ends at exactly 2^((first + i) / 2^schema). */
 struct kvtel_exponential_bins {

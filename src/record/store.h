@@ -47,6 +47,7 @@ struct kvtel_row_group {
 struct kvtel_family_local {
     const struct kvtel_bins *bins;
     uint32_t series_count;
+    uint32_t wanted; /* used by kvtel_store_room() */
 };
 
 /* What a thread that writes a lane must know of a series. */

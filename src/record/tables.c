@@ -302,11 +302,11 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
         return KVTEL_E_BUSY;
     for (size_t i = 0; i < count; i++) {
         const struct kvtel_series_request *request = &requests[i];
-        const struct kvtel_family_local *local = &store->families[request->family];
+        struct kvtel_family_local *local = &store->families[request->family];
         uint32_t hash = texts_hash(request->family, request->values, request->count);
         if (find_series(store, request->family, request->values, request->count, hash) != KVTEL_INDEX_NONE)
             continue;
-        fits &= local->series_count < store->header->max_series;
+        fits &= local->wanted++ < store->header->max_series - local->series_count; /* never more than the most */
         need.series++;
         need.strings += texts_size(request->values, request->count);
         need.slots += series_slots(local->bins) + (local->bins != NULL); /* one for the histogram's own group */
@@ -314,6 +314,8 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
         need.words += local->bins ? whole_lines(KVTEL_CELLS) + KVTEL_BLOCK_ROWS : 0;
     }
     fits &= has_room(store, &need);
+    for (size_t i = 0; i < count; i++)
+        store->families[requests[i].family].wanted = 0;
     kvtel_store_release(store, &hold);
     if (!fits)
         count_series_dropped(store, need.series);

@@ -6,11 +6,9 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "serve/exporter_own.h"
+#include "serve/exporter_page.h"
 #include "serve/negotiation.h"
-#include "serve/receiver_sources.h"
-#include "exposition/exposition.h"
 #include "report/snapshot_summary.h"
-#include "collect/sample_names.h"
 #include "collect/snapshot.h"
 
 #include <kvtel/recorder.h>
@@ -37,6 +35,7 @@ void exporter_close(struct exporter *exporter)
     kvtel_source_free(&exporter->self_source.source);
     kvtel_workers_free(&exporter->workers);
     free(exporter->followed);
+    kvtel_page_free(&exporter->page);
     pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
@@ -46,9 +45,10 @@ int exporter_event_fd(const struct exporter *exporter)
     return exporter->stores.inotify;
 }
 
-/* Begins a new own store when the file of the old one was truncated or has lost its name. What was read of the old one
- * goes on counting as that of any store. The lock is held. */
-static void look_after_own(struct exporter *exporter)
+/* Begins a new own store when the file of the old one was truncated or has lost its name. What was counted in a file
+ * without a name is read from its open descriptor; of a truncated one, the numbers as of the last call are kept. The
+ * lock is held. */
+static void look_after_own(struct exporter *exporter, uint64_t now_ns)
 {
     struct kvtel_error error = { 0 };
     bool lost = exporter_own_is_lost(exporter) && !exporter->stores.displaced;
@@ -57,7 +57,10 @@ static void look_after_own(struct exporter *exporter)
     exporter->receiver_waits |= lost && exporter->receiver;
     if (lost && exporter_own_renew(exporter, &error) != KVTEL_OK)
         return;
-    if (exporter->receiver_waits && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
+    if (lost)
+        store_dir_poll(&exporter->stores, now_ns); /* finds the new one before anything counts in it */
+    bool kept = exporter_own_keep(exporter);
+    if (exporter->receiver_waits && kept && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
         exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->newest) != KVTEL_OK;
 }
 
@@ -72,7 +75,7 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
         wait = retiring < wait ? retiring : wait;
     }
     pthread_mutex_lock(&exporter->lock);
-    look_after_own(exporter);
+    look_after_own(exporter, now_ns);
     if (exporter->rings) {
         uint64_t rings = kvtel_nixl_rings_poll(exporter->rings, now_ns);
         wait = rings < wait ? rings : wait;
@@ -338,65 +341,6 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_process(&exporter->self);
 }
 
-/* Whether a family is a gauge of rings that are not read now. In the totals such a gauge still has its last value. */
-static bool is_past(const struct exporter *exporter, const struct kvtel_snapshot_family *family)
-{
-    bool of_rings = strncmp(family->name, "nixl_", 5) == 0 || strncmp(family->name, "kvtel_nixl_", 11) == 0;
-    return !exporter->rings && family->type == KVTEL_GAUGE && of_rings;
-}
-
-static void say_taken(struct exporter *exporter, const char *name, const char *other)
-{
-    if (!exporter->said_taken)
-        serve_log_printf(exporter->log, WEB_LOG_WARN,
-                         "%s keeps its name: under --metrics.prefix it would be %s, which another metric has", name,
-                         other);
-    exporter->said_taken = true;
-}
-
-/* Whether a family, or a sample of one, has that name already. Without memory to find out, it counts as taken. */
-static bool is_taken(const struct kvtel_snapshot *snapshot, const char *name, enum kvtel_metric_type type)
-{
-    struct kvtel_arena arena = { 0 };
-    bool taken = kvtel_snapshot_find(snapshot, name) ||
-                 kvtel_sample_names_check(snapshot, kvtel_snapshot_find, name, type, &arena) != KVTEL_OK;
-    kvtel_arena_free(&arena);
-    return taken;
-}
-
-/* Writes a family, under the name that --metrics.prefix gives it. */
-static enum kvtel_status write_family(struct exporter *exporter, const struct kvtel_snapshot *snapshot,
-                                      const struct kvtel_snapshot_family *family, enum kvtel_exposition_format format,
-                                      struct kvtel_buffer *body)
-{
-    char name[256];
-    struct kvtel_snapshot_family shown = *family;
-    bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
-    if (strncmp(family->name, RECEIVER_FAMILIES, strlen(RECEIVER_FAMILIES)) == 0 || is_past(exporter, family) ||
-        (own && !exporter->options.own_metrics))
-        return KVTEL_OK;
-    if (strncmp(family->name, "vllm:", 5) == 0) {
-        int length = snprintf(name, sizeof name, "%s%s", exporter->options.prefix, family->name + 5);
-        bool fits = length > 0 && (size_t)length < sizeof name && strcmp(name, family->name) != 0;
-        if (fits && is_taken(snapshot, name, family->type))
-            say_taken(exporter, family->name, name);
-        else if (fits)
-            shown.name = name;
-    }
-    return kvtel_exposition_family(&shown, format, body);
-}
-
-static enum kvtel_status write_metrics(struct exporter *exporter, enum kvtel_exposition_format format,
-                                       struct kvtel_buffer *body)
-{
-    const struct kvtel_snapshot *snapshot = exporter->snapshot;
-    enum kvtel_status status = KVTEL_OK;
-    body->size = 0;
-    for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++)
-        status = write_family(exporter, snapshot, kvtel_snapshot_family(snapshot, i), format, body);
-    return status == KVTEL_OK ? kvtel_exposition_end(format, body) : status;
-}
-
 /* Brings the scrapes' snapshot up to date. While the sources cannot be read, it stays as the last scrape left it. */
 static enum kvtel_status collect_all(struct exporter *exporter)
 {
@@ -429,7 +373,7 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     bool again = is_shortage(collected) && exporter->any_good;
     exporter->repeated_scrapes += again;
     for (int try = 0; (collected == KVTEL_OK || again) && try < WRITE_TRIES; try++)
-        if ((status = write_metrics(exporter, negotiated.format, &response->body)) != KVTEL_E_NOMEM)
+        if ((status = exporter_page_write(exporter, negotiated.format, &response->body)) != KVTEL_E_NOMEM)
             break;
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;

@@ -10,6 +10,8 @@
 #include "serve/receiver.h"
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
+#include "exposition/exposition.h"
+#include "exposition/page.h"
 #include "totals/relabel.h"
 
 #include <kvtel/log_line.h>
@@ -26,6 +28,7 @@ struct exporter_options {
     bool stats_receiver;
     const char *prefix; /* in place of "vllm:" */
     bool own_metrics;
+    struct kvtel_exposition_options exposition; /* the format is the client's */
 };
 
 struct exporter {
@@ -51,6 +54,7 @@ struct exporter {
     struct kvtel_followed *followed;            /* the sources of the running collection */
     size_t followed_room;
     struct kvtel_snapshot *snapshot; /* of the last or running scrape */
+    struct kvtel_page page;          /* what it looks like */
     /* Summaries and log lines take longer than collecting. They are made from snapshots of their own, without
      * `lock`, so that scrapes do not wait. */
     pthread_mutex_t summary_lock;      /* guards `summarised` */

@@ -141,14 +141,21 @@ bool exporter_own_is_lost(struct exporter *exporter)
     return cut || !has_name(exporter->own, &file);
 }
 
+bool exporter_own_keep(struct exporter *exporter)
+{
+    const char *path = exporter->own ? kvtel_store_path(exporter->own) : NULL,
+               *slash = path ? strrchr(path, '/') : NULL;
+    return !slash || store_dir_keep(&exporter->stores, slash + 1, &exporter->workers);
+}
+
 /* A store in the heap would be lost with this process. So while no file can be made there is no own store: rings keep
  * their events, and posts are answered 503 and sent again. */
 enum kvtel_status exporter_own_renew(struct exporter *exporter, struct kvtel_error *error)
 {
     if (!exporter->own_wanted)
         serve_log_write(exporter->log, WEB_LOG_ERROR,
-                        "the file of the exporter's own store was truncated or removed; a new one is begun. What was "
-                        "read of the old one counts; of a truncated one the rest is lost",
+                        "the file of the exporter's own store was truncated or removed; a new one is begun. What the "
+                        "old one counted stays; of a truncated one, what came in its last second may be lost",
                         NULL);
     exporter->own_wanted = true;
     exporter_own_close(exporter);

@@ -12,6 +12,9 @@ enum kvtel_status exporter_own_open(struct exporter *exporter, struct kvtel_erro
 void exporter_own_close(struct exporter *exporter);
 /* Whether the store's file was truncated or has lost its name, or no new one could be begun since. */
 bool exporter_own_is_lost(struct exporter *exporter);
+/* Keeps the store's numbers of now, whatever happens to its file. False: its file was not found in the directory yet,
+ * or cannot be read now. */
+bool exporter_own_keep(struct exporter *exporter);
 /* Closes store and rings and begins new ones, without the receiver, which must be paused. On failure there are none;
  * try again later. */
 enum kvtel_status exporter_own_renew(struct exporter *exporter, struct kvtel_error *error);

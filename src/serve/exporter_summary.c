@@ -19,7 +19,9 @@ static void store_source(const struct store_entry *entry, uint64_t now_ns, struc
         .kind = "store",
         .name = entry->name,
         .state = store_state_name(entry->state == STORE_RETIRED ? STORE_ENDED : entry->state),
-        .reason = entry->state == STORE_RETIRED ? "it is in the totals; its file cannot be removed" : entry->reason,
+        .reason = entry->state == STORE_RETIRED   ? "it is in the totals; its file cannot be removed"
+                  : entry->state == STORE_REFUSED ? entry->reason
+                                                  : "",
         .engine = info.engine,
         .rank = info.rank,
         .pid = info.pid,

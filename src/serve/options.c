@@ -39,6 +39,12 @@ static const char help[] =
     "  --web.max-requests=N         scrapes answered at one time; default 40, 0: no limit\n"
     "  --web.disable-exporter-metrics\n"
     "                               leave out the exporter's own metrics (kvtel_*, process_*)\n"
+    "  --metrics.histograms=KIND    in protobuf: both (default), classic (with le), or native\n"
+    "  --metrics.native-histogram-schema=N\n"
+    "                               resolution of native histograms, from -4 to 6; default 3, where bounds\n"
+    "                               are 9 % apart\n"
+    "  --metrics.native-histogram-max-buckets=N\n"
+    "                               of a series; default 160. With more the resolution is halved\n"
     "  --metrics.prefix=PREFIX      replace \"vllm:\" in names, where Prometheus scrapes vLLM's own page too\n"
     "\n"
     "log\n"
@@ -73,6 +79,9 @@ enum option_id {
     MAX_REQUESTS,
     NO_OWN_METRICS,
     PREFIX,
+    HISTOGRAMS,
+    NATIVE_SCHEMA,
+    NATIVE_BUCKETS,
     LOG_INTERVAL,
     LOG_STYLE,
     LOG_LEVEL,
@@ -97,6 +106,9 @@ static const struct option table[] = {
     { "web.max-requests", required_argument, NULL, MAX_REQUESTS },
     { "web.disable-exporter-metrics", no_argument, NULL, NO_OWN_METRICS },
     { "metrics.prefix", required_argument, NULL, PREFIX },
+    { "metrics.histograms", required_argument, NULL, HISTOGRAMS },
+    { "metrics.native-histogram-schema", required_argument, NULL, NATIVE_SCHEMA },
+    { "metrics.native-histogram-max-buckets", required_argument, NULL, NATIVE_BUCKETS },
     { "log.interval", required_argument, NULL, LOG_INTERVAL },
     { "log.style", required_argument, NULL, LOG_STYLE },
     { "log.level", required_argument, NULL, LOG_LEVEL },
@@ -106,7 +118,7 @@ static const struct option table[] = {
     { NULL, 0, NULL, 0 },
 };
 
-enum { MOST_PATH_BYTES = 1024, MOST_PREFIX_BYTES = 63 };
+enum { MOST_PATH_BYTES = 1024, MOST_PREFIX_BYTES = 63, MOST_BUCKETS = 10000 };
 static const double LEAST_LOG_INTERVAL = 0.1; /* seconds */
 
 /* Parses "10", "2.5", "10s", "500ms", "1m". False: malformed, or negative. */
@@ -226,6 +238,39 @@ static int parse_totals_limit(struct serve_options *options)
     return -1;
 }
 
+static int parse_histograms(struct kvtel_exposition_options *options)
+{
+    static const char *const kinds[] = {
+        [KVTEL_HISTOGRAMS_BOTH] = "both", [KVTEL_HISTOGRAMS_CLASSIC] = "classic", [KVTEL_HISTOGRAMS_NATIVE] = "native"
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(kinds[i], optarg) == 0) {
+            options->histograms = (enum kvtel_histograms)i;
+            return -1;
+        }
+    }
+    return command_usage("serve", "--metrics.histograms is both, classic or native, not \"%s\"", optarg);
+}
+
+static int parse_exposition_option(struct kvtel_exposition_options *options, int option)
+{
+    long value;
+    if (option == HISTOGRAMS)
+        return parse_histograms(options);
+    if (option == NATIVE_SCHEMA) {
+        if (!parse_number(KVTEL_NATIVE_SCHEMA_LEAST, KVTEL_NATIVE_SCHEMA_MOST, &value))
+            return command_usage("serve", "--metrics.native-histogram-schema is a number from %d to %d, not \"%s\"",
+                                 KVTEL_NATIVE_SCHEMA_LEAST, KVTEL_NATIVE_SCHEMA_MOST, optarg);
+        options->native_schema = (int)value;
+        return -1;
+    }
+    if (!parse_number(1, MOST_BUCKETS, &value))
+        return command_usage("serve", "--metrics.native-histogram-max-buckets is a number from 1 to %d, not \"%s\"",
+                             MOST_BUCKETS, optarg);
+    options->most_buckets = (unsigned)value;
+    return -1;
+}
+
 static int parse_log_option(struct serve_options *options, int option)
 {
     if (option == LOG_INTERVAL)
@@ -318,6 +363,10 @@ static int take_option(struct serve_options *options, int option)
     case PREFIX:
     case MAX_REQUESTS:
         return parse_web_option(options, option);
+    case HISTOGRAMS:
+    case NATIVE_SCHEMA:
+    case NATIVE_BUCKETS:
+        return parse_exposition_option(&options->exporter.exposition, option);
     case LOG_INTERVAL:
     case LOG_LEVEL:
     case LOG_STYLE:
@@ -332,7 +381,10 @@ static int take_option(struct serve_options *options, int option)
 int serve_options_parse(struct serve_options *options, int argc, char **argv)
 {
     *options = (struct serve_options){
-        .exporter = { .prefix = "vllm:", .own_metrics = true, .totals_limit = TOTALS_DEFAULT_LIMIT },
+        .exporter = { .prefix = "vllm:",
+                      .own_metrics = true,
+                      .totals_limit = TOTALS_DEFAULT_LIMIT,
+                      .exposition = kvtel_exposition_defaults(KVTEL_FORMAT_TEXT) },
         .telemetry_path = "/metrics",
         .max_requests = 40,
         .log_interval = 10,

@@ -97,7 +97,7 @@ static size_t add_ended(struct store_dir *dir, const char **names, size_t *name_
         } else if (status != KVTEL_E_LIMIT && kvtel_store_reader_has_kept(entry->reader)) {
             store_dir_lose(dir, entry, &why);
         } else {
-            store_dir_refuse(dir, entry, &why);
+            store_dir_refuse(dir, entry, &why, kvtel_now_ns());
         }
     }
     return count;
@@ -176,7 +176,7 @@ static void take_failure(struct store_dir *dir, pthread_mutex_t *lock, const str
     pthread_mutex_lock(lock);
     for (size_t i = 0; i < dir->count; i++) {
         if (dir->entries[i].retiring && !passing && retirement->batch == 1)
-            store_dir_refuse(dir, &dir->entries[i], error);
+            store_dir_refuse(dir, &dir->entries[i], error, now_ns);
         dir->entries[i].retiring = false;
     }
     pthread_mutex_unlock(lock);

@@ -95,6 +95,21 @@ static bool is_passing(const struct store_entry *entry, const struct kvtel_error
             now_ns - entry->failed_ns < FAILING_NS);
 }
 
+bool store_dir_keep(struct store_dir *dir, const char *name, struct kvtel_workers *workers)
+{
+    struct kvtel_error error = { 0 };
+    bool found;
+    size_t at = store_dir_find(dir, name, &found);
+    if (!found || dir->entries[at].state >= STORE_RETIRED || dir->entries[at].lost)
+        return false;
+    struct store_entry *entry = &dir->entries[at];
+    if (store_dir_resume(dir, entry, &error) != KVTEL_OK)
+        return false;
+    entry->own = true;
+    enum kvtel_status status = kvtel_store_reader_refresh(entry->reader, &workers->each[0], &error);
+    return status == KVTEL_OK || status == KVTEL_E_MISMATCH; /* the next collection says what is wrong */
+}
+
 /* Takes note of how reading a store ended. Returns KVTEL_OK if nothing is missing, or nothing that was ever shown. */
 static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
                                uint64_t now_ns)
@@ -115,7 +130,7 @@ static enum kvtel_status judge(struct store_dir *dir, struct store_entry *entry,
         store_dir_lose(dir, entry, error);
         return error->status;
     } else if (error->status != KVTEL_OK) {
-        store_dir_refuse(dir, entry, error);
+        store_dir_refuse(dir, entry, error, now_ns);
         entry->retry_ns = now_ns + FAILING_NS;
     }
     return KVTEL_OK;
@@ -246,8 +261,9 @@ void store_dir_followed(struct store_dir *dir, const struct kvtel_followed *sour
         } else if (status == KVTEL_E_LIMIT && !entry->lost) {
             struct kvtel_error error = { 0 };
             (void)kvtel_fail(&error, status, 0, "its amounts cannot be added to those of other stores");
-            store_dir_refuse(dir, entry, &error);
-            entry->retry_ns = kvtel_now_ns() + FAILING_NS;
+            uint64_t now_ns = kvtel_now_ns();
+            store_dir_refuse(dir, entry, &error, now_ns);
+            entry->retry_ns = now_ns + FAILING_NS;
         }
     }
 }

@@ -40,7 +40,7 @@ struct store_entry {
     enum store_state state;
     struct kvtel_store_reader *reader; /* NULL: not read yet, or not needed any more */
     struct kvtel_relabel *rank; /* adds the rank's label to the reader's series; NULL: ranks are not distinguished */
-    char reason[192];           /* why the store is refused */
+    char reason[192];           /* why the store is refused, or was the last time */
     uint64_t device, inode;     /* identity of the file; 0: not known */
     /* Time and size of a refused file. The file is examined again when one of them differs, or at retry_ns. */
     struct timespec changed;
@@ -59,6 +59,7 @@ struct store_entry {
     uint64_t lost_ns; /* CLOCK_MONOTONIC: when a scan first found it lost */
     bool settled;     /* a later scan did not find the store under another name */
     bool damaged;     /* a part of the file cannot be read: the file is renamed instead of removed */
+    bool own;         /* this process writes it: its file stays open, so that nothing is lost when its name goes */
     bool held;        /* not retired, because the totals have another definition of one of its families */
 };
 
@@ -116,6 +117,9 @@ void store_dir_close(struct store_dir *dir);
 /* Looks for stores that appeared or vanished. Call it when `inotify` is readable and once a second, then call
  * retire_ended(). */
 void store_dir_poll(struct store_dir *dir, uint64_t now_ns);
+/* Reads what moved in one store, so that the numbers of its last second are kept if its file is truncated, and keeps
+ * its file open from now on. False: there is no entry of that name, or its file cannot be read now. */
+bool store_dir_keep(struct store_dir *dir, const char *name, struct kvtel_workers *workers);
 /* Brings the numbers of all stores up to date. A store that cannot be read counts with its numbers as of the last time.
  * One that was never read is refused if it is bad; if it fails for a passing reason the whole call fails with
  * KVTEL_E_NOMEM or KVTEL_E_IO, because counters would seem to restart. */
@@ -145,7 +149,9 @@ bool store_dir_unlink(const struct store_dir *dir, const char *name);
 /* Gives the damaged file of a store that is in the totals another name, or removes it where that fails. Returns whether
  * the store's own name is free. */
 bool store_dir_set_aside(const struct store_dir *dir, const struct store_entry *entry);
-void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);
+/* Leaves the store out until it is examined again. The same reason is logged once. */
+void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
+                      uint64_t now_ns);
 void store_dir_say_mismatch(struct store_dir *dir, struct store_entry *entry);
 /* The store's file cannot be read any more, and its numbers as of the last time are kept. */
 void store_dir_lose(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error);

@@ -17,6 +17,9 @@
 
 /* Descriptors beyond the limit of those kept open: for stores that have ended. */
 enum { ENDED_AT_ONCE = 16 };
+/* A refused store is examined again after this time, because stores into mapped memory do not change a time of the
+ * file. */
+static const uint64_t RETRY_NS = UINT64_C(30000000000);
 
 const char *store_state_name(enum store_state state)
 {
@@ -53,11 +56,12 @@ void store_dir_close_reader(struct store_dir *dir, struct store_entry *entry)
     entry->rank = NULL;
 }
 
-/* Closes the file if too many are open. A file without a name stays open: it could not be opened again. */
+/* Closes the file if too many are open. A file without a name stays open: it could not be opened again. So does that of
+ * this process's own store. */
 void store_dir_park(struct store_dir *dir, struct store_entry *entry)
 {
-    if (!entry->reader || entry->gone || !kvtel_store_reader_is_open(entry->reader) || dir->most_open == 0 ||
-        dir->open_count <= dir->most_open)
+    if (!entry->reader || entry->gone || entry->own || !kvtel_store_reader_is_open(entry->reader) ||
+        dir->most_open == 0 || dir->open_count <= dir->most_open)
         return;
     kvtel_store_reader_park(entry->reader);
     dir->open_count--;
@@ -173,10 +177,15 @@ bool store_dir_set_aside(const struct store_dir *dir, const struct store_entry *
     return true;
 }
 
-void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error)
+void store_dir_refuse(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
+                      uint64_t now_ns)
 {
+    bool said = strcmp(entry->reason, error->message) == 0;
     entry->state = STORE_REFUSED;
+    entry->retry_ns = now_ns + RETRY_NS;
     store_dir_close_reader(dir, entry);
+    if (said)
+        return;
     snprintf(entry->reason, sizeof entry->reason, "%s", error->message);
     const char *const pairs[] = { "store", entry->name, "reason", entry->reason, NULL };
     serve_log_write(dir->log, WEB_LOG_WARN, "a store is left out", pairs);

@@ -17,9 +17,6 @@
 #include <unistd.h>
 
 #define SECOND_NS UINT64_C(1000000000)
-/* A refused store is examined again after this time, because stores into mapped memory do not change a time of the
- * file. */
-#define RETRY_NS (30 * SECOND_NS)
 #define SAY_NS (10 * SECOND_NS)
 /* A store that is in the totals and whose file could not be removed: it is tried again after this time. */
 #define REMOVE_NS (10 * SECOND_NS)
@@ -62,17 +59,6 @@ static void begin_writer(struct store_dir *dir, struct store_entry *entry)
     entry->began = true;
 }
 
-/* Refuses a file. The same reason is logged once. */
-static void refuse_file(struct store_dir *dir, struct store_entry *entry, const struct kvtel_error *error,
-                        uint64_t now_ns)
-{
-    if (strcmp(entry->reason, error->message) != 0)
-        store_dir_refuse(dir, entry, error);
-    store_dir_close_reader(dir, entry);
-    entry->state = STORE_REFUSED;
-    entry->retry_ns = now_ns + RETRY_NS;
-}
-
 /* Opens the entry's file, or refuses it if it is not a readable store. False: a shortage, try again later. */
 static bool open_entry(struct store_dir *dir, struct store_entry *entry, const struct stat *found, uint64_t now_ns)
 {
@@ -99,11 +85,10 @@ static bool open_entry(struct store_dir *dir, struct store_entry *entry, const s
         return false;
     }
     if (result != KVTEL_OK) {
-        refuse_file(dir, entry, &error, now_ns);
+        store_dir_refuse(dir, entry, &error, now_ns);
         return true;
     }
     entry->state = STORE_LIVE;
-    entry->reason[0] = '\0';
     dir->open_count++;
     store_dir_park(dir, entry);
     begin_writer(dir, entry);
@@ -218,7 +203,7 @@ static void refuse_second(struct store_dir *dir, struct store_entry *entry, cons
     note_file(entry, status);
     entry->second = true;
     (void)kvtel_fail(&error, KVTEL_E_BUSY, 0, "it is another name of %.120s, which counts", first);
-    refuse_file(dir, entry, &error, now_ns);
+    store_dir_refuse(dir, entry, &error, now_ns);
 }
 
 /* -- Scanning -- */

@@ -295,8 +295,8 @@ static enum kvtel_status fill(const struct totals *totals, uint32_t i, struct kv
 {
     const struct kvtel_layout_family *family = &totals->families[totals->series[i].family];
     struct cursor cursor = { totals->bytes.bytes, totals->values_at[i], totals->bytes.size };
-    double value;
-    uint64_t count, next = 0, bin;
+    double value = 0;
+    uint64_t count = 0, next = 0, bin = 0;
     (void)take(&cursor, &value, sizeof value);
     if (family->type != KVTEL_HISTOGRAM) {
         series->value = value;
@@ -351,12 +351,7 @@ enum kvtel_status totals_add_to(const struct totals *totals, struct kvtel_snapsh
     for (uint32_t i = 0; i < view.series_count && status == KVTEL_OK; i++)
         if (addition.places[i] != KVTEL_INDEX_NONE)
             status = fill(totals, i, arena, &addition.collected[i]);
-    if (status == KVTEL_OK)
-        status = kvtel_snapshot_prepare(snapshot, &addition);
-    if (status == KVTEL_OK)
-        return kvtel_snapshot_commit(snapshot, &addition);
-    kvtel_snapshot_take_back(snapshot);
-    return status;
+    return kvtel_snapshot_finish(snapshot, &addition, status);
 }
 
 /* Decodes the numbers of all series. */

@@ -225,3 +225,76 @@ def test_the_own_store_is_cut_while_posts_come(stores):
             sent += 1
             assert exporter.samples()[COUNT % 0] == sent
         assert '"repeated": 1' in exporter.text("/api/v1/stats", (header + payload % 0).encode())
+
+
+def let_main_loop_come_round(exporter):
+    """Without a scrape, which would read all stores."""
+    said = "SIGHUP: stores, rings"
+    for _ in range(2):  # a line comes before a round, so that the second one proves a whole one
+        before = sum(said in line for line in exporter.log)
+        exporter.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: sum(said in line for line in exporter.log) > before, 10, "a line")
+
+
+def renewals(exporter):
+    return sum("a new one is begun" in line for line in exporter.log)
+
+
+@pytest.mark.parametrize("size", [0, 5000, 100000])
+def test_posts_that_no_scrape_has_seen_outlive_a_cut(stores, size):
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert post(exporter) == 200
+        let_main_loop_come_round(exporter)
+        os.truncate(own_file(stores, exporter, []), size)
+        wait_for(lambda: renewals(exporter) == 1, 10, "a new own store")
+        wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+        twice = posted(exporter)
+        assert post(exporter) == 200
+        assert {name: value * 3 / 2 for name, value in twice.items()} == posted(exporter)
+
+
+@pytest.mark.parametrize("few", [False, True], ids=["open", "more stores than descriptors"])
+def test_posts_that_no_scrape_has_seen_outlive_a_removal(stores, tmp_path, few):
+    """Each is made as soon as the new own store takes posts, and its file removed at once."""
+    if few:
+        copies(stores, tmp_path, 300)
+    locks = [lock(path) for path in stores.glob("*.kvtel")]
+    options = {"preexec_fn": few_descriptors(256)} if few else {}
+    with Exporter(stores, "--web.enable-stats-receiver", **options) as exporter:
+        start, before = posted(exporter), []
+        for times in range(1, 5):
+            wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+            own_file(stores, exporter, before).unlink()
+            wait_for(lambda: renewals(exporter) == times, 10, "a new own store")
+        found = posted(exporter)
+        wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+        grown = posted(exporter)
+        once = {name: value - found.get(name, 0) for name, value in grown.items()}
+        assert sum(once.values()) > 0
+        assert found == {name: start.get(name, 0) + 4 * value for name, value in once.items()}
+        for fd in locks:
+            os.close(fd)
+
+
+def test_no_new_own_store_can_be_made(stores, tmp_path):
+    """Posts are answered 503 until one can; everything else goes on, and nothing is lost."""
+    writer = Writer(stores, tmp_path / "book", 50, engine=77).done()
+    faults = Faults(tmp_path / "faults")
+    with Exporter(stores, "--web.enable-stats-receiver", env=faults.environment) as exporter:
+        assert post(exporter) == 200
+        once = posted(exporter)
+        with faults.failing("rename", errno.EROFS, text=".new"):
+            own_file(stores, exporter, []).unlink()
+            wait_for(lambda: faults.failed("rename") >= 2, 10, "two tries")
+            for _ in range(3):
+                assert post(exporter) == 503
+                found = exporter.samples()
+                assert found[COUNT % 77] == 50 and posted(exporter) == once
+            assert found["kvtel_own_stores_renewed_total"] == 0
+            exporter.text("/-/ready")
+            exporter.text("/-/healthy")
+        wait_for(lambda: post(exporter) == 200, 10, "a post that counts")
+        assert posted(exporter) == multiplied(once, 2)
+        assert exporter.samples()["kvtel_own_stores_renewed_total"] == 1
+        assert list(stores.glob(".*.new")) == []
+    writer.end()

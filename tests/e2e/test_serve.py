@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import ROOT
 from exporter import KVTEL, Exporter, Writer, samples, wait_for
+from prometheus_server import Prometheus
 
 DATA = ROOT / "tests" / "data"
 GOLDEN = sorted(path for path in (DATA / "golden").glob("*.jsonl") if not path.name.endswith(".aggregated.jsonl"))
@@ -389,59 +390,6 @@ def bcrypt_of(password):
     ).stdout.strip()
 
 
-class Prometheus:
-    """A real one that scrapes `target` every second, over TLS with a user."""
-
-    def __init__(self, directory, target, password):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        (directory / "prometheus.yml").write_text(
-            f"""
-scrape_configs:
-  - job_name: kvtel
-    scrape_interval: 1s
-    scrape_timeout: 1s
-    scheme: https
-    basic_auth: {{ username: prometheus, password: {password} }}
-    tls_config: {{ ca_file: {directory}/cert.pem, server_name: localhost }}
-    static_configs: [{{ targets: ["{target}"] }}]
-"""
-        )
-        command = [
-            "prometheus",
-            f"--config.file={directory}/prometheus.yml",
-            f"--storage.tsdb.path={directory}/tsdb",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def query(self, expression):
-        """Value by label set, without the name, the job and the instance."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/query?query={urllib.request.quote(expression)}"
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                found = json.load(answer)["data"]["result"]
-        except OSError:
-            return {}
-        dropped = {"__name__", "job", "instance"}
-        return {
-            tuple(sorted((k, v) for k, v in r["metric"].items() if k not in dropped)): float(r["value"][1])
-            for r in found
-        }
-
-    def metadata(self, name):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/metadata?metric={name}", timeout=5) as answer:
-            return json.load(answer)["data"][name][0]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
-
-
 def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
     certificate(tmp_path)
     web = tmp_path / "web.yml"
@@ -449,6 +397,11 @@ def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
         f"tls_server_config: {{ cert_file: cert.pem, key_file: key.pem }}\nbasic_auth_users: {{ prometheus: '{bcrypt_of('secret')}' }}\n"
     )
     subprocess.run(["promtool", "check", "web-config", web], check=True, capture_output=True)
+    scrape = f"""
+    scheme: https
+    basic_auth: {{ username: prometheus, password: secret }}
+    tls_config: {{ ca_file: {tmp_path}/cert.pem, server_name: localhost }}
+"""
     writers = [Writer(stores, tmp_path / f"book{i}", 1000 * (i + 1), engine=i).done() for i in range(2)]
     with Exporter(stores, f"--web.config.file={web}") as exporter:
         denied = subprocess.run(
@@ -458,7 +411,7 @@ def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
             timeout=20,
         )
         assert denied.stdout == "401"
-        with Prometheus(tmp_path, f"127.0.0.1:{exporter.port}", "secret") as prometheus:
+        with Prometheus(tmp_path, f"127.0.0.1:{exporter.port}", scrape=scrape) as prometheus:
             wait_for(lambda: prometheus.query("up") == {(): 1.0}, 40, "a scrape")
             for engine in range(2):
                 labels = (("engine", str(engine)), ("model_name", "m"))

@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import time
 
 from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
 from faults import Faults
+from store_files import lock
 from test_store import LIBRARY
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%d",model_name="m"}'
@@ -214,6 +216,32 @@ def test_what_is_no_store_is_refused_and_the_rest_goes_on(stores, tmp_path):
         wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 3, 3, "three refused")
         assert any("junk.kvtel" in line and "not a store" in line for line in exporter.log)
         writer.end()
+
+
+def test_a_refused_store_is_said_once(stores, tmp_path):
+    """Its tables cannot be used, so nothing but reading them finds that out. It is neither read nor logged over and over."""
+    writer = Writer(tmp_path, tmp_path / "book", 5).done()
+    writer.end()
+    with open(writer.path, "r+b") as file:
+        (families,) = struct.unpack("=Q", os.pread(file.fileno(), 8, 88))
+        os.pwrite(file.fileno(), struct.pack("=I", 3), families + 4)  # another unit
+    for name in ("1-ended.kvtel", "1-live.kvtel"):
+        subprocess.run(["cp", "--sparse=always", writer.path, tmp_path / name], check=True)
+    held = lock(tmp_path / "1-live.kvtel")
+    for name in ("1-ended.kvtel", "1-live.kvtel"):
+        os.rename(tmp_path / name, stores / name)
+    with Exporter(stores) as exporter:
+        for _ in range(5):
+            wait_for(lambda: exporter.samples()['kvtel_stores{state="refused"}'] == 2, 5, "two refused stores")
+            seen = sum("SIGHUP" in line for line in exporter.log)
+            exporter.process.send_signal(signal.SIGHUP)  # all files are looked at again
+            wait_for(lambda: sum("SIGHUP" in line for line in exporter.log) > seen, 5, "another look")
+            Writer(stores, tmp_path / "book", 5).done().end()
+            wait_for(lambda: len(list(stores.glob("*.kvtel"))) == 2, 5, "the other store's end")
+        exporter.text("/api/v1/summary")
+        for name in ("1-ended.kvtel", "1-live.kvtel"):
+            assert sum(name in line for line in exporter.log if "left out" in line) == 1, "".join(exporter.log)
+    os.close(held)
 
 
 def test_a_store_of_another_version_is_refused(stores, tmp_path):

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from exporter import wait_for
 from http_front import BINARY, Certificates, Front, exchange, parse, run, statuses
 
 # "open sesame" at cost 4, and at cost 10 as htpasswd makes it.
@@ -215,14 +216,17 @@ def test_a_guesser_holds_no_scraper_up(folder, start):
     assert status(front, folder, *ALICE, scheme="http") == 200
     stop = threading.Event()
 
+    answered = [0] * 8
+
     def guess(number):
         while not stop.is_set():
             run("curl", "-s", "-u", f"bob:{number}-{time.monotonic()}", front.url())
+            answered[number] += 1
 
     guessers = [threading.Thread(target=guess, args=(number,)) for number in range(8)]
     for guesser in guessers:
         guesser.start()
-    time.sleep(0.5)
+    wait_for(lambda: sum(answered) >= 3, 20, "guesses")
     spans = []
     for _ in range(10):
         began = time.monotonic()
@@ -394,11 +398,9 @@ def test_a_bad_change_under_tls(folder, start, name, bad):
 def test_file_that_goes_away(folder, start):
     front = start(USERS)
     (folder / "web.yml").rename(folder / "aside")
-    time.sleep(SETTLED)
-    assert status(front, folder, *ALICE, scheme="http") == 500
+    wait_for(lambda: status(front, folder, *ALICE, scheme="http") == 500, 10, "a closed door")
     (folder / "aside").rename(folder / "web.yml")
-    time.sleep(SETTLED)
-    assert status(front, folder, *ALICE, scheme="http") == 200
+    wait_for(lambda: status(front, folder, *ALICE, scheme="http") == 200, 10, "an open door")
 
 
 def test_changes_under_load(folder, start):

@@ -268,20 +268,29 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 
+/* Compresses the body, of which the rest is freed. False: it stays as it is. */
+static bool compress(struct exchange *exchange)
+{
+    struct kvtel_buffer *body = &exchange->response.body, packed = { 0 };
+    enum kvtel_status status = exchange->route && exchange->route->repeats
+                                   ? gzip_page_compress(&exchange->http->page, body, &packed)
+                                   : gzip_compress(body->bytes, body->size, &packed);
+    if (status != KVTEL_OK) {
+        kvtel_buffer_free(&packed);
+        return false;
+    }
+    kvtel_buffer_free(body);
+    *body = packed;
+    return true;
+}
+
 /* Makes the answer from the body, compressed if the client accepts it and it pays. From now on the answer may wait
  * for its client without a place of its route, and its memory is counted instead of the request's. */
 static bool encode(struct exchange *exchange, struct MHD_Response **response)
 {
-    struct kvtel_buffer *body = &exchange->response.body, packed = { 0 };
+    struct kvtel_buffer *body = &exchange->response.body;
     bool varies = exchange->response.status == MHD_HTTP_OK && body->size >= GZIP_LEAST;
-    bool gzip = varies && gzip_is_accepted(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)) &&
-                gzip_compress(body->bytes, body->size, &packed) == KVTEL_OK;
-    if (gzip) {
-        kvtel_buffer_free(body);
-        *body = packed;
-    } else {
-        kvtel_buffer_free(&packed);
-    }
+    bool gzip = varies && gzip_is_accepted(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)) && compress(exchange);
     give_place_back(exchange);
     if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {
         kvtel_buffer_free(body);

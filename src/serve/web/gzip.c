@@ -39,11 +39,38 @@ bool gzip_is_accepted(const char *accept_encoding)
     return gzip > 0 && gzip >= identity;
 }
 
-/* Packs the rest of the input, and makes room in `out` as it fills. */
-static enum kvtel_status pack(struct isal_zstream *stream, struct kvtel_buffer *out)
+struct gzip_packer {
+    struct isal_zstream stream;
+    _Alignas(max_align_t) uint8_t level[ISAL_DEF_LVL1_DEFAULT];
+};
+
+struct gzip_packer *gzip_packer_create(void)
 {
-    enum kvtel_status status = KVTEL_OK;
-    while (status == KVTEL_OK && stream->internal_state.state != ZSTATE_END) {
+    return malloc(sizeof(struct gzip_packer));
+}
+
+void gzip_packer_destroy(struct gzip_packer *packer)
+{
+    free(packer);
+}
+
+static void begin(struct gzip_packer *packer, const void *bytes, size_t size)
+{
+    isal_deflate_init(&packer->stream);
+    packer->stream.level = 1;
+    packer->stream.level_buf = packer->level;
+    packer->stream.level_buf_size = sizeof packer->level;
+    packer->stream.next_in = (uint8_t *)bytes;
+    packer->stream.avail_in = (uint32_t)size;
+}
+
+/* Packs the input until less comes out than there is room for, and makes room as `out` fills. */
+static enum kvtel_status pack(struct gzip_packer *packer, struct kvtel_buffer *out)
+{
+    struct isal_zstream *stream = &packer->stream;
+    size_t before = out->size;
+    enum kvtel_status status;
+    do {
         status = kvtel_buffer_reserve(out, PACK_STEP);
         if (status != KVTEL_OK)
             break;
@@ -53,32 +80,33 @@ static enum kvtel_status pack(struct isal_zstream *stream, struct kvtel_buffer *
         if (isal_deflate(stream) != COMP_OK)
             status = KVTEL_E_NOMEM;
         out->size += room - stream->avail_out;
-    }
+    } while (status == KVTEL_OK && (stream->avail_in > 0 || stream->avail_out == 0));
+    if (status != KVTEL_OK)
+        out->size = before;
+    return status;
+}
+
+enum kvtel_status gzip_packer_add(struct gzip_packer *packer, const void *bytes, size_t size, struct kvtel_buffer *out,
+                                  uint32_t *crc)
+{
+    begin(packer, bytes, size);
+    packer->stream.flush = FULL_FLUSH;
+    packer->stream.gzip_flag = IGZIP_GZIP_NO_HDR; /* for the checksum */
+    enum kvtel_status status = pack(packer, out);
+    *crc = packer->stream.internal_state.crc;
     return status;
 }
 
 enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buffer *out)
 {
-    struct packer {
-        struct isal_zstream stream;
-        _Alignas(max_align_t) uint8_t level[ISAL_DEF_LVL1_DEFAULT];
-    };
-    size_t before = out->size;
-    struct packer *packer = size <= UINT32_MAX ? malloc(sizeof *packer) : NULL;
+    struct gzip_packer *packer = size <= UINT32_MAX ? gzip_packer_create() : NULL;
     if (!packer)
         return KVTEL_E_NOMEM;
-    isal_deflate_init(&packer->stream);
+    begin(packer, bytes, size);
     packer->stream.gzip_flag = IGZIP_GZIP;
-    packer->stream.level = 1;
-    packer->stream.level_buf = packer->level;
-    packer->stream.level_buf_size = sizeof packer->level;
     packer->stream.end_of_stream = 1;
-    packer->stream.next_in = (uint8_t *)bytes;
-    packer->stream.avail_in = (uint32_t)size;
-    enum kvtel_status status = pack(&packer->stream, out);
-    free(packer);
-    if (status != KVTEL_OK)
-        out->size = before;
+    enum kvtel_status status = pack(packer, out);
+    gzip_packer_destroy(packer);
     return status;
 }
 

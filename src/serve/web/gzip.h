@@ -4,13 +4,26 @@
 #define KVTEL_SERVE_WEB_GZIP_H
 
 #include <kvtel/buffer.h>
+#include <stdint.h>
 
 /* Whether an Accept-Encoding header (may be NULL) prefers gzip to the plain form by its q values, or rates both the
  * same. */
 bool gzip_is_accepted(const char *accept_encoding);
 
-/* Compresses `size` bytes and appends the result to `out`. KVTEL_OK, or KVTEL_E_NOMEM with `out` unchanged. */
+/* Compresses `size` bytes and appends the result to `out`. KVTEL_OK, or KVTEL_E_NOMEM with the size of `out`
+ * unchanged. */
 enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buffer *out);
+
+/* The memory that packing takes, 360 KB, for blocks of one gzip file. */
+struct gzip_packer;
+/* @return owned: gzip_packer_destroy(); NULL without memory */
+struct gzip_packer *gzip_packer_create(void);
+void gzip_packer_destroy(struct gzip_packer *packer);
+/* Packs `size` bytes (less than 4 GiB) and appends the result: deflate without a last block, which ends at a byte and
+ * refers to nothing before it. `crc` out: the checksum of the bytes. KVTEL_OK, or KVTEL_E_NOMEM with the size of `out`
+ * unchanged. */
+enum kvtel_status gzip_packer_add(struct gzip_packer *packer, const void *bytes, size_t size, struct kvtel_buffer *out,
+                                  uint32_t *crc);
 
 /* Unpacks gzip (one or more members) while it is read, so that the unpacked body is never in memory as a whole.
  * Single owner. */

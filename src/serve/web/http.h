@@ -54,6 +54,7 @@ struct http_route {
     /* Limit of requests whose handler runs or whose answer is being compressed; further ones are answered 503. 0: no
      * limit. */
     unsigned max_requests;
+    bool repeats; /* answers are much like the last one: what did not change is not packed again. One route at most */
     /* The route does not need a password, does not count for the rate limit, and is served while the web
      * configuration is invalid. */
     bool open;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { DEPTH = 16 };
+
 static enum kvtel_status place(struct kvtel_error *error, enum kvtel_status status, const yaml_mark_t *mark,
                                const char *message)
 {
@@ -173,6 +175,32 @@ static enum kvtel_status fail_parser(const yaml_parser_t *parser, struct kvtel_e
     return place(error, KVTEL_E_SYNTAX, &mark, message);
 }
 
+/* Fails if lists and mappings are nested deeper than any key needs: libyaml's time grows with the square of the depth.
+ * What cannot be parsed is left to the caller's parser. */
+static enum kvtel_status check_depth(const char *text, size_t size, struct kvtel_error *error)
+{
+    yaml_parser_t parser;
+    enum kvtel_status status = KVTEL_OK;
+    bool goes_on = true;
+    unsigned depth = 0;
+    if (!yaml_parser_initialize(&parser))
+        return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+    while (goes_on) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event))
+            break;
+        depth += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
+        depth -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+        if (depth > DEPTH)
+            status = place(error, KVTEL_E_SYNTAX, &event.start_mark, "lists and mappings are nested too deeply");
+        goes_on = status == KVTEL_OK && event.type != YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return status;
+}
+
 /* Fails if something follows the document: it would be ignored silently. */
 static enum kvtel_status expect_end(yaml_parser_t *parser, struct kvtel_error *error)
 {
@@ -190,10 +218,12 @@ enum kvtel_status yaml_read(const char *text, size_t size, const struct yaml_key
 {
     yaml_parser_t parser;
     yaml_document_t document;
+    enum kvtel_status status = check_depth(text, size, error);
+    if (status != KVTEL_OK)
+        return status;
     if (!yaml_parser_initialize(&parser))
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "out of memory");
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-    enum kvtel_status status = KVTEL_OK;
     if (!yaml_parser_load(&parser, &document)) {
         status = fail_parser(&parser, error);
     } else {

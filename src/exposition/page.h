@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exposition of a snapshot that follows its sources, kept from one time to the next: text of series that did not
+ * change is not written again. */
+#ifndef KVTEL_EXPOSITION_PAGE_H
+#define KVTEL_EXPOSITION_PAGE_H
+
+#include <kvtel/buffer.h>
+#include <kvtel/exposition.h>
+#include <kvtel/snapshot.h>
+
+enum { KVTEL_PAGE_FORMATS = KVTEL_FORMAT_OPENMETRICS + 1 };
+
+/* How a family is shown. */
+struct kvtel_page_choice {
+    bool shown;
+    char name[256]; /* instead of the family's own; "": that one */
+};
+typedef void (*kvtel_page_choose_fn)(void *context, const struct kvtel_snapshot_family *family,
+                                     struct kvtel_page_choice *choice);
+
+/* Single owner. Start from {0}. */
+struct kvtel_page {
+    bool valid;                /* it shows the snapshot as of `structure` and `state` */
+    uint64_t structure, state; /* of the snapshot */
+    struct kvtel_page_family *families;
+    size_t family_count, family_room;
+    struct kvtel_buffer scratch;
+};
+void kvtel_page_free(struct kvtel_page *page);
+
+/* Brings the page up to date with the snapshot, which must be the same in all calls. KVTEL_OK; KVTEL_E_NOMEM: the page
+ * shows nothing until the next call. */
+enum kvtel_status kvtel_page_refresh(struct kvtel_page *page, const struct kvtel_snapshot *snapshot,
+                                     kvtel_page_choose_fn choose, void *context);
+/* Appends the page. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
+enum kvtel_status kvtel_page_write(const struct kvtel_page *page, enum kvtel_exposition_format format,
+                                   struct kvtel_buffer *buffer);
+
+#endif

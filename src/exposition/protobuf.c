@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prometheus' protobuf format, delimited. docs/decisions/protobuf.md says why it is written here and not by a library.
+ *
+ * Field numbers are those of io.prometheus.client (github.com/prometheus/client_model, io/prometheus/client/
+ * metrics.proto). The size of a message stands before it. The value of a series is therefore written into a place of
+ * its own first; a family's size is estimated, and the family is moved where the estimate had another length. */
+#include "exposition/protobuf.h"
+
+#include "base/buffer.h"
+#include "base/utf8.h"
+#include "exposition/labels.h"
+#include "exposition/wire.h"
+#include "histogram/exponential.h"
+
+#include <stdlib.h>
+
+enum family_field { FAMILY_NAME = 1, FAMILY_HELP, FAMILY_TYPE, FAMILY_METRIC, FAMILY_UNIT };
+enum metric_field { METRIC_LABEL = 1, METRIC_GAUGE = 2, METRIC_COUNTER = 3, METRIC_HISTOGRAM = 7 };
+enum label_field { LABEL_NAME = 1, LABEL_VALUE };
+enum value_field { GAUGE_VALUE = 1, COUNTER_VALUE = 1 };
+enum histogram_field {
+    HISTOGRAM_COUNT = 1,
+    HISTOGRAM_SUM = 2,
+    HISTOGRAM_BUCKET = 3,
+    HISTOGRAM_SCHEMA = 5,
+    HISTOGRAM_ZERO_THRESHOLD = 6,
+    HISTOGRAM_ZERO_COUNT = 7,
+    HISTOGRAM_SPAN = 12,
+    HISTOGRAM_DELTA = 13,
+};
+enum bucket_field { BUCKET_COUNT = 1, BUCKET_BOUND };
+enum span_field { SPAN_OFFSET = 1, SPAN_LENGTH };
+
+/* A gap of so many empty buckets costs fewer bytes as zeros than as a new span. */
+enum { GAP = 2 };
+
+enum {
+    NUMBER = WIRE_TAG + WIRE_VARINT,
+    DOUBLE = WIRE_TAG + WIRE_FIXED,
+    PLAIN_BODY = DOUBLE,
+    HISTOGRAM_BODY = 3 * NUMBER + 2 * DOUBLE + 16, /* without buckets; 16: an empty span */
+    CLASSIC_BUCKET = 2 + NUMBER + DOUBLE,
+    NATIVE_BUCKET = 2 + 2 * NUMBER + (GAP + 1) * NUMBER, /* a span, zeros and a delta */
+    HEAD = WIRE_TAG + WIRE_VARINT
+};
+
+/* What all series of a family share. */
+struct family_wire {
+    const struct kvtel_snapshot_family *family;
+    bool classic, native;
+    size_t most_buckets;
+    size_t *order, *sizes; /* of labels: by name; sizes of a series' values */
+    size_t labels_size;    /* of labels without their values, at most */
+    char *body;            /* the value of one series */
+    size_t body_size;
+    struct kvtel_exponential_plan plan;
+    struct kvtel_exponential exponential;
+};
+
+static const struct {
+    unsigned type, field;
+} types[] = {
+    [KVTEL_COUNTER] = { 0, METRIC_COUNTER },
+    [KVTEL_GAUGE] = { 1, METRIC_GAUGE },
+    [KVTEL_HISTOGRAM] = { 4, METRIC_HISTOGRAM },
+};
+
+static enum kvtel_status plan_native(struct family_wire *wire, const struct kvtel_exposition_options *options)
+{
+    const struct kvtel_snapshot_family *family = wire->family;
+    const struct kvtel_exponential_bins bins = {
+        .schema = family->schema,
+        .first = family->exponential_first,
+        .count = (uint32_t)family->exponential_count,
+        .bins = family->exponential_bins,
+        .zero = family->bounds[0] == 0,
+    };
+    enum kvtel_status status = kvtel_exponential_plan_init(&wire->plan, &bins, options->native_schema);
+    if (status != KVTEL_OK)
+        return status;
+    wire->most_buckets = options->most_buckets;
+    wire->exponential.buckets = calloc(wire->plan.count, sizeof *wire->exponential.buckets);
+    return wire->exponential.buckets ? KVTEL_OK : KVTEL_E_NOMEM;
+}
+
+static void family_wire_free(struct family_wire *wire)
+{
+    kvtel_exponential_plan_free(&wire->plan);
+    free(wire->exponential.buckets);
+    free(wire->order);
+    free(wire->sizes);
+    free(wire->body);
+}
+
+static enum kvtel_status family_wire_init(struct family_wire *wire, const struct kvtel_snapshot_family *family,
+                                          const struct kvtel_exposition_options *options)
+{
+    bool histogram = family->type == KVTEL_HISTOGRAM;
+    *wire = (struct family_wire){
+        .family = family,
+        .native = histogram && options->histograms != KVTEL_HISTOGRAMS_CLASSIC && family->exponential_count > 0,
+        .body_size = histogram ? HISTOGRAM_BODY : PLAIN_BODY,
+    };
+    wire->classic = histogram && (options->histograms != KVTEL_HISTOGRAMS_NATIVE || !wire->native);
+    enum kvtel_status status = wire->native ? plan_native(wire, options) : KVTEL_OK;
+    if (wire->classic)
+        wire->body_size += family->explicit_count * CLASSIC_BUCKET;
+    wire->body_size += wire->plan.count * NATIVE_BUCKET;
+    wire->order = calloc(family->label_count + 1, sizeof *wire->order);
+    wire->sizes = calloc(family->label_count + 1, sizeof *wire->sizes);
+    wire->body = malloc(wire->body_size);
+    if (status != KVTEL_OK || !wire->order || !wire->sizes || !wire->body)
+        return KVTEL_E_NOMEM;
+    kvtel_label_order(family, wire->order);
+    for (size_t i = 0; i < family->label_count; i++)
+        wire->labels_size += 3 * HEAD + strlen(family->labelnames[i]);
+    return KVTEL_OK;
+}
+
+/* -- The value of a series -- */
+
+static char *put_classic(char *at, const struct family_wire *wire, const struct kvtel_snapshot_series *series)
+{
+    const struct kvtel_snapshot_family *family = wire->family;
+    uint64_t below = 0;
+    uint32_t bin = 0;
+    for (size_t i = 0; i < family->explicit_count; i++) { /* the bucket up to +Inf has the histogram's count */
+        uint32_t end = family->explicit_bins[i] + 1;
+        below += kvtel_count_bins(series, bin, end);
+        bin = end;
+        at = wire_head(at, HISTOGRAM_BUCKET, WIRE_TAG + wire_varint_size(below) + DOUBLE);
+        at = wire_number(at, BUCKET_COUNT, below);
+        at = wire_double(at, BUCKET_BOUND, family->bounds[family->explicit_bins[i]]);
+    }
+    return at;
+}
+
+static uint64_t zigzag(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
+
+static char *put_span(char *at, int64_t offset, uint64_t length)
+{
+    at = wire_head(at, HISTOGRAM_SPAN, 2 * WIRE_TAG + wire_varint_size(zigzag(offset)) + wire_varint_size(length));
+    at = wire_signed(at, SPAN_OFFSET, offset);
+    return wire_number(at, SPAN_LENGTH, length);
+}
+
+/* Empty buckets between this one and the one before it. */
+static int64_t gap_before(const struct kvtel_exponential_bucket *bucket)
+{
+    return (int64_t)bucket->index - bucket[-1].index - 1;
+}
+
+static char *put_spans(char *at, const struct kvtel_exponential *series)
+{
+    int64_t offset = series->count > 0 ? series->buckets[0].index : 0;
+    uint64_t length = series->count > 0;
+    for (size_t i = 1; i < series->count; i++) {
+        int64_t gap = gap_before(&series->buckets[i]);
+        if (gap > GAP) {
+            at = put_span(at, offset, length);
+            offset = gap;
+            length = 1;
+        } else {
+            length += (uint64_t)gap + 1;
+        }
+    }
+    return put_span(at, offset, length);
+}
+
+/* The first count, then the difference of each to the one before it. */
+static char *put_deltas(char *at, const struct kvtel_exponential *series)
+{
+    int64_t before = 0;
+    for (size_t i = 0; i < series->count; i++) {
+        const struct kvtel_exponential_bucket *bucket = &series->buckets[i];
+        int64_t gap = i > 0 ? gap_before(bucket) : 0;
+        for (; gap > 0 && gap <= GAP; gap--) {
+            at = wire_signed(at, HISTOGRAM_DELTA, -before);
+            before = 0;
+        }
+        at = wire_signed(at, HISTOGRAM_DELTA, (int64_t)bucket->count - before);
+        before = (int64_t)bucket->count;
+    }
+    return at;
+}
+
+static char *put_native(char *at, struct family_wire *wire, const struct kvtel_snapshot_series *series)
+{
+    struct kvtel_exponential *exponential = &wire->exponential;
+    kvtel_exponential_fill(&wire->plan, series->bins, series->first_bin, series->bin_count, wire->most_buckets,
+                           exponential);
+    at = wire_signed(at, HISTOGRAM_SCHEMA, exponential->schema);
+    at = wire_double(at, HISTOGRAM_ZERO_THRESHOLD, wire->plan.zero_threshold);
+    at = wire_number(at, HISTOGRAM_ZERO_COUNT, exponential->zero_count);
+    return put_deltas(put_spans(at, exponential), exponential);
+}
+
+static char *put_histogram(char *at, struct family_wire *wire, const struct kvtel_snapshot_series *series)
+{
+    at = wire_number(at, HISTOGRAM_COUNT, series->count);
+    at = wire_double(at, HISTOGRAM_SUM, series->sum);
+    if (wire->classic)
+        at = put_classic(at, wire, series);
+    return wire->native ? put_native(at, wire, series) : at;
+}
+
+/* -- Series and families -- */
+
+/* The size of a label's message, without its head. */
+static size_t label_size(const char *name, size_t value_size)
+{
+    size_t size = strlen(name);
+    return 2 * WIRE_TAG + wire_varint_size(size) + size + wire_varint_size(value_size) + value_size;
+}
+
+static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel_snapshot_series *series,
+                                    struct kvtel_buffer *buffer)
+{
+    const struct kvtel_snapshot_family *family = wire->family;
+    char *end = family->type == KVTEL_HISTOGRAM ? put_histogram(wire->body, wire, series)
+                                                : wire_double(wire->body, COUNTER_VALUE, series->value);
+    size_t body = (size_t)(end - wire->body), size = WIRE_TAG + wire_varint_size(body) + body, values = 0;
+    for (size_t i = 0; i < family->label_count; i++) {
+        size_t label = label_size(family->labelnames[i], wire->sizes[i] = strlen(series->values[i]));
+        size += WIRE_TAG + wire_varint_size(label) + label;
+        values += wire->sizes[i];
+    }
+    enum kvtel_status status =
+        kvtel_buffer_reserve(buffer, 2 * (size_t)HEAD + wire->labels_size + values + wire->body_size);
+    if (status != KVTEL_OK)
+        return status;
+    char *at = wire_head(buffer->bytes + buffer->size, FAMILY_METRIC, size);
+    for (size_t i = 0; i < family->label_count; i++) {
+        size_t label = wire->order[i];
+        const char *name = family->labelnames[label];
+        at = wire_head(at, METRIC_LABEL, label_size(name, wire->sizes[label]));
+        at = wire_bytes(at, LABEL_NAME, name, strlen(name));
+        at = wire_bytes(at, LABEL_VALUE, series->values[label], wire->sizes[label]);
+    }
+    at = wire_bytes(at, types[family->type].field, wire->body, body);
+    buffer->size = (size_t)(at - buffer->bytes);
+    return KVTEL_OK;
+}
+
+/* Name, help, type and unit. */
+static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
+{
+    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *unit = kvtel_family_unit(family);
+    size_t name = strlen(family->name), more = strlen(suffix), help = strlen(family->help);
+    char *valid = malloc(3 * help + 1);
+    if (!valid || kvtel_buffer_reserve(buffer, 4 * (size_t)HEAD + name + more + 3 * help + strlen(unit)) != KVTEL_OK) {
+        free(valid);
+        return KVTEL_E_NOMEM;
+    }
+    help = kvtel_utf8_repair(family->help, help, valid);
+    char *at = wire_head(buffer->bytes + buffer->size, FAMILY_NAME, name + more);
+    memcpy(at, family->name, name);
+    memcpy(at + name, suffix, more);
+    at = wire_bytes(at + name + more, FAMILY_HELP, valid, help);
+    at = wire_number(at, FAMILY_TYPE, types[family->type].type);
+    if (*unit)
+        at = wire_bytes(at, FAMILY_UNIT, unit, strlen(unit));
+    buffer->size = (size_t)(at - buffer->bytes);
+    free(valid);
+    return KVTEL_OK;
+}
+
+/* How many bytes the family's size takes, as a guess. */
+static size_t guess(const struct family_wire *wire)
+{
+    enum { PLAIN = 80, HISTOGRAM = 400 };
+    return wire_varint_size(128 + wire->family->series_count * (wire->classic || wire->native ? HISTOGRAM : PLAIN));
+}
+
+/* Writes the size of the family that begins at `start` into the room before it, of `room` bytes. */
+static enum kvtel_status put_size(struct kvtel_buffer *buffer, size_t start, size_t room)
+{
+    size_t size = buffer->size - start, needed = wire_varint_size(size);
+    enum kvtel_status status = needed > room ? kvtel_buffer_reserve(buffer, needed - room) : KVTEL_OK;
+    if (status != KVTEL_OK)
+        return status;
+    if (needed != room)
+        memmove(buffer->bytes + start - room + needed, buffer->bytes + start, size);
+    wire_varint(buffer->bytes + start - room, size);
+    buffer->size = start - room + needed + size;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_protobuf_family(const struct kvtel_snapshot_family *family,
+                                        const struct kvtel_exposition_options *options, struct kvtel_buffer *buffer)
+{
+    struct family_wire wire;
+    size_t before = buffer->size;
+    enum kvtel_status status = family_wire_init(&wire, family, options);
+    size_t room = guess(&wire);
+    if (status == KVTEL_OK)
+        status = kvtel_buffer_reserve(buffer, room);
+    if (status == KVTEL_OK) {
+        buffer->size += room;
+        status = put_head(family, buffer);
+    }
+    for (size_t i = 0; i < family->series_count && status == KVTEL_OK; i++)
+        status = put_series(&wire, &family->series[i], buffer);
+    if (status == KVTEL_OK)
+        status = put_size(buffer, before + room, room);
+    family_wire_free(&wire);
+    if (status != KVTEL_OK)
+        buffer->size = before;
+    return status;
+}

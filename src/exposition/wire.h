@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Protocol Buffers on the wire: each function writes at `at`, where there is room, and returns the end. */
+#ifndef KVTEL_EXPOSITION_WIRE_H
+#define KVTEL_EXPOSITION_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The most bytes of a number, and of a tag: fields here have numbers below 16. */
+enum { WIRE_VARINT = 10, WIRE_TAG = 1, WIRE_FIXED = 8 };
+enum wire_type { WIRE_NUMBER = 0, WIRE_DOUBLE = 1, WIRE_BYTES = 2 };
+
+static inline char *wire_varint(char *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (char)(value | 0x80);
+    *at++ = (char)value;
+    return at;
+}
+
+/* How many bytes wire_varint() writes. */
+static inline size_t wire_varint_size(uint64_t value)
+{
+    return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
+}
+
+static inline char *wire_tag(char *at, unsigned field, enum wire_type type)
+{
+    *at = (char)(field << 3 | type);
+    return at + 1;
+}
+
+static inline char *wire_number(char *at, unsigned field, uint64_t value)
+{
+    return wire_varint(wire_tag(at, field, WIRE_NUMBER), value);
+}
+
+/* A sint32 or sint64. */
+static inline char *wire_signed(char *at, unsigned field, int64_t value)
+{
+    return wire_number(at, field, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+}
+
+/* Doubles are little-endian. */
+static inline char *wire_double(char *at, unsigned field, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    at = wire_tag(at, field, WIRE_DOUBLE);
+    for (int i = 0; i < WIRE_FIXED; i++)
+        *at++ = (char)(bits >> 8 * i);
+    return at;
+}
+
+/* The head of a text, of bytes, or of a message: `size` bytes follow. */
+static inline char *wire_head(char *at, unsigned field, size_t size)
+{
+    return wire_varint(wire_tag(at, field, WIRE_BYTES), size);
+}
+
+static inline char *wire_bytes(char *at, unsigned field, const char *bytes, size_t size)
+{
+    at = wire_head(at, field, size);
+    if (size > 0)
+        memcpy(at, bytes, size);
+    return at + size;
+}
+
+#endif

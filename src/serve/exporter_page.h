@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page of a scrape. */
+#ifndef KVTEL_SERVE_EXPORTER_PAGE_H
+#define KVTEL_SERVE_EXPORTER_PAGE_H
+
+#include "serve/exporter.h"
+
+#include <kvtel/exposition.h>
+
+/* Writes what exporter->snapshot has. Only what changed since the last page is written anew. The lock is held.
+ * KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_exposition_format format,
+                                      struct kvtel_buffer *body);
+
+#endif

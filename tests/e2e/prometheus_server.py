@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Prometheus that scrapes kvtel serve."""
+
+import json
+import socket
+import subprocess
+import urllib.request
+
+
+class Prometheus:
+    """Scrapes `target` every second. `scrape`: more lines of its scrape configuration."""
+
+    def __init__(self, directory, target, *flags, scrape=""):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (directory / "prometheus.yml").write_text(
+            f"""
+scrape_configs:
+  - job_name: kvtel
+    scrape_interval: 1s
+    scrape_timeout: 1s
+{scrape}
+    static_configs: [{{ targets: ["{target}"] }}]
+"""
+        )
+        command = [
+            "prometheus",
+            f"--config.file={directory}/prometheus.yml",
+            f"--storage.tsdb.path={directory}/tsdb",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            *flags,
+        ]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=5) as answer:
+            return json.load(answer)["data"]
+
+    def results(self, expression):
+        try:
+            return self.get(f"query?query={urllib.request.quote(expression)}")["result"]
+        except OSError:
+            return []
+
+    def query(self, expression):
+        """Value by label set, without the name, the job and the instance."""
+        dropped = {"__name__", "job", "instance"}
+        return {
+            tuple(sorted((k, v) for k, v in r["metric"].items() if k not in dropped)): float(r["value"][1])
+            for r in self.results(expression)
+        }
+
+    def metadata(self, name):
+        return self.get(f"metadata?metric={name}")[name][0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
