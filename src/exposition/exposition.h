@@ -9,7 +9,7 @@
 enum kvtel_histograms { KVTEL_HISTOGRAMS_BOTH, KVTEL_HISTOGRAMS_CLASSIC, KVTEL_HISTOGRAMS_NATIVE };
 
 /* The schemas of native histograms: the coarsest, and the finest that a store's bins can have. */
-enum { KVTEL_NATIVE_SCHEMA_LEAST = -4, KVTEL_NATIVE_SCHEMA_MOST = 6 };
+enum { KVTEL_NATIVE_SCHEMA_LEAST = -4, KVTEL_NATIVE_SCHEMA_MOST = 3 };
 
 struct kvtel_exposition_options {
     enum kvtel_exposition_format format;

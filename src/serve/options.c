@@ -41,7 +41,7 @@ static const char help[] =
     "                               leave out the exporter's own metrics (kvtel_*, process_*)\n"
     "  --metrics.histograms=KIND    in protobuf: both (default), classic (with le), or native\n"
     "  --metrics.native-histogram-schema=N\n"
-    "                               resolution of native histograms, from -4 to 6; default 3, where bounds\n"
+    "                               resolution of native histograms, from -4 to 3; default 3, where bounds\n"
     "                               are 9 % apart\n"
     "  --metrics.native-histogram-max-buckets=N\n"
     "                               of a series; default 160. With more the resolution is halved\n"

@@ -162,7 +162,7 @@ def model_of(values, schema):
     return counts
 
 
-@pytest.mark.parametrize("schema", [-4, -1, 0, 3, 6])
+@pytest.mark.parametrize("schema", [-4, -1, 0, 2, 3])
 def test_native_buckets_are_exact(stores, schema):
     columns = draw()
     flags = [f"--metrics.native-histogram-schema={schema}", "--metrics.native-histogram-max-buckets=10000"]
@@ -180,7 +180,7 @@ def test_native_buckets_are_exact(stores, schema):
 
 def test_many_buckets_halve_the_resolution(stores):
     values = [1e-6 * 1.01**i for i in range(1500)]
-    with Exporter(stores, "--web.enable-stats-receiver", "--metrics.native-histogram-schema=5") as exporter:
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         exporter.text("/api/v1/stats", recording(values, values, [1] * len(values), [1] * len(values)))
         histogram = scraped(exporter)[TRANSFER].metric[0].histogram
     assert histogram.schema == 2  # 21.5 octaves: 8 buckets an octave would be 172
@@ -202,7 +202,7 @@ def test_which_buckets_a_histogram_has(stores, kind, classic, native):
     "flag",
     [
         "--metrics.histograms=neither",
-        "--metrics.native-histogram-schema=7",
+        "--metrics.native-histogram-schema=4",
         "--metrics.native-histogram-schema=-5",
         "--metrics.native-histogram-schema=",
         "--metrics.native-histogram-max-buckets=0",
