@@ -19,6 +19,7 @@
 
 #include "collect/series.h"
 #include "format/layout.h"
+#include "histogram/bins.h"
 
 static char dir[] = "/dev/shm/kvtel-test-XXXXXX";
 static const char *const labelnames[] = { "model_name" };
@@ -163,6 +164,34 @@ static void test_rows_and_bins(void **state)
         assert_int_equal(pwrite(sample.fd, &was, sizeof(was), rows[i].at), sizeof(was));
         kvtel_snapshot_destroy(snapshot);
     }
+    free_sample(&sample);
+}
+
+/* A range of cells that is the unused cell of an octave, with the count and the sum that go with it. */
+static void test_unused_cell(void **state)
+{
+    (void)state;
+    struct sample sample = make_sample();
+    struct kvtel_layout_series series;
+    off_t at = (off_t)(sample.header.tables[KVTEL_SERIES].at + 2 * sizeof(series));
+    assert_int_equal(pread(sample.fd, &series, sizeof(series), at), sizeof(series));
+    const uint64_t cell = KVTEL_CELLS_OCTAVE;
+    const struct {
+        off_t at;
+        uint64_t word;
+    } words[] = {
+        { slot_at(&sample, 2, KVTEL_SLOT_FIRST), cell },
+        { slot_at(&sample, 2, KVTEL_SLOT_END), cell + 1 },
+        { slot_at(&sample, 2, KVTEL_SLOT_SUM + 1), 0 },
+        { (off_t)(sample.header.lanes_at + (series.cells_at + cell) * sizeof(uint64_t)), 256 },
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        assert_int_equal(pwrite(sample.fd, &words[i].word, sizeof(words[i].word), words[i].at), sizeof(words[i].word));
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    assert_int_equal(read_into(snapshot, kvtel_store_path(sample.store)), KVTEL_E_MISMATCH);
+    assert_int_equal(kvtel_snapshot_find(snapshot, "h")->series[0].count, 0);
+    assert_true(kvtel_snapshot_find(snapshot, "c")->series[0].value == 5);
+    kvtel_snapshot_destroy(snapshot);
     free_sample(&sample);
 }
 
@@ -334,11 +363,9 @@ static void test_whatever_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_rows_and_bins),
-        cmocka_unit_test(test_gauge_of_the_future),
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_numbers),          cmocka_unit_test(test_rows_and_bins),
+        cmocka_unit_test(test_unused_cell),      cmocka_unit_test(test_gauge_of_the_future),
+        cmocka_unit_test(test_records),          cmocka_unit_test(test_work),
         cmocka_unit_test(test_whatever_options),
     };
     if (!mkdtemp(dir))

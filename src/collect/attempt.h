@@ -23,6 +23,7 @@ struct kvtel_attempt {
     uint32_t slots_at[2 + KVTEL_LAYOUT_COLUMNS]; /* words of the copies where each one's slots begin; then their size */
     /* Rows; the cells of all feeds, one after the other; a second copy of one feed's cells. */
     uint64_t *rows, *cells, *again;
+    uint64_t in_cells[KVTEL_LAYOUT_COLUMNS]; /* first values of the block that are in each feed's cells already */
 };
 
 /* The copy of the group's slot. */
@@ -96,7 +97,9 @@ static inline uint64_t kvtel_below_split(const uint64_t *slots, const struct kvt
 /* Whether a word of a row is a value. */
 static inline bool kvtel_word_is_present(uint64_t word)
 {
-    return word < KVTEL_INTEGER_LIMIT || kvtel_is_amount(kvtel_bits_double(word));
+    /* an integer or a double that is not negative, in one comparison: these doubles have the order of their bits */
+    const uint64_t most = kvtel_double_bits(KVTEL_AMOUNT_MAX);
+    return word <= most || kvtel_is_amount(kvtel_bits_double(word));
 }
 
 /* Notes where the slots of the group and of each feed stand in the copies. */
@@ -123,11 +126,16 @@ bool kvtel_attempt_are_rows(const struct kvtel_attempt *try);
 /* Whether a correct writer can have produced the folded sums of a feed. */
 bool kvtel_feed_are_sums(const struct kvtel_attempt *try, uint32_t i);
 
-/* Whether a histogram's cells hold as many values as its slots and its block allow. `cells`: start of its copy. */
-bool kvtel_feed_is_possible(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells);
+/* Whether the cells that no value has hold none, and are not the first or the last of the histogram's range. Adding the
+ * cells relies on it. `cells`: start of its copy. */
+bool kvtel_feed_are_used(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells);
+
+/* Whether a histogram's cells hold as many values as its slots and its block allow, and how many of the block are in
+ * them: try->in_cells[i]. `cells`: start of its copy. */
+bool kvtel_feed_is_possible(struct kvtel_attempt *try, uint32_t i, const uint64_t *cells);
 
 /* Adds all feeds, or none. KVTEL_OK; KVTEL_E_FORMAT: a correct writer cannot have produced the words; KVTEL_E_NOMEM. */
-enum kvtel_status kvtel_attempt_add(const struct kvtel_attempt *try);
+enum kvtel_status kvtel_attempt_add(struct kvtel_attempt *try);
 
 /* Adds one feed of a writer that folds faster than a column can be copied. The retries took longer than a fold, so
  * every row that an earlier snapshot counted is in the bins by now; taking the bins alone cannot make a counter go

@@ -3,23 +3,45 @@
 #include "collect/attempt.h"
 #include "collect/cell_sums.h"
 
-/* Adds the cells to the bins of the series. Returns the number of values. */
-static uint64_t add_cells(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells,
-                          struct kvtel_collected *series, bool *memory)
+/* Adds the cells first .. end - 1 to bins of the series that include theirs; or, where the series had no bins, sets all
+ * of its bins, whose memory is fresh. */
+static void add_runs(struct kvtel_collected *series, const uint64_t *cells, uint64_t first, uint64_t end, bool fresh)
+{
+    const struct kvtel_bins *layout = series->layout;
+    uint64_t *bins = series->bins, *unset = bins;
+    for (uint32_t k = 0; k < layout->run_count && layout->runs[k].cell < end; k++) {
+        const uint64_t next = k + 1 < layout->run_count ? layout->runs[k + 1].cell : KVTEL_CELLS;
+        const uint64_t from = layout->runs[k].cell > first ? layout->runs[k].cell : first, to = next < end ? next : end;
+        if (from >= to)
+            continue;
+        uint64_t *into = bins + (layout->bin_of[from] - series->first);
+        if (!fresh) {
+            kvtel_cells_add(into, cells + (from - first), to - from);
+            continue;
+        }
+        while (unset < into)
+            *unset++ = 0;
+        kvtel_cells_copy(into, cells + (from - first), to - from);
+        unset = into + (to - from);
+    }
+    if (fresh)
+        memset(unset, 0, (size_t)(bins + series->bin_count - unset) * sizeof(*unset));
+}
+
+/* Adds the cells to the bins of the series. False: no memory, and nothing is added. */
+static bool add_cells(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells,
+                      struct kvtel_collected *series)
 {
     const uint64_t *slots = kvtel_feed_slots(try, i);
     const struct kvtel_bins *layout = series->layout;
     const uint64_t first = slots[KVTEL_SLOT_FIRST], end = slots[KVTEL_SLOT_END];
-    *memory = first >= end || kvtel_collected_widen(series, try->arena, layout->bin_of[first], layout->bin_of[end]);
-    if (first >= end || !*memory)
-        return 0;
-    uint64_t *bins = series->bins, added = 0;
-    for (uint32_t k = 0; k < layout->run_count && layout->runs[k].cell < end; k++) {
-        const uint64_t next = k + 1 < layout->run_count ? layout->runs[k + 1].cell : KVTEL_CELLS;
-        const uint64_t from = layout->runs[k].cell > first ? layout->runs[k].cell : first, to = next < end ? next : end;
-        if (from < to)
-            added += kvtel_cells_add(bins + (layout->bin_of[from] - series->first), cells + (from - first), to - from);
-    }
+    const bool fresh = series->bin_count == 0;
+    if (first >= end)
+        return true;
+    if (!(fresh ? kvtel_collected_begin : kvtel_collected_widen)(series, try->arena, layout->bin_of[first],
+                                                                 layout->bin_of[end]))
+        return false;
+    add_runs(series, cells, first, end, fresh);
     for (uint32_t k = 0; k < layout->split_count; k++) {
         const struct kvtel_split *split = &layout->splits[k];
         const uint64_t count = kvtel_cell_count(slots, cells, split->cell);
@@ -27,42 +49,54 @@ static uint64_t add_cells(const struct kvtel_attempt *try, uint32_t i, const uin
             continue;
         /* what is above the bound moves on to the next bin */
         const uint64_t above = count - kvtel_below_split(slots, layout, split);
-        uint64_t *bin = bins + (split->bin - series->first);
+        uint64_t *bin = series->bins + (split->bin - series->first);
         bin[0] -= above;
         bin[1] += above;
     }
-    return added;
+    return true;
 }
 
 /* Adds the pending rows to the bins and the count, and their sums to *integers and the sum. During a fold, the first
- * `in_cells` values of the block are already in the cells. */
-static enum kvtel_status add_pending(const struct kvtel_attempt *try, uint32_t i, uint64_t in_cells,
-                                     struct kvtel_collected *series, uint64_t *integers)
+ * values of the block are already in the cells. */
+static enum kvtel_status add_pending(const struct kvtel_attempt *try, uint32_t i, struct kvtel_collected *series,
+                                     uint64_t *integers)
 {
-    uint64_t count = 0;
-    uint32_t found[KVTEL_BLOCK_ROWS], lowest = UINT32_MAX, highest = 0;
+    const struct kvtel_bins *layout = series->layout;
     const uint64_t *column = try->rows + try->feeds[i].column;
-    const uint64_t pending = kvtel_feed_pending(try, i);
-    for (uint64_t row = 0; row < pending; row++, column += try->group->columns) {
-        if (!kvtel_word_is_present(*column))
+    const uint64_t pending = kvtel_feed_pending(try, i), columns = try->group->columns, in_cells = try->in_cells[i];
+    const bool ns = kvtel_feed_is_ns(try, i);
+    uint64_t count = 0, total = 0, *bins = series->bins;
+    const uint32_t first = series->first, bin_count = series->bin_count;
+    /* bins that the series does not have yet */
+    uint32_t outside[KVTEL_BLOCK_ROWS], outside_count = 0, lowest = UINT32_MAX, highest = 0;
+    double sum = series->sum;
+    for (uint64_t row = 0; row < pending; row++, column += columns) {
+        const uint64_t word = *column;
+        if (!kvtel_word_is_present(word))
             continue;
-        const double value = kvtel_word_value(*column, kvtel_feed_is_ns(try, i));
-        const uint32_t bin = kvtel_bins_find(series->layout, kvtel_double_bits(value));
-        if (*column < KVTEL_INTEGER_LIMIT)
-            *integers += *column;
+        const double value = kvtel_word_value(word, ns);
+        if (word < KVTEL_INTEGER_LIMIT)
+            total += word;
         else
-            series->sum += value;
+            sum += value;
+        if (count++ < in_cells)
+            continue;
+        const uint32_t bin = kvtel_bins_find(layout, kvtel_double_bits(value));
+        if (bin - first < bin_count) { /* a lower one is below 0, which is large */
+            bins[bin - first]++;
+            continue;
+        }
         lowest = bin < lowest ? bin : lowest;
         highest = bin > highest ? bin : highest;
-        found[count++] = bin;
+        outside[outside_count++] = bin;
     }
-    if (in_cells > count)
-        return KVTEL_E_FORMAT;
-    if (count > 0 && !kvtel_collected_widen(series, try->arena, lowest, highest + 1))
+    if (outside_count > 0 && !kvtel_collected_widen(series, try->arena, lowest, highest + 1))
         return KVTEL_E_NOMEM;
+    series->sum = sum;
     series->count += count;
-    for (uint64_t k = in_cells; k < count; k++)
-        series->bins[found[k] - series->first]++;
+    *integers += total;
+    for (uint32_t k = 0; k < outside_count; k++)
+        series->bins[outside[k] - series->first]++;
     return KVTEL_OK;
 }
 
@@ -73,13 +107,11 @@ static enum kvtel_status add_histogram(const struct kvtel_attempt *try, uint32_t
     struct kvtel_collected *series = &try->series[try->feeds[i].series];
     const uint64_t which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
     uint64_t integers = slots[KVTEL_SLOT_TOTAL + which];
-    bool memory;
-    const uint64_t in_cells = add_cells(try, i, cells, series, &memory) - slots[KVTEL_SLOT_COUNT + which];
-    if (!memory)
+    if (!add_cells(try, i, cells, series))
         return KVTEL_E_NOMEM;
     series->sum += kvtel_bits_double(slots[KVTEL_SLOT_SUM + which]);
     series->count += slots[KVTEL_SLOT_COUNT + which];
-    enum kvtel_status status = add_pending(try, i, in_cells, series, &integers);
+    enum kvtel_status status = add_pending(try, i, series, &integers);
     series->sum += kvtel_collected_integers(integers, kvtel_feed_is_ns(try, i));
     return status;
 }
@@ -104,7 +136,7 @@ static void add_counter(const struct kvtel_attempt *try, uint32_t i)
     *total += kvtel_collected_integers(integers, kvtel_feed_is_ns(try, i));
 }
 
-enum kvtel_status kvtel_attempt_add(const struct kvtel_attempt *try)
+enum kvtel_status kvtel_attempt_add(struct kvtel_attempt *try)
 {
     const uint64_t *cells = try->cells;
     enum kvtel_status status = KVTEL_OK;
@@ -151,7 +183,7 @@ enum kvtel_status kvtel_attempt_add_moving(struct kvtel_attempt *try)
     const uint64_t *slots = kvtel_feed_slots(try, 0);
     struct kvtel_collected *series = &try->series[try->feeds[0].series];
     const bool histogram = try->feeds[0].kind == KVTEL_COLUMN_OBSERVE;
-    bool memory;
+    uint64_t added = 0;
     if (!kvtel_feed_are_sums(try, 0) || (histogram && slots[KVTEL_SLOT_END] > KVTEL_CELLS))
         return KVTEL_E_FORMAT;
     if (!histogram) {
@@ -161,13 +193,16 @@ enum kvtel_status kvtel_attempt_add_moving(struct kvtel_attempt *try)
     enum kvtel_status status = kvtel_attempt_cells(try, 0, try->cells);
     if (status != KVTEL_OK && status != KVTEL_E_BUSY)
         return status;
+    if (!kvtel_feed_are_used(try, 0, try->cells))
+        return KVTEL_E_FORMAT;
     for (uint64_t i = slots[KVTEL_SLOT_FIRST]; i < slots[KVTEL_SLOT_END]; i++) {
         /* so that the sum of all lanes stays below 2^64 */
         if (try->cells[i - slots[KVTEL_SLOT_FIRST]] > KVTEL_LANE_COUNT_MAX >> 13)
             return KVTEL_E_FORMAT;
+        added += try->cells[i - slots[KVTEL_SLOT_FIRST]];
     }
     limit_splits(try, 0, try->cells);
-    series->count += add_cells(try, 0, try->cells, series, &memory);
+    series->count += added;
     series->sum += kvtel_feed_folded(try, 0);
-    return memory ? KVTEL_OK : KVTEL_E_NOMEM;
+    return add_cells(try, 0, try->cells, series) ? KVTEL_OK : KVTEL_E_NOMEM;
 }

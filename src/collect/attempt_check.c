@@ -11,6 +11,21 @@ bool kvtel_feed_are_sums(const struct kvtel_attempt *try, uint32_t i)
            slots[(histogram ? KVTEL_SLOT_TOTAL : KVTEL_SLOT_INTEGERS) + which] <= KVTEL_INTEGERS_MAX;
 }
 
+bool kvtel_feed_are_used(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells)
+{
+    const uint64_t *slots = kvtel_feed_slots(try, i);
+    const uint64_t first = slots[KVTEL_SLOT_FIRST], end = slots[KVTEL_SLOT_END];
+    if (first >= end)
+        return true;
+    /* cell 0 is below the octaves, so the last cell of each is a multiple */
+    if ((first > 0 && first % KVTEL_CELLS_OCTAVE == 0) || (end > 1 && (end - 1) % KVTEL_CELLS_OCTAVE == 0))
+        return false;
+    for (uint64_t cell = (first / KVTEL_CELLS_OCTAVE + 1) * KVTEL_CELLS_OCTAVE; cell < end; cell += KVTEL_CELLS_OCTAVE)
+        if (cells[cell - first] != 0)
+            return false;
+    return true;
+}
+
 /* Whether the splits of each cell ascend and hold no more than the cell. */
 static bool are_splits(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells)
 {
@@ -51,8 +66,9 @@ bool kvtel_attempt_are_rows(const struct kvtel_attempt *try)
     uint64_t most = 0;
     for (uint32_t i = 0; i < try->feed_count; i++)
         most = kvtel_feed_pending(try, i) > most ? kvtel_feed_pending(try, i) : most;
-    for (uint64_t k = 0; k < most * try->group->columns; k++) {
-        if (try->rows[k] != KVTEL_NO_VALUE && !kvtel_word_is_present(try->rows[k]))
+    const uint64_t *const end = try->rows + most * try->group->columns;
+    for (const uint64_t *word = try->rows; word < end; word++) {
+        if (!kvtel_word_is_present(*word) && *word != KVTEL_NO_VALUE)
             return false;
     }
     return true;
@@ -71,11 +87,11 @@ static void take_below(const struct kvtel_attempt *try, uint32_t i, uint64_t wor
     }
 }
 
-bool kvtel_feed_is_possible(const struct kvtel_attempt *try, uint32_t i, const uint64_t *cells)
+bool kvtel_feed_is_possible(struct kvtel_attempt *try, uint32_t i, const uint64_t *cells)
 {
     const uint64_t *slots = kvtel_feed_slots(try, i);
     uint64_t in_cells, present = 0;
-    if (!are_cells(try, i, cells, &in_cells))
+    if (!kvtel_feed_are_used(try, i, cells) || !are_cells(try, i, cells, &in_cells))
         return false;
     in_cells -= slots[KVTEL_SLOT_COUNT + (slots[KVTEL_SLOT_SEQ] / 2 & 1)];
     if (in_cells > 0 && !(slots[KVTEL_SLOT_SEQ] & 1))
@@ -88,5 +104,6 @@ bool kvtel_feed_is_possible(const struct kvtel_attempt *try, uint32_t i, const u
         take_below(try, i, *column);
         present++;
     }
+    try->in_cells[i] = in_cells;
     return present == in_cells && are_splits(try, i, cells);
 }

@@ -15,39 +15,54 @@ static inline kvtel_cells_pair kvtel_cells_load(const uint64_t *cells)
     return pair;
 }
 
+static inline void kvtel_cells_store(uint64_t *cells, kvtel_cells_pair pair)
+{
+    memcpy(cells, &pair, sizeof pair);
+}
+
 /* The sum of cells. *bits: those that are set in any of them. */
 static inline uint64_t kvtel_cells_sum(const uint64_t *cells, uint64_t count, uint64_t *bits)
 {
     kvtel_cells_pair sums = { 0, 0 }, set = { 0, 0 };
-    uint64_t k = 0;
-    for (; k + 4 <= count; k += 4) {
-        const kvtel_cells_pair low = kvtel_cells_load(cells + k), high = kvtel_cells_load(cells + k + 2);
-        sums += low + high;
-        set |= low | high;
+    const uint64_t *const end = cells + count;
+    for (; end - cells >= 8; cells += 8) {
+        const kvtel_cells_pair a = kvtel_cells_load(cells), b = kvtel_cells_load(cells + 2),
+                               c = kvtel_cells_load(cells + 4), d = kvtel_cells_load(cells + 6);
+        sums += (a + b) + (c + d);
+        set |= (a | b) | (c | d);
     }
-    for (; k < count; k++) {
-        sums[0] += cells[k];
-        set[0] |= cells[k];
+    for (; end - cells >= 2; cells += 2) {
+        const kvtel_cells_pair pair = kvtel_cells_load(cells);
+        sums += pair;
+        set |= pair;
     }
-    *bits = set[0] | set[1];
-    return sums[0] + sums[1];
+    const uint64_t last = cells < end ? *cells : 0;
+    *bits = set[0] | set[1] | last;
+    return sums[0] + sums[1] + last;
 }
 
-/* Adds cells to others. Returns their sum. */
-static inline uint64_t kvtel_cells_add(uint64_t *into, const uint64_t *cells, uint64_t count)
+/* Adds cells to others. */
+static inline void kvtel_cells_add(uint64_t *into, const uint64_t *cells, uint64_t count)
 {
-    kvtel_cells_pair sums = { 0, 0 };
-    uint64_t k = 0;
-    for (; k + 2 <= count; k += 2) {
-        const kvtel_cells_pair pair = kvtel_cells_load(cells + k), sum = pair + kvtel_cells_load(into + k);
-        memcpy(into + k, &sum, sizeof sum);
-        sums += pair;
+    const uint64_t *const end = cells + count;
+    for (; end - cells >= 8; cells += 8, into += 8) {
+        for (unsigned k = 0; k < 8; k += 2)
+            kvtel_cells_store(into + k, kvtel_cells_load(into + k) + kvtel_cells_load(cells + k));
     }
-    if (k < count) {
-        into[k] += cells[k];
-        sums[0] += cells[k];
+    for (; cells < end; cells++, into++)
+        *into += *cells;
+}
+
+/* Copies cells. memcpy() takes long to begin, and most runs are short. */
+static inline void kvtel_cells_copy(uint64_t *into, const uint64_t *cells, uint64_t count)
+{
+    const uint64_t *const end = cells + count;
+    for (; end - cells >= 8; cells += 8, into += 8) {
+        for (unsigned k = 0; k < 8; k += 2)
+            kvtel_cells_store(into + k, kvtel_cells_load(cells + k));
     }
-    return sums[0] + sums[1];
+    for (; cells < end; cells++, into++)
+        *into = *cells;
 }
 
 #endif

@@ -42,6 +42,9 @@ struct kvtel_scratch {
     uint64_t read, read_again; /* words read so far of the store that is collected; words read again */
 };
 
+/* Gives memory to bins from..end - 1, to spare ones on either side, and to those so far. The caller sets them all: up
+ * to then they have any value. False: no memory, and nothing is changed. */
+bool kvtel_collected_begin(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end);
 /* Extends the stored bins to include from..end - 1; new bins are 0. The memory comes from `arena`. False: no memory,
  * and nothing is changed. */
 bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: the values of many stores, merged. */
+#include "collect/cell_sums.h"
 #include "collect/snapshot_state.h"
 #include "record/store.h"
 
@@ -47,8 +48,7 @@ void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvte
         return;
     }
     uint64_t *bins = (uint64_t *)(uintptr_t)shown->bins + (collected->first - shown->first_bin);
-    for (uint32_t i = 0; i < collected->bin_count; i++)
-        bins[i] += collected->bins[i];
+    kvtel_cells_add(bins, collected->bins, collected->bin_count);
 }
 
 /* Updates the pointers that callers get: memory may have moved. */

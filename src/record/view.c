@@ -6,7 +6,14 @@ static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, 
 {
     const struct kvtel_store *store = context;
     const kvtel_word *words = store->lanes[lane]->words + word;
-    for (size_t i = 0; i < count; i++)
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        copy[i] = atomic_load_explicit(&words[i], memory_order_acquire);
+        copy[i + 1] = atomic_load_explicit(&words[i + 1], memory_order_acquire);
+        copy[i + 2] = atomic_load_explicit(&words[i + 2], memory_order_acquire);
+        copy[i + 3] = atomic_load_explicit(&words[i + 3], memory_order_acquire);
+    }
+    for (; i < count; i++)
         copy[i] = atomic_load_explicit(&words[i], memory_order_acquire);
     return KVTEL_OK;
 }
