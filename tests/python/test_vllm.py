@@ -275,12 +275,14 @@ def test_where_no_file_can_be(vllm, nixl, caplog, monkeypatch):
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1 and logger.errors == {}
 
 
-def test_where_no_room_is(vllm, nixl, caplog):
+def test_where_no_room_is(vllm, nixl, caplog, tmp_path):
     """A file that is made, and cannot grow, as in a directory that is full."""
     caplog.set_level(logging.INFO)
     plugin = vllm.load()
+    empty = kvtel.Store.open("m", dir=tmp_path / "empty")
+    size = os.stat(empty.path).st_size
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
         logger = plugin(config_of(), 0)
         logger.log_engine_initialized()
