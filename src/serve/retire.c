@@ -129,8 +129,8 @@ static enum kvtel_status write_totals(struct store_dir *dir, const struct totals
 /* The totals include the stores of the batch now: replaces the old totals and removes the files. */
 static void commit(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals)
 {
-    struct totals old = dir->retirement.totals;
     pthread_mutex_lock(lock);
+    struct totals old = dir->retirement.totals; /* under the lock: a scrape keeps numbers in them */
     dir->retirement.totals = *totals;
     for (size_t i = 0; i < dir->count; i++) {
         if (!dir->entries[i].retiring)

@@ -136,8 +136,8 @@ enum kvtel_status retire_totals_write(struct store_dir *dir, const struct kvtel_
 /* Replaces the totals in memory. */
 static void replace(struct store_dir *dir, pthread_mutex_t *lock, struct totals *totals)
 {
-    struct totals old = dir->retirement.totals;
     pthread_mutex_lock(lock);
+    struct totals old = dir->retirement.totals; /* under the lock: a scrape keeps numbers in them */
     dir->retirement.totals = *totals;
     pthread_mutex_unlock(lock);
     totals_free(&old);
