@@ -191,7 +191,7 @@ static void test_each_bound(void **state)
         for (uint32_t bin = 0; bin < bins->bound_count; bin++) {
             const uint64_t most = below(bins->bounds[bin], ns);
             for (uint64_t number = most; number <= most + 1; number++) {
-                const uint64_t value = kvtel_bins_bits(kvtel_word_value(number, ns));
+                const uint64_t value = kvtel_double_bits(kvtel_word_value(number, ns));
                 assert_int_equal(kvtel_cell_of_integer(bins, number, ns), kvtel_cell_of_double(bins, value));
                 assert_int_equal(bins->bin_of[kvtel_cell_of_integer(bins, number, ns)], kvtel_bins_find(bins, value));
                 block[used * COLUMNS + c] = number;

@@ -6,6 +6,7 @@
  * midpoints contains at least one and at most a few integers. The scaled numbers are kept as integers whose lowest
  * bit is set if they were cut (round to odd). This is enough to compare them, so one product of 64 by 128 bits for
  * each of them decides, without loops or big integers. */
+#include "base/double.h"
 #include "base/number.h"
 
 #include <endian.h>
@@ -175,8 +176,7 @@ static size_t write_whole(uint32_t number, char *out)
 
 static size_t write_number(double value, int limit, char *out)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
+    uint64_t bits = kvtel_double_bits(value);
     size_t sign = bits >> 63, length;
     bits &= ~((uint64_t)1 << 63);
     out[0] = '-';

@@ -3,6 +3,8 @@
 #ifndef KVTEL_EXPOSITION_WIRE_H
 #define KVTEL_EXPOSITION_WIRE_H
 
+#include "base/double.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -45,8 +47,7 @@ static inline char *wire_signed(char *at, unsigned field, int64_t value)
 /* Doubles are little-endian. */
 static inline char *wire_double(char *at, unsigned field, double value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
+    const uint64_t bits = kvtel_double_bits(value);
     at = wire_tag(at, field, WIRE_DOUBLE);
     for (int i = 0; i < WIRE_FIXED; i++)
         *at++ = (char)(bits >> 8 * i);

@@ -40,7 +40,7 @@ static struct octaves octaves_of(int32_t first, uint32_t count)
 /* A number of an octave, given the upper bits of its mantissa. The result is normal for every octave that bins use. */
 static double number_of(int32_t octave, uint64_t mantissa)
 {
-    return kvtel_bins_double(((uint64_t)(int64_t)(1023 + octave) << 52) + mantissa);
+    return kvtel_bits_double(((uint64_t)(int64_t)(1023 + octave) << 52) + mantissa);
 }
 
 /* The largest integer whose value is at or below the bound. */

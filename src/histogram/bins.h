@@ -8,6 +8,8 @@
 #ifndef KVTEL_HISTOGRAM_BINS_H
 #define KVTEL_HISTOGRAM_BINS_H
 
+#include "base/double.h"
+
 #include <kvtel/metric.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,19 +71,6 @@ struct kvtel_bins {
 /* Mantissas of 2^(1/8) to 2^(7/8): the inner bound of each eighth of an octave but the last. */
 extern const uint64_t kvtel_cell_inner[8];
 
-static inline uint64_t kvtel_bins_bits(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits;
-}
-static inline double kvtel_bins_double(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
 /* The key of a scaled number: cells of all octaves, counted from the number 0. A number on a bound is above it. */
 static inline int64_t kvtel_cell_key(uint64_t bits)
 {
@@ -103,7 +92,7 @@ static inline uint32_t kvtel_cell_of_double(const struct kvtel_bins *bins, uint6
 static inline uint32_t kvtel_cell_of_integer(const struct kvtel_bins *bins, uint64_t number, bool ns)
 {
     const double scaled = (double)(int64_t)number * (ns ? KVTEL_SCALE_NS : KVTEL_SCALE_PIECES);
-    return kvtel_cell_clamp(kvtel_cell_key(kvtel_bins_bits(scaled)) - bins->base[ns], bins->cell_count);
+    return kvtel_cell_clamp(kvtel_cell_key(kvtel_double_bits(scaled)) - bins->base[ns], bins->cell_count);
 }
 /* The cell of a word that is a value. */
 static inline uint32_t kvtel_cell_of_word(const struct kvtel_bins *bins, uint64_t word, bool ns)
@@ -113,19 +102,19 @@ static inline uint32_t kvtel_cell_of_word(const struct kvtel_bins *bins, uint64_
 /* Whether a word that is a value is at or below the bound of the split. */
 static inline bool kvtel_split_takes(const struct kvtel_split *split, uint64_t word, bool ns)
 {
-    return word < KVTEL_INTEGER_LIMIT ? word <= split->most[ns] : kvtel_bins_double(word) <= split->value;
+    return word < KVTEL_INTEGER_LIMIT ? word <= split->most[ns] : kvtel_bits_double(word) <= split->value;
 }
 /* The value that a word stands for. */
 static inline double kvtel_word_value(uint64_t word, bool ns)
 {
     if (word >= KVTEL_INTEGER_LIMIT)
-        return kvtel_bins_double(word);
+        return kvtel_bits_double(word);
     return ns ? (double)(int64_t)word / 1e9 : (double)(int64_t)word;
 }
 /* The word of a double that is not negative. A number below 2^-1022 other than 0 counts as 2^-1022. */
 static inline uint64_t kvtel_double_word(double value)
 {
-    uint64_t bits = kvtel_bins_bits(value + 0.0);
+    uint64_t bits = kvtel_double_bits(value + 0.0);
     return bits != 0 && bits < KVTEL_INTEGER_LIMIT ? KVTEL_INTEGER_LIMIT : bits;
 }
 
@@ -133,7 +122,7 @@ static inline uint64_t kvtel_double_word(double value)
 static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, uint64_t bits)
 {
     uint32_t bin = bins->bin_of[kvtel_cell_of_double(bins, bits)];
-    const double value = kvtel_bins_double(bits);
+    const double value = kvtel_bits_double(bits);
     while (__builtin_expect(bin < bins->bound_count && bins->bounds[bin] < value, 0))
         bin++;
     return bin;

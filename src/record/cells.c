@@ -109,7 +109,7 @@ static void pair_sse2(const struct kvtel_quad *quad, uint32_t half, const kvtel_
 {
     __m128d inner[7];
     for (int i = 0; i < 7; i++)
-        inner[i] = _mm_set1_pd(kvtel_bins_double(kvtel_cell_inner[i] | UINT64_C(0x3ff) << 52));
+        inner[i] = _mm_set1_pd(kvtel_bits_double(kvtel_cell_inner[i] | UINT64_C(0x3ff) << 52));
     const __m128d scale = _mm_loadu_pd(quad->scale + 2 * half);
     const __m128i base = _mm_loadu_si128((const __m128i *)(const void *)(quad->base + 4 * half));
     const __m128i top = _mm_set1_epi16(KVTEL_CELLS - 1);

@@ -13,6 +13,7 @@
 #ifndef KVTEL_RECORD_LANE_H
 #define KVTEL_RECORD_LANE_H
 
+#include "base/double.h"
 #include "record/store.h"
 #include <kvtel/connector.h>
 
@@ -46,18 +47,6 @@ static inline void kvtel_lane_fence(memory_order order)
 #else
     atomic_thread_fence(order);
 #endif
-}
-static inline uint64_t kvtel_double_bits(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits;
-}
-static inline double kvtel_bits_double(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
 }
 /* Whether a lane accepts this value: not negative, not NaN, at most KVTEL_AMOUNT_MAX. The lane stores value + 0.0,
  * which turns -0 into 0. */
