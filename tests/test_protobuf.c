@@ -78,6 +78,13 @@ static void test_plain(void **state)
           "58 0a 0d 'a_bytes_total' 12 04 'H' efbfbd 18 00 2a 05 'bytes'"
           " 22 1b 0a 06 0a 01 'e' 12 01 '0' 0a 06 0a 01 'z' 12 01 'm' 1a 09 09 000000000000f03f"
           " 22 1b 0a 07 0a 01 'e' 12 02 c3a9 0a 05 0a 01 'z' 12 00 1a 09 09 00000000000004c0");
+    const struct kvtel_snapshot_series since = { .value = 1, .started = 1700000000000000300 };
+    struct kvtel_snapshot_family other = { .name = "c", .type = KVTEL_COUNTER, .help = "", .series = &since };
+    other.series_count = 1;
+    check(&other, KVTEL_HISTOGRAMS_BOTH,
+          "25 0a 07 'c_total' 12 00 18 00 22 16 1a 14 09 000000000000f03f 1a 09 08 80e2cfaa06 10 ac02");
+    other.type = KVTEL_GAUGE; /* has no start */
+    check(&other, KVTEL_HISTOGRAMS_BOTH, "14 0a 01 'c' 12 00 18 01 22 0b 12 09 09 000000000000f03f");
     family.type = KVTEL_GAUGE;
     family.label_count = 0;
     family.series_count = 1;
@@ -135,6 +142,10 @@ static void test_histogram(void **state)
     check(&family, KVTEL_HISTOGRAMS_NATIVE,
           "29 0a 01 'h' 12 00 18 04 22 20 3a 1e 08 00 11 0000000000000000 28 06 31 000000000000803e 38 00 62 04 08 00 "
           "10 00");
+    series.started = 1000000001; /* the time in which every value came */
+    check(&family, KVTEL_HISTOGRAMS_CLASSIC,
+          "36 0a 01 'h' 12 00 18 04 22 2d 3a 2b 08 00 11 0000000000000000 1a 0b 08 00 11 000000000000f03f 1a 0b 08 00 "
+          "11 0000000000001440 7a 04 08 01 10 01");
     free(counts);
     kvtel_bins_free(list);
 }

@@ -20,11 +20,14 @@ struct kvtel_snapshot_series;
 
 /** The numbers of one series. The library fills all of it; the reserved words are 0 and may get a meaning later. */
 struct kvtel_reading {
-    double value;         /**< counter: the sum of all amounts; gauge: the newest reading; histogram: 0 */
-    double sum;           /**< histogram: the sum of all values */
-    uint64_t count;       /**< histogram: how many values */
-    uint64_t stamp_ns;    /**< gauge: when it was set, CLOCK_MONOTONIC; 0: never */
-    uint64_t reserved[4]; /**< 0 */
+    double value;      /**< counter: the sum of all amounts; gauge: the newest reading; histogram: 0 */
+    double sum;        /**< histogram: the sum of all values */
+    uint64_t count;    /**< histogram: how many values */
+    uint64_t stamp_ns; /**< gauge: when it was set, CLOCK_MONOTONIC; 0: never */
+    /** Counter, histogram: the first moment from which the numbers are complete, CLOCK_REALTIME; 0: not known. It is
+     * the time at which the oldest of the series that were added up was made. */
+    uint64_t started_ns;
+    uint64_t reserved[3]; /**< 0 */
 };
 
 /** Opaque; immutable between two collect calls. Single owner while collecting, then any thread may read. */

@@ -62,7 +62,11 @@ const char *kvtel_snapshot_label(const struct kvtel_snapshot_series *series, siz
 void kvtel_snapshot_read(const struct kvtel_snapshot_series *series, struct kvtel_reading *reading)
 {
     *reading = (struct kvtel_reading){
-        .value = series->value, .sum = series->sum, .count = series->count, .stamp_ns = series->stamp
+        .value = series->value,
+        .sum = series->sum,
+        .count = series->count,
+        .stamp_ns = series->stamp,
+        .started_ns = series->started,
     };
 }
 

@@ -4,6 +4,8 @@
 #include "collect/snapshot_state.h"
 #include "record/store.h"
 
+#include <time.h>
+
 bool kvtel_snapshot_fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
                          enum kvtel_metric_type type)
 {
@@ -113,16 +115,34 @@ static enum kvtel_status prepare(struct kvtel_snapshot *snapshot, const struct k
     return KVTEL_OK;
 }
 
+static uint64_t realtime_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The counts of a label set are complete from the time on at which its oldest series was made. One whose time is not
+ * known, or is still to come, leaves it unknown. */
+static void merge_start(struct kvtel_snapshot_series *shown, uint64_t started, uint64_t now)
+{
+    started = started <= now ? started : 0;
+    shown->started = started < shown->started ? started : shown->started;
+}
+
 /* Shows the prepared values. Cannot fail: KVTEL_OK, KVTEL_E_MISMATCH. */
 static enum kvtel_status commit(struct kvtel_snapshot *snapshot, const struct kvtel_addition *addition)
 {
+    const uint64_t now = realtime_ns();
     for (uint32_t i = 0; i < addition->view->series_count; i++) {
-        struct kvtel_snapshot_place *place =
-            addition->places[i] != KVTEL_INDEX_NONE ? &snapshot->places[addition->places[i]] : NULL;
-        if (!place || !place->pending)
+        if (addition->places[i] == KVTEL_INDEX_NONE)
             continue;
-        kvtel_snapshot_merge(kvtel_snapshot_series_at(snapshot, addition->places[i]), place->pending,
-                             snapshot->families[place->family].shown.type);
+        struct kvtel_snapshot_place *place = &snapshot->places[addition->places[i]];
+        struct kvtel_snapshot_series *shown = kvtel_snapshot_series_at(snapshot, addition->places[i]);
+        merge_start(shown, addition->view->series[i].started_realtime_ns, now);
+        if (!place->pending)
+            continue;
+        kvtel_snapshot_merge(shown, place->pending, snapshot->families[place->family].shown.type);
         place->pending = NULL;
     }
     show(snapshot);

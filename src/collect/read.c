@@ -47,7 +47,8 @@ static enum kvtel_status collect(const struct kvtel_view *view, uint32_t series,
         *reading = (struct kvtel_reading){ .value = collected[series].value,
                                            .sum = collected[series].sum,
                                            .count = collected[series].count,
-                                           .stamp_ns = collected[series].stamp };
+                                           .stamp_ns = collected[series].stamp,
+                                           .started_ns = view->series[series].started_realtime_ns };
     kvtel_scratch_free(&scratch);
     kvtel_arena_free(&arena);
     kvtel_bins_free(layouts);

@@ -17,6 +17,7 @@ struct kvtel_snapshot_series {
     const uint64_t *bins;
     uint32_t first_bin; /* see `bins` */
     uint32_t bin_count; /* see `bins` */
+    uint64_t started;   /* first moment from which the counts are complete, CLOCK_REALTIME ns; 0: not known */
     uint64_t changed;   /* the snapshot's state when the numbers last changed, if it follows its sources */
 };
 

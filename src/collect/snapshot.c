@@ -237,7 +237,7 @@ static enum kvtel_status append_series(struct kvtel_snapshot *snapshot, uint32_t
     const char **values = copy ? split(snapshot, copy, family->shown.label_count) : NULL;
     if (!values)
         return KVTEL_E_NOMEM;
-    family->series[family->series_count] = (struct kvtel_snapshot_series){ .values = values };
+    family->series[family->series_count] = (struct kvtel_snapshot_series){ .values = values, .started = UINT64_MAX };
     snapshot->places[snapshot->place_count] =
         (struct kvtel_snapshot_place){ family_id, (uint32_t)family->series_count++, hash, size, NULL };
     kvtel_index_put(&snapshot->series_index, hash, (uint32_t)snapshot->place_count++);

@@ -18,6 +18,8 @@ enum family_field { FAMILY_NAME = 1, FAMILY_HELP, FAMILY_TYPE, FAMILY_METRIC, FA
 enum metric_field { METRIC_LABEL = 1, METRIC_GAUGE = 2, METRIC_COUNTER = 3, METRIC_HISTOGRAM = 7 };
 enum label_field { LABEL_NAME = 1, LABEL_VALUE };
 enum value_field { GAUGE_VALUE = 1, COUNTER_VALUE = 1 };
+enum created_field { COUNTER_CREATED = 3, HISTOGRAM_CREATED = 15 };
+enum timestamp_field { TIMESTAMP_SECONDS = 1, TIMESTAMP_NANOS };
 enum histogram_field {
     HISTOGRAM_COUNT = 1,
     HISTOGRAM_SUM = 2,
@@ -37,8 +39,9 @@ enum { GAP = 2 };
 enum {
     NUMBER = WIRE_TAG + WIRE_VARINT,
     DOUBLE = WIRE_TAG + WIRE_FIXED,
-    PLAIN_BODY = DOUBLE,
-    HISTOGRAM_BODY = 3 * NUMBER + 2 * DOUBLE + 16, /* without buckets; 16: an empty span */
+    TIMESTAMP = WIRE_TAG + 1 + 2 * NUMBER,
+    PLAIN_BODY = DOUBLE + TIMESTAMP,
+    HISTOGRAM_BODY = 3 * NUMBER + 2 * DOUBLE + 16 + TIMESTAMP, /* without buckets; 16: an empty span */
     CLASSIC_BUCKET = 2 + NUMBER + DOUBLE,
     NATIVE_BUCKET = 2 + 2 * NUMBER + (GAP + 1) * NUMBER, /* a span, zeros and a delta */
     HEAD = WIRE_TAG + WIRE_VARINT
@@ -118,6 +121,20 @@ static enum kvtel_status family_wire_init(struct family_wire *wire, const struct
 }
 
 /* -- The value of a series -- */
+
+/* A point in time, in nanoseconds since 1970. */
+static char *put_time(char *at, unsigned field, uint64_t ns)
+{
+    const uint64_t seconds = ns / 1000000000u, rest = ns % 1000000000u;
+    at = wire_head(at, field, 2 * WIRE_TAG + wire_varint_size(seconds) + wire_varint_size(rest));
+    at = wire_number(at, TIMESTAMP_SECONDS, seconds);
+    return wire_number(at, TIMESTAMP_NANOS, rest);
+}
+
+static char *put_created(char *at, unsigned field, const struct kvtel_snapshot_series *series)
+{
+    return series->started > 0 ? put_time(at, field, series->started) : at;
+}
 
 static char *put_classic(char *at, const struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
@@ -204,7 +221,15 @@ static char *put_histogram(char *at, struct family_wire *wire, const struct kvte
     at = wire_double(at, HISTOGRAM_SUM, series->sum);
     if (wire->classic)
         at = put_classic(at, wire, series);
-    return wire->native ? put_native(at, wire, series) : at;
+    if (wire->native)
+        at = put_native(at, wire, series);
+    return put_created(at, HISTOGRAM_CREATED, series);
+}
+
+static char *put_plain(char *at, const struct family_wire *wire, const struct kvtel_snapshot_series *series)
+{
+    at = wire_double(at, COUNTER_VALUE, series->value);
+    return wire->family->type == KVTEL_COUNTER ? put_created(at, COUNTER_CREATED, series) : at;
 }
 
 /* -- Series and families -- */
@@ -220,8 +245,8 @@ static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel
                                     struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = wire->family;
-    char *end = family->type == KVTEL_HISTOGRAM ? put_histogram(wire->body, wire, series)
-                                                : wire_double(wire->body, COUNTER_VALUE, series->value);
+    char *end =
+        family->type == KVTEL_HISTOGRAM ? put_histogram(wire->body, wire, series) : put_plain(wire->body, wire, series);
     size_t body = (size_t)(end - wire->body), size = WIRE_TAG + wire_varint_size(body) + body, values = 0;
     for (size_t i = 0; i < family->label_count; i++) {
         size_t label = label_size(family->labelnames[i], wire->sizes[i] = strlen(series->values[i]));

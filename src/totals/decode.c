@@ -153,7 +153,9 @@ static bool take_series(struct totals *totals, struct cursor *cursor)
         return false;
     totals->series[totals->series_count] =
         (struct kvtel_layout_series){ .family = family, .text_size = size, .text_at = cursor->at };
-    if (!take_texts(cursor, size, totals->families[family].label_count))
+    if (!take_texts(cursor, size, totals->families[family].label_count) ||
+        (totals->has_starts &&
+         !take(cursor, &totals->series[totals->series_count].started_realtime_ns, sizeof(uint64_t))))
         return false;
     totals->values_at[totals->series_count++] = cursor->at;
     return skip_values(cursor, &totals->families[family]);
@@ -171,10 +173,10 @@ static enum kvtel_status check_header(const struct kvtel_buffer *bytes, struct t
     if (header->byte_order != TOTALS_ORDER)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct totals_header, byte_order),
                           "it is damaged, or of a machine with another byte order");
-    if (header->version != TOTALS_VERSION)
+    if (header->version < TOTALS_VERSION_LEAST || header->version > TOTALS_VERSION)
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct totals_header, version),
-                          "it has version %u, this program knows version %u", (unsigned)header->version,
-                          (unsigned)TOTALS_VERSION);
+                          "it has version %u, this program knows versions %u to %u", (unsigned)header->version,
+                          (unsigned)TOTALS_VERSION_LEAST, (unsigned)TOTALS_VERSION);
     if (header->size != bytes->size)
         return kvtel_fail(error, KVTEL_E_TRUNCATED, bytes->size, "it has %zu bytes where %llu were written",
                           bytes->size, (unsigned long long)header->size);
@@ -247,6 +249,7 @@ enum kvtel_status totals_decode(struct kvtel_buffer *bytes, struct totals *total
     if (status == KVTEL_OK) {
         uint64_t boot = kvtel_boot_hash();
         totals->by_rank = header.by_rank != 0;
+        totals->has_starts = header.version > TOTALS_VERSION_LEAST;
         totals->earlier_boot = boot != 0 && header.boot_hash != 0 && header.boot_hash != boot;
         status = index_all(totals, &header, error);
     }

@@ -80,6 +80,7 @@ static void put_series(struct encoder *encoder, const struct kvtel_snapshot_fami
         encoder->status = KVTEL_E_LIMIT;
     put(encoder, &text_size, sizeof text_size);
     put_texts(encoder, series->values, family->label_count);
+    put(encoder, &series->started, sizeof series->started);
     put(encoder, family->type == KVTEL_HISTOGRAM ? &series->sum : &series->value, sizeof series->value);
     if (family->type == KVTEL_GAUGE)
         put(encoder, &series->stamp, sizeof series->stamp);
@@ -102,6 +103,7 @@ static enum kvtel_status fold(struct rest *rest, const struct kvtel_snapshot_fam
     if (!rest->bins && !(rest->bins = calloc(family->bound_count + 1, sizeof *rest->bins)))
         return KVTEL_E_NOMEM;
     rest->sum.sum += series->sum;
+    rest->sum.started = series->started < rest->sum.started ? series->started : rest->sum.started;
     if (family->type == KVTEL_COUNTER) {
         rest->sum.value += series->value;
     } else if (family->type == KVTEL_GAUGE && series->stamp >= rest->sum.stamp) {
@@ -125,7 +127,7 @@ static void put_all_series(struct encoder *encoder, const struct kvtel_snapshot_
     const struct totals_contents *contents = encoder->contents;
     bool separate = is_separate(contents, family);
     size_t limit = separate ? SIZE_MAX : contents->limit, kept = 0;
-    struct rest rest = { .bins = NULL };
+    struct rest rest = { .sum.started = UINT64_MAX };
     for (size_t i = 0; i < family->series_count && encoder->status == KVTEL_OK; i++) {
         const struct kvtel_snapshot_series *series = &family->series[i];
         if (contents->keep && !contents->keep(contents->context, family, series))

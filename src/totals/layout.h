@@ -40,7 +40,8 @@ struct totals_family {
 };
 _Static_assert(sizeof(struct totals_family) == 24, "totals 2");
 
-/* A series is a u32 with the size of its text, the text (label values, each followed by a NUL), and its numbers:
+/* A series is a u32 with the size of its text, the text (label values, each followed by a NUL), from version 3 on a u64
+ * with the first moment from which its numbers are complete (CLOCK_REALTIME ns; 0: not known), and its numbers:
  *   counter    double value
  *   gauge      double value, u64 stamp
  *   histogram  double sum, then varints: the number of bins that are not 0, and for each of them the

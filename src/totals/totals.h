@@ -14,8 +14,9 @@
 #include <kvtel/snapshot.h>
 
 enum {
-    TOTALS_VERSION = 2,
-    TOTALS_FAMILIES = 4096, /* at most */
+    TOTALS_VERSION = 3,       /* that is written */
+    TOTALS_VERSION_LEAST = 2, /* that is read */
+    TOTALS_FAMILIES = 4096,   /* at most */
     /* Limits of label sets in all families together and, by default, in one family. New label sets above a limit are
      * added up under TOTALS_OTHER. */
     TOTALS_SERIES = 1 << 18,
@@ -28,6 +29,7 @@ enum {
 struct totals {
     struct kvtel_buffer bytes; /* the file's content */
     bool by_rank;              /* ranks are kept apart */
+    bool has_starts;           /* series have the time at which they began, which those of version 2 do not */
     bool earlier_boot;         /* written before the machine's last boot: its gauges are older than any of this boot */
     uint32_t family_count, series_count, store_count;
     struct kvtel_layout_family *families; /* text_at: from the start of `bytes`; bounds_at: in `bounds` */

@@ -67,7 +67,7 @@ DAMAGE = {
     "cut to 0": (cut_to(0), "cut short"),
     "cut to half": (cut_to(0.5), "bytes where"),
     "a bit": (flip, "checksum"),
-    "another version": (other_version, "version 9, this program knows version 2"),
+    "another version": (other_version, "version 9, this program knows versions 2 to 3"),
     "something else": (lambda _: b"something else" * 100, "does not begin as totals do"),
 }
 
