@@ -302,7 +302,7 @@ static void check_forks(bool file)
     for (int i = 0; i < 200; i++) {
         pid_t child = fork();
         if (child == 0) {
-            (void)alarm(20);
+            (void)alarm(120);
             _exit(use_in_child(&recording));
         }
         int status;
@@ -355,7 +355,7 @@ static void test_lanes_after_a_fork(void **state)
     assert_int_equal(pipe(opened), 0);
     pid_t child = fork();
     if (child == 0) {
-        (void)alarm(20);
+        (void)alarm(120);
         (void)close(opened[1]);
         _exit(read(opened[0], &byte, 1) == 0 ? read_in_child(&recording) : 2);
     }

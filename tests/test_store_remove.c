@@ -284,7 +284,7 @@ static void test_removal_beside_writers(void **state)
     for (size_t type = 0; type < TYPES; type++)
         assert_int_equal(kvtel_store_series_remove(load.store, load.series[type]), KVTEL_OK);
     uint64_t dropped = dropped_of(load.store);
-    for (int i = 0; i < 10000 && dropped_of(load.store) == dropped; i++) /* until a writer met it, 10 s at most */
+    for (int i = 0; i < 60000 && dropped_of(load.store) == dropped; i++) /* until a writer met it, a minute at most */
         usleep(1000);
     assert_true(dropped_of(load.store) > dropped);
     atomic_store(&load.stop, true);

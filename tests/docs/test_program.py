@@ -13,14 +13,14 @@ import pytest
 from pages import PAGES, ROOT, all_blocks, section
 
 sys.path.insert(0, str(ROOT / "tests/e2e"))
-from exporter import Exporter  # noqa: E402
+from exporter import PATIENCE, Exporter  # noqa: E402
 
 KVTEL = Path(os.environ.get("KVTEL", ROOT / "build/kvtel"))
 COMMANDS = ("serve", "dump", "totals", "replay", "check")
 
 
 def help_of(*command):
-    return subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, timeout=20).stdout
+    return subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
 
 
 def options_of(text):
@@ -147,7 +147,7 @@ def test_a_post_is_answered_as_the_page_says(exporter):
 
 def test_other_paths_are_there(exporter):
     for row in rows_of("docs/serve.md", "## Other paths"):
-        with urllib.request.urlopen(exporter.url(row[0].strip("`")), timeout=20) as answer:
+        with urllib.request.urlopen(exporter.url(row[0].strip("`")), timeout=PATIENCE) as answer:
             assert answer.status == 200
 
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kvtel serve and processes that record, for tests."""
 
+import contextlib
 import os
+import random
 import re
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -14,7 +17,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KVTEL = os.environ.get("KVTEL", ROOT / "build" / "kvtel")
 WRITER = os.environ.get("KVTEL_STORE_WRITER", ROOT / "build" / "tests" / "store_writer")
+# Seconds until a test gives up what it waits for. Only a failure waits that long; a machine under load needs tens of seconds.
+PATIENCE = 60
 OWN_WRITER = os.environ.get("KVTEL_OWN_WRITER", ROOT / "build" / "tests" / "own_writer")
+
+
+def free_port():
+    """For a program that cannot be asked which port it took. Below those that the kernel gives to clients, so that none of them takes it
+    before the program does."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as held, contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            return port
 
 
 class Exporter:
@@ -26,7 +41,7 @@ class Exporter:
         self.log, self.ready = [], threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        assert self.ready.wait(20) and self.process.poll() is None, "".join(self.log)
+        assert self.ready.wait(PATIENCE) and self.process.poll() is None, "".join(self.log)
         address = next(m for line in self.log if (m := re.search(r'address"?[=:] ?"?127\.0\.0\.1:(\d+)', line)))
         self.port = int(address[1])
 
@@ -49,7 +64,7 @@ class Exporter:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             threads = [
                 path.read_text()
@@ -57,9 +72,20 @@ class Exporter:
                 if path.name in ("stat", "wchan")
             ]
             raise AssertionError(f"it does not end: {threads}\n{''.join(self.log[-20:])}") from None
-        self.reader.join(5)
+        self.reader.join(PATIENCE)
         assert self.process.returncode in (0, -signal.SIGKILL), "".join(self.log)
         return time.monotonic() - began
+
+    def lines(self, *said):
+        """The lines of the log so far that hold each of `said`: texts, or functions of a line. A line may come later: see wait_for_log."""
+        log = list(self.log)
+        return [line for line in log if all(each(line) if callable(each) else each in line for each in said)]
+
+    def wait_for_log(self, *said, count=1):
+        """Waits until `count` lines hold each of `said`, as in lines(); returns them. What a line reports can be seen elsewhere before the
+        line is here (in a metric, in the directory), so a test that expects a line waits for it."""
+        wait_for(lambda: len(self.lines(*said)) >= count, lambda: f"{count} lines with {said} in {''.join(self.log)}")
+        return self.lines(*said)
 
     def url(self, path="/metrics"):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -67,7 +93,7 @@ class Exporter:
     def text(self, path="/metrics", data=None, headers=None):
         headers = {**({"Content-Type": "application/jsonl"} if data is not None else {}), **(headers or {})}
         request = urllib.request.Request(self.url(path), data=data, headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.read().decode()
 
     def samples(self):
@@ -105,18 +131,19 @@ class Writer:
 
     def end(self):
         self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(PATIENCE) == 0
         self.process.stdout.close()
 
     def kill(self):
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
         self.process.stdin.close()
         self.process.stdout.close()
 
 
-def wait_for(condition, seconds=10, what="the condition"):
+def wait_for(condition, what="the condition", seconds=PATIENCE):
+    """Polls until `condition()` is true. The deadline costs only a test that fails, so it is long: nothing is promised about how soon."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
+        assert time.monotonic() < deadline, f"{what() if callable(what) else what} did not come true within {seconds} s"
         time.sleep(0.02)

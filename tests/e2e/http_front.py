@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from exporter import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("KVTEL_HTTP_SERVER", ROOT / "build" / "tests" / "http_server")
 
@@ -44,7 +46,7 @@ class Front:
     def close(self, expected=0):
         """Ends it; returns how long that took."""
         began = time.monotonic()
-        _, self.log = self.process.communicate(timeout=60)
+        _, self.log = self.process.communicate(timeout=PATIENCE)
         assert expected is None or self.process.returncode == expected, self.log
         return time.monotonic() - began
 
@@ -57,10 +59,10 @@ class Front:
     def connections(self):
         return self.counts()[0]
 
-    def connect(self, timeout=10):
+    def connect(self, timeout=PATIENCE):
         return socket.create_connection((self.host, self.port), timeout=timeout)
 
-    def raw(self, request, timeout=10):
+    def raw(self, request, timeout=PATIENCE):
         """What comes back until the connection ends, or for `timeout` seconds; and whether it ended."""
         with self.connect(timeout) as client:
             return exchange(client, request)
@@ -108,7 +110,7 @@ def statuses(answer):
 
 
 def run(*command, **options):
-    return subprocess.run([str(word) for word in command], capture_output=True, timeout=60, **options)
+    return subprocess.run([str(word) for word in command], capture_output=True, timeout=PATIENCE, **options)
 
 
 class Certificates:

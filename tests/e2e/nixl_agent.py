@@ -45,7 +45,7 @@ class Agent:
         self.write(RX_BYTES if reads else TX_BYTES, size, wait)
         self.write(RX_REQUESTS if reads else TX_REQUESTS, 1, wait)
 
-    def wait_until_read(self, seconds=20):
+    def wait_until_read(self, seconds=60):
         end = time.monotonic() + seconds
         while self.positions[0] != self.positions[1]:
             assert time.monotonic() < end, "nobody reads the ring"

@@ -2,18 +2,17 @@
 """A real Prometheus that scrapes kvtel serve."""
 
 import json
-import socket
 import subprocess
 import urllib.request
+
+from exporter import PATIENCE, free_port
 
 
 class Prometheus:
     """Scrapes `target` every second. `scrape`: more lines of its scrape configuration."""
 
     def __init__(self, directory, target, *flags, scrape=""):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (directory / "prometheus.yml").write_text(
             f"""
 scrape_configs:
@@ -34,7 +33,7 @@ scrape_configs:
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=PATIENCE) as answer:
             return json.load(answer)["data"]
 
     def results(self, expression):
@@ -59,4 +58,4 @@ scrape_configs:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)

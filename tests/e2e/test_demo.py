@@ -8,11 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from exporter import PATIENCE, wait_for
 
 EQUAL = "All totals are equal."
 
@@ -58,15 +58,12 @@ class Demo:
 
     def finish(self, code):
         """Waits for the end: standard output and standard error."""
-        output, errors = self.process.communicate(timeout=60)
+        output, errors = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == code, output + errors
         return output, errors
 
     def assert_nothing_left(self):
-        limit = time.monotonic() + 5
-        while self.processes() and time.monotonic() < limit:
-            time.sleep(0.05)
-        assert self.processes() == {}
+        wait_for(lambda: self.processes() == {}, "the end of all processes")
         assert list(self.place.iterdir()) == []
 
 
@@ -103,7 +100,7 @@ def test_totals_are_equal_and_nothing_stays(demo):
     model = running.read_until(r'model "(kvtel-demo-\w+)"').group(1)
     address = running.read_until(r"exporter: (http://\S+)").group(1)
     running.read_until(r"\d+ transfers")
-    text = urllib.request.urlopen(address + "metrics", timeout=10).read().decode()
+    text = urllib.request.urlopen(address + "metrics", timeout=PATIENCE).read().decode()
     assert f'model_name="{model}"' in text
     output, errors = running.finish(0)
     assert errors == ""
@@ -186,10 +183,7 @@ def test_its_processes_end_with_it(demo):
     assert len(running.processes()) == 6
     running.process.kill()
     running.process.communicate()
-    limit = time.monotonic() + 5
-    while running.processes() and time.monotonic() < limit:
-        time.sleep(0.05)
-    assert running.processes() == {}
+    wait_for(lambda: running.processes() == {}, "the end of all processes")
 
 
 @pytest.mark.parametrize("victim", ["prefill 1", "decode 0"])
@@ -292,6 +286,6 @@ def test_what_cannot_be_used_is_an_error(demo, tmp_path):
 
 
 def test_help(kvtel):
-    done = subprocess.run([kvtel.with_name("kvtel-demo"), "--help"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([kvtel.with_name("kvtel-demo"), "--help"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0
     assert done.stdout.startswith("usage: kvtel-demo") and "examples:" in done.stdout

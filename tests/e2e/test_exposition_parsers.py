@@ -12,7 +12,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import Exporter, Writer, wait_for
+from exporter import PATIENCE, Exporter, Writer, wait_for
 
 DATA = Path(os.environ.get("KVTEL_TEST_DATA", Path(__file__).resolve().parents[1] / "data"))
 GOLDEN = sorted((DATA / "golden").glob("*.prom"))
@@ -72,7 +72,7 @@ def test_openmetrics_says_the_same(kvtel, golden):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE,
         ).stdout
         for name in ("text", "openmetrics")
     )
@@ -82,7 +82,7 @@ def test_openmetrics_says_the_same(kvtel, golden):
 def test_openmetrics_of_a_whole_exporter(stores, tmp_path):
     writer = Writer(stores, tmp_path / "book", 20).done()
     with Exporter(stores, "--web.enable-stats-receiver", f"--nixl.telemetry-dir={tmp_path}/rings") as exporter:
-        wait_for(lambda: "vllm:nixl_xfer_time_seconds" in exporter.text(), 5, "the store")
+        wait_for(lambda: "vllm:nixl_xfer_time_seconds" in exporter.text(), "the store")
         families = openmetrics.text_string_to_metric_families(
             exporter.text(headers={"Accept": "application/openmetrics-text"})
         )

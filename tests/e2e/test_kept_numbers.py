@@ -23,11 +23,11 @@ def test_other_stores_go_on_while_one_cannot_be_read(stores, tmp_path, number):
     writers = [Writer(stores, tmp_path / f"book{i}", 100 + i).done() for i in range(2)]
     faults = Faults(tmp_path / "faults")
     with Exporter(stores, env=faults.environment) as exporter:
-        wait_for(lambda: exporter.samples().get(COUNT % 0) == 201, 5, "both stores")
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 201, "both stores")
         faults.on("pread", number, text=writers[0].path.name)
         assert exporter.samples()[COUNT % 0] == 201
         third = Writer(stores, tmp_path / "book2", 7, engine=3).done()
-        wait_for(lambda: exporter.samples().get(COUNT % 3) == 7, 5, "a store that began meanwhile")
+        wait_for(lambda: exporter.samples().get(COUNT % 3) == 7, "a store that began meanwhile")
         found = exporter.samples()
         assert found[COUNT % 0] == 201 and found["kvtel_stores_stale"] == 1
         assert found["kvtel_scrapes_repeated_total"] == 0 and found['kvtel_stores{state="refused"}'] == 0
@@ -38,7 +38,7 @@ def test_other_stores_go_on_while_one_cannot_be_read(stores, tmp_path, number):
         assert found[COUNT % 0] == 201 and found["kvtel_stores_stale"] == 0
         for writer in [*writers, third]:
             writer.end()
-        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        wait_for(lambda: store_files(stores) == [], "retiring")
         assert exporter.samples()[COUNT % 0] == 201
 
 
@@ -47,11 +47,11 @@ def test_a_store_that_is_cut_keeps_what_was_shown(stores, tmp_path, size):
     """Its file is set aside, and the totals have its numbers."""
     writer = Writer(stores, tmp_path / "book", 50).done()
     with Exporter(stores) as exporter:
-        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, 5, "the store")
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 50, "the store")
         os.truncate(writer.path, size)
         os.truncate(writer.path, 1 << 20)
         assert exporter.samples()[COUNT % 0] == 50
-        wait_for(lambda: store_files(stores) == [], 10, "retiring")
+        wait_for(lambda: store_files(stores) == [], "retiring")
         assert exporter.samples()[COUNT % 0] == 50
         assert len(list(stores.glob("*.kvtel.damaged"))) == 1
         exporter.end(signal.SIGKILL)
@@ -65,7 +65,7 @@ def test_a_store_whose_counts_fall_keeps_what_was_shown(stores, tmp_path, whole)
     """Somebody writes zeros over its lanes and their lines; its tables stay good. No writer takes back what it counted."""
     writer = Writer(stores, tmp_path / "book", 5000, threads=3).done()
     with Exporter(stores) as exporter:
-        wait_for(lambda: exporter.samples().get(COUNT % 0) == 15000, 5, "the store")
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 15000, "the store")
         with writer.path.open("r+b") as file:
             header = file.read(920)
             lanes_at, _, slots_size, lines_at = *struct.unpack_from("=QQQ", header, 184), *struct.unpack_from("=Q", header, 912)
@@ -76,8 +76,8 @@ def test_a_store_whose_counts_fall_keeps_what_was_shown(stores, tmp_path, whole)
             file.write(bytes(3 * 128 if whole else 128))
         for _ in range(3):
             assert exporter.samples()[COUNT % 0] == 15000
-        wait_for(lambda: any("counts are lower than before" in line for line in exporter.log), 5, "a log line")
-        wait_for(lambda: store_files(stores) == [], 10, "retiring")
+        exporter.wait_for_log("counts are lower than before")
+        wait_for(lambda: store_files(stores) == [], "retiring")
         assert exporter.samples()[COUNT % 0] == 15000
         assert len(list(stores.glob("*.kvtel.damaged"))) == 1
     writer.kill()
@@ -89,15 +89,15 @@ def test_stores_that_are_removed_while_they_are_not_open(stores, tmp_path):
     copies(stores, tmp_path, 300)
     locks = {path: lock(path) for path in stores.glob("*.kvtel")}
     with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
-        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, 20, "all stores")
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, "all stores")
         for path in locks:
             path.unlink()
         for _ in range(5):
             assert exporter.samples()[COUNT % 0] == 30000
-        wait_for(lambda: exporter.samples()["kvtel_stores_deleted_total"] == 300, 20, "all deletions")
+        wait_for(lambda: exporter.samples()["kvtel_stores_deleted_total"] == 300, "all deletions")
         for fd in locks.values():
             os.close(fd)
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 300, 60, "retiring")
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 300, "retiring")
         assert exporter.samples()[COUNT % 0] == 30000
         exporter.end(signal.SIGKILL)
     with Exporter(stores) as exporter:
@@ -109,15 +109,15 @@ def test_stores_that_are_renamed_while_they_are_not_open(stores, tmp_path):
     copies(stores, tmp_path, 300)
     locks = {path: lock(path) for path in stores.glob("*.kvtel")}
     with Exporter(stores, preexec_fn=few_descriptors(256)) as exporter:
-        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, 20, "all stores")
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 30000, "all stores")
         for path in locks:
             path.rename(path.with_name("1-" + path.name))
-        wait_for(lambda: '"1-9' in exporter.text("/api/v1/summary"), 10, "the new names")
+        wait_for(lambda: '"1-9' in exporter.text("/api/v1/summary"), "the new names")
         for _ in range(5):
             assert exporter.samples()[COUNT % 0] == 30000
         for fd in locks.values():
             os.close(fd)
-        wait_for(lambda: store_files(stores) == [], 60, "retiring")
+        wait_for(lambda: store_files(stores) == [], "retiring")
         assert exporter.samples()[COUNT % 0] == 30000
 
 
@@ -139,13 +139,13 @@ def test_an_ended_store_that_the_totals_cannot_take_whole_stays(stores, tmp_path
     content = writer.path.read_bytes()
     writer.kill()
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 5, "retiring")
+        wait_for(lambda: store_files(stores) == [], "retiring")
         changed = content.replace(b"vllm:nixl_xfer_time_seconds\0", b"vllm:nixl_bytes_transferred\0")
         (stores / "1-changed.kvtel").write_bytes(changed)
-        wait_for(lambda: any("1-changed.kvtel stays a file" in line for line in exporter.log), 5, "a log line")
+        exporter.wait_for_log("1-changed.kvtel stays a file")
         retired = Writer(stores, tmp_path / "book2", 5).done()
         retired.end()
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "the other store")
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, "the other store")
         assert store_files(stores) == ["1-changed.kvtel"]
         assert exporter.samples()['kvtel_stores{state="ended"}'] == 1
 
@@ -189,11 +189,11 @@ def test_a_new_own_store_is_begun_for_one_that_is_cut_or_removed(stores, tmp_pat
             own = own_file(stores, exporter, before)
             own.unlink() if size is None else os.truncate(own, size)
             name = "kvtel_own_stores_renewed_total"
-            wait_for(lambda: exporter.samples()[name] == times, 10, "a new own store")
+            wait_for(lambda: exporter.samples()[name] == times, "a new own store")
             assert posted(exporter) == multiplied(once, times)
-            wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+            wait_for(lambda: post(exporter) == 200, "a post that counts")
             assert posted(exporter) == multiplied(once, times + 1)
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 3, 10, "retiring")
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 3, "retiring")
         assert posted(exporter) == multiplied(once, 4)
         exporter.end(signal.SIGKILL)
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
@@ -221,7 +221,7 @@ def test_the_own_store_is_cut_while_posts_come(stores):
             assert shown <= now == sent
             shown = now
             os.truncate(own_file(stores, exporter, before), 4096 * cut)
-            wait_for(lambda: post(exporter, (header + payload % sent).encode()) == 200, 10, "a post that counts")
+            wait_for(lambda: post(exporter, (header + payload % sent).encode()) == 200, "a post that counts")
             sent += 1
             assert exporter.samples()[COUNT % 0] == sent
         assert '"repeated": 1' in exporter.text("/api/v1/stats", (header + payload % 0).encode())
@@ -231,13 +231,13 @@ def let_main_loop_come_round(exporter):
     """Without a scrape, which would read all stores."""
     said = "SIGHUP: stores, rings"
     for _ in range(2):  # a line comes before a round, so that the second one proves a whole one
-        before = sum(said in line for line in exporter.log)
+        before = len(exporter.lines(said))
         exporter.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: sum(said in line for line in exporter.log) > before, 10, "a line")
+        exporter.wait_for_log(said, count=before + 1)
 
 
 def renewals(exporter):
-    return sum("a new one is begun" in line for line in exporter.log)
+    return len(exporter.lines("a new one is begun"))
 
 
 @pytest.mark.parametrize("size", [0, 5000, 100000])
@@ -246,8 +246,8 @@ def test_posts_that_no_scrape_has_seen_outlive_a_cut(stores, size):
         assert post(exporter) == 200
         let_main_loop_come_round(exporter)
         os.truncate(own_file(stores, exporter, []), size)
-        wait_for(lambda: renewals(exporter) == 1, 10, "a new own store")
-        wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+        wait_for(lambda: renewals(exporter) == 1, "a new own store")
+        wait_for(lambda: post(exporter) == 200, "a post that counts")
         twice = posted(exporter)
         assert post(exporter) == 200
         assert {name: value * 3 / 2 for name, value in twice.items()} == posted(exporter)
@@ -263,11 +263,11 @@ def test_posts_that_no_scrape_has_seen_outlive_a_removal(stores, tmp_path, few):
     with Exporter(stores, "--web.enable-stats-receiver", **options) as exporter:
         start, before = posted(exporter), []
         for times in range(1, 5):
-            wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+            wait_for(lambda: post(exporter) == 200, "a post that counts")
             own_file(stores, exporter, before).unlink()
-            wait_for(lambda: renewals(exporter) == times, 10, "a new own store")
+            wait_for(lambda: renewals(exporter) == times, "a new own store")
         found = posted(exporter)
-        wait_for(lambda: post(exporter) == 200, 5, "a post that counts")
+        wait_for(lambda: post(exporter) == 200, "a post that counts")
         grown = posted(exporter)
         once = {name: value - found.get(name, 0) for name, value in grown.items()}
         assert sum(once.values()) > 0
@@ -285,7 +285,7 @@ def test_no_new_own_store_can_be_made(stores, tmp_path):
         once = posted(exporter)
         with faults.failing("rename", errno.EROFS, text=".new"):
             own_file(stores, exporter, []).unlink()
-            wait_for(lambda: faults.failed("rename") >= 2, 10, "two tries")
+            wait_for(lambda: faults.failed("rename") >= 2, "two tries")
             for _ in range(3):
                 assert post(exporter) == 503
                 found = exporter.samples()
@@ -293,7 +293,7 @@ def test_no_new_own_store_can_be_made(stores, tmp_path):
             assert found["kvtel_own_stores_renewed_total"] == 0
             exporter.text("/-/ready")
             exporter.text("/-/healthy")
-        wait_for(lambda: post(exporter) == 200, 10, "a post that counts")
+        wait_for(lambda: post(exporter) == 200, "a post that counts")
         assert posted(exporter) == multiplied(once, 2)
         assert exporter.samples()["kvtel_own_stores_renewed_total"] == 1
         assert list(stores.glob(".*.new")) == []

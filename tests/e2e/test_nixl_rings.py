@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from exporter import PATIENCE, free_port
 from nixl_agent import HEADER, Agent
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -44,9 +44,7 @@ def in_process(function, *arguments):
 
 class Exporter:
     def __init__(self, kvtel, folder, log):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % free.getsockname()[1]
+        self.address = f"127.0.0.1:{free_port()}"
         command = [kvtel, "serve", f"--web.listen-address={self.address}", f"--nixl.telemetry-dir={folder}"]
         environment = os.environ | {"KVTEL_STORE_DIR": tempfile.mkdtemp(prefix="kvtel_stores_", dir=SHARED_MEMORY)}
         self.log = log
@@ -58,7 +56,7 @@ class Exporter:
         self.wait_for("kvtel_nixl_folder_readable", lambda value: value >= 0)
 
     def samples(self):
-        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=PATIENCE) as answer:
             text = answer.read().decode()
         return {
             (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "agent")): sample.value
@@ -67,7 +65,7 @@ class Exporter:
             if sample.name.startswith(("nixl_", "kvtel_nixl_"))
         }
 
-    def wait_for(self, name, condition, *labels, seconds=20):
+    def wait_for(self, name, condition, *labels, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while True:
             try:
@@ -85,7 +83,7 @@ class Exporter:
         if self.process.returncode is not None:
             return
         self.process.terminate()
-        assert self.process.wait(timeout=10) == 0
+        assert self.process.wait(timeout=PATIENCE) == 0
         shutil.rmtree(self.stores, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from exporter import KVTEL, OWN_WRITER, Exporter, wait_for
+from exporter import KVTEL, OWN_WRITER, PATIENCE, Exporter
 from fake_page import CHART, Fake, policy
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -295,7 +295,7 @@ def choose(driver, connector, told, engine="0"):
 @pytest.mark.skipif(not Path(KVTEL).exists(), reason="kvtel is not built")
 def test_real_exporter(driver, tmp_path):
     with Exporter(tmp_path / "stores", "--web.enable-stats-receiver") as exporter:
-        with urllib.request.urlopen(exporter.url("/"), timeout=20) as answer:
+        with urllib.request.urlopen(exporter.url("/"), timeout=PATIENCE) as answer:
             assert answer.headers["Content-Security-Policy"] == policy()
         look(driver, exporter.url("/"))
         until(driver, "document.getElementById('empty').checkVisibility()")
@@ -359,7 +359,7 @@ def test_a_connector_of_ones_own(driver, tmp_path):
         text = driver.execute_script("return document.getElementById('others').textContent")
         assert "own:blocks_fetched" in text and "own:tier_filled" in text
         until(driver, "Math.max(...Chart.getChart('chart-transfers').data.datasets.map((set) => set.data.length)) > 0")
-        wait_for(lambda: any("own:fetch_seconds" in line for line in exporter.log), what="a line of the log")
+        exporter.wait_for_log("own:fetch_seconds")
         found = exporter.samples()
         labels = '{engine="7",model_name="own-model",tier="<b>disk"}'
         assert found["own:blocks_fetched_total" + labels] == 6 and found["own:fetch_seconds_count" + labels] == 2

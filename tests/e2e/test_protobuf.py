@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import Exporter, wait_for
+from exporter import PATIENCE, Exporter, wait_for
 from prometheus_proto import TYPES, native_buckets, parse
 from prometheus_server import Prometheus
 
@@ -30,12 +30,12 @@ COLUMNS = ["transfer_duration", "post_duration", "bytes_transferred", "num_descr
 
 def replayed(kvtel, recording, form):
     command = [kvtel, "replay", "--metrics.output=-", f"--metrics.format={form}", recording]
-    return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout
 
 
 def scraped(exporter, accept=MEDIA):
     request = urllib.request.Request(exporter.url(), headers={"Accept": accept})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.headers["Content-Type"] == MEDIA.replace(";", "; ")
         return {family.name: family for family in parse(answer.read())}
 
@@ -210,7 +210,7 @@ def test_which_buckets_a_histogram_has(stores, kind, classic, native):
     ],
 )
 def test_bad_flags(kvtel, flag):
-    done = subprocess.run([kvtel, "serve", flag], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([kvtel, "serve", flag], capture_output=True, text=True, timeout=PATIENCE)
     name, value = flag.split("=")
     assert done.returncode == 2 and name in done.stderr and f'not "{value}"' in done.stderr
 
@@ -227,8 +227,8 @@ def test_a_real_prometheus_with_native_histograms(stores, tmp_path):
         with Prometheus(
             tmp_path, f"127.0.0.1:{exporter.port}", "--enable-feature=native-histograms"
         ) as prometheus:
-            wait_for(lambda: prometheus.query("up") == {(): 1.0}, 40, "a scrape")
-            wait_for(lambda: prometheus.results(FAMILIES[0]), 10, "the series")
+            wait_for(lambda: prometheus.query("up") == {(): 1.0}, "a scrape")
+            wait_for(lambda: prometheus.results(FAMILIES[0]), "the series")
             assert prometheus.results(f"{FAMILIES[0]}_bucket") == []  # 2.42 takes one kind, the native one
             for name, values in zip(FAMILIES, columns, strict=True):
                 (count,) = prometheus.query(f"histogram_count({name})").values()

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from exporter import Exporter, wait_for
+from exporter import Exporter
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="0",model_name="m"}'
 RECEIVER = "--web.enable-stats-receiver"
@@ -99,7 +99,7 @@ def test_a_sender_that_began_anew_is_told(stores):
             answer = post(exporter, header(source="a"), payload(0), payload(1))[1]
             assert answer["accepted"] == 0 and answer["repeated"] == 2
             assert '"started"' in answer["warning"] and "up to 9 " in answer["warning"]
-        wait_for(lambda: any("that began anew" in line for line in exporter.log))
+        exporter.wait_for_log("that began anew")
         again = header(source="a", started=100.5)
         assert post(exporter, again, payload(0), payload(1))[1] == {
             "status": "success",
@@ -110,7 +110,7 @@ def test_a_sender_that_began_anew_is_told(stores):
         assert accepted(post(exporter, again, payload(0), payload(1))) == 0
         assert accepted(post(exporter, header(source="a", started=99), payload(0))) == 0
         exporter.end()
-        assert sum("that began anew" in line and "started" in line for line in exporter.log) == 2  # once for each start
+        assert len(exporter.lines("that began anew", "started")) == 2  # once for each start
     with Exporter(stores, RECEIVER) as exporter:
         assert accepted(post(exporter, again, payload(0), payload(1), payload(2))) == 1
 
@@ -165,7 +165,7 @@ def test_an_engine_has_all_of_its_series_or_none(stores):
         assert found['kvtel_refused_total{reason="series_limit"}'] == lost * sets + lost
         assert found["kvtel_store_series_dropped"] == lost * sets
         exporter.end()
-        assert sum("no room for the label sets" in line for line in exporter.log) == 1
+        assert len(exporter.lines("no room for the label sets")) == 1
 
 
 LONG = "x" * 1025

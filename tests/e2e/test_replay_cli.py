@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from exporter import wait_for
+from exporter import PATIENCE, wait_for
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 GOLDEN = DATA / "golden"
@@ -26,7 +26,7 @@ def run(kvtel):
     """Runs kvtel: exit code, standard output, standard error."""
 
     def run(*arguments, stdin=b""):
-        done = subprocess.run([kvtel, *arguments], input=stdin, capture_output=True, timeout=120)
+        done = subprocess.run([kvtel, *arguments], input=stdin, capture_output=True, timeout=PATIENCE)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     return run
@@ -66,12 +66,12 @@ def test_a_standard_stream_that_is_a_recording(option, kvtel, run, tmp_path):
     recording.write_text(HEADER + PAYLOAD)
     with open(recording, "rb") as stdin:
         done = subprocess.run(
-            [kvtel, "replay", f"{option}={recording}", "-"], stdin=stdin, capture_output=True, timeout=60
+            [kvtel, "replay", f"{option}={recording}", "-"], stdin=stdin, capture_output=True, timeout=PATIENCE
         )
     assert done.returncode == 1 and recording.read_text() == HEADER + PAYLOAD
     with open(recording, "ab") as stdout:
         done = subprocess.run(
-            [kvtel, "replay", f"{option}=-", recording], stdout=stdout, stderr=subprocess.PIPE, timeout=60
+            [kvtel, "replay", f"{option}=-", recording], stdout=stdout, stderr=subprocess.PIPE, timeout=PATIENCE
         )
     assert done.returncode == 1 and recording.read_text() == HEADER + PAYLOAD
 
@@ -136,7 +136,7 @@ def test_outputs_that_cannot_be_written(option, run, tmp_path):
 def test_full_standard_output(kvtel):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [kvtel, "replay", GOLDEN / "nixl_basic.jsonl"], stdout=full, stderr=subprocess.PIPE, timeout=60
+            [kvtel, "replay", GOLDEN / "nixl_basic.jsonl"], stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE
         )
     assert done.returncode == 1
     assert done.stderr == b"kvtel: standard output: writing failed: No space left on device\n"
@@ -285,7 +285,7 @@ def test_closed_pipe(kvtel):
         process.stdin.write(HEADER.encode())
         for _ in range(100_000):
             process.stdin.write((PAYLOAD + '{"log": true}\n').encode() * 100)
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=PATIENCE) == 1
     assert process.stderr.read().startswith(b"kvtel: -: writing failed: ")
 
 
@@ -325,7 +325,7 @@ def test_large_recording_in_constant_memory(command, megabytes, kvtel):
         process.stdin.write(piece)
     process.stdin.close()
     errors = process.stderr.read().decode()
-    assert process.wait(timeout=60) == 0, errors
+    assert process.wait(timeout=PATIENCE) == 0, errors
     if not is_sanitized(kvtel):
         assert int(errors.split()[-1]) < 64 * 1024  # KiB
 
@@ -349,7 +349,7 @@ def test_progress_on_a_terminal(kvtel):
         if select.select([ours], [], [], 0.1)[0]:
             shown += os.read(ours, 4096)
     process.stdin.close()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     while select.select([ours], [], [], 0.1)[0]:
         try:
             shown += os.read(ours, 4096)
@@ -370,9 +370,9 @@ def test_interrupt(kvtel):
     process.stdin.write(HEADER.encode())
     process.stdin.flush()
     asleep = Path(f"/proc/{process.pid}/stat")  # in its read of more
-    wait_for(lambda: asleep.read_text().rsplit(")", 1)[1].split()[0] == "S", what="a replay that waits")
+    wait_for(lambda: asleep.read_text().rsplit(")", 1)[1].split()[0] == "S", "a replay that waits")
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == -signal.SIGINT
+    assert process.wait(timeout=PATIENCE) == -signal.SIGINT
 
 
 def test_documented_examples(kvtel, tmp_path):
@@ -387,6 +387,6 @@ def test_documented_examples(kvtel, tmp_path):
         commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
         shown = [line for line in block.splitlines() if not line.startswith("$ ")]
         done = subprocess.run(
-            ["sh", "-c", "\n".join(commands)], cwd=tmp_path, env=environment, capture_output=True, timeout=60
+            ["sh", "-c", "\n".join(commands)], cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE
         )
         assert done.stdout.decode().splitlines() == shown

@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import ROOT
-from exporter import KVTEL, Exporter, Writer, samples, wait_for
+from exporter import KVTEL, PATIENCE, Exporter, Writer, samples, wait_for
 from prometheus_server import Prometheus
 
 DATA = ROOT / "tests" / "data"
@@ -55,7 +55,7 @@ def test_posted_by_curl_compressed_in_both_forms(stores, replay, tmp_path, form)
             f"@{body}",
             exporter.url("/api/v1/stats"),
         ]
-        answer = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=20).stdout)
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE).stdout)
         assert answer["status"] == "success" and answer["accepted"] > 0
         assert connector_samples(exporter.text()) == connector_samples(replay(recording).text)
 
@@ -175,7 +175,7 @@ def test_posts_whose_bytes_are_changed_at_random(stores):
                 },
             )
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                     codes.add(answer.status)
             except urllib.error.HTTPError as error:
                 codes.add(error.code)
@@ -204,7 +204,7 @@ def test_pages_and_readiness(stores):
             family.name for family in families
         }
         checked = subprocess.run(
-            ["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=20
+            ["promtool", "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=PATIENCE
         )
         assert checked.returncode == 0, checked.stderr
 
@@ -241,7 +241,7 @@ def test_scrapers_get_the_format_that_they_ask_for(stores, accept, content_type)
             request = urllib.request.Request(
                 exporter.url(), headers={"Accept": accept, "Accept-Encoding": "gzip"} if accept else {}, method=method
             )
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 assert answer.headers["Content-Type"] == content_type
                 assert int(answer.headers["Content-Length"]) > 0
                 assert set(answer.headers.get_all("Vary")) == {"Accept", "Accept-Encoding"}
@@ -296,7 +296,7 @@ def test_a_client_that_reads_a_byte_a_second_holds_nobody_up(stores):
 
 
 def test_every_flag_is_in_the_docs():
-    usage = subprocess.run([KVTEL, "serve", "--help"], check=True, capture_output=True, text=True, timeout=10).stdout
+    usage = subprocess.run([KVTEL, "serve", "--help"], check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
     documented = (ROOT / "docs" / "serve.md").read_text()
     flags = set(re.findall(r"--[a-z][a-z.-]+", usage))
     assert len(flags) > 15 and not [flag for flag in flags if f"`{flag}" not in documented]
@@ -305,7 +305,7 @@ def test_every_flag_is_in_the_docs():
 def test_what_is_in_deploy():
     for check, name in [("rules", "rules.yml"), ("config", "prometheus.yml")]:
         done = subprocess.run(
-            ["promtool", "check", check, name], cwd=ROOT / "deploy", capture_output=True, text=True, timeout=20
+            ["promtool", "check", check, name], cwd=ROOT / "deploy", capture_output=True, text=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr
 
@@ -315,10 +315,10 @@ def test_sigterm_ends_it_within_a_second_with_a_last_line(stores, tmp_path):
     exporter = Exporter(stores, "--log.interval=1h")
     assert exporter.samples()[COUNT] == 30
     second = Writer(stores, tmp_path / "book2", 7).done()
-    wait_for(lambda: exporter.samples()[COUNT] == 37, 3, "the second store")
+    wait_for(lambda: exporter.samples()[COUNT] == 37, "the second store")
     assert exporter.end() < 1
     assert exporter.process.returncode == 0
-    assert any("ok=7 " in line for line in exporter.log) and "SIGTERM" in exporter.log[-1]
+    assert exporter.lines("ok=7 ") and "SIGTERM" in exporter.log[-1]
     writer.end()
     second.end()
 
@@ -354,7 +354,7 @@ def test_wrong_usage_says_what_is_wrong(tmp_path, arguments, code, message):
     command = [KVTEL, "serve", f"--store.dir={tmp_path}", "--web.listen-address=127.0.0.1:0", *arguments]
     if "--web.systemd-socket" in arguments:
         command.remove("--web.listen-address=127.0.0.1:0")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert len(done.stderr.splitlines()) == code, done.stderr  # wrong usage comes with a line about --help
 
@@ -408,14 +408,14 @@ def test_a_real_prometheus_scrapes_it_over_tls_with_a_user(stores, tmp_path):
             ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", exporter.url().replace("http:", "https:")],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
         assert denied.stdout == "401"
         with Prometheus(tmp_path, f"127.0.0.1:{exporter.port}", scrape=scrape) as prometheus:
-            wait_for(lambda: prometheus.query("up") == {(): 1.0}, 40, "a scrape")
+            wait_for(lambda: prometheus.query("up") == {(): 1.0}, "a scrape")
             for engine in range(2):
                 labels = (("engine", str(engine)), ("model_name", "m"))
-                wait_for(lambda: labels in prometheus.query("vllm:nixl_xfer_time_seconds_count"), 10, "the series")
+                wait_for(lambda: labels in prometheus.query("vllm:nixl_xfer_time_seconds_count"), "the series")
                 assert prometheus.query("vllm:nixl_xfer_time_seconds_count")[labels] == 1000 * (engine + 1)
                 assert prometheus.query("vllm:nixl_bytes_transferred_sum")[labels] == 262144000 * (engine + 1)
             quantile = prometheus.query("histogram_quantile(0.5, sum by (le) (vllm:nixl_xfer_time_seconds_bucket))")
@@ -433,7 +433,7 @@ def test_nixl_rings_beside_stores(stores, tmp_path):
     (rings / "agent").write_bytes((DATA / "engines" / "nixl-pd" / "decode.ring").read_bytes())
     theirs = samples((DATA / "engines" / "nixl-pd" / "decode.prom").read_text())
     with Exporter(stores, f"--nixl.telemetry-dir={rings}") as exporter:
-        wait_for(lambda: "nixl_xfer_time_seconds_count" in exporter.text(), 5, "the ring")
+        wait_for(lambda: "nixl_xfer_time_seconds_count" in exporter.text(), "the ring")
         ours = exporter.samples()
         count = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_count"))
         total = next(v for k, v in theirs.items() if k.startswith("vllm:nixl_xfer_time_seconds_sum"))

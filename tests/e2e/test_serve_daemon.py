@@ -17,16 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter import KVTEL, ROOT, Exporter, Writer, samples, wait_for
+from exporter import KVTEL, PATIENCE, ROOT, Exporter, Writer, samples, free_port, wait_for
 
 DROPPED = "kvtel_log_lines_dropped_total"
 LIVE = 'kvtel_stores{state="live"}'
-
-
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
 
 
 class Muted:
@@ -42,7 +36,7 @@ class Muted:
             *arguments,
         ]
         self.process = subprocess.Popen(command, stderr=stderr)
-        wait_for(lambda: self.process.poll() is not None or self.answers(), 20, "an answer")
+        wait_for(lambda: self.process.poll() is not None or self.answers(), "an answer")
 
     def answers(self):
         try:
@@ -52,7 +46,7 @@ class Muted:
 
     def get(self, path):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -66,7 +60,7 @@ class Muted:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
 
 def full_pipe():
@@ -110,15 +104,15 @@ def test_nothing_waits_for_a_log_that_nobody_reads(stores, tmp_path, log):
     flags = fcntl.fcntl(writing, fcntl.F_GETFL)
     with Muted(stores, writing, "--log.interval=100ms", "--log.level=debug") as exporter:
         writer = Writer(stores, tmp_path / "book", 100).done()
-        wait_for(lambda: exporter.samples()[LIVE] == 1, 5, "the new engine")
-        wait_for(lambda: exporter.samples()[DROPPED] > 0, 10, "a dropped line")
+        wait_for(lambda: exporter.samples()[LIVE] == 1, "the new engine")
+        wait_for(lambda: exporter.samples()[DROPPED] > 0, "a dropped line")
         assert exporter.get("/-/healthy")[0] == 200
         assert fcntl.fcntl(writing, fcntl.F_GETFL) == flags  # others share the file description
         writer.end()
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "the end of the engine")
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, "the end of the engine")
         began = time.monotonic()
         exporter.process.terminate()
-        assert exporter.process.wait(10) == 0
+        assert exporter.process.wait(PATIENCE) == 0
         assert time.monotonic() - began < 4
     os.close(reading)
     os.close(writing)
@@ -129,7 +123,7 @@ def test_lines_come_again_when_the_log_is_read_again(stores, tmp_path):
     with Muted(stores, writing, "--log.level=debug") as exporter:
         os.close(writing)
         writers = [Writer(stores, tmp_path / f"book{i}", 10).done() for i in range(2)]
-        wait_for(lambda: exporter.samples()[DROPPED] > 1, 10, "dropped lines")
+        wait_for(lambda: exporter.samples()[DROPPED] > 1, "dropped lines")
         os.set_blocking(reading, False)
         text = b""
 
@@ -142,7 +136,7 @@ def test_lines_come_again_when_the_log_is_read_again(stores, tmp_path):
             os.kill(exporter.process.pid, signal.SIGHUP)  # one more line
             return b"lines of this log were dropped" in text
 
-        wait_for(read_on, 10, "the line that says it")
+        wait_for(read_on, "the line that says it")
         for line in text.lstrip(b"x").decode().splitlines():
             assert line.startswith("ts=") and "msg=" in line, line
         for writer in writers:
@@ -161,7 +155,7 @@ def test_a_start_that_fails_with_a_log_that_nobody_reads_ends_by_sigterm(stores)
             with open(f"/proc/{second.pid}/syscall", encoding="ascii") as call:
                 return call.read().split()[0] == "1" and second.poll() is None
 
-        wait_for(asleep, 10, "the message")
+        wait_for(asleep, "the message")
         second.terminate()
         assert second.wait(5) == -signal.SIGTERM
     os.close(reading)
@@ -184,10 +178,10 @@ def test_signals(stores, tmp_path):
             exporter.process.send_signal(number)
         for round_ in range(1, 3):
             exporter.process.send_signal(signal.SIGHUP)
-            wait_for(lambda: sum("SIGHUP" in line for line in exporter.log) == round_, 5, "the line of SIGHUP")
+            exporter.wait_for_log("SIGHUP", count=round_)
         assert exporter.process.poll() is None
         writer = Writer(stores, tmp_path / "book", 10).done()
-        wait_for(lambda: exporter.samples()[LIVE] == 1, 5, "a store")
+        wait_for(lambda: exporter.samples()[LIVE] == 1, "a store")
         writer.end()
         assert exporter.end() < 3
 
@@ -198,8 +192,8 @@ def test_sighup_looks_at_the_web_configuration(stores, tmp_path):
     with Exporter(stores, f"--web.config.file={config}") as exporter:
         config.write_text("nothing: of this kind\n")
         exporter.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: any("SIGHUP" in line and "web_config=bad" in line for line in exporter.log), 5, "the line")
-        assert any("every request is refused" in line for line in exporter.log)
+        exporter.wait_for_log("SIGHUP", "web_config=bad")
+        exporter.wait_for_log("every request is refused")
 
 
 PTRACE_INTERRUPT, PTRACE_DETACH, PTRACE_SEIZE = 0x4207, 17, 0x4206
@@ -224,33 +218,33 @@ def test_the_main_loop_stands(stores):
         assert healthy()
         assert libc.ptrace(PTRACE_INTERRUPT, pid, None, None) == 0
         assert os.waitpid(pid, 0x40000000)[0] == pid  # __WALL
-        wait_for(lambda: not healthy(), 20, "its health to fail")
+        wait_for(lambda: not healthy(), "its health to fail")
         assert "vllm" not in exporter.text("/-/ready")
         assert libc.ptrace(PTRACE_DETACH, pid, None, None) == 0
-        wait_for(healthy, 10, "its health to return")
+        wait_for(healthy, "its health to return")
         # SIGTERM ends it also while it stands
         assert libc.ptrace(PTRACE_SEIZE, pid, None, None) == 0 and libc.ptrace(PTRACE_INTERRUPT, pid, None, None) == 0
         assert os.waitpid(pid, 0x40000000)[0] == pid
         began = time.monotonic()
         exporter.process.terminate()
-        assert exporter.process.wait(15) == 0 and time.monotonic() - began < 9
+        assert exporter.process.wait(PATIENCE) == 0 and time.monotonic() - began < 9
 
 
 def test_the_exporters_own_store_is_no_live_writer(stores, tmp_path):
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         assert exporter.samples()[LIVE] == 0
         writer = Writer(stores, tmp_path / "book", 10).done()
-        wait_for(lambda: exporter.samples()[LIVE] == 1, 5, "a store")
+        wait_for(lambda: exporter.samples()[LIVE] == 1, "a store")
         writer.end()
-        wait_for(lambda: exporter.samples()[LIVE] == 0, 5, "its end")
+        wait_for(lambda: exporter.samples()[LIVE] == 0, "its end")
 
 
 def test_the_directory_of_rings_is_made_and_named(stores, tmp_path):
     folder = tmp_path / "rings"
     with Exporter(stores, f"--nixl.telemetry-dir={folder}") as exporter:
         assert folder.is_dir() and folder.stat().st_mode & 0o777 == 0o700
-        wait_for(lambda: any(f"dir={folder} state=read" in line for line in exporter.log), 5, "its line")
-        assert not any('ring=""' in line for line in exporter.log)
+        exporter.wait_for_log(f"dir={folder} state=read")
+        assert not exporter.lines('ring=""')
 
 
 def summary(exporter):
@@ -262,24 +256,24 @@ def test_a_killed_writer_leaves_a_trace(stores, tmp_path):
         assert summary(exporter)["recording"] == 0 and summary(exporter)["writers"] == []
         first = Writer(stores, tmp_path / "first", 10, engine=2, rank=1).done()
         other = Writer(stores, tmp_path / "other", 10, engine=3).done()
-        wait_for(lambda: summary(exporter)["recording"] == 2, 5, "two writers")
+        wait_for(lambda: summary(exporter)["recording"] == 2, "two writers")
         pid = first.process.pid
         first.kill()
         other.end()
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, 5, "their ends")
-        said = [line for line in exporter.log if "ended without closing" in line]
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 2, "their ends")
+        said = exporter.wait_for_log("ended without closing")
         assert len(said) == 1 and f'level=warn msg="writer of engine 2 (pid {pid}) ended without closing"' in said[0]
         assert exporter.samples()["kvtel_writers_unclosed_total"] == 1
         again = Writer(stores, tmp_path / "again", 10, engine=2, rank=1).done()
-        wait_for(lambda: summary(exporter)["recording"] == 1, 5, "the one that came again")
+        wait_for(lambda: summary(exporter)["recording"] == 1, "the one that came again")
         told = {writer["engine"]: writer for writer in summary(exporter)["writers"]}
         assert (told[2]["live"], told[2]["restarts"], told[2]["unclosed"], told[2]["last_seen_seconds"]) == (1, 1, 1, 0)
         assert told[2]["rank"] == 1 and told[2]["pid"] == again.process.pid and told[2]["model_name"] == "m"
         assert (told[3]["live"], told[3]["restarts"], told[3]["unclosed"]) == (0, 0, 0)
         assert 0 < told[3]["last_seen_seconds"] < 60
-        assert any("engine 2" in line and "began in the place" in line for line in exporter.log)
+        exporter.wait_for_log("engine 2", "began in the place")
         again.end()
-        wait_for(lambda: summary(exporter)["recording"] == 0, 5, "the last one's end")
+        wait_for(lambda: summary(exporter)["recording"] == 0, "the last one's end")
 
 
 def test_a_writer_that_exits_without_closing_ended_in_order(stores):
@@ -293,9 +287,9 @@ def test_a_writer_that_exits_without_closing_ended_in_order(stores):
             [sys.executable, "-c", program, library],
             env={**os.environ, "KVTEL_STORE_DIR": str(stores)},
             check=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
-        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, 5, "its end")
+        wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == 1, "its end")
         assert exporter.samples()["kvtel_writers_unclosed_total"] == 0
 
 
@@ -304,4 +298,4 @@ def test_posts_count_as_recording(stores):
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         assert summary(exporter)["recording"] == 0
         exporter.text("/api/v1/stats", body)
-        wait_for(lambda: summary(exporter)["recording"] == 1, 5, "the post")
+        wait_for(lambda: summary(exporter)["recording"] == 1, "the post")

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from exporter import KVTEL, ROOT, Exporter, wait_for
+from exporter import KVTEL, PATIENCE, ROOT, Exporter, wait_for
 
 DRIVER = Path("/usr/bin/chromedriver")
 GOLDEN = Path(__file__).resolve().parents[1] / "data/golden/nixl_basic.jsonl"
@@ -41,14 +41,14 @@ def test_flags_without_sense_are_refused(tmp_path, flag):
         [KVTEL, "serve", f"--store.dir={tmp_path}", "--web.listen-address=127.0.0.1:0", flag],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2 and flag.split("=")[0] in done.stderr, done.stderr
 
 
 def test_an_address_given_twice_is_refused(tmp_path):
     done = subprocess.run(
-        [KVTEL, "serve", *["--web.listen-address=127.0.0.1:9"] * 2], capture_output=True, text=True, timeout=20
+        [KVTEL, "serve", *["--web.listen-address=127.0.0.1:9"] * 2], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 2 and "--web.listen-address=127.0.0.1:9 is there twice" in done.stderr
 
@@ -56,7 +56,7 @@ def test_an_address_given_twice_is_refused(tmp_path):
 def test_without_a_page_the_exporter_says_what_is_missing(tmp_path):
     program = os.environ.get("KVTEL_WITHOUT_PAGE", ROOT / "build/tests/kvtel_without_page")
     with Exporter(tmp_path, program=program) as exporter:
-        with urllib.request.urlopen(exporter.url("/"), timeout=20) as page:
+        with urllib.request.urlopen(exporter.url("/"), timeout=PATIENCE) as page:
             assert page.headers["Content-Type"] == "text/plain; charset=utf-8"
             text = page.read().decode()
         assert "Chart.js" in text and "KVTEL_CHART_JS" in text and "/api/v1/summary" in text

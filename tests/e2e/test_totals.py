@@ -2,6 +2,8 @@
 """The totals of ended stores: damaged, in a full directory, past their limit; and kvtel totals."""
 
 import contextlib
+import ctypes
+import functools
 import json
 import os
 import random
@@ -13,7 +15,7 @@ import urllib.request
 
 import pytest
 
-from exporter import KVTEL, Exporter, Writer, wait_for
+from exporter import KVTEL, PATIENCE, Exporter, Writer, wait_for
 
 COUNT = 'vllm:nixl_xfer_time_seconds_count{engine="%s",model_name="m"}'
 NAME = "totals.kvtel-retired"
@@ -30,7 +32,7 @@ def retire(stores, tmp_path, count, engine=0):
 
 def retire_all(stores, *arguments):
     with Exporter(stores, *arguments):
-        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
 
 
 def set_aside(stores):
@@ -39,7 +41,7 @@ def set_aside(stores):
 
 def status(exporter, path):
     try:
-        with urllib.request.urlopen(exporter.url(path), timeout=20) as answer:
+        with urllib.request.urlopen(exporter.url(path), timeout=PATIENCE) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -82,16 +84,14 @@ def test_damaged_before_the_start(stores, tmp_path, what):
     (stores / NAME).write_bytes(damage(content))
     with Exporter(stores) as exporter:
         writer = Writer(stores, tmp_path / "book", 7).done()
-        wait_for(lambda: exporter.samples().get(COUNT % 0) == 7, 5, "the live store")
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 7, "the live store")
         assert good(exporter)
         assert exporter.samples()["kvtel_totals_damaged_total"] == 1
         [aside] = set_aside(stores)
         assert aside.read_bytes() == damage(content)
-        assert any(aside.name in line and reason in line and "level=error" in line for line in exporter.log), (
-            exporter.log
-        )
+        exporter.wait_for_log(aside.name, reason, "level=error")
         writer.end()
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         assert exporter.samples()[COUNT % 0] == 7
     (stores / NAME).write_bytes(content)
     with Exporter(stores) as exporter:
@@ -103,17 +103,17 @@ def test_damaged_while_an_exporter_runs(stores, tmp_path, what):
     """The exporter has the numbers: it writes them again, and nothing is lost."""
     retire(stores, tmp_path, 100)
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         content = (stores / NAME).read_bytes()
         (stores / NAME).write_bytes(DAMAGE[what][0](content))
         assert good(exporter) and exporter.samples()[COUNT % 0] == 100
-        wait_for(lambda: exporter.samples()["kvtel_totals_damaged_total"] == 1, 5, "the damage is seen")
+        wait_for(lambda: exporter.samples()["kvtel_totals_damaged_total"] == 1, "the damage is seen")
         wait_for(
-            lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, 5, "the totals are whole"
+            lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, "the totals are whole"
         )
         assert len(set_aside(stores)) == 1
         retire(stores, tmp_path, 11)
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         exporter.end(signal.SIGKILL)
     with Exporter(stores) as exporter:
         assert exporter.samples()[COUNT % 0] == 111
@@ -122,18 +122,18 @@ def test_damaged_while_an_exporter_runs(stores, tmp_path, what):
 def test_removed_or_replaced_while_an_exporter_runs(stores, tmp_path):
     retire(stores, tmp_path, 100)
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         content = (stores / NAME).read_bytes()
         (stores / NAME).unlink()
-        wait_for(lambda: (stores / NAME).exists(), 5, "the totals are there again")
+        wait_for(lambda: (stores / NAME).exists(), "the totals are there again")
         assert (stores / NAME).read_bytes() == content
         retire(stores, tmp_path, 50)
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         assert exporter.samples()[COUNT % 0] == 150
         (tmp_path / "backup").write_bytes(content)
         os.replace(tmp_path / "backup", stores / NAME)
-        wait_for(lambda: exporter.samples()[COUNT % 0] == 100, 5, "the backup counts")
-        wait_for(lambda: any("were replaced" in line for line in exporter.log), 5, "the log says so")
+        wait_for(lambda: exporter.samples()[COUNT % 0] == 100, "the backup counts")
+        exporter.wait_for_log("were replaced")
         assert set_aside(stores) == []
 
 
@@ -143,22 +143,27 @@ def test_totals_that_are_no_file(stores, tmp_path, kind):
     make[kind](stores / NAME)
     retire(stores, tmp_path, 5)
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         assert exporter.samples()[COUNT % 0] == 5
         assert len(set_aside(stores)) == 1
-        assert any("not a regular file" in line for line in exporter.log)
+        exporter.wait_for_log("not a regular file")
+
+
+@functools.cache
+def own_mounts():
+    """What is mounted from here on is seen by this process and its children alone, and goes with the last of them, however it ends."""
+    private = ["mount", "--make-rprivate", "/"]
+    if ctypes.CDLL(None).unshare(0x00020000) != 0 or subprocess.run(private, capture_output=True).returncode != 0:  # CLONE_NEWNS
+        return False
+    return True
 
 
 @contextlib.contextmanager
 def small_tmpfs(tmp_path, size):
     mount = tmp_path / "small"
     mount.mkdir()
-    if (
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", mount], capture_output=True
-        ).returncode
-        != 0
-    ):
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", mount]
+    if not own_mounts() or subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("no file system may be mounted here")
     try:
         yield mount
@@ -186,10 +191,10 @@ def test_a_full_tmpfs_gets_free(tmp_path, killed):
                 exporter.end(signal.SIGKILL)
         with Exporter(mount) as exporter:
             assert exporter.samples()[COUNT % 0] == 2000
-            wait_for(lambda: store_files(mount) == [], 20, "no store file left")
+            wait_for(lambda: store_files(mount) == [], "no store file left")
             assert exporter.samples()[COUNT % 0] == 2000
             assert exporter.samples()["kvtel_totals_damaged_total"] == 0
-            assert killed or any("given back" in line for line in exporter.log)
+            assert killed or exporter.wait_for_log("given back")
         assert os.statvfs(mount).f_bavail > 400
 
 
@@ -203,12 +208,12 @@ def test_a_full_tmpfs_where_nothing_can_be_given_back(tmp_path):
         subprocess.run(["cp", "--sparse=always", ended, mount / "1-0.kvtel"], check=True)
         fill(mount)
         with Exporter(mount) as exporter:
-            wait_for(lambda: any("retrying in 10 s" in line for line in exporter.log), 5, "a log line")
-            assert any("No space left on device" in line for line in exporter.log)
+            exporter.wait_for_log("retrying in 10 s")
+            exporter.wait_for_log("No space left on device")
             assert exporter.samples()[COUNT % 0] == 100 and good(exporter)
             assert exporter.samples()["kvtel_totals_writes_failed_total"] >= 1
             (mount / "rest").unlink()
-            wait_for(lambda: store_files(mount) == [], 15, "no store file left")
+            wait_for(lambda: store_files(mount) == [], "no store file left")
             assert exporter.samples()[COUNT % 0] == 100
 
 
@@ -216,12 +221,12 @@ def test_room_for_the_next_totals_is_reserved(tmp_path):
     """Whatever takes the last page, an ended store goes into the totals."""
     with small_tmpfs(tmp_path, "8m") as mount, Exporter(mount) as exporter:
         writer = Writer(mount, tmp_path / "book", 100).done()
-        wait_for(lambda: exporter.samples().get(COUNT % 0) == 100, 5, "the store")
+        wait_for(lambda: exporter.samples().get(COUNT % 0) == 100, "the store")
         fill(mount)
         writer.kill()
-        wait_for(lambda: store_files(mount) == [], 5, "no store file left")
+        wait_for(lambda: store_files(mount) == [], "no store file left")
         assert exporter.samples()[COUNT % 0] == 100
-        assert not any("given back" in line for line in exporter.log)
+        assert not exporter.lines("given back")
 
 
 def test_exporters_killed_in_a_full_tmpfs(tmp_path):
@@ -235,16 +240,16 @@ def test_exporters_killed_in_a_full_tmpfs(tmp_path):
             fill(mount)
             for writer in writers:
                 writer.kill()
-            wait_for(lambda: draw.random() < 0.2 or store_files(mount) == [], 5, "a moment")
+            wait_for(lambda: draw.random() < 0.2 or store_files(mount) == [], "a moment")
             exporter.end(signal.SIGKILL)
             if draw.random() < 0.5:
                 (mount / "rest").unlink()
             exporter = Exporter(mount)
-            wait_for(lambda: exporter.samples().get(COUNT % 0, 0) == expected, 5, f"{expected} in round {round_}")
+            wait_for(lambda: exporter.samples().get(COUNT % 0, 0) == expected, f"{expected} in round {round_}")
             assert exporter.samples()[COUNT % 0] >= last
             last = expected
             (mount / "rest").unlink(missing_ok=True)
-            wait_for(lambda: store_files(mount) == [], 15, "no store file left")
+            wait_for(lambda: store_files(mount) == [], "no store file left")
         exporter.end()
         assert list(mount.glob(".totals-*")) == []
 
@@ -256,7 +261,7 @@ def engines(stores, first, count):
     header = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": ids}
     recording = "\n".join(map(json.dumps, [header] + [{"engine": i, "payload": columns} for i in ids])).encode()
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
-        wait_for(lambda: len(store_files(stores)) == 1, 20, "only its own store")
+        wait_for(lambda: len(store_files(stores)) == 1, "only its own store")
         exporter.text("/api/v1/stats", recording)
         exporter.end(signal.SIGKILL)
 
@@ -275,7 +280,7 @@ def test_past_the_limit_label_sets_are_added_up(stores):
     retire_all(stores)
     engines(stores, 3, 7)
     with Exporter(stores, "--store.totals-limit=5") as exporter:
-        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         found = exporter.samples()
         assert all(found[COUNT % i] == 1 for i in range(5)) and COUNT % 5 not in found
         assert found['vllm:nixl_xfer_time_seconds_count{engine="other",model_name="other"}'] == 5
@@ -284,12 +289,12 @@ def test_past_the_limit_label_sets_are_added_up(stores):
         assert found["kvtel_totals_label_sets_folded_total"] >= 4 * 5
     engines(stores, 8, 5)
     with Exporter(stores, "--store.totals-limit=5") as exporter:
-        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         families = by_family(exporter.samples())
         assert all(len(values) == 6 and sum(values) == 15 for values in families.values())
     engines(stores, 20, 1)
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 20, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         assert exporter.samples()[COUNT % 20] == 1
 
 
@@ -315,24 +320,24 @@ def test_an_odd_store_does_not_hold_up_the_others(stores, tmp_path):
     (stores / "1-odd.kvtel").write_bytes(make_odd(content))
     (stores / "2-cut.kvtel").write_bytes(content[:6000])
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == ["1-odd.kvtel", "2-cut.kvtel"], 10, "the others retired")
+        wait_for(lambda: store_files(stores) == ["1-odd.kvtel", "2-cut.kvtel"], "the others retired")
         found = exporter.samples()
         assert found[COUNT % 0] == 300
         assert found['kvtel_stores{state="refused"}'] == 2
         for name in ["1-odd.kvtel", "2-cut.kvtel"]:
-            assert any("left out" in line and name in line for line in exporter.log)
+            exporter.wait_for_log("left out", name)
 
 
 def test_past_the_limit_of_file_sizes(stores, tmp_path):
     """The kernel would end the process by SIGXFSZ."""
     retire(stores, tmp_path, 100)
     with Exporter(stores, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))) as exporter:
-        wait_for(lambda: any("File too large" in line for line in exporter.log), 5, "a log line")
+        exporter.wait_for_log("File too large")
         assert good(exporter) and exporter.samples()[COUNT % 0] == 100
         assert exporter.samples()["kvtel_totals_writes_failed_total"] > 0
     assert [path.name for path in stores.iterdir() if path.name.endswith(".next")] == []
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         assert exporter.samples()[COUNT % 0] == 100
 
 
@@ -342,14 +347,14 @@ def test_totals_do_not_grow_by_being_written_again(stores, tmp_path):
     with Exporter(stores) as exporter:
         for round_ in range(1, 9):
             retire(stores, tmp_path, 3)
-            wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == round_, 5, "retiring")
+            wait_for(lambda: exporter.samples()["kvtel_stores_retired_total"] == round_, "retiring")
             sizes.append(exporter.samples()["kvtel_totals_bytes"])
     assert max(sizes) - min(sizes) <= 8 and max(sizes) < 2500, sizes
 
 
 def totals(stores, *arguments, code=0):
     done = subprocess.run(
-        [KVTEL, "totals", f"--store.dir={stores}", *arguments], capture_output=True, text=True, timeout=20
+        [KVTEL, "totals", f"--store.dir={stores}", *arguments], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == code, done
     return done.stdout if code == 0 else done.stderr
@@ -360,7 +365,7 @@ def test_totals_lists_label_sets(stores, tmp_path):
     for engine in range(3):
         retire(stores, tmp_path, 10 + engine, engine=engine)
     with Exporter(stores):
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         lines = totals(stores).splitlines()  # also while an exporter runs
         assert 'vllm:nixl_bytes_transferred{model_name="m",engine="1"} count 11' in "\n".join(lines)
         assert len(lines) % 3 == 0
@@ -376,7 +381,7 @@ def test_totals_drops_label_sets(stores, tmp_path):
     for engine in range(3):
         retire(stores, tmp_path, 10 + engine, engine=engine)
     with Exporter(stores) as exporter:
-        wait_for(lambda: store_files(stores) == [], 5, "no store file left")
+        wait_for(lambda: store_files(stores) == [], "no store file left")
         assert "in use by 'kvtel serve'" in totals(stores, "--drop", '{engine="1"}', code=1)
         assert exporter.samples()[COUNT % 1] == 11
     before = len(totals(stores).splitlines())
@@ -389,7 +394,7 @@ def test_totals_drops_label_sets(stores, tmp_path):
         assert found[COUNT % 0] == 10 and found[COUNT % 2] == 12 and COUNT % 1 not in found
         assert not any("nixl_bytes_transferred" in name for name in found)
         retire(stores, tmp_path, 5, engine=1)
-        wait_for(lambda: exporter.samples().get(COUNT % 1) == 5, 5, "the engine counts anew")
+        wait_for(lambda: exporter.samples().get(COUNT % 1) == 5, "the engine counts anew")
 
 
 def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
@@ -401,7 +406,7 @@ def test_totals_drop_makes_way_for_another_definition(stores, tmp_path):
     changed = content.replace(b"vllm:nixl_xfer_time_seconds\0", b"vllm:nixl_bytes_transferred\0")
     (stores / "1-changed.kvtel").write_bytes(changed)
     with Exporter(stores) as exporter:
-        wait_for(lambda: any("another definition" in line for line in exporter.log), 5, "a log line")
+        exporter.wait_for_log("another definition")
     totals(stores, "--drop", "vllm:nixl_bytes_transferred")
     assert "vllm:nixl_bytes_transferred" not in totals(stores)
 
@@ -431,7 +436,7 @@ def test_totals_used_wrongly(stores, arguments, message):
 def test_dump_says_which_command_reads_totals(stores, tmp_path):
     retire(stores, tmp_path, 5)
     retire_all(stores)
-    done = subprocess.run([KVTEL, "dump", stores / NAME], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([KVTEL, "dump", stores / NAME], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1 and "totals of ended stores: 'kvtel totals'" in done.stderr
 
 

@@ -226,7 +226,7 @@ def test_a_guesser_holds_no_scraper_up(folder, start):
     guessers = [threading.Thread(target=guess, args=(number,)) for number in range(8)]
     for guesser in guessers:
         guesser.start()
-    wait_for(lambda: sum(answered) >= 3, 20, "guesses")
+    wait_for(lambda: sum(answered) >= 3, "guesses")
     spans = []
     for _ in range(10):
         began = time.monotonic()
@@ -398,9 +398,9 @@ def test_a_bad_change_under_tls(folder, start, name, bad):
 def test_file_that_goes_away(folder, start):
     front = start(USERS)
     (folder / "web.yml").rename(folder / "aside")
-    wait_for(lambda: status(front, folder, *ALICE, scheme="http") == 500, 10, "a closed door")
+    wait_for(lambda: status(front, folder, *ALICE, scheme="http") == 500, "a closed door")
     (folder / "aside").rename(folder / "web.yml")
-    wait_for(lambda: status(front, folder, *ALICE, scheme="http") == 200, 10, "an open door")
+    wait_for(lambda: status(front, folder, *ALICE, scheme="http") == 200, "an open door")
 
 
 def test_changes_under_load(folder, start):

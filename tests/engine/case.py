@@ -236,7 +236,7 @@ class Run:
         self.prefill.signal(signal.SIGSTOP)
         with ThreadPoolExecutor(len(prompts)) as pool:
             answers = [pool.submit(client.failing_transfer, *one) for one in zip(prompts, params)]
-            wait_for(lambda: self.in_transfer() == len(prompts), 30, "that the decode server has all requests")
+            wait_for(lambda: self.in_transfer() == len(prompts), "that the decode server has all requests")
             self.wait_for_rest_of_decode()
             unfinished = self.in_transfer()
             found = [f"{count} transfers ended" for count in [self.finished_transfers() - finished] if count]

@@ -230,7 +230,7 @@ def soak(seconds, writer, program=KVTEL):
             load.end()
             written = json.loads(writers.communicate()[0])
             assert written["failed"] == 0 and written["writers"] == written["begun"], written
-            wait_for(lambda: all_retired(exporter), 60, "the end of all stores")
+            wait_for(lambda: all_retired(exporter), "the end of all stores")
             counted = check_exact(exporter, written, posts, rings)
             assert exporter.process.poll() is None, "".join(exporter.log)
     return sampler.rows, max(limit / 10 + 2, seconds / 3), counted
