@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exporter's HTTP server with routes whose answers a test chooses. It ends when its standard input ends.
+/* The exporter's HTTP server with routes whose answers a test chooses. It ends when its standard input ends. Each line
+ * there is a command, answered by a line: "counts", "look" at the configuration now, or "release" what /hold holds.
  * http_server [KEY=VALUE...]: listen and allow (repeatable), systemd, config, and the limits under their names in
  * http.h. Prints each address. */
 #include "base/buffer.h"
@@ -7,12 +8,12 @@
 #include "serve/web/http.h"
 
 #include <kvtel/exposition.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { MOST_SOCKETS = 8, MOST_BODY = 64 << 10 };
 
@@ -42,6 +43,32 @@ static void serve_slowly(void *context, const struct http_request *request, stru
     atomic_fetch_sub_explicit(&slow_handlers, 1, memory_order_relaxed);
     response->content_type = "text/plain";
     kvtel_buffer_append_text(&response->body, "late\n");
+}
+
+static pthread_mutex_t hold_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hold_end = PTHREAD_COND_INITIALIZER;
+static unsigned releases;
+
+/* After the next "release", or the end of standard input. */
+static void hold(void *context, const struct http_request *request, struct http_response *response)
+{
+    (void)context, (void)request;
+    pthread_mutex_lock(&hold_mutex);
+    atomic_fetch_add_explicit(&slow_handlers, 1, memory_order_relaxed); /* from here on a release ends it */
+    for (unsigned before = releases; releases == before;)
+        pthread_cond_wait(&hold_end, &hold_mutex);
+    atomic_fetch_sub_explicit(&slow_handlers, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&hold_mutex);
+    response->content_type = "text/plain";
+    kvtel_buffer_append_text(&response->body, "late\n");
+}
+
+static void release(void)
+{
+    pthread_mutex_lock(&hold_mutex);
+    releases += 1;
+    pthread_cond_broadcast(&hold_end);
+    pthread_mutex_unlock(&hold_mutex);
 }
 
 /* What was posted, unpacked when it was gzip. */
@@ -106,15 +133,29 @@ static bool read_limit(const char *argument, struct http_limits *limits, struct 
     return false;
 }
 
+static void obey(struct http *http, const char *command)
+{
+    if (strcmp(command, "look\n") == 0)
+        printf("%s\n", http_look(http) ? "good" : "bad");
+    else if (strcmp(command, "release\n") == 0)
+        release(), printf("released\n");
+    else
+        printf("%u connections, %u slow handlers\n", http_connections(http),
+               atomic_load_explicit(&slow_handlers, memory_order_relaxed));
+}
+
 int main(int argc, char **argv)
 {
     struct http_route routes[] = {
         { .path = "/metrics", .methods = HTTP_GET, .handler = serve_text },
         { .path = "/slow", .methods = HTTP_GET, .handler = serve_slowly },
+        { .path = "/hold", .methods = HTTP_GET, .handler = hold },
         { .path = "/echo", .methods = HTTP_GET | HTTP_POST, .handler = serve_echo, .max_body = MOST_BODY },
     };
     struct listen_socket own[MOST_SOCKETS], *sockets = own, *handed = NULL;
-    struct http_options options = { .routes = routes, .route_count = 3, .log = { .write = write_log } };
+    struct http_options options = { .routes = routes,
+                                    .route_count = sizeof(routes) / sizeof(routes[0]),
+                                    .log = { .write = write_log } };
     const char *allowed[MOST_SOCKETS], *addresses[MOST_SOCKETS];
     size_t address_count = 0;
     struct kvtel_error error = { 0 };
@@ -148,9 +189,9 @@ int main(int argc, char **argv)
         return fail(&error);
     for (size_t i = 0; i < options.socket_count; i++)
         printf("%s\n", sockets[i].address);
-    for (char byte; read(STDIN_FILENO, &byte, 1) > 0;)
-        printf("%u connections, %u slow handlers\n", http_connections(http),
-               atomic_load_explicit(&slow_handlers, memory_order_relaxed));
+    for (char line[16]; fgets(line, sizeof line, stdin);)
+        obey(http, line);
+    release();
     http_stop(http);
     free(handed);
     return 0;

@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from exporter import PATIENCE
@@ -44,17 +43,27 @@ class Front:
             self.close(expected=0 if kind is None else None)
 
     def close(self, expected=0):
-        """Ends it; returns how long that took."""
-        began = time.monotonic()
+        """Ends it."""
         _, self.log = self.process.communicate(timeout=PATIENCE)
         assert expected is None or self.process.returncode == expected, self.log
-        return time.monotonic() - began
 
     def counts(self):
-        """Open connections, and handlers of /slow that run."""
-        self.process.stdin.write("?")
+        """Open connections, and handlers of /slow and /hold that run."""
+        return tuple(int(number) for number in re.findall(r"\d+", self.command("counts")))
+
+    def command(self, word):
+        """Gives it a command; returns its answer."""
+        self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
-        return tuple(int(number) for number in re.findall(r"\d+", self.process.stdout.readline()))
+        return self.process.stdout.readline().strip()
+
+    def look(self):
+        """Has it look at its configuration now; "good" or "bad"."""
+        return self.command("look")
+
+    def release(self):
+        """Ends the handlers of /hold."""
+        self.command("release")
 
     def connections(self):
         return self.counts()[0]
@@ -77,6 +86,23 @@ class Front:
         )
         assert ended
         return parse(answer)
+
+
+def ask(client, request, count=1):
+    """Sends requests on a connection that stays open; so many answers, with a Content-Length each, or what came until it ended."""
+    client.sendall(request)
+    answers, rest = b"", b""
+    while count > 0:
+        head, blank, body = rest.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\nContent-Length: (\d+)", head)
+        if blank and length and len(body) >= int(length[1]):
+            whole = len(head) + 4 + int(length[1])
+            answers, rest, count = answers + rest[:whole], rest[whole:], count - 1
+        elif piece := client.recv(65536):
+            rest += piece
+        else:
+            break
+    return answers + rest
 
 
 def exchange(client, request):

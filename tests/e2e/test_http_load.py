@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from exporter import PATIENCE, wait_for
 from http_front import BINARY, Front, exchange, parse, statuses
 
 HOST = b"Host: localhost\r\n"
@@ -27,22 +28,22 @@ def front():
 # -- Slow clients --
 
 
-def cut_off_after(client, piece, every=0.05, most=8):
-    """Sends (or, without a piece, reads a byte) again and again; when the other side ended it."""
-    began = time.monotonic()
+def is_cut_off(client, piece, every=0.05):
+    """Sends (or, without a piece, reads a byte) again and again, until the other side ends it."""
+    deadline = time.monotonic() + PATIENCE
     client.settimeout(every)
-    while time.monotonic() - began < most:
+    while time.monotonic() < deadline:
         try:
             if piece:
                 client.sendall(piece)
             if client.recv(1) == b"":
-                break
+                return True
             time.sleep(every)
         except TimeoutError:
             continue
         except OSError:
-            break
-    return time.monotonic() - began
+            return True
+    return False
 
 
 def test_slow_clients_are_cut_off():
@@ -51,9 +52,9 @@ def test_slow_clients_are_cut_off():
         def cut(opening, piece):
             with front.connect() as client:
                 client.sendall(opening)
-                spans.append(cut_off_after(client, piece))
+                cut_off.append(is_cut_off(client, piece))
 
-        spans = []
+        cut_off = []
         ways = [(b"", None), (b"G", b"E"), (b"GET /metrics HTTP/1.1\r\n", b"X: y\r\n"), (b"GET /metrics HTTP/1.1\r\n" + HOST + b"X", b"x"),
                 (POST + b"Content-Length: 60000\r\n\r\n", b"x"), (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
                 (GET, b"\r\n")]  # fmt: skip
@@ -62,36 +63,32 @@ def test_slow_clients_are_cut_off():
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(spans) == len(ways) and max(spans) < 6, spans
-        assert wait_until(lambda: front.connections() == 0)
+        assert cut_off == [True] * len(ways)
+        wait_for(lambda: front.connections() == 0, "the end of all connections")
 
 
 def test_slow_readers_are_cut_off():
     with Front("response_ms=1500") as front, front.connect() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(b"GET /metrics?size=50000000 HTTP/1.1\r\n" + HOST + b"\r\n")
         began = time.monotonic()
+        client.sendall(b"GET /metrics?size=50000000 HTTP/1.1\r\n" + HOST + b"\r\n")
         client.recv(1)
-        while front.connections() > 0 and time.monotonic() - began < 8:
+        while front.connections() > 0:
             client.recv(1)
             time.sleep(0.1)
-        assert 1.4 < time.monotonic() - began < 6
+        assert 1.4 < time.monotonic() - began < PATIENCE
         with pytest.raises(ConnectionResetError):  # nothing is left in the kernel either
             while client.recv(1 << 20):
                 pass
 
 
-def wait_until(condition, most=5):
-    end = time.monotonic() + most
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+def test_scrapes_do_not_wait_for_slow_clients():
+    """150 clients that send or read next to nothing, for ever, and 100 scrapes at once beside them."""
+    with Front("header_ms=3600000", "body_ms=3600000", "response_ms=3600000") as front:
+        scrape_beside_slow_clients(front)
 
 
-def test_scrapes_do_not_wait_for_slow_clients(front):
-    """150 clients that send or read next to nothing, and 100 scrapes at once beside them."""
+def scrape_beside_slow_clients(front):
     slow = []
     for i in range(50):
         slow += [front.connect(), front.connect(), front.connect()]
@@ -99,14 +96,11 @@ def test_scrapes_do_not_wait_for_slow_clients(front):
         slow[-2].sendall(POST + b"Content-Length: 100\r\n\r\nx")
         slow[-3].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow[-3].sendall(b"GET /metrics?size=1000000 HTTP/1.1\r\n" + HOST + b"\r\n")
-    spans, failures = [], []
+    answers = []
 
     def scrape():
-        began = time.monotonic()
         status, _, body = front.get("/metrics?size=20000")
-        spans.append(time.monotonic() - began)
-        if status != 200 or len(body) < 20000:
-            failures.append(status)
+        answers.append((status, len(body) >= 20000))
 
     threads = [threading.Thread(target=scrape) for _ in range(100)]
     for thread in threads:
@@ -115,9 +109,8 @@ def test_scrapes_do_not_wait_for_slow_clients(front):
         thread.join()
     for client in slow:
         client.close()
-    assert not failures and len(spans) == 100
-    assert sorted(spans)[50] < 4 and max(spans) < 9
-    assert wait_until(lambda: front.connections() == 0)
+    assert answers == [(200, True)] * 100
+    wait_for(lambda: front.connections() == 0, "the end of all connections")
 
 
 def test_200_clients_at_once(front):
@@ -125,7 +118,7 @@ def test_200_clients_at_once(front):
     results = []
 
     def client():
-        with front.connect(30) as connection:
+        with front.connect() as connection:
             barrier.wait()
             for _ in range(5):
                 connection.sendall(GET)
@@ -143,13 +136,12 @@ def test_200_clients_at_once(front):
 
 
 def test_slow_handler_holds_nobody_up(front):
-    assert wait_until(lambda: front.connections() == 0, 10)  # those of the test before
-    late = threading.Thread(target=front.get, args=("/slow?ms=3000",))
+    wait_for(lambda: front.connections() == 0, "the end of all connections")  # those of the test before
+    late = threading.Thread(target=front.get, args=("/hold",))
     late.start()
-    assert wait_until(lambda: front.connections() > 0)
-    began = time.monotonic()
+    wait_for(lambda: front.counts()[1] == 1, "the handler")
     assert front.get()[0] == 200
-    assert time.monotonic() - began < 2
+    front.release()
     late.join()
 
 
@@ -157,21 +149,18 @@ def test_slow_handler_holds_nobody_up(front):
 
 
 def test_concurrent_requests():
-    def be_served():
-        while front.get("/slow?ms=3000")[0] != 200:
-            pass  # the question below had the place
-
     with Front("max_requests=2") as front:
-        busy = [threading.Thread(target=be_served) for _ in range(2)]
+        busy = [threading.Thread(target=front.get, args=("/hold",)) for _ in range(2)]
         for thread in busy:
             thread.start()
-        assert wait_until(lambda: front.get("/slow?ms=0")[0] == 503, 2)  # until both are served
-        status, _, body = front.get("/slow")
+        wait_for(lambda: front.counts()[1] == 2, "both handlers")
+        status, _, body = front.get("/hold")
         assert (status, body) == (503, b"Limit of concurrent requests reached (2), try again later.\n")
         assert front.get("/metrics")[0] == 200  # each route counts its own
+        front.release()
         for thread in busy:
             thread.join()
-        assert front.get("/slow")[0] == 200
+        wait_for(lambda: front.get("/slow?ms=0")[0] == 200, "a free place")
 
 
 def test_idle_connections_give_way():
@@ -184,10 +173,22 @@ def test_idle_connections_give_way():
         for _ in range(5):
             assert front.get()[0] == 200
         assert front.connections() <= 10
-        # The one that has waited longest went first.
-        assert idle[0].recv(10) == b""
+        # Those that have waited longest went first. Which of two is older is the server's view, and it is their order at some distance.
+        wait_for(lambda: any(has_ended(client) for client in idle[:5]), "the end of one")
+        assert not any(has_ended(client) for client in idle[5:])
         idle[9].sendall(GET)
         assert statuses(idle[9].recv(65536)) == [200]
+
+
+def has_ended(client):
+    """Whether the other side has ended an idle connection."""
+    client.setblocking(False)
+    try:
+        return client.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    finally:
+        client.settimeout(PATIENCE)
 
 
 @pytest.mark.parametrize("half", [b"", b"GET /metrics HTTP/1.1\r\nX", POST + b"Content-Length: 100\r\n\r\nx"])
@@ -213,7 +214,7 @@ def test_new_connections_without_end(front):
     flooders = [threading.Thread(target=flood) for _ in range(2)]
     for flooder in flooders:
         flooder.start()
-    assert wait_until(lambda: len(opened) > 300)
+    wait_for(lambda: len(opened) > 300)
     answers = [front.raw(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0] for _ in range(40)]
     stop.set()
     for flooder in flooders:
@@ -221,13 +222,13 @@ def test_new_connections_without_end(front):
     for client in opened:
         client.close()
     assert [statuses(answer) for answer in answers] == [[200]] * 40
-    assert wait_until(lambda: front.connections() == 0)
+    wait_for(lambda: front.connections() == 0, "the end of all connections")
 
 
 def ask(front, size, headers=b""):
     """A client that has asked for an answer of so many bytes and reads none of it."""
     client = socket.socket()
-    client.settimeout(10)
+    client.settimeout(PATIENCE)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect((front.host, front.port))
     client.sendall(b"GET /metrics?size=%d HTTP/1.1\r\n" % size + HOST + headers + b"\r\n")
@@ -309,7 +310,7 @@ def test_bodies_have_bounded_memory():
             client.sendall(POST + b"Content-Length: 60000\r\n\r\n" + bytes(30000))
         request = POST + b"Connection: close\r\nContent-Length: 60000\r\n\r\n" + bytes(60000)
         codes = []
-        assert wait_until(lambda: codes.append(statuses(front.raw(request)[0])) or codes[-1] == [200], 15), codes
+        wait_for(lambda: codes.append(statuses(front.raw(request)[0])) or codes[-1] == [200], lambda: f"200 in {codes}")
         assert all(code in ([503], [200]) for code in codes)
         for client in slow:
             client.close()
@@ -319,14 +320,14 @@ def test_an_answer_that_is_read_is_not_cut_off():
     """Not even when every place of the address is taken and another wants one; one that is not read gives way after two seconds."""
     with Front("connections_per_address=2", "response_ms=60000") as front:
         reader, sleeper = unread(front, 30_000_000, 2)
+        closing = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        another = threading.Thread(target=wait_for, args=(lambda: statuses(front.raw(closing)[0]) == [200], "another's answer"))
+        another.start()
         got = 0
-        began = time.monotonic()
-        while time.monotonic() - began < 4:
+        while another.is_alive():
             got += len(reader.recv(100_000))
             time.sleep(0.02)  # some megabytes a second
-            if time.monotonic() - began > 3:
-                with front.connect(1) as another:
-                    exchange(another, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert got < 30_000_000
         while got < 30_000_000 and (piece := reader.recv(1 << 20)):
             got += len(piece)
         assert got >= 30_000_000
@@ -357,7 +358,7 @@ def test_without_threads_the_oldest_gives_way():
         for client in clients:
             client.sendall(b"GET /metrics HTTP/1.1\r\nX")
         request = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-        assert wait_until(lambda: statuses(front.raw(request)[0]) == [200])
+        wait_for(lambda: statuses(front.raw(request)[0]) == [200])
         for client in clients:
             client.close()
 
@@ -366,11 +367,12 @@ def test_connections_of_one_address():
     with Front("connections_per_address=3") as front:
         busy = [front.connect() for _ in range(3)]
         for client in busy:
-            client.sendall(b"GET /slow?ms=5000 HTTP/1.1\r\n" + HOST + b"\r\n")
+            client.sendall(b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n")
         # A request that is not yet in its handler would give way to the newcomer.
-        assert wait_until(lambda: front.counts() == (3, 3))
+        wait_for(lambda: front.counts() == (3, 3), "their handlers")
         with front.connect() as one_more:
             assert exchange(one_more, GET) == (b"", True)
+        front.release()
         for client in busy:
             assert statuses(client.recv(65536)) == [200]
         assert front.get()[0] == 200

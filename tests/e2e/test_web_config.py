@@ -2,13 +2,13 @@
 """The web configuration file in use: TLS against curl and openssl, client certificates, users, changes while it runs."""
 
 import base64
+import select
 import shutil
 import threading
-import time
 
 import pytest
 from exporter import wait_for
-from http_front import BINARY, Certificates, Front, exchange, parse, run, statuses
+from http_front import BINARY, Certificates, Front, ask, parse, run, statuses
 
 # "open sesame" at cost 4, and at cost 10 as htpasswd makes it.
 QUICK = "$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy"
@@ -16,7 +16,6 @@ ANOTHER = "$2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq"  # the 
 SECRETS = (QUICK, ANOTHER, "open sesame", "PRIVATE KEY")
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
 USERS = f"basic_auth_users:\n  alice: {QUICK}\n"
-SETTLED = 1.2  # the files are looked at once a second
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +59,11 @@ def status(front, folder, *arguments, **how):
     return curl(front, folder, *arguments, **how)[0]
 
 
-def change(folder, text, name="web.yml"):
+def change(front, folder, text, name="web.yml"):
     new = folder / "new"
     new.write_text(text)
     new.rename(folder / name)
-    time.sleep(SETTLED)
+    front.look()
 
 
 GOOD = [
@@ -220,24 +219,23 @@ def test_a_guesser_holds_no_scraper_up(folder, start):
 
     def guess(number):
         while not stop.is_set():
-            run("curl", "-s", "-u", f"bob:{number}-{time.monotonic()}", front.url())
+            run("curl", "-s", "-u", f"bob:{number}-{answered[number]}", front.url())
             answered[number] += 1
 
     guessers = [threading.Thread(target=guess, args=(number,)) for number in range(8)]
     for guesser in guessers:
         guesser.start()
     wait_for(lambda: sum(answered) >= 3, "guesses")
-    spans = []
+    before = sum(answered)
     for _ in range(10):
-        began = time.monotonic()
         answer, _ = front.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                               b"Authorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n\r\n")  # fmt: skip
         assert statuses(answer) == [200]
-        spans.append(time.monotonic() - began)
+    meanwhile = sum(answered) - before
     stop.set()
     for guesser in guessers:
         guesser.join()
-    assert sorted(spans)[5] < 1
+    assert meanwhile < 10  # had each scrape waited for one guess at least, so many would have been answered
 
 
 def test_headers_and_rate(folder, start):
@@ -285,7 +283,7 @@ def test_headers_on_every_refusal(folder, start):
         b"POST /echo HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\nConnection: close\r\n\r\n": 403,
     }
     assert [told(front.raw(request)[0]) for request in requests] == list(requests.values())
-    change(folder, HEADERS + "nonsense: 1\n")
+    change(front, folder, HEADERS + "nonsense: 1\n")
     assert told(front.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0]) == 500
     front = start(TLS + HEADERS)
     answer, ended = front.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -309,13 +307,12 @@ def test_good_users_do_not_wait_for_strangers(folder, start):
         + f"  alice: {QUICK}\n"
         + "  bob: $2b$10$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
     )
-    crowd = [front.connect(30) for _ in range(200)]
+    crowd = [front.connect() for _ in range(200)]
     for number, client in enumerate(crowd):
         login = base64.b64encode(f"nobody{number}:{number}".encode()).decode()
         client.sendall(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n\r\n".encode())
-    began = time.monotonic()
     assert status(front, folder, *ALICE, scheme="http") == 200
-    assert time.monotonic() - began < 4
+    assert len(select.select(crowd, [], [], 0)[0]) < 100  # the strangers that had their answer before
     for client in crowd:
         client.close()
 
@@ -325,14 +322,15 @@ def test_good_users_do_not_wait_for_strangers(folder, start):
 
 def test_changed_users_and_headers(folder, start):
     front = start(USERS)
-    with front.connect(2) as kept:
+    with front.connect() as kept:
         request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6b3BlbiBzZXNhbWU=\r\n\r\n"
-        assert statuses(exchange(kept, request)[0]) == [200]
+        assert statuses(ask(kept, request)) == [200]
         change(
+            front,
             folder,
             f"basic_auth_users: {{alice: {ANOTHER}, bob: {QUICK}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n",
         )
-        assert statuses(exchange(kept, request)[0]) == [401]  # also on a connection that was there
+        assert statuses(ask(kept, request)) == [401]  # also on a connection that was there
     assert status(front, folder, "-u", "alice:", scheme="http") == 200
     code, headers, _ = curl(front, folder, "-u", "bob:open sesame", scheme="http")
     assert (code, headers["x-frame-options"]) == (200, "deny")
@@ -345,7 +343,7 @@ def test_changed_certificates(certificates, folder, start):
     before = certificates.serial("server")
     assert before in run("openssl", "x509", "-noout", "-serial", input=s_client(front, folder).encode()).stdout.decode()
     own = Certificates(folder)  # a new CA and all
-    time.sleep(SETTLED)
+    front.look()
     assert status(front, folder) == 200
     assert (
         own.serial("server")
@@ -360,13 +358,13 @@ def test_a_bad_change_closes_the_door(folder, start, bad):
     """Neither a broken file nor an emptied one serves anybody, those who were let in before included, until it is mended."""
     front = start(USERS)
     assert status(front, folder, *ALICE, scheme="http") == 200
-    change(folder, bad)
+    change(front, folder, bad)
     for _ in range(3):
         for path in ("/metrics", "/nothing"):
             for who in ([], ALICE):
                 assert curl(front, folder, *who, path=path, scheme="http")[::2] == (500, b"Internal Server Error\n")
-        time.sleep(0.5)
-    change(folder, USERS)
+        front.look()
+    change(front, folder, USERS)
     assert status(front, folder, *ALICE, scheme="http") == 200
     assert status(front, folder, scheme="http") == 401
     front.close()
@@ -386,10 +384,10 @@ def test_a_bad_change_under_tls(folder, start, name, bad):
     mended = (folder / name).read_text()
     trust = (folder / "ca.pem").read_text()
     (folder / "trust.pem").write_text(trust)
-    change(folder, bad, name)
+    change(front, folder, bad, name)
     done = run("curl", "-s", "--cacert", folder / "trust.pem", *who, front.url("/metrics", "https"), cwd=folder)
     assert done.returncode == 35 and done.stdout == b""  # an error in the handshake
-    change(folder, mended, name)
+    change(front, folder, mended, name)
     assert status(front, folder, *who) == 200
     assert status(front, folder, *CLIENT) == 401
     assert status(front, folder, *ALICE) == 0
@@ -406,20 +404,23 @@ def test_file_that_goes_away(folder, start):
 def test_changes_under_load(folder, start):
     """Users change ten times while twenty clients ask: nobody is let in who should not be, and nothing breaks."""
     front = start(TLS + USERS)
-    stop, wrong = threading.Event(), []
+    stop, wrong, answers = threading.Event(), [], [0] * 6
 
-    def ask(password, allowed):
+    def ask_on(number, password, allowed):
         while not stop.is_set():
             got = status(front, folder, "-u", f"alice:{password}")
+            answers[number] += 1
             if got not in allowed:
                 wrong.append((password, got))
 
-    clients = [threading.Thread(target=ask, args=("open sesame", (200, 401))) for _ in range(3)]
-    clients += [threading.Thread(target=ask, args=("wrong", (401,))) for _ in range(3)]
+    clients = [threading.Thread(target=ask_on, args=(i, "open sesame", (200, 401))) for i in range(3)]
+    clients += [threading.Thread(target=ask_on, args=(i, "wrong", (401,))) for i in range(3, 6)]
     for client in clients:
         client.start()
     for round_ in range(6):
-        change(folder, TLS + f"basic_auth_users: {{alice: {ANOTHER if round_ % 2 == 0 else QUICK}}}\n")
+        change(front, folder, TLS + f"basic_auth_users: {{alice: {ANOTHER if round_ % 2 == 0 else QUICK}}}\n")
+        asked = sum(answers)
+        wait_for(lambda: sum(answers) >= asked + 12, "answers of a round")
     stop.set()
     for client in clients:
         client.join()
