@@ -15,6 +15,27 @@ enum { COLUMNS = 4, RANDOM_BLOCKS = 2000 };
 
 static const uint64_t untouched = UINT64_C(0x5555555555555555);
 
+#ifdef KVTEL_ROW_SSE2
+/* A number that is not measured becomes a word without a value. */
+static void check_some(kvtel_word *row, const struct kvtel_transfer *transfer, const uint64_t numbers[COLUMNS])
+{
+    uint64_t absent = 0, found;
+    bool fits = true;
+    for (size_t i = 0; i < COLUMNS; i++) {
+        if (numbers[i] == KVTEL_UNMEASURED || (numbers[i] == 0 && i % 2 == 1))
+            absent |= UINT64_C(1) << i;
+        else
+            fits = fits && numbers[i] < KVTEL_ROW_LIMIT;
+    }
+    assert_int_equal(kvtel_row_write_some(row, transfer, &found), fits);
+    if (!fits)
+        return;
+    assert_int_equal(found, absent);
+    for (size_t i = 0; i < COLUMNS; i++)
+        assert_true(kvtel_word_load(&row[i]) == (absent >> i & 1 ? KVTEL_NO_VALUE : numbers[i]));
+}
+#endif
+
 /* A row is taken whole, and nothing beside it is written. */
 static void check(const uint64_t numbers[COLUMNS])
 {
@@ -24,9 +45,9 @@ static void check(const uint64_t numbers[COLUMNS])
     const struct kvtel_transfer transfer = {
         .duration_ns = numbers[0], .post_ns = numbers[1], .bytes = numbers[2], .descriptors = numbers[3]
     };
-    bool fits = numbers[1] != 0 && numbers[3] != 0;
+    bool fits = true;
     for (size_t i = 0; i < COLUMNS; i++)
-        fits = fits && numbers[i] < KVTEL_INTEGER_LIMIT;
+        fits = fits && numbers[i] - i % 2 < KVTEL_ROW_LIMIT; /* 0 is no number of the columns 1 and 3 */
     for (size_t i = 0; i < sizeof(room) / sizeof(room[0]); i++)
         kvtel_word_store(&room[i], untouched);
     assert_int_equal(kvtel_row_write(row, &transfer), fits);
@@ -34,6 +55,12 @@ static void check(const uint64_t numbers[COLUMNS])
     assert_int_equal(kvtel_word_load(&row[COLUMNS]), untouched);
     for (size_t i = 0; i < COLUMNS; i++)
         assert_true(!fits || kvtel_word_load(&row[i]) == numbers[i]);
+    assert_int_equal(kvtel_row_write_portable(row, &transfer), fits);
+    for (size_t i = 0; i < COLUMNS; i++)
+        assert_true(!fits || kvtel_word_load(&row[i]) == numbers[i]);
+#ifdef KVTEL_ROW_SSE2
+    check_some(row, &transfer, numbers);
+#endif
 }
 
 static const uint64_t edges[] = { 0,
@@ -44,6 +71,9 @@ static const uint64_t edges[] = { 0,
                                   1000000001,
                                   UINT32_MAX,
                                   UINT64_C(1) << 32,
+                                  (UINT64_C(1) << 51) - 1,
+                                  UINT64_C(1) << 51,
+                                  (UINT64_C(1) << 51) + 1,
                                   (UINT64_C(1) << 52) - 1,
                                   UINT64_C(1) << 52,
                                   (UINT64_C(1) << 53) + 1,
@@ -60,6 +90,43 @@ static void test_edges(void **state)
             for (size_t c = 0; c < EDGES; c++)
                 for (size_t d = 0; d < EDGES; d++)
                     check((const uint64_t[COLUMNS]){ edges[a], edges[b], edges[c], edges[d] });
+}
+
+/* Of a batch, the rows up to the first transfer that is not plain are taken. */
+static void test_many(void **state)
+{
+    (void)state;
+    enum { MOST = 11, KINDS = 4 };
+    static kvtel_word rows[(MOST + 1) * COLUMNS];
+    for (size_t count = 1; count <= MOST; count++) {
+        for (size_t bad = 0; bad <= count * KINDS; bad++) {
+            struct kvtel_transfer transfers[MOST] = { { 0 } };
+            const size_t taken = bad == count * KINDS ? count : bad / KINDS;
+            for (size_t i = 0; i < count; i++)
+                transfers[i] = (struct kvtel_transfer){
+                    .duration_ns = 1000 + i, .post_ns = 100 + i, .bytes = 4096 * i, .descriptors = 1 + i
+                };
+            if (taken < count && bad % KINDS == 0)
+                transfers[taken].done_ns = 5;
+            else if (taken < count && bad % KINDS == 1)
+                transfers[taken].post_ns = 0;
+            else if (taken < count && bad % KINDS == 2)
+                transfers[taken].bytes = UINT64_C(1) << 53;
+            else if (taken < count)
+                transfers[taken].descriptors = KVTEL_UNMEASURED;
+            for (size_t i = 0; i < (MOST + 1) * COLUMNS; i++)
+                kvtel_word_store(&rows[i], untouched);
+            assert_int_equal(kvtel_row_write_many(rows, transfers, count), taken);
+            for (size_t i = 0; i < taken; i++) {
+                assert_int_equal(kvtel_word_load(&rows[i * COLUMNS]), transfers[i].duration_ns);
+                assert_int_equal(kvtel_word_load(&rows[i * COLUMNS + 1]), transfers[i].post_ns);
+                assert_int_equal(kvtel_word_load(&rows[i * COLUMNS + 2]), transfers[i].bytes);
+                assert_int_equal(kvtel_word_load(&rows[i * COLUMNS + 3]), transfers[i].descriptors);
+            }
+            for (size_t i = count * COLUMNS; i < (MOST + 1) * COLUMNS; i++)
+                assert_true(kvtel_word_load(&rows[i]) == untouched);
+        }
+    }
 }
 
 static uint64_t next_random(uint64_t *seed)
@@ -210,10 +277,8 @@ static void test_each_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_random_cells),
-        cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_each_bound),
+        cmocka_unit_test(test_edges),   cmocka_unit_test(test_many),       cmocka_unit_test(test_random_cells),
+        cmocka_unit_test(test_columns), cmocka_unit_test(test_each_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,13 +54,14 @@ struct scene {
     uint64_t rows;
 };
 
-static void set_up(struct scene *scene, const char *connector)
+static void set_up(struct scene *scene, const char *connector, bool windows)
 {
     strcpy(scene->dir, "/dev/shm/kvtel-prefix-XXXXXX");
     assert_non_null(mkdtemp(scene->dir));
     scene->store = kvtel_store_open(KVTEL_STORE_OPTIONS(.dir = scene->dir, .lane_bytes = 1 << 20, .max_lanes = 2));
     assert_non_null(kvtel_store_path(scene->store));
-    scene->recorder = kvtel_recorder_create(scene->store, kvtel_connector_find(connector), NULL);
+    scene->recorder = kvtel_recorder_create(scene->store, kvtel_connector_find(connector),
+                                            KVTEL_RECORDER_OPTIONS(.windows = windows));
     assert_int_equal(kvtel_lane_open(scene->store, &scene->lane), KVTEL_OK);
     scene->rows = 0;
 }
@@ -106,6 +107,28 @@ static void record_mixed(struct scene *scene)
     assert_true(kvtel_lane_record(scene->lane, scene->operation, &transfer));
 }
 
+/* Integers, and numbers that are not measured. */
+static void record_absent(struct scene *scene)
+{
+    struct kvtel_transfer transfer = transfer_of(scene->rows);
+    transfer.post_ns = scene->rows % 3 == 0 ? 0 : transfer.post_ns;
+    transfer.descriptors = scene->rows % 7 < 3 ? KVTEL_UNMEASURED : transfer.descriptors;
+    scene->rows++;
+    assert_true(kvtel_lane_record(scene->lane, scene->operation, &transfer));
+}
+
+/* Points in time, of which the first byte is not always known. */
+static void record_points(struct scene *scene)
+{
+    struct kvtel_transfer transfer = transfer_of(scene->rows);
+    transfer.submitted_ns = 1000000000;
+    transfer.done_ns = scene->rows % 11 == 0 ? 0 : transfer.submitted_ns + transfer.duration_ns;
+    transfer.first_byte_ns = scene->rows % 2 == 0 ? 0 : transfer.submitted_ns + transfer.duration_ns / 4;
+    transfer.duration_ns = scene->rows % 5 == 0 ? 0 : transfer.duration_ns;
+    scene->rows++;
+    assert_true(kvtel_lane_record(scene->lane, scene->operation, &transfer));
+}
+
 static const double bounds[] = { 0, 0.001, 0.005, 0.0050001, 0.25, 1, 1e30 };
 
 static void record_doubles(struct scene *scene)
@@ -119,19 +142,25 @@ static void record_doubles(struct scene *scene)
 
 static void begin_nixl(struct scene *scene)
 {
-    set_up(scene, "NixlConnector");
+    set_up(scene, "NixlConnector", false);
+    scene->operation = kvtel_recorder_operation(scene->recorder, NULL, NULL);
+}
+
+static void begin_windows(struct scene *scene)
+{
+    set_up(scene, "NixlConnector", true);
     scene->operation = kvtel_recorder_operation(scene->recorder, NULL, NULL);
 }
 
 static void begin_keys(struct scene *scene)
 {
-    set_up(scene, "MooncakeStoreConnector");
+    set_up(scene, "MooncakeStoreConnector", false);
     scene->operation = kvtel_recorder_operation(scene->recorder, "save_put", "ok");
 }
 
 static void begin_doubles(struct scene *scene)
 {
-    set_up(scene, "NixlConnector");
+    set_up(scene, "NixlConnector", false);
     const struct kvtel_family_spec spec = { .name = "own",
                                             .type = KVTEL_HISTOGRAM,
                                             .help = "Help.",
@@ -149,7 +178,8 @@ static const struct {
     unsigned folds; /* before the one that is cut */
 } cases[] = {
     { "integers", begin_nixl, record_integers, 0 },    { "more-integers", begin_nixl, record_integers, 1 },
-    { "mixed", begin_nixl, record_mixed, 1 },          { "counters", begin_keys, record_integers, 1 },
+    { "mixed", begin_nixl, record_mixed, 1 },          { "absent", begin_nixl, record_absent, 1 },
+    { "windows", begin_windows, record_points, 1 },    { "counters", begin_keys, record_integers, 1 },
     { "mixed-counters", begin_keys, record_mixed, 2 }, { "doubles", begin_doubles, record_doubles, 1 },
 };
 

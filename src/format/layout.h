@@ -181,7 +181,9 @@ enum {
     /* slot of a group */
     KVTEL_SLOT_HEAD = 0,  /* number of rows ever written, of a group whose head is not in the lane's line; row r is at
                              index r % 256 of the block */
-    KVTEL_SLOT_NOTED = 1, /* for the writer only: a bit for each column with a word of the block that is no integer */
+    KVTEL_SLOT_NOTED = 1, /* for the writer only: a bit for each column of which a word of the block is no value, and
+                             above them a bit for each one of which a word is a double */
+    KVTEL_NOTED_DOUBLES = KVTEL_LAYOUT_COLUMNS,
 
     /* slot of a series that a group feeds: 2 * folds, odd while a fold adds to a histogram's cells; slot of a gauge:
      * how often it was set */

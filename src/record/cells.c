@@ -64,17 +64,21 @@ static void column_portable(const struct kvtel_bins *bins, enum kvtel_words kind
 }
 
 #ifdef __x86_64__
-/* Takes lowest and highest cells of the columns from those of the 16 places of four rows. */
-static void take_range(const int16_t *lows, const int16_t *highs, struct kvtel_quad_found *found)
+/* Takes lowest and highest cells of the columns from those of the 16 places of four rows: columns 0 and 1, then columns
+ * 2 and 3, in turn. */
+static void take_range(const __m128i *lows, const __m128i *highs, struct kvtel_quad_found *found)
 {
-    for (uint32_t c = 0; c < KVTEL_QUAD; c++) {
-        found->lowest[c] = INT16_MAX;
-        found->highest[c] = 0;
-        for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++) {
-            const uint32_t at = kvtel_quad_place(r, c);
-            found->lowest[c] = lows[at] < found->lowest[c] ? lows[at] : found->lowest[c];
-            found->highest[c] = highs[at] > found->highest[c] ? highs[at] : found->highest[c];
-        }
+    for (uint32_t half = 0; half < 2; half++) {
+        __m128i low = lows[half], high = highs[half];
+        low = _mm_min_epi16(low, _mm_shuffle_epi32(low, _MM_SHUFFLE(1, 0, 3, 2)));
+        low = _mm_min_epi16(low, _mm_shuffle_epi32(low, _MM_SHUFFLE(2, 3, 0, 1)));
+        high = _mm_max_epi16(high, _mm_shuffle_epi32(high, _MM_SHUFFLE(1, 0, 3, 2)));
+        high = _mm_max_epi16(high, _mm_shuffle_epi32(high, _MM_SHUFFLE(2, 3, 0, 1)));
+        const uint32_t two_low = (uint32_t)_mm_cvtsi128_si32(low), two_high = (uint32_t)_mm_cvtsi128_si32(high);
+        found->lowest[2 * half] = (int16_t)(two_low & UINT16_MAX);
+        found->lowest[2 * half + 1] = (int16_t)(two_low >> 16);
+        found->highest[2 * half] = (int16_t)(two_high & UINT16_MAX);
+        found->highest[2 * half + 1] = (int16_t)(two_high >> 16);
     }
 }
 
@@ -105,7 +109,7 @@ static inline __m128i lower_halves(__m128i first, __m128i second)
 
 /* Cells of two columns of a block, four rows at a time. */
 static void pair_sse2(const struct kvtel_quad *quad, uint32_t half, const kvtel_row_word *block,
-                      struct kvtel_quad_found *found, int16_t *lows, int16_t *highs)
+                      struct kvtel_quad_found *found, __m128i *lows, __m128i *highs)
 {
     __m128d inner[7];
     for (int i = 0; i < 7; i++)
@@ -129,14 +133,14 @@ static void pair_sse2(const struct kvtel_quad *quad, uint32_t half, const kvtel_
         lowest = _mm_min_epi16(lowest, cells);
         highest = _mm_max_epi16(highest, cells);
     }
-    _mm_storeu_si128((__m128i *)(void *)(lows + 8 * half), lowest);
-    _mm_storeu_si128((__m128i *)(void *)(highs + 8 * half), highest);
+    lows[half] = lowest;
+    highs[half] = highest;
     _mm_storeu_si128((__m128i *)(void *)(found->sums + 2 * half), sums);
 }
 
 static void quad_sse2(const struct kvtel_quad *quad, const kvtel_row_word *block, struct kvtel_quad_found *found)
 {
-    int16_t lows[KVTEL_QUAD_CELLS], highs[KVTEL_QUAD_CELLS];
+    __m128i lows[2], highs[2];
     pair_sse2(quad, 0, block, found, lows, highs);
     pair_sse2(quad, 1, block, found, lows, highs);
     take_range(lows, highs, found);
@@ -231,9 +235,8 @@ static AVX2 void quad_avx2(const struct kvtel_quad *quad, const kvtel_row_word *
         lowest = _mm256_min_epi16(lowest, cells);
         highest = _mm256_max_epi16(highest, cells);
     }
-    int16_t lows[KVTEL_QUAD_CELLS], highs[KVTEL_QUAD_CELLS];
-    _mm256_storeu_si256((__m256i *)(void *)lows, lowest);
-    _mm256_storeu_si256((__m256i *)(void *)highs, highest);
+    const __m128i lows[2] = { _mm256_castsi256_si128(lowest), _mm256_extracti128_si256(lowest, 1) };
+    const __m128i highs[2] = { _mm256_castsi256_si128(highest), _mm256_extracti128_si256(highest, 1) };
     _mm256_storeu_si256((__m256i *)(void *)found->sums, sums);
     take_range(lows, highs, found);
 }

@@ -2,6 +2,12 @@
 /* Folding a full block into the series of its group. record/lane.h gives the order of the steps. */
 #include "record/lane.h"
 #include "record/cells.h"
+#include "record/column.h"
+
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* A test keeps a list of all stores of a fold: it compiles this file with KVTEL_FOLD_LOG and defines the function. */
 #ifdef KVTEL_FOLD_LOG
@@ -44,12 +50,6 @@ struct folding {
     uint64_t before[KVTEL_LAYOUT_BOUNDS];
 };
 
-/* What a block adds to a histogram. */
-struct addition {
-    uint64_t count, integers;
-    double doubles;
-};
-
 static kvtel_word *below_of(const struct folding *folding, uint64_t place, uint32_t bound)
 {
     return folding->slot + KVTEL_SLOT_BELOW + place * folding->bins->explicit_count + bound;
@@ -86,7 +86,7 @@ static void begin(struct folding *folding, struct kvtel_lane *lane, const struct
 }
 
 /* The sum of integers stays at its limit instead of passing it; then what is lost is counted. */
-static uint64_t add_integers(struct kvtel_lane *lane, uint64_t sum, const struct addition *addition)
+static uint64_t add_integers(struct kvtel_lane *lane, uint64_t sum, const struct kvtel_addition *addition)
 {
     if (__builtin_expect(addition->integers <= KVTEL_INTEGERS_MAX - sum, 1))
         return sum + addition->integers;
@@ -94,9 +94,20 @@ static uint64_t add_integers(struct kvtel_lane *lane, uint64_t sum, const struct
     return KVTEL_INTEGERS_MAX;
 }
 
+/* Copies words to where nobody reads yet. */
+static void copy_words(kvtel_word *to, const kvtel_word *from, uint32_t count)
+{
+#if defined(KVTEL_LANE_TSAN) || defined(KVTEL_FOLD_LOG)
+    for (uint32_t i = 0; i < count; i++)
+        put(&to[i], kvtel_word_load(&from[i]));
+#else
+    memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, count * sizeof(*to));
+#endif
+}
+
 /* Stores the new sums and counts where nobody reads yet, and makes them valid. `below[i]`: values that split i gains,
  * for the splits from split_first on. */
-static void end(const struct folding *folding, struct kvtel_lane *lane, const struct addition *addition,
+static void end(const struct folding *folding, struct kvtel_lane *lane, const struct kvtel_addition *addition,
                 const uint32_t *below)
 {
     kvtel_word *slot = folding->slot;
@@ -106,10 +117,11 @@ static void end(const struct folding *folding, struct kvtel_lane *lane, const st
     put(slot + KVTEL_SLOT_SUM + next, kvtel_double_bits(sum));
     put(slot + KVTEL_SLOT_COUNT + next, kvtel_word_load(slot + KVTEL_SLOT_COUNT + now) + addition->count);
     put(slot + KVTEL_SLOT_TOTAL + next, add_integers(lane, kvtel_word_load(slot + KVTEL_SLOT_TOTAL + now), addition));
-    for (uint32_t i = 0; i < bins->split_count; i++) {
-        const uint32_t bound = bins->splits[i].bound;
-        const uint64_t more = i >= folding->split_first && i < folding->split_end ? below[i - folding->split_first] : 0;
-        put(below_of(folding, next, bound), kvtel_word_load(below_of(folding, now, bound)) + more);
+    copy_words(below_of(folding, next, 0), below_of(folding, now, 0), bins->explicit_count);
+    for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
+        kvtel_word *word = below_of(folding, next, bins->splits[i].bound);
+        if (below[i - folding->split_first] != 0)
+            put(word, kvtel_word_load(word) + below[i - folding->split_first]);
     }
     publish(slot + KVTEL_SLOT_SEQ, folding->seq + 2);
 }
@@ -124,21 +136,53 @@ static inline uint32_t count_rows(const kvtel_row_word *words, size_t stride, co
     return count;
 }
 
+enum { MANY_ROWS = 4 * KVTEL_QUAD_ROWS };
+
+/* Whether one of MANY_ROWS rows has this cell, given its place among the cells of the first of them. */
+static inline bool any_row(const int16_t *cells, int16_t cell)
+{
+#ifdef __SSE2__
+    const __m128i wanted = _mm_set1_epi32((uint16_t)cell), own = _mm_set1_epi32(UINT16_MAX);
+    __m128i none = _mm_setzero_si128();
+    for (uint32_t i = 0; i < MANY_ROWS / KVTEL_QUAD_ROWS; i++) {
+        const __m128i four = _mm_loadu_si128((const __m128i *)(const void *)(cells + i * KVTEL_QUAD_CELLS));
+        none = _mm_or_si128(none, _mm_cmpeq_epi32(_mm_and_si128(four, own), wanted));
+    }
+    return _mm_movemask_epi8(none) != 0;
+#else
+    bool any = false;
+    for (uint32_t row = 0; row < MANY_ROWS; row++)
+        any |= cells[row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS + 2 * (row % KVTEL_QUAD_ROWS)] == cell;
+    return any;
+#endif
+}
+
+/* Values of a block in the cell of a split that are at or below its bound. */
+static uint32_t count_split(const struct kvtel_split *split, const kvtel_row_word *words, size_t stride, bool ns,
+                            const int16_t *cells)
+{
+    const int16_t cell = (int16_t)split->cell;
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += MANY_ROWS) {
+        const int16_t *many = cells + row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS;
+        if (__builtin_expect(!any_row(many, cell), 1))
+            continue;
+        for (uint32_t r = 0; r < MANY_ROWS; r += KVTEL_QUAD_ROWS, many += KVTEL_QUAD_CELLS)
+            count += count_rows(words + (row + r) * stride, stride, many, cell, split->most[ns]);
+    }
+    return count;
+}
+
 /* What the splits of column `c` gain by a block of integers. Only those whose cell grew are looked for. */
 static void count_below(const struct folding *folding, uint32_t c, const struct kvtel_quad *quad,
                         const kvtel_row_word *block, const struct kvtel_quad_found *found, uint32_t *below)
 {
+    const int16_t *cells = found->cells + kvtel_quad_place(0, c);
     for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
         const struct kvtel_split *split = &folding->bins->splits[i];
-        const int16_t *cells = found->cells + kvtel_quad_place(0, c);
-        const int16_t cell = (int16_t)split->cell;
-        uint32_t count = 0;
-        if (kvtel_word_load(&folding->cells[split->cell]) != folding->before[i])
-            for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS, cells += KVTEL_QUAD_CELLS)
-                if (cells[0] == cell || cells[2] == cell || cells[4] == cell || cells[6] == cell)
-                    count += count_rows(block + (size_t)row * quad->stride + c, quad->stride, cells, cell,
-                                        split->most[quad->ns[c]]);
-        below[i - folding->split_first] = count;
+        below[i - folding->split_first] = kvtel_word_load(&folding->cells[split->cell]) == folding->before[i]
+                                              ? 0
+                                              : count_split(split, block + c, quad->stride, quad->ns[c], cells);
     }
 }
 
@@ -169,109 +213,14 @@ static void fold_quad(struct kvtel_lane *lane, const struct kvtel_row_group *gro
     kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
     add_rows(folding, found.cells);
     for (uint32_t c = 0; c < KVTEL_QUAD; c++) {
-        const struct addition addition = { KVTEL_BLOCK_ROWS, found.sums[c], 0 };
+        const struct kvtel_addition addition = { KVTEL_BLOCK_ROWS, found.sums[c], 0 };
         count_below(&folding[c], c, &group->quad, block, &found, below);
         end(&folding[c], lane, &addition, below);
     }
 }
 
-/* The words of a column that are values. */
-struct column {
-    uint32_t count;
-    bool no_integers, no_doubles; /* a 0 is both */
-    bool ns;
-    struct addition sums;
-    uint64_t words[KVTEL_BLOCK_ROWS];
-};
-
-/* Copies a column of integers. */
-static void take_integers(struct column *column, const kvtel_row_word *words, uint32_t stride)
-{
-    uint64_t sum = 0;
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, words += stride) {
-        column->words[row] = *words;
-        sum += *words;
-    }
-    column->count = KVTEL_BLOCK_ROWS;
-    column->no_integers = false;
-    column->no_doubles = true;
-    column->sums = (struct addition){ .count = KVTEL_BLOCK_ROWS, .integers = sum };
-}
-
-static struct addition sum_words(const struct column *column)
-{
-    struct addition sums = { .count = column->count };
-    double parts[4] = { 0 }; /* so that an addition does not wait for the one before */
-    if (column->no_integers) {
-        for (uint32_t i = 0; i < column->count; i++)
-            parts[i % 4] += kvtel_bits_double(column->words[i]);
-    } else {
-        for (uint32_t i = 0; i < column->count; i++) {
-            const uint64_t word = column->words[i];
-            sums.integers += word < KVTEL_INTEGER_LIMIT ? word : 0;
-            parts[i % 4] += word < KVTEL_INTEGER_LIMIT ? 0 : kvtel_bits_double(word);
-        }
-    }
-    sums.doubles = (parts[0] + parts[2]) + (parts[1] + parts[3]);
-    return sums;
-}
-
-/* Copies the values of a column without the absent ones. */
-static void take_values(struct column *column, const kvtel_row_word *words, uint32_t stride)
-{
-    uint32_t count = 0, doubles = 0, integers = 0;
-    /* without a branch, because the processor could not predict which values are absent */
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, words += stride) {
-        const uint64_t word = *words;
-        column->words[count] = word;
-        count += word != KVTEL_NO_VALUE;
-        integers += word - 1 < KVTEL_INTEGER_LIMIT - 1;
-        doubles += word - KVTEL_INTEGER_LIMIT < KVTEL_NO_VALUE - KVTEL_INTEGER_LIMIT;
-    }
-    column->count = count;
-    column->no_integers = integers == 0;
-    column->no_doubles = doubles == 0;
-    column->sums = sum_words(column);
-}
-
-/* `noted`: columns with words that are no integers, one bit for each. */
-static void take_column(struct column *column, const struct kvtel_row_group *group, const kvtel_row_word *block,
-                        uint32_t number, uint64_t noted)
-{
-    column->ns = group->ns >> number & 1;
-    if ((noted | group->doubles) >> number & 1)
-        take_values(column, block + number, group->columns);
-    else
-        take_integers(column, block + number, group->columns);
-}
-
-static void find_mixed(const struct kvtel_bins *bins, const struct column *column, struct kvtel_column_found *found)
-{
-    found->lowest = INT16_MAX;
-    found->highest = 0;
-    for (uint32_t i = 0; i < column->count; i++) {
-        const int16_t cell = (int16_t)kvtel_cell_of_word(bins, column->words[i], column->ns);
-        found->cells[i] = cell;
-        found->lowest = cell < found->lowest ? cell : found->lowest;
-        found->highest = cell > found->highest ? cell : found->highest;
-    }
-}
-
-static void find_cells(const struct kvtel_finder *finder, const struct kvtel_bins *bins, struct column *column,
-                       struct kvtel_column_found *found)
-{
-    if (column->count == 0)
-        *found = (struct kvtel_column_found){ .lowest = INT16_MAX, .highest = -1 };
-    else if (column->no_doubles)
-        finder->column(bins, column->ns ? KVTEL_WORDS_NS : KVTEL_WORDS_PIECES, column->words, column->count, found);
-    else if (column->no_integers)
-        finder->column(bins, KVTEL_WORDS_DOUBLES, column->words, column->count, found);
-    else
-        find_mixed(bins, column, found);
-}
-
 /* What the splits gain by a column. `all`: also those whose cell did not grow since the fold began. */
-static void count_column_below(const struct folding *folding, const struct column *column, const int16_t *cells,
+static void count_column_below(const struct folding *folding, const struct kvtel_column *column, const int16_t *cells,
                                bool all, uint32_t *below)
 {
     for (uint32_t i = folding->split_first; i < folding->split_end; i++) {
@@ -285,28 +234,42 @@ static void count_column_below(const struct folding *folding, const struct colum
     }
 }
 
+/* Adds 1 to the cells of a column's values from `done` on, in order. */
+static void add_values(kvtel_word *words, const int16_t *cells, uint32_t done, uint32_t count)
+{
+    uint32_t i = done;
+    for (; i + 4 <= count; i += 4) {
+        add_one(words, (uint16_t)cells[i]);
+        add_one(words, (uint16_t)cells[i + 1]);
+        add_one(words, (uint16_t)cells[i + 2]);
+        add_one(words, (uint16_t)cells[i + 3]);
+    }
+    for (; i < count; i++)
+        add_one(words, (uint16_t)cells[i]);
+}
+
 /* Folds a column into a histogram. `again`: a fold was interrupted, and the first `done` values are already in their
  * cells. */
 static void fold_histogram(struct kvtel_lane *lane, const struct kvtel_finder *finder,
-                           const struct kvtel_local_feed *feed, struct column *column, bool again, uint32_t done)
+                           const struct kvtel_local_feed *feed, struct kvtel_column *column, bool again, uint32_t done)
 {
     struct folding folding;
     struct kvtel_column_found found;
     uint32_t below[KVTEL_LAYOUT_BOUNDS];
-    find_cells(finder, feed->bins, column, &found);
+    kvtel_column_find(column, finder, feed->bins, &found);
     begin(&folding, lane, feed, found.lowest, found.highest);
     kvtel_lane_fence(memory_order_release); /* pairs with the acquire loads of a reader on another core */
-    for (uint32_t i = done; i < column->count; i++)
-        add_one(folding.cells, (uint16_t)found.cells[i]);
+    add_values(folding.cells, found.cells, done, column->count);
     count_column_below(&folding, column, found.cells, again, below);
     end(&folding, lane, &column->sums, below);
 }
 
-static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed, const struct column *column)
+static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed *feed,
+                         const struct kvtel_column *column)
 {
     kvtel_word *slot = kvtel_lane_slot(lane, feed->slot);
     const uint64_t seq = kvtel_word_load(slot + KVTEL_SLOT_SEQ) + 2, next = seq / 2 & 1, now = next ^ 1;
-    struct addition addition = { .doubles = column->count };
+    struct kvtel_addition addition = { .doubles = column->count };
     if (feed->kind == KVTEL_COLUMN_ADD)
         addition = column->sums;
     const double total = kvtel_bits_double(kvtel_word_load(slot + KVTEL_SLOT_VALUE + now)) + addition.doubles;
@@ -317,7 +280,7 @@ static void fold_counter(struct kvtel_lane *lane, const struct kvtel_local_feed 
 }
 
 static void fold_feed(struct kvtel_lane *lane, const struct kvtel_row_group *group, const struct kvtel_local_feed *feed,
-                      struct column *column)
+                      struct kvtel_column *column)
 {
     if (feed->kind == KVTEL_COLUMN_OBSERVE)
         fold_histogram(lane, group->finder, feed, column, false, 0);
@@ -334,9 +297,9 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
 {
     const kvtel_row_word *block = block_of(lane, group);
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_NOTED;
-    const uint64_t columns = kvtel_word_load(noted);
-    const bool quad = group->is_quad && (columns & ((1u << KVTEL_QUAD) - 1)) == 0;
-    struct column column;
+    const uint64_t columns = kvtel_word_load(noted), first = (1u << KVTEL_QUAD) - 1;
+    const bool quad = group->is_quad && (columns & (first | first << KVTEL_NOTED_DOUBLES)) == 0;
+    struct kvtel_column column;
     uint32_t taken = UINT32_MAX;
     if (quad)
         fold_quad(lane, group, block);
@@ -345,7 +308,7 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
         if (quad && feed->kind == KVTEL_COLUMN_OBSERVE && feed->column < KVTEL_QUAD)
             continue;
         if (feed->column != taken)
-            take_column(&column, group, block, feed->column, columns);
+            kvtel_column_take(&column, group, block, feed->column, columns);
         taken = feed->column;
         fold_feed(lane, group, feed, &column);
     }
@@ -353,6 +316,14 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
         put(noted, 0);
     /* a reader that sees rows of the next block also sees that this block is folded */
     kvtel_lane_fence(memory_order_release);
+}
+
+void kvtel_lane_finish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t head)
+{
+    if (group->head_part != KVTEL_PART_LINE)
+        kvtel_lane_changed(lane);
+    if (head % KVTEL_BLOCK_ROWS == 0)
+        kvtel_lane_fold(lane, group);
 }
 
 /* The number of values of an interrupted fold that are already in their cells. */
@@ -373,12 +344,12 @@ static bool finish_feed(struct kvtel_lane *lane, const struct kvtel_row_group *g
 {
     uint64_t head = kvtel_word_load(kvtel_lane_head(lane, group));
     uint64_t seq = kvtel_word_load(kvtel_lane_slot(lane, feed->slot) + KVTEL_SLOT_SEQ), added = 0;
-    struct column column;
+    struct kvtel_column column;
     if (head / KVTEL_BLOCK_ROWS == seq / 2 && !(seq & 1))
         return true;
     if (head % KVTEL_BLOCK_ROWS != 0 || head / KVTEL_BLOCK_ROWS != seq / 2 + 1)
         return false;
-    take_column(&column, group, block_of(lane, group), feed->column, UINT64_MAX);
+    kvtel_column_take(&column, group, block_of(lane, group), feed->column, UINT64_MAX);
     if (feed->kind != KVTEL_COLUMN_OBSERVE) {
         fold_counter(lane, feed, &column);
         return true;

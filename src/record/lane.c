@@ -59,6 +59,22 @@ bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double valu
     return true;
 }
 
+/* Writes a row with one value. `noted`: as kvtel_lane_note(). */
+static inline void observe(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint32_t column, double value,
+                           uint64_t noted)
+{
+    kvtel_word *word = kvtel_lane_head(lane, group);
+    const uint64_t head = kvtel_word_load(word);
+    kvtel_word *row = kvtel_lane_row(lane, group, head);
+    if (noted != 0) {
+        for (kvtel_word *absent = row; absent < row + group->columns; absent++)
+            kvtel_word_store(absent, KVTEL_NO_VALUE);
+        kvtel_lane_note(lane, group, noted);
+    }
+    kvtel_word_store(row + column, kvtel_double_word(value));
+    kvtel_lane_publish_row(lane, group, word, head);
+}
+
 size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count)
 {
     const struct kvtel_series_local *local = find(lane, series, KVTEL_HISTOGRAM);
@@ -68,27 +84,16 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
         return 0;
     }
     const double most = kvtel_series_most(local);
-    const uint32_t columns = group->columns;
-    uint32_t column = 0; /* the only column of a histogram's own group */
-    for (uint32_t i = 0; columns > 1 && i < group->feed_count; i++) {
-        if (group->feeds[i].series == series)
-            column = group->feeds[i].column;
-    }
-    uint64_t head = kvtel_word_load(kvtel_lane_head(lane, group));
-    const uint64_t noted = ((UINT64_C(1) << columns) - 1) & ~(uint64_t)group->doubles;
+    const uint64_t own = UINT64_C(1) << local->column, others = ((UINT64_C(1) << group->columns) - 1) & ~own;
+    const uint64_t noted = others | (own & ~(uint64_t)group->doubles) << KVTEL_NOTED_DOUBLES;
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!(values[i] >= 0 && values[i] <= most))
+        if (__builtin_expect(!(values[i] >= 0 && values[i] <= most), 0))
             continue;
-        if (noted != 0)
-            kvtel_lane_note(lane, group, noted);
-        kvtel_word *row = kvtel_lane_row(lane, group, head);
-        for (uint32_t c = 0; c < columns; c++)
-            kvtel_word_store(row + c, c == column ? kvtel_double_word(values[i]) : KVTEL_NO_VALUE);
-        kvtel_lane_publish_row(lane, group, head++);
+        observe(lane, group, local->column, values[i], noted);
         taken++;
     }
-    if (taken < count)
+    if (__builtin_expect(taken < count, 0))
         kvtel_store_count_refused(lane->store, count - taken);
     return taken;
 }

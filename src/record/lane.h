@@ -79,7 +79,7 @@ static inline kvtel_word *kvtel_lane_slot(const struct kvtel_lane *lane, uint32_
 /* The number of rows ever written of a group. */
 static inline kvtel_word *kvtel_lane_head(const struct kvtel_lane *lane, const struct kvtel_row_group *group)
 {
-    return group->line ? lane->line + group->line : kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_HEAD;
+    return lane->parts[group->head_part] + group->head_at;
 }
 
 /* Lets readers know that something was written of which no head in the lane's line tells. */
@@ -96,8 +96,8 @@ static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const st
     return lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * group->columns;
 }
 
-/* Notes, before the row is published, which columns of the row hold no integer (one bit per column): a double, or no
- * value. */
+/* Notes, before the row is published, which columns of the row hold no value, and which a double (above the first ones,
+ * from KVTEL_NOTED_DOUBLES on): one bit for each column. */
 static inline void kvtel_lane_note(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t columns)
 {
     kvtel_word *noted = kvtel_lane_slot(lane, group->slot) + KVTEL_SLOT_NOTED;
@@ -119,15 +119,19 @@ bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double
 bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double value);
 size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
-/* Publishes the row that was written at kvtel_lane_row(). */
-static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t head)
+/* What is left to do when a row was published that ends a block, or whose head is not in the lane's line. `head`: the
+ * number of rows. */
+void kvtel_lane_finish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t head);
+
+/* Publishes the row that was written at kvtel_lane_row(). `word`: kvtel_lane_head(), which holds `head`. */
+static inline void kvtel_lane_publish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group,
+                                          kvtel_word *word, uint64_t head)
 {
     /* pairs with the acquire loads of a reader: the reader sees complete rows only */
-    kvtel_word_publish(kvtel_lane_head(lane, group), head + 1);
-    if (__builtin_expect(!group->line, 0))
-        kvtel_lane_changed(lane);
-    if (__builtin_expect((head + 1) % KVTEL_BLOCK_ROWS == 0, 0))
-        kvtel_lane_fold(lane, group);
+    kvtel_word_publish(word, ++head);
+    if (__builtin_expect(((uint8_t)head & group->head_mask) == 0, 0))
+        kvtel_lane_finish_row(lane, group, head);
 }
+_Static_assert(KVTEL_BLOCK_ROWS == UINT8_MAX + 1, "the lowest byte of a head is the place in the block");
 
 #endif

@@ -275,15 +275,6 @@ static enum kvtel_status make_group(struct kvtel_store *store, struct kvtel_oper
     return made;
 }
 
-/* Whether the columns are those of a point-to-point transfer, in the order in which its row is written. */
-static bool is_point_to_point(const struct kvtel_operation *operation)
-{
-    static const uint8_t sources[KVTEL_POINT_TO_POINT] = { KVTEL_SOURCE_DURATION, KVTEL_SOURCE_POST, KVTEL_SOURCE_BYTES,
-                                                           KVTEL_SOURCE_DESCRIPTORS };
-    return operation->group && operation->column_count == KVTEL_POINT_TO_POINT &&
-           memcmp(operation->sources, sources, sizeof(sources)) == 0;
-}
-
 static const struct kvtel_operation *make_operation(struct kvtel_recorder *recorder, const struct kvtel_flow *flow,
                                                     const char *name, const char *status)
 {
@@ -308,13 +299,7 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
         free_operation(operation);
         return NULL;
     }
-    operation->is_point_to_point = is_point_to_point(operation);
-    if (operation->group) {
-        const struct kvtel_row_group *group = operation->group;
-        operation->head_in_line = group->line != 0;
-        operation->head_at = group->line ? group->line : (uint64_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
-        operation->block_at = operation->group->block_at;
-    }
+    kvtel_operation_prepare(operation);
     operation->next = recorder->operations;
     recorder->operations = operation;
     return operation;

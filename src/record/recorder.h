@@ -29,23 +29,30 @@ static inline bool kvtel_source_is_ns(enum kvtel_source source)
 
 struct kvtel_operation {
     const uint64_t *token; /* of the store */
-    /* Words of the lane, or of its line: the group's row counter (head_at); its rows (block_at). */
-    uint64_t head_at;
-    uint64_t block_at;
+    /* The store, if the columns are duration, post, bytes, descriptors, in this order; else NULL. */
+    const struct kvtel_store *plain_store;
+    uint64_t head_at;  /* word of this part of the lane: the group's row counter */
+    uint64_t block_at; /* word of the lane: the group's rows */
+    uint8_t head_part; /* enum kvtel_lane_part */
+    uint8_t head_mask; /* 0: the head is not in the lane's line, so each row is a rare case; else all ones */
+    bool is_windows;   /* the columns are those of a plain row, and time to the first byte and from it */
+    bool has_points;   /* there are columns of these times, but not so */
     struct kvtel_store *store;
     const struct kvtel_row_group
         *group; /* NULL: a series belongs to another group, so each series is written by itself */
     uint32_t column_count;
     uint8_t sources[KVTEL_SOURCES]; /* of each column */
+    uint8_t less[KVTEL_SOURCES];    /* of each column: 1 if a 0 means "not measured" */
     uint32_t ns;                    /* a bit for each column whose integers are nanoseconds */
     uint32_t counted;               /* a bit for each column whose rows are counted */
-    bool head_in_line;
-    bool is_point_to_point; /* the columns are duration, post, bytes, descriptors, in this order */
     uint32_t feed_count;
     struct kvtel_row_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
     struct kvtel_operation *next;
     char *name, *status;
 };
+
+/* Fills, from group and columns, what record.c needs to know to write a row. */
+void kvtel_operation_prepare(struct kvtel_operation *operation);
 
 /* The number of columns of a point-to-point operation. */
 enum { KVTEL_POINT_TO_POINT = 4 };

@@ -29,8 +29,11 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_ro
         return status;
     struct kvtel_layout_group record = { .columns = group->columns, .feed_count = group->feed_count, .ns = group->ns };
     uint64_t id = atomic_load_explicit(&store->header->group_count, memory_order_relaxed);
-    group->line = id < KVTEL_LINE_GROUPS ? KVTEL_LINE_HEADS + (uint32_t)id : 0;
+    const bool in_line = id < KVTEL_LINE_GROUPS;
     record.slot = group->slot = kvtel_lanes_take_slots(store, 1);
+    group->head_part = in_line ? KVTEL_PART_LINE : KVTEL_PART_WORDS;
+    group->head_mask = in_line ? UINT8_MAX : 0;
+    group->head_at = in_line ? KVTEL_LINE_HEADS + id : (uint64_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD;
     record.block_at = group->block_at = kvtel_lanes_take_words(store, (uint64_t)group->columns * KVTEL_BLOCK_ROWS);
     record.feeds_at = (uint32_t)(store->tables[KVTEL_FEEDS].used / sizeof(struct kvtel_layout_feed));
     struct kvtel_layout_feed *feeds = kvtel_table_take(store, KVTEL_FEEDS, feeds_size);
@@ -40,8 +43,12 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_ro
     atomic_store_explicit(&store->header->group_count, id + 1, memory_order_release); /* pairs as family_count does */
     group->next = store->groups;
     store->groups = group;
-    for (uint32_t i = 0; i < group->feed_count; i++) /* pairs with the acquire load of a lane's owner */
-        atomic_store_explicit(&store->series[group->feeds[i].series].group, group, memory_order_release);
+    for (uint32_t i = 0; i < group->feed_count; i++) {
+        struct kvtel_series_local *series = &store->series[group->feeds[i].series];
+        series->column = (uint8_t)group->feeds[i].column;
+        atomic_store_explicit(&series->group, group,
+                              memory_order_release); /* pairs with a lane's owner's acquire load */
+    }
     return KVTEL_OK;
 }
 

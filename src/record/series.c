@@ -135,7 +135,7 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
     store->series[id] =
         (struct kvtel_series_local){ .bins = local->bins, .cells_at = record.cells_at, .slot = record.slot };
     store->series[id].type = (uint16_t)families[family].type;
-    store->series[id].unit = (uint16_t)families[family].unit;
+    store->series[id].unit = (uint8_t)families[family].unit;
     local->series_count++;
     kvtel_index_put(&store->index, hash, id);
     atomic_store_explicit(&store->header->series_count, id + 1, memory_order_release); /* pairs as family_count does */

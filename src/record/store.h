@@ -31,8 +31,10 @@ struct kvtel_local_feed {
 struct kvtel_row_group {
     struct kvtel_row_group *next;
     uint64_t block_at;
+    uint64_t head_at;  /* word of this part of the lane: the row counter */
+    uint8_t head_part; /* enum kvtel_lane_part */
+    uint8_t head_mask; /* 0: the head is not in the lane's line, so each row is a rare case; else all ones */
     uint32_t slot;
-    uint32_t line; /* word of the lane's line that is its head; 0: its slot is */
     uint32_t columns;
     uint32_t feed_count;
     uint32_t ns;      /* a bit for each column whose integers are nanoseconds */
@@ -57,16 +59,24 @@ struct kvtel_series_local {
     uint64_t cells_at;
     uint32_t slot;
     _Atomic uint16_t type; /* enum kvtel_metric_type, or KVTEL_NO_TYPE */
-    uint16_t unit;         /* enum kvtel_unit */
+    uint8_t unit;          /* enum kvtel_unit */
+    uint8_t column;        /* of the group */
 };
 
 /* The type of a series that was removed. */
 enum { KVTEL_NO_TYPE = UINT16_MAX };
 
+enum kvtel_lane_part { KVTEL_PART_WORDS, KVTEL_PART_LINE, KVTEL_LANE_PARTS };
+
 struct kvtel_lane {
     struct kvtel_store *store;
-    kvtel_word *words;
-    kvtel_word *line;
+    union {
+        struct {
+            kvtel_word *words;
+            kvtel_word *line;
+        };
+        kvtel_word *parts[KVTEL_LANE_PARTS]; /* by enum kvtel_lane_part */
+    };
     struct kvtel_lane *next; /* next free lane */
 };
 

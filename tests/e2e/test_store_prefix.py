@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from store_reader import Store
 
 PROGRAM = pathlib.Path(os.environ["KVTEL"]).parent / "tests" / "test_store_prefix"
-CASES = ("integers", "more-integers", "mixed", "counters", "mixed-counters", "doubles")
+CASES = ("integers", "more-integers", "mixed", "absent", "windows", "counters", "mixed-counters", "doubles")
 EVERY = 61  # of the stores that add one to a cell; all prefixes are read by test_store_prefix.c
 
 
