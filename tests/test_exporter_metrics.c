@@ -51,19 +51,21 @@ static struct http_response scrape(struct exporter *exporter, size_t format)
 /* The value of the exporter's own counter of scrapes, in a text or in protobuf. */
 static unsigned scrapes_in(const struct http_response *response)
 {
-    static const char name[] = "\nkvtel_scrapes_total ", field[] = "kvtel_scrapes_total\x12",
-                      metric[] = "\x22\x0B\x1A\x09\x09";
+    static const char name[] = "\nkvtel_scrapes_total ", field[] = "kvtel_scrapes_total\x12";
+    static const char metric[] = { 0x18, 0, 0x22 }; /* the type counter, and a metric: its size, 1A, a size, 09 */
     const char *bytes = response->body.bytes, *end = bytes + response->body.size;
     const char *found = memmem(bytes, response->body.size, name, strlen(name));
     if (found)
         return (unsigned)strtoul(found + strlen(name), NULL, 10);
     found = memmem(bytes, response->body.size, field, strlen(field));
     assert_non_null(found);
-    found = memmem(found, (size_t)(end - found), metric, strlen(metric));
-    assert_true(found && found + strlen(metric) + 8 <= end);
+    found = memmem(found, (size_t)(end - found), metric, sizeof metric);
+    assert_true(found && found + sizeof metric + 12 <= end);
+    found += sizeof metric;
+    assert_true(found[1] == 0x1A && found[3] == 0x09);
     uint64_t bits = 0; /* little-endian */
     for (int i = 7; i >= 0; i--)
-        bits = bits << 8 | (unsigned char)found[strlen(metric) + (size_t)i];
+        bits = bits << 8 | (unsigned char)found[4 + i];
     double value;
     memcpy(&value, &bits, sizeof value);
     return (unsigned)value;

@@ -35,17 +35,17 @@ def test_no_restart_is_a_reset(stores, tmp_path):
     before = time.time_ns()
     first = Writer(stores, tmp_path / "first", 5).done()
     with Exporter(stores) as exporter:
-        wait_for(lambda: count_of(exporter) == 5, 60, "the first writer's counts")
+        wait_for(lambda: count_of(exporter) == 5, "the first writer's counts")
         starts = starts_of(exporter)
         assert all(before <= start <= time.time_ns() for start in starts)
         first.kill()
-        wait_for(lambda: not first.path.exists(), 60, "the end of the first store")
+        wait_for(lambda: not first.path.exists(), "the end of the first store")
         assert starts_of(exporter) == starts  # the totals keep them
         second = Writer(stores, tmp_path / "second", 7).done()
-        wait_for(lambda: count_of(exporter) == 12, 60, "the second writer's counts")
+        wait_for(lambda: count_of(exporter) == 12, "the second writer's counts")
         assert starts_of(exporter) == starts
     with Exporter(stores) as exporter:
-        wait_for(lambda: count_of(exporter) == 12, 60, "the counts behind a restart of the exporter")
+        wait_for(lambda: count_of(exporter) == 12, "the counts behind a restart of the exporter")
         assert starts_of(exporter) == starts
         for family in families_of(exporter).values():
             for metric in family.metric:
