@@ -16,6 +16,7 @@
 #include "format/layout.h"
 #include "histogram/bins.h"
 #include "support/failing.h"
+#include "support/hexadecimal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define STRINGS(...)      \
@@ -23,28 +24,6 @@
     {                     \
         __VA_ARGS__       \
     }
-
-/* Bytes as hexadecimal digits, and texts in quotes; blanks are passed over. */
-static size_t bytes_of(const char *text, char *bytes)
-{
-    size_t count = 0;
-    while (*text) {
-        unsigned byte;
-        int used;
-        if (*text == '\'') {
-            for (text++; *text != '\''; text++)
-                bytes[count++] = *text;
-            text++;
-        } else if (*text == ' ') {
-            text++;
-        } else {
-            assert_int_equal(sscanf(text, "%2x%n", &byte, &used), 1);
-            bytes[count++] = (char)byte;
-            text += used;
-        }
-    }
-    return count;
-}
 
 static void check(const struct kvtel_snapshot_family *family, enum kvtel_histograms histograms, const char *expected)
 {

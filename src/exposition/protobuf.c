@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "exposition/frame.h"
 #include "exposition/labels.h"
 #include "exposition/wire.h"
 #include "histogram/exponential.h"
@@ -293,44 +294,28 @@ static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, st
     return KVTEL_OK;
 }
 
-/* How many bytes the family's size takes, as a guess. */
+/* How many bytes the family takes, as a guess. */
 static size_t guess(const struct family_wire *wire)
 {
     enum { PLAIN = 80, HISTOGRAM = 400 };
-    return wire_varint_size(128 + wire->family->series_count * (wire->classic || wire->native ? HISTOGRAM : PLAIN));
-}
-
-/* Writes the size of the family that begins at `start` into the room before it, of `room` bytes. */
-static enum kvtel_status put_size(struct kvtel_buffer *buffer, size_t start, size_t room)
-{
-    size_t size = buffer->size - start, needed = wire_varint_size(size);
-    enum kvtel_status status = needed > room ? kvtel_buffer_reserve(buffer, needed - room) : KVTEL_OK;
-    if (status != KVTEL_OK)
-        return status;
-    if (needed != room)
-        memmove(buffer->bytes + start - room + needed, buffer->bytes + start, size);
-    wire_varint(buffer->bytes + start - room, size);
-    buffer->size = start - room + needed + size;
-    return KVTEL_OK;
+    return 128 + wire->family->series_count * (wire->classic || wire->native ? HISTOGRAM : PLAIN);
 }
 
 enum kvtel_status kvtel_protobuf_family(const struct kvtel_snapshot_family *family,
                                         const struct kvtel_exposition_options *options, struct kvtel_buffer *buffer)
 {
     struct family_wire wire;
+    struct kvtel_frame frame;
     size_t before = buffer->size;
     enum kvtel_status status = family_wire_init(&wire, family, options);
-    size_t room = guess(&wire);
     if (status == KVTEL_OK)
-        status = kvtel_buffer_reserve(buffer, room);
-    if (status == KVTEL_OK) {
-        buffer->size += room;
+        status = kvtel_frame_open(&frame, guess(&wire), buffer);
+    if (status == KVTEL_OK)
         status = put_head(family, buffer);
-    }
     for (size_t i = 0; i < family->series_count && status == KVTEL_OK; i++)
         status = put_series(&wire, &family->series[i], buffer);
     if (status == KVTEL_OK)
-        status = put_size(buffer, before + room, room);
+        status = kvtel_frame_close(&frame, buffer);
     family_wire_free(&wire);
     if (status != KVTEL_OK)
         buffer->size = before;

@@ -44,14 +44,23 @@ static inline char *wire_signed(char *at, unsigned field, int64_t value)
     return wire_number(at, field, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
 }
 
-/* Doubles are little-endian. */
-static inline char *wire_double(char *at, unsigned field, double value)
+/* Eight bytes without a tag, as in a packed field, little-endian. */
+static inline char *wire_eight(char *at, uint64_t bits)
 {
-    const uint64_t bits = kvtel_double_bits(value);
-    at = wire_tag(at, field, WIRE_DOUBLE);
     for (int i = 0; i < WIRE_FIXED; i++)
         *at++ = (char)(bits >> 8 * i);
     return at;
+}
+
+/* A fixed64. */
+static inline char *wire_fixed(char *at, unsigned field, uint64_t value)
+{
+    return wire_eight(wire_tag(at, field, WIRE_DOUBLE), value);
+}
+
+static inline char *wire_double(char *at, unsigned field, double value)
+{
+    return wire_fixed(at, field, kvtel_double_bits(value));
 }
 
 /* The head of a text, of bytes, or of a message: `size` bytes follow. */

@@ -72,8 +72,7 @@ static uint32_t find_bucket(const struct kvtel_exponential_plan *plan, uint32_t 
     return low;
 }
 
-/* Merges buckets 2k - 1 and 2k into k. */
-static void halve(struct kvtel_exponential *series)
+void kvtel_exponential_halve(struct kvtel_exponential *series)
 {
     size_t made = 0;
     series->schema--;
@@ -106,5 +105,5 @@ void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uin
         bin = next;
     }
     while (series->count > most && series->schema > KVTEL_SCHEMA_LEAST)
-        halve(series);
+        kvtel_exponential_halve(series);
 }

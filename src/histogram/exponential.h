@@ -52,4 +52,7 @@ struct kvtel_exponential {
 void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uint64_t *bins, uint32_t first_bin,
                             uint32_t bin_count, size_t most, struct kvtel_exponential *series);
 
+/* Lowers the schema by one: buckets 2k - 1 and 2k become k. */
+void kvtel_exponential_halve(struct kvtel_exponential *series);
+
 #endif

@@ -8,6 +8,7 @@
 #include "serve/exporter_own.h"
 #include "serve/exporter_page.h"
 #include "serve/negotiation.h"
+#include "serve/push_metrics.h"
 #include "report/snapshot_summary.h"
 #include "collect/snapshot.h"
 
@@ -320,6 +321,8 @@ static void set_own_metrics(struct exporter *exporter)
     set_source_metrics(exporter);
     if (exporter->receiver)
         set_receiver_metrics(exporter);
+    if (exporter->push)
+        push_metrics_set(&exporter->self, exporter->push);
     metric_set_counter(&exporter->self, "kvtel_scrapes", "Scrapes answered, this one not counted.", NULL, NULL,
                        (double)exporter->scrapes);
     metric_set_counter(&exporter->self, "kvtel_scrapes_failed", "Scrapes that could not be answered.", NULL, NULL,
@@ -341,7 +344,6 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_process(&exporter->self);
 }
 
-/* Brings the scrapes' snapshot up to date. While the sources cannot be read, it stays as the last scrape left it. */
 static enum kvtel_status collect_all(struct exporter *exporter)
 {
     bool self = exporter->options.own_metrics;
@@ -362,17 +364,24 @@ static bool is_shortage(enum kvtel_status status)
     return status == KVTEL_E_NOMEM || status == KVTEL_E_IO;
 }
 
+enum kvtel_status exporter_collect_all(struct exporter *exporter, bool *again)
+{
+    enum kvtel_status status = collect_all(exporter);
+    /* without a store that cannot be read, counters would look as if they had restarted */
+    *again = is_shortage(status) && exporter->any_good;
+    return *again ? KVTEL_OK : status;
+}
+
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
     struct negotiated negotiated = negotiate(http_request_header(request, "Accept"));
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
-    enum kvtel_status collected = collect_all(exporter), status = collected;
-    /* without a store that cannot be read, counters would look as if they had restarted */
-    bool again = is_shortage(collected) && exporter->any_good;
+    bool again;
+    enum kvtel_status collected = exporter_collect_all(exporter, &again), status = collected;
     exporter->repeated_scrapes += again;
-    for (int try = 0; (collected == KVTEL_OK || again) && try < WRITE_TRIES; try++)
+    for (int try = 0; collected == KVTEL_OK && try < WRITE_TRIES; try++)
         if ((status = exporter_page_write(exporter, negotiated.format, &response->body)) != KVTEL_E_NOMEM)
             break;
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;

@@ -12,6 +12,7 @@
 #include "nixl/rings.h"
 #include "exposition/exposition.h"
 #include "exposition/page.h"
+#include "otlp/push.h"
 #include "totals/relabel.h"
 
 #include <kvtel/log_line.h>
@@ -64,7 +65,9 @@ struct exporter {
     bool any_good;                     /* `snapshot` has what the last scrape showed that could read all sources */
     uint64_t scrapes, failed_scrapes, repeated_scrapes;
     double scrape_seconds;
-    enum kvtel_status collected; /* result of the last collection of all sources */
+    const struct otlp_settings *otlp; /* of the push */
+    struct otlp_push *push;           /* NULL: nothing is pushed */
+    enum kvtel_status collected;      /* result of the last collection of all sources */
     uint64_t started_ns;
 };
 
@@ -84,6 +87,9 @@ enum kvtel_status exporter_state(struct exporter *exporter);
 
 /* Collects all sources into `snapshot`. The lock is held. */
 enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot);
+/* Brings exporter->snapshot up to date, the exporter's own metrics included. *again: the sources cannot be read, so it
+ * stays as the last time left it. The lock is held. */
+enum kvtel_status exporter_collect_all(struct exporter *exporter, bool *again);
 /* Whether the entry is the exporter's own store. */
 bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry);
 

@@ -37,7 +37,7 @@ static bool is_taken(const struct kvtel_snapshot *snapshot, const char *name, en
 }
 
 /* Under the name that --metrics.prefix gives it. */
-static void choose(void *context, const struct kvtel_snapshot_family *family, struct kvtel_page_choice *choice)
+void exporter_page_choose(void *context, const struct kvtel_snapshot_family *family, struct kvtel_page_choice *choice)
 {
     struct exporter *exporter = context;
     bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
@@ -66,7 +66,7 @@ static enum kvtel_status write_protobuf(struct exporter *exporter, struct kvtel_
     for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++) {
         struct kvtel_page_choice choice = { .shown = true };
         struct kvtel_snapshot_family shown = *kvtel_snapshot_family(snapshot, i);
-        choose(exporter, &shown, &choice);
+        exporter_page_choose(exporter, &shown, &choice);
         if (*choice.name)
             shown.name = choice.name;
         if (choice.shown)
@@ -81,6 +81,6 @@ enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_expo
     body->size = 0;
     if (format == KVTEL_FORMAT_PROTOBUF)
         return write_protobuf(exporter, body);
-    enum kvtel_status status = kvtel_page_refresh(&exporter->page, exporter->snapshot, choose, exporter);
+    enum kvtel_status status = kvtel_page_refresh(&exporter->page, exporter->snapshot, exporter_page_choose, exporter);
     return status == KVTEL_OK ? kvtel_page_write(&exporter->page, format, body) : status;
 }

@@ -12,4 +12,7 @@
 enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_exposition_format format,
                                       struct kvtel_buffer *body);
 
+/* Whether a family is shown, and under which name. A kvtel_page_choose_fn; `context` is the exporter. */
+void exporter_page_choose(void *context, const struct kvtel_snapshot_family *family, struct kvtel_page_choice *choice);
+
 #endif

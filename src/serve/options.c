@@ -47,6 +47,11 @@ static const char help[] =
     "                               of a series; default 160. With more the resolution is halved\n"
     "  --metrics.prefix=PREFIX      replace \"vllm:\" in names, where Prometheus scrapes vLLM's own page too\n"
     "\n"
+    "push\n"
+    "  --otlp.endpoint=URL          push metrics to this OTLP receiver by HTTP, as well as serving them; default:\n"
+    "                               $OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, $OTEL_EXPORTER_OTLP_ENDPOINT, else no push.\n"
+    "                               Headers, TLS, interval and attributes: OTEL_* variables, see docs/otlp.md\n"
+    "\n"
     "log\n"
     "  --log.interval=TIME          time between lines of numbers, for each connector and engine: 10, 500ms, 1m;\n"
     "                               default 10s, 0: none\n"
@@ -82,6 +87,7 @@ enum option_id {
     HISTOGRAMS,
     NATIVE_SCHEMA,
     NATIVE_BUCKETS,
+    OTLP_ENDPOINT,
     LOG_INTERVAL,
     LOG_STYLE,
     LOG_LEVEL,
@@ -109,6 +115,7 @@ static const struct option table[] = {
     { "metrics.histograms", required_argument, NULL, HISTOGRAMS },
     { "metrics.native-histogram-schema", required_argument, NULL, NATIVE_SCHEMA },
     { "metrics.native-histogram-max-buckets", required_argument, NULL, NATIVE_BUCKETS },
+    { "otlp.endpoint", required_argument, NULL, OTLP_ENDPOINT },
     { "log.interval", required_argument, NULL, LOG_INTERVAL },
     { "log.style", required_argument, NULL, LOG_STYLE },
     { "log.level", required_argument, NULL, LOG_LEVEL },
@@ -344,6 +351,9 @@ static int take_option(struct serve_options *options, int option)
         return *optarg ? -1
                        : command_usage("serve",
                                        "--web.config.file is empty; without the flag there is neither TLS nor users");
+    case OTLP_ENDPOINT:
+        options->otlp_endpoint = optarg;
+        return -1;
     case OPEN_PROBES:
         options->open_probes = true;
         return -1;
@@ -380,6 +390,7 @@ static int take_option(struct serve_options *options, int option)
 
 int serve_options_parse(struct serve_options *options, int argc, char **argv)
 {
+    struct kvtel_error error = { 0 };
     *options = (struct serve_options){
         .exporter = { .prefix = "vllm:",
                       .own_metrics = true,
@@ -405,5 +416,7 @@ int serve_options_parse(struct serve_options *options, int argc, char **argv)
         return command_usage("serve", "the name of the store directory is too long");
     options->exporter.default_store_dir = kvtel_store_dir_is_default(options->exporter.store_dir);
     options->exporter.store_dir = options->store_dir;
+    if (otlp_settings_read(&options->otlp, options->otlp_endpoint, &error) != KVTEL_OK)
+        return command_usage("serve", "%s", error.message);
     return -1;
 }

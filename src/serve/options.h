@@ -3,6 +3,7 @@
 #ifndef KVTEL_SERVE_OPTIONS_H
 #define KVTEL_SERVE_OPTIONS_H
 
+#include "otlp/settings.h"
 #include "serve/exporter.h"
 
 #include <kvtel/log_line.h>
@@ -31,9 +32,12 @@ struct serve_options {
     double log_interval; /* seconds; 0: no log lines */
     enum web_log_level log_level;
     bool log_json;
+    const char *otlp_endpoint; /* NULL: as the environment says */
+    struct otlp_settings otlp;
 };
 
-/* Parses the flags. @return -1: start the exporter; else the exit code of the program */
+/* Parses the flags and OpenTelemetry's variables. Call otlp_settings_free(&options->otlp) at the end. @return -1: start
+ * the exporter; else the exit code of the program */
 int serve_options_parse(struct serve_options *options, int argc, char **argv);
 
 #endif

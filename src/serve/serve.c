@@ -2,6 +2,7 @@
 /* kvtel serve: opens sources and sockets, then updates the sources until a signal ends the process. */
 #include "command/command.h"
 #include "serve/descriptors.h"
+#include "serve/exporter_otlp.h"
 #include "serve/options.h"
 #include "serve/page.h"
 #include "serve/signals.h"
@@ -33,6 +34,7 @@ struct serve {
     struct http_route routes[ROUTES];
     size_t route_count;
     struct signals signals;
+    char host[256], instance[512]; /* names of this machine, and of this exporter */
     /* time of the main loop's last round, CLOCK_MONOTONIC; relaxed, because it orders nothing */
     _Atomic uint64_t came_round_ns;
     struct kvtel_error failure; /* why the exporter cannot start */
@@ -154,6 +156,33 @@ static bool open_sockets(struct serve *serve, struct listen_socket **sockets, si
     return false;
 }
 
+/* An exporter is known by its machine and port, as Prometheus knows what it scrapes. */
+static void name_instance(struct serve *serve, const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    if (gethostname(serve->host, sizeof serve->host - 1) != 0 || !serve->host[0])
+        strcpy(serve->host, "localhost");
+    snprintf(serve->instance, sizeof serve->instance, "%s%s", serve->host, colon ? colon : address);
+}
+
+static bool start_push(struct serve *serve)
+{
+    struct kvtel_error error = { 0 };
+    struct otlp_settings *settings = &serve->options.otlp;
+    if (!settings->url)
+        return true;
+    enum kvtel_status status = otlp_settings_complete(settings, serve->host, serve->instance);
+    if (status != KVTEL_OK)
+        fail(serve, "%s", kvtel_status_text(status));
+    else if ((status = exporter_otlp_start(&serve->exporter, settings, &error)) != KVTEL_OK)
+        fail(serve, "%s", error.message);
+    if (status != KVTEL_OK)
+        return false;
+    const char *const pairs[] = { "endpoint", settings->place, NULL };
+    serve_log_write(&serve->log, WEB_LOG_INFO, "metrics are pushed", pairs);
+    return true;
+}
+
 static bool start_http(struct serve *serve)
 {
     struct kvtel_error error = { 0 };
@@ -174,6 +203,8 @@ static bool start_http(struct serve *serve)
         .log = serve_log_for_web(&serve->log),
     };
     serve->http = http_start(&options, &error);
+    if (serve->http && count > 0)
+        name_instance(serve, sockets[0].address);
     for (size_t i = 0; i < count && serve->http; i++) {
         const char *const pairs[] = { "address", sockets[i].address, "web_config",
                                       serve->options.web_config ? serve->options.web_config : "", NULL };
@@ -275,16 +306,19 @@ static int serve_all(struct serve *serve)
     make_routes(serve);
     atomic_store_explicit(&serve->came_round_ns, kvtel_now_ns(), memory_order_relaxed);
     int code = EXIT_FAILED;
-    if (start_http(serve)) {
+    bool listens = start_http(serve);
+    if (listens && start_push(serve)) {
         const char *const pairs[] = { "version", kvtel_version(), "store_dir", serve->options.store_dir, NULL };
         serve_log_write(&serve->log, WEB_LOG_INFO, "kvtel serve is ready", pairs);
         notify("READY=1");
         int signal = run(serve);
         notify("STOPPING=1");
         serve_log_printf(&serve->log, WEB_LOG_INFO, "ended by %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-        http_stop(serve->http);
+        exporter_otlp_stop(&serve->exporter);
         code = EXIT_GOOD;
     }
+    if (listens)
+        http_stop(serve->http);
     exporter_close(&serve->exporter);
     return code;
 }
@@ -320,6 +354,7 @@ int command_serve(int argc, char **argv)
         if (code != EXIT_GOOD)
             command_fail("%s", serve->failure.message);
     }
+    otlp_settings_free(&serve->options.otlp);
     free(serve);
     return code;
 }

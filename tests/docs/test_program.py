@@ -48,7 +48,7 @@ def rows_of(page, heading):
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory):
     place = tmp_path_factory.mktemp("docs")
-    with Exporter(place / "stores", f"--nixl.telemetry-dir={place / 'nixl'}", "--web.enable-stats-receiver") as running:
+    with Exporter(place / "stores", f"--nixl.telemetry-dir={place / 'nixl'}", "--web.enable-stats-receiver", "--otlp.endpoint=http://127.0.0.1:1") as running:
         yield running
 
 
@@ -71,14 +71,17 @@ def test_flags_of_serve_are_those_of_its_help():
             assert told.group(1) in documented[flag].replace("`", ""), f"{flag}: {text!r} against {documented[flag]!r}"
 
 
+OF_OTHERS = {"--web.enable-otlp-receiver"}  # Prometheus' own
+
+
 def test_every_flag_that_a_page_names_exists():
     known = {command: set(options_of(help_of(KVTEL, command))) | {"--version", "--help"} for command in COMMANDS}
     known["demo"] = set(options_of(help_of(KVTEL.parent / "kvtel-demo")))
-    every = set().union(*known.values())
+    every = set().union(*known.values()) | OF_OTHERS
     wrong = []
     for page in PAGES:
         text = page.read_text()
-        for flag in re.findall(r"(?<![\w/-])--(?:web|store|nixl|log|metrics|aggregated)\.[\w.-]*\w", text):
+        for flag in re.findall(r"(?<![\w/-])--(?:web|store|nixl|log|metrics|otlp|aggregated)\.[\w.-]*\w", text):
             if flag not in every:
                 wrong.append(f"{page.relative_to(ROOT)}: no command takes {flag}")
         for command, rest in re.findall(r"(?:^|[ `$])kvtel[ -](serve|dump|totals|replay|check|demo) ([^`\n|#]*)", text, re.M):
