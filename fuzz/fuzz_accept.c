@@ -4,7 +4,7 @@
 
 #include "serve/negotiation.h"
 #include "serve/web/accept.h"
-#include "serve/web/gzip.h"
+#include "serve/web/coding.h"
 
 /* Each element lies in the header, behind the one before it. */
 static void must_advance(const char *header)
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(negotiated.content_type);
     MUST((negotiated.format == KVTEL_FORMAT_TEXT) ==
          (strncmp(negotiated.content_type, KVTEL_CONTENT_TYPE_TEXT, strlen(KVTEL_CONTENT_TYPE_TEXT)) == 0));
-    (void)gzip_is_accepted(header);
+    (void)coding_choose(header);
     free(header);
     return 0;
 }

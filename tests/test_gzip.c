@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gzip: the Accept-Encoding header, packing and unpacking, and input that cannot be unpacked. */
+/* gzip: packing and unpacking, and input that cannot be unpacked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,44 +15,6 @@
 #include "support/failing.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
-static const struct {
-    const char *header;
-    bool accepted;
-} headers[] = {
-    { NULL, false },
-    { "", false },
-    { "gzip", true },
-    { "GZip", true },
-    { "x-gzip", true },
-    { "deflate, gzip;q=1.0, *;q=0.5", true },
-    { "gzip;q=0", false },
-    { "gzip; q=0.000", false },
-    { "gzip;q=0.001", true },
-    { "gzip;q=0.5, identity;q=0.6", false },
-    { "gzip;q=0.5, identity;q=0.5", true },
-    { "identity", false },
-    { "*", true },
-    { "*;q=0", false },
-    { "*;q=0, gzip", true },
-    { "gzip;q=0, *", false },
-    { "br, zstd", false },
-    { "gzipped", false },
-    { "gzip;q=2", false },
-    { "gzip;q=1.5", false },
-    { "gzip;q=0.1234", false },
-    { "gzip;q=", false },
-    { "gzip;level=9", false },
-    { " ,, \tgzip \t; q=1 ,", true },
-};
-
-static void negotiation(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < COUNT(headers); i++)
-        if (gzip_is_accepted(headers[i].header) != headers[i].accepted)
-            fail_msg("\"%s\"", headers[i].header ? headers[i].header : "none");
-}
 
 /* The same in pieces of odd sizes. */
 static void check_pieces(const struct kvtel_buffer *packed, const struct kvtel_buffer *plain)
@@ -165,8 +127,10 @@ static void without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(negotiation), cmocka_unit_test(there_and_back), cmocka_unit_test(members),
-        cmocka_unit_test(of_any_size), cmocka_unit_test(without_memory),
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(members),
+        cmocka_unit_test(of_any_size),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

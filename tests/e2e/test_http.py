@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 import pytest
+import zstandard
 from exporter import PATIENCE, wait_for
 from http_front import BINARY, Front, ask, exchange, parse, run, statuses
 
@@ -108,6 +109,15 @@ def test_gzip_when_asked_for(front, accepts, packed):
     assert headers.get("content-encoding") == ("gzip" if packed else None)
     assert (gzip.decompress(body) if packed else body) == plain
     assert int(headers["content-length"]) == len(body)
+
+
+@pytest.mark.parametrize("accepts", ["zstd,gzip", "gzip;q=0.5, zstd;q=0.6", "gzip;q=0, zstd"])
+def test_zstd_when_asked_for(front, accepts):
+    for size in (5000, 500000):
+        plain = front.get(f"/metrics?size={size}")[2]
+        status, headers, body = front.get(f"/metrics?size={size}", f"Accept-Encoding: {accepts}\r\n")
+        assert status == 200 and headers["vary"] == "Accept-Encoding" and headers["content-encoding"] == "zstd"
+        assert zstandard.decompress(body) == plain and int(headers["content-length"]) == len(body)
 
 
 def test_curl_unpacks(front):

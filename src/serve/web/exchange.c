@@ -4,14 +4,16 @@
 
 #include "base/buffer.h"
 #include "serve/web/cross_site.h"
+#include "serve/web/coding.h"
 #include "serve/web/gzip.h"
+#include "serve/web/zstd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { GZIP_LEAST = 512 }; /* shorter answers are sent as they are */
+enum { PACKED_LEAST = 512 }; /* shorter answers are sent as they are */
 
 #define PLAIN_TEXT "text/plain; charset=utf-8"
 
@@ -268,20 +270,26 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 
-/* Compresses the body, of which the rest is freed. False: it stays as it is. */
-static bool compress(struct exchange *exchange)
+static enum kvtel_status pack(struct exchange *exchange, enum coding coding, struct kvtel_buffer *packed)
+{
+    struct kvtel_buffer *body = &exchange->response.body;
+    if (coding == CODING_ZSTD)
+        return zstd_compress(body->bytes, body->size, packed);
+    return exchange->route && exchange->route->repeats ? gzip_page_compress(&exchange->http->page, body, packed)
+                                                       : gzip_compress(body->bytes, body->size, packed);
+}
+
+/* Compresses the body, of which the rest is freed. Returns the coding that it has then. */
+static enum coding compress(struct exchange *exchange, enum coding coding)
 {
     struct kvtel_buffer *body = &exchange->response.body, packed = { 0 };
-    enum kvtel_status status = exchange->route && exchange->route->repeats
-                                   ? gzip_page_compress(&exchange->http->page, body, &packed)
-                                   : gzip_compress(body->bytes, body->size, &packed);
-    if (status != KVTEL_OK) {
+    if (coding == CODING_PLAIN || pack(exchange, coding, &packed) != KVTEL_OK) {
         kvtel_buffer_free(&packed);
-        return false;
+        return CODING_PLAIN;
     }
     kvtel_buffer_free(body);
     *body = packed;
-    return true;
+    return coding;
 }
 
 /* Makes the answer from the body, compressed if the client accepts it and it pays. From now on the answer may wait
@@ -289,13 +297,16 @@ static bool compress(struct exchange *exchange)
 static bool encode(struct exchange *exchange, struct MHD_Response **response)
 {
     struct kvtel_buffer *body = &exchange->response.body;
-    bool varies = exchange->response.status == MHD_HTTP_OK && body->size >= GZIP_LEAST;
-    bool gzip = varies && gzip_is_accepted(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)) && compress(exchange);
+    bool varies = exchange->response.status == MHD_HTTP_OK && body->size >= PACKED_LEAST;
+    enum coding coding = CODING_PLAIN;
+    if (varies)
+        coding = compress(exchange, coding_choose(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
     give_place_back(exchange);
     if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {
         kvtel_buffer_free(body);
         exchange->response = (struct http_response){ 0 };
-        varies = gzip = false;
+        varies = false;
+        coding = CODING_PLAIN;
         exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
                         "Too many answers wait for their clients, try again later.", NULL, NULL);
     }
@@ -304,7 +315,7 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
         return false;
     *body = (struct kvtel_buffer){ 0 };
     return (!varies || add_header(*response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING)) &&
-           (!gzip || add_header(*response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip"));
+           (coding == CODING_PLAIN || add_header(*response, MHD_HTTP_HEADER_CONTENT_ENCODING, coding_name(coding)));
 }
 
 enum MHD_Result exchange_answer(struct exchange *exchange)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gzip: ISA-L packs and zlib unpacks. And what an Accept-Encoding header means for it.
+/* gzip: ISA-L packs and zlib unpacks.
  *
  * docs/decisions/gzip.md has the figures. */
 #include "serve/web/gzip.h"
 
 #include "base/buffer.h"
-#include "serve/web/accept.h"
 
 #include <isa-l/igzip_lib.h>
 #include <stddef.h>
@@ -14,30 +13,6 @@
 #include <zlib.h>
 
 enum { GZIP_WINDOW = 15 + 16, EXPAND_STEP = 64 << 10, PACK_STEP = 16 << 10 };
-
-/* A coding has no parameter but its weight: an element with another one is refused. */
-static int coding_weight(const struct accept_element *element)
-{
-    return element->parameters == element->end || accept_names(element, "q") ? element->weight : 0;
-}
-
-bool gzip_is_accepted(const char *accept_encoding)
-{
-    int gzip = -1, identity = -1, rest = -1;
-    struct accept_element element;
-    while (accept_encoding && accept_next(&accept_encoding, &element)) {
-        int weight = coding_weight(&element);
-        if (accept_is(&element, "gzip") || accept_is(&element, "x-gzip"))
-            gzip = weight;
-        else if (accept_is(&element, "identity"))
-            identity = weight;
-        else if (accept_is(&element, "*"))
-            rest = weight;
-    }
-    if (gzip < 0)
-        gzip = rest;
-    return gzip > 0 && gzip >= identity;
-}
 
 struct gzip_packer {
     struct isal_zstream stream;

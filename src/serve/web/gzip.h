@@ -6,10 +6,6 @@
 #include <kvtel/buffer.h>
 #include <stdint.h>
 
-/* Whether an Accept-Encoding header (may be NULL) prefers gzip to the plain form by its q values, or rates both the
- * same. */
-bool gzip_is_accepted(const char *accept_encoding);
-
 /* Compresses `size` bytes and appends the result to `out`. KVTEL_OK, or KVTEL_E_NOMEM with the size of `out`
  * unchanged. */
 enum kvtel_status gzip_compress(const void *bytes, size_t size, struct kvtel_buffer *out);
