@@ -49,6 +49,7 @@ class Store:
         self.groups = [self.read_group(i) for i in range(counts[2])]
         for lane in range(self.lane_count):
             self.read_lane(lane)
+        self.read_open()
         self.series = [series for series in self.series if not series["removed"]]
 
     def texts(self, at, size):
@@ -121,6 +122,35 @@ class Store:
                 head = self.words(lane, 8 * group["slot"], 1)[0]
             for feed in group["feeds"]:
                 self.read_feed(lane, group, head, *feed)
+
+    def read_open(self):
+        """Lists the places whose transfer had not ended: `open`. If the writer has ended, lose() counts them."""
+        at, _, count, _ = struct.unpack_from("=QQII", self.data, 920)
+        self.untracked, self.refused, peer_count = struct.unpack_from("=3Q", self.data, 960)
+        peers = [self.data[1008 + 48 * i : 1056 + 48 * i].split(b"\0")[0].decode("utf-8", "replace") for i in range(64)]
+        self.open = []
+        for lane in range(self.lane_count):
+            for place in range(count):
+                state, began, size, outcomes, peer, _, witness, before = self.words(lane, at + 8 * place, 8)
+                if state % 4 == 2:
+                    if witness >> 63 and witness != NO_VALUE:
+                        line = self.lines_at + 128 * (witness >> 32 & 0xFFFF) + 8 * (witness & 0xFFFFFFFF)
+                        now = struct.unpack_from("=Q", self.data, line)[0]
+                    else:
+                        now = before if witness in (0, NO_VALUE) else self.words(witness >> 32, witness & 0xFFFFFFFF, 1)[0]
+                    state += now != before or witness == NO_VALUE
+                if state % 4 not in (1, 2):
+                    continue
+                name = "" if peer == 0 else peers[peer - 1] if peer <= min(peer_count, 64) else "other"
+                series = (self.series[outcomes & 0xFFFFFFFF], self.series[outcomes >> 32])
+                transfer = {"began_ns": began, "bytes": None if size == NO_VALUE else size, "peer": name, "series": series}
+                self.open.append(transfer | {"labels": series[0]["labels"], "ending": state % 4 == 2})
+
+    def lose(self):
+        """What an exporter counts of the open transfers once the writer has ended."""
+        in_order = struct.unpack_from("=Q", self.data, 4088)[0] == 1
+        for transfer in self.open:
+            transfer["series"][in_order]["value"] += 1
 
     def read_feed(self, lane, group, head, series_at, column, kind):
         series, ns = self.series[series_at], group["ns"] >> column & 1

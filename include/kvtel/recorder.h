@@ -45,9 +45,13 @@ struct kvtel_recorder_options {
     /** Whether the recorder makes the families kvtel_transfer_first_byte_seconds and kvtel_transfer_data_seconds, too.
      * Their values come from transfers with points in time. */
     bool windows;
+    /** How many transfers that a thread began can be open at once, each of them visible to readers (see
+     * kvtel_transfer_begin()); 65,536 at most. 0: none are. Each thread that records takes 64 bytes for each. The first
+     * recorder of a store that gives a number decides. */
+    uint32_t open_transfers;
 };
 /** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
-#define KVTEL_RECORDER_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_recorder_options, windows) + sizeof(bool))
+#define KVTEL_RECORDER_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_recorder_options, open_transfers) + sizeof(uint32_t))
 /** Options of a recorder inside a call: KVTEL_RECORDER_OPTIONS(.engine = "0"). They live, and their members are
  * ordered, as for KVTEL_STORE_OPTIONS(). */
 #define KVTEL_RECORDER_OPTIONS(...) KVTEL_OPTIONS(kvtel_recorder_options, __VA_ARGS__)
@@ -98,6 +102,58 @@ KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum 
 /** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62
  * ns. A level reads the clock. @return whether it was recorded; false: counted as for kvtel_record_transfer() */
 KVTEL_API bool kvtel_record_value(const struct kvtel_instrument *instrument, double value);
+
+/** What is known of a transfer when it begins. 0 is "not known" of every member. */
+struct kvtel_transfer_start {
+    uint64_t bytes;      /**< bytes to move; 0 or KVTEL_UNMEASURED: not known */
+    uint64_t began_ns;   /**< when it began, CLOCK_MONOTONIC ns; 0: the call reads the clock */
+    uint32_t peer;       /**< with whom: kvtel_store_peer(); 0: not known */
+    uint32_t reserved;   /**< must be 0 */
+    uint64_t reserved_2; /**< must be 0 */
+};
+
+/** A transfer that was begun. The members are of no meaning to the caller. All 0: no transfer. */
+struct kvtel_transfer_token {
+    const struct kvtel_operation *operation;
+    uint64_t began_ns;
+    uint64_t bytes;
+    uint64_t state;
+    uint32_t lane;
+    uint32_t place;
+};
+
+/** Begins a transfer. Where the operation's recorder has `open_transfers`, other processes see the transfer until it
+ * ends: `kvtel serve` shows how many are open, their bytes and the oldest, with whom; and if this process is killed
+ * meanwhile, the transfer is counted as lost. When the thread has as many open as there can be, the transfer is
+ * recorded at its end all the same, and `transfers_untracked` counts 1; so it is in a signal handler within another
+ * call. No allocation, no lock (apart from the first call of a thread), no system call but the reading of the clock.
+ * @param start may be NULL
+ * @return a token, which ends once: any thread of this process may end it, while the recorder exists. All 0, and
+ * counted in `records_dropped`: `operation` is of the parent of a fork. NULL `operation`: all 0 */
+KVTEL_API struct kvtel_transfer_token kvtel_transfer_begin(const struct kvtel_operation *operation,
+                                                           const struct kvtel_transfer_start *start);
+/** Ends a transfer that is complete and records it, as kvtel_record_operation() does. A token that was ended (also
+ * through a copy of it, where the transfer was visible), or that a parent of a fork began, is refused: nothing is
+ * recorded, and `tokens_refused` counts 1.
+ * @param token    marked as ended. All 0: false
+ * @param transfer NULL: duration and bytes as known. Otherwise a duration that is 0 or KVTEL_UNMEASURED is the time
+ * from the begin to `done_ns` or, where that is not known, to now, for which the call reads the clock; and bytes that
+ * are 0 or KVTEL_UNMEASURED are those that the begin told
+ * @return whether it was recorded; false: refused, or as kvtel_record_transfer(). A call in a signal handler within
+ * another call of its thread returns false, is counted in `records_dropped`, and leaves the transfer open */
+KVTEL_API bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_transfer *transfer);
+/** Ends a transfer that failed: it counts 1 in `kvtel_unfinished_transfers` with outcome "failed", where the recorder
+ * has `open_transfers`, and 1 as kvtel_record_failure() does.
+ * @param token as for kvtel_transfer_end()
+ * @return whether it was counted anywhere; false: refused as there, or neither counts it */
+KVTEL_API bool kvtel_transfer_fail(struct kvtel_transfer_token *token, enum kvtel_failure failure);
+
+/** The number of a peer of transfers, such as "10.0.0.7:5600" or "engine/rank", for struct kvtel_transfer_start. The
+ * first 64 names of a store get numbers of their own, all others that of "other". Names are UTF-8, at most 47 bytes of
+ * them are kept. Never waits. Any thread, not in a signal handler.
+ * @return 0: NULL or empty, or the store is the parent's of a fork, or another thread adds a name at this moment: ask
+ * again for the next transfer */
+KVTEL_API uint32_t kvtel_store_peer(struct kvtel_store *store, const char *name);
 
 /** As kvtel_record_operation(), into a lane that the caller opened with kvtel_lane_open() and owns. @return as
  * kvtel_record_operation(); false as well when the lane belongs to another store than the operation, which the

@@ -118,7 +118,9 @@ struct kvtel_store_info {
     uint64_t values_refused; /**< values (of a transfer: all of it) that no measurement can have */
     uint64_t file_deleted;   /**< 1: the writer found its file deleted when it took memory or a lane; no new reader can
                                 open it */
-    uint64_t reserved[8];    /**< 0 */
+    uint64_t transfers_untracked; /**< begun transfers that found no place among the open ones */
+    uint64_t tokens_refused;      /**< ends of transfers that were not open, or were a parent's before a fork */
+    uint64_t reserved[6];         /**< 0 */
 };
 /** Any thread. */
 KVTEL_API void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info);

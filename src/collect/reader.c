@@ -102,6 +102,7 @@ enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **ma
         kvtel_store_reader_close(reader);
         return result;
     }
+    reader->header.open_at = reader->header.open_count = 0; /* up to follow_open() */
     uint64_t boot = kvtel_boot_hash();
     reader->earlier_boot = boot != 0 && reader->header.boot_hash != 0 && reader->header.boot_hash != boot;
     *made = reader;
@@ -161,6 +162,8 @@ enum kvtel_store_state kvtel_store_reader_state(const struct kvtel_store_reader 
 void kvtel_store_reader_info(const struct kvtel_store_reader *reader, struct kvtel_store_info *info)
 {
     kvtel_header_info(&reader->header, info);
+    info->transfers_untracked = reader->untracked;
+    info->tokens_refused = reader->tokens_refused;
 }
 
 /* Extends the copy of a table to `size` bytes. */
@@ -388,6 +391,33 @@ static enum kvtel_status follow_removed(struct kvtel_store_reader *reader, struc
     return status;
 }
 
+/* Takes note of the places of open transfers, which a store gets once, and of what is counted of them. The place of
+ * the first is known where the count is not 0, so it is read once more when the count is first seen. */
+static enum kvtel_status follow_open(struct kvtel_store_reader *reader, const struct kvtel_layout_header *counts,
+                                     struct kvtel_error *error)
+{
+    const uint32_t count = counts->open_count;
+    uint64_t numbers[2], at = counts->open_at;
+    enum kvtel_status status = KVTEL_OK;
+    if (count == 0)
+        return KVTEL_OK;
+    if (reader->header.open_count == 0)
+        status = kvtel_reader_read(reader->fd, &at, sizeof(at), offsetof(struct kvtel_layout_header, open_at));
+    if (status == KVTEL_OK)
+        status = kvtel_reader_read(reader->fd, numbers, sizeof(numbers), KVTEL_LAYOUT_OPEN_AT);
+    if (status != KVTEL_OK)
+        return kvtel_reader_fail_read(error, status, errno, KVTEL_LAYOUT_OPEN_AT);
+    if (count > KVTEL_LAYOUT_OPEN_MOST || at % KVTEL_OPEN_WORDS != 0 ||
+        !is_in_lane(reader, at, (uint64_t)count * KVTEL_OPEN_WORDS))
+        return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, open_at),
+                          "open transfers outside their place");
+    reader->header.open_at = at;
+    reader->header.open_count = count;
+    reader->untracked = numbers[0];
+    reader->tokens_refused = numbers[1];
+    return KVTEL_OK;
+}
+
 /* Brings the copies of the tables up to date. Counts are read in an order in which a record is counted before the
  * records to which it refers. */
 enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, struct kvtel_error *error)
@@ -434,5 +464,5 @@ enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, 
     reader->header.records_dropped = families.records_dropped;
     reader->header.values_refused = families.values_refused;
     reader->header.file_deleted = families.file_deleted;
-    return KVTEL_OK;
+    return follow_open(reader, &groups, error);
 }

@@ -33,6 +33,20 @@ static enum kvtel_status read_lines(void *context, uint32_t first, uint32_t coun
     return status;
 }
 
+static enum kvtel_status read_open(void *context, struct kvtel_layout_open *copy)
+{
+    struct kvtel_store_reader *reader = context;
+    uint64_t count;
+    enum kvtel_status status = kvtel_reader_read(reader->fd, &count, sizeof(count),
+                                                 KVTEL_LAYOUT_OPEN_AT + offsetof(struct kvtel_layout_open, peer_count));
+    kvtel_lane_fence(memory_order_acquire); /* names that are counted do not change */
+    if (status == KVTEL_OK)
+        status = kvtel_reader_read(reader->fd, copy, sizeof(*copy), KVTEL_LAYOUT_OPEN_AT);
+    reader->read_error = status == KVTEL_E_IO ? errno : 0;
+    atomic_store_explicit(&copy->peer_count, status == KVTEL_OK ? count : 0, memory_order_relaxed);
+    return status;
+}
+
 /* Whether the file has no memory at the lane, so that all its words are 0. Some file systems cannot tell; then
  * false. */
 static bool is_empty_lane(void *context, uint32_t lane)
@@ -70,7 +84,12 @@ static enum kvtel_status make_view(struct kvtel_store_reader *reader, struct kvt
         .earlier_boot = reader->earlier_boot,
         .read = read_lane,
         .read_lines = read_lines,
+        .read_open = read_open,
         .is_empty = is_empty_lane,
+        .open_at = reader->header.open_at,
+        .open_count = reader->header.open_count,
+        .ended = reader->ended,
+        .in_order = reader->in_order,
         .most_words = (LANES_FREE + LANES_FACTOR * reader->allocated) / sizeof(uint64_t),
         .context = reader,
     };
@@ -83,6 +102,10 @@ enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, str
                                           struct kvtel_error *error)
 {
     enum kvtel_status status = kvtel_reader_follow_tables(reader, error);
+    if (status == KVTEL_OK && reader->header.open_count > 0 && !reader->ended) { /* before the numbers are read */
+        reader->ended = kvtel_store_reader_state(reader) == KVTEL_STORE_ENDED;
+        reader->in_order = reader->ended && kvtel_store_reader_ending(reader) == KVTEL_ENDING_CLOSED;
+    }
     return status == KVTEL_OK ? make_view(reader, view, error) : status;
 }
 

@@ -9,14 +9,17 @@ struct kvtel_store_reader {
     int fd;
     struct kvtel_layout_header header;
     bool earlier_boot;
+    bool ended,
+        in_order; /* looked at only in a store with places of open transfers: its writer has ended, and said so */
     char *tables[KVTEL_TABLES];
     uint64_t sizes[KVTEL_TABLES];                                 /* bytes copied */
     uint32_t family_count, series_count, group_count, lane_count; /* records that were copied and checked */
     uint32_t slot_count;
-    uint32_t slots_of_series; /* the most that a series of any family has */
-    uint64_t slots_most;      /* as many as the records can have */
-    uint64_t removed_count;   /* series that were removed, as of the copies */
-    uint64_t allocated;       /* bytes of memory or disk that the file occupies */
+    uint32_t slots_of_series;           /* the most that a series of any family has */
+    uint64_t slots_most;                /* as many as the records can have */
+    uint64_t removed_count;             /* series that were removed, as of the copies */
+    uint64_t untracked, tokens_refused; /* as of the copies */
+    uint64_t allocated;                 /* bytes of memory or disk that the file occupies */
     /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
      * cells or blocks. */
     uint64_t family_text, series_text, bounds_end, feeds_end, cells_end, blocks_end;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The numbers of a store, brought up to date by reading what moved. */
 #include "collect/source.h"
+#include "collect/open.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -187,7 +188,8 @@ static enum kvtel_status read_slots(const struct kvtel_view *view, struct kvtel_
 static bool is_at_rest(const struct kvtel_source *source, const struct kvtel_view *view, const uint64_t *lines)
 {
     return source->valid && source->whole && source->series_count == view->series_count &&
-           source->group_count == view->group_count && source->lines_seen == view->lane_count &&
+           source->group_count == view->group_count && source->ended == view->ended &&
+           source->lines_seen == view->lane_count &&
            (view->lane_count == 0 ||
             memcmp(lines, source->lines.words, (size_t)view->lane_count * KVTEL_LINE_WORDS * sizeof(*lines)) == 0);
 }
@@ -236,7 +238,8 @@ static bool find_moved(const struct kvtel_source *source, const struct kvtel_vie
 {
     size_t words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
     bool known = source->seen.words && source->valid && source->whole && source->seen_slots == view->slot_count &&
-                 source->series_count == view->series_count && source->group_count == view->group_count;
+                 source->series_count == view->series_count && source->group_count == view->group_count &&
+                 source->ended == view->ended;
     memset(wanted, !known, view->series_count);
     if (!known)
         return true;
@@ -352,7 +355,11 @@ static enum kvtel_status read_moved(struct kvtel_source *source, const struct kv
     }
     if (!prepare(worker, view, part->series))
         return KVTEL_E_NOMEM;
-    return kvtel_collect(view, &worker->arena, &worker->scratch, part, worker->collected);
+    status = kvtel_collect(view, &worker->arena, &worker->scratch, part, worker->collected);
+    if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
+        return status;
+    enum kvtel_status lost = kvtel_open_add_lost(view, part->series, worker->collected);
+    return lost == KVTEL_OK ? status : lost;
 }
 
 enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
@@ -379,6 +386,7 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
     remember(source, view, part.slots, (size_t)view->lane_count * view->slot_count * KVTEL_SLOT_WORDS);
     remember_lines(source, view, worker->scratch.lines.words);
     source->group_count = view->group_count;
+    source->ended = view->ended;
     source->whole = status == KVTEL_OK;
     return status;
 }

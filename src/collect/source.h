@@ -21,6 +21,7 @@ struct kvtel_source {
     struct kvtel_source_series *series;
     uint32_t series_count, series_room;
     uint32_t group_count;
+    bool ended; /* the view's writer had ended */
     /* The slots of all lanes as they were when the numbers were read. Without: all is read again. */
     struct kvtel_slots seen;
     uint32_t seen_lanes, seen_slots;

@@ -78,10 +78,9 @@ struct kvtel_layout_header {
     _Atomic uint64_t values_refused; /* negative values, NaN, values above KVTEL_AMOUNT_MAX */
     _Atomic uint64_t file_deleted;   /* 1: the writer found its file deleted */
     uint64_t lines_at;               /* where the lines of the lanes begin, see KVTEL_LINE_WORDS */
-    /* Room for what later versions write: places of transfers that began and did not end, and exemplars. */
-    uint64_t open_at;      /* word of a lane where the places of 64 bytes begin */
-    uint64_t exemplars_at; /* likewise */
-    uint32_t open_count;   /* 0: there are none */
+    uint64_t open_at;                /* word of a lane where the places of open transfers begin, see KVTEL_OPEN_WORDS */
+    uint64_t exemplars_at;           /* room for what later versions write: likewise, of exemplars */
+    _Atomic uint32_t open_count;     /* places of a lane; 0: there are none */
     uint32_t exemplar_count;
     uint64_t reserved[2]; /* 0 */
 };
@@ -105,6 +104,22 @@ enum kvtel_ending {
 
 /* The word before it: how many series were removed. A reader that knows a lower number reads again which ones. */
 enum { KVTEL_LAYOUT_REMOVED_AT = KVTEL_LAYOUT_PAGE - 16 };
+
+/* Behind the header, up to that word: what open transfers have in common. */
+enum {
+    KVTEL_LAYOUT_OPEN_AT = sizeof(struct kvtel_layout_header),
+    KVTEL_LAYOUT_OPEN_MOST = 1 << 16, /* places of a lane, at most */
+    KVTEL_LAYOUT_PEERS = 64,
+    KVTEL_LAYOUT_PEER_SIZE = 48,
+};
+struct kvtel_layout_open {
+    _Atomic uint64_t untracked;                             /* transfers that found no place at their begin */
+    _Atomic uint64_t refused;                               /* tokens that were not those of an open transfer */
+    _Atomic uint64_t peer_count;                            /* published names */
+    uint64_t reserved[3];                                   /* 0 */
+    char peers[KVTEL_LAYOUT_PEERS][KVTEL_LAYOUT_PEER_SIZE]; /* NUL-terminated, cut to fit */
+};
+_Static_assert(KVTEL_LAYOUT_OPEN_AT + sizeof(struct kvtel_layout_open) == KVTEL_LAYOUT_REMOVED_AT, "layout 2");
 
 struct kvtel_layout_family {
     uint32_t type; /* enum kvtel_metric_type */
@@ -208,6 +223,30 @@ enum {
     KVTEL_SLOT_TOTAL = 8,
     KVTEL_SLOT_BELOW = 10, /* first all explicit bounds of folds & 1 = 0, then those of 1 */
 };
+
+/* The place of an open transfer, one cache line. Only the lane's owner begins a transfer in it; any thread of the
+ * writer may end it. The state goes up by 1 when a transfer begins there, by 1 when its end begins, and to the next
+ * multiple of 4 when the end was recorded, so no value comes twice. Words of a place: */
+enum {
+    KVTEL_OPEN_WORDS = 8,
+    KVTEL_OPEN_STATE = 0,    /* 4 n + one of kvtel_open_state */
+    KVTEL_OPEN_BEGAN = 1,    /* CLOCK_MONOTONIC ns; the other words have no meaning while the place is free */
+    KVTEL_OPEN_BYTES = 2,    /* all ones: not known */
+    KVTEL_OPEN_OUTCOMES = 3, /* counters: series of outcome "lost", and 2^32 times that of "abandoned" */
+    KVTEL_OPEN_PEER = 4, /* 1 + index in the table of peers; 0: none; above KVTEL_LAYOUT_PEERS: one that is not there */
+    KVTEL_OPEN_WITNESS = 6, /* while ending: the word whose change records the end, see kvtel_open_witness() */
+    KVTEL_OPEN_BEFORE = 7,  /* while ending: that word before */
+};
+enum kvtel_open_state { KVTEL_OPEN_FREE, KVTEL_OPEN_OPEN, KVTEL_OPEN_ENDING };
+
+/* Where a word is: bit 63: in the line of the lane, not in the lane; bits 32 .. 47: the lane; bits 0 .. 31: the word. 0
+ * stands for none yet: the first word of a lane belongs to a series that a group feeds, or to a gauge. All ones: the
+ * end is recorded by no single word, and counts as recorded. */
+#define KVTEL_OPEN_NO_WITNESS UINT64_MAX
+static inline uint64_t kvtel_open_witness(uint32_t lane, uint64_t word, int in_line)
+{
+    return (uint64_t)(in_line != 0) << 63 | (uint64_t)lane << 32 | word;
+}
 
 /* Number of slots of a histogram with so many explicit bounds. */
 static inline uint32_t kvtel_slots_of(uint32_t bound_count)

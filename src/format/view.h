@@ -28,7 +28,14 @@ struct kvtel_view {
     bool (*is_empty)(void *context, uint32_t lane);
     /* Copies the lines of `count` lanes from `first` on, likewise. */
     enum kvtel_status (*read_lines)(void *context, uint32_t first, uint32_t count, uint64_t *copy);
+    /* Copies what open transfers have in common. */
+    enum kvtel_status (*read_open)(void *context, struct kvtel_layout_open *copy);
     void *context;
+    /* Places of open transfers in each lane, and the word where they begin. */
+    uint64_t open_at;
+    uint32_t open_count;
+    bool ended;    /* its writer has ended: what is open now stays so */
+    bool in_order; /* and it said so */
     /* Number of words that may be read of its lanes before reading is refused. For a file from an untrusted source;
      * 0: unlimited. */
     uint64_t most_words;

@@ -177,6 +177,7 @@ static enum kvtel_status new_lane(struct kvtel_store *store, struct kvtel_lane *
         return KVTEL_E_NOMEM;
     }
     *lane = (struct kvtel_lane){ .store = store, .words = words, .line = line_of(store, index) };
+    lane->index = (uint32_t)index;
     store->lanes[index] = lane;
     atomic_store_explicit(&header->lane_count, index + 1, memory_order_release); /* pairs as family_count does */
     *made = lane;

@@ -339,6 +339,12 @@ static bool record(struct kvtel_lane *lane, const struct kvtel_operation *operat
     return record_columns(lane, operation, transfer, token);
 }
 
+bool kvtel_record_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                         const struct kvtel_transfer *transfer, uint64_t token)
+{
+    return record(lane, operation, transfer, token);
+}
+
 /* Whether the store had no room for the operation's series; then the record is counted as dropped. */
 static bool is_lost(const struct kvtel_operation *operation)
 {

@@ -284,6 +284,7 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
         return NULL;
     }
     operation->store = recorder->store;
+    operation->recorder = recorder;
     operation->token = recorder->store->token;
     operation->name = strdup(name);
     operation->status = strdup(status);
@@ -293,6 +294,7 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
         if (recorder->windows)
             feed_windows(recorder, operation);
         made = make_group(recorder->store, operation);
+        operation->is_tracked = made == KVTEL_OK && recorder->tracks && kvtel_open_outcomes(recorder, operation);
     }
     if (made != KVTEL_OK) {
         warn_no_room(recorder->store, made);
@@ -414,6 +416,12 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
     make_families(recorder, options->config ? options->config : config);
     kvtel_transfer_config_destroy(config);
     recorder->windows = options->windows && make_window_families(recorder);
+    if (options->open_transfers > 0) {
+        enum kvtel_status status = kvtel_open_make(store, options->open_transfers);
+        recorder->tracks = status == KVTEL_OK;
+        if (status != KVTEL_OK)
+            warn_no_room(store, status);
+    }
     return recorder;
 }
 

@@ -6,7 +6,8 @@
 
 #include <kvtel/recorder.h>
 
-#include "record/store.h"
+#include "record/lane.h"
+#include "record/open.h"
 
 /* The part of a transfer that a column stores. */
 enum kvtel_source {
@@ -47,6 +48,9 @@ struct kvtel_operation {
     uint32_t counted;               /* a bit for each column whose rows are counted */
     uint32_t feed_count;
     struct kvtel_row_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
+    bool is_tracked; /* transfers that are begun are visible while they are open */
+    uint32_t outcomes[KVTEL_OUTCOMES];
+    const struct kvtel_recorder *recorder;
     struct kvtel_operation *next;
     char *name, *status;
 };
@@ -83,6 +87,8 @@ struct kvtel_recorder {
     char *engine;
     bool windows;
     uint32_t window_families[2];
+    bool tracks; /* its operations' transfers are visible while they are open */
+    uint32_t unfinished_family;
     /* Handles that are returned when the store has no room for the series. What is recorded through them is counted
      * as dropped. */
     struct kvtel_operation lost_operation;
@@ -90,5 +96,10 @@ struct kvtel_recorder {
     size_t family_count;
     struct kvtel_family_handle families[];
 };
+
+/* As kvtel_lane_record(), for a caller that has begun its call and owns the lane, which is of the operation's store.
+ * Ends the call: the thread's token is `token` afterwards. */
+bool kvtel_record_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                         const struct kvtel_transfer *transfer, uint64_t token);
 
 #endif

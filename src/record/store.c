@@ -240,7 +240,10 @@ uint32_t kvtel_store_lane_count(const struct kvtel_store *store)
 
 void kvtel_store_describe(const struct kvtel_store *store, struct kvtel_store_info *info)
 {
+    const struct kvtel_layout_open *open = kvtel_store_open_header(store);
     kvtel_header_info(store->header, info);
+    info->transfers_untracked = atomic_load_explicit(&open->untracked, memory_order_relaxed);
+    info->tokens_refused = atomic_load_explicit(&open->refused, memory_order_relaxed);
 }
 
 uint64_t kvtel_store_series_dropped(const struct kvtel_store *store)

@@ -5,6 +5,8 @@
 
 #include <kvtel/store.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/metric.h"
@@ -78,6 +80,12 @@ struct kvtel_lane {
         kvtel_word *parts[KVTEL_LANE_PARTS]; /* by enum kvtel_lane_part */
     };
     struct kvtel_lane *next; /* next free lane */
+    uint32_t index;
+    /* Of open transfers; places are counted from 1. */
+    uint32_t open_free;                /* first of the owner's list of free places; 0: none */
+    uint32_t open_fresh;               /* places from here on were never used */
+    char apart[64 - sizeof(uint32_t)]; /* other threads write what follows, on another cache line */
+    _Atomic uint32_t open_returned;    /* first of the list of places that other threads freed; 0: none */
 };
 
 struct kvtel_store {
@@ -107,6 +115,9 @@ struct kvtel_store {
     struct kvtel_layout_header *header;
     struct kvtel_series_local *series; /* one for each series of the table; memory grows with the table */
     struct kvtel_lane **lanes;         /* kvtel_store_lane_count() entries */
+    uint64_t open_at;                  /* as the header's; set before any operation uses them */
+    uint32_t open_count;
+    atomic_bool adds_peer; /* a thread adds a peer; others do not wait for it */
 
     pthread_mutex_t lock;
     struct kvtel_extent tables[KVTEL_TABLES];
@@ -180,6 +191,11 @@ static inline bool kvtel_store_is_own(const struct kvtel_store *store)
 static inline void *kvtel_store_table(const struct kvtel_store *store, enum kvtel_table table)
 {
     return (char *)store->header + store->header->tables[table].at;
+}
+
+static inline struct kvtel_layout_open *kvtel_store_open_header(const struct kvtel_store *store)
+{
+    return (struct kvtel_layout_open *)(void *)((char *)store->header + KVTEL_LAYOUT_OPEN_AT);
 }
 
 /* Size in bytes of the address space of `series`. */

@@ -55,7 +55,7 @@ static enum kvtel_status open_lane(struct kvtel_store *store, struct kvtel_lane 
     return status;
 }
 
-struct kvtel_lane *kvtel_thread_lane_find(struct kvtel_store *store)
+struct kvtel_lane *kvtel_thread_lane_try(struct kvtel_store *store)
 {
     struct kvtel_lane *lane = NULL;
     enum kvtel_status status = KVTEL_OK;
@@ -71,9 +71,15 @@ struct kvtel_lane *kvtel_thread_lane_find(struct kvtel_store *store)
         kvtel_thread_leave(lane ? *store->token | 1 : token);
         (void)pthread_setcancelstate(cancel, NULL);
     }
-    if (!lane)
-        atomic_fetch_add_explicit(&store->header->records_dropped, 1, memory_order_relaxed);
     if (status != KVTEL_OK)
         kvtel_store_warn_of(store, KVTEL_WARN_LANES, status, "no lane is left for another thread");
+    return lane;
+}
+
+struct kvtel_lane *kvtel_thread_lane_find(struct kvtel_store *store)
+{
+    struct kvtel_lane *lane = kvtel_thread_lane_try(store);
+    if (!lane)
+        atomic_fetch_add_explicit(&store->header->records_dropped, 1, memory_order_relaxed);
     return lane;
 }

@@ -7,8 +7,9 @@
 
 /* For pthread_key_create(). */
 void kvtel_thread_lane_end(void *lane);
-/* Finds or opens the calling thread's lane. NULL: no lane is free (warned of once), or the thread is inside a call;
- * either way one record is counted as dropped. */
+/* Finds or opens the calling thread's lane. NULL: no lane is free (warned of once), or the thread is inside a call. */
+struct kvtel_lane *kvtel_thread_lane_try(struct kvtel_store *store);
+/* The same. Where it is NULL, one record is counted as dropped. */
 struct kvtel_lane *kvtel_thread_lane_find(struct kvtel_store *store);
 
 static inline struct kvtel_lane *kvtel_thread_lane_of(struct kvtel_store *store)

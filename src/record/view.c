@@ -2,6 +2,8 @@
 /* A store of this process as the view that readers of stores take. */
 #include "record/lane.h"
 
+#include <string.h>
+
 static enum kvtel_status read_lane(void *context, uint32_t lane, uint64_t word, size_t count, uint64_t *copy)
 {
     const struct kvtel_store *store = context;
@@ -27,12 +29,28 @@ static enum kvtel_status read_lines(void *context, uint32_t first, uint32_t coun
     return KVTEL_OK;
 }
 
+static enum kvtel_status read_open(void *context, struct kvtel_layout_open *copy)
+{
+    const struct kvtel_layout_open *open = kvtel_store_open_header(context);
+    /* pairs with the release store of kvtel_store_peer(): names that are counted do not change */
+    const uint64_t count = atomic_load_explicit(&open->peer_count, memory_order_acquire);
+    memset(copy, 0, sizeof(*copy));
+    atomic_store_explicit(&copy->peer_count, count, memory_order_relaxed);
+    memcpy(copy->peers, open->peers, (count < KVTEL_LAYOUT_PEERS ? count : KVTEL_LAYOUT_PEERS) * sizeof(*copy->peers));
+    return KVTEL_OK;
+}
+
 struct kvtel_view kvtel_store_view(const struct kvtel_store *store)
 {
     /* Counts are read in an order in which a record is counted before the records to which it refers: so all those
      * are counted, too. */
     struct kvtel_layout_header *header = store->header;
-    struct kvtel_view view = { .read = read_lane, .read_lines = read_lines, .context = (void *)(uintptr_t)store };
+    struct kvtel_view view = {
+        .read = read_lane, .read_lines = read_lines, .read_open = read_open, .context = (void *)(uintptr_t)store
+    };
+    /* pairs with kvtel_open_make(): behind the count it is known where the places begin */
+    view.open_count = atomic_load_explicit(&header->open_count, memory_order_acquire);
+    view.open_at = view.open_count > 0 ? header->open_at : 0;
     view.lane_count = kvtel_store_lane_count(store);
     view.group_count = (uint32_t)atomic_load_explicit(&header->group_count, memory_order_acquire);
     view.series_count = (uint32_t)atomic_load_explicit(&header->series_count, memory_order_acquire);
