@@ -2,6 +2,7 @@
 /* The time to write a scrape: a snapshot of a store, and its text, or what other formats make of it. */
 #include "bench.h"
 #include "exposition/exposition.h"
+#include "exposition/otlp.h"
 #include "exposition_load.h"
 
 #include <kvtel/kvtel.h>
@@ -60,6 +61,47 @@ static void measure_formats(const struct kvtel_snapshot *snapshot, double text_m
         bench_report(rows[i].name, ns / 1e6, "ms", rows[i].factor * text_ms);
         bench_report(rows[i].bytes, (double)format.bytes.size / 1e6, "MB", 0);
         kvtel_buffer_free(&format.bytes);
+    }
+}
+
+struct push {
+    const struct kvtel_snapshot *snapshot;
+    struct kvtel_otlp_options options;
+    struct kvtel_buffer bytes;
+};
+
+static void encode_push(void *context)
+{
+    static const struct kvtel_otlp_attribute resource[] = { { "service.name", "kvtel" } };
+    struct push *push = context;
+    push->bytes.size = 0;
+    for (size_t i = 0; i < kvtel_snapshot_family_count(push->snapshot); i++)
+        bench_require(kvtel_otlp_family(kvtel_snapshot_family(push->snapshot, i), &push->options, &push->bytes) ==
+                          KVTEL_OK,
+                      "encode");
+    bench_require(kvtel_otlp_finish(resource, 1, &push->bytes) == KVTEL_OK, "encode");
+}
+
+/* The same as a push. */
+static void measure_pushes(const struct kvtel_snapshot *snapshot)
+{
+    static const struct {
+        const char *name, *bytes;
+        enum kvtel_histograms histograms;
+    } rows[] = {
+        { LOAD_ROW_FORMAT("OTLP, exponential", "encode"), LOAD_ROW_FORMAT("OTLP, exponential", "bytes"),
+          KVTEL_HISTOGRAMS_NATIVE },
+        { LOAD_ROW_FORMAT("OTLP, explicit", "encode"), LOAD_ROW_FORMAT("OTLP, explicit", "bytes"),
+          KVTEL_HISTOGRAMS_CLASSIC },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct push push = {
+            .snapshot = snapshot,
+            .options = { .histograms = rows[i].histograms, .native_schema = 3, .most_buckets = 160, .time_ns = 1 }
+        };
+        bench_report(rows[i].name, bench_median_ns(encode_push, &push) / 1e6, "ms", 0);
+        bench_report(rows[i].bytes, (double)push.bytes.size / 1e6, "MB", 0);
+        kvtel_buffer_free(&push.bytes);
     }
 }
 
@@ -135,6 +177,7 @@ int main(void)
     bench_report(LOAD_ROW_ENCODE_RATE, (double)scrape.text.size / ns, "GB/s", 2);
     bench_report(LOAD_ROW_FORMAT("text", "bytes"), (double)scrape.text.size / 1e6, "MB", 0);
     measure_formats(scrape.snapshot, ns / 1e6);
+    measure_pushes(scrape.snapshot);
     kvtel_buffer_free(&scrape.text);
     kvtel_snapshot_destroy(scrape.snapshot);
     kvtel_store_close(scrape.store);

@@ -208,7 +208,7 @@ static const struct kvtel_snapshot_series histogram_series = {
     .values = values, .count = 10, .sum = 7, .bins = bins, .bin_count = 4, .started = 5
 };
 static const struct kvtel_snapshot_family histogram = {
-    .name = "h",
+    .name = "h_seconds",
     .type = KVTEL_HISTOGRAM,
     .help = "H.",
     .labelnames = labelnames,
@@ -265,13 +265,14 @@ static void test_metrics(void **state)
     (void)state;
     /* the zero bucket, with its threshold of 0.5; then (0.5, 1] and what is above */
     check_family(&histogram, KVTEL_HISTOGRAMS_BOTH,
-                 "12 5a 0a 01 'h' 12 02 'H.' 1a 01 's' 52 4e 0a 4a 0a" LABEL TIMES COUNT_AND_SUM
+                 "12 62 0a 09 'h_seconds' 12 02 'H.' 1a 01 's' 52 4e 0a 4a 0a" LABEL TIMES COUNT_AND_SUM
                  " 30 00 39 0100000000000000 42 06 08 01 12 02 05 04 71 000000000000e03f 10 02");
     check_family(&histogram, KVTEL_HISTOGRAMS_CLASSIC,
-                 "12 5a 0a 01 'h' 12 02 'H.' 1a 01 's' 4a 4e 0a 4a 4a" LABEL TIMES COUNT_AND_SUM
+                 "12 62 0a 09 'h_seconds' 12 02 'H.' 1a 01 's' 4a 4e 0a 4a 4a" LABEL TIMES COUNT_AND_SUM
                  " 32 10 0300000000000000 0700000000000000 3a 08 000000000000e83f 10 02");
     check_family(&counter, KVTEL_HISTOGRAMS_BOTH, COUNTER);
-    struct kvtel_snapshot_family gauge = counter; /* a gauge has no start */
+    struct kvtel_snapshot_family gauge = counter; /* a gauge has no start, and no unit that its name lacks */
+    gauge.unit = KVTEL_UNIT_RATIO;
     gauge.type = KVTEL_GAUGE;
     check_family(&gauge, KVTEL_HISTOGRAMS_BOTH,
                  "12 27 0a 01 'c' 12 02 'H.' 2a 1e 0a 1c 3a" LABEL " 19 0900000000000000 21 0000000000001c40");

@@ -253,18 +253,32 @@ static enum kvtel_status put_point(struct family_wire *wire, const struct kvtel_
     return KVTEL_OK;
 }
 
-/* Units are those of UCUM. A number of things has none. */
-static const char *const units[] = {
-    [KVTEL_UNIT_COUNT] = "",
-    [KVTEL_UNIT_SECONDS] = "s",
-    [KVTEL_UNIT_BYTES] = "By",
-    [KVTEL_UNIT_RATIO] = "1",
-};
+/* The unit in UCUM, where the family's name has the unit's word: Prometheus adds that word to a name that lacks it, and
+ * the metric would have another name than in a scrape. "": none. */
+static const char *unit_of(const struct kvtel_snapshot_family *family)
+{
+    static const struct {
+        const char *word, *unit;
+    } units[] = {
+        [KVTEL_UNIT_COUNT] = { "", "" },
+        [KVTEL_UNIT_SECONDS] = { "seconds", "s" },
+        [KVTEL_UNIT_BYTES] = { "bytes", "By" },
+        [KVTEL_UNIT_RATIO] = { "ratio", "1" },
+    };
+    const char *word = units[family->unit].word;
+    size_t size = strlen(word);
+    for (const char *at = family->name; size > 0 && at; at = strchr(at, '_')) {
+        at += *at == '_';
+        if (strcspn(at, "_") == size && memcmp(at, word, size) == 0)
+            return units[family->unit].unit;
+    }
+    return "";
+}
 
 /* Name, description and unit. A counter is named like its sample in the other formats. */
 static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
 {
-    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *unit = units[family->unit];
+    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *unit = unit_of(family);
     size_t name = strlen(family->name), more = strlen(suffix), help = strlen(family->help);
     char *valid = malloc(3 * help + 1);
     if (!valid || kvtel_buffer_reserve(buffer, 3 * (size_t)HEAD + name + more + 3 * help + strlen(unit)) != KVTEL_OK) {
