@@ -132,7 +132,13 @@ static void bench_recording(const char *dir, const struct kvtel_transfer *made)
     record_store_close(store);
 }
 
-/* The first path is the plain row, and each other may take twice as long. */
+/* The first path is the plain row, and each other may take twice as long; a begin and its end 25 ns more; and what
+ * reads the clock as long as it takes. */
+static double bar_of(const struct record_path *path, double plain)
+{
+    return path->window == record_open ? plain + 25 : path->window == record_open_timed ? 0 : 2 * plain;
+}
+
 static void bench_paths(const char *dir)
 {
     double plain = 0;
@@ -142,7 +148,7 @@ static void bench_paths(const char *dir)
         if (record_paths[i].window == record_filled)
             bench_report_against(record_paths[i].name, ns, "ns", 2 * plain, RECORD_LOCAL, RECORD_TIMES);
         else
-            bench_report(record_paths[i].name, ns, "ns", 2 * plain);
+            bench_report(record_paths[i].name, ns, "ns", bar_of(&record_paths[i], plain));
         plain = i == 0 ? ns : plain;
         path_close(&load);
     }

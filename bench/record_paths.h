@@ -41,6 +41,8 @@ static inline void record_store_close(struct kvtel_store *store)
     kvtel_store_close(store);
 }
 
+#define RECORD_OPEN "begin and end a NIXL transfer"
+
 /* What the window of a path uses. */
 struct path_load {
     const struct kvtel_transfer *transfers; /* RECORD_VALUES */
@@ -130,6 +132,29 @@ static inline void record_points(void *context)
     }
 }
 
+/* Begins and ends each transfer, with the times that the caller has. */
+static inline void record_open(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        const struct kvtel_transfer *transfer = &path->transfers[i % RECORD_VALUES];
+        const struct kvtel_transfer_start start = { .bytes = transfer->bytes, .began_ns = 1000000000, .peer = 1 };
+        struct kvtel_transfer_token token = kvtel_transfer_begin(path->operation, &start);
+        (void)kvtel_transfer_end(&token, transfer);
+    }
+}
+
+/* The same, where both calls read the clock. */
+static inline void record_open_timed(void *context)
+{
+    const struct path_load *path = context;
+    for (int i = 0; i < RECORD_WINDOW; i++) {
+        const struct kvtel_transfer_start start = { .bytes = path->transfers[i % RECORD_VALUES].bytes, .peer = 1 };
+        struct kvtel_transfer_token token = kvtel_transfer_begin(path->operation, &start);
+        (void)kvtel_transfer_end(&token, NULL);
+    }
+}
+
 static inline void record_operations(void *context)
 {
     const struct path_load *path = context;
@@ -167,9 +192,10 @@ static const struct record_path {
     const char *name;
     const char *connector;
     void (*window)(void *context);
-    bool windows;    /* the recorder's option */
-    bool counter;    /* the series is one, not a histogram */
-    bool own_series; /* the series is in no recorder's group */
+    bool windows;            /* the recorder's option */
+    uint32_t open_transfers; /* likewise */
+    bool counter;            /* the series is one, not a histogram */
+    bool own_series;         /* the series is in no recorder's group */
 } record_paths[] = {
     { .name = "record a NIXL transfer", .connector = "NixlConnector", .window = record_window },
     { .name = RECORD_ROW_FILLED, .connector = "NixlConnector", .window = record_filled },
@@ -189,6 +215,11 @@ static const struct record_path {
     { .name = "record a NIXL transfer without post or descriptors now and then",
       .connector = "NixlConnector",
       .window = record_unmeasured },
+    { .name = RECORD_OPEN, .connector = "NixlConnector", .window = record_open, .open_transfers = 64 },
+    { .name = "begin and end a NIXL transfer, both reading the clock",
+      .connector = "NixlConnector",
+      .window = record_open_timed,
+      .open_transfers = 64 },
     { .name = "record an operation of a store with a status",
       .connector = "MooncakeStoreConnector",
       .window = record_operations },
@@ -230,7 +261,9 @@ static inline struct path_load path_open(const struct record_path *path, const c
 {
     const struct kvtel_connector *connector = kvtel_connector_find(path->connector);
     struct path_load load = { .transfers = record_transfers(), .store = record_store(dir, 0) };
-    load.recorder = kvtel_recorder_create(load.store, connector, KVTEL_RECORDER_OPTIONS(.windows = path->windows));
+    load.recorder =
+        kvtel_recorder_create(load.store, connector,
+                              KVTEL_RECORDER_OPTIONS(.windows = path->windows, .open_transfers = path->open_transfers));
     bench_require(load.recorder != NULL, "a recorder");
     bool columns = connector->payload_kind == KVTEL_PAYLOAD_COLUMNS;
     load.operation = kvtel_recorder_operation(load.recorder, columns ? NULL : "load", "ok");

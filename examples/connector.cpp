@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same from C++: blocks copied by several threads, each transfer recorded by the thread that made it. */
+/* The same from C++: blocks copied by several threads, each transfer shown while it is under way. */
 #include <kvtel/recorder.h>
 
 #include <cstdio>
@@ -38,12 +38,15 @@ kvtel_transfer copy_blocks(std::vector<char> &to, const std::vector<char> &from)
     return transfer;
 }
 
-void decode(const kvtel_recorder *recorder)
+void decode(const kvtel_operation *operation)
 {
     std::vector<char> to(blocks * block_bytes), from(blocks * block_bytes, 7);
     for (int i = 0; i < transfers; i++) {
+        kvtel_transfer_start start = {};
+        start.bytes = blocks * block_bytes;
+        kvtel_transfer_token token = kvtel_transfer_begin(operation, &start);
         const kvtel_transfer transfer = copy_blocks(to, from);
-        kvtel_record_transfer(recorder, &transfer);
+        kvtel_transfer_end(&token, &transfer);
     }
 }
 
@@ -53,12 +56,14 @@ int main()
 {
     const std::unique_ptr<kvtel_store, closer> store(
         kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = "llama-70b", .connector = "MooncakeConnector")));
-    const std::unique_ptr<kvtel_recorder, closer> recorder(kvtel_recorder_create(
-        store.get(), kvtel_connector_find("MooncakeConnector"), KVTEL_RECORDER_OPTIONS(.windows = true)));
+    const std::unique_ptr<kvtel_recorder, closer> recorder(
+        kvtel_recorder_create(store.get(), kvtel_connector_find("MooncakeConnector"),
+                              KVTEL_RECORDER_OPTIONS(.windows = true, .open_transfers = 4)));
+    const kvtel_operation *operation = kvtel_recorder_operation(recorder.get(), nullptr, nullptr);
 
     std::vector<std::thread> running;
     for (int i = 0; i < threads; i++)
-        running.emplace_back(decode, recorder.get());
+        running.emplace_back(decode, operation);
     for (auto &thread : running)
         thread.join();
     const char *path = store ? kvtel_store_path(store.get()) : nullptr;

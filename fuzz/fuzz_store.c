@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store's file with bytes changed: each input is a list of changes, {place, offset (2), length, bytes}. */
+#include "collect/open.h"
+#include "collect/reader.h"
 #include "collect/series.h"
 #include "contract.h"
 
@@ -12,7 +14,7 @@
 #include "base/utf8.h"
 #include "format/layout.h"
 
-enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 3 };
+enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 4 };
 
 /* The parts of a real store's file that are not holes. */
 static struct extent {
@@ -21,7 +23,7 @@ static struct extent {
     off_t at;
 } extents[EXTENTS];
 static size_t extent_count;
-static off_t places[PLACES]; /* header, tables, slots and blocks of the first lane */
+static off_t places[PLACES]; /* header, tables, slots and blocks of the first lane, its open transfers */
 
 static void record(struct kvtel_store *store)
 {
@@ -34,8 +36,14 @@ static void record(struct kvtel_store *store)
         MUST(kvtel_record_transfer(nixl, &transfer));
     MUST(kvtel_record_failure(nixl, KVTEL_FAILED_HANDSHAKE));
     MUST(kvtel_record_value(kvtel_recorder_instrument(sparse, "host_cache_usage_perc", NULL, 0), 0.5));
+    struct kvtel_recorder *open = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"),
+                                                        KVTEL_RECORDER_OPTIONS(.engine = "9", .open_transfers = 4));
+    const struct kvtel_transfer_start start = { .bytes = 4096, .began_ns = 1, .peer = kvtel_store_peer(store, "peer") };
+    for (int i = 0; i < 3; i++)
+        MUST(kvtel_transfer_begin(kvtel_recorder_operation(open, NULL, NULL), &start).operation);
     kvtel_recorder_destroy(nixl);
     kvtel_recorder_destroy(sparse);
+    kvtel_recorder_destroy(open);
 }
 
 static void copy_extents(int file)
@@ -66,6 +74,7 @@ static void make_original(void)
         places[1 + i] = (off_t)header.tables[i].at;
     places[1 + KVTEL_TABLES] = (off_t)header.lanes_at;
     places[2 + KVTEL_TABLES] = (off_t)(header.lanes_at + header.slots_size);
+    places[3 + KVTEL_TABLES] = (off_t)(header.lanes_at + header.open_at * sizeof(uint64_t));
     close(file);
     unlink(kvtel_store_path(store));
     rmdir(dir);
@@ -93,6 +102,21 @@ static void must_agree(const struct kvtel_snapshot *snapshot)
     }
 }
 
+/* Lists the transfers that are open, as if the writer went on. */
+static void list_open(struct kvtel_store_reader *reader)
+{
+    struct kvtel_view view;
+    struct kvtel_open_list list = { 0 };
+    if (kvtel_store_reader_view(reader, &view, NULL) != KVTEL_OK)
+        return;
+    (void)kvtel_open_read(&view, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        MUST(kvtel_utf8_is_valid(list.all[i].peer, strlen(list.all[i].peer)));
+        MUST(kvtel_open_label(&view, &list.all[i], "engine"));
+    }
+    kvtel_open_list_free(&list);
+}
+
 static void read_store(const char *path)
 {
     struct kvtel_store_reader *reader = NULL;
@@ -103,6 +127,7 @@ static void read_store(const char *path)
         kvtel_snapshot_reset(snapshot);
         status = kvtel_snapshot_add_reader(snapshot, reader, &error);
         must_agree(snapshot);
+        list_open(reader);
     }
     if (status != KVTEL_OK)
         MUST(error.status == status && error.message[0] != '\0' && memchr(error.message, '\0', sizeof(error.message)));

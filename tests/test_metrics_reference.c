@@ -131,6 +131,21 @@ static void append_transfer_families(struct kvtel_buffer *text)
     text->size--; /* one empty line between chapters */
 }
 
+static void append_open_families(struct kvtel_buffer *text)
+{
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"),
+                                                            KVTEL_RECORDER_OPTIONS(.open_transfers = 1));
+    assert_non_null(recorder);
+    append(text, "\n## Open transfers\n\n"
+                 "Any connector's, from recorders with the option `open_transfers`. What is open now is in\n"
+                 "[serve.md](serve.md#open-transfers).\n\n");
+    append_store(text, store, "kvtel_unfinished_");
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(store);
+    text->size--;
+}
+
 static void append_nixl_families(struct kvtel_buffer *text)
 {
     struct kvtel_store *store = kvtel_store_create(NULL);
@@ -173,6 +188,7 @@ static void make_reference(struct kvtel_buffer *text)
         text->size--; /* one empty line between connectors */
     }
     append_transfer_families(text);
+    append_open_families(text);
     append_nixl_families(text);
 }
 

@@ -217,6 +217,15 @@ static void write_word(const char *path, uint64_t at, uint64_t value)
     assert_int_equal(fclose(file), 0);
 }
 
+/* The number of places, and that of exemplars behind it. */
+static void write_count(const char *path, uint32_t count)
+{
+    const uint32_t counts[2] = { count, 0 };
+    uint64_t word;
+    memcpy(&word, counts, sizeof word);
+    write_word(path, offsetof(struct kvtel_layout_header, open_count), word);
+}
+
 static void test_hostile_places(void **state)
 {
     struct scene scene;
@@ -257,11 +266,11 @@ static void test_hostile_places(void **state)
         kvtel_store_reader_close(reader);
     }
     write_word(path, offsetof(struct kvtel_layout_header, open_at), open_at);
-    write_word(path, offsetof(struct kvtel_layout_header, open_count), KVTEL_LAYOUT_OPEN_MOST + 1);
+    write_count(path, KVTEL_LAYOUT_OPEN_MOST + 1);
     assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
     assert_int_equal(kvtel_store_reader_view(reader, &view, NULL), KVTEL_E_FORMAT);
     kvtel_store_reader_close(reader);
-    write_word(path, offsetof(struct kvtel_layout_header, open_count), 4);
+    write_count(path, 4);
     kvtel_open_list_free(&list);
     close_scene(&scene);
 }

@@ -109,6 +109,17 @@ static void test_sources_and_refusals(void **state)
     options.writer_count = 2;
     options.all_writers = 5;
     options.recording = 6;
+    const struct summary_open_row row = {
+        .connector = "c", .model_name = "m", .engine = "0", .operation = "load", .open = 3, .stalled = 1, .bytes = 12
+    };
+    const struct summary_open open[] = {
+        { .peer = "quo\"te", .pid = 8, .bytes = -1, .age_seconds = 2, .stalled = true },
+        { .operation = "load", .bytes = 5 }
+    };
+    options.open = &row;
+    options.open_count = 1;
+    options.oldest = open;
+    options.oldest_count = 2;
     const struct kvtel_value *told = write_and_read(snapshot, &options, &arena);
     check_text(told, "sources/0/connector", "NixlConnector");
     assert_int_equal(at(told, "sources/0/reason")->kind, KVTEL_VALUE_NIL);
@@ -125,6 +136,13 @@ static void test_sources_and_refusals(void **state)
     assert_true(number_at(told, "writers/0/unclosed") == 1 && number_at(told, "writers/0/last_seen_seconds") == 7.5);
     assert_true(number_at(told, "writers/1/live") == 2 &&
                 number_at(told, "writers/1/last_seen_seconds") == 0); /* now */
+    check_text(told, "open/0/operation", "load");
+    assert_true(number_at(told, "open/0/open") == 3 && number_at(told, "open/0/stalled") == 1);
+    assert_true(number_at(told, "open/0/bytes") == 12);
+    assert_int_equal(at(told, "oldest_open")->size, 2);
+    check_text(told, "oldest_open/0/peer", "quo\"te");
+    assert_int_equal(at(told, "oldest_open/0/bytes")->kind, KVTEL_VALUE_NIL);
+    assert_true(number_at(told, "oldest_open/0/pid") == 8 && number_at(told, "oldest_open/1/bytes") == 5);
     assert_int_equal(at(told, "refused")->size, 1);
     assert_true(number_at(told, "refused/malformed") == 4);
     kvtel_arena_free(&arena);

@@ -150,18 +150,49 @@ class Operation:
         self, duration_ns: _Column, post_ns: _Column = None, bytes: _Column = None, descriptors: _Column = None
     ) -> int: ...
 
+    def begin(
+        self, *, bytes: Optional[int] = None, peer: Optional[str] = None, began_ns: Optional[int] = None
+    ) -> Transfer: ...
+
+@final
+class Transfer:
+    def end(
+        self,
+        *,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
+        submitted_ns: Optional[int] = None,
+        posted_ns: Optional[int] = None,
+        first_byte_ns: Optional[int] = None,
+        done_ns: Optional[int] = None,
+    ) -> bool: ...
+    def fail(self, failure: _Failure = "transfer", /) -> bool: ...
+    def __enter__(self) -> Transfer: ...
+    def __exit__(self, type: Any, value: Any, traceback: Any, /) -> Literal[False]: ...
+
 @final
 class Instrument:
     def record(self, value: float, /) -> bool: ...
 
 class Recorder:
     def __init__(
-        self, store: Store, connector: _Config, engine: Optional[str] = None, windows: bool = False
+        self,
+        store: Store,
+        connector: _Config,
+        engine: Optional[str] = None,
+        windows: bool = False,
+        open_transfers: int = 0,
     ) -> None: ...
     @property
     def store(self) -> Store: ...
     def operation(self, name: Optional[str] = None, status: Optional[str] = None) -> Operation: ...
     def instrument(self, key: str, labels: Sequence[str] = ()) -> Instrument: ...
+    def begin(
+        self, *, bytes: Optional[int] = None, peer: Optional[str] = None, began_ns: Optional[int] = None
+    ) -> Transfer: ...
     def record_failure(self, failure: _Failure, /) -> bool: ...
     def record_transfer(
         self,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel.Recorder, Operation and Instrument: native recording for connectors that are written in Python. */
+#include "open.h"
 #include "store.h"
 
 #include <string.h>
@@ -26,13 +27,13 @@ static void recorder_free(PyObject *object)
 
 static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = { "store", "connector", "engine", "windows", NULL };
+    static char *names[] = { "store", "connector", "engine", "windows", "open_transfers", NULL };
     struct kvtel_recorder_options options = { .size = sizeof options };
     struct kvtel_transfer_config *config = NULL;
     PyObject *store, *connector;
     int windows = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zp:Recorder", names, &store, &connector, &options.engine,
-                                     &windows))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zpO&:Recorder", names, &store, &connector,
+                                     &options.engine, &windows, kvtel_python_engine, &options.open_transfers))
         return NULL;
     int is_store = kvtel_python_is(store, "Store");
     if (is_store == 0)
@@ -132,6 +133,23 @@ static PyObject *recorder_record_transfer(PyObject *object, PyObject *arguments,
 static PyObject *operation_record(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     return record(((struct handle *)self)->operation, arguments, keywords);
+}
+
+static PyObject *begin(PyObject *object, const struct kvtel_operation *operation, PyObject *arguments,
+                       PyObject *keywords)
+{
+    PyObject *store = ((struct recorder *)object)->store;
+    return kvtel_python_begin(object, ((struct kvtel_python_store *)store)->store, operation, arguments, keywords);
+}
+
+static PyObject *operation_begin(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    return begin(((struct handle *)self)->recorder, ((struct handle *)self)->operation, arguments, keywords);
+}
+
+static PyObject *recorder_begin(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    return begin(self, kvtel_recorder_operation(((struct recorder *)self)->recorder, NULL, NULL), arguments, keywords);
 }
 
 static PyObject *instrument_record(PyObject *self, PyObject *value)
@@ -316,6 +334,7 @@ static int add_handles(PyObject *module)
           "record($self, " TRANSFER_ARGUMENTS
           ")\n--\n\nRecords a finished transfer or call. Returns whether it was recorded." },
         { "record_many", KVTEL_PYTHON_KEYWORDS(operation_record_many), "record_many" MANY_DOC },
+        { "begin", KVTEL_PYTHON_KEYWORDS(operation_begin), KVTEL_PYTHON_BEGIN_DOC },
         { NULL, NULL, 0, NULL },
     };
     static PyMethodDef instrument_methods[] = {
@@ -357,6 +376,7 @@ int kvtel_python_add_recorder(PyObject *module)
           "refused, and\n"
           "counted in Store.info()['values_refused']." },
         { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },
+        { "begin", KVTEL_PYTHON_KEYWORDS(recorder_begin), KVTEL_PYTHON_BEGIN_DOC },
         { "record_failure", recorder_record_failure, METH_O,
           "record_failure($self, failure, /)\n--\n\nRecords one failure, by the names of Stats.record_failure().\n\n"
           "Returns whether it was recorded; False: the connector does not count it. Raises UnknownNameError for no "
@@ -380,11 +400,12 @@ int kvtel_python_add_recorder(PyObject *module)
     };
     static PyType_Slot slots[] = {
         { Py_tp_doc,
-          "Recorder(store, connector, engine=None, windows=False)\n--\n\n"
+          "Recorder(store, connector, engine=None, windows=False, open_transfers=0)\n--\n\n"
           "A connector's families in a Store, for one engine. Any thread records.\n\n"
           "connector: a name, or a configuration as for Logging. engine: value of the engine label; None is the "
           "store's engine.\n"
-          "windows: also histograms of the time to the first byte and from there on, from points in time.\n\n"
+          "windows: also histograms of the time to the first byte and from there on, from points in time.\n"
+          "open_transfers: how many transfers that a thread began can be open at once and be seen by kvtel serve.\n\n"
           "Raises UnknownConnectorError, NoStatsError. Recording raises only for arguments of wrong types." },
         { Py_tp_new, (void *)recorder_new },
         { Py_tp_init, (void *)kvtel_python_init },

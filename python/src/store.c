@@ -200,14 +200,15 @@ static PyObject *store_info(PyObject *self, PyObject *unused)
     struct kvtel_store_info info;
     (void)unused;
     kvtel_store_describe(((struct kvtel_python_store *)self)->store, &info);
-    return Py_BuildValue("{sN,sN,sI,sI,sK,sK,sK,sK,sK,sK,sK,sN}", "model_name", to_text(info.model_name), "connector",
-                         to_text(info.connector), "engine", (unsigned)info.engine, "rank", (unsigned)info.rank, "pid",
-                         (unsigned long long)info.pid, "families", (unsigned long long)info.families, "series",
-                         (unsigned long long)info.series, "lanes", (unsigned long long)info.lanes, "series_dropped",
-                         (unsigned long long)info.series_dropped, "records_dropped",
-                         (unsigned long long)info.records_dropped, "values_refused",
-                         (unsigned long long)info.values_refused, "file_deleted",
-                         PyBool_FromLong(info.file_deleted != 0));
+    return Py_BuildValue(
+        "{sN,sN,sI,sI,sK,sK,sK,sK,sK,sK,sK,sN,sK,sK}", "model_name", to_text(info.model_name), "connector",
+        to_text(info.connector), "engine", (unsigned)info.engine, "rank", (unsigned)info.rank, "pid",
+        (unsigned long long)info.pid, "families", (unsigned long long)info.families, "series",
+        (unsigned long long)info.series, "lanes", (unsigned long long)info.lanes, "series_dropped",
+        (unsigned long long)info.series_dropped, "records_dropped", (unsigned long long)info.records_dropped,
+        "values_refused", (unsigned long long)info.values_refused, "file_deleted",
+        PyBool_FromLong(info.file_deleted != 0), "transfers_untracked", (unsigned long long)info.transfers_untracked,
+        "tokens_refused", (unsigned long long)info.tokens_refused);
 }
 
 static PyObject *get_path(PyObject *self, void *unused)

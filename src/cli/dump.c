@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel dump: prints the content of a store. */
+#include "collect/open.h"
+#include "collect/reader.h"
 #include "collect/series.h"
 #include "command/command.h"
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "cli/series_text.h"
 #include "totals/layout.h"
 #include "value/value.h"
@@ -12,6 +15,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <kvtel/reader.h>
+#include <kvtel/recorder.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +40,8 @@ struct store {
     enum kvtel_store_state state;
     struct kvtel_store_info info;
     const struct kvtel_snapshot *snapshot;
+    struct kvtel_view view;
+    struct kvtel_open_list open;
 };
 
 static const char *state_text(enum kvtel_store_state state)
@@ -49,6 +55,28 @@ static const char *type_text(enum kvtel_metric_type type)
         [KVTEL_COUNTER] = "counter", [KVTEL_GAUGE] = "gauge", [KVTEL_HISTOGRAM] = "histogram"
     };
     return texts[type];
+}
+
+static double age_of(const struct kvtel_open_transfer *transfer)
+{
+    uint64_t now = kvtel_now_ns();
+    return transfer->began_ns < now ? (double)(now - transfer->began_ns) / 1e9 : 0;
+}
+
+static void print_open(const struct store *store, const struct kvtel_open_transfer *transfer)
+{
+    printf("open: ");
+    series_print_text(kvtel_open_label(&store->view, transfer, "operation"));
+    printf(", connector \"");
+    series_print_text(kvtel_open_label(&store->view, transfer, "connector"));
+    printf("\", engine \"");
+    series_print_text(kvtel_open_label(&store->view, transfer, "engine"));
+    printf("\", peer \"");
+    series_print_text(transfer->peer);
+    if (transfer->bytes == KVTEL_OPEN_NO_BYTES)
+        printf("\", bytes not known, for %.3f s\n", age_of(transfer));
+    else
+        printf("\", %" PRIu64 " bytes, for %.3f s\n", transfer->bytes, age_of(transfer));
 }
 
 static void print_store(const struct store *store)
@@ -69,6 +97,8 @@ static void print_store(const struct store *store)
            " records, %" PRIu64 " values\n",
            info->families, info->series, info->lanes, info->series_dropped, info->records_dropped,
            info->values_refused);
+    for (size_t i = 0; i < store->open.count; i++)
+        print_open(store, &store->open.all[i]);
     for (size_t f = 0; f < kvtel_snapshot_family_count(store->snapshot); f++) {
         const struct kvtel_snapshot_family *family = kvtel_snapshot_family(store->snapshot, f);
         for (size_t i = 0; i < family->series_count; i++)
@@ -153,13 +183,33 @@ static void write_family(struct kvtel_writer *writer, const struct kvtel_snapsho
         write_series(writer, family, &family->series[i]);
 }
 
+static void write_open(struct kvtel_writer *writer, const struct store *store,
+                       const struct kvtel_open_transfer *transfer)
+{
+    static const char *const labels[] = { "connector", "engine", "operation" };
+    kvtel_writer_map(writer, 6);
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+        kvtel_writer_text(writer, labels[i]);
+        kvtel_writer_text(writer, kvtel_open_label(&store->view, transfer, labels[i]));
+    }
+    kvtel_writer_text(writer, "peer");
+    kvtel_writer_text(writer, transfer->peer);
+    kvtel_writer_text(writer, "bytes");
+    if (transfer->bytes == KVTEL_OPEN_NO_BYTES)
+        kvtel_writer_nil(writer);
+    else
+        kvtel_writer_integer(writer, transfer->bytes <= INT64_MAX ? (int64_t)transfer->bytes : INT64_MAX);
+    kvtel_writer_text(writer, "age_seconds");
+    kvtel_writer_number(writer, age_of(transfer));
+}
+
 static bool write_store(const struct store *store)
 {
     const struct kvtel_store_info *info = &store->info;
     struct kvtel_buffer buffer = { 0 };
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, &buffer);
-    kvtel_writer_map(&writer, 13);
+    kvtel_writer_map(&writer, 16);
     kvtel_writer_text(&writer, "path");
     kvtel_writer_text(&writer, store->path);
     kvtel_writer_text(&writer, "state");
@@ -176,6 +226,12 @@ static bool write_store(const struct store *store)
     write_count(&writer, "series_dropped", info->series_dropped);
     write_count(&writer, "records_dropped", info->records_dropped);
     write_count(&writer, "values_refused", info->values_refused);
+    write_count(&writer, "transfers_untracked", info->transfers_untracked);
+    write_count(&writer, "tokens_refused", info->tokens_refused);
+    kvtel_writer_text(&writer, "open");
+    kvtel_writer_array(&writer, store->open.count);
+    for (size_t i = 0; i < store->open.count; i++)
+        write_open(&writer, store, &store->open.all[i]);
     kvtel_writer_text(&writer, "families");
     kvtel_writer_array(&writer, kvtel_snapshot_family_count(store->snapshot));
     for (size_t f = 0; f < kvtel_snapshot_family_count(store->snapshot); f++)
@@ -200,11 +256,22 @@ static bool is_totals(const char *path)
     return totals;
 }
 
+/* Lists the open transfers of a store that is live. */
+static enum kvtel_status list_open(struct store *store, struct kvtel_store_reader *reader, struct kvtel_error *error)
+{
+    enum kvtel_status status = kvtel_store_reader_view(reader, &store->view, error);
+    if (status != KVTEL_OK || store->view.ended)
+        return status;
+    status = kvtel_open_read(&store->view, &store->open);
+    return status == KVTEL_OK ? status : kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+}
+
 static bool dump(const char *path, bool json, struct kvtel_snapshot *snapshot)
 {
     struct kvtel_store_reader *reader = NULL;
     struct kvtel_error error = { 0 };
     struct store store = { .path = path, .snapshot = snapshot };
+    bool good = false;
     kvtel_snapshot_reset(snapshot);
     enum kvtel_status status = kvtel_store_reader_open(path, &reader, &error);
     if (status == KVTEL_OK) {
@@ -212,18 +279,22 @@ static bool dump(const char *path, bool json, struct kvtel_snapshot *snapshot)
         status = kvtel_snapshot_add_reader(snapshot, reader, &error);
         kvtel_store_reader_info(reader, &store.info);
     }
-    kvtel_store_reader_close(reader);
+    if (status == KVTEL_OK)
+        status = list_open(&store, reader, &error);
     if (status != KVTEL_OK) {
         if (is_totals(path))
             command_fail("%s is not a store but the totals of ended stores: 'kvtel totals' lists them", path);
         else
             command_fail("%s: byte %zu: %s", path, error.offset, error.message);
-        return false;
+    } else if (json) {
+        good = write_store(&store);
+    } else {
+        print_store(&store);
+        good = true;
     }
-    if (json)
-        return write_store(&store);
-    print_store(&store);
-    return true;
+    kvtel_open_list_free(&store.open);
+    kvtel_store_reader_close(reader);
+    return good;
 }
 
 int command_dump(int argc, char **argv)

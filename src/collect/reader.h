@@ -56,6 +56,9 @@ enum kvtel_status kvtel_store_reader_kept_view(struct kvtel_store_reader *reader
  * Returns what kvtel_snapshot_add_source() does. */
 enum kvtel_status kvtel_snapshot_add_kept(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader);
 
+/* Whether the store has places of open transfers, as of the last view or refresh. */
+bool kvtel_store_reader_has_open(const struct kvtel_store_reader *reader);
+
 /* How the writer ended, read from the file now. KVTEL_ENDING_UNKNOWN when the word cannot be read. */
 enum kvtel_ending kvtel_store_reader_ending(const struct kvtel_store_reader *reader);
 

@@ -109,6 +109,11 @@ enum kvtel_status kvtel_store_reader_view(struct kvtel_store_reader *reader, str
     return status == KVTEL_OK ? make_view(reader, view, error) : status;
 }
 
+bool kvtel_store_reader_has_open(const struct kvtel_store_reader *reader)
+{
+    return reader->header.open_count > 0;
+}
+
 bool kvtel_store_reader_has_kept(const struct kvtel_store_reader *reader)
 {
     return reader->source.valid;

@@ -272,20 +272,20 @@ static inline bool begin_end(struct kvtel_lane *lane, const struct kvtel_transfe
     return true;
 }
 
-/* The transfer to record: what the caller knows, and what the begin told. */
-static inline struct kvtel_transfer complete(const struct kvtel_transfer_token *token,
-                                             const struct kvtel_transfer *given)
+/* The transfer to record: what the caller knows, and what the begin told. Returns `given`, or `made`. */
+static __attribute__((noinline)) const struct kvtel_transfer *
+complete(const struct kvtel_transfer_token *token, const struct kvtel_transfer *given, struct kvtel_transfer *made)
 {
-    struct kvtel_transfer transfer = given ? *given : (struct kvtel_transfer){ 0 };
-    if (!is_known(transfer.bytes) && (!given || token->bytes != UINT64_MAX))
-        transfer.bytes = token->bytes != UINT64_MAX ? token->bytes : KVTEL_UNMEASURED;
-    if (is_known(transfer.duration_ns))
-        return transfer;
-    if (!is_known(transfer.done_ns))
-        transfer.duration_ns = kvtel_now_ns() - token->began_ns; /* a begin in the future is past the limit */
-    else if (!is_known(transfer.submitted_ns))
-        transfer.submitted_ns = token->began_ns;
-    return transfer;
+    *made = given ? *given : (struct kvtel_transfer){ 0 };
+    if (!is_known(made->bytes) && (!given || token->bytes != UINT64_MAX))
+        made->bytes = token->bytes != UINT64_MAX ? token->bytes : KVTEL_UNMEASURED;
+    if (is_known(made->duration_ns))
+        return made;
+    if (!is_known(made->done_ns))
+        made->duration_ns = kvtel_now_ns() - token->began_ns; /* a begin in the future is past the limit */
+    else if (!is_known(made->submitted_ns))
+        made->submitted_ns = token->began_ns;
+    return made;
 }
 
 bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_transfer *given)
@@ -296,10 +296,12 @@ bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_t
     struct kvtel_store *store = operation->store;
     if (!kvtel_store_is_own(store) || token->place == KVTEL_ENDED_PLACE)
         return refuse(store);
-    const struct kvtel_transfer transfer = complete(token, given);
+    struct kvtel_transfer made;
+    const struct kvtel_transfer *transfer =
+        given && is_known(given->duration_ns) && is_known(given->bytes) ? given : complete(token, given, &made);
     if (token->place == 0) {
         token->place = KVTEL_ENDED_PLACE;
-        return kvtel_record_operation(operation, &transfer);
+        return kvtel_record_operation(operation, transfer);
     }
     struct kvtel_lane *own, *lane = lane_of(token);
     uint64_t mark;
@@ -315,7 +317,7 @@ bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_t
     bool recorded = false;
     if (is_open) {
         if (own)
-            recorded = kvtel_record_inside(own, operation, &transfer, KVTEL_IN_CALL);
+            recorded = kvtel_record_inside(own, operation, transfer, KVTEL_IN_CALL);
         else
             kvtel_store_count_dropped(store, 1);
         free_place(lane, token, own);

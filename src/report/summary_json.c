@@ -168,6 +168,37 @@ static void put_writer(struct kvtel_writer *writer, const struct summary_writer 
     put_number(writer, "last_seen_seconds", told->live > 0 ? 0 : told->last_seen_seconds);
 }
 
+static void put_open_row(struct kvtel_writer *writer, const struct summary_open_row *row)
+{
+    kvtel_writer_map(writer, 8);
+    put_text(writer, "connector", row->connector);
+    put_text(writer, "model_name", row->model_name);
+    put_text(writer, "engine", row->engine);
+    put_text(writer, "operation", row->operation);
+    put_count(writer, "open", row->open);
+    put_number(writer, "bytes", row->bytes);
+    put_number(writer, "oldest_seconds", row->oldest_seconds);
+    put_count(writer, "stalled", row->stalled);
+}
+
+static void put_open(struct kvtel_writer *writer, const struct summary_open *open)
+{
+    kvtel_writer_map(writer, 8);
+    put_text(writer, "connector", open->connector);
+    put_text(writer, "engine", open->engine);
+    put_text(writer, "operation", open->operation);
+    put_count(writer, "pid", open->pid);
+    put_text(writer, "peer", open->peer);
+    kvtel_writer_text(writer, "bytes");
+    if (open->bytes >= 0)
+        kvtel_writer_number(writer, open->bytes);
+    else
+        kvtel_writer_nil(writer);
+    put_number(writer, "age_seconds", open->age_seconds);
+    kvtel_writer_text(writer, "stalled");
+    kvtel_writer_bool(writer, open->stalled);
+}
+
 static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
 {
     size_t reasons = 0;
@@ -197,7 +228,7 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
         return status;
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, buffer);
-    kvtel_writer_map(&writer, 11);
+    kvtel_writer_map(&writer, 13);
     put_text(&writer, "version", kvtel_version());
     put_number(&writer, "time", now());
     put_number(&writer, "uptime_seconds", options->uptime_seconds);
@@ -212,6 +243,14 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     for (size_t i = 0; i < options->writer_count; i++)
         put_writer(&writer, &options->writers[i]);
     put_count(&writer, "writers_total", options->all_writers);
+    kvtel_writer_text(&writer, "open");
+    kvtel_writer_array(&writer, options->open_count);
+    for (size_t i = 0; i < options->open_count; i++)
+        put_open_row(&writer, &options->open[i]);
+    kvtel_writer_text(&writer, "oldest_open");
+    kvtel_writer_array(&writer, options->oldest_count);
+    for (size_t i = 0; i < options->oldest_count; i++)
+        put_open(&writer, &options->oldest[i]);
     put_refused(&writer, options->refused);
     kvtel_writer_text(&writer, "connectors");
     kvtel_writer_array(&writer, made.count);

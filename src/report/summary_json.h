@@ -25,6 +25,24 @@ struct summary_writer {
     double last_seen_seconds; /* seconds since its last writer ended; negative: none ended */
 };
 
+/* Open transfers of one connector, engine and operation. */
+struct summary_open_row {
+    char connector[128], model_name[512], engine[128], operation[128];
+    uint64_t open, stalled;
+    double bytes, oldest_seconds;
+};
+
+/* One open transfer. */
+struct summary_open {
+    char connector[128], engine[128], operation[128], peer[48];
+    uint64_t pid;
+    double bytes; /* below 0: not known */
+    double age_seconds;
+    bool stalled;
+};
+/* The oldest transfers that the summary shows. */
+enum { SUMMARY_OPEN = 20 };
+
 struct summary_options {
     double uptime_seconds;
     const struct summary_source *sources;
@@ -33,7 +51,11 @@ struct summary_options {
     const struct summary_writer *writers;
     size_t writer_count; /* number given here */
     size_t all_writers;  /* number of all */
-    size_t recording;    /* number of sources that record now */
+    const struct summary_open_row *open;
+    size_t open_count;
+    const struct summary_open *oldest; /* the oldest first */
+    size_t oldest_count;
+    size_t recording; /* number of sources that record now */
     uint64_t refused[KVTEL_REFUSAL_COUNT];
 };
 

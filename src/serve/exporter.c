@@ -28,12 +28,14 @@ void exporter_close(struct exporter *exporter)
     kvtel_relabel_free(&exporter->own_rank);
     store_dir_close(&exporter->stores);
     metric_set_close(&exporter->self);
+    open_watch_close(&exporter->open);
     kvtel_snapshot_destroy(exporter->snapshot);
     kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
     kvtel_snapshot_destroy(exporter->newest);
     kvtel_source_free(&exporter->own_source.source);
     kvtel_source_free(&exporter->self_source.source);
+    kvtel_source_free(&exporter->open_source.source);
     kvtel_workers_free(&exporter->workers);
     free(exporter->followed);
     kvtel_page_free(&exporter->page);
@@ -71,6 +73,7 @@ uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
     if (exporter->options.store_dir) {
         pthread_mutex_lock(&exporter->lock);
         store_dir_poll(&exporter->stores, now_ns);
+        open_watch_look(&exporter->open, &exporter->stores);
         pthread_mutex_unlock(&exporter->lock);
         uint64_t retiring = retire_ended(&exporter->stores, &exporter->lock, now_ns);
         wait = retiring < wait ? retiring : wait;
@@ -114,13 +117,17 @@ static enum kvtel_status read_sources(struct exporter *exporter)
     if (status == KVTEL_OK && exporter->own && !kvtel_store_path(exporter->own))
         status = heap_source_read(&exporter->own_source, exporter->own,
                                   exporter->options.rank_label ? &exporter->own_rank : NULL, &exporter->workers);
+    if (status == KVTEL_OK && exporter->options.store_dir)
+        open_watch_look(&exporter->open, &exporter->stores);
+    if (status == KVTEL_OK && exporter->open.store)
+        status = heap_source_read(&exporter->open_source, exporter->open.store, NULL, &exporter->workers);
     return status;
 }
 
 /* Lists all sources. */
 static enum kvtel_status list_sources(struct exporter *exporter, bool self, size_t *count)
 {
-    size_t most = store_dir_follow_most(&exporter->stores) + 2;
+    size_t most = store_dir_follow_most(&exporter->stores) + 3;
     enum kvtel_status status = KVTEL_OK;
     *count = 0;
     if (most > exporter->followed_room) {
@@ -134,6 +141,8 @@ static enum kvtel_status list_sources(struct exporter *exporter, bool self, size
         status = store_dir_follow(&exporter->stores, exporter->followed, count);
     if (exporter->own_source.source.valid)
         exporter->followed[(*count)++] = heap_source_follow(&exporter->own_source);
+    if (exporter->open_source.source.valid)
+        exporter->followed[(*count)++] = heap_source_follow(&exporter->open_source);
     if (self)
         exporter->followed[(*count)++] = heap_source_follow(&exporter->self_source);
     return status;
@@ -174,6 +183,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
         .options = *options, .log = log, .own_rank.name = STORE_RANK_LABEL, .started_ns = kvtel_now_ns()
     };
     exporter->stores = STORE_DIR_CLOSED;
+    exporter->open =
+        (struct open_watch){ .log = log, .stalled_ns = options->stalled_ns, .by_rank = options->rank_label };
     pthread_mutex_init(&exporter->lock, NULL);
     pthread_mutex_init(&exporter->summary_lock, NULL);
     exporter->snapshot = kvtel_snapshot_create();
@@ -273,7 +284,7 @@ static void set_source_metrics(struct exporter *exporter)
                          "Stores that could not be opened for want of descriptors or memory; tried again each second.",
                          NULL, NULL, (double)exporter->stores.postponed);
     }
-    uint64_t dropped[3] = { 0 };
+    uint64_t dropped[5] = { 0 };
     for (size_t i = 0; i < exporter->stores.count; i++) {
         struct kvtel_store_info info;
         if (exporter->stores.entries[i].state >= STORE_RETIRED)
@@ -282,6 +293,8 @@ static void set_source_metrics(struct exporter *exporter)
         dropped[0] += info.series_dropped;
         dropped[1] += info.records_dropped;
         dropped[2] += info.values_refused;
+        dropped[3] += info.transfers_untracked;
+        dropped[4] += info.tokens_refused;
     }
     if (exporter->options.store_dir) {
         metric_set_gauge(&exporter->self, "kvtel_store_series_dropped",
@@ -292,6 +305,12 @@ static void set_source_metrics(struct exporter *exporter)
         metric_set_gauge(&exporter->self, "kvtel_store_values_refused",
                          "Values below zero, infinite or NaN that writers refused, in the stores that are there.", NULL,
                          NULL, (double)dropped[2]);
+        metric_set_gauge(&exporter->self, "kvtel_store_transfers_untracked",
+                         "Begun transfers that found no place among the open ones, in the stores that are there.", NULL,
+                         NULL, (double)dropped[3]);
+        metric_set_gauge(&exporter->self, "kvtel_store_tokens_refused",
+                         "Ends of transfers that were not open, in the stores that are there.", NULL, NULL,
+                         (double)dropped[4]);
     }
 }
 

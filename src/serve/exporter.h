@@ -7,6 +7,7 @@
 #include "serve/heap_source.h"
 #include "serve/log.h"
 #include "serve/metric_set.h"
+#include "serve/open_watch.h"
 #include "serve/receiver.h"
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
@@ -27,7 +28,8 @@ struct exporter_options {
     const char *nixl_dir;   /* NULL: no rings */
     bool nixl_agent_label;
     bool stats_receiver;
-    const char *prefix; /* in place of "vllm:" */
+    uint64_t stalled_ns; /* a transfer stalls when it is open for so long; 0: none does */
+    const char *prefix;  /* in place of "vllm:" */
     bool own_metrics;
     struct kvtel_exposition_options exposition; /* the format is the client's */
 };
@@ -50,9 +52,11 @@ struct exporter {
     struct receiver *receiver;
     uint64_t posted, posted_ns; /* payloads at the last poll; time of the last poll that saw new ones, 0: none did */
     struct metric_set self;
+    struct open_watch open;
     struct heap_source own_source, self_source; /* of `own`, where it is not in a file, and of `self` */
-    struct kvtel_workers workers;               /* memory for reading */
-    struct kvtel_followed *followed;            /* the sources of the running collection */
+    struct heap_source open_source;
+    struct kvtel_workers workers;    /* memory for reading */
+    struct kvtel_followed *followed; /* the sources of the running collection */
     size_t followed_room;
     struct kvtel_snapshot *snapshot; /* of the last or running scrape */
     struct kvtel_page page;          /* what it looks like */

@@ -118,10 +118,13 @@ void exporter_summary(void *context, const struct http_request *request, struct 
     struct summary_options options = { 0 };
     struct summary_source *sources = calloc(SOURCES_SHOWN, sizeof *sources);
     struct summary_writer *writers = calloc(SOURCES_SHOWN, sizeof *writers);
+    struct summary_open_row *open = calloc(SOURCES_SHOWN, sizeof *open);
+    struct summary_open oldest[SUMMARY_OPEN];
     (void)request;
     pthread_mutex_lock(&exporter->summary_lock);
     pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status = sources && writers ? exporter_collect(exporter, exporter->summarised) : KVTEL_E_NOMEM;
+    enum kvtel_status status =
+        sources && writers && open ? exporter_collect(exporter, exporter->summarised) : KVTEL_E_NOMEM;
     if (status == KVTEL_OK) {
         options.uptime_seconds = (double)(kvtel_now_ns() - exporter->started_ns) / SECOND_NS;
         options.sources = sources;
@@ -130,6 +133,11 @@ void exporter_summary(void *context, const struct http_request *request, struct 
         options.writers = writers;
         options.writer_count = list_writers(exporter, writers, SOURCES_SHOWN);
         options.all_writers = exporter->stores.writers.count;
+        options.open = open;
+        options.open_count = open_watch_list(&exporter->open, open, SOURCES_SHOWN);
+        options.oldest = oldest;
+        options.oldest_count = exporter->open.oldest_count;
+        memcpy(oldest, exporter->open.oldest, sizeof oldest);
         options.recording = count_recording(exporter);
         for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
             options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);
@@ -142,6 +150,7 @@ void exporter_summary(void *context, const struct http_request *request, struct 
     pthread_mutex_unlock(&exporter->summary_lock);
     free_sources(sources, options.source_count);
     free(writers);
+    free(open);
     response->content_type = "application/json";
     if (status != KVTEL_OK)
         response->status = 500;

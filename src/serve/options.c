@@ -25,6 +25,9 @@ static const char help[] =
     "  --store.totals-limit=N       label sets of a metric kept of ended stores; default 10000. The numbers of "
     "further\n"
     "                               label sets are summed as \"other\"\n"
+    "  --stalled.after=TIME         count and log transfers that are open for so long, of writers that show their "
+    "open\n"
+    "                               ones: 10, 500ms, 1m; default 30s, 0: none\n"
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR); made if missing\n"
     "  --nixl.agent-label           add a label with the agent's name; vLLM's agents get a new name at each start\n"
     "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
@@ -72,6 +75,7 @@ enum option_id {
     STORE_DIR = 256,
     RANK_LABEL,
     TOTALS_LIMIT,
+    STALLED_AFTER,
     NIXL_DIR,
     NIXL_AGENT,
     RECEIVER,
@@ -100,6 +104,7 @@ static const struct option table[] = {
     { "store.dir", required_argument, NULL, STORE_DIR },
     { "store.rank-label", no_argument, NULL, RANK_LABEL },
     { "store.totals-limit", required_argument, NULL, TOTALS_LIMIT },
+    { "stalled.after", required_argument, NULL, STALLED_AFTER },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
     { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
     { "web.enable-stats-receiver", no_argument, NULL, RECEIVER },
@@ -245,6 +250,15 @@ static int parse_totals_limit(struct serve_options *options)
     return -1;
 }
 
+static int parse_stalled_after(struct serve_options *options)
+{
+    double seconds;
+    if (!parse_seconds(optarg, &seconds))
+        return command_usage("serve", "--stalled.after is a time like 30s, or 0 for none, not \"%s\"", optarg);
+    options->exporter.stalled_ns = (uint64_t)(seconds * 1e9);
+    return -1;
+}
+
 static int parse_histograms(struct kvtel_exposition_options *options)
 {
     static const char *const kinds[] = {
@@ -334,6 +348,8 @@ static int take_option(struct serve_options *options, int option)
         return -1;
     case TOTALS_LIMIT:
         return parse_totals_limit(options);
+    case STALLED_AFTER:
+        return parse_stalled_after(options);
     case NIXL_DIR:
         options->exporter.nixl_dir = optarg;
         return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");
@@ -395,6 +411,7 @@ int serve_options_parse(struct serve_options *options, int argc, char **argv)
         .exporter = { .prefix = "vllm:",
                       .own_metrics = true,
                       .totals_limit = TOTALS_DEFAULT_LIMIT,
+                      .stalled_ns = UINT64_C(30000000000),
                       .exposition = kvtel_exposition_defaults(KVTEL_FORMAT_TEXT) },
         .telemetry_path = "/metrics",
         .max_requests = 40,

@@ -45,13 +45,15 @@ struct store_entry {
     /* Time and size of a refused file. The file is examined again when one of them differs, or at retry_ns. */
     struct timespec changed;
     off_t size;
-    uint64_t retry_ns;  /* CLOCK_MONOTONIC */
-    uint64_t failed_ns; /* CLOCK_MONOTONIC: since when reading fails for a passing reason; 0: it does not */
-    bool began;         /* `writers` was told of its writer */
-    bool seen;          /* found by the running scan */
-    bool retiring;      /* part of the batch being added to the totals */
-    bool ended;         /* the writer had ended when the latest batch was made */
-    bool mismatch;      /* it was logged that one of its families is left out */
+    uint64_t retry_ns;       /* CLOCK_MONOTONIC */
+    uint64_t failed_ns;      /* CLOCK_MONOTONIC: since when reading fails for a passing reason; 0: it does not */
+    uint64_t open_looked_ns; /* CLOCK_MONOTONIC: when its open transfers were last read; 0: not yet */
+    uint64_t open_asked_ns;  /* CLOCK_MONOTONIC: when it was last asked whether it has any */
+    bool began;              /* `writers` was told of its writer */
+    bool seen;               /* found by the running scan */
+    bool retiring;           /* part of the batch being added to the totals */
+    bool ended;              /* the writer had ended when the latest batch was made */
+    bool mismatch;           /* it was logged that one of its families is left out */
     /* its file's name was removed from the directory; the store counts through its open descriptor */
     bool gone;
     bool second;      /* another name of a store that counts; refused until that store is retired */

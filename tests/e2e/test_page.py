@@ -213,6 +213,9 @@ def test_names_cannot_turn_the_page_around(hurried, fake):
             made["sources"][0].update(name=name, reason=name, connector=name)
             made["writers"][0].update(connector=name, model_name=name)
             made["refused"] = {name: 1}
+            one = {"connector": name, "engine": name, "operation": name, "peer": name}
+            made["open"] = [{**one, "model_name": name, "open": 3, "bytes": 1.0, "oldest_seconds": 90.0, "stalled": 1}]
+            made["oldest_open"] = [{**one, "pid": 7, "bytes": None, "age_seconds": 90.0, "stalled": True}]
         return made
 
     fake.summary = hostile
@@ -221,7 +224,8 @@ def test_names_cannot_turn_the_page_around(hurried, fake):
     until(driver, "document.getElementById('others').checkVisibility()")
     text = driver.execute_script("return document.body.innerText + document.title + location.hash")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f]", text)
-    assert text.count("mod\\u{202e}el\\u{2066}\\u{200b}\\u{1b}[31m") >= 8
+    assert text.count("mod\\u{202e}el\\u{2066}\\u{200b}\\u{1b}[31m") >= 12
+    assert "stalls" in text and "2 more are open." in text
     assert driver.execute_script("return document.querySelector('img')") is None
     shot(driver, "hostile")
     assert complaints(driver) == []

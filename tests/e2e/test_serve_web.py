@@ -33,7 +33,7 @@ def code(exporter, path, data=None, headers=None):
     "--web.telemetry-path=/chart.js", "--web.telemetry-path=/m?x", "--web.telemetry-path=/m#x", "--web.telemetry-path=/m m",
     "--web.telemetry-path=/m%", "--web.telemetry-path=/a/../m", "--web.telemetry-path=/./m", "--web.telemetry-path=/m/..",
     "--web.telemetry-path=/mé", "--web.telemetry-path=/" + "m" * 2000, "--web.allowed-host=", "--web.allowed-host=a:80",
-    "--web.allowed-host=http://a", "--web.config.file=", "--log.interval=1ms", "--log.interval=-1", "--log.interval=nan",
+    "--web.allowed-host=http://a", "--web.config.file=", "--stalled.after=-1", "--log.interval=1ms", "--log.interval=-1", "--log.interval=nan",
     "--metrics.prefix=",
 ])  # fmt: skip
 def test_flags_without_sense_are_refused(tmp_path, flag):

@@ -22,6 +22,8 @@ static void count(const char *name, void (*path)(void *context), void *context, 
 static void count_recording(void)
 {
     for (size_t i = 0; i < sizeof record_paths / sizeof *record_paths; i++) {
+        if (record_paths[i].window == record_open_timed)
+            continue; /* under valgrind the clock is a system call */
         struct path_load load = path_open(&record_paths[i], NULL);
         count(record_paths[i].name, record_paths[i].window, &load, RECORD_WINDOW);
         path_close(&load);

@@ -181,3 +181,38 @@ def test_texts_that_are_cut_or_no_utf8(tmp_path):
 def test_an_unknown_connector_is_named(make):
     with pytest.raises(kvtel.UnknownConnectorError, match='unknown connector "NobodysConnector"'):
         make("NobodysConnector")
+
+
+def test_transfers_that_are_begun_and_end():
+    store = kvtel.Store("m")
+    recorder = kvtel.Recorder(store, "NixlConnector", open_transfers=2)
+    transfer = recorder.begin(bytes=4096, peer="10.0.0.7:5600", began_ns=kvtel.now_ns())
+    assert transfer.end(descriptors=2) and not transfer.end() and not transfer.fail()
+    with recorder.operation("transfer").begin(bytes=8) as transfer:
+        assert isinstance(transfer, kvtel.Transfer)
+    with pytest.raises(ZeroDivisionError), recorder.begin(bytes=1):
+        print(1 // 0)
+    with recorder.begin(bytes=16) as transfer:
+        assert transfer.fail("handshake")  # the block's end does not end it again
+    assert total(store, "vllm:nixl_bytes_transferred_sum") == 4096 + 8
+    assert total(store, "vllm:nixl_xfer_time_seconds_count") == 2
+    unfinished = samples(store, "kvtel_unfinished_transfers_total")
+    assert {key.split('outcome="')[1][:-2]: number for key, number in unfinished.items()} == {
+        "failed": 2,
+        "lost": 0,
+        "abandoned": 0,
+    }
+    assert store.info()["tokens_refused"] == 2 and store.info()["transfers_untracked"] == 0
+    begun = [recorder.begin() for _ in range(3)]
+    assert store.info()["transfers_untracked"] == 1 and all(transfer.end() for transfer in begun)
+    with pytest.raises(TypeError):
+        recorder.begin(4096)
+    with pytest.raises(kvtel.UnknownNameError):
+        recorder.begin().fail("no such class")
+
+
+def test_begun_transfers_without_a_table():
+    store = kvtel.Store("m")
+    with kvtel.Recorder(store, "NixlConnector").begin(bytes=8, peer="peer"):
+        assert samples(store, "kvtel_") == {}
+    assert total(store, "vllm:nixl_bytes_transferred_sum") == 8

@@ -271,6 +271,16 @@ function showWriters() {
   more("more-writers", summary.writers_total - list.length, " more are not shown.");
 }
 
+function showOpen() {
+  const list = summary.oldest_open || [], count = (summary.open || []).reduce((sum, row) => sum + row.open, 0);
+  at("open-transfers").hidden = list.length === 0;
+  fillRows(at("open-rows"), list.map((one) => [
+    one.stalled ? ["stalls", "text state-refused"] : ["open", "text state-live"],
+    [one.connector, "text"], [one.engine], [one.operation, "text"], [one.peer, "name"],
+    [one.bytes === null ? "" : number.bytes(one.bytes)], [number.age(one.age_seconds)], [String(one.pid)]]));
+  more("more-open", count - list.length, " more are open.");
+}
+
 const UNITS = { seconds: number.seconds, bytes: number.bytes, ratio: (value) => number.count(value * 100) + " %", count: number.count };
 
 function showOthers() {
@@ -304,6 +314,7 @@ function show() {
   showEngines();
   showDetail(history.entries.get(chosen));
   showOthers();
+  showOpen();
   showWriters();
   showSources();
   showRefused();
