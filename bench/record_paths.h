@@ -155,6 +155,20 @@ static inline void record_open_timed(void *context)
     }
 }
 
+/* Leaves each transfer as an exemplar with a trace and a request. Its time is given: a clock would be read otherwise.
+ */
+static inline void record_exemplars(void *context)
+{
+    const struct path_load *path = context;
+    struct kvtel_exemplar exemplar = { .time_ns = 1 };
+    bench_require(
+        kvtel_exemplar_add_traceparent(&exemplar, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") &&
+            kvtel_exemplar_add(&exemplar, "request_id", "cmpl-0123456789abcdef"),
+        "labels");
+    for (int i = 0; i < RECORD_WINDOW; i++)
+        (void)kvtel_record_exemplar(path->operation, &path->transfers[i % RECORD_VALUES], &exemplar);
+}
+
 static inline void record_operations(void *context)
 {
     const struct path_load *path = context;
@@ -194,6 +208,7 @@ static const struct record_path {
     void (*window)(void *context);
     bool windows;            /* the recorder's option */
     uint32_t open_transfers; /* likewise */
+    bool exemplars;          /* likewise */
     bool counter;            /* the series is one, not a histogram */
     bool own_series;         /* the series is in no recorder's group */
 } record_paths[] = {
@@ -212,6 +227,10 @@ static const struct record_path {
       .connector = "NixlConnector",
       .window = record_points,
       .windows = true },
+    { .name = "record a NIXL transfer with an exemplar, its time given",
+      .connector = "NixlConnector",
+      .window = record_exemplars,
+      .exemplars = true },
     { .name = "record a NIXL transfer without post or descriptors now and then",
       .connector = "NixlConnector",
       .window = record_unmeasured },
@@ -263,7 +282,8 @@ static inline struct path_load path_open(const struct record_path *path, const c
     struct path_load load = { .transfers = record_transfers(), .store = record_store(dir, 0) };
     load.recorder =
         kvtel_recorder_create(load.store, connector,
-                              KVTEL_RECORDER_OPTIONS(.windows = path->windows, .open_transfers = path->open_transfers));
+                              KVTEL_RECORDER_OPTIONS(.windows = path->windows, .open_transfers = path->open_transfers,
+                                                     .exemplars = path->exemplars));
     bench_require(load.recorder != NULL, "a recorder");
     bool columns = connector->payload_kind == KVTEL_PAYLOAD_COLUMNS;
     load.operation = kvtel_recorder_operation(load.recorder, columns ? NULL : "load", "ok");

@@ -6,6 +6,7 @@
 #include "contract.h"
 
 #include <fcntl.h>
+#include <kvtel/exposition.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>
 #include <sys/mman.h>
@@ -13,8 +14,9 @@
 
 #include "base/utf8.h"
 #include "format/layout.h"
+#include "record/store.h"
 
-enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 4 };
+enum { EXTENTS = 64, PLACES = KVTEL_TABLES + 5 };
 
 /* The parts of a real store's file that are not holes. */
 static struct extent {
@@ -23,7 +25,8 @@ static struct extent {
     off_t at;
 } extents[EXTENTS];
 static size_t extent_count;
-static off_t places[PLACES]; /* header, tables, slots and blocks of the first lane, its open transfers */
+/* header, tables, slots and blocks of the first lane, its open transfers and exemplars */
+static off_t places[PLACES];
 
 static void record(struct kvtel_store *store)
 {
@@ -44,6 +47,12 @@ static void record(struct kvtel_store *store)
     kvtel_recorder_destroy(nixl);
     kvtel_recorder_destroy(sparse);
     kvtel_recorder_destroy(open);
+    struct kvtel_recorder *traced = kvtel_recorder_create(store, kvtel_connector_find("NixlConnector"),
+                                                          KVTEL_RECORDER_OPTIONS(.engine = "1", .exemplars = true));
+    struct kvtel_exemplar exemplar = { .time_ns = 1 };
+    MUST(kvtel_exemplar_add(&exemplar, "request_id", "r") && kvtel_exemplar_add(&exemplar, "peer", "p"));
+    MUST(kvtel_record_exemplar(kvtel_recorder_operation(traced, NULL, NULL), &transfer, &exemplar));
+    kvtel_recorder_destroy(traced);
 }
 
 static void copy_extents(int file)
@@ -75,10 +84,41 @@ static void make_original(void)
     places[1 + KVTEL_TABLES] = (off_t)header.lanes_at;
     places[2 + KVTEL_TABLES] = (off_t)(header.lanes_at + header.slots_size);
     places[3 + KVTEL_TABLES] = (off_t)(header.lanes_at + header.open_at * sizeof(uint64_t));
+    const struct kvtel_layout_series *series = kvtel_store_table(store, KVTEL_SERIES);
+    while (series->exemplars_at == 0)
+        series++;
+    places[4 + KVTEL_TABLES] = (off_t)(header.lanes_at + series->exemplars_at * sizeof(uint64_t));
     close(file);
     unlink(kvtel_store_path(store));
     rmdir(dir);
     kvtel_store_close(store);
+}
+
+static void must_be_exemplars(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
+{
+    for (size_t i = 0; i <= family->explicit_count; i++) {
+        const struct kvtel_snapshot_exemplar *exemplar = kvtel_snapshot_exemplar(family, series, i);
+        const char *name;
+        if (!exemplar)
+            continue;
+        const double value = kvtel_snapshot_exemplar_value(exemplar);
+        MUST(value >= 0 && value <= kvtel_snapshot_bound(family, i));
+        MUST(i == 0 || value > kvtel_snapshot_bound(family, i - 1));
+        for (size_t k = 0; (name = kvtel_snapshot_exemplar_label_name(exemplar, k)); k++) {
+            const char *text = kvtel_snapshot_exemplar_label(exemplar, k);
+            MUST(*name && text && kvtel_utf8_is_valid(text, strlen(text)));
+        }
+    }
+}
+
+/* Each format can show it. */
+static void must_be_shown(const struct kvtel_snapshot *snapshot)
+{
+    for (int format = KVTEL_FORMAT_TEXT; format <= KVTEL_FORMAT_PROTOBUF; format++) {
+        struct kvtel_buffer buffer = { 0 };
+        MUST(kvtel_exposition(snapshot, (enum kvtel_exposition_format)format, &buffer) == KVTEL_OK);
+        kvtel_buffer_free(&buffer);
+    }
 }
 
 static void must_agree(const struct kvtel_snapshot *snapshot)
@@ -98,6 +138,7 @@ static void must_agree(const struct kvtel_snapshot *snapshot)
                 MUST(kvtel_utf8_is_valid(series->values[label], strlen(series->values[label])));
             if (family->type == KVTEL_HISTOGRAM)
                 (void)kvtel_snapshot_quantile(family, series, 0.5);
+            must_be_exemplars(family, series);
         }
     }
 }
@@ -128,6 +169,7 @@ static void read_store(const char *path)
         status = kvtel_snapshot_add_reader(snapshot, reader, &error);
         must_agree(snapshot);
         list_open(reader);
+        must_be_shown(snapshot);
     }
     if (status != KVTEL_OK)
         MUST(error.status == status && error.message[0] != '\0' && memchr(error.message, '\0', sizeof(error.message)));

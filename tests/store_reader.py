@@ -75,7 +75,7 @@ class Store:
         }
 
     def read_series(self, i):
-        family, text_size, text_at, cells_at, slot, removed, _, _ = struct.unpack_from(
+        family, text_size, text_at, cells_at, slot, removed, started, exemplars_at = struct.unpack_from(
             "=IIQQIIQQ", self.data, self.at["series"] + 48 * i
         )
         values = self.texts(text_at, text_size)
@@ -85,6 +85,9 @@ class Store:
             "slot": slot,
             "cells_at": cells_at,
             "removed": removed,
+            "started": started,
+            "exemplars_at": exemplars_at,
+            "exemplars": {},  # of each explicit bucket that has one: value, time in ns, labels
             "value": 0.0,
             "stamp": 0,
             "count": 0,
@@ -104,8 +107,22 @@ class Store:
     def words(self, lane, word, count, kind="Q"):
         return struct.unpack_from(f"={count}{kind}", self.data, self.lanes_at + lane * self.stride + 8 * word)
 
+    def read_exemplars(self, lane, series):
+        buckets = len(series["family"]["explicit"]) + 1
+        for bucket, number in enumerate(self.words(lane, series["exemplars_at"], buckets)):
+            if number == 0:
+                continue
+            half = series["exemplars_at"] + (buckets + 7) // 8 * 8 + 48 * bucket + 24 * (number & 1)
+            time, size = self.words(lane, half + 1, 2)
+            start = self.lanes_at + lane * self.stride + 8 * (half + 3)
+            texts = [text.decode() for text in self.data[start : start + size].split(b"\0")[:-1]]
+            found = (self.words(lane, half, 1, "d")[0], time, dict(zip(texts[::2], texts[1::2])))
+            series["exemplars"][bucket] = max(found, series["exemplars"].get(bucket, found), key=lambda one: one[1])
+
     def read_lane(self, lane):
         for series in self.series:
+            if series["exemplars_at"]:
+                self.read_exemplars(lane, series)
             slot = 8 * series["slot"]
             if series["family"]["type"] == "counter":
                 series["value"] += self.words(lane, slot + 3, 1, "d")[0]

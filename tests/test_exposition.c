@@ -54,7 +54,7 @@ static void check_openmetrics(const struct kvtel_snapshot_family *family, const 
 {
     struct kvtel_buffer text = { 0 }, buffer = { 0 };
     assert_int_equal(kvtel_text_family(family, &text), KVTEL_OK);
-    assert_int_equal(kvtel_openmetrics_family(family, &buffer), KVTEL_OK);
+    assert_int_equal(kvtel_openmetrics_family(family, false, &buffer), KVTEL_OK);
     assert_int_equal(kvtel_buffer_append(&text, "", 1), KVTEL_OK);
     assert_int_equal(kvtel_buffer_append(&buffer, "", 1), KVTEL_OK);
     const char *samples = strchr(strchr(text.bytes, '\n') + 1, '\n') + 1;

@@ -190,7 +190,15 @@ static void test_no_memory(void **state)
     static const double bounds[] = { 0.5, 0.75, 1 };
     static const uint32_t explicit_bins[] = { 1 }, exponential_bins[] = { 0, 2 };
     const uint64_t bins[] = { 1, 2, 3, 4 };
-    const struct kvtel_snapshot_series series = { .values = STRINGS("m"), .count = 10, .bins = bins, .bin_count = 4 };
+    static struct kvtel_snapshot_exemplar exemplars[] = {
+        { .time_ns = 1, .value = 0.6, .text_size = 4, .text = "a\0b" }, { .time_ns = 2, .value = 2 }
+    };
+    const struct kvtel_snapshot_series series = { .values = STRINGS("m"),
+                                                  .count = 10,
+                                                  .bins = bins,
+                                                  .bin_count = 4,
+                                                  .exemplars = exemplars,
+                                                  .exemplar_count = COUNT(exemplars) };
     const struct kvtel_snapshot_family family = {
         .name = "h",
         .type = KVTEL_HISTOGRAM,

@@ -21,7 +21,7 @@ KVTEL_BEGIN_DECLS
 #define KVTEL_CONTENT_TYPE_PROTOBUF \
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 
-/** The formats. Samples are the same bytes in both texts. */
+/** The formats. Samples are the same bytes in both texts; OpenMetrics also has exemplars. */
 enum kvtel_exposition_format {
     KVTEL_FORMAT_TEXT,        /**< Prometheus' text format 0.0.4 */
     KVTEL_FORMAT_OPENMETRICS, /**< OpenMetrics 1.0: UNIT where a family's name ends in its unit; ends in `# EOF` */

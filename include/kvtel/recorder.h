@@ -49,9 +49,13 @@ struct kvtel_recorder_options {
      * kvtel_transfer_begin()); 65,536 at most. 0: none are. Each thread that records takes 64 bytes for each. The first
      * recorder of a store that gives a number decides. */
     uint32_t open_transfers;
+    /** Whether the histograms of transfer times have places for exemplars, see kvtel_record_exemplar(): for each thread
+     * 384 bytes a bucket, which is 5 KiB for NIXL. A connector without such a histogram has them in its histogram of
+     * sizes. A series that the store has already without places gets none. */
+    bool exemplars;
 };
 /** Size of the options of version 0.1. Members that come later are read only where `size` includes them. */
-#define KVTEL_RECORDER_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_recorder_options, open_transfers) + sizeof(uint32_t))
+#define KVTEL_RECORDER_OPTIONS_SIZE_0_1 (offsetof(struct kvtel_recorder_options, exemplars) + sizeof(bool))
 /** Options of a recorder inside a call: KVTEL_RECORDER_OPTIONS(.engine = "0"). They live, and their members are
  * ordered, as for KVTEL_STORE_OPTIONS(). */
 #define KVTEL_RECORDER_OPTIONS(...) KVTEL_OPTIONS(kvtel_recorder_options, __VA_ARGS__)
@@ -97,6 +101,33 @@ KVTEL_API bool kvtel_record_operation(const struct kvtel_operation *operation, c
  * @return how many were recorded; each of the others is counted as for kvtel_record_transfer(). NULL `operation`: 0 */
 KVTEL_API size_t kvtel_record_transfers(const struct kvtel_operation *operation, const struct kvtel_transfer *transfers,
                                         size_t count);
+/** Bytes of an exemplar's labels: names and values, with a NUL behind each. */
+enum { KVTEL_EXEMPLAR_TEXT = 168 };
+/** The labels by which a transfer is found again: a trace, a request, a peer. They are no labels of a series, so they
+ * may have any number of values. The caller owns it and sets it to 0 before it adds labels; one may be used for many
+ * records. */
+struct kvtel_exemplar {
+    uint64_t time_ns;               /**< when it happened, CLOCK_REALTIME; 0: the call that records reads the clock */
+    uint32_t size;                  /**< bytes of `text` in use: kvtel_exemplar_add() counts them; 0: no label */
+    char text[KVTEL_EXEMPLAR_TEXT]; /**< kvtel_exemplar_add() fills it */
+    uint64_t reserved[3];           /**< 0 */
+};
+/** Adds a label. Names and values of all labels have 128 characters at most, the limit of OpenMetrics, and with a NUL
+ * behind each KVTEL_EXEMPLAR_TEXT bytes. Both are borrowed until the call returns.
+ * @return false, and nothing is added: `name` is not a label's name or is there already, `value` is not UTF-8, there is
+ * no room, or an argument is NULL */
+KVTEL_API bool kvtel_exemplar_add(struct kvtel_exemplar *exemplar, const char *name, const char *value);
+/** Adds the labels trace_id and span_id from a W3C `traceparent`, such as
+ * "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01": both or none.
+ * @return false: the text is malformed, or as kvtel_exemplar_add() */
+KVTEL_API bool kvtel_exemplar_add_traceparent(struct kvtel_exemplar *exemplar, const char *traceparent);
+/** As kvtel_record_operation(); the transfer is also left as an exemplar at the bucket of its time, where the recorder
+ * has places for exemplars. Each thread keeps the last exemplar of each explicit bucket, and readers show the newest
+ * of these. A reader never sees a part of one, also when the thread is killed in this call.
+ * @param exemplar NULL: none is left. `size` past KVTEL_EXEMPLAR_TEXT: likewise
+ * @return as kvtel_record_operation() */
+KVTEL_API bool kvtel_record_exemplar(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
+                                     const struct kvtel_exemplar *exemplar);
 /** Records one failure. @return whether it was recorded; false: the connector does not count this class */
 KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure);
 /** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62

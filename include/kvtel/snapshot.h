@@ -92,6 +92,24 @@ KVTEL_API const struct kvtel_snapshot_series *kvtel_snapshot_series(const struct
 KVTEL_API const char *kvtel_snapshot_label(const struct kvtel_snapshot_series *series, size_t i);
 /** All numbers of a series. */
 KVTEL_API void kvtel_snapshot_read(const struct kvtel_snapshot_series *series, struct kvtel_reading *reading);
+/** The exemplar of an explicit bucket of a histogram's series: the newest that writers left there, a transfer with its
+ * labels. Opaque and borrowed likewise. */
+struct kvtel_snapshot_exemplar;
+/** The exemplar of the i-th explicit bucket, the one past the last bound (up to +Inf) included. NULL: it has none, no
+ * value is in the bucket, or there is no such bucket. */
+KVTEL_API const struct kvtel_snapshot_exemplar *kvtel_snapshot_exemplar(const struct kvtel_snapshot_family *family,
+                                                                        const struct kvtel_snapshot_series *series,
+                                                                        size_t i);
+/** The value of an exemplar, in the unit of the family. */
+KVTEL_API double kvtel_snapshot_exemplar_value(const struct kvtel_snapshot_exemplar *exemplar);
+/** When it happened, CLOCK_REALTIME. */
+KVTEL_API uint64_t kvtel_snapshot_exemplar_time_ns(const struct kvtel_snapshot_exemplar *exemplar);
+/** How many labels an exemplar has. */
+KVTEL_API size_t kvtel_snapshot_exemplar_label_count(const struct kvtel_snapshot_exemplar *exemplar);
+/** The name of an exemplar's i-th label, or NULL past the end. */
+KVTEL_API const char *kvtel_snapshot_exemplar_label_name(const struct kvtel_snapshot_exemplar *exemplar, size_t i);
+/** The value of an exemplar's i-th label, or NULL past the end. */
+KVTEL_API const char *kvtel_snapshot_exemplar_label(const struct kvtel_snapshot_exemplar *exemplar, size_t i);
 /** How many values of a histogram's series are at most `bound`. The count is exact for the bounds of the family's
  * explicit buckets (kvtel_snapshot_bound()) and for the powers of 2 in the exponential range of its unit. For any other
  * bound it is the count up to the nearest lower bound that the store counts by, which is at most 1.1 % lower in that

@@ -37,6 +37,7 @@ from ._kvtel import (
     connectors,
     default_dir,
     now_ns,
+    trace_labels,
 )
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "connectors",
     "default_dir",
     "now_ns",
+    "trace_labels",
 ]

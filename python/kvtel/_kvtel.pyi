@@ -19,6 +19,7 @@ _Metric = Any
 
 def connectors() -> list[str]: ...
 def now_ns() -> int: ...
+def trace_labels(traceparent: str, /) -> dict[str, str]: ...
 def default_dir() -> str: ...
 
 class Stats:
@@ -129,12 +130,27 @@ class Store:
     def warnings(self) -> list[str]: ...
     def text(self) -> str: ...
     def collect(self) -> list[_Family]: ...
+    def exemplars(self) -> list[tuple[str, tuple[str, ...], float, float, int, dict[str, str]]]: ...
     def info(self) -> dict[str, Any]: ...
 
 @final
 class Operation:
     def record(
         self,
+        *,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
+        submitted_ns: Optional[int] = None,
+        posted_ns: Optional[int] = None,
+        first_byte_ns: Optional[int] = None,
+        done_ns: Optional[int] = None,
+    ) -> bool: ...
+    def record_exemplar(
+        self,
+        exemplar: dict[str, str],
         *,
         duration_ns: Optional[int] = None,
         post_ns: Optional[int] = None,
@@ -185,6 +201,7 @@ class Recorder:
         engine: Optional[str] = None,
         windows: bool = False,
         open_transfers: int = 0,
+        exemplars: bool = False,
     ) -> None: ...
     @property
     def store(self) -> Store: ...
@@ -196,6 +213,20 @@ class Recorder:
     def record_failure(self, failure: _Failure, /) -> bool: ...
     def record_transfer(
         self,
+        *,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
+        submitted_ns: Optional[int] = None,
+        posted_ns: Optional[int] = None,
+        first_byte_ns: Optional[int] = None,
+        done_ns: Optional[int] = None,
+    ) -> bool: ...
+    def record_exemplar(
+        self,
+        exemplar: dict[str, str],
         *,
         duration_ns: Optional[int] = None,
         post_ns: Optional[int] = None,

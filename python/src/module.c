@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel._kvtel: the extension module. */
-#include "common.h"
+#include "store.h"
 
 static PyObject *connectors(PyObject *module, PyObject *unused)
 {
@@ -57,6 +57,9 @@ PyMODINIT_FUNC PyInit__kvtel(void)
     static PyMethodDef methods[] = {
         { "connectors", connectors, METH_NOARGS, "Names of all connectors that are known." },
         { "now_ns", now_ns, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds." },
+        { "trace_labels", kvtel_python_trace_labels, METH_O,
+          "trace_labels(traceparent, /)\n--\n\nLabels of an exemplar from a W3C traceparent: trace_id and span_id; {} "
+          "for a malformed one." },
         { "default_dir", default_dir, METH_NOARGS,
           "The directory in which Store.open() makes its file: $KVTEL_STORE_DIR, else kvtel-UID in shared memory." },
         { NULL, NULL, 0, NULL },

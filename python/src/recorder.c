@@ -27,13 +27,14 @@ static void recorder_free(PyObject *object)
 
 static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = { "store", "connector", "engine", "windows", "open_transfers", NULL };
+    static char *names[] = { "store", "connector", "engine", "windows", "open_transfers", "exemplars", NULL };
     struct kvtel_recorder_options options = { .size = sizeof options };
     struct kvtel_transfer_config *config = NULL;
     PyObject *store, *connector;
-    int windows = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zpO&:Recorder", names, &store, &connector,
-                                     &options.engine, &windows, kvtel_python_engine, &options.open_transfers))
+    int windows = 0, exemplars = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|zpO&p:Recorder", names, &store, &connector,
+                                     &options.engine, &windows, kvtel_python_engine, &options.open_transfers,
+                                     &exemplars))
         return NULL;
     int is_store = kvtel_python_is(store, "Store");
     if (is_store == 0)
@@ -43,6 +44,7 @@ static PyObject *recorder_new(PyTypeObject *type, PyObject *arguments, PyObject 
     const struct kvtel_connector *table = config ? kvtel_transfer_config_connector(config) : NULL;
     options.config = config;
     options.windows = windows;
+    options.exemplars = exemplars;
     struct recorder *self = table && table->payload_kind != KVTEL_PAYLOAD_NONE ? kvtel_python_new(type) : NULL;
     if (self) {
         Py_INCREF(store);
@@ -150,6 +152,28 @@ static PyObject *operation_begin(PyObject *self, PyObject *arguments, PyObject *
 static PyObject *recorder_begin(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     return begin(self, kvtel_recorder_operation(((struct recorder *)self)->recorder, NULL, NULL), arguments, keywords);
+}
+
+static PyObject *record_exemplar(const struct kvtel_operation *operation, PyObject *arguments, PyObject *keywords)
+{
+    struct kvtel_transfer transfer;
+    struct kvtel_exemplar exemplar;
+    PyObject *labels = NULL;
+    if (kvtel_python_transfer(arguments, keywords, "exemplar", &labels, &transfer) < 0 ||
+        kvtel_python_exemplar(labels, &exemplar) < 0)
+        return NULL;
+    return PyBool_FromLong(kvtel_record_exemplar(operation, &transfer, &exemplar));
+}
+
+static PyObject *recorder_record_exemplar(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    return record_exemplar(kvtel_recorder_operation(((struct recorder *)object)->recorder, NULL, NULL), arguments,
+                           keywords);
+}
+
+static PyObject *operation_record_exemplar(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    return record_exemplar(((struct handle *)self)->operation, arguments, keywords);
 }
 
 static PyObject *instrument_record(PyObject *self, PyObject *value)
@@ -312,6 +336,10 @@ static PyObject *get_store(PyObject *object, void *unused)
     return store;
 }
 
+#define EXEMPLAR_DOC                                                                                             \
+    ")\n--\n\nAs record, and leaves the transfer as an exemplar: `exemplar` is a dict of its labels (trace_id, " \
+    "request_id,\npeer), 128 characters together. A label that cannot be one is left out. Needs "                \
+    "Recorder(exemplars=True)."
 #define TRANSFER_ARGUMENTS                                                                              \
     "*, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None, submitted_ns=None, " \
     "posted_ns=None, "                                                                                  \
@@ -333,6 +361,8 @@ static int add_handles(PyObject *module)
         { "record", KVTEL_PYTHON_KEYWORDS(operation_record),
           "record($self, " TRANSFER_ARGUMENTS
           ")\n--\n\nRecords a finished transfer or call. Returns whether it was recorded." },
+        { "record_exemplar", KVTEL_PYTHON_KEYWORDS(operation_record_exemplar),
+          "record_exemplar($self, exemplar, " TRANSFER_ARGUMENTS EXEMPLAR_DOC },
         { "record_many", KVTEL_PYTHON_KEYWORDS(operation_record_many), "record_many" MANY_DOC },
         { "begin", KVTEL_PYTHON_KEYWORDS(operation_begin), KVTEL_PYTHON_BEGIN_DOC },
         { NULL, NULL, 0, NULL },
@@ -375,6 +405,8 @@ int kvtel_python_add_recorder(PyObject *module)
           "Returns whether it was recorded. A number below 0, or from 2^62 on, is not a measurement: the transfer is "
           "refused, and\n"
           "counted in Store.info()['values_refused']." },
+        { "record_exemplar", KVTEL_PYTHON_KEYWORDS(recorder_record_exemplar),
+          "record_exemplar($self, exemplar, " TRANSFER_ARGUMENTS EXEMPLAR_DOC },
         { "record_transfers", KVTEL_PYTHON_KEYWORDS(recorder_record_transfers), "record_transfers" MANY_DOC },
         { "begin", KVTEL_PYTHON_KEYWORDS(recorder_begin), KVTEL_PYTHON_BEGIN_DOC },
         { "record_failure", recorder_record_failure, METH_O,
@@ -400,12 +432,13 @@ int kvtel_python_add_recorder(PyObject *module)
     };
     static PyType_Slot slots[] = {
         { Py_tp_doc,
-          "Recorder(store, connector, engine=None, windows=False, open_transfers=0)\n--\n\n"
+          "Recorder(store, connector, engine=None, windows=False, open_transfers=0, exemplars=False)\n--\n\n"
           "A connector's families in a Store, for one engine. Any thread records.\n\n"
           "connector: a name, or a configuration as for Logging. engine: value of the engine label; None is the "
           "store's engine.\n"
           "windows: also histograms of the time to the first byte and from there on, from points in time.\n"
-          "open_transfers: how many transfers that a thread began can be open at once and be seen by kvtel serve.\n\n"
+          "open_transfers: how many transfers that a thread began can be open at once and be seen by kvtel serve.\n"
+          "exemplars: places for what record_exemplar() leaves.\n\n"
           "Raises UnknownConnectorError, NoStatsError. Recording raises only for arguments of wrong types." },
         { Py_tp_new, (void *)recorder_new },
         { Py_tp_init, (void *)kvtel_python_init },

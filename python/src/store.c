@@ -195,6 +195,15 @@ static PyObject *store_collect(PyObject *self, PyObject *unused)
     return families;
 }
 
+static PyObject *store_exemplars(PyObject *self, PyObject *unused)
+{
+    struct kvtel_snapshot *snapshot = snapshot_of(((struct kvtel_python_store *)self)->store);
+    (void)unused;
+    PyObject *exemplars = snapshot ? kvtel_python_exemplars(snapshot) : NULL;
+    kvtel_snapshot_destroy(snapshot);
+    return exemplars;
+}
+
 static PyObject *store_info(PyObject *self, PyObject *unused)
 {
     struct kvtel_store_info info;
@@ -252,6 +261,9 @@ int kvtel_python_add_store(PyObject *module)
           "histogram "
           "is\n"
           "([(upper bound, values up to it)], sum)." },
+        { "exemplars", store_exemplars, METH_NOARGS,
+          "exemplars($self)\n--\n\nThe newest exemplar of each bucket that has one: [(name, labelvalues, upper bound, "
+          "value,\ntime in ns since 1970, labels)]." },
         { "info", store_info, METH_NOARGS,
           "info($self)\n--\n\nWho writes it, how much is in it, what was dropped, as a dict." },
         { NULL, NULL, 0, NULL },

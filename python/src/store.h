@@ -14,4 +14,11 @@ struct kvtel_python_store {
     } warnings[4];
 };
 
+/* Fills an exemplar from a dict of labels. 0; -1: an exception. */
+int kvtel_python_exemplar(PyObject *labels, struct kvtel_exemplar *exemplar);
+/* kvtel.trace_labels(). */
+PyObject *kvtel_python_trace_labels(PyObject *self, PyObject *traceparent);
+/* The exemplars of a snapshot, as Store.exemplars() returns them. */
+PyObject *kvtel_python_exemplars(const struct kvtel_snapshot *snapshot);
+
 #endif

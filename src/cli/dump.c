@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <kvtel/reader.h>
 #include <kvtel/recorder.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static const char help[] = "usage: kvtel dump [--json] STORE...\n"
                            "store is read as it is at\n"
                            "this moment, without disturbing its writer.\n"
                            "\n"
-                           "  --json   print a JSON object for each store, one a line, with all bins of histograms\n"
+                           "  --json   print a JSON object for each store, one a line, with all bins and exemplars of\n"
+                           "           histograms\n"
                            "  --help   this text\n"
                            "\n"
                            "examples:\n"
@@ -128,11 +130,40 @@ static void write_bins(struct kvtel_writer *writer, const struct kvtel_snapshot_
     }
 }
 
+static size_t count_exemplars(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < series->exemplar_count; i++)
+        count += kvtel_snapshot_exemplar(family, series, i) != NULL;
+    return count;
+}
+
+static void write_exemplar(struct kvtel_writer *writer, double bound, const struct kvtel_snapshot_exemplar *exemplar)
+{
+    const char *name;
+    kvtel_writer_map(writer, 4);
+    kvtel_writer_text(writer, "upper_bound");
+    if (isfinite(bound))
+        kvtel_writer_number(writer, bound);
+    else
+        kvtel_writer_nil(writer);
+    kvtel_writer_text(writer, "value");
+    kvtel_writer_number(writer, kvtel_snapshot_exemplar_value(exemplar));
+    write_count(writer, "time_ns", kvtel_snapshot_exemplar_time_ns(exemplar));
+    kvtel_writer_text(writer, "labels");
+    kvtel_writer_map(writer, kvtel_snapshot_exemplar_label_count(exemplar));
+    for (size_t i = 0; (name = kvtel_snapshot_exemplar_label_name(exemplar, i)); i++) {
+        kvtel_writer_text(writer, name);
+        kvtel_writer_text(writer, kvtel_snapshot_exemplar_label(exemplar, i));
+    }
+}
+
 static void write_series(struct kvtel_writer *writer, const struct kvtel_snapshot_family *family,
                          const struct kvtel_snapshot_series *series)
 {
     bool histogram = family->type == KVTEL_HISTOGRAM;
-    kvtel_writer_map(writer, histogram ? 4 : 2);
+    const size_t exemplars = count_exemplars(family, series);
+    kvtel_writer_map(writer, histogram ? 4 + (exemplars > 0) : 2);
     kvtel_writer_text(writer, "labels");
     kvtel_writer_map(writer, family->label_count);
     for (size_t i = 0; i < family->label_count; i++) {
@@ -149,6 +180,13 @@ static void write_series(struct kvtel_writer *writer, const struct kvtel_snapsho
     kvtel_writer_number(writer, series->sum);
     kvtel_writer_text(writer, "bins");
     write_bins(writer, series);
+    if (exemplars == 0)
+        return;
+    kvtel_writer_text(writer, "exemplars");
+    kvtel_writer_array(writer, exemplars);
+    for (size_t i = 0; i < series->exemplar_count; i++)
+        if (kvtel_snapshot_exemplar(family, series, i))
+            write_exemplar(writer, kvtel_snapshot_bound(family, i), kvtel_snapshot_exemplar(family, series, i));
 }
 
 static void write_name(struct kvtel_writer *writer, const struct kvtel_snapshot_family *family)

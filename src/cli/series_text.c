@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const double quantiles[] = { 0.5, 0.9, 0.99 };
 
@@ -41,6 +42,27 @@ const char *series_suffix(const struct kvtel_snapshot_family *family)
     return family->type == KVTEL_COUNTER ? "_total" : "";
 }
 
+/* The last value that was left in a bucket, with its labels. */
+static void print_exemplar(double bound, const struct kvtel_snapshot_exemplar *exemplar)
+{
+    char when[64] = "";
+    const uint64_t ns = kvtel_snapshot_exemplar_time_ns(exemplar);
+    const time_t seconds = (time_t)(ns / 1000000000u);
+    struct tm utc;
+    const char *name;
+    if (gmtime_r(&seconds, &utc))
+        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &utc);
+    series_print_number("  up to ", bound);
+    series_print_number(": ", kvtel_snapshot_exemplar_value(exemplar));
+    printf(" at %s.%09" PRIu64 " UTC {", when, ns % 1000000000u);
+    for (size_t i = 0; (name = kvtel_snapshot_exemplar_label_name(exemplar, i)); i++) {
+        printf("%s%s=\"", i > 0 ? "," : "", name);
+        series_print_text(kvtel_snapshot_exemplar_label(exemplar, i));
+        putchar('"');
+    }
+    puts("}");
+}
+
 void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series)
 {
     printf("%s%s{", family->name, series_suffix(family));
@@ -59,4 +81,7 @@ void series_print(const struct kvtel_snapshot_family *family, const struct kvtel
             printf(" P%g %.4g", quantiles[i] * 100, kvtel_snapshot_quantile(family, series, quantiles[i]));
     }
     putchar('\n');
+    for (size_t i = 0; i < series->exemplar_count; i++)
+        if (kvtel_snapshot_exemplar(family, series, i))
+            print_exemplar(kvtel_snapshot_bound(family, i), kvtel_snapshot_exemplar(family, series, i));
 }

@@ -12,7 +12,7 @@ void series_print_text(const char *text);
 void series_print_number(const char *before, double number);
 /* The suffix that /metrics appends to a family's name in the names of its samples: "_total" or "". Static. */
 const char *series_suffix(const struct kvtel_snapshot_family *family);
-/* Prints name, labels and value, and for a histogram quantiles. */
+/* Prints name, labels and value, for a histogram quantiles, and a line for each exemplar. */
 void series_print(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series);
 
 #endif

@@ -213,13 +213,18 @@ static enum kvtel_status sum(struct kvtel_snapshot *snapshot, uint32_t place, co
     }
     if (lowest < highest && !empty_bins(snapshot, shown, family->layout->bound_count + 1, lowest, highest))
         return KVTEL_E_NOMEM;
+    if (shown->exemplars)
+        memset(shown->exemplars, 0, shown->exemplar_count * sizeof(*shown->exemplars));
     shown->value = shown->sum = 0;
     shown->count = shown->stamp = 0;
     for (const struct kvtel_feeder *feeder = from; feeder < end; feeder++) {
         const struct kvtel_collected *more = number_of(sources, feeder);
         if (!kvtel_snapshot_fits(shown, more, type))
             return KVTEL_E_LIMIT;
+        if (!kvtel_snapshot_reserve_exemplars(snapshot, shown, more))
+            return KVTEL_E_NOMEM;
         kvtel_snapshot_merge(shown, more, type);
+        kvtel_snapshot_merge_exemplars(shown, more);
     }
     shown->changed = catalog->state + 1;
     return KVTEL_OK;

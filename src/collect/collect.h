@@ -4,11 +4,12 @@
 #define KVTEL_COLLECT_COLLECT_H
 
 #include "base/arena.h"
+#include "collect/exemplars.h"
 #include "histogram/bins.h"
 #include "format/view.h"
 
 /* The value of one series, added up over the lanes of a store. Start from {0} and set `layout`. Memory of `bins`
- * belongs to an arena. */
+ * and `exemplars` belongs to an arena. */
 struct kvtel_collected {
     const struct kvtel_bins *layout; /* of a histogram; NULL: the series is left out */
     double value;                    /* counter, gauge */
@@ -17,6 +18,8 @@ struct kvtel_collected {
     double sum;
     uint64_t *bins; /* bins first .. first + bin_count - 1 */
     uint32_t first, bin_count;
+    struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
+    uint32_t exemplar_count;
 };
 
 /* Room for copies of slots. Start from {0}. */

@@ -142,6 +142,9 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
             status = KVTEL_OK;
         }
     }
+    for (uint32_t i = 0; i < view->series_count && status == KVTEL_OK; i++)
+        if (view->series[i].exemplars_at != 0 && is_wanted(part, i))
+            status = kvtel_collect_exemplars(view, i, lane, arena, scratch, &series[i]);
     return status;
 }
 

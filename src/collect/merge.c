@@ -53,6 +53,26 @@ void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvte
     kvtel_cells_add(bins, collected->bins, collected->bin_count);
 }
 
+bool kvtel_snapshot_reserve_exemplars(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
+                                      const struct kvtel_collected *more)
+{
+    if (!more->exemplars || shown->exemplars)
+        return true;
+    const size_t size = more->exemplar_count * sizeof(*shown->exemplars);
+    shown->exemplars = kvtel_arena_alloc(&snapshot->arena, size);
+    if (!shown->exemplars)
+        return false;
+    memset(shown->exemplars, 0, size);
+    shown->exemplar_count = more->exemplar_count;
+    return true;
+}
+
+void kvtel_snapshot_merge_exemplars(struct kvtel_snapshot_series *shown, const struct kvtel_collected *more)
+{
+    if (more->exemplars)
+        kvtel_exemplars_merge(shown->exemplars, more->exemplars, shown->exemplar_count);
+}
+
 /* Updates the pointers that callers get: memory may have moved. */
 static void show(struct kvtel_snapshot *snapshot)
 {
@@ -103,6 +123,8 @@ static enum kvtel_status prepare(struct kvtel_snapshot *snapshot, const struct k
         struct kvtel_snapshot_place *place = &snapshot->places[addition->places[i]];
         struct kvtel_snapshot_series *shown = kvtel_snapshot_series_at(snapshot, addition->places[i]);
         enum kvtel_metric_type type = snapshot->families[place->family].shown.type;
+        if (!kvtel_snapshot_reserve_exemplars(snapshot, shown, &addition->collected[i]))
+            return KVTEL_E_NOMEM;
         if (!place->pending)
             place->pending = &addition->collected[i];
         else if (!kvtel_collected_add(place->pending, &snapshot->arena, &addition->collected[i], type))
@@ -140,6 +162,7 @@ static enum kvtel_status commit(struct kvtel_snapshot *snapshot, const struct kv
         struct kvtel_snapshot_place *place = &snapshot->places[addition->places[i]];
         struct kvtel_snapshot_series *shown = kvtel_snapshot_series_at(snapshot, addition->places[i]);
         merge_start(shown, addition->view->series[i].started_realtime_ns, now);
+        kvtel_snapshot_merge_exemplars(shown, &addition->collected[i]);
         if (!place->pending)
             continue;
         kvtel_snapshot_merge(shown, place->pending, snapshot->families[place->family].shown.type);

@@ -284,6 +284,10 @@ static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_
     bool histogram = family->type == KVTEL_HISTOGRAM;
     if (histogram && (series->cells_at < reader->cells_end || !is_in_lane(reader, series->cells_at, KVTEL_CELLS)))
         return kvtel_fail(error, KVTEL_E_FORMAT, at, "cells outside their place");
+    const uint64_t exemplars = kvtel_exemplar_place(family->bound_count + 1, family->bound_count + 1);
+    if (series->exemplars_at != 0 && (!histogram || series->exemplars_at < reader->exemplars_end ||
+                                      !is_in_lane(reader, series->exemplars_at, exemplars)))
+        return kvtel_fail(error, KVTEL_E_FORMAT, at, "exemplars outside their place");
     uint64_t text = reader->series_text;
     enum kvtel_status status = copy_text(reader, series->text_at, series->text_size, family->label_count, &text, error);
     if (status == KVTEL_OK)
@@ -292,6 +296,7 @@ static enum kvtel_status check_series(struct kvtel_store_reader *reader, uint32_
         return status;
     reader->series_text = text;
     reader->cells_end = histogram ? series->cells_at + KVTEL_CELLS : reader->cells_end;
+    reader->exemplars_end = series->exemplars_at != 0 ? series->exemplars_at + exemplars : reader->exemplars_end;
     return KVTEL_OK;
 }
 

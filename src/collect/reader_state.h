@@ -21,8 +21,8 @@ struct kvtel_store_reader {
     uint64_t untracked, tokens_refused; /* as of the copies */
     uint64_t allocated;                 /* bytes of memory or disk that the file occupies */
     /* The lowest place at which the next record's part may begin, so that no two records share text, bounds, feeds,
-     * cells or blocks. */
-    uint64_t family_text, series_text, bounds_end, feeds_end, cells_end, blocks_end;
+     * cells, exemplars or blocks. */
+    uint64_t family_text, series_text, bounds_end, feeds_end, cells_end, exemplars_end, blocks_end;
     uint8_t *slots_taken; /* of each slot: 1 if a record uses it */
     uint8_t *fed;         /* of each series: 1 if a group feeds it */
     uint32_t slots_room, fed_room;

@@ -5,6 +5,8 @@
 
 #include <kvtel/snapshot.h>
 
+#include "collect/exemplars.h"
+
 /* One label set of a family. */
 struct kvtel_snapshot_series {
     const char *const *values; /* label values, in the order of the family's labelnames; UTF-8 */
@@ -15,10 +17,12 @@ struct kvtel_snapshot_series {
     /* Histogram: the family's bins, one counter each: bin i holds values in (bounds[i-1], bounds[i]], the last all
      * above. Not cumulative. Only bins first_bin .. first_bin + bin_count - 1 are given, all others are 0. */
     const uint64_t *bins;
-    uint32_t first_bin; /* see `bins` */
-    uint32_t bin_count; /* see `bins` */
-    uint64_t started;   /* first moment from which the counts are complete, CLOCK_REALTIME ns; 0: not known */
-    uint64_t changed;   /* the snapshot's state when the numbers last changed, if it follows its sources */
+    uint32_t first_bin;                        /* see `bins` */
+    uint32_t bin_count;                        /* see `bins` */
+    struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
+    uint32_t exemplar_count;
+    uint64_t started; /* first moment from which the counts are complete, CLOCK_REALTIME ns; 0: not known */
+    uint64_t changed; /* the snapshot's state when the numbers last changed, if it follows its sources */
 };
 
 /* One family with its series. */

@@ -76,9 +76,14 @@ static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struc
  * KVTEL_INDEX_NONE. They get their layouts like all others, because their rows hold values of other series, too.
  * KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status kvtel_snapshot_map(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition);
+/* Makes room in a shown series for the exemplars of `more`. False: no memory, and nothing is changed. */
+bool kvtel_snapshot_reserve_exemplars(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
+                                      const struct kvtel_collected *more);
 /* Whether the sums stay within the range of numbers. A store for which they would not is not merged. */
 bool kvtel_snapshot_fits(const struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
                          enum kvtel_metric_type type);
+/* Takes over newer exemplars, for which there is room. */
+void kvtel_snapshot_merge_exemplars(struct kvtel_snapshot_series *shown, const struct kvtel_collected *more);
 /* Adds to a shown series, whose bins include those of `more` or are none: then it takes over the memory of these. */
 void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvtel_collected *more,
                           enum kvtel_metric_type type);

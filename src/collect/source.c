@@ -28,8 +28,10 @@ void kvtel_workers_free(struct kvtel_workers *workers)
 
 void kvtel_source_free(struct kvtel_source *source)
 {
-    for (uint32_t i = 0; i < source->series_room; i++)
+    for (uint32_t i = 0; i < source->series_room; i++) {
         free(source->series[i].value.bins);
+        free(source->series[i].value.exemplars);
+    }
     free(source->series);
     free(source->wanted);
     free(source->seen.words);
@@ -83,6 +85,24 @@ static bool reserve_bins(struct kvtel_source_series *series, uint32_t count)
     return true;
 }
 
+/* Makes room for exemplars, where there are any. */
+static bool reserve_exemplars(struct kvtel_source_series *series, const struct kvtel_collected *more)
+{
+    struct kvtel_collected *value = &series->value;
+    if (!more->exemplars || value->exemplars)
+        return true;
+    value->exemplars = calloc(more->exemplar_count, sizeof(*value->exemplars));
+    value->exemplar_count = value->exemplars ? more->exemplar_count : 0;
+    return value->exemplars != NULL;
+}
+
+/* Takes over the exemplars that were read. One that could not be read this time stays as it was. Returns whether there
+ * is another one. */
+static bool take_exemplars(struct kvtel_collected *value, const struct kvtel_collected *more)
+{
+    return more->exemplars && kvtel_exemplars_replace(value->exemplars, more->exemplars, value->exemplar_count);
+}
+
 static bool is_same(const struct kvtel_collected *left, const struct kvtel_collected *right)
 {
     return left->count == right->count && left->stamp == right->stamp &&
@@ -100,18 +120,26 @@ static bool take(struct kvtel_source *source, struct kvtel_collected *series, ui
         if (read && !read[i])
             continue;
         trim(&series[i]);
-        if (!reserve_bins(&source->series[i], series[i].bin_count))
+        if (!reserve_bins(&source->series[i], series[i].bin_count) ||
+            !reserve_exemplars(&source->series[i], &series[i]))
             return false;
     }
     bool changed = !source->valid || count != source->series_count;
     for (uint32_t i = 0; i < count; i++) {
         struct kvtel_source_series *old = &source->series[i];
-        if ((read && !read[i]) || (source->valid && i < source->series_count && is_same(&old->value, &series[i])))
+        if (read && !read[i])
+            continue;
+        const bool newer = take_exemplars(&old->value, &series[i]);
+        if (!newer && source->valid && i < source->series_count && is_same(&old->value, &series[i]))
             continue;
         uint64_t *bins = old->value.bins;
+        struct kvtel_snapshot_exemplar *exemplars = old->value.exemplars;
+        const uint32_t exemplar_count = old->value.exemplar_count;
         old->value = series[i];
         old->value.layout = NULL;
         old->value.bins = bins;
+        old->value.exemplars = exemplars;
+        old->value.exemplar_count = exemplar_count;
         if (series[i].bin_count > 0)
             memcpy(bins, series[i].bins, series[i].bin_count * sizeof(*bins));
         old->changed = source->state + 1;

@@ -6,7 +6,7 @@
 #include "collect/collect.h"
 
 struct kvtel_source_series {
-    struct kvtel_collected value; /* without a layout; the source owns its bins */
+    struct kvtel_collected value; /* without a layout; the source owns its bins and exemplars */
     uint32_t bins_room;
     uint64_t changed; /* the source's state when the numbers last changed */
 };

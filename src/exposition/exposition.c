@@ -12,7 +12,7 @@ _Static_assert((int)KVTEL_NATIVE_SCHEMA_LEAST == (int)KVTEL_SCHEMA_LEAST, "a sch
 static enum kvtel_status text(const struct kvtel_snapshot_family *family,
                               const struct kvtel_exposition_options *options, struct kvtel_buffer *buffer)
 {
-    return options->format == KVTEL_FORMAT_OPENMETRICS ? kvtel_openmetrics_family(family, buffer)
+    return options->format == KVTEL_FORMAT_OPENMETRICS ? kvtel_openmetrics_family(family, options->created, buffer)
                                                        : kvtel_text_family(family, buffer);
 }
 

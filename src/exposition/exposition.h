@@ -16,6 +16,7 @@ struct kvtel_exposition_options {
     enum kvtel_histograms histograms;
     int native_schema;     /* at most */
     unsigned most_buckets; /* native ones of a series; at least 1 */
+    bool created;          /* lines _created in OpenMetrics */
 };
 
 /* What kvtel_exposition() takes for a format. */

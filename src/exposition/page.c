@@ -18,6 +18,7 @@ struct page_block {
     struct kvtel_buffer text;
     size_t first, count; /* series of the family */
     uint32_t *ends;      /* where the text of each ends */
+    bool differs;        /* OpenMetrics has more lines: they are written for each reader, as few series have them */
 };
 
 struct kvtel_page_family {
@@ -119,6 +120,7 @@ static size_t add_block(struct kvtel_page *page, struct kvtel_page_family *famil
             page->scratch.size > UINT32_MAX)
             return 0;
         block->ends[block->count++] = (uint32_t)page->scratch.size;
+        block->differs |= kvtel_openmetrics_differs(&family->shown, &family->shown.series[end], page->created);
         end++;
     }
     return block && set_text(&block->text, &page->scratch) == KVTEL_OK ? end : 0;
@@ -203,6 +205,7 @@ static enum kvtel_status refresh_block(struct kvtel_page *page, const struct kvt
                      : kvtel_buffer_append(&page->scratch, block->text.bytes + from, end - from);
         if (page->scratch.size > UINT32_MAX)
             return KVTEL_E_NOMEM;
+        block->differs |= kvtel_openmetrics_differs(&family->shown, &series[i], page->created);
         block->ends[i] = (uint32_t)page->scratch.size;
         from = end;
     }
@@ -249,6 +252,17 @@ static size_t size_of(const struct kvtel_page *page, enum kvtel_exposition_forma
     return size;
 }
 
+/* Writes a block in OpenMetrics where its lines differ from those of the text. */
+static enum kvtel_status write_apart(const struct kvtel_page *page, const struct kvtel_page_family *family,
+                                     const struct page_block *block, struct kvtel_buffer *buffer)
+{
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0; i < block->count && status == KVTEL_OK; i++)
+        status =
+            kvtel_openmetrics_series(&family->text, &family->shown.series[block->first + i], page->created, buffer);
+    return status;
+}
+
 enum kvtel_status kvtel_page_write(const struct kvtel_page *page, enum kvtel_exposition_format format,
                                    struct kvtel_buffer *buffer)
 {
@@ -256,11 +270,20 @@ enum kvtel_status kvtel_page_write(const struct kvtel_page *page, enum kvtel_exp
     enum kvtel_status status = kvtel_buffer_reserve(buffer, size_of(page, format) + END_MOST);
     if (status != KVTEL_OK)
         return status;
-    for (size_t i = 0; i < page->family_count; i++) { /* there is room for all of it */
+    const size_t before = buffer->size;
+    for (size_t i = 0; i < page->family_count && status == KVTEL_OK; i++) {
         const struct kvtel_page_family *family = &page->families[i];
-        (void)kvtel_buffer_append(buffer, family->heads[format].bytes, family->heads[format].size);
-        for (size_t k = 0; k < family->block_count; k++)
-            (void)kvtel_buffer_append(buffer, family->blocks[k].text.bytes, family->blocks[k].text.size);
+        status = kvtel_buffer_append(buffer, family->heads[format].bytes, family->heads[format].size);
+        for (size_t k = 0; k < family->block_count && status == KVTEL_OK; k++) {
+            const struct page_block *block = &family->blocks[k];
+            status = format == KVTEL_FORMAT_OPENMETRICS && block->differs
+                         ? write_apart(page, family, block, buffer)
+                         : kvtel_buffer_append(buffer, block->text.bytes, block->text.size);
+        }
     }
-    return kvtel_exposition_end(format, buffer);
+    if (status == KVTEL_OK)
+        status = kvtel_exposition_end(format, buffer);
+    if (status != KVTEL_OK)
+        buffer->size = before;
+    return status;
 }

@@ -25,6 +25,7 @@ struct kvtel_page {
     struct kvtel_page_family *families;
     size_t family_count, family_room;
     struct kvtel_buffer scratch;
+    bool created; /* the owner sets it: OpenMetrics has lines _created */
 };
 void kvtel_page_free(struct kvtel_page *page);
 

@@ -13,6 +13,7 @@
 #include "exposition/wire.h"
 #include "histogram/exponential.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum family_field { FAMILY_NAME = 1, FAMILY_HELP, FAMILY_TYPE, FAMILY_METRIC, FAMILY_UNIT };
@@ -30,8 +31,10 @@ enum histogram_field {
     HISTOGRAM_ZERO_COUNT = 7,
     HISTOGRAM_SPAN = 12,
     HISTOGRAM_DELTA = 13,
+    HISTOGRAM_EXEMPLAR = 16,
 };
-enum bucket_field { BUCKET_COUNT = 1, BUCKET_BOUND };
+enum bucket_field { BUCKET_COUNT = 1, BUCKET_BOUND, BUCKET_EXEMPLAR };
+enum exemplar_field { EXEMPLAR_LABEL = 1, EXEMPLAR_VALUE, EXEMPLAR_TIME };
 enum span_field { SPAN_OFFSET = 1, SPAN_LENGTH };
 
 /* A gap of so many empty buckets costs fewer bytes as zeros than as a new span. */
@@ -45,13 +48,15 @@ enum {
     HISTOGRAM_BODY = 3 * NUMBER + 2 * DOUBLE + 16 + TIMESTAMP, /* without buckets; 16: an empty span */
     CLASSIC_BUCKET = 2 + NUMBER + DOUBLE,
     NATIVE_BUCKET = 2 + 2 * NUMBER + (GAP + 1) * NUMBER, /* a span, zeros and a delta */
-    HEAD = WIRE_TAG + WIRE_VARINT
+    HEAD = WIRE_TAG + WIRE_VARINT,
+    /* A label has two bytes of text at least, and 3 heads of 3 bytes at most. */
+    EXEMPLAR = KVTEL_EXEMPLAR_BYTES / 2 * 9 + KVTEL_EXEMPLAR_BYTES + DOUBLE + TIMESTAMP + HEAD,
 };
 
 /* What all series of a family share. */
 struct family_wire {
     const struct kvtel_snapshot_family *family;
-    bool classic, native;
+    bool classic, native, has_exemplars;
     size_t most_buckets;
     size_t *order, *sizes; /* of labels: by name; sizes of a series' values */
     size_t labels_size;    /* of labels without their values, at most */
@@ -137,6 +142,62 @@ static char *put_created(char *at, unsigned field, const struct kvtel_snapshot_s
     return series->started > 0 ? put_time(at, field, series->started) : at;
 }
 
+/* The size of a label's message, without its head. */
+static size_t label_size(const char *name, size_t value_size)
+{
+    size_t size = strlen(name);
+    return 2 * WIRE_TAG + wire_varint_size(size) + size + wire_varint_size(value_size) + value_size;
+}
+
+static char *put_label(char *at, unsigned field, const char *name, const char *value, size_t value_size)
+{
+    at = wire_head(at, field, label_size(name, value_size));
+    at = wire_bytes(at, LABEL_NAME, name, strlen(name));
+    return wire_bytes(at, LABEL_VALUE, value, value_size);
+}
+
+/* The content of an exemplar's message. */
+static char *put_exemplar(char *at, const struct kvtel_snapshot_exemplar *exemplar)
+{
+    const char *name;
+    for (size_t i = 0; (name = kvtel_snapshot_exemplar_label_name(exemplar, i)); i++) {
+        const char *value = kvtel_snapshot_exemplar_label(exemplar, i);
+        at = put_label(at, EXEMPLAR_LABEL, name, value, strlen(value));
+    }
+    at = wire_double(at, EXEMPLAR_VALUE, exemplar->value);
+    return put_time(at, EXEMPLAR_TIME, exemplar->time_ns);
+}
+
+/* A bucket with an exemplar. */
+static char *put_exemplary_bucket(char *at, uint64_t count, double bound,
+                                  const struct kvtel_snapshot_exemplar *exemplar)
+{
+    char message[EXEMPLAR];
+    const size_t size = (size_t)(put_exemplar(message, exemplar) - message);
+    at = wire_head(at, HISTOGRAM_BUCKET,
+                   WIRE_TAG + wire_varint_size(count) + DOUBLE + WIRE_TAG + wire_varint_size(size) + size);
+    at = wire_number(at, BUCKET_COUNT, count);
+    at = wire_double(at, BUCKET_BOUND, bound);
+    return wire_bytes(at, BUCKET_EXEMPLAR, message, size);
+}
+
+/* Exemplars beside native buckets, in ascending order of their values. */
+static char *put_native_exemplars(char *at, const struct kvtel_snapshot_family *family,
+                                  const struct kvtel_snapshot_series *series)
+{
+    char message[EXEMPLAR];
+    for (uint32_t i = 0; i < series->exemplar_count; i++) {
+        const struct kvtel_snapshot_exemplar *exemplar = kvtel_snapshot_exemplar(family, series, i);
+        if (!exemplar)
+            continue;
+        const size_t size = (size_t)(put_exemplar(message, exemplar) - message);
+        at = wire_large_head(at, HISTOGRAM_EXEMPLAR, size);
+        memcpy(at, message, size);
+        at += size;
+    }
+    return at;
+}
+
 static char *put_classic(char *at, const struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
     const struct kvtel_snapshot_family *family = wire->family;
@@ -146,11 +207,18 @@ static char *put_classic(char *at, const struct family_wire *wire, const struct 
         uint32_t end = family->explicit_bins[i] + 1;
         below += kvtel_count_bins(series, bin, end);
         bin = end;
+        const struct kvtel_snapshot_exemplar *exemplar =
+            series->exemplars ? kvtel_snapshot_exemplar(family, series, i) : NULL;
+        if (exemplar) {
+            at = put_exemplary_bucket(at, below, family->bounds[family->explicit_bins[i]], exemplar);
+            continue;
+        }
         at = wire_head(at, HISTOGRAM_BUCKET, WIRE_TAG + wire_varint_size(below) + DOUBLE);
         at = wire_number(at, BUCKET_COUNT, below);
         at = wire_double(at, BUCKET_BOUND, family->bounds[family->explicit_bins[i]]);
     }
-    return at;
+    const struct kvtel_snapshot_exemplar *last = kvtel_snapshot_exemplar(family, series, family->explicit_count);
+    return last ? put_exemplary_bucket(at, series->count, HUGE_VAL, last) : at;
 }
 
 static uint64_t zigzag(int64_t value)
@@ -224,7 +292,8 @@ static char *put_histogram(char *at, struct family_wire *wire, const struct kvte
         at = put_classic(at, wire, series);
     if (wire->native)
         at = put_native(at, wire, series);
-    return put_created(at, HISTOGRAM_CREATED, series);
+    at = put_created(at, HISTOGRAM_CREATED, series);
+    return wire->native && series->exemplars ? put_native_exemplars(at, wire->family, series) : at;
 }
 
 static char *put_plain(char *at, const struct family_wire *wire, const struct kvtel_snapshot_series *series)
@@ -235,17 +304,27 @@ static char *put_plain(char *at, const struct family_wire *wire, const struct kv
 
 /* -- Series and families -- */
 
-/* The size of a label's message, without its head. */
-static size_t label_size(const char *name, size_t value_size)
+/* Makes room for the exemplars of a series, which few series have. */
+static enum kvtel_status widen_body(struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
-    size_t size = strlen(name);
-    return 2 * WIRE_TAG + wire_varint_size(size) + size + wire_varint_size(value_size) + value_size;
+    if (!series->exemplars || wire->has_exemplars)
+        return KVTEL_OK;
+    const size_t size = wire->body_size + 2 * (wire->family->explicit_count + 1) * (CLASSIC_BUCKET + EXEMPLAR);
+    char *larger = realloc(wire->body, size);
+    if (!larger)
+        return KVTEL_E_NOMEM;
+    wire->body = larger;
+    wire->body_size = size;
+    wire->has_exemplars = true;
+    return KVTEL_OK;
 }
 
 static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel_snapshot_series *series,
                                     struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = wire->family;
+    if (widen_body(wire, series) != KVTEL_OK)
+        return KVTEL_E_NOMEM;
     char *end =
         family->type == KVTEL_HISTOGRAM ? put_histogram(wire->body, wire, series) : put_plain(wire->body, wire, series);
     size_t body = (size_t)(end - wire->body), size = WIRE_TAG + wire_varint_size(body) + body, values = 0;
@@ -261,10 +340,7 @@ static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel
     char *at = wire_head(buffer->bytes + buffer->size, FAMILY_METRIC, size);
     for (size_t i = 0; i < family->label_count; i++) {
         size_t label = wire->order[i];
-        const char *name = family->labelnames[label];
-        at = wire_head(at, METRIC_LABEL, label_size(name, wire->sizes[label]));
-        at = wire_bytes(at, LABEL_NAME, name, strlen(name));
-        at = wire_bytes(at, LABEL_VALUE, series->values[label], wire->sizes[label]);
+        at = put_label(at, METRIC_LABEL, family->labelnames[label], series->values[label], wire->sizes[label]);
     }
     at = wire_bytes(at, types[family->type].field, wire->body, body);
     buffer->size = (size_t)(at - buffer->bytes);

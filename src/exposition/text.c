@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prometheus' text format 0.0.4 and OpenMetrics 1.0, line for line as prometheus_client prints them. The two differ in
- * their heads alone.
+/* Prometheus' text format 0.0.4 and OpenMetrics 1.0, line for line as prometheus_client prints them. They differ in
+ * their heads, and in what openmetrics.c adds.
  *
  * Memory for a whole series is reserved at once, so its lines are written without checks. A series' labels are
  * rendered for its first line only; the other lines copy them, in steps of STEP bytes. The last step may write past
@@ -54,9 +54,7 @@ static char *put_value(char *at, double value)
     return at;
 }
 
-/* Escapes characters that must be escaped in help texts and label values, and quotes if `quoted`. Bytes that are not
- * UTF-8 become U+FFFD. Writes at most 3 bytes for each byte. */
-static char *put_escaped(char *at, const char *text, bool quoted)
+char *kvtel_text_escape(char *at, const char *text, bool quoted)
 {
     for (;;) {
         unsigned char byte = (unsigned char)*text;
@@ -100,7 +98,7 @@ enum kvtel_status kvtel_text_head(const struct kvtel_snapshot_family *family, bo
         return status;
     char *at = buffer->bytes + buffer->size;
     at = put_keyword(at, "# HELP ", family->name, suffix);
-    at = put_escaped(at, family->help, openmetrics);
+    at = kvtel_text_escape(at, family->help, openmetrics);
     *at++ = '\n';
     at = put_keyword(at, "# TYPE ", family->name, suffix);
     at = put(at, type, strlen(type));
@@ -167,7 +165,7 @@ static char *put_labels(char *at, const struct kvtel_family_text *text, const st
         const char *name = text->family->labelnames[label];
         at = put(at, name, strlen(name));
         at = put(at, "=\"", 2);
-        at = put_escaped(at, series->values[label], true);
+        at = kvtel_text_escape(at, series->values[label], true);
         at = put(at, "\",", 2);
     }
     return at;
@@ -273,28 +271,17 @@ enum kvtel_status kvtel_text_series(const struct kvtel_family_text *text, const 
     return KVTEL_OK;
 }
 
-static enum kvtel_status put_family(const struct kvtel_snapshot_family *family, bool openmetrics,
-                                    struct kvtel_buffer *buffer)
+enum kvtel_status kvtel_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
 {
     size_t size = buffer->size;
     struct kvtel_family_text text;
     enum kvtel_status status = kvtel_family_text_init(&text, family);
     if (status == KVTEL_OK)
-        status = kvtel_text_head(family, openmetrics, buffer);
+        status = kvtel_text_head(family, false, buffer);
     for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++)
         status = kvtel_text_series(&text, &family->series[i], buffer);
     kvtel_family_text_free(&text);
     if (status != KVTEL_OK)
         buffer->size = size;
     return status;
-}
-
-enum kvtel_status kvtel_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
-{
-    return put_family(family, false, buffer);
-}
-
-enum kvtel_status kvtel_openmetrics_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
-{
-    return put_family(family, true, buffer);
 }

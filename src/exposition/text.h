@@ -31,15 +31,29 @@ void kvtel_family_text_free(struct kvtel_family_text *text);
 /* Appends HELP, TYPE and UNIT. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
 enum kvtel_status kvtel_text_head(const struct kvtel_snapshot_family *family, bool openmetrics,
                                   struct kvtel_buffer *buffer);
-/* Appends the lines of a series, which are the same in both formats. Status as above. */
+/* Writes a help text or a label value. Characters that must be escaped are, and quotes if `quoted`. Bytes that are not
+ * UTF-8 become U+FFFD. Writes at most 3 bytes for each byte, and returns the end. */
+char *kvtel_text_escape(char *at, const char *text, bool quoted);
+/* Appends the lines of a series, which are the same in both formats but for what kvtel_openmetrics_series() adds.
+ * Status as above. */
 enum kvtel_status kvtel_text_series(const struct kvtel_family_text *text, const struct kvtel_snapshot_series *series,
                                     struct kvtel_buffer *buffer);
+
+/* Whether the series has lines in OpenMetrics that text 0.0.4 does not have: exemplars, or its start if `created`. */
+bool kvtel_openmetrics_differs(const struct kvtel_snapshot_family *family, const struct kvtel_snapshot_series *series,
+                               bool created);
+/* Appends the lines of a series in OpenMetrics: those of kvtel_text_series(), with exemplars at the buckets, and if
+ * `created` a line _created with the series' start, where it is known. Status as above. */
+enum kvtel_status kvtel_openmetrics_series(const struct kvtel_family_text *text,
+                                           const struct kvtel_snapshot_series *series, bool created,
+                                           struct kvtel_buffer *buffer);
 
 /* Appends HELP, TYPE and all series of the family. KVTEL_OK; KVTEL_E_NOMEM: `buffer` is unchanged. */
 enum kvtel_status kvtel_text_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer);
 
 /* The same in OpenMetrics: a counter's HELP and TYPE are without _total, quotes in HELP are escaped, and UNIT is there
  * if the family's name ends in its unit. */
-enum kvtel_status kvtel_openmetrics_family(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer);
+enum kvtel_status kvtel_openmetrics_family(const struct kvtel_snapshot_family *family, bool created,
+                                           struct kvtel_buffer *buffer);
 
 #endif

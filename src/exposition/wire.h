@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The most bytes of a number, and of a tag: fields here have numbers below 16. */
+/* The most bytes of a number, and of a tag: fields have numbers below 16, but where wire_large_head() writes them. */
 enum { WIRE_VARINT = 10, WIRE_TAG = 1, WIRE_FIXED = 8 };
 enum wire_type { WIRE_NUMBER = 0, WIRE_DOUBLE = 1, WIRE_BYTES = 2 };
 
@@ -67,6 +67,12 @@ static inline char *wire_double(char *at, unsigned field, double value)
 static inline char *wire_head(char *at, unsigned field, size_t size)
 {
     return wire_varint(wire_tag(at, field, WIRE_BYTES), size);
+}
+
+/* The same for a field whose number is from 16 to 2047. */
+static inline char *wire_large_head(char *at, unsigned field, size_t size)
+{
+    return wire_varint(wire_varint(at, field << 3 | WIRE_BYTES), size);
 }
 
 static inline char *wire_bytes(char *at, unsigned field, const char *bytes, size_t size)

@@ -79,10 +79,10 @@ struct kvtel_layout_header {
     _Atomic uint64_t file_deleted;   /* 1: the writer found its file deleted */
     uint64_t lines_at;               /* where the lines of the lanes begin, see KVTEL_LINE_WORDS */
     uint64_t open_at;                /* word of a lane where the places of open transfers begin, see KVTEL_OPEN_WORDS */
-    uint64_t exemplars_at;           /* room for what later versions write: likewise, of exemplars */
+    uint64_t reserved_at;            /* 0 */
     _Atomic uint32_t open_count;     /* places of a lane; 0: there are none */
-    uint32_t exemplar_count;
-    uint64_t reserved[2]; /* 0 */
+    uint32_t reserved_count;         /* 0 */
+    uint64_t reserved[2];            /* 0 */
 };
 _Static_assert(sizeof(struct kvtel_layout_header) == 960, "layout 2");
 _Static_assert(offsetof(struct kvtel_layout_header, version) == 16, "layout 2");
@@ -143,7 +143,7 @@ struct kvtel_layout_series {
     uint32_t slot;            /* slot of the lane; a histogram has kvtel_slots_of() of them, which follow one another */
     _Atomic uint32_t removed; /* not 0: the series was removed; its numbers count no more */
     uint64_t started_realtime_ns; /* when the series was made */
-    uint64_t reserved;            /* 0 */
+    uint64_t exemplars_at; /* word of the lane where a histogram's exemplars begin; 0: it has no places for them */
 };
 _Static_assert(sizeof(struct kvtel_layout_series) == 48, "layout 2");
 
@@ -246,6 +246,25 @@ enum kvtel_open_state { KVTEL_OPEN_FREE, KVTEL_OPEN_OPEN, KVTEL_OPEN_ENDING };
 static inline uint64_t kvtel_open_witness(uint32_t lane, uint64_t word, int in_line)
 {
     return (uint64_t)(in_line != 0) << 63 | (uint64_t)lane << 32 | word;
+}
+
+/* Exemplars of a histogram: a word for each explicit bucket, the last one up to +Inf, with the number of exemplars that
+ * were ever written there, up to a multiple of 8 words; then a place for each, of two halves. Number n is in half n
+ * & 1. Words of a half: */
+enum {
+    KVTEL_EXEMPLAR_VALUE = 0, /* bits of a double */
+    KVTEL_EXEMPLAR_TIME = 1,  /* CLOCK_REALTIME ns */
+    KVTEL_EXEMPLAR_SIZE = 2,  /* bytes of the labels' text */
+    KVTEL_EXEMPLAR_LABELS = 3,
+    KVTEL_EXEMPLAR_TEXT_WORDS = 21,
+    KVTEL_EXEMPLAR_HALF_WORDS = KVTEL_EXEMPLAR_LABELS + KVTEL_EXEMPLAR_TEXT_WORDS,
+};
+
+/* Where the place of a bucket begins, from the start of the series' exemplars on. For `bucket` the number of buckets:
+ * the number of words of all of them. */
+static inline uint64_t kvtel_exemplar_place(uint32_t buckets, uint32_t bucket)
+{
+    return (buckets + UINT64_C(7)) / 8 * 8 + (uint64_t)bucket * 2 * KVTEL_EXEMPLAR_HALF_WORDS;
 }
 
 /* Number of slots of a histogram with so many explicit bounds. */

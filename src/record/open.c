@@ -53,8 +53,10 @@ bool kvtel_open_outcomes(struct kvtel_recorder *recorder, struct kvtel_operation
     for (size_t i = 0; status == KVTEL_OK && i < KVTEL_OUTCOMES; i++) {
         const char *const values[] = { recorder->store->header->model_name, recorder->engine,
                                        recorder->connector->names[0].name, operation->name, outcome_names[i] };
-        status =
-            kvtel_store_bare_series(recorder->store, recorder->unfinished_family, values, 5, &operation->outcomes[i]);
+        const struct kvtel_series_request request = { .family = recorder->unfinished_family,
+                                                      .values = values,
+                                                      .count = 5 };
+        status = kvtel_store_bare_series(recorder->store, &request, &operation->outcomes[i]);
     }
     return status == KVTEL_OK;
 }

@@ -9,14 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const no_labels[KVTEL_METRIC_LABELS];
-
-/* Warns that a family, a series or the memory of a group could not be made; `status` and errno name the cause. */
-static void warn_no_room(struct kvtel_store *store, enum kvtel_status status)
-{
-    kvtel_store_warn_of(store, KVTEL_WARN_SERIES, status, "no further family or series could be made");
-}
-
 /* Warns that the connector does not have what the caller named, and counts at least one record as dropped. */
 static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning warning, const char *connector,
                          const char *what, const char *name)
@@ -27,85 +19,6 @@ static void warn_unknown(struct kvtel_store *store, enum kvtel_store_warning war
                    connector, what, name ? " \"" : "", name ? name : "", name ? "\"" : "");
     kvtel_store_count_dropped(store, 1);
     kvtel_store_warn(store, warning, message);
-}
-
-/* Makes the store's families for the metrics that the configuration enables. */
-static void make_families(struct kvtel_recorder *recorder, const struct kvtel_transfer_config *config)
-{
-    const struct kvtel_metric *metric = recorder->connector->metrics;
-    for (; metric && metric->name; metric++) {
-        char name[256];
-        const char *labels[2 + KVTEL_METRIC_LABELS] = { "model_name", "engine" };
-        memcpy(labels + 2, metric->labels, sizeof(metric->labels));
-        const struct kvtel_family_spec spec = {
-            .name = kvtel_metric_family_name(metric, name, sizeof(name)),
-            .type = metric->type,
-            .help = metric->help,
-            .labelnames = labels,
-            .label_count = 2 + kvtel_metric_label_count(metric),
-            .buckets = metric->buckets,
-            .unit = metric->unit,
-        };
-        struct kvtel_family_handle *handle = &recorder->families[recorder->family_count];
-        if (metric->when && !metric->when(config))
-            continue;
-        handle->metric = metric;
-        enum kvtel_status status = kvtel_store_family(recorder->store, &spec, &handle->family);
-        if (status == KVTEL_OK)
-            recorder->family_count++;
-        else
-            warn_no_room(recorder->store, status);
-    }
-}
-
-/* Makes a series without a group. `own`: values of the metric's own labels. */
-static bool make_series(struct kvtel_recorder *recorder, uint32_t family, const char *const *own, size_t own_count,
-                        uint32_t *series)
-{
-    const char *values[2 + KVTEL_METRIC_LABELS] = { recorder->store->header->model_name, recorder->engine };
-    for (size_t i = 0; i < own_count; i++)
-        values[2 + i] = own[i];
-    enum kvtel_status status = kvtel_store_bare_series(recorder->store, family, values, 2 + own_count, series);
-    if (status != KVTEL_OK)
-        warn_no_room(recorder->store, status);
-    return status == KVTEL_OK;
-}
-
-/* Label values that the connector's table fixes: none, or values[i] of the metric's only label. */
-static const char *const *table_labels(const struct kvtel_metric *metric, size_t i)
-{
-    return metric->values[0] ? &metric->values[i] : no_labels;
-}
-
-static bool is_typed(const struct kvtel_recorder *recorder)
-{
-    return recorder->connector->payload_kind == KVTEL_PAYLOAD_TYPED;
-}
-
-/* Makes the series that vLLM creates in advance, so that an idle engine shows zeros. */
-static void make_idle_series(struct kvtel_recorder *recorder)
-{
-    for (size_t i = 0; i < recorder->family_count; i++) {
-        const struct kvtel_metric *metric = recorder->families[i].metric;
-        size_t label_count = kvtel_metric_label_count(metric);
-        uint32_t series;
-        if (!metric->values[0] && (label_count > 0 || is_typed(recorder)))
-            continue;
-        for (size_t v = 0; v == 0 || (v < KVTEL_METRIC_FIELDS && metric->values[v]); v++)
-            (void)make_series(recorder, recorder->families[i].family, table_labels(metric, v), label_count, &series);
-    }
-}
-
-/* Index of `key` in a metric's fields; 0 for a typed metric, which is its own field; -1: not found. */
-static int field_index(const struct kvtel_recorder *recorder, const struct kvtel_metric *metric, const char *key)
-{
-    if (!metric->fields[0] && is_typed(recorder))
-        return strcmp(metric->name, key) == 0 ? 0 : -1;
-    for (int i = 0; i < KVTEL_METRIC_FIELDS && metric->fields[i]; i++) {
-        if (strcmp(metric->fields[i], key) == 0)
-            return i;
-    }
-    return -1;
 }
 
 static bool is_text_field(const struct kvtel_connector *connector, const char *key)
@@ -125,7 +38,7 @@ static const char *const *operation_labels(const struct kvtel_recorder *recorder
 {
     if (recorder->connector->payload_kind != KVTEL_PAYLOAD_ROWS &&
         recorder->connector->payload_kind != KVTEL_PAYLOAD_COUNTS)
-        return table_labels(metric, (size_t)field);
+        return kvtel_recorder_table_labels(metric, (size_t)field);
     for (size_t i = 0; i < kvtel_metric_label_count(metric); i++)
         values[i] = is_text_field(recorder->connector, metric->labels[i]) ? operation->status : operation->name;
     return values;
@@ -149,23 +62,34 @@ static void add_feed(struct kvtel_operation *operation, uint32_t series, enum kv
             (struct kvtel_row_group_feed){ series, column_of(operation, source), kind };
 }
 
+/* The first series of the operation that has places for exemplars gets them. */
+static void take_exemplars(struct kvtel_operation *operation, uint32_t series, enum kvtel_source source)
+{
+    const struct kvtel_series_local *local = &operation->store->series[series];
+    if (operation->exemplars.at != 0 || local->exemplars_at == 0)
+        return;
+    operation->exemplars = (struct kvtel_exemplar_places){ local->exemplars_at, local->bins };
+    operation->exemplar_source = source;
+}
+
 /* Adds a feed to every metric that takes the field `key`. */
 static void feed(struct kvtel_recorder *recorder, struct kvtel_operation *operation, const char *key,
                  enum kvtel_source source, bool ones)
 {
     for (size_t i = 0; key && i < recorder->family_count; i++) {
         const struct kvtel_metric *metric = recorder->families[i].metric;
-        int field = field_index(recorder, metric, key);
+        int field = kvtel_recorder_field(recorder, metric, key);
         const char *values[KVTEL_METRIC_LABELS];
         uint32_t series;
         if (field < 0 || metric->type == KVTEL_GAUGE)
             continue;
         const char *const *own = operation_labels(recorder, operation, metric, field, values);
-        if (!make_series(recorder, recorder->families[i].family, own, kvtel_metric_label_count(metric), &series))
+        if (!kvtel_recorder_series(recorder, &recorder->families[i], own, kvtel_metric_label_count(metric), &series))
             continue;
-        if (metric->type == KVTEL_HISTOGRAM)
+        if (metric->type == KVTEL_HISTOGRAM) {
             add_feed(operation, series, source, KVTEL_COLUMN_OBSERVE);
-        else
+            take_exemplars(operation, series, source);
+        } else
             add_feed(operation, series, source,
                      ones || metric->input == KVTEL_INPUT_COUNT ? KVTEL_COLUMN_ONE : KVTEL_COLUMN_ADD);
     }
@@ -220,9 +144,9 @@ static void feed_windows(struct kvtel_recorder *recorder, struct kvtel_operation
 {
     const char *own[] = { recorder->connector->names[0].name, operation->name };
     uint32_t series;
-    if (make_series(recorder, recorder->window_families[0], own, 2, &series))
+    if (kvtel_recorder_bare_series(recorder, recorder->window_families[0], own, 2, false, &series))
         add_feed(operation, series, KVTEL_SOURCE_FIRST_BYTE, KVTEL_COLUMN_OBSERVE);
-    if (make_series(recorder, recorder->window_families[1], own, 2, &series))
+    if (kvtel_recorder_bare_series(recorder, recorder->window_families[1], own, 2, false, &series))
         add_feed(operation, series, KVTEL_SOURCE_DATA, KVTEL_COLUMN_OBSERVE);
 }
 
@@ -280,7 +204,7 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
 {
     struct kvtel_operation *operation = calloc(1, sizeof(*operation));
     if (!operation) {
-        warn_no_room(recorder->store, KVTEL_E_NOMEM);
+        kvtel_recorder_warn_no_room(recorder->store, KVTEL_E_NOMEM);
         return NULL;
     }
     operation->store = recorder->store;
@@ -297,7 +221,7 @@ static const struct kvtel_operation *make_operation(struct kvtel_recorder *recor
         operation->is_tracked = made == KVTEL_OK && recorder->tracks && kvtel_open_outcomes(recorder, operation);
     }
     if (made != KVTEL_OK) {
-        warn_no_room(recorder->store, made);
+        kvtel_recorder_warn_no_room(recorder->store, made);
         free_operation(operation);
         return NULL;
     }
@@ -342,19 +266,20 @@ static const struct kvtel_instrument *make_instrument(struct kvtel_recorder *rec
     bool is_known = false;
     for (size_t i = 0; i < recorder->family_count && instrument.count < KVTEL_INSTRUMENT_SERIES; i++) {
         const struct kvtel_metric *metric = recorder->families[i].metric;
-        int field = field_index(recorder, metric, key);
+        int field = kvtel_recorder_field(recorder, metric, key);
         size_t own_count = kvtel_metric_label_count(metric);
         bool by_table = metric->values[0] != NULL && count == 0;
         uint32_t *series = &instrument.series[instrument.count];
         if (field < 0 || (!by_table && own_count != count))
             continue;
         is_known = true;
-        if (!make_series(recorder, recorder->families[i].family,
-                         by_table ? table_labels(metric, (size_t)field) : labels, own_count, series))
+        if (!kvtel_recorder_series(recorder, &recorder->families[i],
+                                   by_table ? kvtel_recorder_table_labels(metric, (size_t)field) : labels, own_count,
+                                   series))
             continue;
         enum kvtel_status status = kvtel_store_own_row_group(recorder->store, *series);
         if (status != KVTEL_OK) {
-            warn_no_room(recorder->store, status);
+            kvtel_recorder_warn_no_room(recorder->store, status);
             continue;
         }
         instrument.ones = instrument.ones || metric->input == KVTEL_INPUT_COUNT;
@@ -364,7 +289,7 @@ static const struct kvtel_instrument *make_instrument(struct kvtel_recorder *rec
     if (!is_known)
         return NULL;
     if (!made) {
-        warn_no_room(recorder->store, KVTEL_E_NOMEM);
+        kvtel_recorder_warn_no_room(recorder->store, KVTEL_E_NOMEM);
         return &recorder->lost_instrument;
     }
     instrument.next = recorder->instruments;
@@ -413,14 +338,15 @@ static struct kvtel_recorder *create(struct kvtel_store *store, const struct kvt
         kvtel_recorder_destroy(recorder);
         return NULL;
     }
-    make_families(recorder, options->config ? options->config : config);
+    recorder->exemplars = options->exemplars;
+    kvtel_recorder_make_families(recorder, options->config ? options->config : config);
     kvtel_transfer_config_destroy(config);
     recorder->windows = options->windows && make_window_families(recorder);
     if (options->open_transfers > 0) {
         enum kvtel_status status = kvtel_open_make(store, options->open_transfers);
         recorder->tracks = status == KVTEL_OK;
         if (status != KVTEL_OK)
-            warn_no_room(store, status);
+            kvtel_recorder_warn_no_room(store, status);
     }
     return recorder;
 }
@@ -450,10 +376,10 @@ struct kvtel_recorder *kvtel_recorder_create(struct kvtel_store *store, const st
     struct kvtel_recorder *recorder = create(store, connector, &options);
     if (!recorder) {
         kvtel_store_count_dropped(store, 1);
-        warn_no_room(store, KVTEL_E_NOMEM);
+        kvtel_recorder_warn_no_room(store, KVTEL_E_NOMEM);
         return NULL;
     }
-    make_idle_series(recorder);
+    kvtel_recorder_make_idle_series(recorder);
     recorder->first = get_operation(recorder, NULL, NULL);
     if (!recorder->first) /* the connector has no default flow: operations must be named */
         recorder->first = &recorder->lost_operation;

@@ -6,6 +6,7 @@
 
 #include <kvtel/recorder.h>
 
+#include "record/exemplar.h"
 #include "record/lane.h"
 #include "record/open.h"
 
@@ -42,10 +43,12 @@ struct kvtel_operation {
     const struct kvtel_row_group
         *group; /* NULL: a series belongs to another group, so each series is written by itself */
     uint32_t column_count;
-    uint8_t sources[KVTEL_SOURCES]; /* of each column */
-    uint8_t less[KVTEL_SOURCES];    /* of each column: 1 if a 0 means "not measured" */
-    uint32_t ns;                    /* a bit for each column whose integers are nanoseconds */
-    uint32_t counted;               /* a bit for each column whose rows are counted */
+    uint8_t sources[KVTEL_SOURCES];    /* of each column */
+    uint8_t less[KVTEL_SOURCES];       /* of each column: 1 if a 0 means "not measured" */
+    uint32_t ns;                       /* a bit for each column whose integers are nanoseconds */
+    uint32_t counted;                  /* a bit for each column whose rows are counted */
+    enum kvtel_source exemplar_source; /* the part that is an exemplar's value */
+    struct kvtel_exemplar_places exemplars;
     uint32_t feed_count;
     struct kvtel_row_group_feed feeds[KVTEL_LAYOUT_COLUMNS];
     bool is_tracked; /* transfers that are begun are visible while they are open */
@@ -85,7 +88,7 @@ struct kvtel_recorder {
     struct kvtel_operation *operations;
     struct kvtel_instrument *instruments;
     char *engine;
-    bool windows;
+    bool windows, exemplars;
     uint32_t window_families[2];
     bool tracks; /* its operations' transfers are visible while they are open */
     uint32_t unfinished_family;
@@ -101,5 +104,21 @@ struct kvtel_recorder {
  * Ends the call: the thread's token is `token` afterwards. */
 bool kvtel_record_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                          const struct kvtel_transfer *transfer, uint64_t token);
+/* Warns that a family, a series or the memory of a group could not be made; `status` and errno name the cause. */
+void kvtel_recorder_warn_no_room(struct kvtel_store *store, enum kvtel_status status);
+/* Makes the store's families for the metrics that the configuration enables. */
+void kvtel_recorder_make_families(struct kvtel_recorder *recorder, const struct kvtel_transfer_config *config);
+/* Makes the series that vLLM creates in advance, so that an idle engine shows zeros. */
+void kvtel_recorder_make_idle_series(struct kvtel_recorder *recorder);
+/* Makes a series without a group. `own`: values of the family's own labels. */
+bool kvtel_recorder_bare_series(struct kvtel_recorder *recorder, uint32_t family, const char *const *own,
+                                size_t own_count, bool exemplars, uint32_t *series);
+/* The same for a metric of the connector. */
+bool kvtel_recorder_series(struct kvtel_recorder *recorder, const struct kvtel_family_handle *handle,
+                           const char *const *own, size_t own_count, uint32_t *series);
+/* Label values that the connector's table fixes: none, or values[i] of the metric's only label. */
+const char *const *kvtel_recorder_table_labels(const struct kvtel_metric *metric, size_t i);
+/* Index of `key` in a metric's fields; 0 for a typed metric, which is its own field; -1: not found. */
+int kvtel_recorder_field(const struct kvtel_recorder *recorder, const struct kvtel_metric *metric, const char *key);
 
 #endif

@@ -100,14 +100,17 @@ enum kvtel_status kvtel_store_room(struct kvtel_store *store, const struct kvtel
     return fits ? KVTEL_OK : KVTEL_E_LIMIT;
 }
 
-static enum kvtel_status append_series(struct kvtel_store *store, uint32_t family, const char *const *values,
-                                       size_t count, uint32_t hash, uint32_t *series)
+static enum kvtel_status append_series(struct kvtel_store *store, const struct kvtel_series_request *request,
+                                       uint32_t hash, uint32_t *series)
 {
+    const uint32_t family = request->family;
     struct kvtel_family_local *local = &store->families[family];
     if (local->series_count >= store->header->max_series)
         return KVTEL_E_LIMIT;
-    size_t size = kvtel_texts_size(values, count);
+    size_t size = kvtel_texts_size(request->values, request->count);
     uint64_t cells = local->bins ? whole_lines(KVTEL_CELLS) : 0;
+    const uint32_t buckets = local->bins && request->exemplars ? local->bins->explicit_count + 1 : 0;
+    const uint64_t exemplars = kvtel_exemplar_place(buckets, buckets);
     uint32_t slots = series_slots(local->bins);
     uint32_t id = (uint32_t)atomic_load_explicit(&store->header->series_count, memory_order_relaxed);
     uint64_t locals_goal =
@@ -117,7 +120,7 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
         return KVTEL_E_LIMIT;
     if ((status = kvtel_table_reserve(store, KVTEL_STRINGS, size)) != KVTEL_OK ||
         (status = kvtel_table_reserve(store, KVTEL_SERIES, sizeof(struct kvtel_layout_series))) != KVTEL_OK ||
-        (status = kvtel_lanes_reserve(store, slots, cells)) != KVTEL_OK)
+        (status = kvtel_lanes_reserve(store, slots, cells + exemplars)) != KVTEL_OK)
         return status;
     if (!kvtel_index_reserve(&store->index) ||
         !kvtel_memory_extend(-1, store->series, 0, store->locals.reserved, locals_goal))
@@ -128,12 +131,14 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
                                           .text_size = (uint32_t)size,
                                           .slot = kvtel_lanes_take_slots(store, slots) };
     record.cells_at = kvtel_lanes_take_words(store, cells);
+    record.exemplars_at = exemplars > 0 ? kvtel_lanes_take_words(store, exemplars) : 0;
     record.started_realtime_ns = realtime_ns();
-    record.text_at = kvtel_texts_put(store, values, count);
+    record.text_at = kvtel_texts_put(store, request->values, request->count);
     memcpy(kvtel_table_take(store, KVTEL_SERIES, sizeof(record)), &record, sizeof(record));
     const struct kvtel_layout_family *families = kvtel_store_table(store, KVTEL_FAMILIES);
     store->series[id] =
         (struct kvtel_series_local){ .bins = local->bins, .cells_at = record.cells_at, .slot = record.slot };
+    store->series[id].exemplars_at = record.exemplars_at;
     store->series[id].type = (uint16_t)families[family].type;
     store->series[id].unit = (uint8_t)families[family].unit;
     local->series_count++;
@@ -143,9 +148,12 @@ static enum kvtel_status append_series(struct kvtel_store *store, uint32_t famil
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values,
-                                          size_t count, uint32_t *series)
+enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, const struct kvtel_series_request *request,
+                                          uint32_t *series)
 {
+    const uint32_t family = request->family;
+    const char *const *values = request->values;
+    const size_t count = request->count;
     if (!kvtel_store_is_own(store))
         return KVTEL_E_BUSY;
     if (family >= atomic_load_explicit(&store->header->family_count, memory_order_acquire))
@@ -164,7 +172,7 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t fa
         return KVTEL_E_BUSY;
     uint32_t id = find_series(store, family, values, count, hash);
     if (id == KVTEL_INDEX_NONE)
-        status = append_series(store, family, values, count, hash, series);
+        status = append_series(store, request, hash, series);
     else
         *series = id;
     kvtel_store_release(store, &hold);
@@ -189,7 +197,8 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
                                      size_t count, uint32_t *series)
 {
     uint32_t id;
-    enum kvtel_status status = kvtel_store_bare_series(store, family, values, count, &id);
+    const struct kvtel_series_request request = { .family = family, .values = values, .count = count };
+    enum kvtel_status status = kvtel_store_bare_series(store, &request, &id);
     if (status != KVTEL_OK)
         return status;
     status = kvtel_store_own_row_group(store, id);

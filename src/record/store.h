@@ -59,6 +59,7 @@ struct kvtel_series_local {
     struct kvtel_row_group *_Atomic group; /* NULL: the series is written without a group */
     const struct kvtel_bins *bins;
     uint64_t cells_at;
+    uint64_t exemplars_at; /* 0: it has no places for exemplars */
     uint32_t slot;
     _Atomic uint16_t type; /* enum kvtel_metric_type, or KVTEL_NO_TYPE */
     uint8_t unit;          /* enum kvtel_unit */
@@ -211,15 +212,16 @@ static inline uint64_t kvtel_store_hash_text(uint64_t hash, const char *text)
     return kvtel_hash(hash, text, strlen(text) + 1);
 }
 
-/* Makes or finds the series. Unlike kvtel_store_series() this function does not give a histogram a group. */
-enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, uint32_t family, const char *const *values,
-                                          size_t count, uint32_t *series);
-
 struct kvtel_series_request {
     uint32_t family;
     const char *const *values;
     size_t count;
+    bool exemplars; /* a new histogram gets places for exemplars */
 };
+/* Makes or finds the series. Unlike kvtel_store_series() this function does not give a histogram a group. */
+enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, const struct kvtel_series_request *request,
+                                          uint32_t *series);
+
 /* Whether kvtel_store_series() would find or make all requested series, judged by the store's own limits. KVTEL_OK;
  * KVTEL_E_LIMIT: the series that do not exist yet are counted as dropped; KVTEL_E_BUSY: the store cannot be locked
  * here. */

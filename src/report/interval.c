@@ -276,6 +276,24 @@ static void add_bins(uint64_t *bins, uint32_t first_bin, const struct kvtel_snap
         bins[series->first_bin + i - first_bin] += grown(series->bins[i], count_in(before, series->first_bin + i));
 }
 
+/* Takes the exemplars of a series that are among the largest. */
+static void take_largest(struct kvtel_interval_bins *into, const struct kvtel_snapshot_family *family,
+                         const struct kvtel_snapshot_series *series)
+{
+    for (size_t i = 0; i < series->exemplar_count; i++) {
+        const struct kvtel_snapshot_exemplar *exemplar = kvtel_snapshot_exemplar(family, series, i);
+        size_t place = exemplar ? into->largest_count : KVTEL_LARGEST;
+        while (exemplar && place > 0 && into->largest[place - 1]->value < exemplar->value)
+            place--;
+        if (place == KVTEL_LARGEST)
+            continue;
+        into->largest_count += into->largest_count < KVTEL_LARGEST;
+        for (size_t k = into->largest_count - 1; k > place; k--)
+            into->largest[k] = into->largest[k - 1];
+        into->largest[place] = exemplar;
+    }
+}
+
 static enum kvtel_status measure_bins(const struct kvtel_interval *interval, const struct kvtel_interval_family *family,
                                       const struct kvtel_selection *selection, struct kvtel_interval_bins *into)
 {
@@ -302,6 +320,7 @@ static enum kvtel_status measure_bins(const struct kvtel_interval *interval, con
         if (!is_selected(family, members[i], selection))
             continue;
         add_bins(bins, first, series, before);
+        take_largest(into, family->later, series);
         into->count += grown(series->count, before ? before->count : 0);
         double sum = series->sum - (before ? before->sum : 0);
         into->sum += sum > 0 ? sum : 0;

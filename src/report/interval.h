@@ -8,6 +8,8 @@
 #include <kvtel/connector.h>
 #include <kvtel/snapshot.h>
 
+enum { KVTEL_LARGEST = 5 };
+
 /* The values of an interval in the bins of their family, not cumulative; see struct kvtel_snapshot_series. */
 struct kvtel_interval_bins {
     const struct kvtel_snapshot_family *family; /* NULL: the values are not in a histogram */
@@ -15,6 +17,9 @@ struct kvtel_interval_bins {
     double sum;
     const uint64_t *bins;
     uint32_t first_bin, bin_count;
+    /* The exemplars with the largest values, from the largest on; they may be older than the interval. */
+    const struct kvtel_snapshot_exemplar *largest[KVTEL_LARGEST];
+    size_t largest_count;
 };
 
 /* The growth of a key. */

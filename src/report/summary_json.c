@@ -63,6 +63,24 @@ static void put_failures(struct kvtel_writer *writer, const struct kvtel_failure
         put_count(writer, failures->entries[i].label, failures->entries[i].count);
 }
 
+/* Writes the transfers by which the longest times were left. */
+static void put_slowest(struct kvtel_writer *writer, const struct kvtel_interval_bins *bins)
+{
+    kvtel_writer_text(writer, "slowest");
+    kvtel_writer_array(writer, bins->largest_count);
+    for (size_t i = 0; i < bins->largest_count; i++) {
+        const struct kvtel_snapshot_exemplar *exemplar = bins->largest[i];
+        const char *name;
+        kvtel_writer_map(writer, 3);
+        put_number(writer, "seconds", kvtel_snapshot_exemplar_value(exemplar));
+        put_number(writer, "time", (double)(kvtel_snapshot_exemplar_time_ns(exemplar) / 1000000u) / 1e3);
+        kvtel_writer_text(writer, "labels");
+        kvtel_writer_map(writer, kvtel_snapshot_exemplar_label_count(exemplar));
+        for (size_t k = 0; (name = kvtel_snapshot_exemplar_label_name(exemplar, k)); k++)
+            put_text(writer, name, kvtel_snapshot_exemplar_label(exemplar, k));
+    }
+}
+
 /* Writes a flow. What the connector does not measure does not get a member. */
 static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summary *flow,
                      const struct kvtel_flow_bins *bins)
@@ -75,6 +93,7 @@ static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summar
         2U + flow->has_transfers + flow->has_bytes + flow->has_descriptors + flow->has_seconds + flow->has_failed;
     for (size_t i = 0; i < sizeof(histograms) / sizeof(histograms[0]); i++)
         members += histograms[i].bins->family != NULL;
+    members += bins->time.largest_count > 0;
     kvtel_writer_map(writer, members);
     put_text(writer, "name", flow->name);
     if (flow->has_transfers)
@@ -92,6 +111,8 @@ static void put_flow(struct kvtel_writer *writer, const struct kvtel_flow_summar
         if (histograms[i].bins->family)
             put_bins(writer, histograms[i].key, histograms[i].bins);
     }
+    if (bins->time.largest_count > 0)
+        put_slowest(writer, &bins->time);
 }
 
 static const char *unit_name(enum kvtel_unit unit)

@@ -81,6 +81,7 @@ enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_expo
     body->size = 0;
     if (format == KVTEL_FORMAT_PROTOBUF)
         return write_protobuf(exporter, body);
+    exporter->page.created = exporter->options.exposition.created;
     enum kvtel_status status = kvtel_page_refresh(&exporter->page, exporter->snapshot, exporter_page_choose, exporter);
     return status == KVTEL_OK ? kvtel_page_write(&exporter->page, format, body) : status;
 }

@@ -48,6 +48,9 @@ static const char help[] =
     "                               are 9 % apart\n"
     "  --metrics.native-histogram-max-buckets=N\n"
     "                               of a series; default 160. With more the resolution is halved\n"
+    "  --metrics.created            in OpenMetrics: a line _created for each counter and histogram, the time from "
+    "which\n"
+    "                               its counts are complete. Protobuf always has it\n"
     "  --metrics.prefix=PREFIX      replace \"vllm:\" in names, where Prometheus scrapes vLLM's own page too\n"
     "\n"
     "push\n"
@@ -92,6 +95,7 @@ enum option_id {
     NATIVE_SCHEMA,
     NATIVE_BUCKETS,
     OTLP_ENDPOINT,
+    CREATED,
     LOG_INTERVAL,
     LOG_STYLE,
     LOG_LEVEL,
@@ -121,6 +125,7 @@ static const struct option table[] = {
     { "metrics.native-histogram-schema", required_argument, NULL, NATIVE_SCHEMA },
     { "metrics.native-histogram-max-buckets", required_argument, NULL, NATIVE_BUCKETS },
     { "otlp.endpoint", required_argument, NULL, OTLP_ENDPOINT },
+    { "metrics.created", no_argument, NULL, CREATED },
     { "log.interval", required_argument, NULL, LOG_INTERVAL },
     { "log.style", required_argument, NULL, LOG_STYLE },
     { "log.level", required_argument, NULL, LOG_LEVEL },
@@ -278,6 +283,10 @@ static int parse_exposition_option(struct kvtel_exposition_options *options, int
     long value;
     if (option == HISTOGRAMS)
         return parse_histograms(options);
+    if (option == CREATED) {
+        options->created = true;
+        return -1;
+    }
     if (option == NATIVE_SCHEMA) {
         if (!parse_number(KVTEL_NATIVE_SCHEMA_LEAST, KVTEL_NATIVE_SCHEMA_MOST, &value))
             return command_usage("serve", "--metrics.native-histogram-schema is a number from %d to %d, not \"%s\"",
@@ -392,6 +401,7 @@ static int take_option(struct serve_options *options, int option)
     case HISTOGRAMS:
     case NATIVE_SCHEMA:
     case NATIVE_BUCKETS:
+    case CREATED:
         return parse_exposition_option(&options->exporter.exposition, option);
     case LOG_INTERVAL:
     case LOG_LEVEL:

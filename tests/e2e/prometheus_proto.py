@@ -12,7 +12,8 @@ MESSAGES = {
     "Gauge": [("value", 1, "double")],
     "Counter": [("value", 1, "double"), ("created_timestamp", 3, "Timestamp")],
     "Timestamp": [("seconds", 1, "int64"), ("nanos", 2, "int32")],
-    "Bucket": [("cumulative_count", 1, "uint64"), ("upper_bound", 2, "double")],
+    "Exemplar": [("label", 1, "[LabelPair]"), ("value", 2, "double"), ("timestamp", 3, "Timestamp")],
+    "Bucket": [("cumulative_count", 1, "uint64"), ("upper_bound", 2, "double"), ("exemplar", 3, "Exemplar")],
     "BucketSpan": [("offset", 1, "sint32"), ("length", 2, "uint32")],
     "Histogram": [
         ("sample_count", 1, "uint64"),
@@ -26,6 +27,7 @@ MESSAGES = {
         ("positive_span", 12, "[BucketSpan]"),
         ("positive_delta", 13, "[sint64]"),
         ("created_timestamp", 15, "Timestamp"),
+        ("exemplars", 16, "[Exemplar]"),
     ],
     "Metric": [
         ("label", 1, "[LabelPair]"),

@@ -210,6 +210,8 @@ def test_names_cannot_turn_the_page_around(hurried, fake):
             made["connectors"][0]["failures"] = {name: 3}
             made["connectors"][0]["others"] = [{"name": name, "labels": [name], "unit": "bytes", "value": 4096.0}]
             made["connectors"][0]["others_total"] = 1
+            slow = {"seconds": 0.93, "time": made["time"] - 60, "labels": {"request_id": name}}
+            made["connectors"][0]["flows"][0]["slowest"] = [slow]
             made["sources"][0].update(name=name, reason=name, connector=name)
             made["writers"][0].update(connector=name, model_name=name)
             made["refused"] = {name: 1}
@@ -222,11 +224,14 @@ def test_names_cannot_turn_the_page_around(hurried, fake):
     busy(driver, fake, 10)
     driver.execute_script("document.querySelector('#engines button').click()")
     until(driver, "document.getElementById('others').checkVisibility()")
+    assert visible(driver, "slowest")
     text = driver.execute_script("return document.body.innerText + document.title + location.hash")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f]", text)
     assert text.count("mod\\u{202e}el\\u{2066}\\u{200b}\\u{1b}[31m") >= 12
     assert "stalls" in text and "2 more are open." in text
     assert driver.execute_script("return document.querySelector('img')") is None
+    [row] = driver.execute_script("return [...document.getElementById('slowest-rows').rows].map((row) => row.innerText)")
+    assert row.split("\t")[:3] == ["930 ms", "1 min ago", "transfer"] and "request_id=mod" in row, row
     shot(driver, "hostile")
     assert complaints(driver) == []
 

@@ -3,9 +3,12 @@
 
 import array
 import os
+import time
 
 import kvtel
 import pytest
+
+from kvtel.prometheus import StoreCollector
 
 from conftest import ENGINE, LABELNAMES, samples, total
 
@@ -216,3 +219,33 @@ def test_begun_transfers_without_a_table():
     with kvtel.Recorder(store, "NixlConnector").begin(bytes=8, peer="peer"):
         assert samples(store, "kvtel_") == {}
     assert total(store, "vllm:nixl_bytes_transferred_sum") == 8
+
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_exemplars():
+    store = kvtel.Store("m")
+    recorder = kvtel.Recorder(store, "NixlConnector", exemplars=True)
+    assert kvtel.trace_labels(TRACEPARENT + "-more") == kvtel.trace_labels("") == {}
+    trace = kvtel.trace_labels(TRACEPARENT)
+    assert trace == {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"}
+    before = time.time_ns()
+    assert recorder.record_exemplar({**trace, "request_id": "older"}, duration_ns=6_000_000, bytes=4096)
+    assert recorder.operation().record_exemplar({**trace, "request_id": "r\u00e9"}, duration_ns=7_000_000, bytes=4096)
+    assert recorder.record_exemplar(exemplar={"no name": "x", "peer": "p" * 200}, duration_ns=900_000_000, bytes=1)
+    assert not recorder.record_exemplar({"peer": "p"}, duration_ns=2**62, bytes=1)
+    first, second = store.exemplars()
+    name = "vllm:nixl_xfer_time_seconds"
+    assert first[:4] == (name, ("m", "0"), 0.01, 0.007) and before <= first[4] <= time.time_ns()
+    assert first[5] == {**trace, "request_id": "r\u00e9"}
+    assert second[3] == 0.9 and second[5] == {}  # what cannot be a label is left out
+    for wrong in (None, ["peer"], {"peer": 1}, {1: "peer"}):
+        with pytest.raises(TypeError):
+            recorder.record_exemplar(wrong, duration_ns=1)
+    with pytest.raises(TypeError):
+        kvtel.trace_labels(None)
+    assert total(store, name + "_count") == 3
+    family = next(f for f in StoreCollector(store).collect() if f.name == name)
+    [shown] = [sample.exemplar for sample in family.samples if sample.exemplar and sample.exemplar.value == 0.007]
+    assert shown.labels == first[5]

@@ -5,7 +5,7 @@ import { EVERY_SECONDS, History, octaves, quantiles } from "./history.js";
 import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
 
 const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
-const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9;
+const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, SLOWEST = 10;
 
 const at = (id) => document.getElementById(id);
 const history = new History();
@@ -283,8 +283,23 @@ function showOpen() {
 
 const UNITS = { seconds: number.seconds, bytes: number.bytes, ratio: (value) => number.count(value * 100) + " %", count: number.count };
 
+function toldOfChosen() {
+  return summary.connectors.find((raw) => JSON.stringify([raw.connector, raw.model_name, raw.engine]) === chosen);
+}
+
+// Exemplars: what a writer says about single transfers.
+function showSlowest() {
+  const told = toldOfChosen(), flows = told ? told.flows : [];
+  const list = flows.flatMap((flow) => (flow.slowest || []).map((one) => ({ ...one, flow: flow.name })));
+  list.sort((a, b) => b.seconds - a.seconds);
+  at("slowest").hidden = list.length === 0;
+  fillRows(at("slowest-rows"), list.slice(0, SLOWEST).map((one) => [[number.seconds(one.seconds)],
+    [number.age(Math.max(0, summary.time - one.time)) + " ago"], [one.flow, "text"],
+    [Object.entries(one.labels).map(([name, value]) => name + "=" + value).join(", "), "name"]]));
+}
+
 function showOthers() {
-  const told = summary.connectors.find((raw) => JSON.stringify([raw.connector, raw.model_name, raw.engine]) === chosen);
+  const told = toldOfChosen();
   const list = told ? told.others : [];
   at("others").hidden = list.length === 0;
   fillRows(at("other-rows"), list.map((one) => [[one.name, "name"], [one.labels.join(", "), "text"], [UNITS[one.unit](one.value)]]));
@@ -313,6 +328,7 @@ function show() {
   at("overview").hidden = isEmpty;
   showEngines();
   showDetail(history.entries.get(chosen));
+  showSlowest();
   showOthers();
   showOpen();
   showWriters();

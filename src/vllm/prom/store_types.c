@@ -64,8 +64,8 @@ static enum kvtel_status room(void *store, const struct kvtel_child_spec *childr
     if (count > ROOM_LIMIT)
         return KVTEL_OK;
     for (size_t i = 0; i < count; i++)
-        requests[i] =
-            (struct kvtel_series_request){ from_handle(children[i].family), children[i].values, children[i].count };
+        requests[i] = (struct kvtel_series_request){ from_handle(children[i].family), children[i].values,
+                                                     children[i].count, false };
     return kvtel_store_room(store, requests, count);
 }
 
