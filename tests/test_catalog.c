@@ -45,6 +45,15 @@ static int setup(void **state)
     return 0;
 }
 
+/* The snapshot points to the bins of sources. */
+static int setup_borrowing(void **state)
+{
+    int status = setup(state);
+    struct fixture *f = *state;
+    kvtel_snapshot_borrow(f->snapshot);
+    return status;
+}
+
 static int teardown(void **state)
 {
     struct fixture *f = *state;
@@ -293,6 +302,42 @@ static void test_without_memory(void **state)
     }
 }
 
+/* Bins that moved before memory ran out are found again, although no number changed. */
+static void test_bins_that_moved_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t series[2];
+    double value = 1;
+    for (int i = 0; i < 2; i++)
+        series[i] = make(f->stores[0], "h", KVTEL_HISTOGRAM, i == 0 ? "a" : "b");
+    f->count = 1;
+    for (int step = 0; step < 20; step++) {
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(kvtel_lane_observe(f->lanes[0], series[i], &value, 1), 1);
+        value *= 2; /* needs new bins in both */
+        enum kvtel_status status = KVTEL_E_NOMEM;
+        for (size_t n = 1; status != KVTEL_OK; n++) {
+            fail_allocation(n);
+            f->followed[0].view = kvtel_store_view(f->stores[0]);
+            f->followed[0].source = &f->sources[0];
+            status = kvtel_source_refresh(&f->sources[0], &f->followed[0].view, &f->workers.each[0]);
+            fail_allocation(SIZE_MAX);
+            if (!f->sources[0].valid)
+                continue;
+            assert_int_equal(kvtel_snapshot_follow(f->snapshot, f->followed, 1), KVTEL_OK);
+            write_text(f->snapshot, &f->text);
+            const struct kvtel_snapshot_family *family = kvtel_snapshot_find(f->snapshot, "h");
+            for (size_t i = 0; i < 2; i++) {
+                uint64_t total = 0;
+                for (uint32_t k = 0; k < family->series[i].bin_count; k++)
+                    total += family->series[i].bins[k];
+                assert_int_equal(total, family->series[i].count);
+            }
+        }
+    }
+    check(f);
+}
+
 /* Ranges of bins that grow without end do not make the memory grow. */
 static void test_wider_bins_leave_no_memory_behind(void **state)
 {
@@ -319,14 +364,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_it_shows_what_a_new_snapshot_does, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_it_shows_what_a_new_snapshot_does, setup_borrowing, teardown),
         cmocka_unit_test_setup_teardown(test_only_what_moved_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_removed_series_leaves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_removed_series_leaves, setup_borrowing, teardown),
         cmocka_unit_test_setup_teardown(test_a_removed_series_leaves_its_copy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_warm_one_allocates_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_warm_one_allocates_nothing, setup_borrowing, teardown),
         cmocka_unit_test_setup_teardown(test_a_family_of_another_definition, setup, teardown),
         cmocka_unit_test_setup_teardown(test_amounts_that_do_not_fit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_amounts_that_do_not_fit, setup_borrowing, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bins_that_moved_without_memory, setup_borrowing, teardown),
         cmocka_unit_test_setup_teardown(test_wider_bins_leave_no_memory_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wider_bins_leave_no_memory_behind, setup_borrowing, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ struct kvtel_attempt {
     uint32_t slots_at[2 + KVTEL_LAYOUT_COLUMNS]; /* words of the copies where each one's slots begin; then their size */
     /* Rows; the cells of all feeds, one after the other; a second copy of one feed's cells. */
     uint64_t *rows, *cells, *again;
+    struct kvtel_lane_sum *sums;             /* out, for each series of the store; may be NULL */
     uint64_t in_cells[KVTEL_LAYOUT_COLUMNS]; /* first values of the block that are in each feed's cells already */
 };
 

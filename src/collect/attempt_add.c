@@ -56,10 +56,10 @@ static bool add_cells(const struct kvtel_attempt *try, uint32_t i, const uint64_
     return true;
 }
 
-/* Adds the pending rows to the bins and the count, and their sums to *integers and the sum. During a fold, the first
- * values of the block are already in the cells. */
+/* Adds the pending rows to the bins, the count and the sums. During a fold, the first values of the block are already
+ * in the cells. */
 static enum kvtel_status add_pending(const struct kvtel_attempt *try, uint32_t i, struct kvtel_collected *series,
-                                     uint64_t *integers)
+                                     struct kvtel_lane_sum *sums)
 {
     const struct kvtel_bins *layout = series->layout;
     const uint64_t *column = try->rows + try->feeds[i].column;
@@ -69,7 +69,7 @@ static enum kvtel_status add_pending(const struct kvtel_attempt *try, uint32_t i
     const uint32_t first = series->first, bin_count = series->bin_count;
     /* bins that the series does not have yet */
     uint32_t outside[KVTEL_BLOCK_ROWS], outside_count = 0, lowest = UINT32_MAX, highest = 0;
-    double sum = series->sum;
+    double sum = sums->doubles;
     for (uint64_t row = 0; row < pending; row++, column += columns) {
         const uint64_t word = *column;
         if (!kvtel_word_is_present(word))
@@ -92,12 +92,21 @@ static enum kvtel_status add_pending(const struct kvtel_attempt *try, uint32_t i
     }
     if (outside_count > 0 && !kvtel_collected_widen(series, try->arena, lowest, highest + 1))
         return KVTEL_E_NOMEM;
-    series->sum = sum;
+    sums->doubles = sum;
+    sums->integers += total;
     series->count += count;
-    *integers += total;
     for (uint32_t k = 0; k < outside_count; k++)
         series->bins[outside[k] - series->first]++;
     return KVTEL_OK;
+}
+
+static void note_sums(const struct kvtel_attempt *try, uint32_t i, const struct kvtel_lane_sum *sums)
+{
+    struct kvtel_lane_sum *into = try->sums ? &try->sums[try->feeds[i].series] : NULL;
+    if (!into)
+        return;
+    into->doubles = sums->doubles;
+    into->integers = sums->integers;
 }
 
 /* Adds the folded values and the pending rows. */
@@ -106,13 +115,14 @@ static enum kvtel_status add_histogram(const struct kvtel_attempt *try, uint32_t
     const uint64_t *slots = kvtel_feed_slots(try, i);
     struct kvtel_collected *series = &try->series[try->feeds[i].series];
     const uint64_t which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
-    uint64_t integers = slots[KVTEL_SLOT_TOTAL + which];
+    struct kvtel_lane_sum sums = { .doubles = kvtel_bits_double(slots[KVTEL_SLOT_SUM + which]),
+                                   .integers = slots[KVTEL_SLOT_TOTAL + which] };
     if (!add_cells(try, i, cells, series))
         return KVTEL_E_NOMEM;
-    series->sum += kvtel_bits_double(slots[KVTEL_SLOT_SUM + which]);
     series->count += slots[KVTEL_SLOT_COUNT + which];
-    enum kvtel_status status = add_pending(try, i, series, &integers);
-    series->sum += kvtel_collected_integers(integers, kvtel_feed_is_ns(try, i));
+    enum kvtel_status status = add_pending(try, i, series, &sums);
+    series->sum = kvtel_collected_sum(series->sum, &sums, kvtel_feed_is_ns(try, i));
+    note_sums(try, i, &sums);
     return status;
 }
 
@@ -120,20 +130,21 @@ static void add_counter(const struct kvtel_attempt *try, uint32_t i)
 {
     const uint64_t *slots = kvtel_feed_slots(try, i), which = slots[KVTEL_SLOT_SEQ] / 2 & 1;
     double *total = &try->series[try->feeds[i].series].value;
-    uint64_t integers = slots[KVTEL_SLOT_INTEGERS + which];
-    *total += kvtel_bits_double(slots[KVTEL_SLOT_VALUE + which]);
+    struct kvtel_lane_sum sums = { .doubles = kvtel_bits_double(slots[KVTEL_SLOT_VALUE + which]),
+                                   .integers = slots[KVTEL_SLOT_INTEGERS + which] };
     for (uint64_t row = 0; row < kvtel_feed_pending(try, i); row++) {
         const uint64_t word = try->rows[row * try->group->columns + try->feeds[i].column];
         if (!kvtel_word_is_present(word))
             continue;
         if (try->feeds[i].kind == KVTEL_COLUMN_ONE)
-            *total += 1;
+            sums.doubles += 1;
         else if (word < KVTEL_INTEGER_LIMIT)
-            integers += word;
+            sums.integers += word;
         else
-            *total += kvtel_bits_double(word);
+            sums.doubles += kvtel_bits_double(word);
     }
-    *total += kvtel_collected_integers(integers, kvtel_feed_is_ns(try, i));
+    *total = kvtel_collected_sum(*total, &sums, kvtel_feed_is_ns(try, i));
+    note_sums(try, i, &sums);
 }
 
 enum kvtel_status kvtel_attempt_add(struct kvtel_attempt *try)

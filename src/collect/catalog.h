@@ -21,6 +21,11 @@ struct kvtel_followed {
  * @return KVTEL_OK; KVTEL_E_NOMEM: the snapshot is empty */
 enum kvtel_status kvtel_snapshot_follow(struct kvtel_snapshot *snapshot, struct kvtel_followed *sources, size_t count);
 
+/* Lets the snapshot point to the bins of a source instead of copying them, where a series is that source's alone. From
+ * then on it may be read only between kvtel_snapshot_follow() and the next refresh or end of a source. To be called
+ * before the first kvtel_snapshot_follow(). */
+void kvtel_snapshot_borrow(struct kvtel_snapshot *snapshot);
+
 /* A number that goes up when families or series appear, leave or change places. */
 uint64_t kvtel_snapshot_structure(const struct kvtel_snapshot *snapshot);
 /* A number that goes up when numbers changed: a series changed since state n if its `changed` is above n. */

@@ -20,7 +20,36 @@ struct kvtel_collected {
     uint32_t first, bin_count;
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
+    /* Counts of the explicit buckets, explicit_count + 1 of them, not cumulative; NULL: only the bins have them. */
+    const uint64_t *buckets;
 };
+
+/* What one lane added to a series, besides the counts. */
+struct kvtel_lane_sum {
+    double direct;     /* counter: what was added without a group */
+    double doubles;    /* doubles of rows, in their order; of a counter of rows, the rows */
+    uint64_t integers; /* integers of rows */
+};
+
+/* The sum of integers of a column in the unit in which it is shown. */
+static inline double kvtel_collected_integers(uint64_t integers, bool ns)
+{
+    return ns ? (double)integers / 1e9 : (double)integers;
+}
+
+/* A total, and what a lane's rows added to it. */
+static inline double kvtel_collected_sum(double total, const struct kvtel_lane_sum *sum, bool ns)
+{
+    return total + sum->doubles + kvtel_collected_integers(sum->integers, ns);
+}
+
+/* How far the rows of each lane are in the numbers of a store, so that a later reading can add the rows since. */
+struct kvtel_seen_rows {
+    uint64_t *heads;             /* [lane * group_count + group]: number of rows, or KVTEL_HEAD_UNKNOWN */
+    struct kvtel_lane_sum *sums; /* [lane * series_count + series] */
+    size_t head_room, sum_room;
+};
+#define KVTEL_HEAD_UNKNOWN UINT64_MAX
 
 /* Room for copies of slots. Start from {0}. */
 struct kvtel_slots {
@@ -29,12 +58,6 @@ struct kvtel_slots {
 };
 /* Makes room for so many words, which may move. False: no memory, and nothing is changed. */
 bool kvtel_slots_reserve(struct kvtel_slots *slots, size_t words);
-
-/* The sum of integers of a column in the unit in which it is shown. */
-static inline double kvtel_collected_integers(uint64_t integers, bool ns)
-{
-    return ns ? (double)integers / 1e9 : (double)integers;
-}
 
 /* Memory that is kept from one use to the next. Start from {0}. One thread at a time. */
 struct kvtel_scratch {
@@ -59,8 +82,9 @@ bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *are
 
 /* What of a store is read. */
 struct kvtel_collect_part {
-    const uint8_t *series; /* of each series: 1 if it is wanted; all columns of a group alike. NULL: all are */
-    const uint64_t *slots; /* the slots of all lanes, where they were just read; NULL: they are read */
+    const uint8_t *series;        /* of each series: 1 if it is wanted; all columns of a group alike. NULL: all are */
+    const uint64_t *slots;        /* the slots of all lanes, where they were just read; NULL: they are read */
+    struct kvtel_seen_rows *seen; /* out: how far the rows were read, of what is wanted; NULL: not asked for */
 };
 
 /* Begins the count of words that are read of a store, which view->most_words limits. */

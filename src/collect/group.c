@@ -36,14 +36,16 @@ static enum kvtel_status read_and_add(struct kvtel_attempt *try, unsigned tries)
     return status == KVTEL_OK ? kvtel_attempt_add(try) : status;
 }
 
-/* Reads all columns of the group as of one row. If the writer is too fast for that, each column is read by itself. */
-static enum kvtel_status collect_group(struct kvtel_attempt *try, const uint64_t *slots)
+/* Reads all columns of the group as of one row, and returns its head. If the writer is too fast for that, each column
+ * is read by itself, and there is no common head. */
+static enum kvtel_status collect_group(struct kvtel_attempt *try, const uint64_t *slots, uint64_t *head)
 {
     kvtel_attempt_place(try);
     for (uint32_t i = 0; i <= try->feed_count; i++)
         memcpy(try->before + try->slots_at[i], slots + (size_t)kvtel_attempt_first(try, i) * KVTEL_SLOT_WORDS,
                kvtel_attempt_words(try, i) * sizeof(*slots));
     enum kvtel_status status = read_and_add(try, GROUP_TRIES);
+    *head = status == KVTEL_OK ? kvtel_group_slot(try)[KVTEL_SLOT_HEAD] : KVTEL_HEAD_UNKNOWN;
     if (status != KVTEL_E_BUSY)
         return status;
     const struct kvtel_layout_feed *feeds = try->feeds;
@@ -103,9 +105,17 @@ bool kvtel_collect_reserve(const struct kvtel_view *view, const struct kvtel_col
 
 enum kvtel_status kvtel_collect_group(const struct kvtel_view *view, const struct kvtel_layout_group *group,
                                       uint32_t lane, const uint64_t *slots, struct kvtel_arena *arena,
-                                      struct kvtel_scratch *scratch, struct kvtel_collected *series)
+                                      struct kvtel_scratch *scratch, struct kvtel_collected *series, uint64_t *heads,
+                                      struct kvtel_lane_sum *sums)
 {
     const struct parts parts = group_parts(view, group, series);
+    uint64_t unasked, *head = heads ? &heads[group - view->groups] : &unasked;
+    *head = parts.end == 0 ? KVTEL_HEAD_UNKNOWN : 0;
+    for (uint32_t i = 0; sums && i < group->feed_count; i++) {
+        struct kvtel_lane_sum *sum = &sums[view->feeds[group->feeds_at + i].series];
+        sum->doubles = 0;
+        sum->integers = 0;
+    }
     if (slots[(size_t)group->slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] == 0 || parts.end == 0)
         return KVTEL_OK; /* no row was ever written, or the layout is missing */
     struct kvtel_attempt try = {
@@ -120,5 +130,6 @@ enum kvtel_status kvtel_collect_group(const struct kvtel_view *view, const struc
     try.again = try.rows + parts.again;
     try.before = try.rows + parts.before;
     try.after = try.rows + parts.after;
-    return collect_group(&try, slots);
+    try.sums = sums;
+    return collect_group(&try, slots, head);
 }

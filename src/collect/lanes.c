@@ -52,6 +52,7 @@ static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t 
                                         const struct kvtel_collect_part *part, struct kvtel_collected *series,
                                         bool *left_out)
 {
+    struct kvtel_lane_sum *sums = part->seen ? part->seen->sums + (size_t)lane * view->series_count : NULL;
     uint64_t now = view->earlier_boot ? UINT64_MAX : 0;
     for (uint32_t i = 0; i < view->series_count; i++) {
         const struct kvtel_layout_series *record = &view->series[i];
@@ -62,6 +63,8 @@ static enum kvtel_status collect_direct(const struct kvtel_view *view, uint32_t 
         enum kvtel_status status = KVTEL_OK;
         if (type == KVTEL_COUNTER && kvtel_is_total(kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]))) {
             series[i].value += kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]);
+            if (sums)
+                sums[i].direct = kvtel_bits_double(slot[KVTEL_SLOT_DIRECT]);
         } else if (type == KVTEL_COUNTER) {
             *left_out = true;
         } else if (type == KVTEL_GAUGE && slot[KVTEL_SLOT_SEQ] > 0) {
@@ -133,10 +136,12 @@ static enum kvtel_status collect_lane(const struct kvtel_view *view, uint32_t la
                                       bool *left_out)
 {
     enum kvtel_status status = collect_direct(view, lane, slots, part, series, left_out);
+    uint64_t *heads = part->seen ? part->seen->heads + (size_t)lane * view->group_count : NULL;
+    struct kvtel_lane_sum *sums = part->seen ? part->seen->sums + (size_t)lane * view->series_count : NULL;
     for (uint32_t i = 0; i < view->group_count && status == KVTEL_OK; i++) {
         const struct kvtel_layout_group *group = &view->groups[i];
         if (is_wanted(part, view->feeds[group->feeds_at].series))
-            status = kvtel_collect_group(view, group, lane, slots, arena, scratch, series);
+            status = kvtel_collect_group(view, group, lane, slots, arena, scratch, series, heads, sums);
         if (status == KVTEL_E_FORMAT) { /* only this group's values in this lane are lost */
             *left_out = true;
             status = KVTEL_OK;

@@ -41,6 +41,7 @@ void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvte
     }
     shown->count += collected->count;
     shown->sum += collected->sum;
+    shown->buckets = NULL;
     if (collected->bin_count == 0)
         return;
     if (shown->bin_count == 0) {

@@ -45,6 +45,8 @@ enum kvtel_status kvtel_store_reader_refresh(struct kvtel_store_reader *reader, 
 /* The same for many readers, in several threads. `errors`: one for each reader, filled as above. */
 void kvtel_store_readers_refresh(struct kvtel_workers *workers, struct kvtel_store_reader *const *readers, size_t count,
                                  struct kvtel_error *errors);
+/* Makes the next refresh read all of the store, see kvtel_source_forget(). */
+void kvtel_store_reader_forget(struct kvtel_store_reader *reader);
 /* Whether the store could be read at least once, so that its numbers as of the last time are kept. */
 bool kvtel_store_reader_has_kept(const struct kvtel_store_reader *reader);
 /* Those numbers. Borrowed from the reader until the next refresh. */

@@ -164,6 +164,11 @@ enum kvtel_status kvtel_store_reader_refresh(struct kvtel_store_reader *reader, 
                : status;
 }
 
+void kvtel_store_reader_forget(struct kvtel_store_reader *reader)
+{
+    kvtel_source_forget(&reader->source);
+}
+
 enum kvtel_status kvtel_snapshot_add_kept(struct kvtel_snapshot *snapshot, struct kvtel_store_reader *reader)
 {
     struct kvtel_view view;

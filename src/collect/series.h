@@ -21,6 +21,9 @@ struct kvtel_snapshot_series {
     uint32_t bin_count;                        /* see `bins` */
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
+    /* Histogram: the counts of the explicit buckets, explicit_count + 1 of them, not cumulative. NULL: they are to be
+     * summed up from the bins. */
+    const uint64_t *buckets;
     uint64_t started; /* first moment from which the counts are complete, CLOCK_REALTIME ns; 0: not known */
     uint64_t changed; /* the snapshot's state when the numbers last changed, if it follows its sources */
 };

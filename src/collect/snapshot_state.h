@@ -38,7 +38,8 @@ struct kvtel_feeder {
 };
 /* What the snapshot follows. */
 struct kvtel_catalog {
-    bool valid; /* the snapshot has what the sources had, and nothing else */
+    bool valid;   /* the snapshot has what the sources had, and nothing else */
+    bool borrows; /* see kvtel_snapshot_borrow() */
     struct kvtel_catalog_source *sources;
     size_t source_count, source_room;
     uint32_t *places; /* of all series of all sources */

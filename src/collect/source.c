@@ -19,8 +19,10 @@ void kvtel_workers_free(struct kvtel_workers *workers)
         struct kvtel_worker *worker = &workers->each[i];
         kvtel_arena_free(&worker->arena);
         kvtel_scratch_free(&worker->scratch);
+        kvtel_new_rows_free(&worker->rows);
         free(worker->slots.words);
         kvtel_bins_free(worker->layouts);
+        free(worker->of_families);
         free(worker->collected);
         *worker = (struct kvtel_worker){ 0 };
     }
@@ -28,15 +30,21 @@ void kvtel_workers_free(struct kvtel_workers *workers)
 
 void kvtel_source_free(struct kvtel_source *source)
 {
-    for (uint32_t i = 0; i < source->series_room; i++) {
-        free(source->series[i].value.bins);
-        free(source->series[i].value.exemplars);
-    }
+    for (uint32_t i = 0; i < source->series_room; i++)
+        kvtel_source_series_free(&source->series[i]);
     free(source->series);
     free(source->wanted);
-    free(source->seen.words);
+    free(source->slots.words);
+    free(source->seen.heads);
+    free(source->seen.sums);
     free(source->lines.words);
     *source = (struct kvtel_source){ 0 };
+}
+
+void kvtel_source_forget(struct kvtel_source *source)
+{
+    source->known = false;
+    source->lines_seen = UINT32_MAX;
 }
 
 /* Makes room for `count` series. New ones are 0. */
@@ -72,37 +80,6 @@ static void trim(struct kvtel_collected *value)
     }
 }
 
-static bool reserve_bins(struct kvtel_source_series *series, uint32_t count)
-{
-    if (count <= series->bins_room)
-        return true;
-    uint32_t room = count + count / 8;
-    uint64_t *bins = realloc(series->value.bins, room * sizeof(*bins));
-    if (!bins)
-        return false;
-    series->value.bins = bins;
-    series->bins_room = room;
-    return true;
-}
-
-/* Makes room for exemplars, where there are any. */
-static bool reserve_exemplars(struct kvtel_source_series *series, const struct kvtel_collected *more)
-{
-    struct kvtel_collected *value = &series->value;
-    if (!more->exemplars || value->exemplars)
-        return true;
-    value->exemplars = calloc(more->exemplar_count, sizeof(*value->exemplars));
-    value->exemplar_count = value->exemplars ? more->exemplar_count : 0;
-    return value->exemplars != NULL;
-}
-
-/* Takes over the exemplars that were read. One that could not be read this time stays as it was. Returns whether there
- * is another one. */
-static bool take_exemplars(struct kvtel_collected *value, const struct kvtel_collected *more)
-{
-    return more->exemplars && kvtel_exemplars_replace(value->exemplars, more->exemplars, value->exemplar_count);
-}
-
 static bool is_same(const struct kvtel_collected *left, const struct kvtel_collected *right)
 {
     return left->count == right->count && left->stamp == right->stamp &&
@@ -112,18 +89,31 @@ static bool is_same(const struct kvtel_collected *left, const struct kvtel_colle
            (left->bin_count == 0 || memcmp(left->bins, right->bins, left->bin_count * sizeof(*left->bins)) == 0);
 }
 
-/* Replaces the numbers of the series that were read; all of them or, without memory, none. */
-static bool take(struct kvtel_source *source, struct kvtel_collected *series, uint32_t count, const uint8_t *read)
+/* Makes room for the numbers of the series that were read. False: no memory, and nothing has changed. */
+static bool reserve_taken(struct kvtel_source *source, struct kvtel_collected *series, uint32_t count,
+                          const uint8_t *read)
 {
-    static _Atomic uint64_t ids;
     for (uint32_t i = 0; i < count; i++) {
         if (read && !read[i])
             continue;
         trim(&series[i]);
-        if (!reserve_bins(&source->series[i], series[i].bin_count) ||
-            !reserve_exemplars(&source->series[i], &series[i]))
+        if (!kvtel_source_series_reserve(&source->series[i], &series[i]))
             return false;
     }
+    return true;
+}
+
+/* Takes over the exemplars that were read. One that could not be read this time stays as it was. Returns whether there
+ * is another one. */
+static bool take_exemplars(struct kvtel_collected *value, const struct kvtel_collected *more)
+{
+    return more->exemplars && kvtel_exemplars_replace(value->exemplars, more->exemplars, value->exemplar_count);
+}
+
+/* Replaces the numbers of the series that were read. There must be room for them. Returns whether any changed. */
+static bool take(struct kvtel_source *source, const struct kvtel_collected *series, uint32_t count, const uint8_t *read)
+{
+    static _Atomic uint64_t ids;
     bool changed = !source->valid || count != source->series_count;
     for (uint32_t i = 0; i < count; i++) {
         struct kvtel_source_series *old = &source->series[i];
@@ -132,25 +122,24 @@ static bool take(struct kvtel_source *source, struct kvtel_collected *series, ui
         const bool newer = take_exemplars(&old->value, &series[i]);
         if (!newer && source->valid && i < source->series_count && is_same(&old->value, &series[i]))
             continue;
-        uint64_t *bins = old->value.bins;
-        struct kvtel_snapshot_exemplar *exemplars = old->value.exemplars;
-        const uint32_t exemplar_count = old->value.exemplar_count;
-        old->value = series[i];
-        old->value.layout = NULL;
-        old->value.bins = bins;
-        old->value.exemplars = exemplars;
-        old->value.exemplar_count = exemplar_count;
-        if (series[i].bin_count > 0)
-            memcpy(bins, series[i].bins, series[i].bin_count * sizeof(*bins));
+        kvtel_source_series_set(old, &series[i]);
         old->changed = source->state + 1;
         changed = true;
     }
-    source->state += changed;
     source->series_count = count;
     source->valid = true;
     if (source->id == 0)
         source->id = 1 + atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed);
-    return true;
+    return changed;
+}
+
+/* Memory ran out while room was made: bins may have moved, so who points to them looks at all series again. */
+static enum kvtel_status leave(struct kvtel_source *source)
+{
+    source->state++;
+    for (uint32_t i = 0; i < source->series_count; i++)
+        source->series[i].changed = source->state;
+    return KVTEL_E_NOMEM;
 }
 
 enum kvtel_status kvtel_source_set(struct kvtel_source *source, const struct kvtel_collected *series, uint32_t count)
@@ -159,9 +148,15 @@ enum kvtel_status kvtel_source_set(struct kvtel_source *source, const struct kvt
     bool taken = copy && reserve_series(source, count);
     if (taken && count > 0)
         memcpy(copy, series, count * sizeof(*copy));
-    taken = taken && take(source, copy, count, NULL);
+    if (taken && !reserve_taken(source, copy, count, NULL)) {
+        (void)leave(source);
+        taken = false;
+    }
+    if (taken)
+        source->state += take(source, copy, count, NULL);
     free(copy);
     source->whole |= taken;
+    source->known = false;
     return taken ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
@@ -177,6 +172,7 @@ bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *ar
         *to = *from;
         to->layout = layout;
         to->bins = NULL;
+        to->buckets = NULL;
         if (from->bin_count == 0)
             continue;
         to->bins = kvtel_arena_alloc(arena, from->bin_count * sizeof(*to->bins));
@@ -189,26 +185,48 @@ bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *ar
 
 /* -- What moved -- */
 
-/* Whether the slots of all lanes are few enough to be remembered. */
-static bool can_remember(const struct kvtel_view *view, size_t words)
+static size_t slot_words(const struct kvtel_view *view)
 {
+    return (size_t)view->slot_count * KVTEL_SLOT_WORDS;
+}
+
+/* Whether the slots of all lanes are few enough to be remembered. */
+static bool can_remember(const struct kvtel_view *view)
+{
+    const size_t words = slot_words(view) * view->lane_count;
     return words > 0 && (view->most_words == 0 || words <= view->most_words / SEEN_SHARE);
 }
 
-/* Copies the slots of all lanes. */
-static enum kvtel_status read_slots(const struct kvtel_view *view, struct kvtel_worker *worker)
+/* Makes room for `count` elements. False: no memory, and nothing is changed. */
+static bool reserve(void **elements, size_t *room, size_t count, size_t size)
 {
-    size_t words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
-    for (uint32_t lane = 0; lane < view->lane_count; lane++) {
-        uint64_t *slots = worker->slots.words + lane * words;
-        bool empty;
-        enum kvtel_status status = kvtel_collect_slots(view, &worker->scratch, lane, slots, &empty);
-        if (status != KVTEL_OK)
-            return status;
-        if (empty)
-            memset(slots, 0, words * sizeof(*slots));
-    }
-    return KVTEL_OK;
+    if (count <= *room)
+        return true;
+    void *larger = count <= SIZE_MAX / size ? realloc(*elements, count * size) : NULL;
+    if (!larger)
+        return false;
+    *elements = larger;
+    *room = count;
+    return true;
+}
+
+/* Makes room for what is remembered of all lanes; of those from `lanes` on, all is 0. */
+static bool reserve_lanes(struct kvtel_source *source, const struct kvtel_view *view, uint32_t lanes)
+{
+    const size_t words = slot_words(view), groups = view->group_count, series = view->series_count;
+    void *heads = source->seen.heads, *sums = source->seen.sums;
+    bool good = kvtel_slots_reserve(&source->slots, words * view->lane_count);
+    good = good && reserve(&heads, &source->seen.head_room, groups * view->lane_count + 1, sizeof(uint64_t));
+    source->seen.heads = heads;
+    good = good && reserve(&sums, &source->seen.sum_room, series * view->lane_count + 1, sizeof(struct kvtel_lane_sum));
+    source->seen.sums = sums;
+    if (!good)
+        return false;
+    const size_t more = view->lane_count - lanes;
+    memset(source->slots.words + lanes * words, 0, more * words * sizeof(uint64_t));
+    memset(source->seen.heads + lanes * groups, 0, more * groups * sizeof(uint64_t));
+    memset(source->seen.sums + lanes * series, 0, more * series * sizeof(struct kvtel_lane_sum));
+    return true;
 }
 
 /* Whether no lane was written since the last time. Lines were read before the numbers, so what was written meanwhile
@@ -222,26 +240,31 @@ static bool is_at_rest(const struct kvtel_source *source, const struct kvtel_vie
             memcmp(lines, source->lines.words, (size_t)view->lane_count * KVTEL_LINE_WORDS * sizeof(*lines)) == 0);
 }
 
+static bool is_known(const struct kvtel_source *source, const struct kvtel_view *view)
+{
+    return source->known && source->valid && source->whole && source->series_count == view->series_count &&
+           source->group_count == view->group_count && source->ended == view->ended &&
+           source->lane_count <= view->lane_count && source->lines_seen == source->lane_count;
+}
+
 static void remember_lines(struct kvtel_source *source, const struct kvtel_view *view, const uint64_t *lines)
 {
     const size_t words = (size_t)view->lane_count * KVTEL_LINE_WORDS;
-    source->lines_seen = words > 0 && kvtel_slots_reserve(&source->lines, words) ? view->lane_count : 0;
-    if (source->lines_seen > 0)
+    source->lines_seen = kvtel_slots_reserve(&source->lines, words) ? view->lane_count : UINT32_MAX;
+    if (source->lines_seen == view->lane_count && words > 0)
         memcpy(source->lines.words, lines, words * sizeof(*lines));
 }
 
-/* Marks the series of a lane whose slots differ. `was`: NULL: the lane is new, and its slots were 0. */
+/* Marks the series of a lane that got an amount or a reading of their own. What a fold stores was in rows before. */
 static void mark_lane(const struct kvtel_view *view, const uint64_t *is, const uint64_t *was, uint8_t *wanted)
 {
-    static const uint64_t zero[KVTEL_SLOT_WORDS];
     for (uint32_t i = 0; i < view->series_count; i++) {
-        size_t slot = (size_t)view->series[i].slot * KVTEL_SLOT_WORDS;
-        wanted[i] |= memcmp(is + slot, was ? was + slot : zero, sizeof(zero)) != 0;
-    }
-    for (uint32_t i = 0; i < view->group_count; i++) {
-        const struct kvtel_layout_group *group = &view->groups[i];
-        size_t slot = (size_t)group->slot * KVTEL_SLOT_WORDS;
-        wanted[view->feeds[group->feeds_at].series] |= memcmp(is + slot, was ? was + slot : zero, sizeof(zero)) != 0;
+        const uint32_t type = view->families[view->series[i].family].type;
+        const size_t slot = (size_t)view->series[i].slot * KVTEL_SLOT_WORDS;
+        if (type == KVTEL_COUNTER)
+            wanted[i] |= is[slot + KVTEL_SLOT_DIRECT] != was[slot + KVTEL_SLOT_DIRECT];
+        else if (type == KVTEL_GAUGE)
+            wanted[i] |= memcmp(is + slot, was + slot, KVTEL_SLOT_WORDS * sizeof(*is)) != 0;
     }
 }
 
@@ -258,79 +281,141 @@ static void mark_groups(const struct kvtel_view *view, uint8_t *wanted)
     }
 }
 
-/* Marks the series to read. A row that was written moves its group's slot, and an amount or a reading that was given to
- * a series alone moves the series' own; a fold goes with a row. So where all slots are as they were seen, the numbers
- * are as they were read. Returns whether there is anything to read. */
-static bool find_moved(const struct kvtel_source *source, const struct kvtel_view *view, const uint64_t *slots,
-                       uint8_t *wanted)
+/* Whether exemplars may have come with the rows of a group. Then all of it is read. */
+static bool has_exemplars(const struct kvtel_view *view, const struct kvtel_layout_group *group)
 {
-    size_t words = (size_t)view->slot_count * KVTEL_SLOT_WORDS;
-    bool known = source->seen.words && source->valid && source->whole && source->seen_slots == view->slot_count &&
-                 source->series_count == view->series_count && source->group_count == view->group_count &&
-                 source->ended == view->ended;
-    memset(wanted, !known, view->series_count);
-    if (!known)
-        return true;
-    bool moved = false;
-    for (uint32_t lane = 0; lane < view->lane_count; lane++) {
-        const uint64_t *is = slots + lane * words, *was = source->seen.words + lane * words;
-        if (lane < source->seen_lanes && memcmp(is, was, words * sizeof(*is)) == 0)
-            continue;
-        mark_lane(view, is, lane < source->seen_lanes ? was : NULL, wanted);
-        moved = true;
-    }
-    mark_groups(view, wanted);
-    return moved;
+    bool any = false;
+    for (uint32_t k = 0; k < group->feed_count; k++)
+        any |= view->series[view->feeds[group->feeds_at + k].series].exemplars_at != 0;
+    return any;
 }
 
-static void remember(struct kvtel_source *source, const struct kvtel_view *view, const uint64_t *slots, size_t words)
+/* Notes the rows that a lane's groups have more than the last time, or marks the group where they are too many. */
+static bool note_rows(struct kvtel_source *source, const struct kvtel_view *view, struct kvtel_worker *worker,
+                      uint32_t lane)
 {
-    if (!slots || !kvtel_slots_reserve(&source->seen, words)) {
-        free(source->seen.words);
-        source->seen = (struct kvtel_slots){ 0 };
-        return;
+    const uint64_t *slots = source->slots.words + lane * slot_words(view);
+    const uint64_t *heads = source->seen.heads + (size_t)lane * view->group_count;
+    for (uint32_t i = 0; i < view->group_count; i++) {
+        const uint64_t head = slots[(size_t)view->groups[i].slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD];
+        if (head == heads[i])
+            continue;
+        if (heads[i] > head || head - heads[i] > KVTEL_NEW_ROWS_MOST || has_exemplars(view, &view->groups[i]))
+            source->wanted[view->feeds[view->groups[i].feeds_at].series] = 1;
+        else if (!kvtel_new_rows_note(
+                     &worker->rows, view,
+                     &(struct kvtel_new_part){ .lane = lane, .group = i, .from = heads[i], .to = head }))
+            return false;
     }
-    memcpy(source->seen.words, slots, words * sizeof(*slots));
-    source->seen_lanes = view->lane_count;
-    source->seen_slots = view->slot_count;
+    return true;
+}
+
+/* Whether a group got so many rows that it is read as a whole. Then a copy of its slots saves an attempt. */
+static bool has_many_rows(const struct kvtel_view *view, const uint64_t *line, const uint64_t *heads)
+{
+    bool many = false;
+    for (uint32_t i = 0; i < view->group_count && i < KVTEL_LINE_GROUPS; i++)
+        many |= line[KVTEL_LINE_HEADS + i] - heads[i] > KVTEL_NEW_ROWS_MOST;
+    return many;
+}
+
+/* Looks for what moved in a lane, and brings the copies of its slots up to date. */
+static enum kvtel_status look_at_lane(struct kvtel_source *source, const struct kvtel_view *view,
+                                      struct kvtel_worker *worker, uint32_t lane)
+{
+    const uint64_t *line = worker->scratch.lines.words + (size_t)lane * KVTEL_LINE_WORDS;
+    const uint64_t *before = source->lines.words + (size_t)lane * KVTEL_LINE_WORDS;
+    const bool is_new = lane >= source->lane_count;
+    uint64_t *slots = source->slots.words + lane * slot_words(view);
+    if (!is_new && memcmp(line, before, KVTEL_LINE_WORDS * sizeof(*line)) == 0)
+        return KVTEL_OK;
+    if (is_new || line[KVTEL_LINE_CHANGES] != before[KVTEL_LINE_CHANGES] ||
+        has_many_rows(view, line, source->seen.heads + (size_t)lane * view->group_count)) {
+        bool empty;
+        enum kvtel_status status = kvtel_collect_slots(view, &worker->scratch, lane, worker->slots.words, &empty);
+        if (status != KVTEL_OK)
+            return status;
+        if (!empty) {
+            mark_lane(view, worker->slots.words, slots, source->wanted);
+            memcpy(slots, worker->slots.words, slot_words(view) * sizeof(*slots));
+        }
+    }
+    for (uint32_t i = 0; i < view->group_count && i < KVTEL_LINE_GROUPS; i++)
+        slots[(size_t)view->groups[i].slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_HEAD] = line[KVTEL_LINE_HEADS + i];
+    return note_rows(source, view, worker, lane) ? KVTEL_OK : KVTEL_E_NOMEM;
+}
+
+/* Marks what is to be read as a whole, and copies the new rows of the rest. */
+static enum kvtel_status find_moved(struct kvtel_source *source, const struct kvtel_view *view,
+                                    struct kvtel_worker *worker)
+{
+    if (!kvtel_slots_reserve(&worker->slots, slot_words(view)) || !reserve_lanes(source, view, source->lane_count))
+        return KVTEL_E_NOMEM;
+    enum kvtel_status status = KVTEL_OK;
+    memset(source->wanted, 0, view->series_count);
+    for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++)
+        status = look_at_lane(source, view, worker, lane);
+    if (status == KVTEL_OK)
+        status = kvtel_new_rows_read(&worker->rows, view, &worker->scratch, &source->seen, source->wanted);
+    mark_groups(view, source->wanted);
+    return status;
+}
+
+/* Copies the slots of all lanes, to read all of the store. */
+static enum kvtel_status read_slots(struct kvtel_source *source, const struct kvtel_view *view,
+                                    struct kvtel_worker *worker)
+{
+    if (!reserve_lanes(source, view, 0))
+        return KVTEL_E_NOMEM;
+    enum kvtel_status status = KVTEL_OK;
+    for (uint32_t lane = 0; lane < view->lane_count && status == KVTEL_OK; lane++) {
+        bool empty;
+        status =
+            kvtel_collect_slots(view, &worker->scratch, lane, source->slots.words + lane * slot_words(view), &empty);
+    }
+    return status;
 }
 
 /* -- Reading -- */
 
-/* Empties the collected numbers, and gives histograms their layouts. */
-static bool prepare(struct kvtel_worker *worker, const struct kvtel_view *view, const uint8_t *wanted)
+/* Finds the layouts of all families that are histograms. */
+static bool find_layouts(struct kvtel_worker *worker, const struct kvtel_view *view)
 {
-    if (view->series_count > worker->collected_room) {
-        struct kvtel_collected *larger = realloc(worker->collected, view->series_count * sizeof(*larger));
-        if (!larger)
-            return false;
-        worker->collected = larger;
-        worker->collected_room = view->series_count;
-    }
-    const struct kvtel_bins *layout = NULL;
-    for (uint32_t i = 0, last = UINT32_MAX; i < view->series_count; i++) {
-        const struct kvtel_layout_family *family = &view->families[view->series[i].family];
-        worker->collected[i] = (struct kvtel_collected){ 0 };
-        if (family->type != KVTEL_HISTOGRAM || (wanted && !wanted[i]))
+    void *layouts = worker->of_families;
+    bool good = reserve(&layouts, &worker->family_room, (size_t)view->family_count + 1, sizeof(struct kvtel_bins *));
+    worker->of_families = layouts;
+    for (uint32_t i = 0; i < view->family_count && good; i++) {
+        const struct kvtel_layout_family *family = &view->families[i];
+        const struct kvtel_bins *first = worker->layouts;
+        worker->of_families[i] = NULL;
+        if (family->type != KVTEL_HISTOGRAM)
             continue;
-        if (view->series[i].family != last) {
-            const struct kvtel_bins *first = worker->layouts;
-            layout = kvtel_bins_get(&worker->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL,
-                                    family->bound_count, family->exponential_first, family->exponential_count);
-            worker->layout_count += worker->layouts != first;
-            last = view->series[i].family;
-        }
-        if (!layout)
-            return false;
-        worker->collected[i].layout = layout;
+        worker->of_families[i] =
+            kvtel_bins_get(&worker->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL,
+                           family->bound_count, family->exponential_first, family->exponential_count);
+        worker->layout_count += worker->layouts != first;
+        good = worker->of_families[i] != NULL;
     }
-    return true;
+    return good;
+}
+
+/* Empties the collected numbers, and gives histograms their layouts. */
+static bool prepare(struct kvtel_worker *worker, const struct kvtel_view *view)
+{
+    void *collected = worker->collected;
+    bool good =
+        reserve(&collected, &worker->collected_room, (size_t)view->series_count + 1, sizeof(struct kvtel_collected));
+    worker->collected = collected;
+    for (uint32_t i = 0; i < view->series_count && good; i++)
+        worker->collected[i] = (struct kvtel_collected){ .layout = worker->of_families[view->series[i].family] };
+    return good;
 }
 
 static void begin(struct kvtel_worker *worker)
 {
     kvtel_arena_reset(&worker->arena);
     kvtel_collect_begin(&worker->scratch);
+    worker->rows.count = worker->rows.word_count = 0;
     if (worker->layout_count > LAYOUTS_KEPT) {
         kvtel_bins_free(worker->layouts);
         worker->layouts = NULL;
@@ -355,64 +440,82 @@ static bool falls(const struct kvtel_source *source, const struct kvtel_view *vi
     return false;
 }
 
-/* Reads what moved into the worker. `part` returns what was read; *moved: whether anything was. */
-static enum kvtel_status read_moved(struct kvtel_source *source, const struct kvtel_view *view,
-                                    struct kvtel_worker *worker, struct kvtel_collect_part *part, bool *moved)
+/* Reads all of the store, or what moved, into the worker. *read returns which series were read as a whole; NULL: all.
+ */
+static enum kvtel_status read_numbers(struct kvtel_source *source, const struct kvtel_view *view,
+                                      struct kvtel_worker *worker, bool all, const uint8_t **read)
 {
-    size_t words = (size_t)view->lane_count * view->slot_count * KVTEL_SLOT_WORDS;
+    struct kvtel_collect_part part = { 0 };
     enum kvtel_status status = KVTEL_OK;
-    *part = (struct kvtel_collect_part){ NULL, NULL };
-    *moved = true;
-    begin(worker);
-    if ((status = kvtel_collect_lines(view, &worker->scratch)) != KVTEL_OK)
-        return status;
-    *moved = !is_at_rest(source, view, worker->scratch.lines.words);
-    if (!*moved)
-        return KVTEL_OK;
-    if (can_remember(view, words)) {
-        if (!kvtel_slots_reserve(&worker->slots, words))
-            return KVTEL_E_NOMEM;
-        if ((status = read_slots(view, worker)) != KVTEL_OK)
-            return status;
-        *moved = find_moved(source, view, worker->slots.words, source->wanted);
-        if (!*moved) {
-            remember_lines(source, view, worker->scratch.lines.words);
-            return KVTEL_OK;
-        }
-        *part = (struct kvtel_collect_part){ source->wanted, worker->slots.words };
+    bool any = true;
+    *read = NULL;
+    if (!all) {
+        status = find_moved(source, view, worker);
+        part.series = *read = source->wanted;
+        any = status == KVTEL_OK && memchr(source->wanted, 1, view->series_count) != NULL;
+    } else if (can_remember(view)) {
+        status = read_slots(source, view, worker);
     }
-    if (!prepare(worker, view, part->series))
-        return KVTEL_E_NOMEM;
-    status = kvtel_collect(view, &worker->arena, &worker->scratch, part, worker->collected);
+    if (status == KVTEL_OK && (!all || can_remember(view))) {
+        part.slots = source->slots.words;
+        part.seen = &source->seen;
+    }
+    if (status == KVTEL_OK && (!find_layouts(worker, view) || (any && !prepare(worker, view))))
+        status = KVTEL_E_NOMEM;
+    if (status != KVTEL_OK || !any)
+        return status;
+    status = kvtel_collect(view, &worker->arena, &worker->scratch, &part, worker->collected);
     if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
         return status;
-    enum kvtel_status lost = kvtel_open_add_lost(view, part->series, worker->collected);
+    enum kvtel_status lost = kvtel_open_add_lost(view, part.series, worker->collected);
     return lost == KVTEL_OK ? status : lost;
+}
+
+/* Takes the numbers that were read over, all or none. KVTEL_OK, KVTEL_E_NOMEM. */
+static enum kvtel_status take_over(struct kvtel_source *source, const struct kvtel_view *view,
+                                   struct kvtel_worker *worker, const uint8_t *read)
+{
+    if (!reserve_taken(source, worker->collected, view->series_count, read) ||
+        !kvtel_new_rows_reserve(&worker->rows, view, worker->of_families, read, source->series))
+        return leave(source);
+    bool changed = take(source, worker->collected, view->series_count, read);
+    changed |= kvtel_new_rows_add(&worker->rows, view, worker->of_families, read, source->state + 1, &source->seen,
+                                  source->series);
+    source->state += changed;
+    return KVTEL_OK;
 }
 
 enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
                                        struct kvtel_worker *worker)
 {
-    struct kvtel_collect_part part;
-    bool moved;
+    const uint8_t *read = NULL;
     source->fell = false;
     if (!reserve_series(source, view->series_count > 0 ? view->series_count : 1))
         return KVTEL_E_NOMEM;
-    enum kvtel_status status = read_moved(source, view, worker, &part, &moved);
+    enum kvtel_status status = KVTEL_OK;
     for (int again = 0;; again++) {
-        if (!moved || (status != KVTEL_OK && status != KVTEL_E_MISMATCH))
+        begin(worker);
+        if ((status = kvtel_collect_lines(view, &worker->scratch)) != KVTEL_OK)
             return status;
-        if (!falls(source, view, worker->collected, part.series))
+        if (is_at_rest(source, view, worker->scratch.lines.words))
+            return KVTEL_OK;
+        const bool all = again > 0 || !is_known(source, view);
+        source->known = false; /* until the numbers were taken */
+        status = read_numbers(source, view, worker, all, &read);
+        if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
+            return status;
+        if (!falls(source, view, worker->collected, read))
             break;
         source->fell = again > 0;
         if (source->fell)
             return KVTEL_E_FORMAT;
-        status = read_moved(source, view, worker, &part, &moved);
     }
-    if (!take(source, worker->collected, view->series_count, part.series))
+    const bool remembered = read || can_remember(view);
+    if (take_over(source, view, worker, read) != KVTEL_OK)
         return KVTEL_E_NOMEM;
-    remember(source, view, part.slots, (size_t)view->lane_count * view->slot_count * KVTEL_SLOT_WORDS);
     remember_lines(source, view, worker->scratch.lines.words);
+    source->known = remembered && source->lines_seen == view->lane_count;
+    source->lane_count = view->lane_count;
     source->group_count = view->group_count;
     source->ended = view->ended;
     source->whole = status == KVTEL_OK;

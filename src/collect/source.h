@@ -3,13 +3,7 @@
 #ifndef KVTEL_COLLECT_SOURCE_H
 #define KVTEL_COLLECT_SOURCE_H
 
-#include "collect/collect.h"
-
-struct kvtel_source_series {
-    struct kvtel_collected value; /* without a layout; the source owns its bins and exemplars */
-    uint32_t bins_room;
-    uint64_t changed; /* the source's state when the numbers last changed */
-};
+#include "collect/new_rows.h"
 
 /* Single owner. Start from {0}: nothing was read yet. */
 struct kvtel_source {
@@ -22,13 +16,15 @@ struct kvtel_source {
     uint32_t series_count, series_room;
     uint32_t group_count;
     bool ended; /* the view's writer had ended */
-    /* The slots of all lanes as they were when the numbers were read. Without: all is read again. */
-    struct kvtel_slots seen;
-    uint32_t seen_lanes, seen_slots;
-    /* The lines of all lanes as they were before the numbers were read. */
-    struct kvtel_slots lines;
+    /* Of all lanes: the slots as they were when amounts and readings were read, and how far the rows were. Unless
+     * `known`, all is read again. */
+    bool known;
+    struct kvtel_slots slots;
+    struct kvtel_seen_rows seen;
+    uint32_t lane_count;
+    struct kvtel_slots lines; /* the lines of all lanes as they were before the numbers were read */
     uint32_t lines_seen;
-    uint8_t *wanted; /* of each series: 1 if the running refresh reads it */
+    uint8_t *wanted; /* of each series: 1 if the running refresh reads it as a whole */
 };
 
 /* Memory of one reading thread, kept from one round to the next. Start from {0}. */
@@ -36,9 +32,12 @@ enum { KVTEL_WORKERS = 8 };
 struct kvtel_worker {
     struct kvtel_arena arena;
     struct kvtel_scratch scratch;
-    struct kvtel_slots slots;
+    struct kvtel_slots slots; /* of a lane */
+    struct kvtel_new_rows rows;
     struct kvtel_bins *layouts;
     size_t layout_count;
+    const struct kvtel_bins **of_families; /* of each family of the store that is read; NULL: not a histogram */
+    size_t family_room;
     struct kvtel_collected *collected;
     size_t collected_room;
 };
@@ -54,6 +53,9 @@ void kvtel_workers_free(struct kvtel_workers *workers);
  * the last time, although they only grow; else as kvtel_collect() */
 enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
                                        struct kvtel_worker *worker);
+/* Makes the next refresh read all: also what was written without a word that tells, as by a writer that was killed
+ * before it could store that word. */
+void kvtel_source_forget(struct kvtel_source *source);
 /* Replaces all numbers by those of `series`, for a source that is not a store. KVTEL_OK, KVTEL_E_NOMEM: as before. */
 enum kvtel_status kvtel_source_set(struct kvtel_source *source, const struct kvtel_collected *series, uint32_t count);
 /* Copies the numbers into `series`, which kvtel_collect() would fill otherwise. Series without a layout are left as

@@ -205,7 +205,7 @@ static char *put_classic(char *at, const struct family_wire *wire, const struct 
     uint32_t bin = 0;
     for (size_t i = 0; i < family->explicit_count; i++) { /* the bucket up to +Inf has the histogram's count */
         uint32_t end = family->explicit_bins[i] + 1;
-        below += kvtel_count_bins(series, bin, end);
+        below += series->buckets ? series->buckets[i] : kvtel_count_bins(series, bin, end);
         bin = end;
         const struct kvtel_snapshot_exemplar *exemplar =
             series->exemplars ? kvtel_snapshot_exemplar(family, series, i) : NULL;

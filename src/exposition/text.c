@@ -216,7 +216,8 @@ static char *put_buckets(char *at, const struct kvtel_family_text *text, const s
     for (size_t i = 0;; i++) {
         uint64_t count = series->count;
         if (i < family->explicit_count) {
-            count = below + kvtel_count_bins(series, bin, family->explicit_bins[i] + 1);
+            count = below + (series->buckets ? series->buckets[i]
+                                             : kvtel_count_bins(series, bin, family->explicit_bins[i] + 1));
             bin = family->explicit_bins[i] + 1;
         }
         if (count != below || i == 0)

@@ -128,6 +128,19 @@ static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, uint64_t b
     return bin;
 }
 
+/* The explicit bucket that a bin is part of; explicit_count: the one above all bounds. */
+static inline uint32_t kvtel_bins_bucket(const struct kvtel_bins *bins, uint32_t bin)
+{
+    uint32_t first = 0, count = bins->explicit_count;
+    while (count > 0) {
+        const uint32_t half = count / 2;
+        const bool above = bins->explicit_bins[first + half] < bin;
+        first = above ? first + half + 1 : first;
+        count = above ? count - half - 1 : half;
+    }
+    return first;
+}
+
 /* The exponential bounds of a unit: index of the first bound and number of bounds. */
 void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count);
 /* Makes the bins of these bounds, or finds them in `list`, which owns them. `explicit_bounds` must ascend, be finite

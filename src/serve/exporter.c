@@ -139,12 +139,12 @@ static enum kvtel_status list_sources(struct exporter *exporter, bool self, size
     }
     if (exporter->options.store_dir)
         status = store_dir_follow(&exporter->stores, exporter->followed, count);
-    if (exporter->own_source.source.valid)
-        exporter->followed[(*count)++] = heap_source_follow(&exporter->own_source);
-    if (exporter->open_source.source.valid)
-        exporter->followed[(*count)++] = heap_source_follow(&exporter->open_source);
-    if (self)
-        exporter->followed[(*count)++] = heap_source_follow(&exporter->self_source);
+    if (status == KVTEL_OK && exporter->own_source.source.valid)
+        status = heap_source_follow(&exporter->own_source, &exporter->followed[(*count)++]);
+    if (status == KVTEL_OK && exporter->open_source.source.valid)
+        status = heap_source_follow(&exporter->open_source, &exporter->followed[(*count)++]);
+    if (status == KVTEL_OK && self && exporter->self_source.source.valid)
+        status = heap_source_follow(&exporter->self_source, &exporter->followed[(*count)++]);
     return status;
 }
 
@@ -195,6 +195,8 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest ||
         !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    if (status == KVTEL_OK)
+        kvtel_snapshot_borrow(exporter->snapshot); /* the others are read after the sources moved on */
     const struct store_dir_options stores = {
         .path = options->store_dir,
         .by_rank = options->rank_label,
@@ -363,6 +365,8 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_process(&exporter->self);
 }
 
+/* Brings the scrapes' snapshot up to date. It borrows from the sources, so it follows them also when they cannot be
+ * read: then it has the numbers as of the last time. */
 static enum kvtel_status collect_all(struct exporter *exporter)
 {
     bool self = exporter->options.own_metrics;
@@ -371,10 +375,10 @@ static enum kvtel_status collect_all(struct exporter *exporter)
         set_own_metrics(exporter);
         status = heap_source_read(&exporter->self_source, exporter->self.store, NULL, &exporter->workers);
     }
-    if (status == KVTEL_OK) {
-        status = follow(exporter, exporter->snapshot, self);
-        exporter->any_good = status == KVTEL_OK;
-    }
+    enum kvtel_status followed =
+        status == KVTEL_OK || exporter->any_good ? follow(exporter, exporter->snapshot, self) : status;
+    exporter->any_good = followed == KVTEL_OK;
+    status = status == KVTEL_OK ? followed : status;
     return note_collected(exporter, status);
 }
 

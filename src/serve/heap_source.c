@@ -9,12 +9,16 @@ enum kvtel_status heap_source_read(struct heap_source *heap, const struct kvtel_
 {
     heap->view = kvtel_store_view(store);
     enum kvtel_status status = rank ? kvtel_relabel_view(rank, &heap->view) : KVTEL_OK;
+    heap->torn = status != KVTEL_OK;
     if (status == KVTEL_OK)
         status = kvtel_source_refresh(&heap->source, &heap->view, &workers->each[0]);
     return status == KVTEL_E_MISMATCH ? KVTEL_OK : status;
 }
 
-struct kvtel_followed heap_source_follow(const struct heap_source *heap)
+enum kvtel_status heap_source_follow(const struct heap_source *heap, struct kvtel_followed *followed)
 {
-    return (struct kvtel_followed){ .source = &heap->source, .view = heap->view };
+    *followed = (struct kvtel_followed){ .source = &heap->source, .view = heap->view };
+    if (followed->view.series_count > heap->source.series_count)
+        followed->view.series_count = heap->source.series_count; /* the last reading failed */
+    return heap->torn ? KVTEL_E_NOMEM : KVTEL_OK;
 }

@@ -10,12 +10,14 @@
 struct heap_source {
     struct kvtel_source source;
     struct kvtel_view view; /* as of the last reading */
+    bool torn;              /* without memory the view could not be made */
 };
 
 /* Reads what moved in the store. `rank` (may be NULL) adds a label. All calls must pass the same store and label.
  * KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status heap_source_read(struct heap_source *heap, const struct kvtel_store *store,
                                    struct kvtel_relabel *rank, struct kvtel_workers *workers);
-struct kvtel_followed heap_source_follow(const struct heap_source *heap);
+/* The numbers of the last reading that succeeded. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status heap_source_follow(const struct heap_source *heap, struct kvtel_followed *followed);
 
 #endif

@@ -53,6 +53,7 @@ static enum kvtel_status add_store(struct store_dir *dir, struct store_entry *en
     if (kvtel_snapshot_family_count(scratch) + families > TOTALS_FAMILIES)
         return kvtel_fail(error, KVTEL_E_LIMIT, 0, "with its %zu families there would be more than %d in the totals",
                           families, TOTALS_FAMILIES);
+    kvtel_store_reader_forget(entry->reader); /* a killed writer may not have marked its last amount */
     enum kvtel_status status = kvtel_snapshot_add_reader(scratch, entry->reader, error);
     entry->damaged = status == KVTEL_E_MISMATCH;
     return entry->damaged ? KVTEL_OK : status;
