@@ -39,6 +39,7 @@ void exporter_close(struct exporter *exporter)
     kvtel_workers_free(&exporter->workers);
     free(exporter->followed);
     kvtel_page_free(&exporter->page);
+    packed_page_free(&exporter->packed);
     pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
@@ -399,14 +400,18 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
 {
     struct exporter *exporter = context;
     struct negotiated negotiated = negotiate(http_request_header(request, "Accept"));
+    const bool accepted = coding_choose(http_request_header(request, "Accept-Encoding")) == CODING_GZIP;
+    bool gzip = false;
     pthread_mutex_lock(&exporter->lock);
     uint64_t began = kvtel_now_ns();
     bool again;
     enum kvtel_status collected = exporter_collect_all(exporter, &again), status = collected;
     exporter->repeated_scrapes += again;
-    for (int try = 0; collected == KVTEL_OK && try < WRITE_TRIES; try++)
-        if ((status = exporter_page_write(exporter, negotiated.format, &response->body)) != KVTEL_E_NOMEM)
+    for (int try = 0; collected == KVTEL_OK && try < WRITE_TRIES; try++) {
+        gzip = accepted;
+        if ((status = exporter_page_write(exporter, negotiated.format, &gzip, &response->body)) != KVTEL_E_NOMEM)
             break;
+    }
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;
     exporter->failed_scrapes += status != KVTEL_OK;
@@ -414,6 +419,7 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     response->headers[0].name = "Vary";
     response->headers[0].value = "Accept";
     response->content_type = negotiated.content_type;
+    response->coding = gzip && status == KVTEL_OK ? CODING_GZIP : CODING_PLAIN;
     if (status == KVTEL_OK)
         return;
     response->status = 500;

@@ -12,8 +12,8 @@
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
 #include "exposition/exposition.h"
-#include "exposition/page.h"
 #include "otlp/push.h"
+#include "serve/packed_page.h"
 #include "totals/relabel.h"
 
 #include <kvtel/log_line.h>
@@ -60,6 +60,7 @@ struct exporter {
     size_t followed_room;
     struct kvtel_snapshot *snapshot; /* of the last or running scrape */
     struct kvtel_page page;          /* what it looks like */
+    struct packed_page packed;       /* the same as gzip */
     /* Summaries and log lines take longer than collecting. They are made from snapshots of their own, without
      * `lock`, so that scrapes do not wait. */
     pthread_mutex_t summary_lock;      /* guards `summarised` */

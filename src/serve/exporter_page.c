@@ -75,13 +75,20 @@ static enum kvtel_status write_protobuf(struct exporter *exporter, struct kvtel_
     return status;
 }
 
-enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_exposition_format format,
+enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_exposition_format format, bool *gzip,
                                       struct kvtel_buffer *body)
 {
+    enum { GZIP_LEAST = 512 }; /* a shorter page is sent as it is */
+    const bool accepted = *gzip;
+    *gzip = false;
     body->size = 0;
     if (format == KVTEL_FORMAT_PROTOBUF)
         return write_protobuf(exporter, body);
     exporter->page.created = exporter->options.exposition.created;
     enum kvtel_status status = kvtel_page_refresh(&exporter->page, exporter->snapshot, exporter_page_choose, exporter);
-    return status == KVTEL_OK ? kvtel_page_write(&exporter->page, format, body) : status;
+    if (status != KVTEL_OK)
+        return status;
+    *gzip = accepted && kvtel_page_size(&exporter->page, format) >= GZIP_LEAST &&
+            packed_page_write(&exporter->packed, &exporter->page, format, body) == KVTEL_OK;
+    return *gzip ? KVTEL_OK : kvtel_page_write(&exporter->page, format, body);
 }

@@ -7,9 +7,9 @@
 
 #include <kvtel/exposition.h>
 
-/* Writes what exporter->snapshot has. Only what changed since the last page is written anew. The lock is held.
- * KVTEL_OK, KVTEL_E_NOMEM. */
-enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_exposition_format format,
+/* Writes what exporter->snapshot has. Only what changed since the last page is written anew. *gzip: whether the client
+ * accepts gzip; out: whether the body is packed. The lock is held. KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status exporter_page_write(struct exporter *exporter, enum kvtel_exposition_format format, bool *gzip,
                                       struct kvtel_buffer *body);
 
 /* Whether a family is shown, and under which name. A kvtel_page_choose_fn; `context` is the exporter. */

@@ -270,13 +270,12 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 
-static enum kvtel_status pack(struct exchange *exchange, enum coding coding, struct kvtel_buffer *packed)
+static enum kvtel_status pack(const struct exchange *exchange, enum coding coding, struct kvtel_buffer *packed)
 {
-    struct kvtel_buffer *body = &exchange->response.body;
+    const struct kvtel_buffer *body = &exchange->response.body;
     if (coding == CODING_ZSTD)
         return zstd_compress(body->bytes, body->size, packed);
-    return exchange->route && exchange->route->repeats ? gzip_page_compress(&exchange->http->page, body, packed)
-                                                       : gzip_compress(body->bytes, body->size, packed);
+    return gzip_compress(body->bytes, body->size, packed);
 }
 
 /* Compresses the body, of which the rest is freed. Returns the coding that it has then. */
@@ -297,9 +296,9 @@ static enum coding compress(struct exchange *exchange, enum coding coding)
 static bool encode(struct exchange *exchange, struct MHD_Response **response)
 {
     struct kvtel_buffer *body = &exchange->response.body;
-    bool varies = exchange->response.status == MHD_HTTP_OK && body->size >= PACKED_LEAST;
-    enum coding coding = CODING_PLAIN;
-    if (varies)
+    enum coding coding = exchange->response.coding;
+    bool varies = exchange->response.status == MHD_HTTP_OK && (coding != CODING_PLAIN || body->size >= PACKED_LEAST);
+    if (varies && coding == CODING_PLAIN)
         coding = compress(exchange, coding_choose(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
     give_place_back(exchange);
     if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {

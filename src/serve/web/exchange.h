@@ -7,7 +7,6 @@
 #include "serve/web/auth.h"
 #include "serve/web/connections.h"
 #include "serve/web/framing.h"
-#include "serve/web/gzip_page.h"
 #include "serve/web/http.h"
 #include "serve/web/rate_limit.h"
 #include "serve/web/target.h"
@@ -25,7 +24,6 @@ struct http {
     struct auth *auth;
     struct rate_limit rate;
     bool tls;
-    struct gzip_page page; /* of the route that repeats */
     struct connections *connections;
     struct MHD_Daemon *daemon;
     char reason[256]; /* why libmicrohttpd failed to start */

@@ -369,7 +369,6 @@ static void destroy(struct http *http)
     connections_destroy(http->connections);
     auth_destroy(http->auth);
     web_watch_close(http->watch);
-    gzip_page_free(&http->page);
     free(http->in_flight);
     free(http);
 }
@@ -404,7 +403,6 @@ struct http *http_start(const struct http_options *options, struct kvtel_error *
         listen_close(options->sockets, options->socket_count);
         return NULL;
     }
-    gzip_page_init(&http->page);
     struct http_limits limits = resolve(&options->limits);
     enum kvtel_status status = prepare(http, options, &limits, error);
     if (status == KVTEL_OK)

@@ -5,6 +5,7 @@
 #ifndef KVTEL_SERVE_WEB_HTTP_H
 #define KVTEL_SERVE_WEB_HTTP_H
 
+#include "serve/web/coding.h"
 #include "serve/web/listen.h"
 #include "serve/web/watch.h"
 
@@ -37,6 +38,7 @@ struct http_response {
     unsigned status;
     const char *content_type;
     struct kvtel_buffer body; /* the server frees it */
+    enum coding coding;       /* the coding that the body has already; CODING_PLAIN: the server may pack it */
     struct {
         const char *name, *value;
     } headers[HTTP_EXTRA_HEADERS]; /* the first one without a name ends the list */
@@ -54,7 +56,6 @@ struct http_route {
     /* Limit of requests whose handler runs or whose answer is being compressed; further ones are answered 503. 0: no
      * limit. */
     unsigned max_requests;
-    bool repeats; /* answers are much like the last one: what did not change is not packed again. One route at most */
     /* The route does not need a password, does not count for the rate limit, and is served while the web
      * configuration is invalid. */
     bool open;
