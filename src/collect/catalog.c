@@ -9,7 +9,7 @@
 
 /* Memory of bins that were replaced by wider ones is given back by building the snapshot anew, once it is as much as
  * this and as all that the series use. */
-enum { WASTE_WORDS = 1 << 19, SLACK_BINS = 16 };
+enum { WASTE_WORDS = 1 << 19, SLACK_BINS = 8 };
 
 uint64_t kvtel_snapshot_structure(const struct kvtel_snapshot *snapshot)
 {

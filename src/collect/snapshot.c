@@ -61,6 +61,12 @@ void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
     }
 }
 
+void kvtel_snapshot_trim(struct kvtel_snapshot *snapshot)
+{
+    kvtel_snapshot_reset(snapshot);
+    kvtel_arena_free(&snapshot->arena);
+}
+
 /* Makes room for one more element. New elements are zeroed. False: no memory, and nothing is changed. */
 static bool grow(void **elements, size_t *capacity, size_t count, size_t size)
 {

@@ -32,6 +32,9 @@ enum kvtel_status kvtel_snapshot_begin(struct kvtel_snapshot *snapshot, struct k
 enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, struct kvtel_addition *addition,
                                         enum kvtel_status status);
 
+/* As kvtel_snapshot_reset(), and gives the memory of texts and numbers back. */
+void kvtel_snapshot_trim(struct kvtel_snapshot *snapshot);
+
 /* Memory for reading sources, which the snapshot keeps from one round to the next. */
 struct kvtel_workers *kvtel_snapshot_workers(struct kvtel_snapshot *snapshot);
 /* Memory that is given back when the snapshot is reset. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPARE = 16 }; /* spare bins on both sides */
+enum { SPARE = 4 }; /* spare bins on both sides */
 
 void kvtel_source_series_free(struct kvtel_source_series *series)
 {

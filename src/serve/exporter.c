@@ -440,4 +440,5 @@ void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style
     struct kvtel_snapshot *newest = exporter->newest;
     exporter->newest = exporter->logged;
     exporter->logged = newest;
+    kvtel_snapshot_trim(exporter->newest); /* until the next line, one copy of all bins is enough */
 }

@@ -19,6 +19,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 enum { ROUTES = 16 };
 static const uint64_t SECOND_NS = 1000000000u;
 /* The main loop runs once a second. After this time without a round it is considered stuck. Writing large totals to
@@ -322,9 +326,20 @@ static int serve_all(struct serve *serve)
     return code;
 }
 
+/* Memory of this size goes back to the system when it is freed: texts of whole pages, and copies of all bins. By
+ * default glibc keeps as much as it once needed. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
+#endif
+}
+
 /* Signals are blocked first, because each thread inherits the mask. */
 static int serve_with_log(struct serve *serve)
 {
+    give_memory_back();
     if (!signals_block(&serve->signals))
         return fail(serve, "signals cannot be blocked: %s", strerror(errno));
     if (!serve_log_init(&serve->log))
