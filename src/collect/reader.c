@@ -411,24 +411,23 @@ static enum kvtel_status follow_removed(struct kvtel_store_reader *reader, struc
 
 /* Takes note of the places of open transfers, which a store gets once, and of what is counted of them. The place of
  * the first is known where the count is not 0, so it is read once more when the count is first seen. */
-static enum kvtel_status follow_open(struct kvtel_store_reader *reader, const struct kvtel_layout_header *counts,
+static enum kvtel_status follow_open(struct kvtel_store_reader *reader, const union header_page *page,
                                      struct kvtel_error *error)
 {
-    const uint32_t count = counts->open_count;
-    uint64_t numbers[2], at = counts->open_at;
+    const uint32_t count = page->header.open_count;
+    uint64_t numbers[2], at = page->header.open_at;
     enum kvtel_status status = KVTEL_OK;
     if (count == 0)
         return KVTEL_OK;
     if (reader->header.open_count == 0)
         status = kvtel_reader_read(reader->fd, &at, sizeof(at), offsetof(struct kvtel_layout_header, open_at));
-    if (status == KVTEL_OK)
-        status = kvtel_reader_read(reader->fd, numbers, sizeof(numbers), KVTEL_LAYOUT_OPEN_AT);
     if (status != KVTEL_OK)
-        return kvtel_reader_fail_read(error, status, errno, KVTEL_LAYOUT_OPEN_AT);
+        return kvtel_reader_fail_read(error, status, errno, offsetof(struct kvtel_layout_header, open_at));
     if (count > KVTEL_LAYOUT_OPEN_MOST || at % KVTEL_OPEN_WORDS != 0 ||
         !is_in_lane(reader, at, (uint64_t)count * KVTEL_OPEN_WORDS))
         return kvtel_fail(error, KVTEL_E_FORMAT, offsetof(struct kvtel_layout_header, open_at),
                           "open transfers outside their place");
+    memcpy(numbers, page->bytes + KVTEL_LAYOUT_OPEN_AT, sizeof(numbers));
     reader->header.open_at = at;
     reader->header.open_count = count;
     reader->untracked = numbers[0];
@@ -487,5 +486,5 @@ enum kvtel_status kvtel_reader_follow_tables(struct kvtel_store_reader *reader, 
     reader->header.records_dropped = families->records_dropped;
     reader->header.values_refused = families->values_refused;
     reader->header.file_deleted = families->file_deleted;
-    return follow_open(reader, groups, error);
+    return follow_open(reader, &pages[0], error);
 }

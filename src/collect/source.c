@@ -7,26 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit of a worker's cached layouts. Only stores made to differ have that many different bounds; above the limit the
- * cache is emptied. */
-enum { LAYOUTS_KEPT = 256 };
 /* The slots of a store are remembered if they are at most this part of the words that may be read of it. */
 enum { SEEN_SHARE = 16 };
-
-void kvtel_workers_free(struct kvtel_workers *workers)
-{
-    for (size_t i = 0; i < KVTEL_WORKERS; i++) {
-        struct kvtel_worker *worker = &workers->each[i];
-        kvtel_arena_free(&worker->arena);
-        kvtel_scratch_free(&worker->scratch);
-        kvtel_new_rows_free(&worker->rows);
-        free(worker->slots.words);
-        kvtel_bins_free(worker->layouts);
-        free(worker->of_families);
-        free(worker->collected);
-        *worker = (struct kvtel_worker){ 0 };
-    }
-}
 
 void kvtel_source_free(struct kvtel_source *source)
 {
@@ -197,28 +179,17 @@ static bool can_remember(const struct kvtel_view *view)
     return words > 0 && (view->most_words == 0 || words <= view->most_words / SEEN_SHARE);
 }
 
-/* Makes room for `count` elements. False: no memory, and nothing is changed. */
-static bool reserve(void **elements, size_t *room, size_t count, size_t size)
-{
-    if (count <= *room)
-        return true;
-    void *larger = count <= SIZE_MAX / size ? realloc(*elements, count * size) : NULL;
-    if (!larger)
-        return false;
-    *elements = larger;
-    *room = count;
-    return true;
-}
-
 /* Makes room for what is remembered of all lanes; of those from `lanes` on, all is 0. */
 static bool reserve_lanes(struct kvtel_source *source, const struct kvtel_view *view, uint32_t lanes)
 {
     const size_t words = slot_words(view), groups = view->group_count, series = view->series_count;
     void *heads = source->seen.heads, *sums = source->seen.sums;
     bool good = kvtel_slots_reserve(&source->slots, words * view->lane_count);
-    good = good && reserve(&heads, &source->seen.head_room, groups * view->lane_count + 1, sizeof(uint64_t));
+    good =
+        good && kvtel_worker_reserve(&heads, &source->seen.head_room, groups * view->lane_count + 1, sizeof(uint64_t));
     source->seen.heads = heads;
-    good = good && reserve(&sums, &source->seen.sum_room, series * view->lane_count + 1, sizeof(struct kvtel_lane_sum));
+    good = good && kvtel_worker_reserve(&sums, &source->seen.sum_room, series * view->lane_count + 1,
+                                        sizeof(struct kvtel_lane_sum));
     source->seen.sums = sums;
     if (!good)
         return false;
@@ -378,51 +349,6 @@ static enum kvtel_status read_slots(struct kvtel_source *source, const struct kv
 
 /* -- Reading -- */
 
-/* Finds the layouts of all families that are histograms. */
-static bool find_layouts(struct kvtel_worker *worker, const struct kvtel_view *view)
-{
-    void *layouts = worker->of_families;
-    bool good = reserve(&layouts, &worker->family_room, (size_t)view->family_count + 1, sizeof(struct kvtel_bins *));
-    worker->of_families = layouts;
-    for (uint32_t i = 0; i < view->family_count && good; i++) {
-        const struct kvtel_layout_family *family = &view->families[i];
-        const struct kvtel_bins *first = worker->layouts;
-        worker->of_families[i] = NULL;
-        if (family->type != KVTEL_HISTOGRAM)
-            continue;
-        worker->of_families[i] =
-            kvtel_bins_get(&worker->layouts, family->bound_count > 0 ? view->bounds + family->bounds_at : NULL,
-                           family->bound_count, family->exponential_first, family->exponential_count);
-        worker->layout_count += worker->layouts != first;
-        good = worker->of_families[i] != NULL;
-    }
-    return good;
-}
-
-/* Empties the collected numbers, and gives histograms their layouts. */
-static bool prepare(struct kvtel_worker *worker, const struct kvtel_view *view)
-{
-    void *collected = worker->collected;
-    bool good =
-        reserve(&collected, &worker->collected_room, (size_t)view->series_count + 1, sizeof(struct kvtel_collected));
-    worker->collected = collected;
-    for (uint32_t i = 0; i < view->series_count && good; i++)
-        worker->collected[i] = (struct kvtel_collected){ .layout = worker->of_families[view->series[i].family] };
-    return good;
-}
-
-static void begin(struct kvtel_worker *worker)
-{
-    kvtel_arena_reset(&worker->arena);
-    kvtel_collect_begin(&worker->scratch);
-    worker->rows.count = worker->rows.word_count = 0;
-    if (worker->layout_count > LAYOUTS_KEPT) {
-        kvtel_bins_free(worker->layouts);
-        worker->layouts = NULL;
-        worker->layout_count = 0;
-    }
-}
-
 /* Whether numbers that only grow are lower than the last time, which no writer brings about. A counter's value is a sum
  * of doubles, whose last digits depend on the order of additions. */
 static bool falls(const struct kvtel_source *source, const struct kvtel_view *view, const struct kvtel_collected *now,
@@ -460,7 +386,8 @@ static enum kvtel_status read_numbers(struct kvtel_source *source, const struct 
         part.slots = source->slots.words;
         part.seen = &source->seen;
     }
-    if (status == KVTEL_OK && (!find_layouts(worker, view) || (any && !prepare(worker, view))))
+    if (status == KVTEL_OK &&
+        (!kvtel_worker_find_layouts(worker, view) || (any && !kvtel_worker_prepare(worker, view))))
         status = KVTEL_E_NOMEM;
     if (status != KVTEL_OK || !any)
         return status;
@@ -494,7 +421,7 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
         return KVTEL_E_NOMEM;
     enum kvtel_status status = KVTEL_OK;
     for (int again = 0;; again++) {
-        begin(worker);
+        kvtel_worker_begin(worker);
         if ((status = kvtel_collect_lines(view, &worker->scratch)) != KVTEL_OK)
             return status;
         if (is_at_rest(source, view, worker->scratch.lines.words))

@@ -3,7 +3,7 @@
 #ifndef KVTEL_COLLECT_SOURCE_H
 #define KVTEL_COLLECT_SOURCE_H
 
-#include "collect/new_rows.h"
+#include "collect/worker.h"
 
 /* Single owner. Start from {0}: nothing was read yet. */
 struct kvtel_source {
@@ -26,26 +26,6 @@ struct kvtel_source {
     uint32_t lines_seen;
     uint8_t *wanted; /* of each series: 1 if the running refresh reads it as a whole */
 };
-
-/* Memory of one reading thread, kept from one round to the next. Start from {0}. */
-enum { KVTEL_WORKERS = 8 };
-struct kvtel_worker {
-    struct kvtel_arena arena;
-    struct kvtel_scratch scratch;
-    struct kvtel_slots slots; /* of a lane */
-    struct kvtel_new_rows rows;
-    struct kvtel_bins *layouts;
-    size_t layout_count;
-    const struct kvtel_bins **of_families; /* of each family of the store that is read; NULL: not a histogram */
-    size_t family_room;
-    struct kvtel_collected *collected;
-    size_t collected_room;
-};
-/* Memory of several. Start from {0}. */
-struct kvtel_workers {
-    struct kvtel_worker each[KVTEL_WORKERS];
-};
-void kvtel_workers_free(struct kvtel_workers *workers);
 
 /* Reads what moved since the last call. All calls must pass views of the same store. On failure the numbers of the last
  * time stay.

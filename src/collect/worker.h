@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a thread needs to read stores. */
+#ifndef KVTEL_COLLECT_WORKER_H
+#define KVTEL_COLLECT_WORKER_H
+
+#include "collect/new_rows.h"
+
+/* Memory of one reading thread, kept from one round to the next. Start from {0}. */
+enum { KVTEL_WORKERS = 8 };
+struct kvtel_worker {
+    struct kvtel_arena arena;
+    struct kvtel_scratch scratch;
+    struct kvtel_slots slots; /* of a lane */
+    struct kvtel_new_rows rows;
+    struct kvtel_bins *layouts;
+    size_t layout_count;
+    const struct kvtel_bins **of_families; /* of each family of the store that is read; NULL: not a histogram */
+    size_t family_room;
+    struct kvtel_collected *collected;
+    size_t collected_room;
+};
+/* Memory of several. Start from {0}. */
+struct kvtel_workers {
+    struct kvtel_worker each[KVTEL_WORKERS];
+};
+void kvtel_workers_free(struct kvtel_workers *workers);
+
+/* Makes room for `count` elements. False: no memory, and nothing is changed. */
+bool kvtel_worker_reserve(void **elements, size_t *room, size_t count, size_t size);
+/* Begins the reading of a store. */
+void kvtel_worker_begin(struct kvtel_worker *worker);
+/* Finds the layouts of all families of a store that are histograms. False: no memory. */
+bool kvtel_worker_find_layouts(struct kvtel_worker *worker, const struct kvtel_view *view);
+/* Empties the collected numbers, and gives histograms these layouts. False: no memory. */
+bool kvtel_worker_prepare(struct kvtel_worker *worker, const struct kvtel_view *view);
+
+#endif
