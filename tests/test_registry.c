@@ -83,6 +83,11 @@ static void what_cannot_be_registered(void **state)
     }
 #define METRIC(...) COLUMNS, .metrics = KVTEL_METRICS({ __VA_ARGS__ })
 
+#define SET(i)   \
+    {            \
+        [i] = "" \
+    }
+
 /* Tables that something later would stumble over, and a part of the reason. */
 static const struct {
     struct kvtel_connector table;
@@ -135,6 +140,22 @@ static const struct {
     { { COLUMNS, .content = KVTEL_KEYS("nobody") }, "\"nobody\"" },
     { { LOG(.primary = "nobody") }, "\"nobody\"" },
     { { LOG(.hidden = KVTEL_KEYS("nobody")) }, "\"nobody\"" },
+    { { .names = KVTEL_NAMES({ .name = "Own", .reserved = SET(1) }) }, "the name \"Own\": reserved[1] is not NULL" },
+    { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, .fields = KVTEL_FIELDS({ "a", .reserved = SET(0) }) },
+      "the field \"a\": reserved[0] is not NULL" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .reserved = SET(3)) }, "the metric \"a\": reserved[3]" },
+    { { METRIC(.name = "a", .type = KVTEL_HISTOGRAM, .fields = { "seconds" },
+               .buckets =
+                   &(const struct kvtel_buckets){ .bounds = (const double[]){ 1 }, .count = 1, .reserved = SET(1) }) },
+      "the buckets of the metric \"a\": reserved[1]" },
+    { { LOG(.reduce = KVTEL_REDUCE({ .key = "k", .fields = { "failed" }, .reserved = SET(0) })) },
+      "the entry of the log line \"k\": reserved[0]" },
+    { { LOG(.reserved = SET(2)) }, "the log rules of the table \"SomeConnector\": reserved[2]" },
+    { { COLUMNS, .flows = KVTEL_FLOWS({ .name = "f", .time = "seconds", .reserved = SET(3) }) },
+      "the flow \"f\": reserved[3]" },
+    { { COLUMNS, .failures = KVTEL_FAILURES({ .failure = KVTEL_FAILED_LOAD, .field = "failed", .reserved = SET(1) }) },
+      "the failure \"failed\": reserved[1]" },
+    { { COLUMNS, .reserved = SET(7) }, "the table \"SomeConnector\": reserved[7] is not NULL" },
 };
 
 static void what_is_wrong_with_a_table(void **state)

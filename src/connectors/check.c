@@ -17,6 +17,18 @@ struct check {
 
 #define FAIL(check, ...) (kvtel_fail((check)->error, KVTEL_E_ARGUMENT, 0, __VA_ARGS__), false)
 
+/* A word that has a meaning in a later version only: whoever sets it counts on what this version does not do. */
+static bool are_unused(const struct check *check, const char *what, const char *name, const void *const *reserved,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (reserved[i])
+            return FAIL(check, "%s \"%.64s\": reserved[%zu] is not NULL", what, name, i);
+    return true;
+}
+#define ARE_UNUSED(check, what, name, entry) \
+    are_unused(check, what, name, (entry)->reserved, sizeof((entry)->reserved) / sizeof((entry)->reserved[0]))
+
 static bool is_typed(const struct check *check)
 {
     return check->table->payload_kind == KVTEL_PAYLOAD_TYPED;
@@ -41,6 +53,8 @@ static bool check_names(const struct check *check)
         return FAIL(check, "the table has no name");
     for (const struct kvtel_connector_name *name = names; name->name; name++) {
         if (!check_name(check, name->name) || (name->class_name && !check_name(check, name->class_name)))
+            return false;
+        if (!ARE_UNUSED(check, "the name", name->name, name))
             return false;
         for (const struct kvtel_connector_name *other = names; other != name; other++)
             if (strcmp(other->name, name->name) == 0)
@@ -89,6 +103,8 @@ static bool check_fields(const struct check *check)
             return FAIL(check, "the field \"%.64s\" is of no kind, or of no unit", field->key);
         if (field->kind == KVTEL_FIELD_TEXT && table->payload_kind != KVTEL_PAYLOAD_ROWS)
             return FAIL(check, "the field \"%.64s\" is text, which only rows have", field->key);
+        if (!ARE_UNUSED(check, "the field", field->key, field))
+            return false;
         for (const struct kvtel_field *other = table->fields; other != field; other++) {
             if (strcmp(other->key, field->key) == 0)
                 return FAIL(check, "the field \"%.64s\" stands twice", field->key);
@@ -130,6 +146,8 @@ static bool check_buckets(const struct check *check, const struct kvtel_metric *
     const struct kvtel_buckets *buckets = metric->buckets;
     if (!buckets)
         return true;
+    if (!ARE_UNUSED(check, "the buckets of the metric", metric->name, buckets))
+        return false;
     if (metric->type != KVTEL_HISTOGRAM)
         return FAIL(check, "the metric \"%.64s\" has buckets, but is not a histogram", metric->name);
     if (buckets->count > BOUNDS || (buckets->count > 0 && !buckets->bounds))
@@ -169,7 +187,8 @@ static bool check_metrics(const struct check *check)
             return FAIL(check, "\"%.64s\" is not a valid name of a metric", metric->name);
         if ((unsigned)metric->type > KVTEL_HISTOGRAM || (unsigned)metric->unit > KVTEL_UNIT_RATIO)
             return FAIL(check, "the metric \"%.64s\" is of no type, or of no unit", metric->name);
-        if (!check_labels(check, metric) || !check_buckets(check, metric) || !check_feeds(check, metric))
+        if (!ARE_UNUSED(check, "the metric", metric->name, metric) || !check_labels(check, metric) ||
+            !check_buckets(check, metric) || !check_feeds(check, metric))
             return false;
         const char *family = kvtel_metric_family_name(metric, name, sizeof(name));
         for (const struct kvtel_metric *other = check->table->metrics; other != metric; other++)
@@ -185,6 +204,8 @@ static bool check_reductions(const struct check *check)
     for (const struct kvtel_reduction *entry = kvtel_table_log(check->table)->reduce; entry && entry->key; entry++) {
         if ((unsigned)entry->kind > KVTEL_REDUCE_MATCHES || entry->digits < 0 || !entry->fields[0])
             return FAIL(check, "the entry \"%.64s\" of the log line is of no kind, or of no field", entry->key);
+        if (!ARE_UNUSED(check, "the entry of the log line", entry->key, entry))
+            return false;
         if ((entry->kind == KVTEL_REDUCE_MATCHES && !entry->match) ||
             (entry->kind == KVTEL_REDUCE_RATE && !entry->fields[1]))
             return FAIL(check, "the entry \"%.64s\" of the log line lacks what its kind needs", entry->key);
@@ -205,6 +226,8 @@ static bool check_flows(const struct check *check)
         if (!*flow->name || (strcmp(flow->name, "*") == 0) != by_operation)
             return FAIL(check, "the flow \"%.64s\": \"*\" is the flow of each operation, and of nothing else",
                         flow->name);
+        if (!ARE_UNUSED(check, "the flow", flow->name, flow))
+            return false;
         for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
             if (!check_key(check, flow->name, keys[i]))
                 return false;
@@ -212,6 +235,8 @@ static bool check_flows(const struct check *check)
     for (const struct kvtel_failure_field *entry = check->table->failures; entry && entry->field; entry++)
         if ((unsigned)entry->failure >= KVTEL_FAILURE_COUNT)
             return FAIL(check, "a failure that \"%.64s\" counts is of no class", entry->field);
+        else if (!ARE_UNUSED(check, "the failure", entry->field, entry))
+            return false;
         else if (!check_key(check, kvtel_failure_label(entry->failure), entry->field))
             return false;
     return true;
@@ -235,6 +260,10 @@ static bool check_table(const struct check *check)
     if ((unsigned)table->payload_kind > KVTEL_PAYLOAD_MULTI ||
         (unsigned)kvtel_table_log(table)->arithmetic > KVTEL_EXACT)
         return FAIL(check, "the table is of no kind of payload, or of no arithmetic");
+    const char *name = table->names ? table->names[0].name : NULL; /* the table of older payloads has none */
+    if (!ARE_UNUSED(check, "the table", name ? name : "", table) ||
+        (table->log && !ARE_UNUSED(check, "the log rules of the table", name ? name : "", table->log)))
+        return false;
     if (table->payload_kind == KVTEL_PAYLOAD_NONE || table->payload_kind == KVTEL_PAYLOAD_MULTI)
         return true;
     return check_fields(check) && check_metrics(check) && check_reductions(check) && check_flows(check) &&
