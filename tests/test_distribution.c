@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "histogram/bins.h"
 #include "histogram/distribution.h"
 
 static void add(struct kvtel_distribution *distribution, double value)
@@ -65,8 +66,8 @@ static void test_one_value(void **state)
 static void test_bin_bounds(void **state)
 {
     (void)state;
-    for (int i = -1074 * 64; i <= 1023 * 64; i += 61) {
-        double bound = exp2(i / 64.0);
+    for (int64_t key = 1; key < 2046 * KVTEL_CELLS_OCTAVE; key += 61) {
+        double bound = kvtel_cell_low(key);
         const double values[] = { bound, nextafter(bound, 0), nextafter(bound, INFINITY) };
         for (size_t k = 0; k < 3; k++) {
             struct kvtel_distribution distribution = { 0 };
@@ -80,6 +81,23 @@ static void test_bin_bounds(void **state)
                 check_quantile(&distribution, 0.5, values[k]);
             free_bins(&distribution);
         }
+    }
+}
+
+/* Each cell holds what is above its lower bound, up to the next one's. */
+static void test_cells_and_their_bounds(void **state)
+{
+    (void)state;
+    assert_true(kvtel_cell_low(0) == 0);
+    for (int64_t key = 1; key < 2046 * KVTEL_CELLS_OCTAVE; key++) {
+        const double low = kvtel_cell_low(key), high = kvtel_cell_low(key + 1);
+        const bool used = key % KVTEL_CELLS_OCTAVE != KVTEL_CELLS_OCTAVE - 1;
+        assert_true(used ? low < high : low == high);
+        if (!used)
+            continue;
+        assert_int_equal(kvtel_cell_key(kvtel_double_bits(nextafter(low, INFINITY)) - 1), key);
+        assert_int_equal(kvtel_cell_key(kvtel_double_bits(high) - 1), key);
+        assert_true(high <= DBL_MIN || high / low < 1 + 1.0 / 127);
     }
 }
 
@@ -165,9 +183,10 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty), cmocka_unit_test(test_one_value), cmocka_unit_test(test_bin_bounds),
-        cmocka_unit_test(test_zeros), cmocka_unit_test(test_sums),      cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_empty),      cmocka_unit_test(test_one_value),
+        cmocka_unit_test(test_bin_bounds), cmocka_unit_test(test_cells_and_their_bounds),
+        cmocka_unit_test(test_zeros),      cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_merge),      cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

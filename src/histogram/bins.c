@@ -25,6 +25,19 @@ void kvtel_bins_range(enum kvtel_unit unit, int32_t *first, uint32_t *count)
     *count = KVTEL_CELLS_OCTAVES * BOUNDS_OCTAVE + 1;
 }
 
+double kvtel_cell_low(int64_t key)
+{
+    enum { EIGHTH = KVTEL_CELLS_OCTAVE / 8, LINEAR_SHIFT = 52 - LINEAR_BITS };
+    const uint64_t octave = (uint64_t)(key / KVTEL_CELLS_OCTAVE), cell = (uint64_t)(key % KVTEL_CELLS_OCTAVE);
+    const uint64_t eighth = cell / EIGHTH, place = cell % EIGHTH;
+    if (cell == KVTEL_CELLS_OCTAVE - 1) /* which is never used: the bound above the one before */
+        return kvtel_bits_double((octave + 1) << 52);
+    /* the cell of this eighth that the inner bound cuts in two */
+    const uint64_t cut = (kvtel_cell_inner[eighth] >> LINEAR_SHIFT) - eighth * (EIGHTH - 1);
+    const uint64_t linear = (eighth * (EIGHTH - 1) + place - (place > cut)) << LINEAR_SHIFT;
+    return kvtel_bits_double((octave << 52) + (place == cut + 1 ? kvtel_cell_inner[eighth] : linear));
+}
+
 /* The whole octaves that contain the exponential bounds. */
 struct octaves {
     int32_t first;

@@ -78,6 +78,8 @@ static inline int64_t kvtel_cell_key(uint64_t bits)
     const uint64_t mantissa = bits & ((UINT64_C(1) << 52) - 1);
     return (number >> 45) + (number >> 49) + (mantissa >= kvtel_cell_inner[bits >> 49 & 7]);
 }
+/* The lower bound of the cell with this key. The cell's numbers are above it, and at or below the next cell's. */
+double kvtel_cell_low(int64_t key);
 static inline uint32_t kvtel_cell_clamp(int64_t cell, uint32_t cell_count)
 {
     cell = cell < 0 ? 0 : cell;

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The summary that replaces a list of samples when it gets too long. */
 #include "histogram/distribution.h"
+#include "histogram/bins.h"
 #include "histogram/quantile.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BINS_AN_OCTAVE = 64 };
-
-/* The bin of a value. Rounding may choose the neighbour of the right bin at a bound; the promised error allows for
- * one bin's width. */
+/* The bin of a value above 0: the cell that a store would count it in. */
 static int32_t bin_of(double value)
 {
-    return (int32_t)ceil(log2(value) * BINS_AN_OCTAVE);
+    return (int32_t)kvtel_cell_key(kvtel_double_bits(value) - 1);
 }
 
 static enum kvtel_status reserve_bins(struct kvtel_distribution *distribution, int32_t low, int32_t high)
@@ -133,7 +131,8 @@ double kvtel_distribution_quantile(const struct kvtel_distribution *distribution
     if (i == distribution->bin_count)
         return distribution->largest;
     /* The value whose relative distance to both bounds of the bin is equal: 2 * low * high / (low + high). */
-    double high = exp2((double)(distribution->first + (int32_t)i) / BINS_AN_OCTAVE);
-    double value = high * (2 / (1 + exp2(1.0 / BINS_AN_OCTAVE)));
+    const int64_t key = distribution->first + (int64_t)i;
+    const double low = kvtel_cell_low(key), high = kvtel_cell_low(key + 1);
+    const double value = high * (2 / (1 + high / low)); /* 0 in the lowest bin */
     return fmin(fmax(value, distribution->smallest), distribution->largest);
 }

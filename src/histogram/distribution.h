@@ -8,8 +8,8 @@
 
 __extension__ typedef __int128 kvtel_int128;
 
-/* Bins are base-2 exponential, 64 for each power of two: bin i counts values in (2^((i-1)/64), 2^(i/64)]. Start from
- * {0}. Single owner. */
+/* Bins are the cells of a store's histogram (histogram/bins.h), of any size: bins[i] counts the values of the cell with
+ * key `first` + i. Start from {0}. Single owner. */
 struct kvtel_distribution {
     uint64_t count;
     uint64_t zeros; /* values that are 0 */
@@ -17,7 +17,7 @@ struct kvtel_distribution {
     kvtel_int128 integers;    /* exact sum of the values that are integers */
     uint64_t doubles;         /* number of values that are doubles */
     double sum, compensation; /* sum of the doubles by Neumaier's method */
-    int32_t first;            /* index of bins[0] */
+    int32_t first;            /* key of bins[0]; texts: 0 */
     size_t bin_count;
     uint64_t *bins;
 };
