@@ -29,9 +29,9 @@ static inline void kvtel_word_publish(kvtel_word *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
 }
-/* Under TSan two instructions that it cannot follow are replaced by atomics of the same effect, and nothing else is:
- * the fence below, and add_one() of fold.c. docs/decisions/tsan-write-path.md
- * says why. */
+/* Under TSan four places that it cannot follow are replaced by portable code of the same effect, and nothing else is:
+ * the fence below, add_one() and copy_words() of fold.c, and the rows of row.h. docs/decisions/tsan-write-path.md says
+ * why. */
 #if defined(__SANITIZE_THREAD__)
 #define KVTEL_LANE_TSAN 1
 #elif defined(__has_feature)
