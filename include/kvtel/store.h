@@ -85,9 +85,19 @@ KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const 
  * cap, or a lane is full), KVTEL_E_NOMEM; both are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
                                                size_t count, uint32_t *series);
+/** Finds a family by its name, without making one: for kvtel_store_find_series() and kvtel_store_family_clear(). Any
+ * thread.
+ * @return KVTEL_OK; KVTEL_E_UNKNOWN, KVTEL_E_BUSY (as kvtel_store_series_remove()) */
+KVTEL_API enum kvtel_status kvtel_store_find_family(struct kvtel_store *store, const char *name, uint32_t *family);
+/** Finds the series of these label values, without making one: for kvtel_store_series_remove(). Any thread.
+ * @return KVTEL_OK; KVTEL_E_ARGUMENT (no such family, or a wrong count), KVTEL_E_UNKNOWN (no such series, or it was
+ * removed), KVTEL_E_BUSY (as kvtel_store_series_remove()) */
+KVTEL_API enum kvtel_status kvtel_store_find_series(struct kvtel_store *store, uint32_t family,
+                                                    const char *const *values, size_t count, uint32_t *series);
 /** Removes a series that will not come back, as `.remove()` does in other client libraries: no snapshot, page or total
  * has it any more, whatever it counted. What is recorded into its number afterwards is a dropped record; an operation
- * of a recorder goes on writing its rows, of which the other series take their values. kvtel_store_series() with the
+ * of a recorder goes on writing its rows, of which the other series take their values, and the values of the removed
+ * series are dropped records, too, counted when a block of 256 rows is full. kvtel_store_series() with the
  * same label values makes a new series, which begins at 0. The family's cap counts the series that are left. The room
  * that a series has in the store is not given back. Any thread.
  * @return KVTEL_OK; KVTEL_E_UNKNOWN (no such series, or it was removed), KVTEL_E_BUSY (the store is the parent's of a

@@ -220,6 +220,55 @@ static PyObject *store_info(PyObject *self, PyObject *unused)
         "tokens_refused", (unsigned long long)info.tokens_refused);
 }
 
+/* None, or the exception of `status`: an unknown name has a message of its own. */
+static PyObject *removed(enum kvtel_status status, const char *name, const char *what)
+{
+    if (status != KVTEL_OK) {
+        char message[256];
+        (void)snprintf(message, sizeof message, "%.180s: %s", name, what);
+        return kvtel_python_raise(status, NULL, status == KVTEL_E_UNKNOWN ? message : NULL);
+    }
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
+static PyObject *store_remove(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "name", "labelvalues", NULL };
+    struct kvtel_store *store = ((struct kvtel_python_store *)self)->store;
+    const char *name;
+    PyObject *sequence = NULL;
+    struct kvtel_python_texts values = { 0 };
+    uint32_t family, series;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s|O:remove", names, &name, &sequence) ||
+        (sequence && kvtel_python_texts(sequence, &values) < 0))
+        return NULL;
+    const char *what = "no such metric";
+    enum kvtel_status status = kvtel_store_find_family(store, name, &family);
+    if (status == KVTEL_OK) {
+        what = "no series of these label values";
+        status = kvtel_store_find_series(store, family, values.texts, values.count, &series);
+    }
+    if (status == KVTEL_OK)
+        status = kvtel_store_series_remove(store, series);
+    kvtel_python_texts_free(&values);
+    return removed(status, name, what);
+}
+
+static PyObject *store_clear(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = { "name", NULL };
+    struct kvtel_store *store = ((struct kvtel_python_store *)self)->store;
+    const char *name;
+    uint32_t family;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "s:clear", names, &name))
+        return NULL;
+    enum kvtel_status status = kvtel_store_find_family(store, name, &family);
+    if (status == KVTEL_OK)
+        status = kvtel_store_family_clear(store, family);
+    return removed(status, name, "no such metric");
+}
+
 static PyObject *get_path(PyObject *self, void *unused)
 {
     const char *path = kvtel_store_path(((struct kvtel_python_store *)self)->store);
@@ -266,6 +315,13 @@ int kvtel_python_add_store(PyObject *module)
           "value,\ntime in ns since 1970, labels)]." },
         { "info", store_info, METH_NOARGS,
           "info($self)\n--\n\nWho writes it, how much is in it, what was dropped, as a dict." },
+        { "remove", KVTEL_PYTHON_KEYWORDS(store_remove),
+          "remove($self, name, labelvalues=())\n--\n\nRemoves a series that will not come back, whatever it counted. "
+          "What is recorded for it later is dropped and counted.\n\n"
+          "name, labelvalues: as collect() has them. Raises UnknownNameError; ArgumentError: a wrong number of "
+          "values." },
+        { "clear", KVTEL_PYTHON_KEYWORDS(store_clear),
+          "clear($self, name)\n--\n\nRemoves all series of a metric, as remove() does. Raises UnknownNameError." },
         { NULL, NULL, 0, NULL },
     };
     static PyGetSetDef members[] = {

@@ -99,6 +99,21 @@ static enum kvtel_status append_family(struct kvtel_store *store, const struct k
     return KVTEL_OK;
 }
 
+enum kvtel_status kvtel_store_find_family(struct kvtel_store *store, const char *name, uint32_t *family)
+{
+    struct kvtel_hold hold;
+    if (!name)
+        return KVTEL_E_UNKNOWN;
+    if (!kvtel_store_is_own(store) || !kvtel_store_hold(store, &hold))
+        return KVTEL_E_BUSY;
+    const uint32_t id = find_family(store, name, kvtel_texts_hash(KVTEL_FAMILY_BIT, &name, 1));
+    kvtel_store_release(store, &hold);
+    if (id == KVTEL_INDEX_NONE)
+        return KVTEL_E_UNKNOWN;
+    *family = id;
+    return KVTEL_OK;
+}
+
 enum kvtel_status kvtel_store_family(struct kvtel_store *store, const struct kvtel_family_spec *spec, uint32_t *family)
 {
     size_t bound_count;

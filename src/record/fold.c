@@ -293,6 +293,20 @@ static const kvtel_row_word *block_of(const struct kvtel_lane *lane, const struc
     return (const kvtel_row_word *)(uintptr_t)(lane->words + group->block_at);
 }
 
+/* Counts the values of series that were removed: a reader has no place for them. */
+static __attribute__((noinline)) void count_removed(struct kvtel_lane *lane, const struct kvtel_row_group *group,
+                                                    uint64_t noted)
+{
+    struct kvtel_column column;
+    for (uint32_t i = 0; i < group->feed_count; i++) {
+        const struct kvtel_local_feed *feed = &group->feeds[i];
+        if (atomic_load_explicit(&lane->store->series[feed->series].type, memory_order_relaxed) != KVTEL_NO_TYPE)
+            continue;
+        kvtel_column_take(&column, group, block_of(lane, group), feed->column, noted);
+        kvtel_store_count_dropped(lane->store, column.count);
+    }
+}
+
 void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *group)
 {
     const kvtel_row_word *block = block_of(lane, group);
@@ -312,6 +326,8 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
         taken = feed->column;
         fold_feed(lane, group, feed, &column);
     }
+    if (__builtin_expect(atomic_load_explicit(&group->feeds_removed, memory_order_acquire), 0))
+        count_removed(lane, group, columns);
     if (columns != 0)
         put(noted, 0);
     /* a reader that sees rows of the next block also sees that this block is folded */

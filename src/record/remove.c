@@ -20,6 +20,9 @@ static bool remove_series(struct kvtel_store *store, uint32_t id)
     if (kvtel_layout_is_removed(series))
         return false;
     atomic_store_explicit(&store->series[id].type, KVTEL_NO_TYPE, memory_order_relaxed);
+    struct kvtel_row_group *group = atomic_load_explicit(&store->series[id].group, memory_order_relaxed);
+    if (group)
+        atomic_store_explicit(&group->feeds_removed, true, memory_order_release); /* pairs with kvtel_lane_fold() */
     store->families[series->family].series_count--;
     kvtel_index_remove(&store->index, hash_of(store, series), id);
     atomic_store_explicit(&series->removed, 1, memory_order_release); /* pairs with kvtel_layout_is_removed() */

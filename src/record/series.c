@@ -148,12 +148,10 @@ static enum kvtel_status append_series(struct kvtel_store *store, const struct k
     return KVTEL_OK;
 }
 
-enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, const struct kvtel_series_request *request,
-                                          uint32_t *series)
+/* Whether a family can have a series of these values. */
+static enum kvtel_status check_values(const struct kvtel_store *store, uint32_t family, const char *const *values,
+                                      size_t count)
 {
-    const uint32_t family = request->family;
-    const char *const *values = request->values;
-    const size_t count = request->count;
     if (!kvtel_store_is_own(store))
         return KVTEL_E_BUSY;
     if (family >= atomic_load_explicit(&store->header->family_count, memory_order_acquire))
@@ -165,7 +163,35 @@ enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, const struc
         if (!values[i] || strnlen(values[i], KVTEL_TEXT_LIMIT + 1) > KVTEL_TEXT_LIMIT)
             return KVTEL_E_ARGUMENT;
     }
-    enum kvtel_status status = KVTEL_OK;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_store_find_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                          size_t count, uint32_t *series)
+{
+    struct kvtel_hold hold;
+    const enum kvtel_status status = check_values(store, family, values, count);
+    if (status != KVTEL_OK)
+        return status;
+    if (!kvtel_store_hold(store, &hold))
+        return KVTEL_E_BUSY;
+    const uint32_t id = find_series(store, family, values, count, kvtel_texts_hash(family, values, count));
+    kvtel_store_release(store, &hold);
+    if (id == KVTEL_INDEX_NONE)
+        return KVTEL_E_UNKNOWN;
+    *series = id;
+    return KVTEL_OK;
+}
+
+enum kvtel_status kvtel_store_bare_series(struct kvtel_store *store, const struct kvtel_series_request *request,
+                                          uint32_t *series)
+{
+    const uint32_t family = request->family;
+    const char *const *values = request->values;
+    const size_t count = request->count;
+    enum kvtel_status status = check_values(store, family, values, count);
+    if (status != KVTEL_OK)
+        return status;
     uint32_t hash = kvtel_texts_hash(family, values, count);
     struct kvtel_hold hold;
     if (!kvtel_store_hold(store, &hold))

@@ -29,7 +29,7 @@ struct kvtel_local_feed {
     uint16_t kind;
 };
 
-/* Immutable as soon as a series points to the group. */
+/* Immutable as soon as a series points to the group, but for `feeds_removed`. */
 struct kvtel_row_group {
     struct kvtel_row_group *next;
     uint64_t block_at;
@@ -45,6 +45,7 @@ struct kvtel_row_group {
     bool is_quad; /* the first four columns feed one histogram each: a block of integers is folded into them at once */
     struct kvtel_quad quad;
     uint8_t quad_feeds[KVTEL_QUAD]; /* the feed of each column's histogram */
+    _Atomic bool feeds_removed;     /* some of the series that it feeds were removed */
     struct kvtel_local_feed feeds[];
 };
 

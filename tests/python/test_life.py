@@ -185,6 +185,9 @@ def everything(nixl, store, types):
         lambda: stats.aggregate(typed),
         lambda: log.log(1),
         lambda: stats.record_transfer(oops=1),
+        lambda: store.remove("?"),
+        lambda: store.remove("vllm:nixl_xfer_time_seconds", ["m"]),
+        lambda: store.clear("?"),
     ):
         try:
             fails()

@@ -158,6 +158,34 @@ def test_store_in_a_file(tmp_path, nixl):
     assert os.path.exists(path)
 
 
+def test_series_are_removed():
+    store = kvtel.Store("m")
+    recorder = kvtel.Recorder(store, "NixlConnector")
+    expired = "vllm:nixl_num_kv_expired_reqs"
+    for _ in range(3):
+        recorder.record_failure("expired")
+
+    def shown():
+        return {family[0]: family[4] for family in store.collect()}
+
+    assert shown()[expired] == [(("m", "0"), 3.0)]
+    store.remove(expired, ("m", "0"))
+    assert shown()[expired] == [] and expired + "_total{" not in store.text()
+    assert not recorder.record_failure("expired") and store.info()["records_dropped"] == 1
+    for wrong in (("?", ()), (expired, ("m", "0")), (expired, ("m", "1"))):
+        with pytest.raises(kvtel.UnknownNameError):
+            store.remove(*wrong)
+    with pytest.raises(kvtel.ArgumentError):
+        store.remove(expired, ("m",))
+
+    recorder.record_transfer(duration_ns=1000)
+    assert shown()["vllm:nixl_xfer_time_seconds"] != []
+    store.clear(name="vllm:nixl_xfer_time_seconds")
+    assert shown()["vllm:nixl_xfer_time_seconds"] == []
+    with pytest.raises(kvtel.UnknownNameError):
+        store.clear("?")
+
+
 def test_store_where_no_file_can_be(tmp_path):
     (tmp_path / "file").touch()
     store = kvtel.Store.open("m", dir=tmp_path / "file" / "below")
