@@ -48,7 +48,12 @@ def rows_of(page, heading):
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory):
     place = tmp_path_factory.mktemp("docs")
-    with Exporter(place / "stores", f"--nixl.telemetry-dir={place / 'nixl'}", "--web.enable-stats-receiver", "--otlp.endpoint=http://127.0.0.1:1") as running:
+    with Exporter(
+        place / "stores",
+        f"--nixl.telemetry-dir={place / 'nixl'}",
+        "--web.enable-stats-receiver",
+        "--otlp.endpoint=http://127.0.0.1:1",
+    ) as running:
         yield running
 
 
@@ -84,7 +89,9 @@ def test_every_flag_that_a_page_names_exists():
         for flag in re.findall(r"(?<![\w/-])--(?:web|store|nixl|log|metrics|otlp|aggregated)\.[\w.-]*\w", text):
             if flag not in every:
                 wrong.append(f"{page.relative_to(ROOT)}: no command takes {flag}")
-        for command, rest in re.findall(r"(?:^|[ `$])kvtel[ -](serve|dump|totals|replay|check|demo) ([^`\n|#]*)", text, re.M):
+        for command, rest in re.findall(
+            r"(?:^|[ `$])kvtel[ -](serve|dump|totals|replay|check|demo) ([^`\n|#]*)", text, re.M
+        ):
             for flag in re.findall(r"(?<!\S)--[\w.-]+", rest.split("&")[0]):
                 if flag not in known[command]:
                     wrong.append(f"{page.relative_to(ROOT)}: {command} takes no {flag}")
@@ -92,7 +99,9 @@ def test_every_flag_that_a_page_names_exists():
 
 
 def test_every_verb_and_command_that_a_page_names_exists():
-    verbs = set(re.findall(r"^  (\S+)", subprocess.run([ROOT / "run", "help"], capture_output=True, text=True).stdout, re.M))
+    verbs = set(
+        re.findall(r"^  (\S+)", subprocess.run([ROOT / "run", "help"], capture_output=True, text=True).stdout, re.M)
+    )
     assert "engine-test" in verbs
     wrong = []
     for page in PAGES:
@@ -104,14 +113,20 @@ def test_every_verb_and_command_that_a_page_names_exists():
 
 
 def test_own_metrics_are_those_that_are_exported(exporter):
-    names = re.findall(r"`((?:kvtel|process)_\w+)", " ".join(row[0] for row in rows_of("docs/serve.md", "## Own metrics")))
-    exported = {name for name in families(exporter) if name.startswith(("kvtel_", "process_")) and "kvtel_nixl_" not in name}
+    names = re.findall(
+        r"`((?:kvtel|process)_\w+)", " ".join(row[0] for row in rows_of("docs/serve.md", "## Own metrics"))
+    )
+    exported = {
+        name for name in families(exporter) if name.startswith(("kvtel_", "process_")) and "kvtel_nixl_" not in name
+    }
     assert sorted(names) == sorted(exported)
 
 
 def test_metrics_of_totals_are_exported(exporter):
     names = set(re.findall(r"`(kvtel_\w+)`", " ".join(row[0] for row in rows_of("docs/totals.md", "## Metrics"))))
-    assert names == {name for name in families(exporter) if name.startswith("kvtel_totals_")} | {"kvtel_stores_retired_total"}
+    assert names == {name for name in families(exporter) if name.startswith("kvtel_totals_")} | {
+        "kvtel_stores_retired_total"
+    }
 
 
 def test_metrics_of_rings_are_those_that_are_exported(exporter):
@@ -160,7 +175,9 @@ def members(value, path=""):
         return set().union(*(members(item, path + "[]") for item in value))
     if not isinstance(value, dict):
         return set()
-    return {f"{path}.{key}" for key in value} | set().union(set(), *(members(item, f"{path}.{key}") for key, item in value.items()))
+    return {f"{path}.{key}" for key in value} | set().union(
+        set(), *(members(item, f"{path}.{key}") for key, item in value.items())
+    )
 
 
 def test_the_summary_has_the_members_of_the_page(exporter):
@@ -174,9 +191,10 @@ def test_the_summary_has_the_members_of_the_page(exporter):
 
 
 def test_messages_that_the_page_quotes_are_said_somewhere():
-    said = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.[ch]"))) + (
-        ROOT / "src/serve/page/page.js"
-    ).read_text()
+    said = (
+        "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.[ch]")))
+        + (ROOT / "src/serve/page/page.js").read_text()
+    )
     said = re.sub(r'"\s*\n\s*"', "", said)
     said = re.sub(r"%-?[\d.]*[a-zA-Z]+", "%", said)
     wrong = []

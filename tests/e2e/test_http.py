@@ -178,7 +178,9 @@ def test_refused_body_does_not_become_a_request(front):
     """404 and 405 take the body along; what is in it is never answered."""
     for line in (b"POST /nothing", b"POST /metrics", b"GET /metrics"):
         last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-        answer, ended = front.raw(line + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(GET) + GET + last)
+        answer, ended = front.raw(
+            line + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(GET) + GET + last
+        )
         assert ended and statuses(answer)[0] in (400, 404, 405) and statuses(answer)[1:] in ([], [200])
 
 

@@ -321,7 +321,9 @@ def test_an_answer_that_is_read_is_not_cut_off():
     with Front("connections_per_address=2", "response_ms=60000") as front:
         reader, sleeper = unread(front, 30_000_000, 2)
         closing = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-        another = threading.Thread(target=wait_for, args=(lambda: statuses(front.raw(closing)[0]) == [200], "another's answer"))
+        another = threading.Thread(
+            target=wait_for, args=(lambda: statuses(front.raw(closing)[0]) == [200], "another's answer")
+        )
         another.start()
         got = 0
         while another.is_alive():

@@ -70,7 +70,7 @@ def look(driver, url, width=1280, height=1100, scheme="light"):
     driver.get(url)
 
 
-def until(driver, script, seconds=20):
+def until(driver, script, seconds=PATIENCE):
     return WebDriverWait(
         driver, seconds, 0.1, ignored_exceptions=(JavascriptException, StaleElementReferenceException)
     ).until(lambda one: one.execute_script("return " + script))
@@ -254,7 +254,7 @@ def test_restarted_exporter_begins_anew(hurried, fake):
     driver = hurried
     busy(driver, fake, 100)
     fake.tick, fake.start = 0, fake.start + 1000
-    WebDriverWait(driver, 30, 0.05).until(lambda _: fake.tick >= 5)
+    WebDriverWait(driver, PATIENCE, 0.05).until(lambda _: fake.tick >= 5)
     until(driver, "Chart.getChart('chart-transfers').data.datasets[0].data.length < 50")
     assert complaints(driver) == []
 

@@ -342,7 +342,7 @@ def test_progress_on_a_terminal(kvtel):
     process.stdin.write(HEADER.encode())
     process.stdin.flush()
     shown = b""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while b"MiB" not in shown and time.monotonic() < deadline:
         process.stdin.write(PAYLOAD.encode() * 100)
         process.stdin.flush()

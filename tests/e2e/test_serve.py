@@ -291,7 +291,9 @@ def test_clients_that_read_a_byte_at_a_time_hold_nobody_up(stores):
 
 
 def test_every_flag_is_in_the_docs():
-    usage = subprocess.run([KVTEL, "serve", "--help"], check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+    usage = subprocess.run(
+        [KVTEL, "serve", "--help"], check=True, capture_output=True, text=True, timeout=PATIENCE
+    ).stdout
     documented = (ROOT / "docs" / "serve.md").read_text()
     flags = set(re.findall(r"--[a-z][a-z.-]+", usage))
     assert len(flags) > 15 and not [flag for flag in flags if f"`{flag}" not in documented]

@@ -425,7 +425,9 @@ def test_the_log_line_tells_what_happened_since_the_last(stores, tmp_path):
     Writer(stores, tmp_path / "book", 5000).done().end()
     with Exporter(stores, "--log.interval=1s") as exporter:
         writer = Writer(stores, tmp_path / "book", 40).done()
-        wait_for(lambda: sum(told(exporter)) >= 40, "the transfers")  # in one line, or in two where an interval ends between them
+        wait_for(
+            lambda: sum(told(exporter)) >= 40, "the transfers"
+        )  # in one line, or in two where an interval ends between them
         assert all("connector=NixlConnector" in line for line in exporter.lines("KV transfers:"))
         writer.end()
     assert sum(told(exporter)) == 40 and len(told(exporter)) == len(exporter.lines("KV transfers:"))

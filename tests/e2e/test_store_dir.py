@@ -227,9 +227,7 @@ def test_a_directory_that_was_removed_and_made_again(stores, tmp_path):
         old = Writer(stores, tmp_path / "book1", 30).done()
         wait_for(lambda: exporter.samples().get(COUNT % 0) == 1030, "the store")
         shutil.rmtree(stores.rename(tmp_path / "removed"))
-        wait_for(
-            lambda: stores.exists() and list(stores.glob("totals.*")), "totals in a directory that is made again"
-        )
+        wait_for(lambda: stores.exists() and list(stores.glob("totals.*")), "totals in a directory that is made again")
         shutil.rmtree(stores.rename(tmp_path / "removed"))
         new = Writer(stores, tmp_path / "book2", 5).done()
         wait_for(lambda: exporter.samples()[COUNT % 0] == 1035, "the new engine, while the old one lives")

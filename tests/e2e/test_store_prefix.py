@@ -31,7 +31,9 @@ def numbers(data):
 
 
 def assert_same(found, expected):
-    for (count, bins, total, value), (other_count, other_bins, other_total, other_value) in zip(found, expected, strict=True):
+    for (count, bins, total, value), (other_count, other_bins, other_total, other_value) in zip(
+        found, expected, strict=True
+    ):
         assert count == other_count and bins == other_bins
         assert math.isclose(total, other_total, rel_tol=1e-12) and math.isclose(value, other_value, rel_tol=1e-12)
 

@@ -108,9 +108,7 @@ def test_damaged_while_an_exporter_runs(stores, tmp_path, what):
         (stores / NAME).write_bytes(DAMAGE[what][0](content))
         assert good(exporter) and exporter.samples()[COUNT % 0] == 100
         wait_for(lambda: exporter.samples()["kvtel_totals_damaged_total"] == 1, "the damage is seen")
-        wait_for(
-            lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, "the totals are whole"
-        )
+        wait_for(lambda: (stores / NAME).exists() and (stores / NAME).read_bytes() == content, "the totals are whole")
         assert len(set_aside(stores)) == 1
         retire(stores, tmp_path, 11)
         wait_for(lambda: store_files(stores) == [], "no store file left")
@@ -153,7 +151,9 @@ def test_totals_that_are_no_file(stores, tmp_path, kind):
 def own_mounts():
     """What is mounted from here on is seen by this process and its children alone, and goes with the last of them, however it ends."""
     private = ["mount", "--make-rprivate", "/"]
-    if ctypes.CDLL(None).unshare(0x00020000) != 0 or subprocess.run(private, capture_output=True).returncode != 0:  # CLONE_NEWNS
+    if (
+        ctypes.CDLL(None).unshare(0x00020000) != 0 or subprocess.run(private, capture_output=True).returncode != 0
+    ):  # CLONE_NEWNS
         return False
     return True
 

@@ -100,7 +100,7 @@ class Engine:
         except ProcessLookupError:
             pass
 
-    def wait_until_ready(self, seconds=300):
+    def wait_until_ready(self, seconds=1800):
         deadline = time.monotonic() + seconds
         while True:
             try:
