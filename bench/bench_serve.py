@@ -97,9 +97,9 @@ class Process:
 class Engines:
     """load_stores: stores of NIXL engines that record when they are told to."""
 
-    def __init__(self, build, directory, stores, engines_each):
+    def __init__(self, build, directory, stores, engines_each, lanes=0):
         self.process = subprocess.Popen(
-            [build / "bench/load_stores", directory, str(stores), str(engines_each)],
+            [build / "bench/load_stores", directory, str(stores), str(engines_each), str(lanes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -229,6 +229,19 @@ def bench_processes(build, count, name, against):
         engines.end()
 
 
+def bench_lanes(build):
+    """1,000 stores of eight lanes, at rest and with a transfer in each lane before each scrape."""
+    stores = 1000
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        engines = Engines(build, directory, stores, 1, 7)  # and the lane of its thread
+        server = serve(build / "kvtel", directory)
+        for text, before, bar in (("at rest", lambda: None, 3), ("all busy", lambda: engines.tell("record", stores), 30)):
+            latency, cpu, _ = server.scrapes(30, before=before)
+            report(f"kvtel serve: CPU of a scrape of 1,000 stores of 8 lanes, {text}", cpu * 1e3, "ms", bar)
+        server.end()
+        engines.end()
+
+
 def bench_churn(build):
     """Stores that come and go, until all are in the totals."""
     count = 1000
@@ -255,6 +268,7 @@ def main():
     peer = {"peer": "prometheus_client, multiprocess", "times": 50}
     bench_processes(build, 64, "CPU of a scrape of 64 processes that recorded", peer)
     bench_processes(build, 8, "CPU of a scrape of 8 NIXL agents", {"peer": "NIXL prometheus_mp", "times": 1})
+    bench_lanes(build)
     bench_churn(build)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         server = serve(kvtel, directory, "--web.enable-stats-receiver")

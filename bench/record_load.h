@@ -20,6 +20,7 @@ enum {
     RECORD_THREADS = 16
 };
 
+#define RECORD_ROW_RANDOM "record a NIXL transfer, rows in random order"
 #define RECORD_ROW_FILLED "record a NIXL transfer, struct filled before each call"
 #define RECORD_LOCAL "tikv prometheus, local()" /* the peer that is ahead of the others */
 #define RECORD_TIMES (1 / 0.45)                 /* how many times better than it */

@@ -6,6 +6,8 @@
 
 #include "record_load.h"
 
+#include "record/recorder.h"
+
 #include <kvtel/recorder.h>
 
 static inline const struct kvtel_transfer *record_transfers(void)
@@ -206,19 +208,28 @@ static const struct record_path {
     const char *name;
     const char *connector;
     void (*window)(void *context);
+    double bar;              /* 0: from the first path */
+    bool against;            /* the bar of the peer */
+    const char *finder;      /* the way to find cells, which a processor without AVX2 and FMA has; NULL: its own */
     bool windows;            /* the recorder's option */
     uint32_t open_transfers; /* likewise */
     bool exemplars;          /* likewise */
     bool counter;            /* the series is one, not a histogram */
     bool own_series;         /* the series is in no recorder's group */
 } record_paths[] = {
-    { .name = "record a NIXL transfer", .connector = "NixlConnector", .window = record_window },
-    { .name = RECORD_ROW_FILLED, .connector = "NixlConnector", .window = record_filled },
-    { .name = "record a NIXL transfer, rows in random order", .connector = "NixlConnector", .window = record_shuffled },
+    { .name = "record a NIXL transfer", .connector = "NixlConnector", .window = record_window, .bar = 6.5 },
+    { .name = RECORD_ROW_FILLED, .connector = "NixlConnector", .window = record_filled, .bar = 8.5, .against = true },
+    { .name = RECORD_ROW_RANDOM, .connector = "NixlConnector", .window = record_shuffled, .bar = 6.5 },
+    { .name = "record a NIXL transfer without AVX2 and FMA",
+      .connector = "NixlConnector",
+      .window = record_shuffled,
+      .bar = 9.5,
+      .finder = "SSE2" },
     { .name = "record a NIXL transfer, each number on a bound", .connector = "NixlConnector", .window = record_bounds },
     { .name = "record NIXL transfers in batches of 64, a transfer",
       .connector = "NixlConnector",
-      .window = record_batches },
+      .window = record_batches,
+      .bar = 4.5 },
     { .name = "record a NIXL transfer with .windows and no point in time",
       .connector = "NixlConnector",
       .window = record_window,
@@ -276,6 +287,14 @@ static inline uint32_t path_series(struct kvtel_store *store, const struct kvtel
     return series;
 }
 
+/* Makes a group find its cells in the way of this name, if the machine has it. */
+static inline void path_choose(const struct kvtel_row_group *group, const char *name)
+{
+    for (const struct kvtel_finder *finder = kvtel_finders; name && finder->name; finder++)
+        if (strcmp(finder->name, name) == 0)
+            ((struct kvtel_row_group *)(uintptr_t)group)->finder = finder;
+}
+
 static inline struct path_load path_open(const struct record_path *path, const char *dir)
 {
     const struct kvtel_connector *connector = kvtel_connector_find(path->connector);
@@ -287,6 +306,7 @@ static inline struct path_load path_open(const struct record_path *path, const c
     bench_require(load.recorder != NULL, "a recorder");
     bool columns = connector->payload_kind == KVTEL_PAYLOAD_COLUMNS;
     load.operation = kvtel_recorder_operation(load.recorder, columns ? NULL : "load", "ok");
+    path_choose(load.operation->group, path->finder);
     load.instrument = kvtel_recorder_instrument(load.recorder, "num_failed_transfers", NULL, 0);
     bench_require(kvtel_lane_open(load.store, &load.lane) == KVTEL_OK, "a lane");
     if (columns)

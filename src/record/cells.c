@@ -82,54 +82,114 @@ static void take_range(const __m128i *lows, const __m128i *highs, struct kvtel_q
     }
 }
 
-/* Keys of two scaled numbers, less those of the number 0, in the lower halves of the result's words: the mantissa is
- * compared with each inner bound as a number from 1 to 2. */
-static inline __m128i keys_sse2(__m128d scaled, const __m128d *inner)
-{
-    const __m128i bits = _mm_castpd_si128(scaled), one = _mm_set1_epi64x(0x3ff0000000000000);
-    const __m128d number =
-        _mm_castsi128_pd(_mm_or_si128(_mm_and_si128(bits, _mm_set1_epi64x((INT64_C(1) << 52) - 1)), one));
-    __m128i keys = _mm_add_epi64(_mm_srli_epi64(bits, 45), _mm_slli_epi64(_mm_srli_epi64(bits, 52), 3));
-    for (int i = 0; i < 7; i++)
-        keys = _mm_sub_epi64(keys, _mm_castpd_si128(_mm_cmpge_pd(number, inner[i])));
-    return keys;
-}
-
-static inline __m128d scale_sse2(__m128i pair, __m128d scale)
+/* Two integers below 2^52 as scaled doubles. */
+static inline __m128 scale_sse2(__m128i pair, __m128d scale)
 {
     const __m128i magic = _mm_set1_epi64x(0x4330000000000000);
-    return _mm_mul_pd(_mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(pair, magic)), _mm_castsi128_pd(magic)), scale);
+    return _mm_castpd_ps(
+        _mm_mul_pd(_mm_sub_pd(_mm_castsi128_pd(_mm_or_si128(pair, magic)), _mm_castsi128_pd(magic)), scale));
 }
 
-/* The lower halves of two pairs of words. */
-static inline __m128i lower_halves(__m128i first, __m128i second)
+/* The upper halves of two pairs of doubles. */
+static inline __m128i upper_halves_sse2(__m128 first, __m128 second)
 {
-    return _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(first), _mm_castsi128_ps(second), _MM_SHUFFLE(2, 0, 2, 0)));
+    return _mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+
+/* The upper 16 bits of an inner bound's mantissa, as a signed number of the same order. */
+static inline short inner_sse2(int i)
+{
+    return (short)((int)(kvtel_cell_inner[i] >> 36) - 0x8000);
+}
+
+/* The inner bounds, in the order in which a search compares numbers with them: the middle one; what to add to the
+ * second one if the number is above; what to add to the first one then, and what if it is above the second comparison's
+ * bound, which differs, too. */
+struct search_sse2 {
+    __m128i middle, second, second_above, first, first_above, third, third_above;
+};
+
+static inline struct search_sse2 search_make(void)
+{
+    const short b[7] = { inner_sse2(0), inner_sse2(1), inner_sse2(2), inner_sse2(3),
+                         inner_sse2(4), inner_sse2(5), inner_sse2(6) };
+    return (struct search_sse2){ .middle = _mm_set1_epi16(b[3]),
+                                 .second = _mm_set1_epi16(b[1]),
+                                 .second_above = _mm_set1_epi16((short)(b[5] - b[1])),
+                                 .first = _mm_set1_epi16(b[0]),
+                                 .first_above = _mm_set1_epi16((short)(b[4] - b[0])),
+                                 .third = _mm_set1_epi16((short)(b[2] - b[0])),
+                                 .third_above = _mm_set1_epi16((short)(b[6] - b[4] - (b[2] - b[0]))) };
+}
+
+/* The number of inner bounds below each of eight mantissas, of which it gets 16 bits as signed numbers. A mantissa
+ * whose 16 bits are those of a bound sets a lane of *unsure. */
+static inline __m128i count_inner(__m128i mantissa, const struct search_sse2 *search, __m128i *unsure)
+{
+    const __m128i a = _mm_cmpgt_epi16(mantissa, search->middle);
+    const __m128i second = _mm_add_epi16(search->second, _mm_and_si128(a, search->second_above));
+    const __m128i b = _mm_cmpgt_epi16(mantissa, second);
+    const __m128i step = _mm_add_epi16(search->third, _mm_and_si128(a, search->third_above));
+    const __m128i third =
+        _mm_add_epi16(_mm_add_epi16(search->first, _mm_and_si128(a, search->first_above)), _mm_and_si128(b, step));
+    const __m128i c = _mm_cmpgt_epi16(mantissa, third);
+    *unsure = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi16(mantissa, search->middle), _mm_cmpeq_epi16(mantissa, second)),
+                           _mm_cmpeq_epi16(mantissa, third));
+    /* a comparison that holds is -1 */
+    const __m128i two = _mm_add_epi16(_mm_add_epi16(a, a), b);
+    return _mm_sub_epi16(_mm_setzero_si128(), _mm_add_epi16(_mm_add_epi16(two, two), c));
+}
+
+/* The cells of four numbers without the inner bounds, given the upper halves of their scaled bits. */
+static inline __m128i octaves_and_lines(__m128i high, __m128i base)
+{
+    return _mm_sub_epi32(_mm_add_epi32(_mm_srai_epi32(high, 13), _mm_slli_epi32(_mm_srai_epi32(high, 20), 3)), base);
+}
+
+/* The cells of four rows again, with all bits. */
+static __attribute__((noinline)) void quad_again(const struct kvtel_quad *quad, const kvtel_row_word *rows,
+                                                 int16_t *cells)
+{
+    for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++)
+        for (uint32_t c = 0; c < KVTEL_QUAD; c++)
+            cells[kvtel_quad_place(r, c)] =
+                (int16_t)kvtel_cell_of_integer(quad->bins[c], rows[r * quad->stride + c], quad->ns[c]);
 }
 
 /* Cells of two columns of a block, four rows at a time. */
 static void pair_sse2(const struct kvtel_quad *quad, uint32_t half, const kvtel_row_word *block,
                       struct kvtel_quad_found *found, __m128i *lows, __m128i *highs)
 {
-    __m128d inner[7];
-    for (int i = 0; i < 7; i++)
-        inner[i] = _mm_set1_pd(kvtel_bits_double(kvtel_cell_inner[i] | UINT64_C(0x3ff) << 52));
+    const struct search_sse2 search = search_make();
     const __m128d scale = _mm_loadu_pd(quad->scale + 2 * half);
     const __m128i base = _mm_loadu_si128((const __m128i *)(const void *)(quad->base + 4 * half));
-    const __m128i top = _mm_set1_epi16(KVTEL_CELLS - 1);
+    const __m128i top = _mm_set1_epi16(KVTEL_CELLS - 1), sign = _mm_set1_epi16(INT16_MIN);
     __m128i lowest = top, highest = _mm_setzero_si128(), sums = _mm_setzero_si128();
     for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += KVTEL_QUAD_ROWS) {
-        __m128i keys[KVTEL_QUAD_ROWS];
+        const kvtel_row_word *rows = block + (size_t)row * quad->stride;
+        __m128 scaled[KVTEL_QUAD_ROWS];
         for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++) {
-            const void *place = block + (size_t)(row + r) * quad->stride + 2 * half;
+            const void *place = rows + (size_t)r * quad->stride + 2 * half;
             const __m128i pair = _mm_loadu_si128((const __m128i *)place);
             sums = _mm_add_epi64(sums, pair);
-            keys[r] = keys_sse2(scale_sse2(pair, scale), inner);
+            scaled[r] = scale_sse2(pair, scale);
         }
-        __m128i cells = _mm_packs_epi32(_mm_sub_epi32(lower_halves(keys[0], keys[1]), base),
-                                        _mm_sub_epi32(lower_halves(keys[2], keys[3]), base));
+        const __m128i first = upper_halves_sse2(scaled[0], scaled[1]), second = upper_halves_sse2(scaled[2], scaled[3]);
+        const __m128i mantissa = _mm_xor_si128(_mm_packs_epi32(_mm_srai_epi32(_mm_slli_epi32(first, 12), 16),
+                                                               _mm_srai_epi32(_mm_slli_epi32(second, 12), 16)),
+                                               sign);
+        __m128i unsure,
+            *place = (__m128i *)(void *)(found->cells + row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS + 8 * half);
+        __m128i cells = _mm_add_epi16(_mm_packs_epi32(octaves_and_lines(first, base), octaves_and_lines(second, base)),
+                                      count_inner(mantissa, &search, &unsure));
         cells = _mm_min_epi16(_mm_max_epi16(cells, _mm_setzero_si128()), top);
-        _mm_store_si128((__m128i *)(void *)(found->cells + row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS + 8 * half), cells);
+        _mm_store_si128(place, cells);
+        if (__builtin_expect(_mm_movemask_epi8(unsure) != 0, 0)) {
+            int16_t again[KVTEL_QUAD_CELLS];
+            quad_again(quad, rows, again);
+            memcpy(place, again + 8 * half, sizeof(*place));
+            cells = _mm_load_si128(place);
+        }
         lowest = _mm_min_epi16(lowest, cells);
         highest = _mm_max_epi16(highest, cells);
     }
@@ -185,16 +245,6 @@ static AVX2 inline __m256i pack_cells(__m256i first, __m256i second)
 {
     const __m256i cells = _mm256_max_epi16(_mm256_packs_epi32(first, second), _mm256_setzero_si256());
     return _mm256_min_epi16(cells, _mm256_set1_epi16(KVTEL_CELLS - 1));
-}
-
-/* The cells of four rows again, with all bits. */
-static __attribute__((noinline)) void quad_again(const struct kvtel_quad *quad, const kvtel_row_word *rows,
-                                                 int16_t *cells)
-{
-    for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++)
-        for (uint32_t c = 0; c < KVTEL_QUAD; c++)
-            cells[kvtel_quad_place(r, c)] =
-                (int16_t)kvtel_cell_of_integer(quad->bins[c], rows[r * quad->stride + c], quad->ns[c]);
 }
 
 static AVX2 inline __m256i load_words(const kvtel_row_word *words)

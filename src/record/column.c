@@ -54,39 +54,35 @@ static void take_doubles(struct kvtel_column *column, const kvtel_row_word *word
         (struct kvtel_addition){ .count = KVTEL_BLOCK_ROWS, .doubles = (parts[0] + parts[2]) + (parts[1] + parts[3]) };
 }
 
-static struct kvtel_addition sum_words(const struct kvtel_column *column)
+/* The sum of the words that are doubles. A word of 0 is both 0s. */
+static double sum_doubles(const struct kvtel_column *column)
 {
-    struct kvtel_addition sums = { .count = column->count };
     double parts[4] = { 0 };
-    if (column->no_integers) {
-        for (uint32_t i = 0; i < column->count; i++)
-            parts[i % 4] += kvtel_bits_double(column->words[i]);
-    } else {
-        for (uint32_t i = 0; i < column->count; i++) {
-            const uint64_t word = column->words[i];
-            sums.integers += word < KVTEL_INTEGER_LIMIT ? word : 0;
-            parts[i % 4] += word < KVTEL_INTEGER_LIMIT ? 0 : kvtel_bits_double(word);
-        }
-    }
-    sums.doubles = (parts[0] + parts[2]) + (parts[1] + parts[3]);
-    return sums;
+    uint32_t i = 0;
+    for (; column->no_integers && i + 4 <= column->count; i += 4)
+        for (uint32_t k = 0; k < 4; k++)
+            parts[k] += kvtel_bits_double(column->words[i + k]);
+    for (; i < column->count; i++)
+        parts[i % 4] += column->words[i] < KVTEL_INTEGER_LIMIT ? 0 : kvtel_bits_double(column->words[i]);
+    return (parts[0] + parts[2]) + (parts[1] + parts[3]);
 }
 
 /* Copies the values of a column without the absent ones. */
 static void take_values(struct kvtel_column *column, const kvtel_row_word *words, uint32_t stride)
 {
-    uint32_t count = 0, doubles = 0, integers = 0;
+    uint64_t count = 0, low = 0, sum = 0;
     for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row++, words += stride) {
-        const uint64_t word = *words;
+        const uint64_t word = *words, integer = -(uint64_t)(word < KVTEL_INTEGER_LIMIT); /* all ones if it is one */
         column->words[count] = word;
-        count += word != KVTEL_NO_VALUE;
-        integers += word - 1 < KVTEL_INTEGER_LIMIT - 1;
-        doubles += word - KVTEL_INTEGER_LIMIT < KVTEL_NO_VALUE - KVTEL_INTEGER_LIMIT;
+        count += word + 1 != 0;
+        low -= integer;
+        sum += word & integer;
     }
-    column->count = count;
-    column->no_integers = integers == 0;
-    column->no_doubles = doubles == 0;
-    column->sums = sum_words(column);
+    column->count = (uint32_t)count;
+    column->no_integers = sum == 0;
+    column->no_doubles = low == count;
+    column->sums = (struct kvtel_addition){ .count = count, .integers = sum };
+    column->sums.doubles = column->no_doubles ? 0 : sum_doubles(column);
 }
 
 void kvtel_column_take(struct kvtel_column *column, const struct kvtel_row_group *group, const kvtel_row_word *block,

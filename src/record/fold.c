@@ -126,34 +126,27 @@ static void end(const struct folding *folding, struct kvtel_lane *lane, const st
     publish(slot + KVTEL_SLOT_SEQ, folding->seq + 2);
 }
 
-/* Values of four rows in the split's cell that are at or below its bound. */
-static inline uint32_t count_rows(const kvtel_row_word *words, size_t stride, const int16_t *cells, int16_t cell,
-                                  uint64_t most)
-{
-    uint32_t count = 0;
-    for (uint32_t r = 0; r < KVTEL_QUAD_ROWS; r++)
-        count += (uint32_t)(cells[2 * r] == cell) & (uint32_t)(words[r * stride] <= most);
-    return count;
-}
-
 enum { MANY_ROWS = 4 * KVTEL_QUAD_ROWS };
 
-/* Whether one of MANY_ROWS rows has this cell, given its place among the cells of the first of them. */
-static inline bool any_row(const int16_t *cells, int16_t cell)
+/* Which of MANY_ROWS rows have this cell, one bit each, given its place among the cells of the first of them. */
+static inline uint64_t rows_of(const int16_t *cells, int16_t cell)
 {
 #ifdef __SSE2__
     const __m128i wanted = _mm_set1_epi32((uint16_t)cell), own = _mm_set1_epi32(UINT16_MAX);
-    __m128i none = _mm_setzero_si128();
+    __m128i is[MANY_ROWS / KVTEL_QUAD_ROWS];
+#pragma GCC unroll 4
     for (uint32_t i = 0; i < MANY_ROWS / KVTEL_QUAD_ROWS; i++) {
         const __m128i four = _mm_loadu_si128((const __m128i *)(const void *)(cells + i * KVTEL_QUAD_CELLS));
-        none = _mm_or_si128(none, _mm_cmpeq_epi32(_mm_and_si128(four, own), wanted));
+        is[i] = _mm_cmpeq_epi32(_mm_and_si128(four, own), wanted);
     }
-    return _mm_movemask_epi8(none) != 0;
+    const __m128i all = _mm_packs_epi16(_mm_packs_epi32(is[0], is[1]), _mm_packs_epi32(is[2], is[3]));
+    return (unsigned)_mm_movemask_epi8(all);
 #else
-    bool any = false;
+    uint64_t rows = 0;
     for (uint32_t row = 0; row < MANY_ROWS; row++)
-        any |= cells[row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS + 2 * (row % KVTEL_QUAD_ROWS)] == cell;
-    return any;
+        rows |= (uint64_t)(cells[row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS + 2 * (row % KVTEL_QUAD_ROWS)] == cell)
+                << row;
+    return rows;
 #endif
 }
 
@@ -161,14 +154,14 @@ static inline bool any_row(const int16_t *cells, int16_t cell)
 static uint32_t count_split(const struct kvtel_split *split, const kvtel_row_word *words, size_t stride, bool ns,
                             const int16_t *cells)
 {
-    const int16_t cell = (int16_t)split->cell;
+    const uint64_t most = split->most[ns];
     uint32_t count = 0;
-    for (uint32_t row = 0; row < KVTEL_BLOCK_ROWS; row += MANY_ROWS) {
-        const int16_t *many = cells + row / KVTEL_QUAD_ROWS * KVTEL_QUAD_CELLS;
-        if (__builtin_expect(!any_row(many, cell), 1))
-            continue;
-        for (uint32_t r = 0; r < MANY_ROWS; r += KVTEL_QUAD_ROWS, many += KVTEL_QUAD_CELLS)
-            count += count_rows(words + (row + r) * stride, stride, many, cell, split->most[ns]);
+    for (uint32_t from = 0; from < KVTEL_BLOCK_ROWS; from += 64, words += 64 * stride) {
+        uint64_t rows = 0;
+        for (uint32_t row = 0; row < 64; row += MANY_ROWS, cells += KVTEL_QUAD_CELLS * MANY_ROWS / KVTEL_QUAD_ROWS)
+            rows |= rows_of(cells, (int16_t)split->cell) << row;
+        for (; rows != 0; rows &= rows - 1)
+            count += words[(size_t)__builtin_ctzll(rows) * stride] <= most;
     }
     return count;
 }

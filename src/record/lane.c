@@ -59,19 +59,20 @@ bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double valu
     return true;
 }
 
-/* Writes a row with one value. `noted`: as kvtel_lane_note(). */
-static inline void observe(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint32_t column, double value,
-                           uint64_t noted)
+/* Writes a row with one value. */
+static inline void observe(struct kvtel_lane *lane, const struct kvtel_series_local *local,
+                           const struct kvtel_row_group *group, double value)
 {
     kvtel_word *word = kvtel_lane_head(lane, group);
     const uint64_t head = kvtel_word_load(word);
-    kvtel_word *row = kvtel_lane_row(lane, group, head);
-    if (noted != 0) {
-        for (kvtel_word *absent = row; absent < row + group->columns; absent++)
-            kvtel_word_store(absent, KVTEL_NO_VALUE);
-        kvtel_lane_note(lane, group, noted);
+    const uint32_t columns = group->columns;
+    kvtel_word *row = lane->words + group->block_at + head % KVTEL_BLOCK_ROWS * columns;
+    if (local->noted != 0) {
+        for (uint32_t i = 0; i < columns; i++)
+            kvtel_word_store(&row[i], KVTEL_NO_VALUE);
+        kvtel_lane_note(lane, group, local->noted);
     }
-    kvtel_word_store(row + column, kvtel_double_word(value));
+    kvtel_word_store(&row[local->column], kvtel_double_word(value));
     kvtel_lane_publish_row(lane, group, word, head);
 }
 
@@ -84,13 +85,11 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
         return 0;
     }
     const double most = kvtel_series_most(local);
-    const uint64_t own = UINT64_C(1) << local->column, others = ((UINT64_C(1) << group->columns) - 1) & ~own;
-    const uint64_t noted = others | (own & ~(uint64_t)group->doubles) << KVTEL_NOTED_DOUBLES;
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
         if (__builtin_expect(!(values[i] >= 0 && values[i] <= most), 0))
             continue;
-        observe(lane, group, local->column, values[i], noted);
+        observe(lane, local, group, values[i]);
         taken++;
     }
     if (__builtin_expect(taken < count, 0))

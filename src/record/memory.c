@@ -16,6 +16,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* Up to here memory is reserved page by page: a lane of one recorder holds nothing spare. */
+enum { SPARE_FROM = 1 << 18 };
+
 void *kvtel_memory_map(int fd, uint64_t at, uint64_t size)
 {
     void *base;
@@ -48,7 +51,7 @@ uint64_t kvtel_memory_goal(const struct kvtel_extent *extent, uint64_t needed, u
 {
     if (needed <= extent->reserved)
         return extent->reserved;
-    uint64_t goal = needed + needed / 8;
+    uint64_t goal = needed + (needed > SPARE_FROM ? (needed - SPARE_FROM) / 8 : 0);
     goal = (goal + KVTEL_LAYOUT_PAGE - 1) / KVTEL_LAYOUT_PAGE * KVTEL_LAYOUT_PAGE;
     return goal < size ? goal : size;
 }

@@ -121,6 +121,7 @@ static inline size_t kvtel_row_write_many(kvtel_word *row, const struct kvtel_tr
     enum { TOGETHER = 4 };
     for (; done + TOGETHER <= count; done += TOGETHER, row += TOGETHER * KVTEL_POINT_TO_POINT) {
         __m128i all = _mm_setzero_si128();
+#pragma GCC unroll 4
         for (size_t i = 0; i < TOGETHER; i++) {
             const struct kvtel_transfer *transfer = &transfers[done + i];
             /* the numbers of a batch were written a while ago, so both can be loaded at once */

@@ -45,7 +45,9 @@ static enum kvtel_status append_group(struct kvtel_store *store, struct kvtel_ro
     store->groups = group;
     for (uint32_t i = 0; i < group->feed_count; i++) {
         struct kvtel_series_local *series = &store->series[group->feeds[i].series];
+        const uint32_t own = UINT32_C(1) << group->feeds[i].column, all = (UINT32_C(1) << group->columns) - 1;
         series->column = (uint8_t)group->feeds[i].column;
+        series->noted = (all & ~own) | (own & ~group->doubles) << KVTEL_NOTED_DOUBLES;
         atomic_store_explicit(&series->group, group,
                               memory_order_release); /* pairs with a lane's owner's acquire load */
     }

@@ -65,6 +65,7 @@ struct kvtel_series_local {
     _Atomic uint16_t type; /* enum kvtel_metric_type, or KVTEL_NO_TYPE */
     uint8_t unit;          /* enum kvtel_unit */
     uint8_t column;        /* of the group */
+    uint32_t noted;        /* kvtel_lane_note() of a row with a double in this column alone; 0: nothing to note */
 };
 
 /* The type of a series that was removed. */
