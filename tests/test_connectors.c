@@ -113,7 +113,9 @@ static void check_metric(const struct kvtel_connector *table, const struct kvtel
     check_labels(table, metric);
     check_buckets(table, metric);
     for (const struct kvtel_metric *other = table->metrics; other != metric; other++)
-        CHECK(strcmp(other->name, metric->name) != 0 || (other->when && metric->when), table, metric->name);
+        CHECK(strcmp(other->name, metric->name) != 0 ||
+                  (kvtel_metric_is_conditional(other) && kvtel_metric_is_conditional(metric)),
+              table, metric->name);
 }
 
 static void check_reduction(const struct kvtel_connector *table, const struct kvtel_reduction *reduction)
@@ -175,7 +177,7 @@ static void test_tables_are_well_formed(void **state)
     size_t count = 0;
     for (; (table = kvtel_connector_at(count)) != NULL; count++)
         check_table(table);
-    assert_int_equal(count, 11);
+    assert_int_equal(count, 13);
 }
 
 static void test_names(void **state)
@@ -200,7 +202,10 @@ static void test_names(void **state)
         { "ExampleConnector", "ExampleConnector", KVTEL_PAYLOAD_NONE },
         { "ExampleHiddenStatesConnector", "ExampleHiddenStatesConnector", KVTEL_PAYLOAD_NONE },
         { "LMCacheConnectorV1", "LMCacheConnectorV1", KVTEL_PAYLOAD_NONE },
-        { "MoRIIOConnector", "MoRIIOConnector", KVTEL_PAYLOAD_NONE },
+        { "MoRIIOConnector", "MoRIIOConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "AscendStoreConnector", "AscendStoreConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "MooncakeConnectorStoreV1", "AscendStoreConnector", KVTEL_PAYLOAD_COLUMNS },
+        { "MooncakeConnectorV1", "MooncakeConnector", KVTEL_PAYLOAD_COLUMNS },
         { "DecodeBenchConnector", "DecodeBenchConnector", KVTEL_PAYLOAD_NONE },
         { "FlexKVConnectorV1", "FlexKVConnectorV1", KVTEL_PAYLOAD_NONE },
         { "SharedStorageConnector", "SharedStorageConnector", KVTEL_PAYLOAD_NONE },
@@ -230,7 +235,7 @@ static void collect_families(const struct kvtel_transfer_config *config, struct 
     const struct kvtel_connector *table = kvtel_transfer_config_connector(config);
     assert_non_null(table);
     for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++) {
-        bool seen = metric->when && !metric->when(config);
+        bool seen = !kvtel_metric_is_exported(metric, config);
         for (size_t i = 0; i < families->count && !seen; i++)
             seen = strcmp(families->metrics[i]->name, metric->name) == 0;
         if (!seen) {

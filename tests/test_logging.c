@@ -379,9 +379,10 @@ static void test_connectors_without_stats_are_said_once(void **state)
         const char *name, *message;
         enum kvtel_refusal reason;
     } rows[] = {
-        { "DecodeBenchConnector", "connector DecodeBenchConnector has no stats: there is nothing to log for it",
+        { "DecodeBenchConnector", "DecodeBenchConnector: this connector has no stats; its payloads are not used",
           KVTEL_REFUSED_NO_STATS },
-        { "NoSuchConnector", "connector NoSuchConnector is not known: its stats are neither logged nor exported",
+        { "NoSuchConnector",
+          "unknown connector \"NoSuchConnector\": its payloads do not describe themselves and are not used",
           KVTEL_REFUSED_UNKNOWN_CONNECTOR },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -11,6 +11,7 @@
 #include "collect/series.h"
 #include "base/buffer.h"
 #include "base/number.h"
+#include "connectors/table.h"
 #include "nixl/metrics.h"
 
 #include <kvtel/connector.h>
@@ -89,7 +90,7 @@ static void append_metric(struct kvtel_buffer *text, const struct kvtel_metric *
     struct kvtel_buffer line = { 0 };
     append_heading(text, &line, metric->name, metric->type);
     append_labels(&line, "; labels beside model_name and engine: ", metric->labels, KVTEL_METRIC_LABELS);
-    append(&line, metric->when ? "; depends on the configuration" : "");
+    append(&line, kvtel_metric_is_conditional(metric) ? "; depends on the configuration" : "");
     append_line(text, &line);
     append_wrapped(text, metric->help);
     if (metric->buckets)

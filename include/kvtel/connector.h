@@ -35,7 +35,8 @@ enum kvtel_field_kind {
     KVTEL_FIELD_EVENTS,  /**< list of increments; joined */
     KVTEL_FIELD_LEVEL,   /**< list of readings, of which the last counts; aggregating appends the newer object's last */
     KVTEL_FIELD_TOTAL,   /**< a lone number; added */
-    KVTEL_FIELD_TEXT     /**< text (of a row) */
+    KVTEL_FIELD_TEXT,    /**< text (of a row) */
+    KVTEL_FIELD_READING  /**< a lone number, which the newer object's replaces; KVTEL_PAYLOAD_COLUMNS only */
 };
 
 /** One field of a payload. */
@@ -54,6 +55,17 @@ enum kvtel_metric_input {
     KVTEL_INPUT_VALUES, /**< histogram: each value; counter: their sum; gauge: the last */
     KVTEL_INPUT_COUNT,  /**< counter: how many rows */
     KVTEL_INPUT_INFO    /**< gauge set to 1, labels filled from the payload's "info" */
+};
+
+/** When a configuration exports a metric: when each part that is given holds. */
+struct kvtel_condition {
+    const char *setting;     /**< a key of kv_connector_extra_config, for `is` or `at_least`; NULL: not asked */
+    const char *is;          /**< the setting is this text */
+    double at_least;         /**< the setting is a number of at least this; 0: not asked */
+    const char *tier;        /**< a secondary tier of this type is configured; NULL: not asked */
+    bool cache_metrics;      /**< vLLM runs with --kv-cache-metrics; false: not asked */
+    bool negated;            /**< the metric is exported when the condition does not hold */
+    const void *reserved[4]; /**< must be NULL */
 };
 
 #define KVTEL_METRIC_LABELS 8 /**< Labels of its own that a metric can have. */
@@ -79,7 +91,8 @@ struct kvtel_metric {
     const struct kvtel_buckets *buckets;                      /**< histograms only */
     enum kvtel_unit unit;                                     /**< chooses a histogram's exponential range */
     bool (*when)(const struct kvtel_transfer_config *config); /**< whether the family is exported; NULL: always */
-    const void *reserved[4];                                  /**< must be NULL */
+    const struct kvtel_condition *condition;                  /**< the same without code; NULL: always */
+    const void *reserved[3];                                  /**< must be NULL */
 };
 
 /** How a value of vLLM's log line is computed. The values of all `fields` are taken together, in their order. */
@@ -221,12 +234,19 @@ struct kvtel_connector {
 #define KVTEL_FAILURES(...) (const struct kvtel_failure_field[]) { __VA_ARGS__, { .field = NULL } }
 /** A list of texts, ended by NULL. */
 #define KVTEL_KEYS(...) (const char *const[]) { __VA_ARGS__, NULL }
+/** A condition of a metric. */
+#define KVTEL_CONDITION(...) (&(const struct kvtel_condition) { __VA_ARGS__ })
 /* clang-format on */
 /** Defines a connector of the build; its file in src/connectors/ has the same name. */
 #define KVTEL_CONNECTOR(id) const struct kvtel_connector kvtel_connector_##id
 
 /** The table of a configured name or of a class name; NULL when no table has the name. Any thread. */
 KVTEL_API const struct kvtel_connector *kvtel_connector_find(const char *name);
+/** The table of a name, or, where no table has the name or its table has no stats, an open one: it has no list of
+ * metrics and learns them from payloads that describe themselves (KVTEL_PAYLOAD_TYPED, or any payload with a
+ * `_metrics_descriptor`). One and the same for each name, for the life of the process; at most 128.
+ * @return NULL: there are 128 already, the name is empty or longer than 1,024 bytes, or no memory. Any thread. */
+KVTEL_API const struct kvtel_connector *kvtel_connector_open(const char *name);
 /** The class behind a configured name, such as "NixlPullConnector" behind "NixlConnector"; `name` itself when no table
  * has it. Any thread. */
 KVTEL_API const char *kvtel_connector_class(const char *name);

@@ -28,7 +28,8 @@ KVTEL_BEGIN_DECLS
     X(KVTEL_REFUSED_LABEL_COUNT, "label_count", "values with a wrong number of label values")                   \
     X(KVTEL_REFUSED_SERIES_LIMIT, "series_limit", "values whose label set came after a family's cap")           \
     X(KVTEL_REFUSED_NO_MEMORY, "no_memory", "values for which no memory was left")                              \
-    X(KVTEL_REFUSED_LONG_TEXT, "long_text", "values whose name or label is longer than 1,024 bytes")
+    X(KVTEL_REFUSED_LONG_TEXT, "long_text", "values whose name or label is longer than 1,024 bytes")            \
+    X(KVTEL_REFUSED_DESCRIPTOR, "descriptor", "metrics that a payload describes in a way that cannot be used")
 
 /** Why something was refused: one of KVTEL_REFUSAL_LIST. */
 enum kvtel_refusal {

@@ -10,6 +10,7 @@
 #include <kvtel/base.h>
 #include <kvtel/buffer.h>
 #include <kvtel/connector.h>
+#include <kvtel/connector_file.h>
 #include <kvtel/diagnostics.h>
 #include <kvtel/exposition.h>
 #include <kvtel/log_line.h>

@@ -113,8 +113,8 @@ KVTEL_API void kvtel_prom_metrics_destroy(struct kvtel_prom_metrics *metrics);
 struct kvtel_prom;
 
 /** Makes the metrics of the connector that `options->config` names. For a connector without stats, and for a name that
- * no table has, it makes an object of which kvtel_prom_observe() records nothing and returns KVTEL_OK; an unknown name
- * is warned about once. @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
+ * no table has, the metrics are those that payloads describe: kvtel_prom_observe() then takes stats of
+ * kvtel_connector_open(). @param prom out, owned. @return KVTEL_OK, or as kvtel_prom_metrics_create_generic() */
 KVTEL_API enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, struct kvtel_prom **prom);
 /** @return KVTEL_OK; KVTEL_E_ENGINE, KVTEL_E_MISMATCH: nothing recorded, counted in the diagnostics;
  * KVTEL_E_SUMMARISED: nothing recorded */

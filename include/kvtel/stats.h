@@ -52,10 +52,13 @@ KVTEL_API enum kvtel_status kvtel_stats_clone_and_reset(struct kvtel_stats *stat
 /** Replaces the content by a payload. Fields and rows that cannot be used are refused one by one, counted in the stats'
  * diagnostics, and the rest is applied. On failure the content stays as it was.
  * @param error may be NULL
- * @return KVTEL_OK; KVTEL_E_SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (not a map), _NOMEM */
+ * @return KVTEL_OK; KVTEL_E_SYNTAX, _TRUNCATED, _TRAILING, _DEPTH, _TYPE (not a map), _NOMEM; KVTEL_E_UNKNOWN: the
+ * table is an open one (kvtel_connector_open()), and the payload does not describe itself, which the diagnostics count
+ */
 KVTEL_API enum kvtel_status kvtel_stats_decode(struct kvtel_stats *stats, enum kvtel_format format, const void *bytes,
                                                size_t size, struct kvtel_error *error);
-/** Writes the payload; what was decoded comes out equal.
+/** Writes the payload; what was decoded comes out equal. Of an open table it is a typed payload. What a descriptor
+ * described beside a table is left out.
  * @param bytes out, owned, free() it; NUL-terminated past `size`. @return KVTEL_OK, KVTEL_E_SUMMARISED, KVTEL_E_NOMEM
  */
 KVTEL_API enum kvtel_status kvtel_stats_encode(const struct kvtel_stats *stats, enum kvtel_format format, char **bytes,

@@ -8,6 +8,8 @@ kvtel.prometheus a collector for prometheus_client. Warnings and log lines go to
 One thread at a time may use an object, unless its documentation says otherwise. Long work is done without the GIL.
 """
 
+import logging as _logging
+
 from ._errors import (
     ArgumentError,
     BusyError,
@@ -35,7 +37,9 @@ from ._kvtel import (
     Transfer,
     __version__,
     connectors,
+    _load_connector_path,
     default_dir,
+    load_connector,
     now_ns,
     trace_labels,
 )
@@ -66,6 +70,10 @@ __all__ = [
     "__version__",
     "connectors",
     "default_dir",
+    "load_connector",
     "now_ns",
     "trace_labels",
 ]
+
+for _message in _load_connector_path():
+    _logging.getLogger(__name__).warning("KVTEL_CONNECTOR_PATH: %s", _message)

@@ -43,6 +43,16 @@ _log_as_vllm_does()
 
 LABELNAMES = ("model_name", "engine")
 _OFFLOADING_SPECS = ("CPUOffloadingSpec", "TieringOffloadingSpec")
+# Their tables were not compared with a running vLLM, so vLLM's own classes stay.
+_FROM_SOURCE = (
+    "AscendStoreConnector",
+    "MoRIIOConnector",
+    "MooncakeConnectorStoreV1",
+    "MooncakeConnectorV1",
+    "MooncakeConnectorV2",
+    "MooncakeD2RHConnectorV1",
+    "MooncakeHybridConnector",
+)
 
 
 @functools.lru_cache(maxsize=None)
@@ -188,7 +198,7 @@ def _is_all_known(config):
         tiers = extra.get("secondary_tiers") or []
         has_own_metrics = any(tier.get("module_path") or tier.get("enable_telemetry") for tier in tiers)
         return extra.get("spec_name", "CPUOffloadingSpec") in _OFFLOADING_SPECS and not has_own_metrics
-    return connector in _kvtel.connectors()
+    return connector in _kvtel.connectors() and connector not in _FROM_SOURCE
 
 
 def _fed_metrics(vllm_config, labelnames, per_engine_labelvalues):

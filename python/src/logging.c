@@ -27,12 +27,6 @@ static void logging_free(PyObject *object)
     kvtel_python_delete(object);
 }
 
-static bool has_stats(const struct kvtel_transfer_config *config)
-{
-    const struct kvtel_connector *connector = kvtel_transfer_config_connector(config);
-    return connector && connector->payload_kind != KVTEL_PAYLOAD_NONE;
-}
-
 static int start(struct logging *self, PyObject *config)
 {
     if (kvtel_python_warnings_init(&self->warnings) < 0 || kvtel_python_config(config, &self->config) < 0)
@@ -41,9 +35,10 @@ static int start(struct logging *self, PyObject *config)
         return 0;
     self->logging = kvtel_logging_create(self->config, self->is_vllm ? KVTEL_LOG_VLLM : KVTEL_LOG_DEFAULT,
                                          self->warnings.diagnostics);
-    if (self->logging && has_stats(self->config))
-        self->payload = kvtel_stats_create(kvtel_transfer_config_connector(self->config), self->warnings.diagnostics);
-    if (self->logging && (self->payload || !has_stats(self->config)))
+    const struct kvtel_connector *table = kvtel_connector_open(kvtel_transfer_config_connector_name(self->config));
+    if (self->logging && table)
+        self->payload = kvtel_stats_create(table, self->warnings.diagnostics);
+    if (self->logging && (self->payload || !table))
         return 0;
     PyErr_NoMemory();
     return -1;
@@ -81,17 +76,17 @@ static PyObject *logging_observe(PyObject *object, PyObject *arguments, PyObject
     if (!self->payload) {
         if (self->config) {
             const char *name = kvtel_transfer_config_connector_name(self->config);
-            bool is_known = kvtel_transfer_config_connector(self->config) != NULL;
-            kvtel_diagnostics_refuse(self->warnings.diagnostics,
-                                     is_known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
-                                     "%.64s: %s; nothing is logged", name,
-                                     is_known ? "this connector has no stats" : "this connector is unknown");
+            kvtel_diagnostics_refuse(self->warnings.diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
+                                     "%.64s: this connector is unknown; nothing is logged", name);
         }
-    } else if (kvtel_python_decode_passing(self->payload, &self->keys, payload) < 0) {
-        kvtel_python_warnings_flush(&self->warnings);
-        return NULL;
     } else {
-        enum kvtel_status status = kvtel_logging_observe(self->logging, self->payload, &observation);
+        int decoded = kvtel_python_decode_passing(self->payload, &self->keys, payload);
+        enum kvtel_status status =
+            decoded == 0 ? kvtel_logging_observe(self->logging, self->payload, &observation) : KVTEL_OK;
+        if (decoded < 0) {
+            kvtel_python_warnings_flush(&self->warnings);
+            return NULL;
+        }
         if (status != KVTEL_OK)
             return kvtel_python_raise(status, NULL, NULL);
     }

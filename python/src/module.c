@@ -2,6 +2,8 @@
 /* kvtel._kvtel: the extension module. */
 #include "store.h"
 
+#include <kvtel/connector_file.h>
+
 static PyObject *connectors(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -17,6 +19,39 @@ static PyObject *connectors(PyObject *module, PyObject *unused)
             Py_XDECREF(text);
         }
     return names;
+}
+
+static PyObject *load_connector(PyObject *module, PyObject *path)
+{
+    struct kvtel_error error;
+    PyObject *bytes;
+    (void)module;
+    if (!PyUnicode_FSConverter(path, &bytes))
+        return NULL;
+    enum kvtel_status status = kvtel_connector_load(PyBytes_AsString(bytes), true, &error);
+    Py_DECREF(bytes);
+    if (status != KVTEL_OK)
+        return kvtel_python_raise(status, &error, NULL);
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
+static void keep_failure(void *messages, const char *file, const struct kvtel_error *error)
+{
+    PyObject *text = PyUnicode_FromFormat("%s:%u:%u: %s", file, error->line, error->column, error->message);
+    if (!text || PyList_Append(messages, text) < 0)
+        PyErr_Clear();
+    Py_XDECREF(text);
+}
+
+static PyObject *load_connector_path(PyObject *module, PyObject *unused)
+{
+    PyObject *messages = PyList_New(0);
+    (void)module;
+    (void)unused;
+    if (messages)
+        (void)kvtel_connector_load_path(NULL, keep_failure, messages);
+    return messages;
 }
 
 static PyObject *now_ns(PyObject *module, PyObject *unused)
@@ -56,6 +91,12 @@ PyMODINIT_FUNC PyInit__kvtel(void)
 {
     static PyMethodDef methods[] = {
         { "connectors", connectors, METH_NOARGS, "Names of all connectors that are known." },
+        { "load_connector", load_connector, METH_O,
+          "load_connector($module, path, /)\n--\n\n"
+          "Adds the tables of a connector file for the life of the process.\n\n"
+          "Raises DecodeError, WrongTypeError, ArgumentError, LimitError, StoreError (the file cannot be read)." },
+        { "_load_connector_path", load_connector_path, METH_NOARGS,
+          "Loads the files of $KVTEL_CONNECTOR_PATH. Returns what is wrong with those that could not be loaded." },
         { "now_ns", now_ns, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds." },
         { "trace_labels", kvtel_python_trace_labels, METH_O,
           "trace_labels(traceparent, /)\n--\n\nLabels of an exemplar from a W3C traceparent: trace_id and span_id; {} "

@@ -2,6 +2,8 @@
 /* Converting payloads between Python objects and stats. */
 #include "stats.h"
 
+#include "connectors/learned.h"
+
 #include <string.h>
 
 /* --- The usual payload of a connector of columns: from Python's lists directly into columns. --- */
@@ -110,7 +112,7 @@ static bool fill_content(struct kvtel_content *content, struct kvtel_python_keys
             return false;
         int field =
             keys->places[place].key == key ? keys->places[place].field : find_field(keys, content->table, place, key);
-        if (field < 0 || fields[field].kind == KVTEL_FIELD_TOTAL || Py_TYPE(list) != &PyList_Type)
+        if (field < 0 || !kvtel_kind_is_samples(fields[field].kind) || Py_TYPE(list) != &PyList_Type)
             return false;
         struct kvtel_column *column = &set->columns[field];
         Py_ssize_t count = Py_SIZE(list);
@@ -139,7 +141,8 @@ static bool decode_columns(struct kvtel_stats *stats, struct kvtel_python_keys *
 {
     struct kvtel_content *content = passing ? &stats->content : &stats->spare;
     if (stats->connector->payload_kind != KVTEL_PAYLOAD_COLUMNS || content->table != stats->connector ||
-        Py_TYPE(payload) != &PyDict_Type || content->sets[0].column_count >= 64)
+        Py_TYPE(payload) != &PyDict_Type || content->sets[0].column_count >= 64 ||
+        kvtel_learned_beside(stats->connector))
         return false;
     bool filled = fill_content(content, keys, payload);
     if (passing)
@@ -336,7 +339,9 @@ static enum kvtel_status from_msgpack(PyObject *bytes, struct kvtel_arena *arena
     Py_END_ALLOW_THREADS return status;
 }
 
-/* Decodes a payload that is not a usual one of columns. `object`: the Stats object with these stats, or NULL. */
+/* Decodes a payload that is not a usual one of columns. `object`: the Stats object with these stats, or NULL.
+ * 0; 1: nothing of it can be used, and the content is an earlier payload's (only without `object`); -1: an exception.
+ */
 static int decode_any(PyObject *object, struct kvtel_stats *stats, PyObject *payload)
 {
     struct kvtel_value value;
@@ -355,6 +360,8 @@ static int decode_any(PyObject *object, struct kvtel_stats *stats, PyObject *pay
         status = kvtel_stats_decode_value(stats, &value, &error);
     }
     kvtel_arena_free(&arena);
+    if (status == KVTEL_E_UNKNOWN && !object) /* which was counted */
+        return 1;
     if (status != KVTEL_OK)
         kvtel_python_raise(status, &error, NULL);
     return status == KVTEL_OK && result == 0 ? 0 : -1;

@@ -158,8 +158,8 @@ static int create(struct prom *self, bool is_base, const struct kvtel_python_tex
                                        : kvtel_prom_create(&options, &self->prom);
     if (PyErr_Occurred())
         return -1;
-    const struct kvtel_connector *connector = kvtel_transfer_config_connector(self->config);
-    if (status == KVTEL_OK && connector && connector->payload_kind != KVTEL_PAYLOAD_NONE) {
+    const struct kvtel_connector *connector = kvtel_connector_open(kvtel_transfer_config_connector_name(self->config));
+    if (status == KVTEL_OK && connector) {
         self->payload = kvtel_stats_create(connector, self->warnings.diagnostics);
         status = self->payload ? KVTEL_OK : KVTEL_E_NOMEM;
     }
@@ -241,10 +241,11 @@ static int observe(struct prom *self, PyObject *data, uint32_t engine)
     int is_stats = is_payload ? 0 : kvtel_python_is(data, "Stats");
     if (is_stats < 0)
         return -1;
+    int decoded = is_stats ? 0 : kvtel_python_decode_passing(self->payload, &self->keys, data);
     if (is_stats)
         stats = kvtel_python_stats_of(data);
-    else if (kvtel_python_decode_passing(self->payload, &self->keys, data) < 0)
-        return -1;
+    if (decoded != 0)
+        return decoded < 0 ? -1 : 0;
     enum kvtel_status status = self->prom ? kvtel_prom_observe(self->prom, stats, engine)
                                           : kvtel_prom_metrics_observe(self->metrics, stats, engine);
     if (!self->store && PyErr_Occurred())
@@ -379,7 +380,8 @@ int kvtel_python_add_prom(PyObject *module)
           "Prom(vllm_config, labelnames, per_engine_labelvalues, store=None)\n--\n\n"
           "vLLM's KVConnectorProm: the configured connector's metrics, or none.\n\n"
           "vllm_config: as for Logging. store: the Store that the metrics live in; None is a new one in the heap.\n"
-          "An unknown connector, or one without stats, is not an error: observe() then does nothing.\n\n"
+          "An unknown connector, or one without stats, is not an error: observe() then records payloads that describe\n"
+          "themselves, and counts others in `refused`.\n\n"
           "Raises LimitError, ArgumentError, DecodeError." },
         { Py_tp_new, (void *)prom_new },
         { Py_tp_init, (void *)kvtel_python_init },

@@ -5,24 +5,31 @@
 #include "recording/session.h"
 #include "vllm/stats/stats.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <kvtel/connector_file.h>
 #include <kvtel/store.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char help[] =
-    "usage: kvtel check RECORDING...\n"
+    "usage: kvtel check [OPTION...] FILE...\n"
     "\n"
     "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does, and prints a line "
     "for\n"
     "each fault: FILE:LINE:COLUMN: what is wrong, or for MessagePack FILE: byte OFFSET: what is wrong.\n"
+    "A file that has \"kvtel_connector\" near its beginning is a connector file, and is checked as one.\n"
     "\n"
-    "  --help   this text\n"
+    "  --connector.file=FILE   a connector's table as JSON, repeatable; also from $KVTEL_CONNECTOR_PATH\n"
+    "  --help                  this text\n"
     "\n"
     "examples:\n"
     "  kvtel check decode.jsonl\n"
     "  cat *.jsonl | kvtel check -\n"
+    "  kvtel check my_connector.json\n"
     "\n"
     "exit codes: 0 nothing is wrong, 1 something is wrong, 2 wrong usage\n";
 
@@ -106,6 +113,37 @@ static enum kvtel_status check_record(struct check *check, const struct kvtel_me
                                                                   : status;
 }
 
+/* Whether a file is a connector file, by its beginning. */
+static bool is_connector_file(const char *path)
+{
+    static const char key[] = "\"kvtel_connector\"";
+    char beginning[4096];
+    int file = strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    struct stat status;
+    ssize_t size = file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode)
+                       ? read(file, beginning, sizeof beginning)
+                       : -1;
+    if (file >= 0)
+        close(file);
+    return size > 0 && memmem(beginning, (size_t)size, key, sizeof key - 1) != NULL;
+}
+
+/* Checks one connector file. True: nothing is wrong. */
+static bool check_connector(const char *path)
+{
+    struct kvtel_error error = { 0 };
+    bool good = kvtel_connector_load(path, false, &error) == KVTEL_OK;
+    command_print_name(path);
+    if (!good && error.line > 0)
+        printf(":%u:%u: %s\n", error.line, error.column, error.message);
+    else if (!good)
+        printf(": %s\n", error.message);
+    if (!good)
+        command_print_name(path);
+    printf(": connector file, %d problem%s\n", good ? 0 : 1, good ? "s" : "");
+    return good;
+}
+
 /* Checks one recording. True: nothing is wrong. */
 static bool check_file(const char *path)
 {
@@ -158,20 +196,28 @@ static bool check_file(const char *path)
 
 int command_check(int argc, char **argv)
 {
-    static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    int option = getopt_long(argc, argv, "h", options, NULL);
-    if (option == 'h') {
-        fputs(help, stdout);
-        return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
-    }
-    if (option != -1) {
-        fputs("Try 'kvtel check --help'.\n", stderr);
-        return EXIT_USAGE;
+    static const struct option options[] = {
+        { "connector.file", required_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+        }
+        if (option != 'c') {
+            fputs("Try 'kvtel check --help'.\n", stderr);
+            return EXIT_USAGE;
+        }
+        if (!command_load_connector(optarg))
+            return EXIT_FAILED;
     }
     if (optind == argc)
         return command_usage("check", "name a recording, or '-' for standard input");
+    command_load_connector_path();
     bool good = true;
     for (int i = optind; i < argc; i++)
-        good &= check_file(argv[i]);
+        good &= is_connector_file(argv[i]) ? check_connector(argv[i]) : check_file(argv[i]);
     return command_close(stdout, "standard output") && good ? EXIT_GOOD : EXIT_FAILED;
 }

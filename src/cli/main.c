@@ -16,14 +16,15 @@ static const struct command {
     { "dump", command_dump, "print the content of a store's file" },
     { "totals", command_totals, "list or drop the totals of stores whose writers have ended" },
     { "replay", command_replay, "feed a recording of an engine to stats, metrics and the log" },
-    { "check", command_check, "list what is wrong in a recording, by line and column" },
+    { "check", command_check, "list what is wrong in a recording or a connector file, by line and column" },
+    { "connectors", command_connectors, "list the connectors that are known, or print their tables as JSON" },
 };
 
 static void print_usage(FILE *out)
 {
     fputs("usage: kvtel COMMAND [ARGUMENT...]\n\nKV-cache transfer telemetry for LLM inference.\n\ncommands:\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].what);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
     fputs("\n'kvtel COMMAND --help' explains a command. 'kvtel --version' prints the version.\n"
           "Exit codes: 0 good, 1 failed, 2 wrong usage.\n",
           out);

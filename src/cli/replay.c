@@ -31,6 +31,7 @@ static const char help[] =
     "  --metrics.format=FORMAT   text (default): Prometheus' text format 0.0.4; openmetrics: OpenMetrics 1.0; or\n"
     "                            protobuf: Prometheus' protobuf format, delimited\n"
     "  --aggregated.output=FILE  write the aggregated payload, is_empty and reduce of each payload, as JSON Lines\n"
+    "  --connector.file=FILE     a connector's table as JSON, repeatable; also from $KVTEL_CONNECTOR_PATH\n"
     "  --keep-going              go on with the next line after a malformed one\n"
     "  --help                    this text\n"
     "\n"
@@ -48,6 +49,7 @@ enum option_id {
     OPTION_METRICS_FORMAT,
     OPTION_AGGREGATED,
     OPTION_KEEP_GOING,
+    OPTION_CONNECTOR,
     OPTION_HELP
 };
 
@@ -388,6 +390,7 @@ static int parse_options(struct replay *replay, int argc, char **argv)
         { "metrics.format", required_argument, NULL, OPTION_METRICS_FORMAT },
         { "aggregated.output", required_argument, NULL, OPTION_AGGREGATED },
         { "keep-going", no_argument, NULL, OPTION_KEEP_GOING },
+        { "connector.file", required_argument, NULL, OPTION_CONNECTOR },
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
@@ -414,6 +417,10 @@ static int parse_options(struct replay *replay, int argc, char **argv)
         case OPTION_KEEP_GOING:
             replay->keep_going = true;
             break;
+        case OPTION_CONNECTOR:
+            if (!command_load_connector(optarg))
+                return EXIT_FAILED;
+            break;
         case OPTION_HELP:
         case 'h':
             fputs(help, stdout);
@@ -423,7 +430,10 @@ static int parse_options(struct replay *replay, int argc, char **argv)
             return EXIT_USAGE;
         }
     }
-    return optind == argc ? command_usage("replay", "name a recording, or '-' for standard input") : -1;
+    if (optind == argc)
+        return command_usage("replay", "name a recording, or '-' for standard input");
+    command_load_connector_path();
+    return -1;
 }
 
 static bool prepare(struct replay *replay)

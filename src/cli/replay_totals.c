@@ -368,7 +368,7 @@ static enum kvtel_status print_recording(const struct recording_totals *recordin
         printf("  %s\n", !recording->connector ? "this connector is unknown: nothing of it can be used"
                          : recording->connector->payload_kind == KVTEL_PAYLOAD_NONE ? "this connector has no stats"
                                                                                     : "nothing was observed");
-    else if (status == KVTEL_OK && recording->connector->payload_kind == KVTEL_PAYLOAD_MULTI)
+    else if (status == KVTEL_OK && recording->connector && recording->connector->payload_kind == KVTEL_PAYLOAD_MULTI)
         status = print_children(recording, summaries);
     else if (status == KVTEL_OK)
         status = print_connector(recording, summaries, NULL);

@@ -17,6 +17,7 @@ int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_totals(int argc, char **argv);
+int command_connectors(int argc, char **argv);
 
 /* Prints "kvtel: " and the message on standard error, with unprintable characters escaped. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);
@@ -26,6 +27,10 @@ int command_usage(const char *command, const char *format, ...) KVTEL_PRINTF(2, 
 void command_print_name(const char *name);
 /* Prints a warning of the library on standard error. A kvtel_warn_fn; `context` is not used. */
 void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
+/* Loads and registers the tables of a connector file. False, after printing a message with the place, on failure. */
+bool command_load_connector(const char *file);
+/* Loads the files of $KVTEL_CONNECTOR_PATH, and prints a message for each that cannot be loaded. */
+void command_load_connector_path(void);
 /* Flushes and closes an output file ("-": standard output is flushed only). False, after printing a message, when a
  * write failed. */
 bool command_close(FILE *file, const char *path);

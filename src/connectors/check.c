@@ -5,6 +5,7 @@
 #include "base/metric.h"
 #include "connectors/table.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,15 @@ enum { NAME_SIZE = 128, TOGETHER = 16, BOUNDS = 256 };
 struct check {
     const struct kvtel_connector *table;
     struct kvtel_error *error;
+    struct kvtel_table_place *place;
 };
+
+/* Remembers which entry is being checked. */
+static void at(const struct check *check, const char *list, ptrdiff_t index)
+{
+    check->place->list = list;
+    check->place->index = (size_t)index;
+}
 
 #define FAIL(check, ...) (kvtel_fail((check)->error, KVTEL_E_ARGUMENT, 0, __VA_ARGS__), false)
 
@@ -52,6 +61,7 @@ static bool check_names(const struct check *check)
     if (!names || !names[0].name)
         return FAIL(check, "the table has no name");
     for (const struct kvtel_connector_name *name = names; name->name; name++) {
+        at(check, "names", name - names);
         if (!check_name(check, name->name) || (name->class_name && !check_name(check, name->class_name)))
             return false;
         if (!ARE_UNUSED(check, "the name", name->name, name))
@@ -97,10 +107,13 @@ static bool check_fields(const struct check *check)
         return FAIL(check, is_typed(check) ? "a table of typed metrics has fields" : "the table has no fields");
     for (const struct kvtel_field *field = table->fields; field && field->key; field++) {
         size_t together = 0;
+        at(check, "fields", field - table->fields);
         if (!*field->key)
             return FAIL(check, "a field's key is empty");
-        if ((unsigned)field->kind > KVTEL_FIELD_TEXT || (unsigned)field->unit > KVTEL_UNIT_RATIO)
+        if ((unsigned)field->kind > KVTEL_FIELD_READING || (unsigned)field->unit > KVTEL_UNIT_RATIO)
             return FAIL(check, "the field \"%.64s\" is of no kind, or of no unit", field->key);
+        if (field->kind == KVTEL_FIELD_READING && (table->payload_kind != KVTEL_PAYLOAD_COLUMNS || field->row > 0))
+            return FAIL(check, "the field \"%.64s\" is a reading, which only columns have, and no row", field->key);
         if (field->kind == KVTEL_FIELD_TEXT && table->payload_kind != KVTEL_PAYLOAD_ROWS)
             return FAIL(check, "the field \"%.64s\" is text, which only rows have", field->key);
         if (!ARE_UNUSED(check, "the field", field->key, field))
@@ -183,6 +196,7 @@ static bool check_metrics(const struct check *check)
 {
     char name[256], other_name[256];
     for (const struct kvtel_metric *metric = check->table->metrics; metric && metric->name; metric++) {
+        at(check, "metrics", metric - check->table->metrics);
         if (!kvtel_is_name(metric->name, true) || strlen(metric->name) >= sizeof(name))
             return FAIL(check, "\"%.64s\" is not a valid name of a metric", metric->name);
         if ((unsigned)metric->type > KVTEL_HISTOGRAM || (unsigned)metric->unit > KVTEL_UNIT_RATIO)
@@ -192,7 +206,7 @@ static bool check_metrics(const struct check *check)
             return false;
         const char *family = kvtel_metric_family_name(metric, name, sizeof(name));
         for (const struct kvtel_metric *other = check->table->metrics; other != metric; other++)
-            if (!metric->when && !other->when &&
+            if (!kvtel_metric_is_conditional(metric) && !kvtel_metric_is_conditional(other) &&
                 strcmp(family, kvtel_metric_family_name(other, other_name, sizeof(other_name))) == 0)
                 return FAIL(check, "the metric \"%.64s\" stands twice", metric->name);
     }
@@ -202,6 +216,8 @@ static bool check_metrics(const struct check *check)
 static bool check_reductions(const struct check *check)
 {
     for (const struct kvtel_reduction *entry = kvtel_table_log(check->table)->reduce; entry && entry->key; entry++) {
+        check->place->in_log = true;
+        at(check, "reduce", entry - kvtel_table_log(check->table)->reduce);
         if ((unsigned)entry->kind > KVTEL_REDUCE_MATCHES || entry->digits < 0 || !entry->fields[0])
             return FAIL(check, "the entry \"%.64s\" of the log line is of no kind, or of no field", entry->key);
         if (!ARE_UNUSED(check, "the entry of the log line", entry->key, entry))
@@ -213,6 +229,7 @@ static bool check_reductions(const struct check *check)
             if (!check_key(check, entry->key, entry->fields[i]))
                 return false;
     }
+    check->place->in_log = false;
     return true;
 }
 
@@ -223,6 +240,7 @@ static bool check_flows(const struct check *check)
     for (const struct kvtel_flow *flow = check->table->flows; flow && flow->name; flow++) {
         const char *const keys[] = { flow->time,  flow->post,    flow->bytes,  flow->sizes, flow->descriptors,
                                      flow->count, flow->started, flow->failed, flow->status };
+        at(check, "flows", flow - check->table->flows);
         if (!*flow->name || (strcmp(flow->name, "*") == 0) != by_operation)
             return FAIL(check, "the flow \"%.64s\": \"*\" is the flow of each operation, and of nothing else",
                         flow->name);
@@ -232,25 +250,33 @@ static bool check_flows(const struct check *check)
             if (!check_key(check, flow->name, keys[i]))
                 return false;
     }
-    for (const struct kvtel_failure_field *entry = check->table->failures; entry && entry->field; entry++)
+    for (const struct kvtel_failure_field *entry = check->table->failures; entry && entry->field; entry++) {
+        at(check, "failures", entry - check->table->failures);
         if ((unsigned)entry->failure >= KVTEL_FAILURE_COUNT)
             return FAIL(check, "a failure that \"%.64s\" counts is of no class", entry->field);
-        else if (!ARE_UNUSED(check, "the failure", entry->field, entry))
+        if (!ARE_UNUSED(check, "the failure", entry->field, entry))
             return false;
-        else if (!check_key(check, kvtel_failure_label(entry->failure), entry->field))
+        if (!check_key(check, kvtel_failure_label(entry->failure), entry->field))
             return false;
+    }
     return true;
 }
 
 static bool check_keys(const struct check *check)
 {
-    for (const char *const *key = check->table->content; key && *key; key++)
+    for (const char *const *key = check->table->content; key && *key; key++) {
+        at(check, "content", key - check->table->content);
         if (!check_key(check, "content", *key))
             return false;
+    }
     const struct kvtel_log_rules *log = kvtel_table_log(check->table);
-    for (const char *const *key = log->hidden; key && *key; key++)
+    check->place->in_log = true;
+    for (const char *const *key = log->hidden; key && *key; key++) {
+        at(check, "hidden", key - log->hidden);
         if (!check_key(check, "hidden", *key))
             return false;
+    }
+    at(check, NULL, 0);
     return check_key(check, "primary", log->primary);
 }
 
@@ -270,13 +296,24 @@ static bool check_table(const struct check *check)
            check_keys(check);
 }
 
-bool kvtel_connector_check(const struct kvtel_connector *table, struct kvtel_error *error)
+bool kvtel_connector_check_at(const struct kvtel_connector *table, struct kvtel_table_place *place,
+                              struct kvtel_error *error)
 {
-    const struct check check = { table, error };
-    if (!check_names(&check) || !check_table(&check))
+    const struct check check = { table, error, place };
+    if (!check_names(&check))
+        return false;
+    at(&check, NULL, 0);
+    if (!check_table(&check))
         return false;
     if (!table->older)
         return true;
-    const struct check older = { table->older, error };
+    *place = (struct kvtel_table_place){ .is_older = true };
+    const struct check older = { table->older, error, place };
     return table->older->older ? FAIL(&older, "the table of an older payload has one of its own") : check_table(&older);
+}
+
+bool kvtel_connector_check(const struct kvtel_connector *table, struct kvtel_error *error)
+{
+    struct kvtel_table_place place = { .list = NULL };
+    return kvtel_connector_check_at(table, &place, error);
 }

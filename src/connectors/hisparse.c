@@ -73,7 +73,7 @@ KVTEL_CONNECTOR(hisparse) = {
             .fields = { "host_block_lifetime_seconds" },
             .buckets = RESIDENCY_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
-            .when = kvtel_transfer_config_cache_metrics,
+            .condition = KVTEL_CONDITION(.cache_metrics = true),
         },
         {
             .name = "vllm:hisparse_host_block_idle_before_evict_seconds",
@@ -84,7 +84,7 @@ KVTEL_CONNECTOR(hisparse) = {
             .fields = { "host_block_idle_before_evict_seconds" },
             .buckets = RESIDENCY_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
-            .when = kvtel_transfer_config_cache_metrics,
+            .condition = KVTEL_CONDITION(.cache_metrics = true),
         },
         {
             .name = "vllm:hisparse_host_block_reuse_gap_seconds",
@@ -95,7 +95,7 @@ KVTEL_CONNECTOR(hisparse) = {
             .fields = { "host_block_reuse_gap_seconds" },
             .buckets = RESIDENCY_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
-            .when = kvtel_transfer_config_cache_metrics,
+            .condition = KVTEL_CONDITION(.cache_metrics = true),
         }),
     .flows = KVTEL_FLOWS({ .name = "host_to_device", .bytes = "host_to_device_bytes" }),
     .log = &vllm_log,

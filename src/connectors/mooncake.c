@@ -41,7 +41,13 @@ static const struct kvtel_log_rules vllm_log = {
 };
 
 KVTEL_CONNECTOR(mooncake) = {
-    .names = KVTEL_NAMES({ .name = "MooncakeConnector" }),
+    /* The others are vllm-ascend's, whose class has the same name and reports the same stats: from its source, not from
+     * a running engine. */
+    .names = KVTEL_NAMES({ .name = "MooncakeConnector" },
+                         { .name = "MooncakeConnectorV1", .class_name = "MooncakeConnector" },
+                         { .name = "MooncakeConnectorV2", .class_name = "MooncakeConnector" },
+                         { .name = "MooncakeHybridConnector", .class_name = "MooncakeConnector" },
+                         { .name = "MooncakeD2RHConnectorV1", .class_name = "MooncakeConnector" }),
     .payload_kind = KVTEL_PAYLOAD_COLUMNS,
     .fields =
         KVTEL_FIELDS({ .key = "transfer_duration", .kind = KVTEL_FIELD_SAMPLES, .unit = KVTEL_UNIT_SECONDS, .row = 1 },

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Offloading of KV to host memory and on to further tiers, including the names and payloads of older versions of
  * vLLM. */
-#include <string.h>
-
 #include <kvtel/connector.h>
 
 #define SIZE_BYTES KVTEL_BUCKETS(1e6, 5e6, 10e6, 20e6, 40e6, 60e6, 80e6, 100e6, 150e6, 200e6)
@@ -22,33 +20,9 @@
     "One value "                                                                                                      \
     "per transfer of a rank."
 
-/* Whether the configuration is tiered. Every other spec_name exports the same metrics as the CPU spec. */
-static bool is_tiering(const struct kvtel_transfer_config *config)
-{
-    return strcmp(kvtel_transfer_config_text(config, "spec_name", ""), "TieringOffloadingSpec") == 0;
-}
-
-static bool has_store_threshold(const struct kvtel_transfer_config *config)
-{
-    return kvtel_transfer_config_number(config, "store_threshold", 0) >= 2;
-}
-
-static bool has_example_tier(const struct kvtel_transfer_config *config)
-{
-    if (!is_tiering(config))
-        return false;
-    const char *type;
-    for (size_t i = 0; (type = kvtel_transfer_config_tier(config, i)); i++) {
-        if (strcmp(type, "example") == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool has_no_example_tier(const struct kvtel_transfer_config *config)
-{
-    return !has_example_tier(config);
-}
+/* The configuration is tiered. Every other spec_name exports the same metrics as the CPU spec. */
+#define IS_TIERING .setting = "spec_name", .is = "TieringOffloadingSpec"
+#define HAS_EXAMPLE_TIER IS_TIERING, .tier = "example"
 
 static const struct kvtel_log_rules before_typed_log = {
     .reduce = KVTEL_REDUCE({ .key = "_total_bytes", .kind = KVTEL_REDUCE_TOTAL, .fields = { "op_size" } },
@@ -161,7 +135,7 @@ KVTEL_CONNECTOR(offloading) = {
             .help =
                 "Chunks not stored because they were not asked for often enough yet (store_threshold). Counted by the "
                 "engine's scheduler.",
-            .when = has_store_threshold,
+            .condition = KVTEL_CONDITION(.setting = "store_threshold", .at_least = 2),
         },
         {
             .name = "vllm:kv_offload_tiering_lookup_sync_delay_seconds",
@@ -170,7 +144,7 @@ KVTEL_CONNECTOR(offloading) = {
             .labels = { "tier" },
             .buckets = SYNC_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_lookup_async_delay_seconds",
@@ -181,7 +155,7 @@ KVTEL_CONNECTOR(offloading) = {
             .labels = { "tier" },
             .buckets = ASYNC_SECONDS,
             .unit = KVTEL_UNIT_SECONDS,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_read_bytes",
@@ -189,7 +163,7 @@ KVTEL_CONNECTOR(offloading) = {
             .help = "Bytes read from a tier into the CPU cache (promotions). Counted when a job is done.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_BYTES,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_read_time",
@@ -199,7 +173,7 @@ KVTEL_CONNECTOR(offloading) = {
                     "may overlap.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_SECONDS,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_write_bytes",
@@ -207,7 +181,7 @@ KVTEL_CONNECTOR(offloading) = {
             .help = "Bytes written from the CPU cache to a tier (cascades). Counted when a job is done.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_BYTES,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_write_time",
@@ -217,41 +191,41 @@ KVTEL_CONNECTOR(offloading) = {
                     "may overlap.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_SECONDS,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_promotion_job_failures",
             .type = KVTEL_COUNTER,
             .help = "Jobs that could not bring chunks from a tier into the CPU cache.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_cascade_job_failures",
             .type = KVTEL_COUNTER,
             .help = "Jobs that could not bring chunks from the CPU cache to a tier.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_chunk_queries",
             .type = KVTEL_COUNTER,
             .help = "Chunks that were looked for in a tier.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_chunk_hits",
             .type = KVTEL_COUNTER,
             .help = "Chunks that were looked for and found in a tier.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_promotion_allocation_failures",
             .type = KVTEL_COUNTER,
             .help = "Promotions given up because the CPU cache had no room for the chunks.",
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_primary_write_usage_perc",
@@ -261,7 +235,7 @@ KVTEL_CONNECTOR(offloading) = {
                 "latest report.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_RATIO,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_primary_read_usage_perc",
@@ -271,21 +245,21 @@ KVTEL_CONNECTOR(offloading) = {
                     "report.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_RATIO,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_active_promotion_jobs",
             .type = KVTEL_GAUGE,
             .help = "Jobs bringing chunks from a tier into the CPU cache at the engine's latest report.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_active_cascade_jobs",
             .type = KVTEL_GAUGE,
             .help = "Jobs bringing chunks from the CPU cache to a tier at the engine's latest report.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_promotion_latency_seconds",
@@ -295,7 +269,7 @@ KVTEL_CONNECTOR(offloading) = {
             .labels = { "tier", "result" },
             .buckets = KVTEL_BUCKETS(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             .unit = KVTEL_UNIT_SECONDS,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_backpressure_store_latency_ema",
@@ -305,21 +279,21 @@ KVTEL_CONNECTOR(offloading) = {
                     "latest report.",
             .labels = { "tier" },
             .unit = KVTEL_UNIT_SECONDS,
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_backpressure_stores_dropped",
             .type = KVTEL_COUNTER,
             .help = "Stores to a tier that were dropped because it was too slow.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_tiering_backpressure_blocks_dropped",
             .type = KVTEL_COUNTER,
             .help = "Blocks in stores to a tier that were dropped because it was too slow.",
             .labels = { "tier" },
-            .when = is_tiering,
+            .condition = KVTEL_CONDITION(IS_TIERING),
         },
         {
             .name = "vllm:kv_offload_load_bytes",
@@ -393,7 +367,7 @@ KVTEL_CONNECTOR(offloading) = {
             .input = KVTEL_INPUT_INFO,
             .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes",
                         "cpu_kv_cache_size_tokens" },
-            .when = has_no_example_tier,
+            .condition = KVTEL_CONDITION(HAS_EXAMPLE_TIER, .negated = true),
         },
         {
             .name = "vllm:kv_offload_config_info",
@@ -402,7 +376,7 @@ KVTEL_CONNECTOR(offloading) = {
             .input = KVTEL_INPUT_INFO,
             .labels = { "cpu_num_chunks", "cpu_blocks_per_chunk", "cpu_kv_cache_size_bytes", "cpu_kv_cache_size_tokens",
                         "tier", "example_info" },
-            .when = has_example_tier,
+            .condition = KVTEL_CONDITION(HAS_EXAMPLE_TIER),
         }),
     .flows = KVTEL_FLOWS({ .name = "load",
                            .time = "vllm:kv_offload_load_time",

@@ -9,6 +9,38 @@ const struct kvtel_log_rules *kvtel_table_log(const struct kvtel_connector *tabl
     return table->log ? table->log : &none;
 }
 
+static bool has_tier(const struct kvtel_transfer_config *config, const char *wanted)
+{
+    const char *type;
+    for (size_t i = 0; (type = kvtel_transfer_config_tier(config, i)); i++)
+        if (strcmp(type, wanted) == 0)
+            return true;
+    return false;
+}
+
+static bool holds(const struct kvtel_condition *condition, const struct kvtel_transfer_config *config)
+{
+    if (condition->setting && condition->is &&
+        strcmp(kvtel_transfer_config_text(config, condition->setting, ""), condition->is) != 0)
+        return false;
+    if (condition->setting && condition->at_least != 0 &&
+        !(kvtel_transfer_config_number(config, condition->setting, 0) >= condition->at_least))
+        return false;
+    return (!condition->tier || has_tier(config, condition->tier)) &&
+           (!condition->cache_metrics || kvtel_transfer_config_cache_metrics(config));
+}
+
+bool kvtel_metric_is_conditional(const struct kvtel_metric *metric)
+{
+    return metric->when || metric->condition;
+}
+
+bool kvtel_metric_is_exported(const struct kvtel_metric *metric, const struct kvtel_transfer_config *config)
+{
+    return (!metric->when || metric->when(config)) &&
+           (!metric->condition || holds(metric->condition, config) != metric->condition->negated);
+}
+
 size_t kvtel_metric_label_count(const struct kvtel_metric *metric)
 {
     size_t count = 0;

@@ -8,6 +8,10 @@
 /* The table's rules for a log line; never NULL: without rules of its own a table has empty ones. */
 const struct kvtel_log_rules *kvtel_table_log(const struct kvtel_connector *table);
 
+/* Whether a configuration decides if the metric is exported; and what it decides. */
+bool kvtel_metric_is_conditional(const struct kvtel_metric *metric);
+bool kvtel_metric_is_exported(const struct kvtel_metric *metric, const struct kvtel_transfer_config *config);
+
 /* Number of a metric's own labels. */
 size_t kvtel_metric_label_count(const struct kvtel_metric *metric);
 

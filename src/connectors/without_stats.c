@@ -4,8 +4,8 @@
 
 KVTEL_CONNECTOR(without_stats) = {
     .names = KVTEL_NAMES({ .name = "ExampleConnector" }, { .name = "ExampleHiddenStatesConnector" },
-                         { .name = "LMCacheConnectorV1" }, { .name = "MoRIIOConnector" },
-                         { .name = "DecodeBenchConnector" }, { .name = "FlexKVConnectorV1" },
-                         { .name = "SharedStorageConnector" }, { .name = "P2pNcclConnector" }),
+                         { .name = "LMCacheConnectorV1" }, { .name = "DecodeBenchConnector" },
+                         { .name = "FlexKVConnectorV1" }, { .name = "SharedStorageConnector" },
+                         { .name = "P2pNcclConnector" }),
     .payload_kind = KVTEL_PAYLOAD_NONE,
 };

@@ -29,7 +29,7 @@ void kvtel_recorder_make_families(struct kvtel_recorder *recorder, const struct 
             .unit = metric->unit,
         };
         struct kvtel_family_handle *handle = &recorder->families[recorder->family_count];
-        if (metric->when && !metric->when(config))
+        if (!kvtel_metric_is_exported(metric, config))
             continue;
         handle->metric = metric;
         enum kvtel_status status = kvtel_store_family(recorder->store, &spec, &handle->family);

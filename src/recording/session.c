@@ -70,13 +70,13 @@ enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const 
     self->diagnostics = diagnostics;
     self->engines = malloc((header->engine_count + 1) * sizeof *self->engines);
     self->logging = kvtel_logging_create(self->config, style, diagnostics);
-    bool has_stats = self->connector && self->connector->payload_kind != KVTEL_PAYLOAD_NONE;
-    if (has_stats) {
-        self->stats = kvtel_stats_create(self->connector, diagnostics);
-        self->worker = kvtel_stats_create(self->connector, diagnostics);
+    const struct kvtel_connector *table = kvtel_connector_open(kvtel_transfer_config_connector_name(header->config));
+    if (table) {
+        self->stats = kvtel_stats_create(table, diagnostics);
+        self->worker = kvtel_stats_create(table, diagnostics);
     }
     enum kvtel_status status = KVTEL_E_NOMEM;
-    if (self->engines && self->logging && (!has_stats || (self->stats && self->worker)))
+    if (self->engines && self->logging && (!table || (self->stats && self->worker)))
         status = create_prom(self, header, types);
     if (status != KVTEL_OK) {
         kvtel_session_destroy(self);
@@ -160,7 +160,7 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
         session->used += status == KVTEL_OK && !nothing;
         if (status == KVTEL_OK)
             ++*used;
-        else
+        else if (status != KVTEL_E_UNKNOWN) /* which was counted */
             kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_WRONG_TYPE, 1, "payload",
                                      "a payload was refused: %s", kvtel_status_text(status));
     }

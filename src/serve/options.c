@@ -31,6 +31,7 @@ static const char help[] =
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR); made if missing\n"
     "  --nixl.agent-label           add a label with the agent's name; vLLM's agents get a new name at each start\n"
     "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
+    "  --connector.file=FILE        a connector's table as JSON, repeatable; also from $KVTEL_CONNECTOR_PATH\n"
     "\n"
     "web\n"
     "  --web.listen-address=ADDR    HOST:PORT or :PORT, repeatable; default 127.0.0.1:9466\n"
@@ -100,6 +101,7 @@ enum option_id {
     LOG_STYLE,
     LOG_LEVEL,
     LOG_FORMAT,
+    CONNECTOR_FILE,
     VERSION,
     HELP
 };
@@ -130,6 +132,7 @@ static const struct option table[] = {
     { "log.style", required_argument, NULL, LOG_STYLE },
     { "log.level", required_argument, NULL, LOG_LEVEL },
     { "log.format", required_argument, NULL, LOG_FORMAT },
+    { "connector.file", required_argument, NULL, CONNECTOR_FILE },
     { "version", no_argument, NULL, VERSION },
     { "help", no_argument, NULL, HELP },
     { NULL, 0, NULL, 0 },
@@ -382,6 +385,8 @@ static int take_option(struct serve_options *options, int option)
     case OPEN_PROBES:
         options->open_probes = true;
         return -1;
+    case CONNECTOR_FILE:
+        return command_load_connector(optarg) ? -1 : EXIT_FAILED;
     case NO_OWN_METRICS:
         options->exporter.own_metrics = false;
         return -1;
@@ -437,6 +442,7 @@ int serve_options_parse(struct serve_options *options, int argc, char **argv)
         return command_usage("serve", "it takes no argument, only options; what is \"%s\" for?", argv[optind]);
     if (options->systemd_socket && options->address_count > 0)
         return command_usage("serve", "--web.systemd-socket and --web.listen-address exclude each other");
+    command_load_connector_path();
     if (options->address_count == 0)
         options->addresses[options->address_count++] = "127.0.0.1:9466";
     if (kvtel_store_default_dir(options->exporter.store_dir, options->store_dir, sizeof options->store_dir) == 0)

@@ -189,6 +189,10 @@ struct pass {
     struct receiver *receiver;
     bool apply;
     struct kvtel_diagnostics *diagnostics; /* diagnostics of this post */
+    /* In the first pass: the connector's name, if it has no table with stats; its payloads must describe themselves. */
+    char unknown[KVTEL_TEXT_LIMIT + 1];
+    bool has_table;    /* a table without stats */
+    bool is_described; /* a payload of this post had a descriptor */
     struct kvtel_session *session;
     struct receiver_source *source;
     int64_t highest; /* highest sequence number of the source in this post; -1: none */
@@ -196,15 +200,26 @@ struct pass {
     struct receiver_answer answer;
 };
 
-static enum kvtel_status fail_header(const struct kvtel_record *record, struct kvtel_error *error, const char *reason)
+/* Checks in the first pass that a payload of a connector without a table describes itself. */
+static enum kvtel_status check_described(struct pass *pass, const struct kvtel_record *record,
+                                         struct kvtel_error *error)
 {
-    kvtel_fail(error, KVTEL_E_UNKNOWN, record->offset, "%.100s: %s",
-               kvtel_transfer_config_connector_name(record->config), reason);
-    if (error && record->text) {
-        error->line = record->line;
-        error->column = 1;
+    for (size_t i = 0; *pass->unknown && i < record->payload_count; i++) {
+        const struct kvtel_value *payload = &record->payloads[i];
+        if (payload->kind != KVTEL_VALUE_MAP || pass->is_described)
+            continue;
+        pass->is_described = kvtel_value_get(payload, "_metrics_descriptor") != NULL;
+        if (pass->is_described || kvtel_payload_is_described(pass->unknown, payload))
+            continue;
+        kvtel_fail(error, KVTEL_E_UNKNOWN, record->offset, "%.100s: %s, and its payload does not describe itself",
+                   pass->unknown, pass->has_table ? "this connector has no stats" : "this connector is unknown");
+        if (error && record->text) {
+            error->line = record->line;
+            error->column = 1;
+        }
+        return KVTEL_E_UNKNOWN;
     }
-    return KVTEL_E_UNKNOWN;
+    return KVTEL_OK;
 }
 
 /* Warns when no payload of a post was new and all were older than those counted before: the sender seems to have
@@ -239,15 +254,18 @@ static void let_source_go(struct pass *pass)
     pass->counted = false;
 }
 
-static enum kvtel_status take_header(struct pass *pass, const struct kvtel_record *record, struct kvtel_error *error)
+static enum kvtel_status take_header(struct pass *pass, const struct kvtel_record *record)
 {
     const struct kvtel_connector *connector = kvtel_transfer_config_connector(record->config);
     enum kvtel_status status = KVTEL_OK;
-    if (!connector || connector->payload_kind == KVTEL_PAYLOAD_NONE)
-        status = fail_header(record, error, connector ? "this connector has no stats" : "this connector is unknown");
-    if (status != KVTEL_OK || !pass->apply) {
+    if (!pass->apply) {
+        bool is_known = connector && connector->payload_kind != KVTEL_PAYLOAD_NONE;
+        snprintf(pass->unknown, sizeof pass->unknown, "%s",
+                 is_known ? "" : kvtel_transfer_config_connector_name(record->config));
+        pass->has_table = connector != NULL;
+        pass->is_described = false;
         kvtel_transfer_config_destroy(record->config);
-        return status;
+        return KVTEL_OK;
     }
     kvtel_session_destroy(pass->session);
     pass->session = NULL;
@@ -284,10 +302,10 @@ static enum kvtel_status apply_payloads(struct pass *pass, const struct kvtel_re
     return KVTEL_OK;
 }
 
-static enum kvtel_status take_payloads(struct pass *pass, const struct kvtel_record *record)
+static enum kvtel_status take_payloads(struct pass *pass, const struct kvtel_record *record, struct kvtel_error *error)
 {
     if (!pass->apply)
-        return KVTEL_OK;
+        return check_described(pass, record, error);
     pthread_mutex_lock(&pass->receiver->apply);
     enum kvtel_status status = apply_payloads(pass, record);
     pthread_mutex_unlock(&pass->receiver->apply);
@@ -305,9 +323,9 @@ static enum kvtel_status take_objects(struct pass *pass, struct kvtel_recording 
             break;
         any = true;
         if (record.kind == KVTEL_RECORD_HEADER)
-            status = take_header(pass, &record, error);
+            status = take_header(pass, &record);
         else if (record.kind == KVTEL_RECORD_PAYLOADS)
-            status = take_payloads(pass, &record);
+            status = take_payloads(pass, &record, error);
         if (status == KVTEL_E_NOMEM)
             kvtel_fail(error, status, record.offset, "%s", kvtel_status_text(status));
     }

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from exporter import PATIENCE, Exporter  # noqa: E402
 
 KVTEL = Path(os.environ.get("KVTEL", ROOT / "build/kvtel"))
-COMMANDS = ("serve", "dump", "totals", "replay", "check")
+COMMANDS = ("serve", "dump", "totals", "replay", "check", "connectors")
 
 
 def help_of(*command):

@@ -154,10 +154,14 @@ def test_defect(name, check, tmp_path):
 
 def test_unknown_connector(check, tmp_path):
     path = tmp_path / "recording.jsonl"
-    path.write_text('{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NoSuchConnector"}, "engines": [0]}\n')
+    header = '{"kvtel": 1, "kv_transfer_config": {"kv_connector": "NoSuchConnector"}, "engines": [0]}\n'
+    path.write_text(header + '{"engine": 0, "payload": {"a": [1]}}\n')
     code, out, _ = check(path)
     assert code == 1
-    assert out.startswith(f"{path}:1:53: ") and "NoSuchConnector" in out.splitlines()[0]
+    assert out.startswith(f"{path}:2:1: unknown connector") and "NoSuchConnector" in out.splitlines()[0]
+    path.write_text(header + '{"engine": 0, "payload": {"types": {"a": "gauge"}, "data": {"a": {"[]": 1}}}}\n')
+    code, out, _ = check(path)
+    assert (code, out) == (0, f"{path}: 2 objects, 0 problems\n")
 
 
 def test_each_line_is_told_of(check):
@@ -186,7 +190,7 @@ def test_empty(content, check):
 
 def test_usage(check, tmp_path):
     assert check("--help")[:2] == (0, check("-h")[1])
-    assert check("--help")[1].startswith("usage: kvtel check RECORDING...\n")
+    assert check("--help")[1].startswith("usage: kvtel check [OPTION...] FILE...\n")
     assert check()[0] == 2
     assert check("--nonsense", "x")[0] == 2
     code, out, errors = check(tmp_path / "none")

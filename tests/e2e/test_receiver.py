@@ -65,6 +65,43 @@ def test_posts_that_are_refused_make_no_source_forgotten(stores):
         assert exporter.samples()[COUNT] == 1
 
 
+def test_connectors_without_a_table(stores, tmp_path):
+    """What describes itself is counted; what does not is refused, and nothing of its post is counted."""
+    table = tmp_path / "table.json"
+    table.write_text(
+        json.dumps(
+            {
+                "kvtel_connector": 1,
+                "names": ["FileConnector"],
+                "payload": "columns",
+                "fields": [{"key": "n", "kind": "events"}],
+                "metrics": [{"name": "vllm:file", "type": "counter", "help": "N.", "fields": ["n"]}],
+            }
+        )
+    )
+    typed = {"types": {"vllm:typed": "counter"}, "data": {"vllm:typed": {"[]": 2}}}
+    entry = {"name": "vllm:lake", "type": "counter", "documentation": "N.", "samples_path": "n", "sample_kind": "inc_by_u64"}
+    descriptor = {"descriptor_version": 1, "connector_id": "c", "metrics": [entry]}
+    lake = header(kv_transfer_config={"kv_connector": "LakeConnector"})
+    with Exporter(stores, RECEIVER, f"--connector.file={table}") as exporter:
+        code, answer = post(exporter, lake, payload(n=3))
+        assert code == 400 and "does not describe itself" in json.dumps(answer)
+        unknown = header(kv_transfer_config={"kv_connector": "TypedConnector"})
+        code, answer = post(exporter, unknown, {"engine": 0, "payload": typed}, payload(n=3))
+        assert code == 400
+        assert accepted(post(exporter, unknown, {"engine": 0, "payload": typed})) == 1
+        assert accepted(post(exporter, lake, payload(n=3, _metrics_descriptor=descriptor), payload(n=4))) == 2
+        assert accepted(post(exporter, lake, payload(n=5))) == 1
+        file = header(kv_transfer_config={"kv_connector": "FileConnector"})
+        assert accepted(post(exporter, file, payload(n=[1, 1]))) == 1
+        none = header(kv_transfer_config={"kv_connector": "ExampleConnector"})
+        code, answer = post(exporter, none, payload(n=3))
+        assert code == 400 and "this connector has no stats" in json.dumps(answer)
+        found = exporter.samples()
+        wanted = {"vllm:typed_total": 2, "vllm:lake_total": 12, "vllm:file_total": 2}
+        assert {name: found[f'{name}{{engine="0",model_name="m"}}'] for name in wanted} == wanted
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_what_was_counted_is_known_after_a_restart(stores, end):
     """Twice: the numbers also pass from totals to totals. None of it is shown."""

@@ -52,6 +52,15 @@ class Nixl(Columns):
         )
 
 
+class MoRIIO(Nixl):
+    """NIXL's fields, apart from two; its line says nothing of failures."""
+
+    lists = ("num_failed_transfers", "num_failed_notifications", "num_kv_expired_reqs")
+
+    def reduce(self):
+        return {"Num successful transfers": len(self.data["transfer_duration"])} | transfer_lines(self.data, timeless=0.0)
+
+
 class Mooncake(Columns):
     transfer = ("transfer_duration", "bytes_transferred", "num_descriptors")
     lists = ("num_failed_transfers", "num_failed_recvs", "num_kv_expired_reqs")
@@ -239,6 +248,11 @@ class LMCacheMP(Columns):
 class Multi(Stats):
     """{class name: payload}, where older versions say {class name: {"data": payload}}."""
 
+    def __init__(self, payload=None):
+        super().__init__(payload)
+        if payload and "_metrics_descriptor" in payload:
+            self.refuse("descriptor")  # its children have one each
+
     def blank(self):
         self.wrapped = set()  # children that came as older versions send them, and are written so again
         return {}
@@ -284,13 +298,13 @@ CLASSES = {
     "HF3FSKVConnector": HF3FS,
     "UMBPStoreConnector": UMBPStore,
     "LMCacheMPConnector": LMCacheMP,
+    "MoRIIOConnector": MoRIIO,
     "MultiConnector": Multi,
     **dict.fromkeys(
         (
             "ExampleConnector",
             "ExampleHiddenStatesConnector",
             "LMCacheConnectorV1",
-            "MoRIIOConnector",
             "DecodeBenchConnector",
             "FlexKVConnectorV1",
             "SharedStorageConnector",

@@ -12,7 +12,7 @@ import random
 from pathlib import Path
 
 from . import prom, spoil
-from .connectors import CLASSES, HF3FS, HiSparse, Mooncake, Nixl, SimpleCPUOffload, class_name
+from .connectors import CLASSES, HF3FS, HiSparse, Mooncake, MoRIIO, Nixl, SimpleCPUOffload, class_name
 from .recording import Outcome, write
 from .payloads import LONGEST_SECONDS, is_time
 
@@ -60,6 +60,10 @@ class Draw(random.Random):
 
 def nixl(draw, extra):
     return transfers(draw, Nixl)
+
+
+def moriio(draw, extra):
+    return transfers(draw, MoRIIO)
 
 
 def mooncake(draw, extra):
@@ -220,6 +224,7 @@ PAYLOADS = {
     "HF3FSKVConnector": hf3fs,
     "UMBPStoreConnector": umbp_store,
     "LMCacheMPConnector": lmcache_mp,
+    "MoRIIOConnector": moriio,
 }
 CONNECTORS = ("NixlConnector", *PAYLOADS, "MultiConnector", "DecodeBenchConnector")
 

@@ -102,6 +102,17 @@ class NixlMetrics(ColumnMetrics):
         self.feed(Counter, "nixl_num_notifications_after_expiry", "num_notifications_after_expiry")
 
 
+class MoRIIOMetrics(ColumnMetrics):
+    def make(self, cache_metrics):
+        self.feed(Histogram, "moriio_xfer_time_seconds", "transfer_duration", buckets=XFER_SECONDS)
+        self.feed(Histogram, "moriio_post_time_seconds", "post_duration", buckets=POST_SECONDS)
+        self.feed(Histogram, "moriio_bytes_transferred", "bytes_transferred", buckets=XFER_BYTES)
+        self.feed(Histogram, "moriio_num_descriptors", "num_descriptors", buckets=DESCRIPTORS)
+        self.feed(Counter, "moriio_num_failed_transfers", "num_failed_transfers")
+        self.feed(Counter, "moriio_num_failed_notifications", "num_failed_notifications")
+        self.feed(Counter, "moriio_num_kv_expired_reqs", "num_kv_expired_reqs")
+
+
 class MooncakeMetrics(ColumnMetrics):
     def make(self, cache_metrics):
         self.feed(Histogram, "mooncake_xfer_time_seconds", "transfer_duration", buckets=XFER_SECONDS)
@@ -292,6 +303,7 @@ class MultiMetrics(Metrics):
 CLASSES = {
     "NixlPullConnector": NixlMetrics,
     "NixlPushConnector": NixlMetrics,
+    "MoRIIOConnector": MoRIIOMetrics,
     "MooncakeConnector": MooncakeMetrics,
     "MooncakeStoreConnector": MooncakeStoreMetrics,
     "OffloadingConnector": OffloadingMetrics,

@@ -139,14 +139,16 @@ class Outcome:
 
     def aggregate(self, engine, payloads):
         """The payloads of all workers in one, or None when there is nothing to be had of them."""
-        reason = "no_stats" if not has_stats(self.name) else "unknown_engine" if engine not in self.engines else None
-        if reason:
-            self.refused[reason] += len(payloads)
+        if engine not in self.engines:
+            self.refused["unknown_engine"] += len(payloads)
             return None
         aggregated = None
         for payload in payloads:
             if not isinstance(payload, dict):
                 self.refused["wrong_type"] += 1
+                continue
+            if not has_stats(self.name):  # a payload that described itself would be used
+                self.refused["no_stats"] += 1
                 continue
             stats = stats_of(self.name, payload)
             self.refused += stats.refused

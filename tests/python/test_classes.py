@@ -3,8 +3,11 @@
 
 import copy
 import inspect
+import json
 import logging
+import os
 import pickle
+import subprocess
 import sys
 from types import MappingProxyType, SimpleNamespace
 
@@ -12,6 +15,43 @@ import kvtel
 import pytest
 
 from conftest import ENGINE, LABELNAMES, samples, total
+
+
+TABLE = {
+    "kvtel_connector": 1,
+    "names": ["PythonFileConnector"],
+    "payload": "columns",
+    "fields": [{"key": "n", "kind": "events"}],
+    "metrics": [{"name": "vllm:python_file", "type": "counter", "help": "N.", "fields": ["n"]}],
+}
+
+
+def test_connector_files(tmp_path):
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(TABLE))
+    kvtel.load_connector(path)
+    assert "PythonFileConnector" in kvtel.connectors()
+    prom = kvtel.Prom("PythonFileConnector", LABELNAMES, ENGINE)
+    prom.observe({"n": [1, 2]})
+    assert total(prom.store, "vllm:python_file") == 3
+    with pytest.raises(kvtel.ArgumentError, match="is taken"):
+        kvtel.load_connector(str(path))
+    path.write_text('{\n  "kvtel_connector": 2}')
+    with pytest.raises(kvtel.Error) as raised:
+        kvtel.load_connector(path)
+    assert "is not 1" in str(raised.value)
+    with pytest.raises(kvtel.StoreError):
+        kvtel.load_connector(tmp_path / "none")
+
+
+def test_connector_path(tmp_path):
+    (tmp_path / "good.json").write_text(json.dumps(TABLE))
+    (tmp_path / "wrong.json").write_text("{")
+    program = "import logging; logging.basicConfig(); import kvtel; print('PythonFileConnector' in kvtel.connectors())"
+    environment = {**os.environ, "KVTEL_CONNECTOR_PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True\n"
+    assert f"WARNING:kvtel:KVTEL_CONNECTOR_PATH: {tmp_path}/wrong.json:1:2:" in done.stderr
 
 
 # Stats

@@ -159,6 +159,25 @@ def test_one_store_for_all_engines_of_a_process(vllm, nixl):
     ] == [2] * 3
 
 
+def test_a_connector_without_a_table_that_describes_itself(vllm, caplog):
+    plugin = vllm.load()
+    logger = plugin(config_of("SomebodysConnector"), 0)
+    typed = {"types": {"vllm:somebodys": "counter"}, "data": {"vllm:somebodys": {("a",): 2}}}
+    entry = {"name": "vllm:somebodys_n", "type": "gauge", "documentation": "N.", "samples_path": "n", "sample_kind": "set_u64"}
+    described = {"n": 4, "_metrics_descriptor": {"descriptor_version": 1, "connector_id": "c", "metrics": [entry]}}
+    for payload in (typed, described, {"n": 5}):
+        logger.record(stats_of(payload), None, None, 0)
+    text = logger.store.text()
+    assert 'vllm:somebodys_total{engine="0",label_1="a",model_name="m"} 2.0' in text.splitlines()
+    assert 'vllm:somebodys_n{engine="0",model_name="m"} 5.0' in text.splitlines()
+    assert logger.errors == {} and logger.prom.refused == {}
+    other = plugin(config_of("SilentConnector"), 0)
+    for _ in range(2):
+        other.record(stats_of({"n": 5}), None, None, 0)
+    assert other.errors == {} and other.prom.refused == {"unknown_connector": 2}
+    assert sum("SilentConnector" in record.getMessage() for record in caplog.records) == 1
+
+
 def test_arguments_by_place_and_by_name(vllm, nixl):
     logger = vllm.load()(config_of(), 1)
     stats = stats_of(nixl)
@@ -344,6 +363,7 @@ TIERING = {"spec_name": "TieringOffloadingSpec"}
     [
         (True, "NixlConnector", {"connectors": "no children"}),
         (False, "NobodysConnector", {}),
+        (False, "MoRIIOConnector", {}),
         (
             True,
             "MultiConnector",

@@ -22,7 +22,7 @@ struct accumulator {
 
 struct kvtel_logging {
     const struct kvtel_transfer_config *config;
-    const struct kvtel_connector *connector; /* NULL: unknown */
+    const struct kvtel_connector *connector; /* NULL: unknown, and there are too many such */
     enum kvtel_log_style style;
     struct kvtel_diagnostics *diagnostics;
     struct kvtel_stats *payload;      /* decoded payload of kvtel_logging_observe_payload(), kept to reuse its memory */
@@ -38,7 +38,7 @@ struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *c
     struct kvtel_logging *logging = calloc(1, sizeof(*logging));
     if (logging) {
         logging->config = config;
-        logging->connector = kvtel_transfer_config_connector(config);
+        logging->connector = kvtel_connector_open(kvtel_transfer_config_connector_name(config));
         logging->style = style;
         logging->diagnostics = diagnostics;
     }
@@ -56,21 +56,15 @@ void kvtel_logging_destroy(struct kvtel_logging *logging)
     free(logging);
 }
 
-/* Warns if nothing can be logged, because the connector is unknown or does not report stats. */
+/* Warns if nothing can be logged, because there are too many connectors without a table. */
 static enum kvtel_status check_connector(struct kvtel_logging *logging)
 {
     const char *name = kvtel_transfer_config_connector_name(logging->config);
-    if (!logging->connector) {
-        kvtel_diagnostics_refuse(logging->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
-                                 "connector %s is not known: its stats are neither logged nor exported", name);
-        return KVTEL_E_NO_STATS;
-    }
-    if (logging->connector->payload_kind == KVTEL_PAYLOAD_NONE) {
-        kvtel_diagnostics_refuse(logging->diagnostics, KVTEL_REFUSED_NO_STATS, 1, name,
-                                 "connector %s has no stats: there is nothing to log for it", name);
-        return KVTEL_E_NO_STATS;
-    }
-    return KVTEL_OK;
+    if (logging->connector)
+        return KVTEL_OK;
+    kvtel_diagnostics_refuse(logging->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
+                             "connector %s is not known: its stats are neither logged nor exported", name);
+    return KVTEL_E_NO_STATS;
 }
 
 /* Finds or makes the accumulator of an engine. */
@@ -140,6 +134,8 @@ enum kvtel_status kvtel_logging_observe_payload(struct kvtel_logging *logging, e
     if (!logging->payload)
         return KVTEL_E_NOMEM;
     status = kvtel_stats_decode(logging->payload, format, bytes, size, error);
+    if (status == KVTEL_E_UNKNOWN) /* which was counted, and said once */
+        return KVTEL_E_NO_STATS;
     return status == KVTEL_OK ? kvtel_logging_observe(logging, logging->payload, observation) : status;
 }
 

@@ -38,7 +38,7 @@ enum kvtel_status kvtel_prom_metrics_create_generic(const struct kvtel_connector
     if (!kvtel_prom_options_are_whole(options))
         return KVTEL_E_ARGUMENT;
     if (connector->payload_kind == KVTEL_PAYLOAD_MULTI)
-        return kvtel_prom_metrics_make_multi(options, kvtel_connector_build_prom_metrics, metrics);
+        return kvtel_prom_metrics_make_multi(options, kvtel_connector_build_any_metrics, metrics);
     return kvtel_prom_metrics_make_generic(connector, options, metrics);
 }
 
@@ -52,4 +52,14 @@ enum kvtel_status kvtel_connector_build_prom_metrics(const struct kvtel_prom_opt
         return KVTEL_E_UNKNOWN;
     return connector->build_prom_metrics ? connector->build_prom_metrics(connector, options, metrics)
                                          : kvtel_prom_metrics_create_generic(connector, options, metrics);
+}
+
+enum kvtel_status kvtel_connector_build_any_metrics(const struct kvtel_prom_options *options,
+                                                    struct kvtel_prom_metrics **metrics)
+{
+    enum kvtel_status status = kvtel_connector_build_prom_metrics(options, metrics);
+    if (status != KVTEL_E_UNKNOWN && status != KVTEL_E_NO_STATS)
+        return status;
+    const struct kvtel_connector *open = kvtel_connector_open(kvtel_transfer_config_connector_name(options->config));
+    return open ? kvtel_prom_metrics_create_generic(open, options, metrics) : status;
 }

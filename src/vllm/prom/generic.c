@@ -7,77 +7,11 @@
 #include "base/number.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 512, SCALAR_SIZE = 32 };
-
-void kvtel_prom_refuse_child(const struct generic_metrics *self, const struct kvtel_metric *metric,
-                             enum kvtel_status status, uint64_t lost)
-{
-    kvtel_diagnostics_refuse(
-        self->diagnostics, status == KVTEL_E_NOMEM ? KVTEL_REFUSED_NO_MEMORY : KVTEL_REFUSED_SERIES_LIMIT, lost,
-        metric->name, "%s: no further label set could be made: %s", metric->name, kvtel_status_text(status));
-}
-
-/* Finds or makes a child with own label values that was not made up front. NULL: refused, and `lost` values are
- * counted. */
-static void *labelled_child(struct generic_metrics *self, const struct metric *metric, size_t engine,
-                            const char *const *own, uint64_t lost)
-{
-    const char *values[LABELS_MAX];
-    void *child = NULL;
-    size_t base = self->engines.label_count;
-    for (size_t i = 0; i < base; i++)
-        values[i] = self->engines.rows[engine].values[i];
-    for (size_t i = 0; i < metric->own_labels; i++)
-        values[base + i] = own[i];
-    enum kvtel_status status =
-        self->types.child(self->types.context, metric->family, values, base + metric->own_labels, &child);
-    if (status == KVTEL_OK)
-        return child;
-    kvtel_prom_refuse_child(self, metric->table, status, lost);
-    return NULL;
-}
-
-/* Feeds a column into a child as the metric's input requires. */
-static void feed_values(struct generic_metrics *self, const struct metric *metric, void *child,
-                        const struct kvtel_column *column)
-{
-    double chunk[CHUNK], sum = 0;
-    if (!column || column->count == 0)
-        return;
-    switch (metric->type) {
-    case KVTEL_GAUGE:
-        self->types.set(self->types.context, child, kvtel_column_number(column, column->count - 1));
-        return;
-    case KVTEL_COUNTER:
-        for (size_t i = 0; i < column->count; i++)
-            sum += kvtel_column_number(column, i);
-        if (!isfinite(sum)) {
-            kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_NOT_FINITE, column->count, metric->table->name,
-                                     "%s: the sum of its values is not a finite number", metric->table->name);
-            return;
-        }
-        self->types.increase(self->types.context, child,
-                             metric->table->input == KVTEL_INPUT_COUNT ? (double)column->count : sum);
-        return;
-    case KVTEL_HISTOGRAM:
-        break;
-    }
-    if (column->type == KVTEL_COLUMN_DOUBLES) {
-        self->types.observe(self->types.context, child, &column->values[0].number, column->count);
-        return;
-    }
-    for (size_t i = 0; i < column->count; i += CHUNK) {
-        size_t n = column->count - i < CHUNK ? column->count - i : CHUNK;
-        for (size_t k = 0; k < n; k++)
-            chunk[k] = kvtel_column_number(column, i + k);
-        self->types.observe(self->types.context, child, chunk, n);
-    }
-}
+enum { SCALAR_SIZE = 32 };
 
 /* The same for a child that was made up front. The child may be missing, if its family was full. */
 static void feed_up_front(struct generic_metrics *self, const struct metric *metric, size_t engine, size_t value,
@@ -85,7 +19,7 @@ static void feed_up_front(struct generic_metrics *self, const struct metric *met
 {
     void *child = metric->children[engine * metric->up_front + value];
     if (child)
-        feed_values(self, metric, child, column);
+        kvtel_prom_feed(self, metric, child, column);
     else if (column)
         kvtel_prom_refuse_child(self, metric->table, KVTEL_E_LIMIT, column->count);
 }
@@ -97,14 +31,6 @@ static void observe_columns(struct generic_metrics *self, const struct metric *m
     for (size_t f = 0; f < metric->field_count; f++)
         if (metric->columns[f] >= 0 && columns[metric->columns[f]].count > 0)
             feed_up_front(self, metric, engine, metric->up_front > 1 ? f : 0, &columns[metric->columns[f]]);
-}
-
-/* Looks up the columns that every observation uses. */
-void kvtel_prom_find_columns(struct metric *metric, const struct kvtel_connector *connector)
-{
-    metric->field_count = 0;
-    for (size_t f = 0; f < KVTEL_METRIC_FIELDS && metric->table->fields[f]; f++)
-        metric->columns[metric->field_count++] = kvtel_table_field(connector, metric->table->fields[f]);
 }
 
 /* Index of the text field with a label's values; -1: the label's value is the operation's name. */
@@ -128,9 +54,9 @@ static void feed_operation(struct generic_metrics *self, const struct metric *me
     }
     for (size_t i = 0; i < metric->own_labels; i++)
         own[i] = label_field(content->table, metric->table->labels[i]) >= 0 ? content->texts[text_id] : set->name;
-    void *child = labelled_child(self, metric, engine, own, rows->count);
+    void *child = kvtel_prom_labelled_child(self, metric, engine, own, rows->count);
     if (child)
-        feed_values(self, metric, child, rows);
+        kvtel_prom_feed(self, metric, child, rows);
 }
 
 /* Feeds rows by their text, in the order in which the texts first occur. `ranks`: one 0 for each text of the
@@ -194,22 +120,6 @@ static void observe_operations(struct generic_metrics *self, const struct metric
     free(ranks);
 }
 
-static void observe_typed_set(struct generic_metrics *self, const struct metric *metric,
-                              const struct kvtel_column_set *set, size_t engine)
-{
-    for (size_t c = 0; c < set->column_count; c++) {
-        const struct kvtel_column *column = &set->columns[c];
-        const char *own[KVTEL_METRIC_LABELS], *label = column->labels;
-        for (uint32_t i = 0; i < column->label_count; i++) {
-            own[i] = label;
-            label += strlen(label) + 1;
-        }
-        void *child = labelled_child(self, metric, engine, own, column->count);
-        if (child)
-            feed_values(self, metric, child, column);
-    }
-}
-
 /* Feeds a family that is derived from other families: fields[i], without labels, goes to the series of values[i]. */
 static void observe_derived(struct generic_metrics *self, const struct metric *metric,
                             const struct kvtel_content *content, size_t engine)
@@ -253,7 +163,7 @@ static void observe_info(struct generic_metrics *self, const struct metric *metr
             const struct kvtel_value *value = kvtel_value_get(&info->items[i], metric->table->labels[k]);
             own[k] = value ? scalar_text(value, texts[k]) : "";
         }
-        void *child = labelled_child(self, metric, engine, own, 1);
+        void *child = kvtel_prom_labelled_child(self, metric, engine, own, 1);
         if (child)
             self->types.set(self->types.context, child, 1);
     }
@@ -273,7 +183,7 @@ static void observe_typed(struct generic_metrics *self, const struct kvtel_conte
         const struct kvtel_column_set *set = &content->sets[g];
         const struct metric *metric = find_metric(self, set->name);
         if (metric)
-            observe_typed_set(self, metric, set, engine);
+            kvtel_prom_feed_typed(self, metric, set, engine);
         else
             kvtel_diagnostics_refuse(self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 1, set->name,
                                      "%s: \"%.64s\" is not a metric of the connector as it is configured",
@@ -322,6 +232,13 @@ static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, con
         return KVTEL_E_ENGINE;
     if (stats->content.summarised)
         return KVTEL_E_SUMMARISED;
+    if (kvtel_learned_of(self->base.connector)) {
+        kvtel_prom_observe_described(self, &stats->content, row);
+        return KVTEL_OK;
+    }
+    if (kvtel_learned_beside(self->base.connector))
+        for (size_t i = 0; i < stats->content.child_count; i++)
+            kvtel_prom_observe_described(self, &stats->content.children[i].stats->content, row);
     if (stats->content.table != self->base.connector)
         observe_older(self, &stats->content, row);
     else if (stats->content.table->payload_kind == KVTEL_PAYLOAD_TYPED)
@@ -338,6 +255,7 @@ static void generic_destroy(struct kvtel_prom_metrics *metrics)
     for (size_t i = 0; i < self->metric_count; i++)
         free(self->metrics[i].children);
     free(self->metrics);
+    kvtel_prom_described_free(self);
     kvtel_engine_table_free(&self->engines);
     free(self);
 }

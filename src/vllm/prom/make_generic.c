@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Writes the label values of a child that is made up front. Returns their number. */
 static size_t up_front_labels(const struct generic_metrics *self, const struct metric *metric, size_t engine,
@@ -97,39 +98,24 @@ static enum kvtel_status make_children(struct generic_metrics *self)
     return status;
 }
 
-static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table,
-                                     const struct kvtel_prom_options *options)
+static enum kvtel_status make_metric(struct generic_metrics *self, const struct kvtel_metric *table)
 {
-    char name[256];
-    const char *labels[LABELS_MAX];
-    struct metric *metric = &self->metrics[self->metric_count++];
-    metric->type = table->type;
-    metric->table = table;
-    metric->values = table->values;
-    metric->own_labels = kvtel_metric_label_count(table);
+    struct metric *metric = &self->metrics[self->metric_count];
+    enum kvtel_status status = kvtel_prom_make_family(self, metric, table);
+    if (status == KVTEL_E_MISMATCH)
+        return KVTEL_OK; /* all other families are used */
+    self->metric_count++;
     kvtel_prom_find_columns(metric, self->base.connector);
-    for (size_t i = 0; i < options->label_count; i++)
-        labels[i] = options->labelnames[i];
-    for (size_t i = 0; i < metric->own_labels; i++)
-        labels[options->label_count + i] = table->labels[i];
-    const struct kvtel_family_spec spec = {
-        .name = kvtel_metric_family_name(table, name, sizeof name),
-        .type = table->type,
-        .help = table->help,
-        .labelnames = labels,
-        .label_count = options->label_count + metric->own_labels,
-        .buckets = table->buckets,
-        .unit = table->unit,
-    };
-    enum kvtel_status status = self->types.family(self->types.context, &spec, &metric->family);
-    if (status != KVTEL_E_MISMATCH)
-        return status == KVTEL_OK ? make_places(self, metric) : status;
-    /* The name is taken, for example by another configuration of the same connector. All other families are used. */
-    self->metric_count--;
-    kvtel_diagnostics_refuse(
-        self->diagnostics, KVTEL_REFUSED_UNKNOWN_METRIC, 0, table->name,
-        "%s: the name stands for a family with other labels or buckets already; it is not recorded here", table->name);
-    return KVTEL_OK;
+    return status == KVTEL_OK ? make_places(self, metric) : status;
+}
+
+static enum kvtel_status copy_labelnames(struct generic_metrics *self, const struct kvtel_prom_options *options)
+{
+    self->labelnames = calloc(options->label_count + 1, sizeof *self->labelnames);
+    for (size_t i = 0; self->labelnames && i < options->label_count; i++)
+        if (!(self->labelnames[i] = strdup(options->labelnames[i])))
+            return KVTEL_E_NOMEM;
+    return self->labelnames ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
 enum kvtel_status kvtel_prom_metrics_make_generic(const struct kvtel_connector *connector,
@@ -147,11 +133,15 @@ enum kvtel_status kvtel_prom_metrics_make_generic(const struct kvtel_connector *
     self->diagnostics = options->diagnostics;
     self->metrics = calloc(count + 1, sizeof *self->metrics);
     enum kvtel_status status = self->metrics ? kvtel_engine_table_init(&self->engines, options) : KVTEL_E_NOMEM;
+    if (status == KVTEL_OK)
+        status = copy_labelnames(self, options);
     for (size_t i = 0; i < count && status == KVTEL_OK; i++)
-        if (!connector->metrics[i].when || connector->metrics[i].when(options->config))
-            status = make_metric(self, &connector->metrics[i], options);
+        if (kvtel_metric_is_exported(&connector->metrics[i], options->config))
+            status = make_metric(self, &connector->metrics[i]);
     if (status == KVTEL_OK)
         status = make_children(self);
+    if (status == KVTEL_OK)
+        status = kvtel_prom_make_described(self);
     if (status != KVTEL_OK) {
         kvtel_prom_metrics_destroy(&self->base);
         return status;

@@ -19,7 +19,7 @@ enum kvtel_status kvtel_prom_create(const struct kvtel_prom_options *options, st
     if (!self)
         return KVTEL_E_NOMEM;
     self->diagnostics = options->diagnostics;
-    enum kvtel_status status = kvtel_connector_build_prom_metrics(options, &self->metrics);
+    enum kvtel_status status = kvtel_connector_build_any_metrics(options, &self->metrics);
     if (status == KVTEL_E_UNKNOWN)
         kvtel_diagnostics_refuse(options->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 0, name,
                                  "unknown connector \"%.64s\": none of its stats become metrics", name);

@@ -89,7 +89,7 @@ static uint64_t text_hash(const void *content, size_t i)
 
 bool kvtel_kind_is_samples(enum kvtel_field_kind kind)
 {
-    return kind != KVTEL_FIELD_TOTAL;
+    return kind != KVTEL_FIELD_TOTAL && kind != KVTEL_FIELD_READING;
 }
 
 enum kvtel_field_kind kvtel_column_kind(const struct kvtel_content *content, const struct kvtel_column_set *set,

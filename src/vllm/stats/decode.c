@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decodes a payload into columns. Unusable fields, rows or values are refused and counted, and the rest is applied. */
+#include "base/diagnostics.h"
 #include "base/error.h"
 #include "vllm/stats/decode.h"
 
@@ -42,7 +43,7 @@ static enum kvtel_status decode_field(struct kvtel_decoder *decoder, struct kvte
     const struct kvtel_number_range range = kvtel_number_range(field->kind, field->unit);
     column->count = 0; /* of two equal keys the last one counts */
     *bad = NULL;
-    if (field->kind != KVTEL_FIELD_TOTAL) {
+    if (field->kind != KVTEL_FIELD_TOTAL && field->kind != KVTEL_FIELD_READING) {
         if (value->kind != KVTEL_VALUE_ARRAY) {
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, field->key, "is not a list");
             return KVTEL_OK;
@@ -76,8 +77,9 @@ static enum kvtel_status decode_fields(struct kvtel_decoder *decoder, struct kvt
             continue;
         int field = kvtel_decode_is_name(key) ? kvtel_table_field_near(table, key->text, i) : -1;
         if (field < 0) {
-            kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
-                                "is not a field of this connector");
+            if (!kvtel_decode_is_described(decoder, key))
+                kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_KEY, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                                    "is not a field of this connector");
             continue;
         }
         enum kvtel_status status =
@@ -160,6 +162,14 @@ static enum kvtel_status decode_row(struct kvtel_decoder *decoder, struct kvtel_
     return KVTEL_OK;
 }
 
+/* Whether a value can be what an operation has: a list of rows, or a map of counts. */
+static bool is_operation(const struct kvtel_value *value, bool rows)
+{
+    if (!rows)
+        return value->kind == KVTEL_VALUE_MAP;
+    return value->kind == KVTEL_VALUE_ARRAY && (value->size == 0 || value->items[0].kind == KVTEL_VALUE_MAP);
+}
+
 /* Decodes the kinds ROWS and COUNTS. */
 static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
@@ -170,7 +180,8 @@ static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const 
         return KVTEL_E_NOMEM;
     for (uint32_t i = 0; i < map->size; i++) {
         const struct kvtel_value *key = &map->items[2 * i], *value = key + 1;
-        if (kvtel_value_is_text(key, "_metrics_descriptor"))
+        if (kvtel_value_is_text(key, "_metrics_descriptor") ||
+            (!is_operation(value, rows) && kvtel_decode_is_described(decoder, key)))
             continue;
         if (!kvtel_decode_is_name(key) || value->kind != (rows ? KVTEL_VALUE_ARRAY : KVTEL_VALUE_MAP)) {
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, kvtel_decode_is_name(key) ? key->text : "?",
@@ -206,25 +217,61 @@ static enum kvtel_status decode_operations(struct kvtel_decoder *decoder, const 
     return KVTEL_OK;
 }
 
+/* Says that a child's descriptor names another connector; the child's key is what counts. */
+static void check_identity(const struct kvtel_decoder *decoder, const char *name, const struct kvtel_value *payload)
+{
+    const struct kvtel_value *descriptor = kvtel_value_get(payload, "_metrics_descriptor"),
+                             *id = descriptor ? kvtel_value_get(descriptor, "connector_id") : NULL;
+    if (id && kvtel_decode_is_name(id) && strcmp(id->text, name) != 0)
+        kvtel_diagnostics_refuse(decoder->stats->diagnostics, KVTEL_REFUSED_DESCRIPTOR, 0, id->text,
+                                 "MultiConnector: the descriptor of the child %.64s says that it is of \"%.64s\"", name,
+                                 id->text);
+}
+
+bool kvtel_payload_is_described(const char *name, const struct kvtel_value *payload)
+{
+    return payload->kind == KVTEL_VALUE_MAP &&
+           (kvtel_decode_is_typed(payload) || kvtel_value_get(payload, "_metrics_descriptor") ||
+            kvtel_learned_described(name));
+}
+
+/* The table of a child; an open one if it has none, or none with stats, and its payload describes itself. NULL: none.
+ */
+static const struct kvtel_connector *table_of_child(const struct kvtel_value *key, const struct kvtel_value *payload,
+                                                    const struct kvtel_connector **known)
+{
+    *known = kvtel_decode_is_name(key) ? kvtel_connector_find(key->text) : NULL;
+    if (*known && (*known)->payload_kind != KVTEL_PAYLOAD_NONE)
+        return *known;
+    const struct kvtel_value *inner = kvtel_value_get(payload, "data");
+    bool is_described =
+        kvtel_decode_is_name(key) && (kvtel_payload_is_described(key->text, payload) ||
+                                      (inner && payload->size == 1 && kvtel_payload_is_described(key->text, inner)));
+    return is_described ? kvtel_connector_open(key->text) : NULL;
+}
+
 static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
     for (uint32_t i = 0; i < map->size; i++) {
         const struct kvtel_value *key = &map->items[2 * i], *payload = key + 1;
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
-        const struct kvtel_connector *connector = kvtel_decode_is_name(key) ? kvtel_connector_find(key->text) : NULL;
-        if (!connector || connector->payload_kind == KVTEL_PAYLOAD_NONE) {
-            kvtel_decode_refuse(decoder, connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
+        const struct kvtel_connector *known, *connector = table_of_child(key, payload, &known);
+        if (!connector) {
+            kvtel_decode_refuse(decoder, known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
                                 kvtel_decode_is_name(key) ? key->text : "?",
-                                connector ? "is a connector without stats" : "is not a known connector");
+                                known ? "is a connector without stats" : "is not a known connector");
             continue;
         }
         const struct kvtel_value *inner = payload->kind == KVTEL_VALUE_MAP ? kvtel_value_get(payload, "data") : NULL;
-        bool wrapped = inner && inner->kind == KVTEL_VALUE_MAP && !kvtel_value_get(payload, "types");
+        bool wrapped = inner && inner->kind == KVTEL_VALUE_MAP && !kvtel_value_get(payload, "types") &&
+                       (!kvtel_learned_of(connector) || payload->size == 1);
         if (payload->kind != KVTEL_VALUE_MAP) {
             kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text, "is not a map");
             continue;
         }
+        check_identity(decoder, key->text, payload);
+        size_t before = decoder->content.child_count;
         struct kvtel_child *child = kvtel_content_find_child(&decoder->content, key->text);
         if (!child)
             child = kvtel_content_add_child(&decoder->content, key->text, connector, decoder->stats->diagnostics);
@@ -233,7 +280,9 @@ static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const st
         child->wrapped = wrapped;
         child->stats->sample_limit = decoder->stats->sample_limit;
         enum kvtel_status status = kvtel_stats_decode_value(child->stats, wrapped ? inner : payload, NULL);
-        if (status != KVTEL_OK)
+        if (status == KVTEL_E_UNKNOWN) /* which was counted */
+            kvtel_content_truncate_children(&decoder->content, before);
+        else if (status != KVTEL_OK)
             return status;
     }
     return KVTEL_OK;
@@ -279,23 +328,71 @@ static enum kvtel_status take_spare(struct kvtel_stats *stats, const struct kvte
     return fits ? KVTEL_OK : kvtel_content_init(content, table, false);
 }
 
+/* Whether anything of a payload can be used: not if its connector has no table and it does not describe itself. */
+static bool is_usable(const struct kvtel_decoder *decoder, const struct kvtel_value *payload)
+{
+    const char *name = decoder->stats->connector->names[0].name;
+    if (!kvtel_learned_of(decoder->stats->connector) || kvtel_decode_is_typed(payload) ||
+        (decoder->descriptor && decoder->descriptor->count > 0))
+        return true;
+    if (kvtel_connector_find(name))
+        kvtel_diagnostics_refuse(decoder->stats->diagnostics, KVTEL_REFUSED_NO_STATS, 1, name,
+                                 "%.64s: this connector has no stats; its payloads are not used", name);
+    else
+        kvtel_diagnostics_refuse(
+            decoder->stats->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
+            "unknown connector \"%.64s\": its payloads do not describe themselves and are not used", name);
+    return false;
+}
+
+static size_t count_samples(const struct kvtel_content *content)
+{
+    size_t samples = 0;
+    for (size_t g = 0; g < content->set_count; g++)
+        for (size_t c = 0; c < content->sets[g].column_count; c++)
+            if (kvtel_kind_is_samples(kvtel_column_kind(content, &content->sets[g], c)))
+                samples += content->sets[g].columns[c].count;
+    return samples;
+}
+
+/* Decodes what a descriptor describes: into the content itself, or beside that of a table into a child. */
+static enum kvtel_status decode_described(struct kvtel_decoder *decoder, const struct kvtel_value *payload)
+{
+    if (!decoder->descriptor || decoder->descriptor->count == 0)
+        return KVTEL_OK;
+    if (&decoder->open->table == decoder->content.table)
+        return kvtel_decode_described(decoder, payload, &decoder->content);
+    struct kvtel_child *child = kvtel_content_add_child(&decoder->content, decoder->open->names[0].name,
+                                                        &decoder->open->table, decoder->stats->diagnostics);
+    if (!child)
+        return KVTEL_E_NOMEM;
+    child->stats->sample_limit = decoder->stats->sample_limit;
+    enum kvtel_status status = kvtel_decode_described(decoder, payload, &child->stats->content);
+    child->stats->content.samples = count_samples(&child->stats->content);
+    return status;
+}
+
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload,
                                            struct kvtel_error *error)
 {
     if (payload->kind != KVTEL_VALUE_MAP)
         return kvtel_fail(error, KVTEL_E_TYPE, 0, "the payload is not a map");
     struct kvtel_decoder decoder = { .stats = stats };
-    enum kvtel_status status = take_spare(stats, table_of(stats->connector, payload), &decoder.content);
+    enum kvtel_status status = kvtel_decode_descriptor(&decoder, payload);
+    if (status == KVTEL_OK && !is_usable(&decoder, payload))
+        return kvtel_fail(error, KVTEL_E_UNKNOWN, 0,
+                          "the connector is unknown, and the payload does not describe itself");
+    if (status == KVTEL_OK)
+        status = take_spare(stats, table_of(stats->connector, payload), &decoder.content);
     if (status == KVTEL_OK)
         status = decode_kind(&decoder, payload);
+    if (status == KVTEL_OK)
+        status = decode_described(&decoder, payload);
     if (status != KVTEL_OK) {
         kvtel_content_free(&decoder.content);
         return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
     }
-    for (size_t g = 0; g < decoder.content.set_count; g++)
-        for (size_t c = 0; c < decoder.content.sets[g].column_count; c++)
-            if (kvtel_kind_is_samples(kvtel_column_kind(&decoder.content, &decoder.content.sets[g], c)))
-                decoder.content.samples += decoder.content.sets[g].columns[c].count;
+    decoder.content.samples += count_samples(&decoder.content);
     stats->spare = stats->content;
     stats->content = decoder.content;
     kvtel_content_clear(&stats->spare, false);

@@ -4,11 +4,14 @@
 #ifndef KVTEL_VLLM_STATS_DECODE_H
 #define KVTEL_VLLM_STATS_DECODE_H
 
+#include "connectors/learned.h"
 #include "vllm/stats/stats.h"
 
 struct kvtel_decoder {
     struct kvtel_stats *stats;
-    struct kvtel_content content; /* the content in the making */
+    struct kvtel_content content;              /* the content in the making */
+    struct kvtel_learned *open;                /* the open table of the connector, or beside its table; NULL: none */
+    const struct kvtel_descriptor *descriptor; /* what payloads of the connector said of their metrics; NULL: nothing */
 };
 
 /* Counts `n` refusals of `key` and warns; `what` says what is wrong. */
@@ -33,7 +36,29 @@ enum kvtel_status kvtel_decode_list(struct kvtel_decoder *decoder, struct kvtel_
 void kvtel_decode_drop_bad_rows(struct kvtel_decoder *decoder, struct kvtel_column **columns, uint8_t **bad,
                                 const char *const *keys, size_t count);
 
+/* decode_labels.c: decodes a label tuple (an array, or the JSON text of one) into texts in the arena, each followed by
+ * a NUL. `count` is KVTEL_NO_TUPLE if the key is not a tuple, KVTEL_LONG_LABEL if a label is too long.
+ * Status: KVTEL_OK, KVTEL_E_NOMEM. */
+enum { KVTEL_NO_TUPLE = -1, KVTEL_LONG_LABEL = -2 };
+enum kvtel_status kvtel_decode_labels(struct kvtel_arena *arena, const struct kvtel_value *key, const char **labels,
+                                      size_t *size, int *count);
+
+/* descriptor.c: looks for the payload's _metrics_descriptor, and registers it if it is the first of the connector.
+ * Fills the decoder's `open` and `descriptor`. Status: KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_decode_descriptor(struct kvtel_decoder *decoder, const struct kvtel_value *payload);
+
+/* decode_described.c */
+/* Whether the descriptor reads something at or below this key of the payload. */
+bool kvtel_decode_is_described(const struct kvtel_decoder *decoder, const struct kvtel_value *key);
+/* The descriptor's entry for a key of a typed payload's data; NULL: none. */
+const struct kvtel_described *kvtel_decode_described_data(const struct kvtel_decoder *decoder,
+                                                          const struct kvtel_value *key);
+/* Adds what the descriptor's entries read to a content of typed metrics. Status: KVTEL_OK, KVTEL_E_NOMEM. */
+enum kvtel_status kvtel_decode_described(struct kvtel_decoder *decoder, const struct kvtel_value *payload,
+                                         struct kvtel_content *content);
+
 /* decode_typed.c: KVTEL_PAYLOAD_TYPED. */
+bool kvtel_decode_is_typed(const struct kvtel_value *payload);
 enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct kvtel_value *map);
 
 #endif

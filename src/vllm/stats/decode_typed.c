@@ -4,47 +4,6 @@
 
 #include <string.h>
 
-/* TUPLE_LIMIT: size of the JSON of a tuple with the longest labels, each byte of which may be written as \u00xx. */
-enum { NO_TUPLE = -1, LONG_LABEL = -2, TUPLE_LIMIT = KVTEL_METRIC_LABELS * (6 * KVTEL_TEXT_LIMIT + 4) + 2 };
-
-/* Decodes a label tuple into texts in the arena, each followed by a NUL. `count` is NO_TUPLE if the key is not a
- * tuple, LONG_LABEL if a label is too long. */
-static enum kvtel_status decode_labels(struct kvtel_decoder *decoder, const struct kvtel_value *key,
-                                       const char **labels, size_t *size, int *count)
-{
-    struct kvtel_value parsed;
-    *count = key->kind == KVTEL_VALUE_STRING && key->size > TUPLE_LIMIT ? LONG_LABEL : NO_TUPLE;
-    if (*count == LONG_LABEL)
-        return KVTEL_OK;
-    if (key->kind == KVTEL_VALUE_STRING) {
-        enum kvtel_status status =
-            kvtel_value_decode(KVTEL_JSON, key->text, key->size, &decoder->stats->arena, &parsed, NULL);
-        if (status != KVTEL_OK)
-            return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
-        key = &parsed;
-    }
-    if (key->kind != KVTEL_VALUE_ARRAY || key->size > KVTEL_METRIC_LABELS)
-        return KVTEL_OK;
-    *size = 0;
-    for (uint32_t i = 0; i < key->size; i++) {
-        enum kvtel_refusal reason = kvtel_decode_judge_text(&key->items[i]);
-        *count = reason == KVTEL_REFUSED_LONG_TEXT ? LONG_LABEL : NO_TUPLE;
-        if (reason != KVTEL_REFUSAL_COUNT)
-            return KVTEL_OK;
-        *size += key->items[i].size + 1;
-    }
-    char *out = kvtel_arena_alloc(&decoder->stats->arena, *size + 1);
-    if (!out)
-        return KVTEL_E_NOMEM;
-    *labels = out;
-    for (uint32_t i = 0; i < key->size; i++) {
-        memcpy(out, key->items[i].text, key->items[i].size + 1);
-        out += key->items[i].size + 1;
-    }
-    *count = (int)key->size;
-    return KVTEL_OK;
-}
-
 static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct kvtel_column_set *set,
                                           const struct kvtel_value *key)
 {
@@ -52,11 +11,11 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
     const char *labels = "";
     size_t size = 0, expected = kvtel_metric_label_count(set->metric);
     int count;
-    enum kvtel_status status = decode_labels(decoder, key, &labels, &size, &count);
+    enum kvtel_status status = kvtel_decode_labels(&decoder->stats->arena, key, &labels, &size, &count);
     if (status != KVTEL_OK)
         return status;
     uint64_t values = value->kind == KVTEL_VALUE_ARRAY ? value->size : 1;
-    if (count == LONG_LABEL) {
+    if (count == KVTEL_LONG_LABEL) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, values, set->name,
                             kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
         return KVTEL_OK;
@@ -98,33 +57,128 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
     return status;
 }
 
-static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, const struct kvtel_value *key,
-                                             const struct kvtel_value *types)
+/* What a payload says of its metrics. */
+struct typed {
+    const struct kvtel_value *types, *labels; /* {metric: type}, {metric: [names of labels]}; NULL: not given */
+};
+
+/* Fills the names of a metric's labels: those that the payload gives, else label_1, label_2, ... False: those that it
+ * gives cannot be used. `key`: the metric, `count`: the number of its labels. */
+static bool name_labels(const struct typed *typed, const struct kvtel_value *key, int count, struct kvtel_metric *draft)
 {
-    const struct kvtel_value *sets = key + 1;
-    const struct kvtel_metric *metric =
-        kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
-    /* A metric with fields is derived from others; payloads do not contain it. */
-    if (!metric || metric->fields[0] || metric->input == KVTEL_INPUT_INFO) {
-        kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
-                            "is not a metric of this connector");
+    static const char *const numbered[KVTEL_METRIC_LABELS] = { "label_1", "label_2", "label_3", "label_4",
+                                                               "label_5", "label_6", "label_7", "label_8" };
+    const struct kvtel_value *names = typed->labels ? kvtel_value_get(typed->labels, key->text) : NULL;
+    if (names && (names->kind != KVTEL_VALUE_ARRAY || names->size != (uint32_t)count))
+        return false;
+    for (int i = 0; i < count; i++) {
+        if (names && !kvtel_decode_is_name(&names->items[i]))
+            return false;
+        draft->labels[i] = names ? names->items[i].text : numbered[i];
+    }
+    return true;
+}
+
+static bool read_type(const struct kvtel_value *type, enum kvtel_metric_type *out)
+{
+    for (int i = KVTEL_COUNTER; i <= KVTEL_HISTOGRAM; i++)
+        if (type && kvtel_value_is_text(type, kvtel_metric_type_name((enum kvtel_metric_type)i))) {
+            *out = (enum kvtel_metric_type)i;
+            return true;
+        }
+    return false;
+}
+
+/* Learns a metric of a connector without a table. `metric` out; NULL: it was refused, or has no label set yet. */
+static enum kvtel_status learn_metric(struct kvtel_decoder *decoder, const struct kvtel_value *key,
+                                      const struct typed *typed, const struct kvtel_metric **metric)
+{
+    struct kvtel_metric draft = { .name = key->text, .unit = kvtel_learned_unit(key->text) };
+    const struct kvtel_value *sets = key + 1, *type = typed->types ? kvtel_value_get(typed->types, key->text) : NULL;
+    const char *labels, *why = NULL;
+    size_t size;
+    int count = 0;
+    *metric = NULL;
+    if (sets->kind == KVTEL_VALUE_MAP && sets->size == 0)
+        return KVTEL_OK;
+    if (sets->kind == KVTEL_VALUE_MAP &&
+        kvtel_decode_labels(&decoder->stats->arena, sets->items, &labels, &size, &count) != KVTEL_OK)
+        return KVTEL_E_NOMEM;
+    if (!read_type(type, &draft.type) || sets->kind != KVTEL_VALUE_MAP || count == KVTEL_NO_TUPLE) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text,
+                            "has no type (counter, gauge, histogram), or is no map of label values");
         return KVTEL_OK;
     }
-    const struct kvtel_value *type = types ? kvtel_value_get(types, key->text) : NULL;
+    if (count == KVTEL_LONG_LABEL) {
+        kvtel_decode_refuse(decoder, KVTEL_REFUSED_LONG_TEXT, 1, key->text, kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
+        return KVTEL_OK;
+    }
+    draft.help = "As the payloads of a connector without a table give it; they say no more of it.";
+    draft.buckets = draft.type == KVTEL_HISTOGRAM ? kvtel_learned_buckets(draft.unit) : NULL;
+    enum kvtel_status status = KVTEL_E_ARGUMENT;
+    if (!name_labels(typed, key, count, &draft))
+        why = "has not as many names of labels as labels";
+    else
+        status = kvtel_learned_add(decoder->open, &draft, metric, &why);
+    if (status == KVTEL_OK || status == KVTEL_E_NOMEM)
+        return status;
+    *metric = NULL;
+    kvtel_decode_refuse(decoder, status == KVTEL_E_LIMIT ? KVTEL_REFUSED_SERIES_LIMIT : KVTEL_REFUSED_DESCRIPTOR, 1,
+                        key->text, why);
+    return KVTEL_OK;
+}
+
+/* Finds the metric of a key. `metric` out; NULL: there is nothing to decode here. */
+static enum kvtel_status find_metric(struct kvtel_decoder *decoder, const struct kvtel_value *key, uint32_t place,
+                                     const struct typed *typed, const struct kvtel_metric **metric)
+{
+    const struct kvtel_described *described = kvtel_decode_described_data(decoder, key);
+    struct kvtel_learned *open = kvtel_learned_of(decoder->content.table);
+    *metric = NULL;
+    if (described && described->is_definition)
+        *metric = described->metric;
+    if (described && (open || described->is_definition))
+        return KVTEL_OK; /* others are read by the descriptor's path */
+    if (!open) {
+        *metric = kvtel_decode_is_name(key) ? kvtel_table_metric(decoder->content.table, key->text) : NULL;
+        /* A metric with fields is derived from others; payloads do not contain it. */
+        if (*metric && !(*metric)->fields[0] && (*metric)->input != KVTEL_INPUT_INFO)
+            return KVTEL_OK;
+        *metric = NULL;
+        if (described)
+            return KVTEL_OK;
+    } else if (kvtel_decode_is_name(key)) {
+        *metric = kvtel_learned_metric(open, key->text, place);
+        return *metric ? KVTEL_OK : learn_metric(decoder, key, typed, metric);
+    }
+    kvtel_decode_refuse(decoder, KVTEL_REFUSED_UNKNOWN_METRIC, 1, kvtel_decode_is_name(key) ? key->text : "?",
+                        "is not a metric of this connector");
+    return KVTEL_OK;
+}
+
+static enum kvtel_status decode_typed_metric(struct kvtel_decoder *decoder, const struct kvtel_value *key,
+                                             uint32_t place, const struct typed *typed)
+{
+    const struct kvtel_value *sets = key + 1;
+    const struct kvtel_metric *metric;
+    enum kvtel_status status = find_metric(decoder, key, place, typed, &metric);
+    if (status != KVTEL_OK || !metric)
+        return status;
+    const struct kvtel_value *type = typed->types ? kvtel_value_get(typed->types, key->text) : NULL;
     if (sets->kind != KVTEL_VALUE_MAP || !type || !kvtel_value_is_text(type, kvtel_metric_type_name(metric->type))) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, key->text,
                             "is not of the type that this connector gives it");
         return KVTEL_OK;
     }
-    struct kvtel_column_set *set = kvtel_content_find_set(&decoder->content, key->text, key->size);
+    size_t size = strlen(metric->name);
+    struct kvtel_column_set *set = kvtel_content_find_set(&decoder->content, metric->name, size);
     if (set)
         kvtel_column_set_truncate(set, 0); /* of two equal metrics the last one counts */
-    else
-        set = kvtel_content_add_set(&decoder->content, key->text, key->size);
+    else if (decoder->content.set_count < KVTEL_STATS_NAME_LIMIT)
+        set = kvtel_content_add_set(&decoder->content, metric->name, size);
     if (!set)
         return KVTEL_E_NOMEM;
     set->metric = metric;
-    enum kvtel_status status = KVTEL_OK;
     for (uint32_t i = 0; status == KVTEL_OK && i < sets->size; i++)
         status = decode_label_set(decoder, set, &sets->items[2 * i]);
     return status;
@@ -159,15 +213,27 @@ static bool has_long_text(const struct kvtel_value *info)
     return false;
 }
 
+bool kvtel_decode_is_typed(const struct kvtel_value *payload)
+{
+    const struct kvtel_value *types = kvtel_value_get(payload, "types"), *data = kvtel_value_get(payload, "data");
+    return types && types->kind == KVTEL_VALUE_MAP && data && data->kind == KVTEL_VALUE_MAP;
+}
+
 enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct kvtel_value *map)
 {
     const struct kvtel_value *types = kvtel_value_get(map, "types"), *data = kvtel_value_get(map, "data");
-    const struct kvtel_value *info = kvtel_value_get(map, "info");
+    const struct kvtel_value *info = kvtel_value_get(map, "info"), *labels = kvtel_value_get(map, "labels");
+    bool is_open = kvtel_learned_of(decoder->content.table) != NULL;
     enum kvtel_status status = KVTEL_OK;
+    if (is_open && !kvtel_decode_is_typed(map)) {
+        decoder->content.has_info = false;
+        return KVTEL_OK; /* its descriptor says what is read of it */
+    }
     for (uint32_t i = 0; i < map->size; i++) {
         const struct kvtel_value *key = &map->items[2 * i];
         static const char *const known[] = { "types", "data", "info", "_metrics_descriptor" };
-        bool found = false;
+        bool found = (is_open && (kvtel_value_is_text(key, "labels") || kvtel_value_is_text(key, KVTEL_READ_KEY))) ||
+                     kvtel_decode_is_described(decoder, key);
         for (size_t k = 0; k < sizeof known / sizeof *known; k++)
             found |= kvtel_value_is_text(key, known[k]);
         if (!found)
@@ -178,8 +244,9 @@ enum kvtel_status kvtel_decode_typed(struct kvtel_decoder *decoder, const struct
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_WRONG_TYPE, 1, "data", "or \"types\" is not a map");
         data = NULL;
     }
+    const struct typed typed = { types, labels && labels->kind == KVTEL_VALUE_MAP ? labels : NULL };
     for (uint32_t i = 0; data && status == KVTEL_OK && i < data->size; i++)
-        status = decode_typed_metric(decoder, &data->items[2 * i], types);
+        status = decode_typed_metric(decoder, &data->items[2 * i], i, &typed);
     decoder->content.has_info = info != NULL;
     if (status != KVTEL_OK || !info || info->kind == KVTEL_VALUE_NIL)
         return status;

@@ -22,7 +22,7 @@ bool kvtel_decode_is_name(const struct kvtel_value *value)
 struct kvtel_number_range kvtel_number_range(enum kvtel_field_kind kind, enum kvtel_unit unit)
 {
     struct kvtel_number_range range = { 0, DBL_MAX, 0, INT64_MAX };
-    if (kind == KVTEL_FIELD_LEVEL) {
+    if (kind == KVTEL_FIELD_LEVEL || kind == KVTEL_FIELD_READING) {
         range.least = -DBL_MAX;
         range.least_integer = INT64_MIN;
     } else if (unit == KVTEL_UNIT_SECONDS) {

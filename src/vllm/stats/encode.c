@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encodes columns as the payload from which they came. */
 #include "base/buffer.h"
+#include "connectors/learned.h"
 #include "vllm/stats/stats.h"
 
 #include <string.h>
@@ -33,7 +34,7 @@ static void write_fields(struct kvtel_writer *writer, const struct kvtel_content
         if (!column->present)
             continue;
         kvtel_writer_text(writer, content->table->fields[i].key);
-        if (content->table->fields[i].kind == KVTEL_FIELD_TOTAL)
+        if (!kvtel_kind_is_samples(content->table->fields[i].kind))
             write_number(writer, column, 0);
         else
             write_list(writer, column);
@@ -97,9 +98,30 @@ static void write_labels(struct kvtel_writer *writer, const struct kvtel_column 
     kvtel_buffer_free(&text);
 }
 
+/* Writes what only payloads of a connector without a table have: the names of labels, and that nothing has to be read
+ * by a descriptor again. */
+static void write_open(struct kvtel_writer *writer, const struct kvtel_content *content)
+{
+    kvtel_writer_text(writer, "labels");
+    kvtel_writer_map(writer, content->set_count);
+    for (size_t g = 0; g < content->set_count; g++) {
+        const struct kvtel_metric *metric = content->sets[g].metric;
+        size_t count = kvtel_metric_label_count(metric);
+        kvtel_writer_text(writer, metric->name);
+        kvtel_writer_array(writer, count);
+        for (size_t i = 0; i < count; i++)
+            kvtel_writer_text(writer, metric->labels[i]);
+    }
+    kvtel_writer_text(writer, KVTEL_READ_KEY);
+    kvtel_writer_bool(writer, true);
+}
+
 static void write_typed(struct kvtel_writer *writer, const struct kvtel_content *content)
 {
-    kvtel_writer_map(writer, content->has_info ? 3 : 2);
+    bool is_open = kvtel_learned_of(content->table) != NULL;
+    kvtel_writer_map(writer, (size_t)(content->has_info ? 3 : 2) + (is_open ? 2 : 0));
+    if (is_open)
+        write_open(writer, content);
     kvtel_writer_text(writer, "types");
     kvtel_writer_map(writer, content->set_count);
     for (size_t g = 0; g < content->set_count; g++) {

@@ -15,7 +15,7 @@ static enum kvtel_status reset_column(struct kvtel_column *column, enum kvtel_fi
             return KVTEL_E_NOMEM;
         kvtel_column_append_integer(column, 0);
     }
-    column->present = present;
+    column->present = present && kind != KVTEL_FIELD_READING; /* there is none before the first */
     return KVTEL_OK;
 }
 
@@ -46,6 +46,7 @@ void kvtel_content_clear(struct kvtel_content *content, bool all_present)
     }
     for (size_t i = 0; i < content->sets[0].column_count; i++)
         (void)reset_column(&content->sets[0].columns[i], table->fields[i].kind, all_present);
+    kvtel_content_truncate_children(content, 0); /* of what a payload described beside the table */
     content->samples = 0;
     content->summarised = false;
 }

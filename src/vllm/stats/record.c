@@ -63,11 +63,12 @@ static void apply(struct kvtel_content *content, const struct addition *item)
         kvtel_column_add(column, &one);
         return;
     }
-    if (item->replaces) {
-        content->samples -= column->count;
+    bool list = kvtel_kind_is_samples(item->kind);
+    if (item->replaces || !list) {
+        content->samples -= list ? column->count : 0;
         column->count = 0;
     }
-    content->samples++;
+    content->samples += list;
     if (item->is_double)
         kvtel_column_append_double(column, item->number);
     else

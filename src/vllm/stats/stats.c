@@ -71,7 +71,7 @@ void kvtel_stats_reset(struct kvtel_stats *stats)
     struct kvtel_content *content = &stats->content;
     for (size_t i = 0; i < content->child_count; i++)
         kvtel_stats_reset(content->children[i].stats);
-    if (content->child_count == 0)
+    if (content->child_count == 0 || content->table->payload_kind != KVTEL_PAYLOAD_MULTI)
         kvtel_stats_clear(stats);
 }
 
@@ -150,7 +150,7 @@ static enum kvtel_status reserve_column(struct kvtel_column *column, const struc
     if (summary)
         return texts ? kvtel_distribution_reserve_texts(summary, text_count)
                      : kvtel_column_reserve_summary(column, other);
-    if (kind == KVTEL_FIELD_TOTAL)
+    if (!kvtel_kind_is_samples(kind))
         return kvtel_column_reserve(column, 1, false); /* the sum replaces the number, so the column is never mixed */
     return kvtel_column_reserve(column, other->count, kvtel_column_mixes(column, other));
 }
@@ -217,6 +217,7 @@ static void merge_column(struct kvtel_column *column, const struct kvtel_column 
 /* Merges a typed gauge: the newer number replaces the older. */
 static void merge_gauge(struct kvtel_column *column, const struct kvtel_column *other)
 {
+    column->present |= other->present;
     if (other->count == 0)
         return;
     column->count = 0;
@@ -283,7 +284,8 @@ static void merge_set(struct kvtel_content *content, const struct kvtel_column_s
             continue;
         enum kvtel_field_kind kind = kvtel_column_kind(content, set, (size_t)(column - set->columns));
         size_t before = column->count;
-        if (content->table->payload_kind == KVTEL_PAYLOAD_TYPED && kind == KVTEL_FIELD_LEVEL)
+        if (kind == KVTEL_FIELD_READING ||
+            (content->table->payload_kind == KVTEL_PAYLOAD_TYPED && kind == KVTEL_FIELD_LEVEL))
             merge_gauge(column, &from->columns[c]);
         else
             merge_column(column, &from->columns[c], kind, content->pending.text_ids, fresh);

@@ -131,10 +131,15 @@ bool kvtel_kind_is_samples(enum kvtel_field_kind kind);
 const struct kvtel_column *kvtel_column_set_find(const struct kvtel_content *content,
                                                  const struct kvtel_column_set *set, const char *key);
 
-/* decode.c: replaces the content by a decoded payload, as kvtel_stats_decode() does. */
+/* decode.c: whether a payload describes itself: it is typed, or has a descriptor, or `name` is that of a connector
+ * whose payloads had one. */
+bool kvtel_payload_is_described(const char *name, const struct kvtel_value *payload);
+/* Replaces the content by a decoded payload, as kvtel_stats_decode() does. */
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload,
                                            struct kvtel_error *error);
 
+/* A key of payloads that kvtel writes of a connector without a table: what a descriptor describes was read. */
+#define KVTEL_READ_KEY "_metrics_read"
 /* encode.c: writes the payload; not for summarised stats. */
 void kvtel_stats_write(const struct kvtel_stats *stats, struct kvtel_writer *writer);
 
