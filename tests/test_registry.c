@@ -143,7 +143,7 @@ static const struct {
     { { .names = KVTEL_NAMES({ .name = "Own", .reserved = SET(1) }) }, "the name \"Own\": reserved[1] is not NULL" },
     { { SOME_NAME, .payload_kind = KVTEL_PAYLOAD_COLUMNS, .fields = KVTEL_FIELDS({ "a", .reserved = SET(0) }) },
       "the field \"a\": reserved[0] is not NULL" },
-    { { METRIC(.name = "a", .fields = { "failed" }, .reserved = SET(3)) }, "the metric \"a\": reserved[3]" },
+    { { METRIC(.name = "a", .fields = { "failed" }, .reserved = SET(2)) }, "the metric \"a\": reserved[2]" },
     { { METRIC(.name = "a", .type = KVTEL_HISTOGRAM, .fields = { "seconds" },
                .buckets =
                    &(const struct kvtel_buckets){ .bounds = (const double[]){ 1 }, .count = 1, .reserved = SET(1) }) },

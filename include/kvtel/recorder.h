@@ -145,12 +145,12 @@ struct kvtel_transfer_start {
 
 /** A transfer that was begun. The members are of no meaning to the caller. All 0: no transfer. */
 struct kvtel_transfer_token {
-    const struct kvtel_operation *operation;
-    uint64_t began_ns;
-    uint64_t bytes;
-    uint64_t state;
-    uint32_t lane;
-    uint32_t place;
+    const struct kvtel_operation *operation; /**< the operation that began it */
+    uint64_t began_ns;                       /**< when it began, CLOCK_MONOTONIC ns */
+    uint64_t bytes;                          /**< as it was begun with */
+    uint64_t state;                          /**< of the place when it was taken */
+    uint32_t lane;                           /**< the lane of the place */
+    uint32_t place;                          /**< the place in its lane */
 };
 
 /** Begins a transfer. Where the operation's recorder has `open_transfers`, other processes see the transfer until it

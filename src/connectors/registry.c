@@ -97,9 +97,6 @@ enum kvtel_status kvtel_connector_register(const struct kvtel_connector *connect
 {
     if (!connector)
         return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "there is no table");
-    for (size_t i = 0; i < sizeof(connector->reserved) / sizeof(connector->reserved[0]); i++)
-        if (connector->reserved[i])
-            return kvtel_fail(error, KVTEL_E_ARGUMENT, 0, "a reserved word of the table is not NULL");
     if (!kvtel_connector_check(connector, error))
         return KVTEL_E_ARGUMENT;
     enum kvtel_status status = KVTEL_OK;
