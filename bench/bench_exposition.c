@@ -113,6 +113,16 @@ static void snapshot_and_encode(void *context)
     encode(context);
 }
 
+/* The same from the store, as protobuf with both kinds of buckets. */
+static void snapshot_and_encode_protobuf(void *context)
+{
+    struct scrape *scrape = context;
+    kvtel_snapshot_reset(scrape->snapshot);
+    bench_require(kvtel_snapshot_add(scrape->snapshot, scrape->store) == KVTEL_OK, "snapshot");
+    scrape->text.size = 0;
+    bench_require(kvtel_exposition(scrape->snapshot, KVTEL_FORMAT_PROTOBUF, &scrape->text) == KVTEL_OK, "encode");
+}
+
 /* Adds one engine's values to the connector's i-th histogram or counter. */
 static void load_series(struct kvtel_lane *lane, uint32_t series, const struct kvtel_metric *metric, int i, int engine)
 {
@@ -176,6 +186,8 @@ int main(void)
     bench_report(LOAD_ROW_ENCODE, ns / 1e6, "ms", 0);
     bench_report(LOAD_ROW_ENCODE_RATE, (double)scrape.text.size / ns, "GB/s", 2);
     bench_report(LOAD_ROW_FORMAT("text", "bytes"), (double)scrape.text.size / 1e6, "MB", 0);
+    bench_report(LOAD_ROW_FORMAT("protobuf, classic and native", "snapshot and encode"),
+                 bench_median_ns(snapshot_and_encode_protobuf, &scrape) / 1e6, "ms", 0);
     measure_formats(scrape.snapshot, ns / 1e6);
     measure_pushes(scrape.snapshot);
     kvtel_buffer_free(&scrape.text);

@@ -37,6 +37,18 @@ def rust_peers(build):
     return [[build / "peer_rust/release" / source.stem] for source in sorted((HERE / "peer_rust/src/bin").glob("*.rs"))]
 
 
+def go_peers(build):
+    """Builds bench/peer_go where Go is there."""
+    program = build / "peer_go"
+    if not shutil.which("go"):
+        note("Go is not installed: no peer in Go")
+        return []
+    if subprocess.run(["go", "build", "-mod=readonly", "-o", program, "."], cwd=HERE / "peer_go").returncode != 0:
+        note("Go could not build bench/peer_go: no peer in Go")
+        return []
+    return [[program]]
+
+
 def python_scripts(build):
     """Ours and peers; each is told the build directory."""
     missing = [name for name in PYTHON_PEERS_NEED if not importlib.util.find_spec(name)]
@@ -167,7 +179,7 @@ def main():
         "--build", type=pathlib.Path, default=pathlib.Path("build"), help="build directory (default: build)"
     )
     build = parser.parse_args().build.resolve()
-    commands = built_programs(build) + rust_peers(build) + python_scripts(build)
+    commands = built_programs(build) + rust_peers(build) + go_peers(build) + python_scripts(build)
     rows = rows_of([figure for command in commands for figure in figures_of(command)])
     print(f"{cpu_name()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; medians\n")
     print_table(rows)
