@@ -9,9 +9,9 @@ from exporter import PATIENCE, free_port
 
 
 class Prometheus:
-    """Scrapes `target` every second. `scrape`: more lines of its scrape configuration."""
+    """Scrapes `target`, unless that is None, every second. `scrape`: more lines of its scrape configuration."""
 
-    def __init__(self, directory, target, *flags, scrape=""):
+    def __init__(self, directory, target, *flags, scrape="", program="prometheus"):
         self.port = free_port()
         (directory / "prometheus.yml").write_text(
             f"""
@@ -22,9 +22,11 @@ scrape_configs:
 {scrape}
     static_configs: [{{ targets: ["{target}"] }}]
 """
+            if target
+            else ""
         )
         command = [
-            "prometheus",
+            program,
             f"--config.file={directory}/prometheus.yml",
             f"--storage.tsdb.path={directory}/tsdb",
             f"--web.listen-address=127.0.0.1:{self.port}",
@@ -35,6 +37,13 @@ scrape_configs:
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=PATIENCE) as answer:
             return json.load(answer)["data"]
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=PATIENCE) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def results(self, expression):
         try:

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# build.sh FOLDER: builds Prometheus and the Collector's OTLP receiver from their Go modules, as go.mod and go.sum here name them, into
+# FOLDER. The first time takes half an hour on two processors; what is there stays.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+
+command -v go >/dev/null || {
+    echo "receivers-test builds its receivers with Go 1.26 or later, which is not there: put it into PATH" >&2
+    exit 1
+}
+
+# Without service discovery: the tests name their targets, and its clients are a third of the packages.
+if ! cmp -s "$here/prometheus/go.sum" "$folder/prometheus.sum"; then
+    echo "building Prometheus"
+    (cd "$here/prometheus" && go build -mod=readonly -tags netgo,remove_all_sd -o "$folder/prometheus" \
+        github.com/prometheus/prometheus/cmd/prometheus)
+    cp "$here/prometheus/go.sum" "$folder/prometheus.sum"
+fi
+if ! cat "$here/collector/go.sum" "$here/collector/main.go" | cmp -s - "$folder/collector.sum"; then
+    echo "building the Collector's receiver"
+    (cd "$here/collector" && go build -mod=readonly -tags netgo -o "$folder/collector" .)
+    cat "$here/collector/go.sum" "$here/collector/main.go" >"$folder/collector.sum"
+fi
