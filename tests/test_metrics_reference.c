@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/metrics.md must equal the page made here from the connectors' tables and from the families of a recorder and
- * of NIXL's rings. After a change run KVTEL_UPDATE=1 test_metrics_reference. */
+/* docs/metrics.md must equal the page made here from the connectors' tables and from the families of a recorder, of
+ * NIXL's rings and of its plug-in. After a change run KVTEL_UPDATE=1 test_metrics_reference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 #include "base/number.h"
 #include "connectors/table.h"
 #include "nixl/metrics.h"
+#include "nixl/transfers.h"
 
 #include <kvtel/connector.h>
 #include <kvtel/recorder.h>
@@ -164,11 +165,33 @@ static void append_nixl_families(struct kvtel_buffer *text)
     text->size--;
 }
 
+static void append_plugin_families(struct kvtel_buffer *text)
+{
+    append(text,
+           "\n## NIXL's plug-in\n\n"
+           "From `libkvtel_nixl.so` ([nixl.md](nixl.md)), which as an exporter also has the `nixl_*` counters and "
+           "histograms of\nthe rings above. Those of peers are on `/metrics` with `--nixl.peer-label` only.\n\n");
+    for (const struct kvtel_metric *metric = kvtel_nixl_posts.metrics; metric->name; metric++)
+        append_metric(text, metric);
+    for (const struct kvtel_metric *metric = kvtel_nixl_transfers.metrics; metric->name; metric++)
+        append_metric(text, metric);
+    for (int i = 0; i < KVTEL_NIXL_PLUGIN_FAMILIES; i++) {
+        const struct kvtel_family_spec *spec = &kvtel_nixl_plugin_families[i];
+        struct kvtel_buffer line = { 0 };
+        append_heading(text, &line, spec->name, spec->type);
+        append_labels(&line, "; labels: ", spec->labelnames, spec->label_count);
+        append_line(text, &line);
+        append_wrapped(text, spec->help);
+    }
+    text->size--;
+}
+
 static void make_reference(struct kvtel_buffer *text)
 {
     append(text,
            "# Metrics\n\n"
-           "This page lists every metric that connectors and NIXL's telemetry rings have; the exporter's own are in\n"
+           "This page lists every metric that connectors, NIXL's telemetry rings and its plug-in have; the exporter's "
+           "own are in\n"
            "[serve.md](serve.md#own-metrics). The page is made from the code by\n"
            "`KVTEL_UPDATE=1 build/tests/test_metrics_reference`.\n\n"
            "Names of connectors' metrics are vLLM's, and each of their series has the labels `model_name` and "
@@ -191,6 +214,7 @@ static void make_reference(struct kvtel_buffer *text)
     append_transfer_families(text);
     append_open_families(text);
     append_nixl_families(text);
+    append_plugin_families(text);
 }
 
 static void reference_is_what_the_tables_say(void **state)

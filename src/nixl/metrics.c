@@ -120,9 +120,12 @@ static enum kvtel_status make_agent(struct kvtel_store *store, const char *name,
     }
     for (unsigned i = 0; i < 2 && status == KVTEL_OK; i++)
         status = make(store, &families[KVTEL_NIXL_FAMILY_SIZES], name, directions[i], &agent->sizes[i]);
-    if (status == KVTEL_OK)
-        status = make(store, &families[KVTEL_NIXL_FAMILY_MEMORY], name, NULL, &agent->memory);
     return status;
+}
+
+static enum kvtel_status make_memory(struct kvtel_store *store, const char *name, struct kvtel_nixl_agent *agent)
+{
+    return make(store, &kvtel_nixl_telemetry.metrics[KVTEL_NIXL_FAMILY_MEMORY], name, NULL, &agent->memory);
 }
 
 static enum kvtel_status make_own(struct kvtel_nixl_metrics *metrics)
@@ -137,10 +140,19 @@ static enum kvtel_status make_own(struct kvtel_nixl_metrics *metrics)
 
 enum kvtel_status kvtel_nixl_metrics_init(struct kvtel_nixl_metrics *metrics, struct kvtel_store *store, bool by_agent)
 {
-    *metrics = (struct kvtel_nixl_metrics){ .store = store, .by_agent = by_agent };
+    *metrics = (struct kvtel_nixl_metrics){ .store = store, .by_agent = by_agent, .of_rings = true };
     enum kvtel_status status = make_agent(store, by_agent ? "" : NULL, &metrics->all);
     if (status == KVTEL_OK)
+        status = make_memory(store, by_agent ? "" : NULL, &metrics->all);
+    if (status == KVTEL_OK)
         status = make_own(metrics);
+    return status == KVTEL_OK ? kvtel_lane_open(store, &metrics->lane) : status;
+}
+
+enum kvtel_status kvtel_nixl_metrics_init_events(struct kvtel_nixl_metrics *metrics, struct kvtel_store *store)
+{
+    *metrics = (struct kvtel_nixl_metrics){ .store = store };
+    enum kvtel_status status = make_agent(store, NULL, &metrics->all);
     return status == KVTEL_OK ? kvtel_lane_open(store, &metrics->lane) : status;
 }
 
@@ -151,7 +163,8 @@ void kvtel_nixl_metrics_close(struct kvtel_nixl_metrics *metrics)
 
 void kvtel_nixl_metrics_agent(struct kvtel_nixl_metrics *metrics, const char *name, struct kvtel_nixl_agent *agent)
 {
-    if (!metrics->by_agent || make_agent(metrics->store, name, agent) != KVTEL_OK)
+    if (!metrics->by_agent || make_agent(metrics->store, name, agent) != KVTEL_OK ||
+        make_memory(metrics->store, name, agent) != KVTEL_OK)
         *agent = metrics->all;
 }
 
@@ -199,7 +212,7 @@ double kvtel_nixl_metrics_count(struct kvtel_nixl_metrics *metrics, const struct
         bool once = type == KVTEL_NIXL_UNRECOGNISED ||
                     (type >= KVTEL_NIXL_ERR_NOT_POSTED && type <= KVTEL_NIXL_ERR_NO_TELEMETRY);
         if (!once && events[i].value >= most_of(type)) {
-            (void)kvtel_lane_increase(metrics->lane, metrics->totals[KVTEL_NIXL_TOTAL_EVENTS],
+            (void)kvtel_lane_increase(metrics->lane, agent->events[KVTEL_NIXL_EVENTS_DROPPED],
                                       -1); /* counts as refused */
             continue;
         }
@@ -218,7 +231,10 @@ double kvtel_nixl_metrics_count(struct kvtel_nixl_metrics *metrics, const struct
         if (totals[type] > 0)
             kvtel_lane_increase(metrics->lane, agent->events[type], totals[type]);
     }
-    kvtel_lane_increase(metrics->lane, metrics->totals[KVTEL_NIXL_TOTAL_EVENTS], (double)count);
-    kvtel_lane_increase(metrics->lane, metrics->totals[KVTEL_NIXL_TOTAL_UNRECOGNISED], totals[KVTEL_NIXL_UNRECOGNISED]);
+    if (metrics->of_rings) {
+        kvtel_lane_increase(metrics->lane, metrics->totals[KVTEL_NIXL_TOTAL_EVENTS], (double)count);
+        kvtel_lane_increase(metrics->lane, metrics->totals[KVTEL_NIXL_TOTAL_UNRECOGNISED],
+                            totals[KVTEL_NIXL_UNRECOGNISED]);
+    }
     return totals[KVTEL_NIXL_REGISTERED] - totals[KVTEL_NIXL_DEREGISTERED];
 }

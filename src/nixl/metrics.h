@@ -29,6 +29,7 @@ struct kvtel_nixl_metrics {
     struct kvtel_store *store;
     struct kvtel_lane *lane;
     bool by_agent;
+    bool of_rings;               /* the families about the rings are there, too */
     struct kvtel_nixl_agent all; /* all agents together; label agent, if used: "" */
     uint32_t states[KVTEL_NIXL_STATES];
     uint32_t totals[KVTEL_NIXL_TOTALS];
@@ -39,6 +40,9 @@ struct kvtel_nixl_metrics {
  * @param by_agent the nixl_* families get a label `agent`
  * @return KVTEL_OK, or the store's error; then there is nothing to close */
 enum kvtel_status kvtel_nixl_metrics_init(struct kvtel_nixl_metrics *metrics, struct kvtel_store *store, bool by_agent);
+/* The same for events that come from an agent itself: without the families about rings, and without the gauge of
+ * registered memory, which many processes would set in turn. */
+enum kvtel_status kvtel_nixl_metrics_init_events(struct kvtel_nixl_metrics *metrics, struct kvtel_store *store);
 void kvtel_nixl_metrics_close(struct kvtel_nixl_metrics *metrics);
 
 /* Makes or finds the series of an agent. Without the label, or if the store has no room for more, the result is the

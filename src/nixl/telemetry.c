@@ -8,11 +8,6 @@
 #define BY_DIRECTION .labels = { "direction" }, .values = { "tx", "rx" }
 /* clang-format on */
 
-/* Bounds for transfers inside a node and a rack, followed by the bounds of vLLM's NIXL connector. */
-#define TIME_BUCKETS                                                                                                   \
-    KVTEL_BUCKETS(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, \
-                  0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
-
 static const struct kvtel_metric metrics[] = {
     [KVTEL_NIXL_FAMILY_XFER_TIME] = { .name = "nixl_xfer_time_seconds",
                                       .type = KVTEL_HISTOGRAM,
@@ -21,7 +16,7 @@ static const struct kvtel_metric metrics[] = {
                                               "application's pauses between two looks are in it. One value per "
                                               "finished transfer of an agent.",
                                       .fields = { "xfer_time" },
-                                      .buckets = TIME_BUCKETS,
+                                      .buckets = KVTEL_NIXL_TIME_BUCKETS,
                                       .unit = KVTEL_UNIT_SECONDS },
     [KVTEL_NIXL_FAMILY_POST_TIME] = { .name = "nixl_post_time_seconds",
                                       .type = KVTEL_HISTOGRAM,
@@ -29,7 +24,7 @@ static const struct kvtel_metric metrics[] = {
                                               "transfer time. One value per"
                                               " finished transfer of an agent.",
                                       .fields = { "post_time" },
-                                      .buckets = TIME_BUCKETS,
+                                      .buckets = KVTEL_NIXL_TIME_BUCKETS,
                                       .unit = KVTEL_UNIT_SECONDS },
     /* the next family again, for a key that both directions feed together */
     [KVTEL_NIXL_FAMILY_ALL_BYTES] = { .name = "nixl_bytes",

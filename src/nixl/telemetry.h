@@ -21,6 +21,11 @@ enum kvtel_nixl_family {
     KVTEL_NIXL_FAMILIES
 };
 
+/* Bounds for transfers inside a node and a rack, followed by the bounds of vLLM's NIXL connector. */
+#define KVTEL_NIXL_TIME_BUCKETS                                                                                        \
+    KVTEL_BUCKETS(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, \
+                  0.1, 0.2, 0.3, 0.5, 0.75, 1, 5)
+
 /* NIXL's rings as a connector's table named "NIXL telemetry", over the families of nixl/metrics.h. Only reports use
  * it; it does not decode payloads. */
 extern const struct kvtel_connector kvtel_nixl_telemetry;

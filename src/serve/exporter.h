@@ -27,6 +27,7 @@ struct exporter_options {
     size_t totals_limit;    /* limit of label sets of a family in the totals of ended stores */
     const char *nixl_dir;   /* NULL: no rings */
     bool nixl_agent_label;
+    bool nixl_peer_label; /* shows the families by peer of NIXL's plug-in */
     bool stats_receiver;
     uint64_t stalled_ns; /* a transfer stalls when it is open for so long; 0: none does */
     const char *prefix;  /* in place of "vllm:" */

@@ -14,7 +14,14 @@
 static bool is_past(const struct exporter *exporter, const struct kvtel_snapshot_family *family)
 {
     bool of_rings = strncmp(family->name, "nixl_", 5) == 0 || strncmp(family->name, "kvtel_nixl_", 11) == 0;
-    return !exporter->rings && family->type == KVTEL_GAUGE && of_rings;
+    bool of_plugin = strcmp(family->name, "kvtel_nixl_outcome_source") == 0;
+    return !exporter->rings && family->type == KVTEL_GAUGE && of_rings && !of_plugin;
+}
+
+/* Whether a family is by peer, of which each start of an engine may make new ones. */
+static bool is_by_peer(const struct kvtel_snapshot_family *family)
+{
+    return strncmp(family->name, "nixl_peer_", strlen("nixl_peer_")) == 0;
 }
 
 static void say_taken(struct exporter *exporter, const char *name, const char *other)
@@ -42,7 +49,8 @@ void exporter_page_choose(void *context, const struct kvtel_snapshot_family *fam
     struct exporter *exporter = context;
     bool own = strncmp(family->name, "kvtel_nixl_", strlen("kvtel_nixl_")) == 0;
     choice->shown = strncmp(family->name, RECEIVER_FAMILIES, strlen(RECEIVER_FAMILIES)) != 0 &&
-                    !is_past(exporter, family) && (!own || exporter->options.own_metrics);
+                    !is_past(exporter, family) && (!own || exporter->options.own_metrics) &&
+                    (exporter->options.nixl_peer_label || !is_by_peer(family));
     if (!choice->shown || strncmp(family->name, "vllm:", 5) != 0)
         return;
     size_t room = sizeof choice->name;

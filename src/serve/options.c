@@ -30,6 +30,7 @@ static const char help[] =
     "                               ones: 10, 500ms, 1m; default 30s, 0: none\n"
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR); made if missing\n"
     "  --nixl.agent-label           add a label with the agent's name; vLLM's agents get a new name at each start\n"
+    "  --nixl.peer-label            show the metrics of NIXL's plug-in that have a label with the peer's name\n"
     "  --web.enable-stats-receiver  take recordings by POST /api/v1/stats\n"
     "  --connector.file=FILE        a connector's table as JSON, repeatable; also from $KVTEL_CONNECTOR_PATH\n"
     "\n"
@@ -82,6 +83,7 @@ enum option_id {
     STALLED_AFTER,
     NIXL_DIR,
     NIXL_AGENT,
+    NIXL_PEER,
     RECEIVER,
     LISTEN,
     SYSTEMD,
@@ -113,6 +115,7 @@ static const struct option table[] = {
     { "stalled.after", required_argument, NULL, STALLED_AFTER },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
     { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
+    { "nixl.peer-label", no_argument, NULL, NIXL_PEER },
     { "web.enable-stats-receiver", no_argument, NULL, RECEIVER },
     { "web.listen-address", required_argument, NULL, LISTEN },
     { "web.systemd-socket", no_argument, NULL, SYSTEMD },
@@ -367,6 +370,9 @@ static int take_option(struct serve_options *options, int option)
         return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");
     case NIXL_AGENT:
         options->exporter.nixl_agent_label = true;
+        return -1;
+    case NIXL_PEER:
+        options->exporter.nixl_peer_label = true;
         return -1;
     case RECEIVER:
         options->exporter.stats_receiver = true;

@@ -136,8 +136,16 @@ def test_metrics_of_rings_are_those_that_are_exported(exporter):
         for name in re.findall(r"`(\w+)`", names):
             documented[name] = kind
     assert documented == types
-    reference = (ROOT / "docs/metrics.md").read_text()
-    assert set(re.findall(r"^### `((?:kvtel_)?nixl_\w+)`", reference, re.M)) == set(types)
+    assert set(names_in_reference("## NIXL's telemetry rings")) == set(types)
+
+
+def names_in_reference(chapter):
+    return re.findall(r"^### `((?:kvtel_)?nixl_\w+)`", "\n".join(section("docs/metrics.md", chapter)), re.M)
+
+
+def test_metrics_of_the_plugin_are_those_of_the_reference():
+    names = [name for row in rows_of("docs/nixl.md", "## What is exported") for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(names) == sorted(names_in_reference("## NIXL's plug-in"))
 
 
 def test_states_of_a_ring_are_those_that_are_exported(exporter):

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plug-in's agents, and turning the plug-in off. */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "record/thread.h"
+#include "state.h"
+
+enum { NAME_MOST = 1 << 20 }; /* bytes of a name that NIXL could mean */
+
+static atomic_bool off;
+static struct plugin_agent agents[PLUGIN_AGENTS];
+/* Taken when an agent begins or ends, never on the path of a post. A child of a fork makes it anew. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pid_t lock_of;
+
+void plugin_say(const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    int head = snprintf(line, sizeof(line), "kvtel: NIXL plug-in: ");
+    va_start(arguments, format);
+    int size = vsnprintf(line + head, sizeof(line) - (size_t)head - 1, format, arguments);
+    va_end(arguments);
+    size = size < 0 ? head : head + size;
+    if (size > (int)sizeof(line) - 2)
+        size = (int)sizeof(line) - 2;
+    line[size] = '\n';
+    if (write(STDERR_FILENO, line, (size_t)size + 1) < 0)
+        return; /* nobody is there to be told */
+}
+
+void plugin_disable(const char *why)
+{
+    if (!atomic_exchange(&off, true))
+        plugin_say("%s; nothing is recorded from now on", why);
+}
+
+bool plugin_is_off(void)
+{
+    return atomic_load_explicit(&off, memory_order_relaxed);
+}
+
+uint32_t plugin_agent_index(const struct plugin_agent *agent)
+{
+    return (uint32_t)(agent - agents);
+}
+
+bool plugin_agent_has_events(uint32_t index)
+{
+    return atomic_load_explicit(&agents[index].exported, memory_order_relaxed);
+}
+
+/* In a child of a fork another thread of the parent may have held the lock, and what the parent recorded is not the
+ * child's. */
+static void hold(void)
+{
+    if (lock_of != 0 && lock_of != getpid()) {
+        static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+        memcpy(&lock, &fresh, sizeof(lock));
+    }
+    (void)pthread_mutex_lock(&lock);
+    lock_of = getpid();
+}
+
+/* The store of this process; made at the first call. */
+static bool open_store(void)
+{
+    if (plugin_is_on())
+        return true;
+    memset(agents, 0, sizeof(agents));
+    plugin_posts_clear();
+    plugin_peers_clear();
+    return plugin_records_open();
+}
+
+/* An agent of this name that lacks the half, else a new one. NULL: there are too many. */
+static struct plugin_agent *find_agent(const char *name, bool exporter)
+{
+    struct plugin_agent *free_agent = NULL;
+    for (size_t i = 0; i < PLUGIN_AGENTS; i++) {
+        struct plugin_agent *agent = &agents[i];
+        if (!agent->used && !free_agent)
+            free_agent = agent;
+        if (agent->used && strcmp(agent->name, name) == 0 && !(exporter ? agent->exported : agent->traced))
+            return agent;
+    }
+    if (free_agent) {
+        memset(free_agent, 0, sizeof(*free_agent));
+        (void)snprintf(free_agent->name, sizeof(free_agent->name), "%s", name);
+        free_agent->epoch = plugin_records.epoch;
+        free_agent->used = true;
+    }
+    return free_agent;
+}
+
+static void set_half(struct plugin_agent *agent, bool exporter, bool there)
+{
+    if (exporter)
+        atomic_store(&agent->exported, there);
+    else
+        agent->traced = there;
+}
+
+static struct plugin_agent *open_agent(const char *name, bool exporter)
+{
+    struct plugin_agent *agent = open_store() ? find_agent(name, exporter) : NULL;
+    if (!agent)
+        return NULL;
+    if (exporter) {
+        enum kvtel_status status = kvtel_nixl_metrics_init_events(&agent->metrics, plugin_records.store);
+        if (status != KVTEL_OK) {
+            plugin_say("agent %.64s: no room for its events: %s", name, kvtel_status_text(status));
+            agent->used = agent->traced;
+            return NULL;
+        }
+        agent->expire_ns = plugin_posts_expire(agent, kvtel_now_ns());
+        plugin_note_source(PLUGIN_FROM_EVENTS);
+    }
+    set_half(agent, exporter, true);
+    return agent;
+}
+
+struct plugin_agent *plugin_agent_open(struct plugin_text text, bool exporter)
+{
+    char name[PLUGIN_PEER_NAME];
+    if (plugin_is_off())
+        return NULL;
+    if (text.size > NAME_MOST || (text.size > 0 && !text.bytes)) {
+        plugin_disable("NIXL passed a name that cannot be one: its interface is not the one known here");
+        return NULL;
+    }
+    (void)snprintf(name, sizeof(name), "%.*s", (int)text.size, text.size > 0 ? text.bytes : "");
+    hold();
+    struct plugin_agent *agent = open_agent(name, exporter);
+    (void)pthread_mutex_unlock(&lock);
+    if (agent && !exporter)
+        plugin_peer_make(text); /* an agent's transfers with itself */
+    return agent;
+}
+
+void plugin_agent_close(struct plugin_agent *agent, bool exporter)
+{
+    if (!plugin_is_recording(agent))
+        return;
+    hold();
+    if (!exporter)
+        plugin_posts_abandon(agent);
+    else
+        kvtel_nixl_metrics_close(&agent->metrics);
+    set_half(agent, exporter, false);
+    agent->used = agent->traced || agent->exported;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void plugin_thread_ready(struct plugin_agent *agent)
+{
+    if (plugin_is_recording(agent))
+        (void)kvtel_thread_lane_of(plugin_records.store);
+}
+
+void plugin_peer_named(struct plugin_agent *agent, struct plugin_text name)
+{
+    if (plugin_is_recording(agent))
+        plugin_peer_make(name);
+}
+
+bool plugin_post_begin(struct plugin_call *call, struct plugin_agent *agent, uint64_t handle,
+                       enum plugin_direction direction)
+{
+    if (!plugin_is_recording(agent))
+        return false;
+    *call = (struct plugin_call){ .agent = agent,
+                                  .handle = handle,
+                                  .began_ns = kvtel_now_ns(),
+                                  .bytes = KVTEL_UNMEASURED,
+                                  .peer = PLUGIN_OTHER_PEER,
+                                  .direction = direction };
+    return true;
+}
+
+void plugin_post_peer(struct plugin_call *call, struct plugin_text name)
+{
+    call->peer = plugin_peer_find(name);
+}
+
+void plugin_post_end(const struct plugin_call *call)
+{
+    if (!plugin_is_recording(call->agent))
+        return;
+    const uint64_t now = kvtel_now_ns();
+    plugin_record_post(call->direction, now - call->began_ns);
+    plugin_posts_add(call, now);
+}
+
+void plugin_completed(struct plugin_agent *agent, uint64_t handle)
+{
+    if (plugin_is_recording(agent) && !plugin_posts_complete(handle, kvtel_now_ns()))
+        plugin_count(plugin_records.unmatched);
+}
+
+static void flush(struct plugin_agent *agent)
+{
+    if (agent->event_count > 0)
+        (void)kvtel_nixl_metrics_count(&agent->metrics, &agent->metrics.all, agent->events, agent->event_count);
+    agent->event_count = 0;
+}
+
+/* Follows the events of one transfer: the times, then bytes. Equal times: it was done when its post returned. */
+static void follow(struct plugin_agent *agent, uint32_t type, uint64_t value)
+{
+    switch (type) {
+    case KVTEL_NIXL_POST_TIME:
+        agent->post_us = value;
+        agent->in_post = false;
+        break;
+    case KVTEL_NIXL_XFER_TIME:
+        agent->in_post = value == agent->post_us;
+        agent->post_us = UINT64_MAX;
+        break;
+    case KVTEL_NIXL_TX_BYTES:
+    case KVTEL_NIXL_RX_BYTES:
+        if (agent->in_post && atomic_load_explicit(&plugin_records.source, memory_order_relaxed) == PLUGIN_FROM_EVENTS)
+            plugin_posts_done_in_post(agent, type == KVTEL_NIXL_TX_BYTES ? PLUGIN_TX : PLUGIN_RX, value);
+        agent->in_post = false;
+        break;
+    default:
+        break;
+    }
+}
+
+static void expire(struct plugin_agent *agent)
+{
+    const uint64_t now = kvtel_now_ns();
+    if (now >= agent->expire_ns)
+        agent->expire_ns = plugin_posts_expire(agent, now);
+}
+
+void plugin_event(struct plugin_agent *agent, uint32_t type, uint64_t value)
+{
+    if (!plugin_is_recording(agent))
+        return;
+    agent->events[agent->event_count++] = (struct kvtel_nixl_event){
+        .type = type < KVTEL_NIXL_EVENT_TYPES ? (enum kvtel_nixl_event_type)type : KVTEL_NIXL_UNRECOGNISED,
+        .value = value,
+    };
+    if (!agent->batched || agent->event_count == PLUGIN_BATCH) {
+        flush(agent);
+        expire(agent);
+    }
+    follow(agent, type, value);
+}
+
+void plugin_batch_begin(struct plugin_agent *agent)
+{
+    if (plugin_is_recording(agent))
+        agent->batched = true;
+}
+
+void plugin_batch_end(struct plugin_agent *agent)
+{
+    if (!plugin_is_recording(agent))
+        return;
+    flush(agent);
+    expire(agent);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of libkvtel_nixl.so that knows nothing of NIXL's classes: plugin.cpp translates NIXL's calls into these.
+ *
+ * On the path of a post and of a look nothing here takes a lock, allocates memory or enters the kernel (but for a
+ * thread that posts without having called anything else of NIXL before: its first record opens the thread's lane). */
+#ifndef KVTEL_NIXL_PLUGIN_CORE_H
+#define KVTEL_NIXL_PLUGIN_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Text that NIXL passes; not NUL-terminated. */
+struct plugin_text {
+    const char *bytes;
+    size_t size;
+};
+
+/* Directions, as the label's values tx and rx. */
+enum plugin_direction { PLUGIN_TX, PLUGIN_RX, PLUGIN_DIRECTIONS };
+
+/* An agent of NIXL in this process. Its trace half and its exporter half share one, where they find each other. */
+struct plugin_agent;
+
+/* A post while the call lasts. The caller owns it. */
+struct plugin_call {
+    struct plugin_agent *agent;
+    uint64_t handle;
+    uint64_t began_ns;
+    uint64_t bytes;
+    uint32_t peer;
+    enum plugin_direction direction;
+};
+
+/* Writes one line to standard error, "kvtel: NIXL plug-in: ...". */
+void plugin_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Turns the plug-in off for good, and says why. Any thread; only the first call says something. */
+void plugin_disable(const char *why);
+/* Whether anything of NIXL's calls is to be looked at. */
+bool plugin_is_off(void);
+
+/* The agent of this name, made at its first half. Opens the store at the first call in a process. Not on the path of a
+ * post. NULL: the plug-in is off, or there are too many agents. */
+struct plugin_agent *plugin_agent_open(struct plugin_text name, bool exporter);
+/* The half was destroyed. When the trace half goes, what is open ends as abandoned. */
+void plugin_agent_close(struct plugin_agent *agent, bool exporter);
+
+/* Opens the calling thread's lane, so that a later post need not. Not on the path of a post. */
+void plugin_thread_ready(struct plugin_agent *agent);
+/* A peer was named outside of a post: gives it a place in the table of peers. */
+void plugin_peer_named(struct plugin_agent *agent, struct plugin_text name);
+
+/* A call that posts began. False: it is not recorded. */
+bool plugin_post_begin(struct plugin_call *call, struct plugin_agent *agent, uint64_t handle,
+                       enum plugin_direction direction);
+void plugin_post_peer(struct plugin_call *call, struct plugin_text name);
+/* The call returned, however it went. */
+void plugin_post_end(const struct plugin_call *call);
+/* A look found the transfer done. */
+void plugin_completed(struct plugin_agent *agent, uint64_t handle);
+
+/* An event of the exporter half. From the agent's own thread of NIXL's. */
+void plugin_event(struct plugin_agent *agent, uint32_t type, uint64_t value);
+void plugin_batch_begin(struct plugin_agent *agent);
+void plugin_batch_end(struct plugin_agent *agent);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of peers. A place is written once and then only read, so that a post finds its peer without a lock. */
+#include <pthread.h>
+#include <string.h>
+
+#include "record/thread.h"
+#include "state.h"
+
+enum { PLACES = 2 * PLUGIN_PEERS }; /* of agents' names: several agents can have one name as peers */
+
+struct place {
+    _Atomic uint64_t hash; /* 0: free; published last */
+    _Atomic uint32_t peer;
+    uint32_t size;
+    char agent[PLUGIN_PEER_NAME];
+};
+
+struct peer {
+    atomic_bool counted; /* a transfer with it was recorded */
+    char name[PLUGIN_PEER_NAME];
+    uint32_t transfers[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
+    uint32_t bytes[PLUGIN_DIRECTIONS];
+};
+
+static struct place places[PLACES];
+static struct peer peers[PLUGIN_PEERS + 1]; /* the last one: other */
+static size_t peer_count;
+static atomic_flag busy = ATOMIC_FLAG_INIT;
+
+/* Of the first and last bytes, since it is made for each post. Names that collide are found by probing. */
+static uint64_t hash_of(struct plugin_text name)
+{
+    uint64_t first = 0, last = 0;
+    const size_t size = name.size < sizeof(first) ? name.size : sizeof(first);
+    memcpy(&first, name.bytes, size);
+    memcpy(&last, name.bytes + name.size - size, size);
+    return (first * UINT64_C(0x9e3779b97f4a7c15) ^ last * UINT64_C(0xc2b2ae3d27d4eb4f) ^ name.size) >> 20 | UINT64_C(1)
+                                                                                                                << 63;
+}
+
+static bool is_place(const struct place *place, uint64_t hash, struct plugin_text name)
+{
+    return atomic_load_explicit(&place->hash, memory_order_acquire) == hash && place->size == name.size &&
+           memcmp(place->agent, name.bytes, name.size) == 0;
+}
+
+uint32_t plugin_peer_find(struct plugin_text name)
+{
+    if (name.size == 0 || name.size > PLUGIN_PEER_NAME || !name.bytes)
+        return PLUGIN_OTHER_PEER;
+    const uint64_t hash = hash_of(name);
+    for (uint64_t i = 0; i < PLACES; i++) {
+        const struct place *place = &places[(hash + i) % PLACES];
+        if (is_place(place, hash, name))
+            return atomic_load_explicit(&place->peer, memory_order_relaxed);
+        if (atomic_load_explicit(&place->hash, memory_order_relaxed) == 0)
+            break;
+    }
+    return PLUGIN_OTHER_PEER;
+}
+
+static void make_series(struct peer *peer)
+{
+    static const char *const directions[PLUGIN_DIRECTIONS] = { "tx", "rx" };
+    uint32_t families[2];
+    memset(peer->transfers, 0xff, sizeof(peer->transfers));
+    memset(peer->bytes, 0xff, sizeof(peer->bytes));
+    if (kvtel_store_family(plugin_records.store, &kvtel_nixl_plugin_families[KVTEL_NIXL_PEER_TRANSFERS],
+                           &families[0]) != KVTEL_OK ||
+        kvtel_store_family(plugin_records.store, &kvtel_nixl_plugin_families[KVTEL_NIXL_PEER_BYTES], &families[1]) !=
+            KVTEL_OK)
+        return;
+    for (int i = 0; i < PLUGIN_DIRECTIONS; i++) {
+        const char *values[] = { directions[i], peer->name, NULL };
+        for (int outcome = 0; outcome < KVTEL_NIXL_OUTCOMES; outcome++) {
+            values[2] = kvtel_nixl_outcome_text((enum kvtel_nixl_outcome)outcome);
+            (void)kvtel_store_series(plugin_records.store, families[0], values, 3, &peer->transfers[i][outcome]);
+        }
+        (void)kvtel_store_series(plugin_records.store, families[1], values, 2, &peer->bytes[i]);
+    }
+}
+
+static size_t kept_size(struct plugin_text name)
+{
+    return name.size < PLUGIN_PEER_NAME - 1 ? name.size : PLUGIN_PEER_NAME - 1;
+}
+
+static bool is_name(const struct peer *peer, struct plugin_text name)
+{
+    return strlen(peer->name) == kept_size(name) && memcmp(peer->name, name.bytes, kept_size(name)) == 0;
+}
+
+/* The peer of this name, made if there is room. */
+static uint32_t find_or_make(struct plugin_text name)
+{
+    for (uint32_t i = 0; i < peer_count; i++) {
+        if (is_name(&peers[i], name))
+            return i;
+    }
+    if (peer_count == PLUGIN_PEERS)
+        return PLUGIN_OTHER_PEER;
+    struct peer *peer = &peers[peer_count];
+    memset(peer->name, 0, sizeof(peer->name));
+    memcpy(peer->name, name.bytes, kept_size(name));
+    atomic_store(&peer->counted, false);
+    make_series(peer);
+    return (uint32_t)peer_count++;
+}
+
+static void remove_series(const struct peer *peer)
+{
+    for (int i = 0; i < PLUGIN_DIRECTIONS; i++) {
+        for (int outcome = 0; outcome < KVTEL_NIXL_OUTCOMES; outcome++)
+            (void)kvtel_store_series_remove(plugin_records.store, peer->transfers[i][outcome]);
+        (void)kvtel_store_series_remove(plugin_records.store, peer->bytes[i]);
+    }
+}
+
+/* The newest peer gives its place to the new name, if nothing was recorded for it. */
+static void rename_peer(struct place *place, struct plugin_text name)
+{
+    const uint32_t present = atomic_load(&place->peer);
+    struct peer *peer = &peers[present];
+    if (present == PLUGIN_OTHER_PEER || is_name(peer, name))
+        return;
+    if (present + 1 == peer_count && !atomic_load(&peer->counted)) {
+        remove_series(peer);
+        peer_count--;
+    }
+    atomic_store(&place->peer, find_or_make(name));
+}
+
+/* `renames`: an agent that has a place gets the new name. */
+static void make_place(struct plugin_text agent, struct plugin_text name, bool renames)
+{
+    const uint64_t hash = hash_of(agent);
+    for (uint64_t i = 0; i < PLACES; i++) {
+        struct place *place = &places[(hash + i) % PLACES];
+        if (is_place(place, hash, agent)) {
+            if (renames)
+                rename_peer(place, name);
+            return;
+        }
+        if (atomic_load_explicit(&place->hash, memory_order_relaxed) != 0)
+            continue;
+        atomic_store(&place->peer, find_or_make(name));
+        place->size = (uint32_t)agent.size;
+        memcpy(place->agent, agent.bytes, agent.size);
+        atomic_store_explicit(&place->hash, hash, memory_order_release);
+        return;
+    }
+}
+
+static bool is_text(struct plugin_text text)
+{
+    return text.size > 0 && text.size <= PLUGIN_PEER_NAME && text.bytes;
+}
+
+static void make_alone(struct plugin_text agent, struct plugin_text name, bool renames)
+{
+    if (!is_text(agent) || !is_text(name) || atomic_flag_test_and_set(&busy))
+        return; /* another thread adds a peer: this one gets its place when NIXL names it again */
+    make_place(agent, name, renames);
+    atomic_flag_clear(&busy);
+}
+
+void plugin_peer_make(struct plugin_text agent)
+{
+    if (is_text(agent) && plugin_peer_find(agent) == PLUGIN_OTHER_PEER)
+        make_alone(agent, agent, false);
+}
+
+void plugin_peers_clear(void)
+{
+    for (size_t i = 0; i < PLACES; i++)
+        atomic_store(&places[i].hash, 0);
+    peer_count = 0;
+    atomic_flag_clear(&busy);
+}
+
+void plugin_record_peer(uint32_t index, const struct plugin_ending *ending)
+{
+    struct peer *peer = &peers[index];
+    struct kvtel_lane *lane = kvtel_thread_lane_of(plugin_records.store);
+    if (!lane)
+        return;
+    if (!atomic_load_explicit(&peer->counted, memory_order_relaxed))
+        atomic_store_explicit(&peer->counted, true, memory_order_relaxed);
+    (void)kvtel_lane_increase(lane, peer->transfers[ending->direction][ending->outcome], 1);
+    if (ending->outcome <= KVTEL_NIXL_IN_POST && ending->bytes < KVTEL_TRANSFER_LIMIT)
+        (void)kvtel_lane_increase(lane, peer->bytes[ending->direction], (double)ending->bytes);
+}
+
+void plugin_peers_make_other(void)
+{
+    strcpy(peers[PLUGIN_OTHER_PEER].name, "other");
+    make_series(&peers[PLUGIN_OTHER_PEER]);
+}
+
+void kvtel_nixl_peer(const char *agent, const char *name)
+{
+    if (!agent || !name || !kvtel_nixl_is_recording())
+        return;
+    size_t size = strlen(name);
+    make_alone((struct plugin_text){ agent, strlen(agent) },
+               (struct plugin_text){ name, size < PLUGIN_PEER_NAME ? size : PLUGIN_PEER_NAME }, true);
+}
+
+int kvtel_nixl_is_recording(void)
+{
+    return plugin_is_on();
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Posts that wait for their end: a ring of records in the order of the posts, and a table that finds the record of a
+ * handle. Whoever changes a record's state to TAKEN owns the record until its next change of state; there is no lock,
+ * and no thread waits for another. */
+#include "state.h"
+
+enum {
+    SLOTS = 2 * PLUGIN_POSTS, /* of the table of handles */
+    PROBES = 16,              /* slots that a handle can be in */
+    TRIES = 16,               /* records that a new post asks for */
+    BUDGET = 1 << 22          /* records that the events of one expire_every_ns look at: some milliseconds */
+};
+static const uint64_t patience_ns = 2000000000; /* a parked post waits this long for its events */
+static const uint64_t expire_every_ns = 500000000;
+
+enum state {
+    FREE,
+    TAKEN,
+    OPEN,  /* the table of handles leads to it */
+    PARKED /* its handle was posted again before an end was seen */
+};
+
+struct record {
+    _Atomic uint32_t state;
+    uint32_t peer;
+    _Atomic uint64_t number; /* of the post, from 1; the record's place is the remainder */
+    _Atomic uint64_t bytes;
+    _Atomic uint32_t agent;
+    _Atomic uint32_t direction;
+    uint64_t handle;
+    uint64_t began_ns;
+    uint64_t post_ns;
+    uint64_t parked_before; /* number of the parked post of the same handle; 0: none */
+};
+
+static struct record records[PLUGIN_POSTS];
+/* A handle and, in the low 16 bits, the place of its record; 0: free. */
+static _Atomic uint64_t slots[SLOTS];
+static _Atomic uint64_t tail;   /* number of the newest post */
+static _Atomic uint32_t parked; /* records that wait for events */
+
+static struct record *record_of(uint64_t number)
+{
+    return &records[number % PLUGIN_POSTS];
+}
+
+static bool take(struct record *record, uint32_t from)
+{
+    return atomic_compare_exchange_strong_explicit(&record->state, &from, TAKEN, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static void put(struct record *record, uint32_t state)
+{
+    atomic_store_explicit(&record->state, state, memory_order_release);
+}
+
+static bool is_handle(uint64_t handle)
+{
+    return handle != 0 && handle >> 48 == 0;
+}
+
+/* The slot of the handle, or the first free one of its slots, or NULL. `word` receives what is in the slot. */
+static _Atomic uint64_t *find_slot(uint64_t handle, uint64_t *word)
+{
+    const uint64_t first = (handle >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    _Atomic uint64_t *free_slot = NULL;
+    for (uint64_t i = 0; i < PROBES; i++) {
+        _Atomic uint64_t *slot = &slots[(first + i) % SLOTS];
+        uint64_t there = atomic_load_explicit(slot, memory_order_acquire);
+        if (there >> 16 == handle) {
+            *word = there;
+            return slot;
+        }
+        if (there == 0 && !free_slot)
+            free_slot = slot;
+    }
+    *word = 0;
+    return free_slot;
+}
+
+static void empty_slot(const struct record *record)
+{
+    uint64_t word;
+    _Atomic uint64_t *slot = find_slot(record->handle, &word);
+    if (word != 0 && &records[word & 0xffff] == record)
+        (void)atomic_compare_exchange_strong(slot, &word, 0);
+}
+
+/* Records the end of a post that the caller has taken, and frees its record. */
+static void finish(struct record *record, enum kvtel_nixl_outcome outcome, int status, uint64_t duration_ns)
+{
+    const struct plugin_ending ending = {
+        .direction = atomic_load_explicit(&record->direction, memory_order_relaxed),
+        .outcome = outcome,
+        .peer = record->peer,
+        .status = status,
+        .duration_ns = duration_ns,
+        .bytes = atomic_load_explicit(&record->bytes, memory_order_relaxed),
+    };
+    put(record, FREE);
+    plugin_record_ending(&ending);
+}
+
+static void end_parked(uint64_t number, uint64_t handle)
+{
+    struct record *record = record_of(number);
+    if (number == 0 || !take(record, PARKED))
+        return;
+    if (record->handle != handle || atomic_load_explicit(&record->number, memory_order_relaxed) != number) {
+        put(record, PARKED); /* another post has its place */
+        return;
+    }
+    atomic_fetch_sub(&parked, 1);
+    finish(record, KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
+}
+
+/* Whether events will tell of the posts of this agent. */
+static bool has_events(uint32_t agent)
+{
+    return atomic_load_explicit(&plugin_records.source, memory_order_relaxed) == PLUGIN_FROM_EVENTS &&
+           plugin_agent_has_events(agent);
+}
+
+/* Ends an open post that the caller has taken, and the one before it on the same handle if nothing will tell of it. */
+static void end_open(struct record *record, enum kvtel_nixl_outcome outcome, int status, uint64_t duration_ns)
+{
+    const uint64_t before = record->parked_before, handle = record->handle;
+    const bool waits = has_events(atomic_load_explicit(&record->agent, memory_order_relaxed));
+    empty_slot(record);
+    finish(record, outcome, status, duration_ns);
+    if (before != 0 && !waits)
+        end_parked(before, handle);
+}
+
+/* Takes the handle's open post. NULL: there is none. */
+static struct record *take_open(uint64_t handle)
+{
+    uint64_t word;
+    if (!is_handle(handle) || !find_slot(handle, &word) || word == 0)
+        return NULL;
+    struct record *record = &records[word & 0xffff];
+    if (!take(record, OPEN))
+        return NULL;
+    if (record->handle == handle)
+        return record;
+    put(record, OPEN);
+    return NULL;
+}
+
+/* A free record, taken, with its number. NULL: too many posts are open. */
+static struct record *new_record(void)
+{
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t number = atomic_fetch_add_explicit(&tail, 1, memory_order_relaxed) + 1;
+        struct record *record = record_of(number);
+        if (take(record, FREE)) {
+            atomic_store_explicit(&record->number, number, memory_order_relaxed);
+            return record;
+        }
+    }
+    return NULL;
+}
+
+/* Parks the open post that the slot leads to, because its handle is posted again. Returns its number, or 0. */
+static uint64_t park(uint64_t word, uint64_t handle)
+{
+    struct record *record = &records[word & 0xffff];
+    if (!take(record, OPEN))
+        return 0;
+    if (record->handle != handle) {
+        put(record, OPEN);
+        return 0;
+    }
+    const uint64_t before = record->parked_before, number = atomic_load_explicit(&record->number, memory_order_relaxed);
+    const bool waits = has_events(atomic_load_explicit(&record->agent, memory_order_relaxed));
+    record->parked_before = 0;
+    atomic_fetch_add(&parked, 1);
+    put(record, PARKED);
+    if (before != 0 && !waits)
+        end_parked(before, handle);
+    return number;
+}
+
+/* Makes the table lead to the record. False: no slot is free. */
+static bool enter(struct record *record)
+{
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t word, new = record->handle << 16 | (uint64_t)(record - records);
+        _Atomic uint64_t *slot = find_slot(record->handle, &word);
+        if (!slot)
+            return false;
+        if (word != 0 && record->parked_before == 0)
+            record->parked_before = park(word, record->handle);
+        if (atomic_compare_exchange_strong(slot, &word, new))
+            return true;
+    }
+    return false;
+}
+
+void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
+{
+    struct record *record = is_handle(call->handle) ? new_record() : NULL;
+    if (record) {
+        record->handle = call->handle;
+        record->began_ns = call->began_ns;
+        record->post_ns = now_ns - call->began_ns;
+        record->peer = call->peer;
+        record->parked_before = 0;
+        atomic_store_explicit(&record->bytes, call->bytes, memory_order_relaxed);
+        atomic_store_explicit(&record->agent, plugin_agent_index(call->agent), memory_order_relaxed);
+        atomic_store_explicit(&record->direction, call->direction, memory_order_relaxed);
+        if (enter(record)) {
+            put(record, OPEN);
+            return;
+        }
+        put(record, FREE);
+    }
+    const struct plugin_ending ending = { .direction = call->direction,
+                                          .outcome = KVTEL_NIXL_UNKNOWN,
+                                          .peer = call->peer,
+                                          .duration_ns = KVTEL_UNMEASURED,
+                                          .bytes = call->bytes };
+    plugin_count(plugin_records.untracked);
+    plugin_record_ending(&ending);
+}
+
+bool plugin_posts_complete(uint64_t handle, uint64_t now_ns)
+{
+    struct record *record = take_open(handle);
+    if (record)
+        end_open(record, KVTEL_NIXL_COMPLETED, 0, now_ns - record->began_ns);
+    return record != NULL;
+}
+
+/* Whether the record is an unended post as an event describes it; takes it. */
+static bool take_described(struct record *record, uint64_t number, uint32_t agent, enum plugin_direction direction,
+                           uint64_t bytes, uint32_t *state)
+{
+    *state = atomic_load_explicit(&record->state, memory_order_relaxed);
+    if ((*state != OPEN && *state != PARKED) || atomic_load_explicit(&record->bytes, memory_order_relaxed) != bytes ||
+        atomic_load_explicit(&record->direction, memory_order_relaxed) != direction ||
+        atomic_load_explicit(&record->agent, memory_order_relaxed) != agent || !take(record, *state))
+        return false;
+    if (atomic_load_explicit(&record->number, memory_order_relaxed) == number &&
+        atomic_load_explicit(&record->bytes, memory_order_relaxed) == bytes &&
+        atomic_load_explicit(&record->direction, memory_order_relaxed) == direction &&
+        atomic_load_explicit(&record->agent, memory_order_relaxed) == agent)
+        return true;
+    put(record, *state);
+    return false;
+}
+
+/* Takes the first post from `number` to `last` that is as described. NULL: there is none. */
+static struct record *find_described(struct plugin_agent *agent, uint64_t number, uint64_t last,
+                                     enum plugin_direction direction, uint64_t bytes, uint32_t *state)
+{
+    for (; number <= last && agent->budget > 0; number++, agent->budget--) {
+        if (take_described(record_of(number), number, plugin_agent_index(agent), direction, bytes, state)) {
+            agent->cursor = number + 1;
+            return record_of(number);
+        }
+    }
+    return NULL;
+}
+
+/* Events come in the order in which transfers are done, which is nearly that of posts: the search begins behind the
+ * last post that was found. */
+void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes)
+{
+    const uint64_t newest = atomic_load_explicit(&tail, memory_order_relaxed);
+    const uint64_t oldest = newest > PLUGIN_POSTS ? newest - PLUGIN_POSTS + 1 : 1;
+    const uint64_t cursor = agent->cursor < oldest ? oldest : agent->cursor;
+    uint32_t state;
+    struct record *record = find_described(agent, cursor, newest, direction, bytes, &state);
+    if (!record)
+        record = find_described(agent, oldest, cursor - 1, direction, bytes, &state);
+    if (!record)
+        return;
+    if (state == OPEN) {
+        end_open(record, KVTEL_NIXL_IN_POST, 0, record->post_ns);
+        return;
+    }
+    atomic_fetch_sub(&parked, 1);
+    finish(record, KVTEL_NIXL_IN_POST, 0, record->post_ns);
+}
+
+uint64_t plugin_posts_expire(struct plugin_agent *agent, uint64_t now_ns)
+{
+    agent->budget = BUDGET;
+    for (size_t i = 0; i < PLUGIN_POSTS && atomic_load_explicit(&parked, memory_order_relaxed) > 0; i++) {
+        struct record *record = &records[i];
+        if (atomic_load_explicit(&record->state, memory_order_relaxed) != PARKED ||
+            atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent) ||
+            !take(record, PARKED))
+            continue;
+        if (now_ns - record->began_ns < patience_ns) {
+            put(record, PARKED);
+            continue;
+        }
+        atomic_fetch_sub(&parked, 1);
+        finish(record, KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
+    }
+    return now_ns + expire_every_ns;
+}
+
+void plugin_posts_abandon(const struct plugin_agent *agent)
+{
+    for (size_t i = 0; i < PLUGIN_POSTS; i++) {
+        struct record *record = &records[i];
+        uint32_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
+        if ((state != OPEN && state != PARKED) ||
+            atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent) ||
+            !take(record, state))
+            continue;
+        if (state == OPEN)
+            empty_slot(record);
+        else
+            atomic_fetch_sub(&parked, 1);
+        finish(record, state == OPEN ? KVTEL_NIXL_ABANDONED : KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
+    }
+}
+
+void plugin_posts_clear(void)
+{
+    for (size_t i = 0; i < PLUGIN_POSTS; i++)
+        atomic_store(&records[i].state, FREE);
+    for (size_t i = 0; i < SLOTS; i++)
+        atomic_store(&slots[i], 0);
+    atomic_store(&tail, 0);
+    atomic_store(&parked, 0);
+}
+
+/* NIXL refused a post because the one before on the same handle is active: that one is the handle's open post again. */
+static void refuse(struct record *record)
+{
+    const uint64_t before = record->parked_before, handle = record->handle;
+    struct record *earlier = record_of(before);
+    record->parked_before = 0;
+    empty_slot(record);
+    finish(record, KVTEL_NIXL_FAILED, PLUGIN_REPOST_ACTIVE, KVTEL_UNMEASURED);
+    if (before == 0 || !take(earlier, PARKED))
+        return;
+    if (earlier->handle != handle || atomic_load_explicit(&earlier->number, memory_order_relaxed) != before) {
+        put(earlier, PARKED);
+        return;
+    }
+    atomic_fetch_sub(&parked, 1);
+    if (enter(earlier))
+        put(earlier, OPEN);
+    else
+        finish(earlier, KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
+}
+
+void kvtel_nixl_outcome(uint64_t handle, int status)
+{
+    if (!plugin_is_on())
+        return;
+    plugin_note_source(PLUGIN_FROM_APPLICATION);
+    struct record *record = status > 0 ? NULL : take_open(handle);
+    if (!record)
+        return;
+    if (status == 0)
+        end_open(record, KVTEL_NIXL_IN_POST, 0, record->post_ns);
+    else if (status == PLUGIN_REPOST_ACTIVE)
+        refuse(record);
+    else
+        end_open(record, KVTEL_NIXL_FAILED, status, KVTEL_UNMEASURED);
+}
+
+void kvtel_nixl_released(uint64_t handle)
+{
+    if (!plugin_is_on())
+        return;
+    plugin_note_source(PLUGIN_FROM_APPLICATION);
+    struct record *record = take_open(handle);
+    if (record)
+        end_open(record, KVTEL_NIXL_RELEASED, 0, KVTEL_UNMEASURED);
+}

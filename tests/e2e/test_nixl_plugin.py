@@ -1,0 +1,440 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libkvtel_nixl.so under a driver that calls it as NIXL does."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from exporter import Exporter, wait_for
+from nixl_driver import PLUGIN, Driver, metrics
+
+SANITIZED = "KVTEL_SANITIZED" in os.environ
+DONE, ACTIVE, DISCONNECT, REPOST_ACTIVE = 0, 1, -10, -7
+
+
+@pytest.fixture
+def driver(tmp_path):
+    with Driver(tmp_path) as running:
+        yield running
+
+
+def agent(driver, name="worker", peer="peer"):
+    answer = driver("agent", name)
+    assert answer.split()[1:] == ["exporter", "4096", "trace", "kvtel"], driver.said()
+    driver("peer", answer.split()[0], peer)
+    return int(answer.split()[0])
+
+
+def test_it_needs_libc_alone_and_shows_nothing_else():
+    needed = subprocess.run(["readelf", "-d", PLUGIN], check=True, capture_output=True, text=True).stdout
+    libraries = {line.split("[")[1].rstrip("]") for line in needed.splitlines() if "(NEEDED)" in line}
+    if any("san" in library for library in libraries):
+        pytest.skip("a sanitizer's runtime is linked")
+    assert {library.split(".")[0] for library in libraries} <= {"libc", "libm", "ld-linux-x86-64", "ld-linux-aarch64"}
+    assert "NODELETE" in needed
+    names = subprocess.run(["nm", "-D", "--defined-only", PLUGIN], check=True, capture_output=True, text=True).stdout
+    assert {line.split()[-1] for line in names.splitlines()} == {
+        "kvtel_nixl_is_recording",
+        "kvtel_nixl_outcome",
+        "kvtel_nixl_peer",
+        "kvtel_nixl_released",
+        "nixl_telemetry_plugin_fini",
+        "nixl_telemetry_plugin_init",
+        "nixl_trace_plugin_fini",
+        "nixl_trace_plugin_init",
+    }
+
+
+def test_both_halves_are_one_library_with_nixls_versions(driver):
+    assert driver.loaded == "exporter 2 trace 1 one"
+    assert agent(driver) == 0
+    assert driver("recording") == "1"
+    assert driver.said() == []
+
+
+def test_a_transfer_that_a_look_finds_done(driver):
+    one = agent(driver)
+    driver("create", one, "peer")
+    driver("post", one, "a0", "read", "peer", 65536)
+    driver("post", one, "b0", "write", "peer", 4096)
+    assert driver.transfers() == {}
+    driver("mark", one, "a0")
+    driver("mark", one, "b0")
+    stored = driver.stored()
+    for direction, size in (("rx", 65536), ("tx", 4096)):
+        labels = f'direction="{direction}",outcome="completed"'
+        assert stored[f'nixl_posts_total{{direction="{direction}"}}'] == 1
+        assert stored[f'nixl_post_seconds{{direction="{direction}"}}'] == 1
+        assert stored[f"nixl_transfers_total{{{labels}}}"] == 1
+        assert stored[f"nixl_transfer_bytes_total{{{labels}}}"] == size
+        assert stored[f"nixl_transfer_seconds{{{labels}}}"] == 1
+        assert stored[f"nixl_transfer_size_bytes{{{labels}}}"] == 1
+        assert stored[f'nixl_peer_transfers_total{{direction="{direction}",peer="peer",outcome="completed"}}'] == 1
+        assert stored[f'nixl_peer_transfer_bytes_total{{direction="{direction}",peer="peer"}}'] == size
+    assert stored["kvtel_nixl_unmatched_total"] == stored["kvtel_nixl_untracked_total"] == 0
+
+
+def test_events_tell_of_transfers_that_were_done_in_their_posts(driver):
+    one = agent(driver)
+    for handle in ("a0", "b0", "c0"):
+        driver("post", one, handle, "read", "peer", 64)
+    driver("mark", one, "b0")
+    driver("batch", one)
+    driver("finish", one, "read", 64, 7, 7)
+    driver("finish", one, "read", 64, 7, 9)  # of the one that was looked at
+    driver("finish", one, "write", 64, 7, 7)  # of nobody: another direction
+    driver("finish", one, "read", 65, 7, 7)  # and another size
+    driver("finish", one, "read", 64, 7, 7)
+    driver("batch_end", one)
+    assert driver.transfers() == {"completed": 1, "completed_in_post": 2}
+    stored = driver.stored()
+    assert stored['nixl_requests_total{direction="rx"}'] == 4
+    assert stored['kvtel_nixl_outcome_source{source="exporter"}'] == 1
+    assert stored['nixl_transfer_seconds{direction="rx",outcome="completed_in_post"}'] == 2
+
+
+def test_a_handle_may_be_posted_again_before_its_event_comes(driver):
+    one = agent(driver)
+    for _ in range(5):
+        driver("post", one, "a0", "read", "peer", 64)
+    driver("batch", one)
+    for _ in range(5):
+        driver("finish", one, "read", 64, 7, 7)
+    driver("batch_end", one)
+    assert driver.transfers() == {"completed_in_post": 5}
+
+
+def test_events_count_by_type_and_without_batches(driver):
+    one = agent(driver)
+    for event in ((4, 1000), (5, 400), (9, 1), (11, 1), (11, 1), (20, 17), (21, 1), (4294967295, 1), (0, 2**63)):
+        assert driver("event", one, *event) == "0"
+    stored = driver.stored()
+    assert stored["nixl_memory_registered_bytes_total"] == 1000
+    assert stored["nixl_memory_deregistered_bytes_total"] == 400
+    assert stored['nixl_errors_total{status="invalid_param"}'] == 1
+    assert stored['nixl_errors_total{status="not_found"}'] == 2
+    assert stored["nixl_events_dropped_total"] == 17
+    assert stored['nixl_bytes_total{direction="tx"}'] == 0
+    assert not any("kvtel_nixl_rings" in name for name in stored)
+
+
+def test_the_application_tells_outcomes(driver):
+    one = agent(driver)
+    for handle in ("a0", "b0", "c0", "d0", "e0"):
+        driver("post", one, handle, "write", "peer", 10)
+    driver("told", "a0", DONE)
+    driver("told", "b0", ACTIVE)
+    driver("mark", one, "b0")
+    driver("told", "b0", DONE)
+    driver("told", "c0", DISCONNECT)
+    driver("told", "c0", DISCONNECT)
+    driver("released", "d0")
+    driver("released", "a0")
+    driver("released", "ffff0")
+    driver("told", "0", DONE)
+    driver("told", "ffffffffffffffff", DISCONNECT)
+    assert driver.transfers("tx") == {"completed_in_post": 1, "completed": 1, "failed": 1, "released": 1}
+    driver("destroy", one)
+    assert driver.transfers("tx")["abandoned"] == 1
+    stored = driver.stored()
+    assert stored['nixl_transfer_failures_total{direction="tx",status="remote_disconnect"}'] == 1
+    assert stored['kvtel_nixl_outcome_source{source="application"}'] == 1
+    assert stored['nixl_peer_transfers_total{direction="tx",peer="peer",outcome="failed"}'] == 1
+
+
+def test_once_the_application_tells_events_close_nothing(driver):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("told", "a0", ACTIVE)
+    driver("finish", one, "read", 64, 7, 7)
+    assert driver.transfers() == {}
+    driver("told", "a0", DONE)
+    assert driver.transfers() == {"completed_in_post": 1}
+
+
+def test_a_refused_second_post_leaves_the_first_one_open(driver):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("told", "a0", ACTIVE)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("told", "a0", REPOST_ACTIVE)
+    assert driver.transfers() == {"failed": 1}
+    driver("mark", one, "a0")
+    driver("told", "a0", DONE)
+    assert driver.transfers() == {"failed": 1, "completed": 1}
+    assert driver.stored()['nixl_transfer_failures_total{direction="rx",status="repost_active"}'] == 1
+
+
+def test_without_a_source_a_post_is_unknown_when_its_handle_is_posted_twice_more(tmp_path):
+    with Driver(tmp_path, exporter=False) as driver:
+        assert driver.loaded == "exporter 0 trace 1"
+        one = int(driver("agent", "worker").split()[0])
+        for _ in range(4):
+            driver("post", one, "a0", "read", "peer", 64)
+        assert driver.transfers() == {"unknown": 2}
+        driver("mark", one, "a0")
+        assert driver.transfers() == {"unknown": 3, "completed": 1}
+        assert driver.stored()['kvtel_nixl_outcome_source{source="none"}'] == 1
+
+
+def test_the_exporter_half_works_alone(tmp_path):
+    with Driver(tmp_path, trace=False) as driver:
+        assert driver.loaded == "exporter 2 trace 0"
+        one = int(driver("agent", "worker").split()[0])
+        driver("finish", one, "read", 64, 7, 7)
+        stored = driver.stored()
+        assert stored['nixl_requests_total{direction="rx"}'] == 1
+        assert driver.transfers() == {}
+
+
+def test_a_post_of_which_no_event_comes_is_unknown_after_a_while(driver):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("post", one, "a0", "read", "peer", 64)
+
+    def is_told():
+        driver("batch", one)
+        driver("batch_end", one)
+        return driver.transfers() == {"unknown": 1}
+
+    wait_for(is_told)
+
+
+def test_an_agent_that_goes_leaves_its_posts_abandoned_and_others_alone(driver):
+    one, two = agent(driver), agent(driver, "second")
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("post", two, "b0", "read", "peer", 64)
+    driver("destroy", one)
+    assert driver.transfers() == {"abandoned": 1}
+    driver("mark", two, "b0")
+    assert driver.transfers() == {"abandoned": 1, "completed": 1}
+    three = agent(driver)  # takes the first one's place
+    driver("post", three, "a0", "read", "peer", 64)
+    driver("mark", three, "a0")
+    assert driver.transfers() == {"abandoned": 1, "completed": 2}
+
+
+def test_two_agents_of_one_name(driver):
+    one, two = agent(driver), agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("post", two, "b0", "read", "peer", 64)
+    driver("finish", two, "read", 64, 3, 3)
+    driver("destroy", one)
+    assert driver.transfers() == {"abandoned": 1, "completed_in_post": 1}
+
+
+def test_peers_past_the_table_are_other(driver):
+    one = agent(driver)  # worker itself and peer are the first two
+    for i in range(70):
+        driver("peer", one, f"p{i}")
+        driver("post", one, "a0", "read", f"p{i}", 1)
+        driver("mark", one, "a0")
+    driver("peer", one, "-")  # a call that failed
+    driver("post", one, "a0", "read", "-", 1)
+    driver("mark", one, "a0")
+    driver("post", one, "a0", "read", "never-named", 1)
+    driver("mark", one, "a0")
+    counts = {
+        name.split('peer="')[1].split('"')[0]: value
+        for name, value in driver.stored().items()
+        if name.startswith("nixl_peer_transfers_total") and value > 0
+    }
+    assert counts == {**{f"p{i}": 1 for i in range(62)}, "other": 10}
+
+
+def test_the_application_names_peers(driver):
+    one = agent(driver)
+    driver("peer", one, "5f1c-uuid")
+    driver("name", "5f1c-uuid", "engine-1/0")
+    driver("post", one, "a0", "read", "5f1c-uuid", 1)
+    driver("mark", one, "a0")
+    driver("name", "never-loaded", "engine-1/0")
+    driver("post", one, "a0", "read", "never-loaded", 1)
+    driver("mark", one, "a0")
+    driver("name", "5f1c-uuid", "engine-2/0")  # later: from then on
+    driver("post", one, "a0", "read", "5f1c-uuid", 1)
+    driver("mark", one, "a0")
+    stored = driver.stored()
+    name = 'nixl_peer_transfers_total{{direction="rx",peer="{}",outcome="completed"}}'
+    assert stored[name.format("engine-1/0")] == 2
+    assert stored[name.format("engine-2/0")] == 1
+    assert name.format("5f1c-uuid") not in stored
+
+
+def test_a_million_open_posts(driver):
+    one, count = agent(driver), 200000 if SANITIZED else 1000000
+    driver("flood", one, count)
+    stored = driver.stored()
+    untracked = stored["kvtel_nixl_untracked_total"]
+    assert stored['nixl_posts_total{direction="rx"}'] == count
+    assert untracked == stored['nixl_transfers_total{direction="rx",outcome="unknown"}'] >= count - 65536
+    driver("flood_end", one, count)
+    stored = driver.stored()
+    assert stored['nixl_transfers_total{direction="rx",outcome="completed"}'] == count - untracked
+    assert stored["kvtel_nixl_unmatched_total"] == untracked
+
+
+def test_threads_post_and_others_look(driver):
+    one = agent(driver)
+    driver("threads", one, 3000, 8)
+    stored = driver.stored()
+    for direction in ("rx", "tx"):
+        assert stored[f'nixl_posts_total{{direction="{direction}"}}'] == 4 * 3000
+        assert driver.transfers(direction) == {"completed": 4 * 2000, "completed_in_post": 4 * 1000}
+    assert stored["kvtel_nixl_unmatched_total"] == 0
+
+
+def test_a_child_of_a_fork_records_nothing_for_its_parents_agent(driver):
+    one = agent(driver)
+    driver("post", one, "1110", "read", "peer", 64)
+    assert driver("fork", one, "-") == "0"
+    assert driver.transfers() == {}
+    driver("mark", one, "1110")
+    assert driver.transfers() == {"completed": 1}
+    assert len(list(driver.stores.glob("*.kvtel"))) == 1
+
+
+def test_a_child_of_a_fork_has_a_store_for_its_own_agent(driver):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    assert driver("fork", one, "childs") == "0"
+    assert driver.transfers() == {"completed": 1}
+    assert driver.stored()['nixl_transfer_bytes_total{direction="rx",outcome="completed"}'] == 20
+    assert len(list(driver.stores.glob("*.kvtel"))) == 2
+
+
+@pytest.mark.parametrize("how", ["exit", "_exit", "kill"])
+def test_an_end_with_open_posts_and_a_thread_of_nixls_that_goes_on(driver, how):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("mark", one, "a0")
+    driver("leak", one)
+    driver("fini")
+    assert driver.end(how) == (-9 if how == "kill" else 0)
+    assert driver.transfers()["completed"] == 1
+
+
+# What is not NIXL's interface.
+
+
+def test_no_trace_where_libnixl_is_not_the_one_known(tmp_path):
+    with Driver(tmp_path, library="foreign") as driver:
+        assert driver.loaded == "exporter 2 trace 0 one"
+        assert driver.said() == [
+            "kvtel: NIXL plug-in: this process has no libnixl.so with the tracer of NIXL 1.4 or later: no trace is recorded"
+        ]
+        assert driver("agent", "worker") == "0 exporter 4096 trace -"
+
+
+def test_no_trace_without_libnixl(tmp_path):
+    with Driver(tmp_path, library=None) as driver:
+        assert driver.loaded == "exporter 2 trace 0 one"
+
+
+@pytest.mark.parametrize("span", [("other::postXferReq", 4), ("nixl::" + "x" * 80, 4), ("nixl::postXferReq.read", 9), ("n", 0)])
+def test_a_strange_span_turns_it_off_for_good(driver, span):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    assert driver("span", one, *span) == "null"
+    assert len(driver.said()) == 1 and "nothing is recorded from now on" in driver.said()[0]
+    driver("mark", one, "a0")
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("finish", one, "read", 64, 7, 7)
+    driver("told", "a0", DONE)
+    driver("destroy", one)
+    assert driver("agent", "next") == "1 exporter 4096 trace -"
+    assert driver("recording") == "0"
+    assert driver.transfers() == {}
+    assert len(driver.said()) == 1
+
+
+def test_a_name_of_impossible_length_turns_it_off(driver):
+    assert driver("huge_agent") == "none"
+    assert len(driver.said()) == 1
+    assert driver("agent", "worker") == "0 exporter 4096 trace -"
+
+
+@pytest.mark.parametrize("name", ["empty", "long", "bytes"])
+def test_any_name_of_an_agent(driver, name):
+    one = agent(driver, name)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("mark", one, "a0")
+    assert driver.transfers() == {"completed": 1}
+
+
+def test_other_spans_and_strange_values(driver):
+    one = agent(driver)
+    for name in ("nixl::registerMem", "nixl::createXferReq", "nixl::getNotifs", "nixl::unheardOf"):
+        assert driver("span", one, name, 3) == "null"
+    assert driver("span", one, "nixl::postXferReq.read", 5) == "span"
+    driver("post", one, "0", "read", "peer", 64)
+    driver("post", one, "ffffffffffffffff", "read", "peer", 64)
+    driver("post", one, "a0", "read", "x" * 1000, -5)
+    driver("mark", one, "a0")
+    driver("mark", one, "b0")
+    driver("mark", one, "0")
+    stored = driver.stored()
+    assert driver.transfers() == {"completed": 1, "unknown": 3}
+    assert stored['nixl_posts_total{direction="rx"}'] == 4
+    assert stored["kvtel_nixl_untracked_total"] == 3
+    assert stored["kvtel_nixl_unmatched_total"] == 2
+
+
+def test_an_agent_starts_where_no_store_can_be_made(tmp_path):
+    (tmp_path / "stores").write_text("a file")
+    with Driver(tmp_path) as driver:
+        assert driver("agent", "worker") == "0 exporter 4096 trace -"
+        driver("finish", 0, "read", 64, 7, 7)
+        driver("batch", 0)
+        driver("batch_end", 0)
+        driver("destroy", 0)
+        assert "nothing is recorded from now on" in driver.said()[-1]
+
+
+def test_more_agents_than_have_room(driver):
+    for i in range(64):
+        agent(driver, f"a{i}")
+    assert driver("agent", "one-more") == "64 exporter 4096 trace -"
+    driver("finish", 64, "read", 64, 7, 7)
+    driver("destroy", 64)
+
+
+def test_serve_shows_peers_on_the_page_only_if_asked(driver, tmp_path):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("mark", one, "a0")
+    name = 'nixl_peer_transfers_total{direction="rx",outcome="completed",peer="peer"}'
+    with Exporter(tmp_path / "stores", "--nixl.peer-label") as exporter:
+        wait_for(lambda: metrics(exporter).get(name) == 1)
+    with Exporter(tmp_path / "stores") as exporter:
+        wait_for(lambda: 'nixl_transfers_total{direction="rx",outcome="completed"}' in metrics(exporter))
+        assert name not in metrics(exporter)
+        assert metrics(exporter)['kvtel_nixl_outcome_source{source="exporter"}'] == 1
+        before = summary_of_peers(exporter)
+        driver("post", one, "a0", "read", "peer", 64)
+        driver("mark", one, "a0")
+        wait_for(lambda: summary_of_peers(exporter) != before)
+
+
+def summary_of_peers(exporter):
+    """What grew by peer, since the summary's first look."""
+    found = json.loads(exporter.text("/api/v1/summary"))["connectors"]
+    return [other for one in found for other in one["others"] if other["name"] == "nixl_peer_transfers"]
+
+
+def test_serve_shows_it(driver, tmp_path):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("mark", one, "a0")
+    with Exporter(tmp_path / "stores") as exporter:
+        name = 'nixl_transfers_total{direction="rx",outcome="completed"}'
+        wait_for(lambda: metrics(exporter).get(name) == 1)
+        driver("post", one, "b0", "read", "peer", 64)
+        driver("told", "b0", DISCONNECT)
+        wait_for(lambda: metrics(exporter)['nixl_transfers_total{direction="rx",outcome="failed"}'] == 1)
+        driver.end("kill")
+        wait_for(lambda: not list((tmp_path / "stores").glob(f"{driver.process.pid}-*")))
+        page = metrics(exporter)
+        assert page[name] == 1
+        assert page['nixl_posts_total{direction="rx"}'] == 2
