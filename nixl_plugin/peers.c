@@ -16,6 +16,7 @@ struct place {
 };
 
 struct peer {
+    uint32_t number;     /* the store's, of open transfers */
     atomic_bool counted; /* a transfer with it was recorded */
     char name[PLUGIN_PEER_NAME];
     uint32_t transfers[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
@@ -103,6 +104,7 @@ static uint32_t find_or_make(struct plugin_text name)
     memset(peer->name, 0, sizeof(peer->name));
     memcpy(peer->name, name.bytes, kept_size(name));
     atomic_store(&peer->counted, false);
+    peer->number = kvtel_store_peer(plugin_records.store, peer->name);
     make_series(peer);
     return (uint32_t)peer_count++;
 }
@@ -178,6 +180,11 @@ void plugin_peers_clear(void)
     atomic_flag_clear(&busy);
 }
 
+uint32_t plugin_peer_number(uint32_t peer)
+{
+    return peers[peer].number;
+}
+
 void plugin_record_peer(uint32_t index, const struct plugin_ending *ending)
 {
     struct peer *peer = &peers[index];
@@ -194,6 +201,7 @@ void plugin_record_peer(uint32_t index, const struct plugin_ending *ending)
 void plugin_peers_make_other(void)
 {
     strcpy(peers[PLUGIN_OTHER_PEER].name, "other");
+    peers[PLUGIN_OTHER_PEER].number = 0;
     make_series(&peers[PLUGIN_OTHER_PEER]);
 }
 

@@ -30,6 +30,7 @@ struct record {
     uint64_t handle;
     uint64_t began_ns;
     uint64_t post_ns;
+    struct kvtel_transfer_token token;
     uint64_t parked_before; /* number of the parked post of the same handle; 0: none */
 };
 
@@ -98,8 +99,9 @@ static void finish(struct record *record, enum kvtel_nixl_outcome outcome, int s
         .duration_ns = duration_ns,
         .bytes = atomic_load_explicit(&record->bytes, memory_order_relaxed),
     };
+    struct kvtel_transfer_token token = record->token;
     put(record, FREE);
-    plugin_record_ending(&ending);
+    plugin_record_ending(&ending, &token);
 }
 
 static void end_parked(uint64_t number, uint64_t handle)
@@ -211,6 +213,7 @@ void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
         atomic_store_explicit(&record->agent, plugin_agent_index(call->agent), memory_order_relaxed);
         atomic_store_explicit(&record->direction, call->direction, memory_order_relaxed);
         if (enter(record)) {
+            record->token = plugin_record_open(call);
             put(record, OPEN);
             return;
         }
@@ -222,7 +225,7 @@ void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
                                           .duration_ns = KVTEL_UNMEASURED,
                                           .bytes = call->bytes };
     plugin_count(plugin_records.untracked);
-    plugin_record_ending(&ending);
+    plugin_record_ending(&ending, NULL);
 }
 
 bool plugin_posts_complete(uint64_t handle, uint64_t now_ns)

@@ -42,7 +42,10 @@ static bool make_operations(struct plugin_records *made)
                                                             &kvtel_nixl_endings };
     const char *engine = setting("KVTEL_ENGINE", "");
     for (int i = 0; i < 3; i++) {
-        made->recorders[i] = kvtel_recorder_create(made->store, tables[i], KVTEL_RECORDER_OPTIONS(.engine = engine));
+        made->recorders[i] = kvtel_recorder_create(
+            made->store, tables[i],
+            KVTEL_RECORDER_OPTIONS(.engine = engine,
+                                   .open_transfers = tables[i] == &kvtel_nixl_transfers ? PLUGIN_OPEN : 0));
         if (!made->recorders[i])
             return false;
     }
@@ -146,10 +149,26 @@ void plugin_count(uint32_t series)
         (void)kvtel_lane_increase(lane, series, 1);
 }
 
-void plugin_record_ending(const struct plugin_ending *ending)
+struct kvtel_transfer_token plugin_record_open(const struct plugin_call *call)
 {
+    if (atomic_load_explicit(&plugin_records.source, memory_order_relaxed) == PLUGIN_FROM_NOBODY)
+        return (struct kvtel_transfer_token){ 0 };
+    const struct kvtel_transfer_start start = { .bytes = call->bytes,
+                                                .began_ns = call->began_ns,
+                                                .peer = plugin_peer_number(call->peer) };
+    return kvtel_transfer_begin(plugin_records.endings[call->direction][KVTEL_NIXL_COMPLETED], &start);
+}
+
+void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token)
+{
+    const struct kvtel_operation *operation = plugin_records.endings[ending->direction][ending->outcome];
     const struct kvtel_transfer row = { .duration_ns = ending->duration_ns, .bytes = ending->bytes };
-    (void)kvtel_record_operation(plugin_records.endings[ending->direction][ending->outcome], &row);
+    if (token && token->operation && operation) {
+        token->operation = operation; /* of the same store: the end is recorded there */
+        (void)kvtel_transfer_end(token, &row);
+    } else {
+        (void)kvtel_record_operation(operation, &row);
+    }
     plugin_record_peer(ending->peer, ending);
     if (ending->outcome == KVTEL_NIXL_FAILED) {
         unsigned status = ending->status < 0 ? 0u - (unsigned)ending->status : 0;

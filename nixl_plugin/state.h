@@ -17,6 +17,7 @@ enum {
     PLUGIN_PEERS = 64,  /* names; further peers count as PLUGIN_OTHER_PEER */
     PLUGIN_OTHER_PEER = PLUGIN_PEERS,
     PLUGIN_PEER_NAME = 128,
+    PLUGIN_OPEN = 4096,   /* of a thread, that readers see */
     PLUGIN_POSTS = 65536, /* open at one time */
     PLUGIN_BATCH = 256,   /* events that are counted at once */
     PLUGIN_STATUSES = 13  /* of NIXL: 0 to -12 */
@@ -102,7 +103,12 @@ struct plugin_ending {
     int status;
     uint64_t duration_ns, bytes;
 };
-void plugin_record_ending(const struct plugin_ending *ending);
+/* `token`: of the post, where readers see it as open; NULL: they do not. */
+void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token);
+/* Makes a post visible as open, if outcomes are told so that it will not stay so for ever. Else the token is all 0. */
+struct kvtel_transfer_token plugin_record_open(const struct plugin_call *call);
+/* The store's number of a peer. 0: it has none. */
+uint32_t plugin_peer_number(uint32_t peer);
 void plugin_record_post(enum plugin_direction direction, uint64_t post_ns);
 void plugin_count(uint32_t series);
 /* Notes from whom outcomes come. A source that is trusted less than the present one changes nothing. */

@@ -438,3 +438,29 @@ def test_serve_shows_it(driver, tmp_path):
         page = metrics(exporter)
         assert page[name] == 1
         assert page['nixl_posts_total{direction="rx"}'] == 2
+
+
+def test_a_killed_engine_shows_what_was_on_the_wire(driver, tmp_path):
+    one = agent(driver)
+    for handle in ("a0", "b0", "c0"):
+        driver("post", one, handle, "read", "peer", 64)
+    driver("mark", one, "a0")
+    driver("finish", one, "read", 64, 7, 7)
+    lost = 'kvtel_unfinished_transfers_total{connector="NIXL transfers",operation="rx",outcome="lost"}'
+    with Exporter(tmp_path / "stores") as exporter:
+        wait_for(lambda: metrics(exporter).get(lost) == 0)
+        driver.end("kill")
+        wait_for(lambda: metrics(exporter)[lost] == 1)
+        assert metrics(exporter)['nixl_transfers_total{direction="rx",outcome="completed_in_post"}'] == 1
+
+
+def test_without_a_source_nothing_is_shown_as_open(tmp_path):
+    with Driver(tmp_path, exporter=False) as driver:
+        driver("agent", "worker")
+        driver("post", 0, "a0", "read", "peer", 64)  # done in its post, perhaps
+        lost = 'kvtel_unfinished_transfers_total{connector="NIXL transfers",operation="rx",outcome="lost"}'
+        with Exporter(tmp_path / "stores") as exporter:
+            wait_for(lambda: metrics(exporter).get(lost) == 0)
+            driver.end("kill")
+            wait_for(lambda: not list((tmp_path / "stores").glob(f"{driver.process.pid}-*")))
+            assert metrics(exporter)[lost] == 0
