@@ -2,8 +2,8 @@
 """Tells NIXL's plug-in (libkvtel_nixl.so) how each transfer of nixl_agent ended.
 
 NIXL tells its plug-ins of no failure, and of no transfer that was done when the posting call returned; nixl_agent's
-methods return both. With KVTEL_NIXL=1 vLLM calls register() in each of its processes (entry point of the group
-vllm.general_plugins). Any other program calls it before it makes an agent. Without the plug-in nothing is told.
+methods return both. A program calls register() before it makes an agent, with KVTEL_NIXL=1 in the environment. Without
+the plug-in nothing is told.
 """
 
 import ctypes
