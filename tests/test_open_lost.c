@@ -149,7 +149,9 @@ static void run_traced(bool fails, const char *out)
     _exit(0);
 }
 
-/* Whenever the writer is killed, the transfer is one of these: not begun, lost, ended. */
+/* Whenever the writer is killed, the transfer is one of these: not begun, lost, ended. Only where a
+ * compare-and-exchange is one instruction: a loop of exclusive loads and stores never ends when it is stepped through.
+ */
 static void step_through(bool fails)
 {
     char out[64], path[256] = "";
@@ -166,10 +168,13 @@ static void step_through(bool fails)
     assert_non_null(fgets(path, sizeof path, file));
     (void)fclose(file);
     assert_int_equal(unlink(out), 0);
-    if (!WIFSTOPPED(status)) { /* this machine does not let it be traced */
+    if (!WIFSTOPPED(status) || ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0) { /* it cannot be traced here */
+        (void)kill(child, SIGKILL);
+        (void)waitpid(child, &status, 0);
         assert_int_equal(unlink(path), 0);
         skip();
     }
+    assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
     uint64_t lost, ended, was_lost = 0, was_ended = 2, seen_lost = 0;
     for (;;) {
@@ -197,12 +202,18 @@ static void step_through(bool fails)
 static void test_each_instruction_of_an_end(void **state)
 {
     (void)state;
+#ifndef __x86_64__
+    skip();
+#endif
     step_through(false);
 }
 
 static void test_each_instruction_of_a_failure(void **state)
 {
     (void)state;
+#ifndef __x86_64__
+    skip();
+#endif
     step_through(true);
 }
 
