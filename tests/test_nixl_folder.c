@@ -147,6 +147,27 @@ static void an_unfinished_ring_is_consumed_once_it_is_whole(void **state)
     agent_end(&agent);
 }
 
+/* The agent wrote the version between the opening of its file and the first look at it. */
+static void a_ring_that_was_opened_too_early_is_consumed(void **state)
+{
+    struct fixture *f = *state;
+    struct agent agent;
+    assert_true(agent_start(&agent, path_of(f, "agent"), 64));
+    run(f, 2);
+    struct kvtel_nixl_ring *ring = (struct kvtel_nixl_ring *)(uintptr_t)kvtel_nixl_rings_at(f->rings, 0).ring;
+    agent.header->version = 0;
+    assert_true(kvtel_nixl_ring_open(ring, AT_FDCWD, path_of(f, "agent")));
+    agent.header->version = 4;
+    (void)kvtel_nixl_ring_look(ring, f->now_ns);
+    assert_int_equal(ring->state, KVTEL_NIXL_READ_ONLY);
+    agent_transfer(&agent, true, 1000, 4096);
+    run(f, 2);
+    assert_int_equal(ring->state, KVTEL_NIXL_READ);
+    assert_int_equal(agent.header->read_pos, agent.header->write_pos);
+    assert_true(requests(f) == 1);
+    agent_end(&agent);
+}
+
 static void another_folder_of_the_name_is_looked_at(void **state)
 {
     struct fixture *f = *state;
@@ -217,9 +238,9 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(other_files_are_not_opened_for_writing),          TEST(an_unfinished_ring_is_consumed_once_it_is_whole),
-        TEST(another_folder_of_the_name_is_looked_at),         TEST(a_second_name_of_a_ring_counts_nothing),
-        TEST(too_few_descriptors_are_no_change_of_the_folder),
+        TEST(other_files_are_not_opened_for_writing),       TEST(an_unfinished_ring_is_consumed_once_it_is_whole),
+        TEST(a_ring_that_was_opened_too_early_is_consumed), TEST(another_folder_of_the_name_is_looked_at),
+        TEST(a_second_name_of_a_ring_counts_nothing),       TEST(too_few_descriptors_are_no_change_of_the_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,7 +155,8 @@ bool kvtel_nixl_ring_open(struct kvtel_nixl_ring *ring, int folder, const char *
     if (!kvtel_nixl_ring_attach(ring, fd, false))
         return false;
     struct kvtel_nixl_ring found = { .fd = fd };
-    if (!read_header(&found, &header))
+    ring->opened_early = !read_header(&found, &header);
+    if (ring->opened_early)
         return true; /* kvtel_nixl_ring_look() determines what the file is */
     int writable = openat(folder, name, O_RDWR | flags);
     if (writable < 0 && is_shortage(errno)) {

@@ -124,6 +124,7 @@ const char *kvtel_nixl_state_text(enum kvtel_nixl_state state);
 struct kvtel_nixl_ring {
     int fd; /* -1: closed; the other members are kept for reopening */
     bool writable;
+    bool opened_early; /* the file was not a ring yet when it was opened, so it was opened for reading alone */
     bool locked, busy; /* kvtel holds the lock; another kvtel holds it */
     bool removed;      /* the file's name was removed */
     /* Wall-clock time of the last change of the file that was not made through the agent's mapping. */

@@ -230,9 +230,8 @@ static void visit(struct kvtel_nixl_rings *rings, struct entry *entry, uint64_t 
 {
     const struct kvtel_nixl_ring before = entry->ring;
     kvtel_nixl_ring_look(&entry->ring, now_ns);
-    if (before.state == KVTEL_NIXL_UNFINISHED && entry->ring.state < KVTEL_NIXL_UNFINISHED && !entry->ring.writable) {
-        kvtel_nixl_ring_close(
-            &entry->ring); /* the file was not a ring yet when it was opened: the scan opens it again, for writing */
+    if (entry->ring.opened_early && entry->ring.state < KVTEL_NIXL_UNFINISHED) {
+        kvtel_nixl_ring_close(&entry->ring); /* it is a ring now: the scan opens it again, for writing */
         rings->scan_ns = now_ns;
         return;
     }
