@@ -99,6 +99,10 @@ static void test_secrets_are_not_repeated(void **state)
     setenv("OTEL_EXPORTER_OTLP_HEADERS", "a=sesame%0A", 1);
     assert_int_equal(otlp_settings_read(&settings, "http://h", &error), KVTEL_E_ARGUMENT);
     assert_null(strstr(error.message, "sesame"));
+    setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Basic sesame=", 1); /* a colon, as HTTP has it */
+    assert_int_equal(otlp_settings_read(&settings, "http://h", &error), KVTEL_E_ARGUMENT);
+    assert_null(strstr(error.message, "sesame"));
+    assert_non_null(strstr(error.message, "number 1"));
 }
 
 static void test_pairs(void **state)

@@ -6,9 +6,11 @@
 
 #include "collect/source_series.h"
 
-/* More rows than this are not read one by one. A writer overwrites the oldest of 256 rows; the others are so far from
- * there that no processor moves a store to them ahead of the stores to the head. */
+/* More rows than this are not read one by one. A writer overwrites the oldest of 256 rows, KVTEL_ROWS_AT_ONCE of them
+ * before it stores the head; the others are so far from there that no processor moves a store to them ahead of the
+ * stores to the head. */
 enum { KVTEL_NEW_ROWS_MOST = 192 };
+_Static_assert(KVTEL_NEW_ROWS_MOST + KVTEL_ROWS_AT_ONCE < KVTEL_BLOCK_ROWS, "rows that were read may be overwritten");
 
 /* Rows of one group in one lane. */
 struct kvtel_new_part {

@@ -102,7 +102,8 @@ enum kvtel_status kvtel_store_reader_take(int fd, struct kvtel_store_reader **ma
         kvtel_store_reader_close(reader);
         return result;
     }
-    reader->header.open_at = reader->header.open_count = 0; /* up to follow_open() */
+    reader->header.open_at = 0; /* up to follow_open() */
+    reader->header.open_count = 0;
     uint64_t boot = kvtel_boot_hash();
     reader->earlier_boot = boot != 0 && reader->header.boot_hash != 0 && reader->header.boot_hash != boot;
     *made = reader;

@@ -426,7 +426,7 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
             return status;
         if (is_at_rest(source, view, worker->scratch.lines.words))
             return KVTEL_OK;
-        const bool all = again > 0 || !is_known(source, view);
+        const bool all = again > 0 || !is_known(source, view) || !can_remember(view);
         source->known = false; /* until the numbers were taken */
         status = read_numbers(source, view, worker, all, &read);
         if (status != KVTEL_OK && status != KVTEL_E_MISMATCH)
@@ -437,7 +437,7 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
         if (source->fell)
             return KVTEL_E_FORMAT;
     }
-    const bool remembered = read || can_remember(view);
+    const bool remembered = can_remember(view);
     if (take_over(source, view, worker, read) != KVTEL_OK)
         return KVTEL_E_NOMEM;
     remember_lines(source, view, worker->scratch.lines.words);

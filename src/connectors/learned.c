@@ -139,6 +139,8 @@ static bool clash(const struct kvtel_metric *a, const struct kvtel_metric *b)
     const char *family = kvtel_metric_family_name(a, name, sizeof(name));
     const char *second = kvtel_metric_family_name(b, other, sizeof(other));
     size_t length = strlen(family), suffix;
+    if (length >= NAME_SIZE) /* no metric that is learned has such a name */
+        return false;
     memcpy(sample, family, length);
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         suffix = strlen(all[i]);

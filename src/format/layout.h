@@ -27,6 +27,7 @@ enum {
     KVTEL_LAYOUT_COLUMNS = 16,         /* of a group, at most; also the limit of its feeds */
     KVTEL_LAYOUT_LANES = 4096,         /* at most */
     KVTEL_LAYOUT_LANE_BYTES = 1 << 30, /* of a lane, at most; the size of the tables depends on it */
+    KVTEL_ROWS_AT_ONCE = 32,           /* at most so many rows are written before the head that counts them is stored */
     KVTEL_BLOCK_ROWS = 256,            /* of a group's block: the rows that one fold takes */
 };
 

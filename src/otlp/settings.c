@@ -182,9 +182,10 @@ static enum kvtel_status read_headers(struct otlp_settings *settings, struct kvt
         if (!is_header(&settings->headers.pairs[i]))
             return kvtel_fail(
                 error, KVTEL_E_ARGUMENT, 0,
-                "OTEL_EXPORTER_OTLP_HEADERS: \"%s\" cannot be sent: a header has a name of letters, digits "
-                "and -, a value on one line, and is none that kvtel sets itself (Content-*, Host)",
-                settings->headers.pairs[i].name);
+                "OTEL_EXPORTER_OTLP_HEADERS: the header \"%s\" (number %zu) cannot be sent: a header is NAME=VALUE "
+                "with a name of letters, digits and -, a value on one line, and is none that kvtel sets itself "
+                "(Content-*, Host)",
+                is_token(settings->headers.pairs[i].name) ? settings->headers.pairs[i].name : "...", i + 1);
     return KVTEL_OK;
 }
 

@@ -408,7 +408,9 @@ static size_t record_rows(struct kvtel_lane *lane, const struct kvtel_operation 
     for (bool plain = true; plain && done < count;) {
         kvtel_word *row = kvtel_lane_row(lane, group, head);
         const size_t room = KVTEL_BLOCK_ROWS - head % KVTEL_BLOCK_ROWS, left = count - done;
-        const size_t wanted = room < left ? room : left, written = kvtel_row_write_many(row, transfers + done, wanted);
+        size_t wanted = room < left ? room : left;
+        wanted = wanted < KVTEL_ROWS_AT_ONCE ? wanted : KVTEL_ROWS_AT_ONCE;
+        const size_t written = kvtel_row_write_many(row, transfers + done, wanted);
         plain = written == wanted;
         done += written;
         head += written;

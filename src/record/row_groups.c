@@ -11,6 +11,8 @@ static bool same_feeds(const struct kvtel_row_group *group, const struct kvtel_r
 {
     if (group->feed_count != count || group->columns != columns.count || group->ns != columns.ns)
         return false;
+    if ((group->doubles & ~columns.doubles) != 0) /* its folds read doubles where the caller would write integers */
+        return false;
     for (size_t i = 0; i < count; i++) {
         const struct kvtel_local_feed *feed = &group->feeds[i];
         if (feed->series != feeds[i].series || feed->column != feeds[i].column || feed->kind != (uint16_t)feeds[i].kind)

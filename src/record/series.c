@@ -2,20 +2,9 @@
 /* The series of a store. */
 #include "base/metric.h"
 #include "record/hold.h"
+#include "record/lane.h"
 #include "record/tables.h"
 
-#include <string.h>
-#include <time.h>
-
-/* SPDX-License-Identifier: Apache-2.0 */
-/* The tables of a store: families, series, groups. They are appended under the store's lock and published by one
- * release store each. */
-#include "base/metric.h"
-#include "record/lane.h"
-#include "record/hold.h"
-
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

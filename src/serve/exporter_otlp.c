@@ -79,6 +79,9 @@ enum kvtel_status exporter_otlp_start(struct exporter *exporter, const struct ot
 
 void exporter_otlp_stop(struct exporter *exporter)
 {
-    otlp_push_stop(exporter->push);
+    pthread_mutex_lock(&exporter->lock);
+    struct otlp_push *push = exporter->push; /* scrapes are still answered, and read its counts */
     exporter->push = NULL;
+    pthread_mutex_unlock(&exporter->lock); /* the last push takes it */
+    otlp_push_stop(push);
 }
