@@ -203,7 +203,7 @@ class exporter
     }
 
   private:
-    const size_t max_events; /* NIXL reads it here */
+    [[maybe_unused]] const size_t max_events; /* NIXL reads it here */
     plugin_agent *agent;
 };
 

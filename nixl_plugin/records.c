@@ -181,6 +181,6 @@ void plugin_note_source(enum plugin_source source)
     int present = atomic_load_explicit(&plugin_records.source, memory_order_relaxed);
     if (__builtin_expect((int)source <= present, 1))
         return;
-    if (atomic_compare_exchange_strong(&plugin_records.source, &present, source))
-        set_sources(source);
+    if (atomic_compare_exchange_strong(&plugin_records.source, &present, (int)source))
+        set_sources((int)source);
 }
