@@ -11,89 +11,8 @@
 #include <string.h>
 
 #include "connectors/learned.h"
-#include "support/payloads.h"
-#include <kvtel/exposition.h>
+#include "support/frontend.h"
 #include <kvtel/logging.h>
-#include <kvtel/prom.h>
-#include <kvtel/snapshot.h>
-#include <kvtel/store.h>
-
-/* A frontend with engines 0 and 1. */
-struct frontend {
-    struct kvtel_store *store;
-    struct kvtel_transfer_config *config;
-    struct kvtel_diagnostics *diagnostics;
-    struct kvtel_prom *prom;
-    struct kvtel_stats *stats;
-    char said[8][256];
-    size_t said_count;
-};
-
-static void hear(void *context, enum kvtel_refusal reason, const char *subject, const char *message)
-{
-    struct frontend *frontend = context;
-    (void)reason;
-    (void)subject;
-    if (frontend->said_count < COUNT_OF(frontend->said))
-        snprintf(frontend->said[frontend->said_count], sizeof(frontend->said[0]), "%s", message);
-    frontend->said_count++;
-}
-
-static void set_up(struct frontend *frontend, const char *config)
-{
-    static const char *const labelnames[] = { "model_name", "engine" };
-    static const char *const values_0[] = { "m", "0" }, *const values_1[] = { "m", "1" };
-    static const struct kvtel_engine_labels engines[] = { { .engine = 0, .values = values_0 },
-                                                          { .engine = 1, .values = values_1 } };
-    memset(frontend, 0, sizeof(*frontend));
-    frontend->store = kvtel_store_create(NULL);
-    frontend->diagnostics = kvtel_diagnostics_create(hear, frontend);
-    assert_int_equal(kvtel_transfer_config_parse(KVTEL_JSON, config, strlen(config), &frontend->config, NULL),
-                     KVTEL_OK);
-    struct kvtel_prom_options options = { .config = frontend->config,
-                                          .labelnames = labelnames,
-                                          .label_count = 2,
-                                          .engines = engines,
-                                          .engine_count = 2,
-                                          .diagnostics = frontend->diagnostics };
-    assert_int_equal(kvtel_store_metric_types(frontend->store, &options.types), KVTEL_OK);
-    assert_int_equal(kvtel_prom_create(&options, &frontend->prom), KVTEL_OK);
-    frontend->stats = kvtel_stats_create(kvtel_connector_open(kvtel_transfer_config_connector_name(frontend->config)),
-                                         frontend->diagnostics);
-    assert_non_null(frontend->stats);
-}
-
-static void tear_down(struct frontend *frontend)
-{
-    kvtel_stats_destroy(frontend->stats);
-    kvtel_prom_destroy(frontend->prom);
-    kvtel_diagnostics_destroy(frontend->diagnostics);
-    kvtel_transfer_config_destroy(frontend->config);
-    kvtel_store_close(frontend->store);
-}
-
-static enum kvtel_status observe(struct frontend *frontend, enum kvtel_format format, const char *payload)
-{
-    struct kvtel_buffer bytes = { 0 };
-    convert_json(&bytes, format, payload);
-    enum kvtel_status status = kvtel_stats_decode(frontend->stats, format, bytes.bytes, bytes.size, NULL);
-    if (status == KVTEL_OK)
-        status = kvtel_prom_observe(frontend->prom, frontend->stats, 0);
-    kvtel_buffer_free(&bytes);
-    return status;
-}
-
-/* The metrics as text; free() it. */
-static char *text_of(const struct frontend *frontend)
-{
-    struct kvtel_buffer text = { 0 };
-    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
-    assert_int_equal(kvtel_snapshot_add(snapshot, frontend->store), KVTEL_OK);
-    assert_int_equal(kvtel_exposition(snapshot, KVTEL_FORMAT_TEXT, &text), KVTEL_OK);
-    kvtel_snapshot_destroy(snapshot);
-    assert_int_equal(kvtel_buffer_append_byte(&text, '\0'), KVTEL_OK);
-    return text.bytes;
-}
 
 static void check_lines(const char *what, const char *text, const char *const *lines, size_t count)
 {
@@ -389,52 +308,6 @@ static void test_payloads_that_say_nothing(void **state)
     tear_down(&frontend);
 }
 
-/* Metrics past the bound of a connector are counted, and the rest is used. */
-static void test_too_many_metrics(void **state)
-{
-    (void)state;
-    enum { METRICS = KVTEL_LEARNED_METRICS + 50 };
-    struct frontend frontend;
-    struct kvtel_buffer text = { 0 };
-    set_up(&frontend, "{\"kv_connector\": \"ManyConnector\"}");
-    for (int part = 0; part < 2; part++) {
-        kvtel_buffer_printf(&text, "%s", part == 0 ? "{\"types\": {" : "}, \"data\": {");
-        for (int i = 0; i < METRICS; i++)
-            kvtel_buffer_printf(&text, "%s\"many_%d\": %s", i > 0 ? ", " : "", i,
-                                part == 0 ? "\"gauge\"" : "{\"[]\": 1}");
-    }
-    kvtel_buffer_printf(&text, "}}");
-    assert_int_equal(kvtel_buffer_append_byte(&text, '\0'), KVTEL_OK);
-    assert_int_equal(observe(&frontend, KVTEL_JSON, text.bytes), KVTEL_OK);
-    assert_int_equal(kvtel_diagnostics_count(frontend.diagnostics, KVTEL_REFUSED_SERIES_LIMIT), 50);
-    char *page = text_of(&frontend);
-    assert_non_null(strstr(page, "many_255{engine=\"0\",model_name=\"m\"} 1.0\n"));
-    assert_null(strstr(page, "many_256{"));
-    free(page);
-    kvtel_buffer_free(&text);
-    tear_down(&frontend);
-}
-
-/* A descriptor of a million metrics is refused before any of them is looked at. */
-static void test_a_million_metrics(void **state)
-{
-    (void)state;
-    struct frontend frontend;
-    struct kvtel_buffer bytes = { 0 };
-    static const char begin[] = "{\"_metrics_descriptor\": {\"descriptor_version\": 1, \"connector_id\": \"c\", "
-                                "\"metrics\": [0";
-    set_up(&frontend, "{\"kv_connector\": \"HostileConnector\"}");
-    kvtel_buffer_append(&bytes, begin, sizeof(begin) - 1);
-    for (int i = 1; i < 1000000; i++)
-        kvtel_buffer_append(&bytes, ",0", 2);
-    kvtel_buffer_append(&bytes, "]}, \"types\": {}, \"data\": {}}", 28);
-    assert_int_equal(kvtel_stats_decode(frontend.stats, KVTEL_JSON, bytes.bytes, bytes.size, NULL), KVTEL_OK);
-    assert_int_equal(frontend.said_count, 1);
-    assert_non_null(strstr(frontend.said[0], ".metrics has 1000000 entries, more than 1024"));
-    kvtel_buffer_free(&bytes);
-    tear_down(&frontend);
-}
-
 /* The log line of a connector without a table, in vLLM's style. */
 static void keep_line(void *context, const char *line)
 {
@@ -458,28 +331,6 @@ static void test_log_line(void **state)
     kvtel_transfer_config_destroy(config);
 }
 
-/* Open tables are bounded, one for each name, and not among the registered tables. Runs last: it uses them up. */
-static void test_open_tables(void **state)
-{
-    (void)state;
-    const struct kvtel_connector *first = kvtel_connector_open("First");
-    assert_non_null(first);
-    assert_ptr_equal(kvtel_connector_open("First"), first);
-    assert_null(kvtel_connector_find("First"));
-    assert_ptr_equal(kvtel_connector_open("NixlConnector"), kvtel_connector_find("NixlConnector"));
-    assert_ptr_not_equal(kvtel_connector_open("ExampleConnector"), kvtel_connector_find("ExampleConnector"));
-    assert_null(kvtel_connector_open(""));
-    assert_null(kvtel_connector_open(NULL));
-    size_t made = 0;
-    char name[32];
-    for (size_t i = 0; i < 2 * KVTEL_LEARNED_TABLES; i++) {
-        snprintf(name, sizeof(name), "Filler%zu", i);
-        made += kvtel_connector_open(name) != NULL;
-    }
-    assert_true(made > 0 && made < KVTEL_LEARNED_TABLES);
-    assert_ptr_equal(kvtel_connector_open("First"), first);
-}
-
 static void test_units(void **state)
 {
     (void)state;
@@ -497,11 +348,8 @@ int main(void)
         cmocka_unit_test(test_beside_a_table),
         cmocka_unit_test(test_invalid_descriptors),
         cmocka_unit_test(test_payloads_that_say_nothing),
-        cmocka_unit_test(test_too_many_metrics),
-        cmocka_unit_test(test_a_million_metrics),
         cmocka_unit_test(test_log_line),
         cmocka_unit_test(test_units),
-        cmocka_unit_test(test_open_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@ struct kvtel_decoder {
     struct kvtel_content content;              /* the content in the making */
     struct kvtel_learned *open;                /* the open table of the connector, or beside its table; NULL: none */
     const struct kvtel_descriptor *descriptor; /* what payloads of the connector said of their metrics; NULL: nothing */
+    size_t described_left;                     /* values that the descriptor's entries may still read of this payload */
 };
 
 /* Counts `n` refusals of `key` and warns; `what` says what is wrong. */

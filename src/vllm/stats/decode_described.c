@@ -158,10 +158,31 @@ static enum kvtel_status find_column(struct kvtel_content *content, const struct
     return *column ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
+/* Entries may read the same list or map, so what they read is bounded for all of them together: a payload of a few
+ * bytes for each value would else fill the memory. Looking through label tuples costs more than reading numbers. */
+static bool may_read(struct kvtel_decoder *decoder, const struct kvtel_described *entry,
+                     const struct kvtel_value *value)
+{
+    enum { TUPLE_COST = 8 };
+    const size_t cost = value->kind == KVTEL_VALUE_MAP     ? (size_t)TUPLE_COST * value->size
+                        : value->kind == KVTEL_VALUE_ARRAY ? value->size
+                                                           : 1;
+    if (cost <= decoder->described_left) {
+        decoder->described_left -= cost;
+        return true;
+    }
+    kvtel_decode_refuse(decoder, KVTEL_REFUSED_DESCRIPTOR, 1, entry->metric->name,
+                        "is left out: its descriptor reads more values than one payload can have");
+    return false;
+}
+
 static enum kvtel_status read_entry(struct kvtel_decoder *decoder, const struct kvtel_described *entry,
                                     const struct kvtel_value *value, struct kvtel_content *content)
 {
+    const struct kvtel_value *whole = value;
     bool several;
+    if (!may_read(decoder, entry, value))
+        return KVTEL_OK;
     enum kvtel_status status = unwrap(&decoder->stats->arena, &value, &several);
     if (status != KVTEL_OK)
         return status;
@@ -185,6 +206,8 @@ static enum kvtel_status read_entry(struct kvtel_decoder *decoder, const struct 
     };
     if (entry->kind == KVTEL_SET_U64)
         sink.range = kvtel_number_range(KVTEL_FIELD_SAMPLES, KVTEL_UNIT_COUNT);
+    if (is_list && value != whole && !may_read(decoder, entry, value)) /* it stood in a map */
+        return KVTEL_OK;
     status = find_column(content, entry, &sink.column);
     if (!is_list)
         return status == KVTEL_OK ? append(&sink, value) : status;
@@ -197,6 +220,7 @@ enum kvtel_status kvtel_decode_described(struct kvtel_decoder *decoder, const st
                                          struct kvtel_content *content)
 {
     enum kvtel_status status = KVTEL_OK;
+    decoder->described_left = KVTEL_VALUE_COUNT;
     for (size_t i = 0; status == KVTEL_OK && i < decoder->descriptor->count; i++) {
         const struct kvtel_described *entry = &decoder->descriptor->entries[i];
         const struct kvtel_value *value = entry->is_definition ? NULL : walk(payload, entry->path);
