@@ -196,23 +196,9 @@ static bool check_file(const char *path)
 
 int command_check(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "connector.file", required_argument, NULL, 'c' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
-        }
-        if (option != 'c') {
-            fputs("Try 'kvtel check --help'.\n", stderr);
-            return EXIT_USAGE;
-        }
-        if (!command_load_connector(optarg))
-            return EXIT_FAILED;
-    }
+    int ended = command_connector_options(argc, argv, "check", help);
+    if (ended >= 0)
+        return ended;
     if (optind == argc)
         return command_usage("check", "name a recording, or '-' for standard input");
     command_load_connector_path();

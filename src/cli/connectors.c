@@ -78,23 +78,9 @@ static void list_names(void)
 
 int command_connectors(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "connector.file", required_argument, NULL, 'c' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
-        }
-        if (option != 'c') {
-            fputs("Try 'kvtel connectors --help'.\n", stderr);
-            return EXIT_USAGE;
-        }
-        if (!command_load_connector(optarg))
-            return EXIT_FAILED;
-    }
+    int ended = command_connector_options(argc, argv, "connectors", help);
+    if (ended >= 0)
+        return ended;
     command_load_connector_path();
     bool good = true;
     if (optind == argc)

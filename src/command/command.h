@@ -29,6 +29,9 @@ void command_print_name(const char *name);
 void command_warn(void *context, enum kvtel_refusal reason, const char *subject, const char *message);
 /* Loads and registers the tables of a connector file. False, after printing a message with the place, on failure. */
 bool command_load_connector(const char *file);
+/* Reads the options of a command that has --connector.file and --help alone. -1: go on with the arguments from
+ * `optind`; else the status to exit with. */
+int command_connector_options(int argc, char **argv, const char *command, const char *help);
 /* Loads the files of $KVTEL_CONNECTOR_PATH, and prints a message for each that cannot be loaded. */
 void command_load_connector_path(void);
 /* Flushes and closes an output file ("-": standard output is flushed only). False, after printing a message, when a

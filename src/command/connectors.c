@@ -2,7 +2,9 @@
 /* Loading connectors' tables for a command. */
 #include "command/command.h"
 
+#include <getopt.h>
 #include <kvtel/connector_file.h>
+#include <stdio.h>
 
 static void tell(void *context, const char *file, const struct kvtel_error *error)
 {
@@ -25,4 +27,26 @@ bool command_load_connector(const char *file)
 void command_load_connector_path(void)
 {
     (void)kvtel_connector_load_path(NULL, tell, NULL);
+}
+
+int command_connector_options(int argc, char **argv, const char *command, const char *help)
+{
+    static const struct option options[] = {
+        { "connector.file", required_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
+        }
+        if (option != 'c') {
+            fprintf(stderr, "Try 'kvtel %s --help'.\n", command);
+            return EXIT_USAGE;
+        }
+        if (!command_load_connector(optarg))
+            return EXIT_FAILED;
+    }
+    return -1;
 }
