@@ -282,6 +282,43 @@ static void test_metrics(void **state)
                  "12 27 0a 01 'c' 12 02 'H.' 2a 1e 0a 1c 3a" LABEL " 19 0900000000000000 21 0000000000001c40");
 }
 
+/* Trace and span have fields of their own where they are well-formed; what else there is are attributes. */
+static void test_exemplars(void **state)
+{
+    (void)state;
+#define TRACE    \
+    "trace_id\0" \
+    "4bf92f3577b34da6a3ce929d0e0E4736"
+#define SPAN    \
+    "span_id\0" \
+    "00f067aa0ba902b7"
+    static struct kvtel_snapshot_exemplar exemplars[] = {
+        { .time_ns = 1, .value = 0.75, .text_size = sizeof TRACE + sizeof SPAN + 4, .text = TRACE "\0" SPAN "\0a\0b" },
+        { .time_ns = 2,
+          .value = 2,
+          .text_size = 17,
+          .text = "span_id\0"
+                  "00000000" },
+    };
+    struct kvtel_snapshot_series series = histogram_series;
+    struct kvtel_snapshot_family family = histogram;
+    series.exemplars = exemplars;
+    series.exemplar_count = COUNT(exemplars);
+    family.series = &series;
+#define FIRST                                                        \
+    " 2a 10 4bf92f3577b34da6a3ce929d0e0e4736 22 08 00f067aa0ba902b7" \
+    " 3a 08 0a 01 'a' 12 03 0a 01 'b' 11 0100000000000000 19 000000000000e83f"
+#define SECOND " 3a 15 0a 07 'span_id' 12 0a 0a 08 '00000000' 11 0200000000000000 19 0000000000000040"
+    check_family(&family, KVTEL_HISTOGRAMS_BOTH,
+                 "12 c901 0a 09 'h_seconds' 12 02 'H.' 1a 01 's' 52 b401 0a af01 0a" LABEL TIMES COUNT_AND_SUM
+                 " 30 00 39 0100000000000000 42 06 08 01 12 02 05 04 71 000000000000e03f 5a 38" FIRST " 5a 29" SECOND
+                 " 10 02");
+    check_family(&family, KVTEL_HISTOGRAMS_CLASSIC,
+                 "12 c901 0a 09 'h_seconds' 12 02 'H.' 1a 01 's' 4a b401 0a af01 4a" LABEL TIMES COUNT_AND_SUM
+                 " 32 10 0300000000000000 0700000000000000 3a 08 000000000000e83f 42 38" FIRST " 42 29" SECOND
+                 " 10 02");
+}
+
 static void test_requests(void **state)
 {
     (void)state;
@@ -325,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_hostile_answers),
         cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_exemplars),
         cmocka_unit_test(test_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,8 @@
 #include "base/utf8.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
-#include "exposition/wire.h"
+#include "exposition/otlp_attribute.h"
+#include "exposition/otlp_exemplars.h"
 #include "histogram/exponential.h"
 
 #include <stdlib.h>
@@ -20,8 +21,6 @@ enum resource_metrics_field { RESOURCE_METRICS_RESOURCE = 1, RESOURCE_METRICS_SC
 enum scope_metrics_field { SCOPE_METRICS_SCOPE = 1, SCOPE_METRICS_METRICS };
 enum resource_field { RESOURCE_ATTRIBUTES = 1 };
 enum scope_field { SCOPE_NAME = 1, SCOPE_VERSION };
-enum attribute_field { ATTRIBUTE_KEY = 1, ATTRIBUTE_VALUE };
-enum value_field { VALUE_STRING = 1 };
 enum metric_field { METRIC_NAME = 1, METRIC_DESCRIPTION, METRIC_UNIT };
 enum data_field { DATA_POINTS = 1, DATA_TEMPORALITY, DATA_MONOTONIC };
 enum point_field { POINT_START = 2, POINT_TIME, POINT_DOUBLE, POINT_COUNT = 4, POINT_SUM };
@@ -47,19 +46,20 @@ enum {
 /* What a metric is, and the fields in which its points differ from those of others. */
 enum kind { GAUGE, SUM, EXPLICIT, EXPONENTIAL };
 static const struct {
-    unsigned field, attributes;
+    unsigned field, attributes, exemplars;
     bool cumulative, monotonic;
 } kinds[] = {
-    [GAUGE] = { 5, 7, false, false },
-    [SUM] = { 7, 7, true, true },
-    [EXPLICIT] = { 9, 9, true, false },
-    [EXPONENTIAL] = { 10, 1, true, false },
+    [GAUGE] = { 5, 7, 5, false, false },
+    [SUM] = { 7, 7, 5, true, true },
+    [EXPLICIT] = { 9, 9, 8, true, false },
+    [EXPONENTIAL] = { 10, 1, 11, true, false },
 };
 
 /* What all series of a family share. */
 struct family_wire {
     const struct kvtel_snapshot_family *family;
     enum kind kind;
+    bool has_exemplars; /* there is room for those of a series */
     uint64_t time_ns;
     size_t most_buckets;
     size_t *order, *sizes; /* of labels: by name; sizes of a series' values */
@@ -203,39 +203,38 @@ static char *put_value(char *at, struct family_wire *wire, const struct kvtel_sn
         return wire_double(at, POINT_DOUBLE, series->value);
     at = wire_fixed(at, POINT_COUNT, series->count);
     at = wire_double(at, POINT_SUM, series->sum);
-    return wire->kind == EXPLICIT ? put_explicit(at, wire, series) : put_exponential(at, wire, series);
+    at = wire->kind == EXPLICIT ? put_explicit(at, wire, series) : put_exponential(at, wire, series);
+    return series->exemplars ? kvtel_otlp_put_exemplars(at, kinds[wire->kind].exemplars, wire->family, series) : at;
 }
 
 /* -- Attributes, points, metrics -- */
 
-/* The size of a text or message with its head. */
-static size_t field_size(size_t size)
+/* Makes room for the exemplars of a series, which few series have. */
+static enum kvtel_status widen_body(struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
-    return WIRE_TAG + wire_varint_size(size) + size;
-}
-
-/* The size of an attribute's message, without its head. */
-static size_t attribute_size(size_t name, size_t value)
-{
-    return field_size(name) + field_size(field_size(value));
-}
-
-static char *put_attribute(char *at, unsigned field, const char *name, size_t name_size, const char *value, size_t size)
-{
-    at = wire_head(at, field, attribute_size(name_size, size));
-    at = wire_bytes(at, ATTRIBUTE_KEY, name, name_size);
-    at = wire_head(at, ATTRIBUTE_VALUE, field_size(size));
-    return wire_bytes(at, VALUE_STRING, value, size);
+    if (!series->exemplars || wire->has_exemplars)
+        return KVTEL_OK;
+    const size_t size = wire->body_size + kvtel_otlp_exemplars_size(wire->family);
+    char *larger = realloc(wire->body, size);
+    if (!larger)
+        return KVTEL_E_NOMEM;
+    wire->body = larger;
+    wire->body_size = size;
+    wire->has_exemplars = true;
+    return KVTEL_OK;
 }
 
 static enum kvtel_status put_point(struct family_wire *wire, const struct kvtel_snapshot_series *series,
                                    struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = wire->family;
+    if (widen_body(wire, series) != KVTEL_OK)
+        return KVTEL_E_NOMEM;
     size_t body = (size_t)(put_value(wire->body, wire, series) - wire->body), size = body, values = 0;
     for (size_t i = 0; i < family->label_count; i++) {
-        size_t attribute = attribute_size(strlen(family->labelnames[i]), wire->sizes[i] = strlen(series->values[i]));
-        size += field_size(attribute);
+        size_t attribute =
+            kvtel_otlp_attribute_size(strlen(family->labelnames[i]), wire->sizes[i] = strlen(series->values[i]));
+        size += kvtel_otlp_field_size(attribute);
         values += wire->sizes[i];
     }
     enum kvtel_status status = kvtel_buffer_reserve(buffer, HEAD + wire->labels_size + values + wire->body_size);
@@ -245,8 +244,8 @@ static enum kvtel_status put_point(struct family_wire *wire, const struct kvtel_
     for (size_t i = 0; i < family->label_count; i++) {
         size_t label = wire->order[i];
         const char *name = family->labelnames[label];
-        at = put_attribute(at, kinds[wire->kind].attributes, name, strlen(name), series->values[label],
-                           wire->sizes[label]);
+        at = kvtel_otlp_put_attribute(at, kinds[wire->kind].attributes, name, strlen(name), series->values[label],
+                                      wire->sizes[label]);
     }
     memcpy(at, wire->body, body);
     buffer->size = (size_t)(at + body - buffer->bytes);
@@ -358,10 +357,12 @@ enum kvtel_status kvtel_otlp_finish(const struct kvtel_otlp_attribute *resource,
     const char *version = kvtel_version();
     size_t attributes = 0, room = 0, metrics = buffer->size;
     for (size_t i = 0; i < count; i++)
-        attributes += field_size(attribute_size(strlen(resource[i].name), strlen(resource[i].value)));
-    size_t scope = field_size(strlen(name)) + field_size(strlen(version)), all_metrics = field_size(scope) + metrics,
-           all_resource = field_size(attributes) + field_size(all_metrics);
-    room = field_size(all_resource) - metrics;
+        attributes +=
+            kvtel_otlp_field_size(kvtel_otlp_attribute_size(strlen(resource[i].name), strlen(resource[i].value)));
+    size_t scope = kvtel_otlp_field_size(strlen(name)) + kvtel_otlp_field_size(strlen(version)),
+           all_metrics = kvtel_otlp_field_size(scope) + metrics,
+           all_resource = kvtel_otlp_field_size(attributes) + kvtel_otlp_field_size(all_metrics);
+    room = kvtel_otlp_field_size(all_resource) - metrics;
     enum kvtel_status status = kvtel_buffer_reserve(buffer, room);
     if (status != KVTEL_OK)
         return status;
@@ -369,8 +370,8 @@ enum kvtel_status kvtel_otlp_finish(const struct kvtel_otlp_attribute *resource,
     char *at = wire_head(buffer->bytes, REQUEST_RESOURCE_METRICS, all_resource);
     at = wire_head(at, RESOURCE_METRICS_RESOURCE, attributes);
     for (size_t i = 0; i < count; i++)
-        at = put_attribute(at, RESOURCE_ATTRIBUTES, resource[i].name, strlen(resource[i].name), resource[i].value,
-                           strlen(resource[i].value));
+        at = kvtel_otlp_put_attribute(at, RESOURCE_ATTRIBUTES, resource[i].name, strlen(resource[i].name),
+                                      resource[i].value, strlen(resource[i].value));
     at = wire_head(at, RESOURCE_METRICS_SCOPE_METRICS, all_metrics);
     at = wire_head(at, SCOPE_METRICS_SCOPE, scope);
     at = wire_bytes(at, SCOPE_NAME, name, strlen(name));

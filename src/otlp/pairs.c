@@ -2,6 +2,7 @@
 /* Lists of names and values. */
 #include "otlp/pairs.h"
 
+#include "base/hexadecimal.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -57,13 +58,6 @@ enum kvtel_status otlp_pairs_set(struct otlp_pairs *pairs, const char *name, con
     return set_owned(pairs, strdup(name), strdup(value));
 }
 
-static int digit_of(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *digit = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-    return digit ? (int)(digit - digits) : -1;
-}
-
 /* Decodes %XX in place. False: a % without two digits, a NUL, or bytes that are not UTF-8. */
 static bool decode(char *text)
 {
@@ -73,7 +67,7 @@ static bool decode(char *text)
             *to++ = *from;
             continue;
         }
-        int high = digit_of(from[1]), low = high >= 0 ? digit_of(from[2]) : -1;
+        int high = kvtel_digit_of(from[1]), low = high >= 0 ? kvtel_digit_of(from[2]) : -1;
         if (low < 0 || high * 16 + low == 0)
             return false;
         *to++ = (char)(high * 16 + low);

@@ -13,7 +13,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter import ROOT, Exporter, wait_for
+from otlp_receiver import Receiver, attributes
 from prometheus_proto import parse
+from test_otlp import environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from store_reader import Store  # noqa: E402
@@ -128,6 +130,25 @@ def test_from_a_writer_to_every_reader(stores, kvtel):
         ]
         shown = subprocess.run([kvtel, "dump", writer.path], capture_output=True, check=True, text=True, timeout=60).stdout
         assert 'request_id="slow"' in shown
+
+
+@pytest.mark.parametrize("kind", ["native", "classic"])
+def test_a_push_has_them(stores, kind):
+    """Trace and span in fields of their own, from where a receiver finds the trace; other labels as attributes."""
+    with Receiver() as receiver, Writer(stores) as writer:
+        writer.record(7, BEGIN + 123456789, TRACEPARENT, "é")
+        writer.record(900, BEGIN + 1)
+        flags = [f"--otlp.endpoint={receiver.url()}", f"--metrics.histograms={kind}"]
+        with Exporter(stores, *flags, env=environment()):
+            wait_for(lambda: any(TRANSFER in request.metrics for request in receiver.requests), "a push with the store")
+            metric = receiver.requests[-1].metrics[TRANSFER]
+    (point,) = getattr(metric, "histogram" if kind == "classic" else "exponential_histogram").data_points
+    first, second = point.exemplars
+    assert (first.trace_id.hex(), first.span_id.hex()) == (TRACE, SPAN)
+    assert (first.as_double, first.time_unix_nano) == (0.007, BEGIN + 123456789)
+    assert attributes(first.filtered_attributes) == {"request_id": "é"}
+    assert (second.as_double, second.time_unix_nano) == (0.9, BEGIN + 1)
+    assert not second.trace_id and not second.span_id and not second.filtered_attributes
 
 
 def test_the_default_has_no_starts(stores):
