@@ -118,6 +118,13 @@ static void test_pairs(void **state)
     assert_int_equal(otlp_pairs_parse(&pairs, "c=%C3%A9,d=%4", &wrong), KVTEL_E_SYNTAX);
     assert_int_equal(wrong, 2);
     assert_string_equal(otlp_pairs_find(&pairs, "c"), "\xC3\xA9");
+    assert_int_equal(otlp_pairs_set(&pairs, "A", "5"), KVTEL_OK);
+    assert_string_equal(otlp_pairs_find(&pairs, "a"), "3=4");
+    otlp_pairs_free(&pairs);
+    pairs.any_case = true; /* as headers are */
+    assert_int_equal(otlp_pairs_parse(&pairs, "x-key=1,X-Key=2", &wrong), KVTEL_OK);
+    assert_int_equal(pairs.count, 1);
+    assert_string_equal(otlp_pairs_find(&pairs, "X-KEY"), "2");
     otlp_pairs_free(&pairs);
 }
 

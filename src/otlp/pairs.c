@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void otlp_pairs_free(struct otlp_pairs *pairs)
 {
@@ -21,7 +22,7 @@ void otlp_pairs_free(struct otlp_pairs *pairs)
 static struct otlp_pair *find(const struct otlp_pairs *pairs, const char *name)
 {
     for (size_t i = 0; i < pairs->count; i++)
-        if (strcmp(pairs->pairs[i].name, name) == 0)
+        if ((pairs->any_case ? strcasecmp : strcmp)(pairs->pairs[i].name, name) == 0)
             return &pairs->pairs[i];
     return NULL;
 }

@@ -12,6 +12,7 @@ struct otlp_pair {
 struct otlp_pairs {
     struct otlp_pair *pairs;
     size_t count;
+    bool any_case; /* names that differ in case alone are the same: those of headers */
 };
 void otlp_pairs_free(struct otlp_pairs *pairs);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "otlp/library.h"
 #include "otlp/response.h"
+#include "otlp/secrets.h"
 #include "serve/web/gzip.h"
 
 #include <stdatomic.h>
@@ -13,11 +14,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { ANSWER_LIMIT = 64 << 10, LONGEST_WAIT_MS = 1000, TEXT_SIZE = 160, SECRET_LEAST = 4 };
+enum { ANSWER_LIMIT = 64 << 10, LONGEST_WAIT_MS = 1000, TEXT_SIZE = 160 };
 static const uint64_t SECOND_NS = 1000000000u, MS_NS = 1000000u, MOST_AFTER_S = 3600;
 
 struct otlp_sender {
     const struct otlp_settings *settings;
+    struct otlp_secrets secrets;
     const struct otlp_curl *curl;
     CURL *easy;
     CURLM *multi;
@@ -119,7 +121,8 @@ struct otlp_sender *otlp_sender_create(const struct otlp_settings *settings, str
         sender->easy = curl->easy_init();
         sender->multi = curl->multi_init();
     }
-    if (sender && sender->easy && sender->multi && set_up(sender))
+    if (sender && sender->easy && sender->multi && otlp_secrets_init(&sender->secrets, settings) == KVTEL_OK &&
+        set_up(sender))
         return sender;
     kvtel_fail(error, KVTEL_E_NOMEM, 0, "libcurl does not take the settings of the push, or memory is short");
     otlp_sender_destroy(sender);
@@ -135,6 +138,7 @@ void otlp_sender_destroy(struct otlp_sender *sender)
     if (sender->multi)
         sender->curl->multi_cleanup(sender->multi);
     sender->curl->slist_free_all(sender->headers);
+    otlp_secrets_free(&sender->secrets);
     kvtel_buffer_free(&sender->packed);
     kvtel_buffer_free(&sender->answer);
     free(sender);
@@ -199,47 +203,10 @@ static CURLcode transfer(struct otlp_sender *sender)
 
 /* -- Answers -- */
 
-/* Overwrites each place of a secret in the text. */
-static void hide(char *text, const char *secret, size_t size)
-{
-    for (char *found = text; size >= SECRET_LEAST && (found = memmem(found, strlen(found), secret, size));
-         found += size)
-        memset(found, '*', size);
-}
-
-/* The same for each word of some secrets. */
-static void hide_words(char *text, const char *secrets, size_t size)
-{
-    static const char between[] = " :=&?;,";
-    for (const char *end = secrets + size; secrets < end;) {
-        size_t word = strcspn(secrets, between);
-        word = word < (size_t)(end - secrets) ? word : (size_t)(end - secrets);
-        hide(text, secrets, word);
-        secrets += word + 1;
-    }
-}
-
-/* What comes from elsewhere may repeat what was sent. */
-static void hide_secrets(const struct otlp_settings *settings, char *text)
-{
-    const char *user = strstr(settings->url, "//") + 2, *query = strchr(settings->url, '?');
-    const char *at = memrchr(user, '@', strcspn(user, "/?#"));
-    if (at)
-        hide_words(text, user, (size_t)(at - user));
-    if (query)
-        hide_words(text, query, strlen(query));
-    for (size_t i = 0; i < settings->headers.count; i++)
-        hide_words(text, settings->headers.pairs[i].value, strlen(settings->headers.pairs[i].value));
-}
-
 /* The beginning of a text of the endpoint's, without secrets. */
 static void copy_text(const struct otlp_sender *sender, const char *from, size_t size, char text[static TEXT_SIZE])
 {
-    size = size < TEXT_SIZE - 1 ? size : TEXT_SIZE - 1;
-    memcpy(text, from, size);
-    text[size] = '\0';
-    text[strcspn(text, "\r\n")] = '\0';
-    hide_secrets(sender->settings, text);
+    otlp_secrets_hide(&sender->secrets, from, size, text, TEXT_SIZE);
 }
 
 /* The text of an answer that is an error: a plain one, or the message of a google.rpc.Status. */

@@ -271,7 +271,7 @@ static enum kvtel_status read_rest(struct otlp_settings *settings, struct kvtel_
 
 enum kvtel_status otlp_settings_read(struct otlp_settings *settings, const char *endpoint, struct kvtel_error *error)
 {
-    *settings = (struct otlp_settings){ .timeout_ms = 10000, .interval_ms = 60000 };
+    *settings = (struct otlp_settings){ .headers.any_case = true, .timeout_ms = 10000, .interval_ms = 60000 };
     enum kvtel_status status = read_endpoint(settings, endpoint, error);
     if (status == KVTEL_OK && settings->url)
         status = read_headers(settings, error);
