@@ -12,6 +12,7 @@
 #include "connectors/learned.h"
 #include "support/frontend.h"
 #include "value/value.h"
+#include "vllm/stats/stats.h"
 
 /* Metrics past the bound of a connector are counted, and the rest is used. */
 static void test_too_many_metrics(void **state)
@@ -106,6 +107,21 @@ static void test_open_tables(void **state)
     }
     assert_true(made > 0 && made < KVTEL_LEARNED_TABLES);
     assert_ptr_equal(kvtel_connector_open("First"), first);
+
+    /* What teaches a metric and finds no place is counted. */
+    static const char late[] = "{\"types\": {\"vllm:late\": \"counter\"}, \"data\": {\"vllm:late\": {\"[]\": 1}}}";
+    const struct kvtel_connector *table;
+    struct kvtel_value payload;
+    struct kvtel_arena arena = { 0 };
+    struct kvtel_diagnostics *diagnostics = kvtel_diagnostics_create(NULL, NULL);
+    assert_int_equal(kvtel_value_decode(KVTEL_JSON, late, sizeof(late) - 1, &arena, &payload, NULL), KVTEL_OK);
+    assert_int_equal(kvtel_payload_table("LateConnector", &payload, diagnostics, &table), KVTEL_E_LIMIT);
+    assert_null(table);
+    assert_int_equal(kvtel_diagnostics_count(diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR), 1);
+    assert_int_equal(kvtel_payload_table("First", &payload, diagnostics, &table), KVTEL_OK);
+    assert_ptr_equal(table, first);
+    kvtel_diagnostics_destroy(diagnostics);
+    kvtel_arena_free(&arena);
 }
 
 int main(void)

@@ -75,6 +75,11 @@ struct kvtel_learned *kvtel_learned_get(const char *name, const struct kvtel_con
     return open;
 }
 
+struct kvtel_learned *kvtel_learned_find(const char *name)
+{
+    return find_open(name, NULL);
+}
+
 struct kvtel_learned *kvtel_learned_described(const char *name)
 {
     struct kvtel_learned *open = find_open(name, NULL);

@@ -63,12 +63,15 @@ static inline struct kvtel_learned *kvtel_learned_of(const struct kvtel_connecto
     return (struct kvtel_learned *)(uintptr_t)table->reserved[0];
 }
 
-/* An open table that is not among the global ones; for tests. NULL: no memory. */
+/* An open table that is not among the global ones: to learn from a payload of which nobody knows yet whether it teaches
+ * anything. NULL: no memory. */
 struct kvtel_learned *kvtel_learned_make(const char *name, const struct kvtel_connector *base);
 void kvtel_learned_free(struct kvtel_learned *open);
 /* The open table of a connector, made at its first use. `base`: the connector's own table, or NULL. NULL: there are
  * KVTEL_LEARNED_TABLES already, the name is not one, or no memory. */
 struct kvtel_learned *kvtel_learned_get(const char *name, const struct kvtel_connector *base);
+/* The open table of a connector without a table (or without stats in it), if there is one already; NULL: none. */
+struct kvtel_learned *kvtel_learned_find(const char *name);
 /* The open table of a connector without a table, if payloads described its metrics; NULL: none. */
 struct kvtel_learned *kvtel_learned_described(const char *name);
 /* The open table beside a table; NULL: none. */

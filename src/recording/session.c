@@ -16,7 +16,7 @@ struct kvtel_session {
     struct kvtel_diagnostics *diagnostics;
     struct kvtel_prom *prom;
     struct kvtel_logging *logging;
-    struct kvtel_stats *stats, *worker; /* NULL: the connector does not report stats */
+    struct kvtel_stats *stats, *worker; /* NULL: the connector has no table with stats, and no payload taught one yet */
     uint32_t *engines;
     size_t engine_count;
     size_t used; /* number of usable payloads in the last record */
@@ -56,6 +56,18 @@ static enum kvtel_status create_prom(struct kvtel_session *session, const struct
     return status;
 }
 
+static enum kvtel_status make_stats(struct kvtel_session *session, const struct kvtel_connector *table)
+{
+    session->stats = kvtel_stats_create(table, session->diagnostics);
+    session->worker = kvtel_stats_create(table, session->diagnostics);
+    if (session->stats && session->worker)
+        return KVTEL_OK;
+    kvtel_stats_destroy(session->stats);
+    kvtel_stats_destroy(session->worker);
+    session->stats = session->worker = NULL;
+    return KVTEL_E_NOMEM;
+}
+
 enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const struct kvtel_metric_types *types,
                                        enum kvtel_log_style style, struct kvtel_diagnostics *diagnostics,
                                        struct kvtel_session **session)
@@ -70,13 +82,11 @@ enum kvtel_status kvtel_session_create(const struct kvtel_record *header, const 
     self->diagnostics = diagnostics;
     self->engines = malloc((header->engine_count + 1) * sizeof *self->engines);
     self->logging = kvtel_logging_create(self->config, style, diagnostics);
-    const struct kvtel_connector *table = kvtel_connector_open(kvtel_transfer_config_connector_name(header->config));
-    if (table) {
-        self->stats = kvtel_stats_create(table, diagnostics);
-        self->worker = kvtel_stats_create(table, diagnostics);
-    }
-    enum kvtel_status status = KVTEL_E_NOMEM;
-    if (self->engines && self->logging && (!table || (self->stats && self->worker)))
+    bool has_stats = self->connector && self->connector->payload_kind != KVTEL_PAYLOAD_NONE;
+    enum kvtel_status status = has_stats ? make_stats(self, self->connector) : KVTEL_OK;
+    if (!self->engines || !self->logging)
+        status = KVTEL_E_NOMEM;
+    if (status == KVTEL_OK)
         status = create_prom(self, header, types);
     if (status != KVTEL_OK) {
         kvtel_session_destroy(self);
@@ -142,11 +152,40 @@ static uint64_t count_refusals(const struct kvtel_diagnostics *diagnostics)
     return count;
 }
 
-/* Aggregates the payloads of all workers. `used` returns the number of usable ones. */
-static enum kvtel_status aggregate(struct kvtel_session *session, const struct kvtel_record *record, size_t *used)
+/* Counts a payload that was not usable. */
+static void refuse_payload(struct kvtel_session *session, enum kvtel_status status)
+{
+    if (status != KVTEL_E_UNKNOWN && status != KVTEL_E_LIMIT) /* which were counted */
+        kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_WRONG_TYPE, 1, "payload",
+                                 "a payload was refused: %s", kvtel_status_text(status));
+}
+
+/* Finds the table of a connector that has none with stats, from the payloads. `begin` out: the first payload with
+ * something to take; the payload count: none has. Status: KVTEL_OK, KVTEL_E_NOMEM. */
+static enum kvtel_status find_table(struct kvtel_session *session, const struct kvtel_record *record, size_t *begin)
+{
+    for (*begin = 0; *begin < record->payload_count; ++*begin) {
+        const struct kvtel_connector *table;
+        uint64_t refused = count_refusals(session->diagnostics);
+        enum kvtel_status status = kvtel_payload_table(kvtel_session_connector_name(session), &record->payloads[*begin],
+                                                       session->diagnostics, &table);
+        if (status == KVTEL_E_NOMEM)
+            return status;
+        if (table)
+            return make_stats(session, table);
+        session->used += status == KVTEL_OK && count_refusals(session->diagnostics) == refused;
+        if (status != KVTEL_OK)
+            refuse_payload(session, status);
+    }
+    return KVTEL_OK;
+}
+
+/* Aggregates the payloads of all workers, from `begin` on. `used` returns the number of usable ones. */
+static enum kvtel_status aggregate(struct kvtel_session *session, const struct kvtel_record *record, size_t begin,
+                                   size_t *used)
 {
     *used = 0;
-    for (size_t i = 0; i < record->payload_count; i++) {
+    for (size_t i = begin; i < record->payload_count; i++) {
         struct kvtel_stats *into = *used == 0 ? session->stats : session->worker;
         uint64_t refused = count_refusals(session->diagnostics);
         kvtel_arena_reset(&into->arena); /* without a reset the arena would grow with each payload */
@@ -160,9 +199,8 @@ static enum kvtel_status aggregate(struct kvtel_session *session, const struct k
         session->used += status == KVTEL_OK && !nothing;
         if (status == KVTEL_OK)
             ++*used;
-        else if (status != KVTEL_E_UNKNOWN) /* which was counted */
-            kvtel_diagnostics_refuse(session->diagnostics, KVTEL_REFUSED_WRONG_TYPE, 1, "payload",
-                                     "a payload was refused: %s", kvtel_status_text(status));
+        else
+            refuse_payload(session, status);
     }
     return KVTEL_OK;
 }
@@ -172,15 +210,6 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
 {
     *stats = NULL;
     session->used = 0;
-    if (!session->stats) {
-        kvtel_diagnostics_refuse(session->diagnostics,
-                                 session->connector ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR,
-                                 record->payload_count, kvtel_session_connector_name(session), "%.64s: %s",
-                                 kvtel_session_connector_name(session),
-                                 session->connector ? "this connector has no stats; its payloads are not used"
-                                                    : "this connector is unknown");
-        return KVTEL_OK;
-    }
     if (!is_declared(session, record->engine)) {
         char engine[16];
         snprintf(engine, sizeof engine, "%" PRIu32, record->engine);
@@ -188,8 +217,10 @@ enum kvtel_status kvtel_session_observe(struct kvtel_session *session, const str
                                  "engine %s is not in the header's list of engines; its payloads are not used", engine);
         return KVTEL_OK;
     }
-    size_t used;
-    enum kvtel_status status = aggregate(session, record, &used);
+    size_t used, begin = 0;
+    enum kvtel_status status = session->stats ? KVTEL_OK : find_table(session, record, &begin);
+    if (status == KVTEL_OK)
+        status = aggregate(session, record, begin, &used);
     if (status != KVTEL_OK || used == 0)
         return status;
     const struct kvtel_observation observation = {

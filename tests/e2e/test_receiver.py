@@ -102,6 +102,37 @@ def test_connectors_without_a_table(stores, tmp_path):
         assert {name: found[f'{name}{{engine="0",model_name="m"}}'] for name in wanted} == wanted
 
 
+def test_names_of_connectors_take_no_place(stores):
+    """128 connectors without a table can be learned. A name without a payload that teaches a metric is none of them,
+    whether it stands in a header, among the children of a MultiConnector or beside a descriptor that says nothing."""
+    typed = {"types": {"vllm:typed": "counter"}, "data": {"vllm:typed": {"[]": 2}}}
+    empty = {"types": {}, "data": {}}
+    broken = {"_metrics_descriptor": {"descriptor_version": 1}}
+
+    def connector(name):
+        return header(kv_transfer_config={"kv_connector": name})
+
+    def multi(names):
+        children = [{"kv_connector": name, "kv_role": "kv_both"} for name in names]
+        return header(
+            kv_transfer_config={"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": children}}
+        )
+
+    with Exporter(stores, RECEIVER) as exporter:
+        assert post(exporter, *(connector(f"Header{i}") for i in range(150)))[0] == 200
+        names = [f"Child{i}" for i in range(150)]
+        assert post(exporter, multi(names), {"engine": 0, "payload": dict.fromkeys(names, empty)})[0] == 200
+        for name, body, counted in (("Empty", empty, 150), ("Broken", broken, 0)):
+            objects = [(connector(f"{name}{i}"), {"engine": 0, "payload": body}) for i in range(150)]
+            assert accepted(post(exporter, *(o for pair in objects for o in pair))) == counted
+        assert accepted(post(exporter, connector("TypedConnector"), {"engine": 0, "payload": typed})) == 1
+        child = {"ChildConnector": {"types": {"vllm:child": "counter"}, "data": {"vllm:child": {"[]": 3}}}}
+        assert accepted(post(exporter, multi(["ChildConnector"]), {"engine": 0, "payload": child})) == 1
+        found = exporter.samples()
+        assert found['vllm:typed_total{engine="0",model_name="m"}'] == 2
+        assert found['vllm:child_total{engine="0",model_name="m"}'] == 3
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_what_was_counted_is_known_after_a_restart(stores, end):
     """Twice: the numbers also pass from totals to totals. None of it is shown."""

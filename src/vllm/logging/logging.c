@@ -22,7 +22,8 @@ struct accumulator {
 
 struct kvtel_logging {
     const struct kvtel_transfer_config *config;
-    const struct kvtel_connector *connector; /* NULL: unknown, and there are too many such */
+    const struct kvtel_connector
+        *connector; /* NULL: unknown, and nothing of it was observed or there are too many such */
     enum kvtel_log_style style;
     struct kvtel_diagnostics *diagnostics;
     struct kvtel_stats *payload;      /* decoded payload of kvtel_logging_observe_payload(), kept to reuse its memory */
@@ -38,7 +39,6 @@ struct kvtel_logging *kvtel_logging_create(const struct kvtel_transfer_config *c
     struct kvtel_logging *logging = calloc(1, sizeof(*logging));
     if (logging) {
         logging->config = config;
-        logging->connector = kvtel_connector_open(kvtel_transfer_config_connector_name(config));
         logging->style = style;
         logging->diagnostics = diagnostics;
     }
@@ -56,10 +56,13 @@ void kvtel_logging_destroy(struct kvtel_logging *logging)
     free(logging);
 }
 
-/* Warns if nothing can be logged, because there are too many connectors without a table. */
+/* Finds the table at the first observation, so that a name alone takes no place among the open tables. Warns if
+ * nothing can be logged, because there are too many connectors without a table. */
 static enum kvtel_status check_connector(struct kvtel_logging *logging)
 {
     const char *name = kvtel_transfer_config_connector_name(logging->config);
+    if (!logging->connector)
+        logging->connector = kvtel_connector_open(name);
     if (logging->connector)
         return KVTEL_OK;
     kvtel_diagnostics_refuse(logging->diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,

@@ -2,6 +2,8 @@
 /* Chooses the metrics of a connector: its own, those of a MultiConnector, or the generic ones. */
 #include "vllm/prom/generic.h"
 
+#include <string.h>
+
 static bool are_texts(const char *const *texts, size_t count)
 {
     if (!texts)
@@ -60,6 +62,12 @@ enum kvtel_status kvtel_connector_build_any_metrics(const struct kvtel_prom_opti
     enum kvtel_status status = kvtel_connector_build_prom_metrics(options, metrics);
     if (status != KVTEL_E_UNKNOWN && status != KVTEL_E_NO_STATS)
         return status;
-    const struct kvtel_connector *open = kvtel_connector_open(kvtel_transfer_config_connector_name(options->config));
-    return open ? kvtel_prom_metrics_create_generic(open, options, metrics) : status;
+    const char *name = kvtel_transfer_config_connector_name(options->config);
+    const struct kvtel_learned *open = kvtel_learned_find(name);
+    if (!*name || strlen(name) > KVTEL_TEXT_LIMIT)
+        return status;
+    if (!kvtel_prom_options_are_whole(options))
+        return KVTEL_E_ARGUMENT;
+    return open ? kvtel_prom_metrics_make_generic(&open->table, options, metrics)
+                : kvtel_prom_metrics_make_awaiting(name, options, metrics);
 }

@@ -221,11 +221,23 @@ static void observe_older(struct generic_metrics *self, const struct kvtel_conte
     }
 }
 
+/* Takes the table of the stats, if it is the open one that these metrics wait for. */
+static void take_awaited(struct generic_metrics *self, const struct kvtel_connector *table)
+{
+    if (!self->awaited || !kvtel_learned_of(table) || kvtel_learned_of(table)->base ||
+        strcmp(table->names[0].name, self->awaited) != 0)
+        return;
+    self->base.connector = table;
+    free(self->awaited);
+    self->awaited = NULL;
+}
+
 static enum kvtel_status generic_observe(struct kvtel_prom_metrics *metrics, const struct kvtel_stats *stats,
                                          uint32_t engine)
 {
     struct generic_metrics *self = (struct generic_metrics *)metrics;
     size_t row = kvtel_engine_table_find(&self->engines, engine);
+    take_awaited(self, stats->connector);
     if (stats->connector != self->base.connector)
         return KVTEL_E_MISMATCH;
     if (row == SIZE_MAX)
@@ -255,6 +267,7 @@ static void generic_destroy(struct kvtel_prom_metrics *metrics)
     for (size_t i = 0; i < self->metric_count; i++)
         free(self->metrics[i].children);
     free(self->metrics);
+    free(self->awaited);
     kvtel_prom_described_free(self);
     kvtel_engine_table_free(&self->engines);
     free(self);

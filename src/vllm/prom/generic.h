@@ -39,6 +39,7 @@ struct generic_metrics {
     size_t metric_count;
     char **labelnames; /* engines.label_count of them */
     struct described_metrics described;
+    char *awaited; /* name of the connector whose open table is not made yet; NULL: base.connector is the table */
 };
 
 extern const struct kvtel_prom_metrics_vtable kvtel_prom_generic;

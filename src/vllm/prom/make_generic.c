@@ -149,3 +149,22 @@ enum kvtel_status kvtel_prom_metrics_make_generic(const struct kvtel_connector *
     *metrics = &self->base;
     return KVTEL_OK;
 }
+
+enum kvtel_status kvtel_prom_metrics_make_awaiting(const char *name, const struct kvtel_prom_options *options,
+                                                   struct kvtel_prom_metrics **metrics)
+{
+    static const struct kvtel_connector_name no_names[] = { { .name = "" }, { .name = NULL } };
+    static const struct kvtel_connector no_table = { .names = no_names, .payload_kind = KVTEL_PAYLOAD_TYPED };
+    struct kvtel_prom_metrics *made;
+    enum kvtel_status status = kvtel_prom_metrics_make_generic(&no_table, options, &made);
+    if (status != KVTEL_OK)
+        return status;
+    struct generic_metrics *self = (struct generic_metrics *)made;
+    self->awaited = strdup(name);
+    if (!self->awaited) {
+        kvtel_prom_metrics_destroy(made);
+        return KVTEL_E_NOMEM;
+    }
+    *metrics = made;
+    return KVTEL_OK;
+}

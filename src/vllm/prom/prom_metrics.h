@@ -27,8 +27,12 @@ bool kvtel_prom_options_are_whole(const struct kvtel_prom_options *options);
 enum kvtel_status kvtel_prom_metrics_make_generic(const struct kvtel_connector *connector,
                                                   const struct kvtel_prom_options *options,
                                                   struct kvtel_prom_metrics **metrics);
+/* The same for a connector without a table, none of whose payloads described metrics so far. The metrics take the open
+ * table of that name when the first stats of it come: a name alone takes no place among the open tables. */
+enum kvtel_status kvtel_prom_metrics_make_awaiting(const char *name, const struct kvtel_prom_options *options,
+                                                   struct kvtel_prom_metrics **metrics);
 /* kvtel_connector_build_prom_metrics(), and for a connector without a table, or without stats in it, metrics that its
- * payloads describe. KVTEL_E_UNKNOWN: there are too many such connectors. */
+ * payloads describe. */
 enum kvtel_status kvtel_connector_build_any_metrics(const struct kvtel_prom_options *options,
                                                     struct kvtel_prom_metrics **metrics);
 /* Makes the metrics of a MultiConnector: one set for each child class, which `build` makes. @param metrics out, owned

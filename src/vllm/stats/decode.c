@@ -235,19 +235,67 @@ bool kvtel_payload_is_described(const char *name, const struct kvtel_value *payl
             kvtel_learned_described(name));
 }
 
-/* The table of a child; an open one if it has none, or none with stats, and its payload describes itself. NULL: none.
- */
-static const struct kvtel_connector *table_of_child(const struct kvtel_value *key, const struct kvtel_value *payload,
-                                                    const struct kvtel_connector **known)
+/* Decodes a payload into an open table that nobody else has. `taught` out: it has metrics now. */
+static enum kvtel_status try_payload(const char *name, const struct kvtel_value *payload,
+                                     struct kvtel_diagnostics *diagnostics, bool *taught)
 {
-    *known = kvtel_decode_is_name(key) ? kvtel_connector_find(key->text) : NULL;
-    if (*known && (*known)->payload_kind != KVTEL_PAYLOAD_NONE)
-        return *known;
+    struct kvtel_learned *open = kvtel_learned_make(name, NULL);
+    struct kvtel_stats *stats = open ? kvtel_stats_create(&open->table, diagnostics) : NULL;
+    enum kvtel_status status = stats ? kvtel_stats_decode_value(stats, payload, NULL) : KVTEL_E_NOMEM;
+    *taught = status == KVTEL_OK && atomic_load(&open->metric_count) > 0;
+    kvtel_stats_destroy(stats);
+    kvtel_learned_free(open);
+    return status;
+}
+
+enum kvtel_status kvtel_payload_table(const char *name, const struct kvtel_value *payload,
+                                      struct kvtel_diagnostics *diagnostics, const struct kvtel_connector **table)
+{
+    const struct kvtel_connector *known = kvtel_connector_find(name);
+    const struct kvtel_learned *open = kvtel_learned_find(name);
+    bool taught;
+    *table = known && known->payload_kind != KVTEL_PAYLOAD_NONE ? known : open ? &open->table : NULL;
+    if (*table)
+        return KVTEL_OK;
+    enum kvtel_status status = try_payload(name, payload, NULL, &taught);
+    if (status == KVTEL_E_NOMEM)
+        return status;
+    if (!taught) /* once more, to count why */
+        return try_payload(name, payload, diagnostics, &taught);
+    *table = kvtel_connector_open(name);
+    if (*table)
+        return KVTEL_OK;
+    kvtel_diagnostics_refuse(diagnostics, KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1, name,
+                             "connector \"%.64s\": there are %d connectors without a table already; its payloads are "
+                             "not used",
+                             name, KVTEL_LEARNED_TABLES);
+    return KVTEL_E_LIMIT;
+}
+
+/* The table of a child; an open one if it has none, or none with stats, and its payload describes itself. `table` out;
+ * NULL: none, which was counted, or the payload has nothing to take. Status: KVTEL_OK, KVTEL_E_NOMEM. */
+static enum kvtel_status table_of_child(const struct kvtel_decoder *decoder, const struct kvtel_value *key,
+                                        const struct kvtel_value *payload, const struct kvtel_connector **table)
+{
+    bool is_name = kvtel_decode_is_name(key);
+    const struct kvtel_connector *known = is_name ? kvtel_connector_find(key->text) : NULL;
+    *table = known;
+    if (known && known->payload_kind != KVTEL_PAYLOAD_NONE)
+        return KVTEL_OK;
     const struct kvtel_value *inner = kvtel_value_get(payload, "data");
-    bool is_described =
-        kvtel_decode_is_name(key) && (kvtel_payload_is_described(key->text, payload) ||
-                                      (inner && payload->size == 1 && kvtel_payload_is_described(key->text, inner)));
-    return is_described ? kvtel_connector_open(key->text) : NULL;
+    const struct kvtel_value *described =
+        is_name && kvtel_payload_is_described(key->text, payload)                                ? payload
+        : is_name && inner && payload->size == 1 && kvtel_payload_is_described(key->text, inner) ? inner
+                                                                                                 : NULL;
+    *table = NULL;
+    if (!described) {
+        kvtel_decode_refuse(decoder, known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
+                            is_name ? key->text : "?",
+                            known ? "is a connector without stats" : "is not a known connector");
+        return KVTEL_OK;
+    }
+    enum kvtel_status status = kvtel_payload_table(key->text, described, decoder->stats->diagnostics, table);
+    return status == KVTEL_E_NOMEM ? status : KVTEL_OK;
 }
 
 static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const struct kvtel_value *map)
@@ -256,13 +304,12 @@ static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const st
         const struct kvtel_value *key = &map->items[2 * i], *payload = key + 1;
         if (kvtel_value_is_text(key, "_metrics_descriptor"))
             continue;
-        const struct kvtel_connector *known, *connector = table_of_child(key, payload, &known);
-        if (!connector) {
-            kvtel_decode_refuse(decoder, known ? KVTEL_REFUSED_NO_STATS : KVTEL_REFUSED_UNKNOWN_CONNECTOR, 1,
-                                kvtel_decode_is_name(key) ? key->text : "?",
-                                known ? "is a connector without stats" : "is not a known connector");
+        const struct kvtel_connector *connector;
+        enum kvtel_status status = table_of_child(decoder, key, payload, &connector);
+        if (status != KVTEL_OK)
+            return status;
+        if (!connector)
             continue;
-        }
         const struct kvtel_value *inner = payload->kind == KVTEL_VALUE_MAP ? kvtel_value_get(payload, "data") : NULL;
         bool wrapped = inner && inner->kind == KVTEL_VALUE_MAP && !kvtel_value_get(payload, "types") &&
                        (!kvtel_learned_of(connector) || payload->size == 1);
@@ -279,7 +326,7 @@ static enum kvtel_status decode_children(struct kvtel_decoder *decoder, const st
             return KVTEL_E_NOMEM;
         child->wrapped = wrapped;
         child->stats->sample_limit = decoder->stats->sample_limit;
-        enum kvtel_status status = kvtel_stats_decode_value(child->stats, wrapped ? inner : payload, NULL);
+        status = kvtel_stats_decode_value(child->stats, wrapped ? inner : payload, NULL);
         if (status == KVTEL_E_UNKNOWN) /* which was counted */
             kvtel_content_truncate_children(&decoder->content, before);
         else if (status != KVTEL_OK)

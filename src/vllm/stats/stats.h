@@ -134,6 +134,14 @@ const struct kvtel_column *kvtel_column_set_find(const struct kvtel_content *con
 /* decode.c: whether a payload describes itself: it is typed, or has a descriptor, or `name` is that of a connector
  * whose payloads had one. */
 bool kvtel_payload_is_described(const char *name, const struct kvtel_value *payload);
+/* The table of a connector's payload: the connector's own if it has stats, else the open one of its name. That one is
+ * made when a payload first teaches a metric, because the places of open tables are few and never given back: names and
+ * payloads without content take none. Why a payload teaches nothing is counted in the diagnostics.
+ * @param table out; NULL: the payload has nothing to take
+ * @return KVTEL_OK, KVTEL_E_UNKNOWN (the payload does not describe itself), KVTEL_E_LIMIT (all places are taken),
+ * KVTEL_E_TYPE (not a map), KVTEL_E_NOMEM. What the first three say was counted. */
+enum kvtel_status kvtel_payload_table(const char *name, const struct kvtel_value *payload,
+                                      struct kvtel_diagnostics *diagnostics, const struct kvtel_connector **table);
 /* Replaces the content by a decoded payload, as kvtel_stats_decode() does. */
 enum kvtel_status kvtel_stats_decode_value(struct kvtel_stats *stats, const struct kvtel_value *payload,
                                            struct kvtel_error *error);
