@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds kvtel against real engines: `./run engine-test`.
+"""Holds kvtel against real engines: `./run engine-test`, and on GPUs `./run engine-test --gpu`.
 
-Each case starts a prefill and a decode server of vLLM that move KV cache over NIXL, with kvtel's plugin in both, and `kvtel serve`, which
+Most cases start a prefill and a decode server of vLLM that move KV cache over NIXL, with kvtel's plugin in both, and `kvtel serve`, which
 reads the plugin's stores and NIXL's telemetry rings. Requests are driven through them, some with a peer that is wrong or dead. Then
 these must be equal:
 
@@ -19,8 +19,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from . import classes
+from . import classes, installed
 from .case import LEASE, NIXL, Case, Run
+from .engines import Machine
 
 EXAMPLE = {"kv_connector": "ExampleConnector", "kv_role": "kv_both"}
 MULTI = {
@@ -41,6 +42,39 @@ CASES = [
     Case("stand-in-multi", MULTI, stand_in=True),
     Case("kill", kill=True, environment={"UCX_TLS": "tcp,self"}),
 ]
+
+GPU_NIXL = NIXL | {"kv_buffer_device": "cuda"}
+HOST = {"cpu_bytes_to_use": 8 << 30, "block_size": 16}
+OFFLOADING = {"kv_connector": "OffloadingConnector", "kv_role": "kv_both", "kv_connector_extra_config": HOST}
+BOTH = {
+    "kv_connector": "MultiConnector",
+    "kv_role": "kv_both",
+    "kv_connector_extra_config": {"connectors": [GPU_NIXL, OFFLOADING]},
+}
+# Fewer blocks than the prompts of a round need.
+FEW_BLOCKS = ["--num-gpu-blocks-override", "900"]
+NO_PREFIX = ["--no-enable-prefix-caching"]
+
+
+def tiering(folder):
+    """Offloading to host memory that holds a part of the prompts, and from there to files in a folder."""
+    extra = HOST | {
+        "cpu_bytes_to_use": 1 << 30,
+        "spec_name": "TieringOffloadingSpec",
+        "secondary_tiers": [{"type": "fs", "root_dir": str(folder)}],
+    }
+    return OFFLOADING | {"kv_connector_extra_config": extra}
+
+
+def gpu_cases(work):
+    return [
+        Case("gpu-nixl-pd", GPU_NIXL, arguments=NO_PREFIX, transfers=30),
+        Case("gpu-offloading", OFFLOADING, servers=("node",), arguments=FEW_BLOCKS, rounds=3),
+        Case("gpu-tiering", tiering(work / "gpu-tiers"), servers=("node",), arguments=FEW_BLOCKS, rounds=3),
+        Case("gpu-multi", BOTH, arguments=FEW_BLOCKS, rounds=3),
+        Case("gpu-stand-in", GPU_NIXL, arguments=NO_PREFIX, transfers=30, stand_in=True),
+        Case("gpu-kill", GPU_NIXL, arguments=NO_PREFIX, transfers=30, kill=True),
+    ]
 
 
 class Report:
@@ -67,20 +101,23 @@ def main():
         prog="./run engine-test", description="Holds kvtel against real vLLM servers and NIXL."
     )
     parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
-    names = ["classes", *(case.name for case in CASES)]
-    parser.add_argument("case", nargs="*", metavar="CASE", help=f"of {', '.join(names)}; all if none is named")
+    parser.add_argument("--gpu", action="store_true", help="cases on GPUs, with vLLM as it is installed")
+    parser.add_argument("case", nargs="*", metavar="CASE", help="all if none is named")
     arguments = parser.parse_args()
+    machine = installed.machine() if arguments.gpu else Machine()
+    cases = gpu_cases(arguments.work) if arguments.gpu else CASES
+    names = [*([] if arguments.gpu else ["classes"]), *(case.name for case in cases)]
     unknown = set(arguments.case) - set(names)
     if unknown:
-        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     report = Report()
-    if not arguments.case or "classes" in arguments.case:
+    if "classes" in names and (not arguments.case or "classes" in arguments.case):
         print("== classes", flush=True)
         report.failed |= bool(classes.main(["--cases", "50"]))
-    for case in CASES:
+    for case in cases:
         if not arguments.case or case.name in arguments.case:
             print(f"== {case.name}", flush=True)
-            run = Run(case, arguments.work, report)
+            run = Run(case, machine, arguments.work, report)
             try:
                 run.run()
             except (Exception, SystemExit) as error:  # the other cases go on

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real vLLM servers that hand KV cache to each other over NIXL, on a CPU."""
+"""Real vLLM servers that move KV cache, on a CPU or on GPUs."""
 
+import dataclasses
 import http.client
 import json
 import os
@@ -33,33 +34,54 @@ def cores_of(second, ranks):
     return set(half if len(half) >= ranks else cores)
 
 
-class Engine:
-    """A server NAME ("prefill" or "decode"). What it writes is in FOLDER/NAME: its log, a recording for each API server process."""
+@dataclasses.dataclass
+class Machine:
+    """What servers run on. Without GPUs: this machine's CPU."""
 
-    def __init__(self, folder, name, config, model, arguments=(), environment=None, ranks=1):
+    gpus: list = dataclasses.field(default_factory=list)  # names
+    prompts: tuple = (20, 100, 400, 1500)  # tokens
+
+    def arguments(self):
+        if not self.gpus:
+            return ["--dtype", "float32"]
+        # Two servers share a GPU where there is only one.
+        return ["--dtype", "bfloat16", "--gpu-memory-utilization", "0.8" if len(self.gpus) > 1 else "0.4"]
+
+    def environment(self, second):
+        if not self.gpus:
+            return {
+                "CUDA_VISIBLE_DEVICES": "",
+                "VLLM_CPU_KVCACHE_SPACE": "1",
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "OMP_NUM_THREADS": "1",
+                "UCX_TLS": "tcp,shm,self",
+            }
+        return {
+            "CUDA_VISIBLE_DEVICES": str(min(int(second), len(self.gpus) - 1)),
+            "UCX_TLS": "cuda_copy,cuda_ipc,sm,tcp,self",
+            "VLLM_USE_FLASHINFER_SAMPLER": "0",  # vLLM's own sampler needs no compiler
+        }
+
+    def cores(self, second, ranks):
+        return set(os.sched_getaffinity(0)) if self.gpus else cores_of(second, ranks)
+
+
+class Engine:
+    """A server NAME. What it writes is in FOLDER/NAME: its log, a recording for each API server process."""
+
+    def __init__(self, machine, folder, name, config, model, arguments=(), environment=None, ranks=1):
         self.name, self.folder, self.port = name, folder / name, free_port()
         self.folder.mkdir(parents=True)
         self.served_model = f"tiny-{name}"
+        second = name == "decode"
         command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
-        command += [
-            "--load-format",
-            "dummy",
-            "--dtype",
-            "float32",
-            "--enforce-eager",
-            "--max-model-len",
-            str(MAX_TOKENS),
-        ]
+        command += ["--load-format", "dummy", "--enforce-eager", "--max-model-len", str(MAX_TOKENS)]
         command += ["--served-model-name", self.served_model, "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--kv-transfer-config", json.dumps(config), *arguments]
+        command += ["--kv-transfer-config", json.dumps(config), *machine.arguments(), *arguments]
         own = {
-            "CUDA_VISIBLE_DEVICES": "",
             "HF_HUB_OFFLINE": "1",
             "VLLM_NO_USAGE_STATS": "1",
-            "VLLM_CPU_KVCACHE_SPACE": "1",
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            "OMP_NUM_THREADS": "1",
-            "UCX_TLS": "tcp,shm,self",
+            "VLLM_HOST_IP": "127.0.0.1",
             "VLLM_NIXL_SIDE_CHANNEL_HOST": "127.0.0.1",
             "VLLM_NIXL_SIDE_CHANNEL_PORT": str(free_port()),
             "VLLM_LOG_STATS_INTERVAL": str(LOG_INTERVAL),
@@ -67,12 +89,12 @@ class Engine:
             "VLLM_LOGGING_LEVEL": "DEBUG",
             "ENGINE_RECORDINGS": str(self.folder),
         }
-        cores = cores_of(name == "decode", ranks)
+        cores = machine.cores(second, ranks)
         self.log = self.folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command,
-                env=os.environ | own | (environment or {}),
+                env=os.environ | own | machine.environment(second) | (environment or {}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -151,11 +173,11 @@ class Engine:
 class Client:
     """Sends prompts through a prefill and a decode server, as a router in front of them does."""
 
-    def __init__(self, prefill, decode, seed=1):
-        self.prefill, self.decode, self.random = prefill, decode, random.Random(seed)
+    def __init__(self, prefill, decode, sizes, seed=1):
+        self.prefill, self.decode, self.sizes, self.random = prefill, decode, sizes, random.Random(seed)
 
     def prompt(self, tokens=None):
-        return [self.random.randrange(2, WORDS) for _ in range(tokens or self.random.choice([20, 100, 400, 1500]))]
+        return [self.random.randrange(2, WORDS) for _ in range(tokens or self.random.choice(self.sizes))]
 
     def prefilled(self, prompt):
         """What the decode server needs to fetch the KV cache of a prompt."""
@@ -163,9 +185,12 @@ class Client:
         answer = self.prefill.complete(prompt, 1, {"do_remote_decode": True, "do_remote_prefill": False, **none})
         return answer["kv_transfer_params"]
 
-    def transfer(self):
-        prompt = self.prompt()
+    def transfer(self, prompt):
         return self.decode.complete(prompt, 3, self.prefilled(prompt))
+
+    def local(self, prompt):
+        """By one server, which no other hands anything."""
+        return self.decode.complete(prompt, 1, None)
 
     def failing_transfer(self, prompt, params, timeout=60):
         """A transfer that cannot be; whether the server says so or computes the prompt itself is its policy."""
