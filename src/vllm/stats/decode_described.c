@@ -23,12 +23,16 @@ bool kvtel_decode_is_described(const struct kvtel_decoder *decoder, const struct
 const struct kvtel_described *kvtel_decode_described_data(const struct kvtel_decoder *decoder,
                                                           const struct kvtel_value *key)
 {
+    const struct kvtel_described *found = NULL;
     for (size_t i = 0; decoder->descriptor && i < decoder->descriptor->count; i++) {
         const struct kvtel_described *entry = &decoder->descriptor->entries[i];
-        if (strncmp(entry->path, "data.", 5) == 0 && path_begins(entry->path + 5, key))
+        if (strncmp(entry->path, "data.", 5) != 0 || !path_begins(entry->path + 5, key))
+            continue;
+        if (entry->is_definition && entry->path[5 + key->size] == '\0') /* of the whole key: it defines its family */
             return entry;
+        found = entry->is_definition || found ? found : entry;
     }
-    return NULL;
+    return found;
 }
 
 /* The value at a path; NULL: none. At each level the rest of the path may be one key that has dots. */
