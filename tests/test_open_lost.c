@@ -237,6 +237,17 @@ static void write_count(const char *path, uint32_t count)
     write_word(path, offsetof(struct kvtel_layout_header, open_count), word);
 }
 
+/* The first series of a family. */
+static uint32_t find_counter(const struct scene *scene, const char *family)
+{
+    const struct kvtel_view view = kvtel_store_view(scene->store);
+    for (uint32_t i = 0; i < view.series_count; i++)
+        if (strcmp(view.strings + view.families[view.series[i].family].text_at, family) == 0)
+            return i;
+    fail_msg("no series of %s", family);
+    return 0;
+}
+
 static void test_hostile_places(void **state)
 {
     struct scene scene;
@@ -254,6 +265,11 @@ static void test_hostile_places(void **state)
     assert_int_equal(count_open(&scene), 0); /* it belongs to no series */
     write_word(path, at + 8 * KVTEL_OPEN_OUTCOMES, 0);
     assert_int_equal(count_open(&scene), 0); /* to one that counts no transfers */
+    write_word(path, at + 8 * KVTEL_OPEN_OUTCOMES, find_counter(&scene, "vllm:nixl_num_failed_transfers"));
+    assert_int_equal(count_open(&scene), 0); /* to a counter of something else */
+    write_word(path, at + 8 * KVTEL_OPEN_OUTCOMES, find_counter(&scene, KVTEL_OPEN_FAMILY));
+    assert_int_equal(count_open(&scene), 1);
+    write_word(path, at + 8 * KVTEL_OPEN_OUTCOMES, 0);
     assert_int_equal(kvtel_store_reader_open(path, &reader, NULL), KVTEL_OK);
     assert_int_equal(kvtel_store_reader_view(reader, &view, NULL), KVTEL_OK);
     view.ended = true;

@@ -243,6 +243,32 @@ static void test_counts_that_fall_are_not_taken(void **state)
     assert_int_equal(kvtel_source_refresh(&f->source, &f->counted.view, worker), KVTEL_OK);
 }
 
+/* A sum that falls within what its bins allow, or by the last digits of a counter, stays: a lower one would be taken
+ * for a restart. */
+static void test_sums_that_fall_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct kvtel_worker *worker = &f->workers.each[0];
+    const uint32_t counter = make(f->store, "c", KVTEL_COUNTER, 0);
+    assert_true(kvtel_lane_increase(f->lane, counter, 0.3));
+    assert_int_equal(kvtel_lane_observe(f->lane, f->series[0], &(double){ 0.7 }, 1), 1);
+    look(&f->counted, f->store);
+    assert_int_equal(kvtel_source_refresh(&f->source, &f->counted.view, worker), KVTEL_OK);
+    const double value = f->source.series[counter].value.value, sum = f->source.series[f->series[0]].value.sum;
+    /* what a source that read in another order of additions has */
+    f->source.series[counter].value.value = value * (1 + 0x1p-50);
+    f->source.series[f->series[0]].value.sum = sum * (1 + 0x1p-50);
+    assert_true(kvtel_lane_increase(f->lane, counter, 0));
+    assert_int_equal(kvtel_lane_observe(f->lane, f->series[0], &(double){ 0 }, 1), 1);
+    assert_int_equal(kvtel_source_refresh(&f->source, &f->counted.view, worker), KVTEL_OK);
+    assert_true(f->source.series[counter].value.value == value * (1 + 0x1p-50));
+    assert_true(f->source.series[f->series[0]].value.sum == sum * (1 + 0x1p-50));
+    f->source.known = false; /* all is read */
+    assert_int_equal(kvtel_lane_observe(f->lane, f->series[0], &(double){ 0 }, 1), 1);
+    assert_int_equal(kvtel_source_refresh(&f->source, &f->counted.view, worker), KVTEL_OK);
+    assert_true(f->source.series[f->series[0]].value.sum == sum * (1 + 0x1p-50));
+}
+
 /* Each allocation of a refresh fails once: the last numbers stay, and the next refresh has all. */
 static void test_a_refresh_without_memory(void **state)
 {
@@ -291,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_what_moved_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_value_of_zero_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reading_that_fails_leaves_the_last_numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sums_that_fall_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counts_that_fall_are_not_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_without_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_warm_refresh_allocates_nothing, setup, teardown),

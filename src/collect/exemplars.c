@@ -141,7 +141,7 @@ bool kvtel_exemplars_replace(struct kvtel_snapshot_exemplar *into, const struct 
 {
     bool differs = false;
     for (uint32_t i = 0; i < count; i++) {
-        if (more[i].time_ns == 0 || is_same(&into[i], &more[i]))
+        if (more[i].time_ns == 0 || more[i].time_ns < into[i].time_ns || is_same(&into[i], &more[i]))
             continue;
         into[i] = more[i];
         differs = true;

@@ -20,7 +20,7 @@ struct kvtel_snapshot_exemplar {
 /* Takes over those that are newer. */
 void kvtel_exemplars_merge(struct kvtel_snapshot_exemplar *into, const struct kvtel_snapshot_exemplar *more,
                            uint32_t count);
-/* Takes over all that there are. Returns whether any differs from what was there. */
+/* Takes over all that there are and are not older. Returns whether any differs from what was there. */
 bool kvtel_exemplars_replace(struct kvtel_snapshot_exemplar *into, const struct kvtel_snapshot_exemplar *more,
                              uint32_t count);
 

@@ -240,7 +240,8 @@ static void add_up(const struct kvtel_view *view, const struct kvtel_layout_grou
         if (into->changed != state)
             continue;
         const double total = total_of(view, seen, feeds[k].series, group->ns >> feeds[k].column & 1);
-        *(feeds[k].kind == KVTEL_COLUMN_OBSERVE ? &into->value.sum : &into->value.value) = total;
+        double *sum = feeds[k].kind == KVTEL_COLUMN_OBSERVE ? &into->value.sum : &into->value.value;
+        *sum = total > *sum ? total : *sum; /* in another order of additions the last digits may be lower */
     }
 }
 

@@ -60,8 +60,10 @@ static enum kvtel_status each_chunk(const struct kvtel_view *view, void *context
 /* Whether the series is one that counts what becomes of transfers, and was not removed. */
 static bool is_outcome(const struct kvtel_view *view, uint32_t series)
 {
-    return series < view->series_count && view->families[view->series[series].family].type == KVTEL_COUNTER &&
-           !kvtel_layout_is_removed(&view->series[series]);
+    if (series >= view->series_count || kvtel_layout_is_removed(&view->series[series]))
+        return false;
+    const struct kvtel_layout_family *family = &view->families[view->series[series].family];
+    return family->type == KVTEL_COUNTER && strcmp(view->strings + family->text_at, KVTEL_OPEN_FAMILY) == 0;
 }
 
 /* -- Live stores -- */

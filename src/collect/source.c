@@ -366,6 +366,22 @@ static bool falls(const struct kvtel_source *source, const struct kvtel_view *vi
     return false;
 }
 
+/* Keeps sums from falling by their last digits, which depend on the order of additions, or by what a file that somebody
+ * else wrote may say within its bins: a reader of the page would take a lower sum for a restart from 0. Counts were
+ * compared before. */
+static void hold_sums(const struct kvtel_source *source, const struct kvtel_view *view, struct kvtel_collected *now,
+                      const uint8_t *read)
+{
+    for (uint32_t i = 0; source->valid && i < source->series_count && i < view->series_count; i++) {
+        const struct kvtel_collected *last = &source->series[i].value;
+        if ((read && !read[i]) || kvtel_layout_is_removed(&view->series[i]))
+            continue;
+        now[i].sum = now[i].sum < last->sum ? last->sum : now[i].sum;
+        if (view->families[view->series[i].family].type == KVTEL_COUNTER && now[i].value < last->value)
+            now[i].value = last->value;
+    }
+}
+
 /* Reads all of the store, or what moved, into the worker. *read returns which series were read as a whole; NULL: all.
  */
 static enum kvtel_status read_numbers(struct kvtel_source *source, const struct kvtel_view *view,
@@ -437,6 +453,7 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
         if (source->fell)
             return KVTEL_E_FORMAT;
     }
+    hold_sums(source, view, worker->collected, read);
     const bool remembered = can_remember(view);
     if (take_over(source, view, worker, read) != KVTEL_OK)
         return KVTEL_E_NOMEM;

@@ -238,6 +238,9 @@ enum {
     KVTEL_OPEN_WITNESS = 6, /* while ending: the word whose change records the end, see kvtel_open_witness() */
     KVTEL_OPEN_BEFORE = 7,  /* while ending: that word before */
 };
+/* The family that counts what became of transfers that did not complete. */
+#define KVTEL_OPEN_FAMILY "kvtel_unfinished_transfers"
+
 enum kvtel_open_state { KVTEL_OPEN_FREE, KVTEL_OPEN_OPEN, KVTEL_OPEN_ENDING };
 
 /* Where a word is: bit 63: in the line of the lane, not in the lane; bits 32 .. 47: the lane; bits 0 .. 31: the word. 0

@@ -41,7 +41,7 @@ bool kvtel_open_outcomes(struct kvtel_recorder *recorder, struct kvtel_operation
 {
     static const char *const labels[] = { "model_name", "engine", "connector", "operation", "outcome" };
     static const struct kvtel_family_spec spec = {
-        .name = "kvtel_unfinished_transfers",
+        .name = KVTEL_OPEN_FAMILY,
         .type = KVTEL_COUNTER,
         .help =
             "Transfers that were begun and did not complete, by outcome. failed: the application says so; lost: its "
