@@ -133,9 +133,10 @@ static const struct {
       { { 0 } } },
     { "the definition of a key with dots is not that of the key before a dot",
       "DotsX",
-      { "{" TYPED("\"dX\": \"counter\", \"dX.t\": \"histogram\"", "\"dX\": {\"[\\\"a\\\"]\": 2}, \"dX.t\": "
-                                                                  "{\"[\\\"a\\\"]\": [3]}") ", " DESCRIPTOR(
-          ENTRY("dX_t_seconds", "histogram", "data.dX.t", "observe_each_f64", ", \"buckets\": [4]")) "}" },
+      { "{" TYPED("\"dX\": \"counter\", \"dX.t\": \"histogram\"",
+                  "\"dX\": {\"[\\\"a\\\"]\": 2}, \"dX.t\": "
+                  "{\"[\\\"a\\\"]\": [3]}") ", " DESCRIPTOR(ENTRY("dX_t_seconds", "histogram", "data.dX.t",
+                                                                  "observe_each_f64", ", \"buckets\": [4]")) "}" },
       { "dX_total{engine=\"0\",label_1=\"a\",model_name=\"m\"} 2.0\n",
         "dX_t_seconds_bucket{engine=\"0\",label_1=\"a\",le=\"4.0\",model_name=\"m\"} 1.0\n" },
       { { 0 } } },
