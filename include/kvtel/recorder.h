@@ -128,6 +128,13 @@ KVTEL_API bool kvtel_exemplar_add_traceparent(struct kvtel_exemplar *exemplar, c
  * @return as kvtel_record_operation() */
 KVTEL_API bool kvtel_record_exemplar(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
                                      const struct kvtel_exemplar *exemplar);
+/** Records into a series of a store, in the calling thread's own lane: for a program whose metrics are no connector's.
+ * Adds to a counter (value >= 0), sets a gauge (any finite value), takes a sample of a histogram (value >= 0).
+ * @param exemplar of a sample, where the series has places (kvtel_store_series_exemplars()); NULL: none
+ * @return whether it was recorded; false: counted as for kvtel_record_transfer(), as is a number that is no series.
+ * NULL `store`: false */
+KVTEL_API bool kvtel_store_record(struct kvtel_store *store, uint32_t series, double value,
+                                  const struct kvtel_exemplar *exemplar);
 /** Records one failure. @return whether it was recorded; false: the connector does not count this class */
 KVTEL_API bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure);
 /** Sets a level (any finite value), adds to a count (value >= 0) or takes a sample (value >= 0); times are at most 2^62

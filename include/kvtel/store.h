@@ -85,6 +85,11 @@ KVTEL_API enum kvtel_status kvtel_store_family(struct kvtel_store *store, const 
  * cap, or a lane is full), KVTEL_E_NOMEM; both are counted in the store's dropped series */
 KVTEL_API enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
                                                size_t count, uint32_t *series);
+/** As kvtel_store_series(), of a series that has places for exemplars, which kvtel_store_record() leaves: one of each
+ * explicit bucket, 384 bytes each for each thread that records. A series that the store has already keeps what it has.
+ * Of a counter and of a gauge: the same as kvtel_store_series(). */
+KVTEL_API enum kvtel_status kvtel_store_series_exemplars(struct kvtel_store *store, uint32_t family,
+                                                         const char *const *values, size_t count, uint32_t *series);
 /** Finds a family by its name, without making one: for kvtel_store_find_series() and kvtel_store_family_clear(). Any
  * thread.
  * @return KVTEL_OK; KVTEL_E_UNKNOWN, KVTEL_E_BUSY (as kvtel_store_series_remove()) */

@@ -2,7 +2,8 @@
 """KV-cache transfer telemetry for LLM inference.
 
 Stats, Logging, PromMetrics and Prom are vLLM's KVConnectorStats, KVConnectorLogging, KVConnectorPromMetrics and
-KVConnectorProm in native code. Store and Recorder record transfers natively. kvtel.vllm is the plugin for vLLM,
+KVConnectorProm in native code. Store and Recorder record transfers natively. Counter, Gauge and Histogram are
+prometheus_client's, recorded natively. kvtel.vllm is the plugin for vLLM,
 kvtel.prometheus a collector for prometheus_client. Warnings and log lines go to the logger "kvtel".
 
 One thread at a time may use an object, unless its documentation says otherwise. Long work is done without the GIL.
@@ -43,12 +44,16 @@ from ._kvtel import (
     now_ns,
     trace_labels,
 )
+from .metrics import REGISTRY, Counter, Gauge, Histogram, Registry
 
 __all__ = [
     "ArgumentError",
     "BusyError",
+    "Counter",
     "DecodeError",
     "Error",
+    "Gauge",
+    "Histogram",
     "Instrument",
     "LimitError",
     "Logging",
@@ -58,6 +63,8 @@ __all__ = [
     "Prom",
     "PromMetrics",
     "Recorder",
+    "REGISTRY",
+    "Registry",
     "Stats",
     "Store",
     "StoreError",

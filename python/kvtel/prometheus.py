@@ -18,23 +18,28 @@ class StoreCollector:
     def __init__(self, store):
         self._store = store
 
-    def _exemplars(self):
-        return {
-            (name, labels, bound): Exemplar(exemplar, value, time / 1e9)
-            for name, labels, bound, value, time, exemplar in self._store.exemplars()
-        }
-
     def collect(self):
-        exemplars = self._exemplars()
-        for name, kind, documentation, labelnames, series in self._store.collect():
-            family = _FAMILIES[kind](name, documentation, labels=labelnames)
-            for labels, value in series:
-                if kind == "histogram":
-                    buckets, total = value
-                    shown = [
-                        (floatToGoString(bound), count, exemplars.get((name, labels, bound))) for bound, count in buckets
-                    ]
-                    family.add_metric(labels, shown, total)
-                else:
-                    family.add_metric(labels, value)
+        for family in families_of(self._store):
             yield family
+
+
+def families_of(store, name=None):
+    """Yields what a store has, or only the family of a name, as prometheus_client's metrics."""
+    exemplars = {
+        (family, labels, bound): Exemplar(exemplar, value, time / 1e9)
+        for family, labels, bound, value, time, exemplar in store.exemplars()
+    }
+    for family, kind, documentation, labelnames, series in store.collect():
+        if name not in (None, family):
+            continue
+        made = _FAMILIES[kind](family, documentation, labels=labelnames)
+        for labels, value in series:
+            if kind == "histogram":
+                buckets, total = value
+                shown = [
+                    (floatToGoString(bound), count, exemplars.get((family, labels, bound))) for bound, count in buckets
+                ]
+                made.add_metric(labels, shown, total)
+            else:
+                made.add_metric(labels, value)
+        yield made

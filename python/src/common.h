@@ -100,6 +100,7 @@ int kvtel_python_add_prom(PyObject *module);
 int kvtel_python_add_store(PyObject *module);
 int kvtel_python_add_recorder(PyObject *module);
 int kvtel_python_add_open(PyObject *module);
+int kvtel_python_add_metric(PyObject *module);
 int kvtel_python_add_scheduler_stats(PyObject *module);
 
 #endif

@@ -75,10 +75,10 @@ static int execute(PyObject *module)
 {
     if (PyModule_AddStringConstant(module, "__version__", kvtel_version()) < 0)
         return -1;
-    static int (*const add[])(PyObject *) = { kvtel_python_add_stats,          kvtel_python_add_logging,
-                                              kvtel_python_add_store,          kvtel_python_add_recorder,
-                                              kvtel_python_add_open,           kvtel_python_add_prom,
-                                              kvtel_python_add_scheduler_stats };
+    static int (*const add[])(PyObject *) = {
+        kvtel_python_add_stats, kvtel_python_add_logging, kvtel_python_add_store,           kvtel_python_add_recorder,
+        kvtel_python_add_open,  kvtel_python_add_prom,    kvtel_python_add_scheduler_stats, kvtel_python_add_metric
+    };
     for (size_t i = 0; i < sizeof add / sizeof *add; i++)
         if (add[i](module) < 0)
             return -1;

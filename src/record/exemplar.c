@@ -183,3 +183,21 @@ bool kvtel_record_exemplar(const struct kvtel_operation *operation, const struct
                      kvtel_source_is_ns(source) ? (double)(int64_t)number / 1e9 : (double)(int64_t)number, exemplar);
     return kvtel_record_inside(lane, operation, transfer, token);
 }
+
+bool kvtel_store_record(struct kvtel_store *store, uint32_t series, double value, const struct kvtel_exemplar *exemplar)
+{
+    struct kvtel_lane *lane = store ? kvtel_thread_lane_of(store) : NULL;
+    uint64_t token;
+    if (!lane || !kvtel_lane_enter(lane, 1, &token))
+        return false;
+    if (__builtin_expect(exemplar != NULL, 0) &&
+        series < atomic_load_explicit(&store->header->series_count, memory_order_acquire)) {
+        const struct kvtel_series_local *local = &store->series[series];
+        const struct kvtel_exemplar_places places = { .at = local->exemplars_at, .bins = local->bins };
+        if (places.at != 0 && value >= 0 && value <= kvtel_series_most(local))
+            put_exemplar(lane, &places, value, exemplar);
+    }
+    const bool recorded = kvtel_lane_record_inside(lane, series, value, false);
+    kvtel_thread_leave(token);
+    return recorded;
+}

@@ -97,6 +97,23 @@ size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const
     return taken;
 }
 
+bool kvtel_lane_record_inside(struct kvtel_lane *lane, uint32_t series, double value, bool ones)
+{
+    const struct kvtel_store *store = lane->store;
+    const bool known = series < atomic_load_explicit(&store->header->series_count, memory_order_acquire);
+    switch (known ? atomic_load_explicit(&store->series[series].type, memory_order_relaxed) : KVTEL_NO_TYPE) {
+    case KVTEL_COUNTER:
+        return kvtel_lane_increase_inside(lane, series, ones ? 1 : value);
+    case KVTEL_GAUGE:
+        return kvtel_lane_set_inside(lane, series, value);
+    case KVTEL_HISTOGRAM:
+        return kvtel_lane_observe_inside(lane, series, &value, 1) == 1;
+    default: /* there is none, or it was removed */
+        kvtel_store_count_dropped(lane->store, 1);
+        return false;
+    }
+}
+
 bool kvtel_lane_increase(struct kvtel_lane *lane, uint32_t series, double amount)
 {
     uint64_t token;

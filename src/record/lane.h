@@ -119,6 +119,9 @@ bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double
 bool kvtel_lane_set_inside(struct kvtel_lane *lane, uint32_t series, double value);
 size_t kvtel_lane_observe_inside(struct kvtel_lane *lane, uint32_t series, const double *values, size_t count);
 
+/* Adds to a counter (`ones`: 1 instead of the value), sets a gauge, takes a sample of a histogram. False: counted. */
+bool kvtel_lane_record_inside(struct kvtel_lane *lane, uint32_t series, double value, bool ones);
+
 /* What is left to do when a row was published that ends a block, or whose head is not in the lane's line. `head`: the
  * number of rows. */
 void kvtel_lane_finish_row(struct kvtel_lane *lane, const struct kvtel_row_group *group, uint64_t head);

@@ -467,23 +467,8 @@ bool kvtel_record_value(const struct kvtel_instrument *instrument, double value)
     if (!lane || instrument->count == 0 || !kvtel_lane_enter(lane, 1, &token))
         return false;
     bool recorded = true;
-    for (uint32_t i = 0; i < instrument->count; i++) {
-        uint32_t series = instrument->series[i];
-        switch (atomic_load_explicit(&instrument->store->series[series].type, memory_order_relaxed)) {
-        case KVTEL_COUNTER:
-            recorded &= kvtel_lane_increase_inside(lane, series, instrument->ones ? 1 : value);
-            break;
-        case KVTEL_GAUGE:
-            recorded &= kvtel_lane_set_inside(lane, series, value);
-            break;
-        case KVTEL_HISTOGRAM:
-            recorded &= kvtel_lane_observe_inside(lane, series, &value, 1) == 1;
-            break;
-        default: /* the series was removed */
-            kvtel_store_count_dropped(lane->store, 1);
-            recorded = false;
-        }
-    }
+    for (uint32_t i = 0; i < instrument->count; i++)
+        recorded &= kvtel_lane_record_inside(lane, instrument->series[i], value, instrument->ones);
     kvtel_thread_leave(token);
     return recorded;
 }

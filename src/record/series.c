@@ -208,12 +208,11 @@ enum kvtel_status kvtel_store_own_row_group(struct kvtel_store *store, uint32_t 
     return status == KVTEL_E_BUSY ? KVTEL_OK : status;
 }
 
-enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
-                                     size_t count, uint32_t *series)
+static enum kvtel_status make_series(struct kvtel_store *store, const struct kvtel_series_request *request,
+                                     uint32_t *series)
 {
     uint32_t id;
-    const struct kvtel_series_request request = { .family = family, .values = values, .count = count };
-    enum kvtel_status status = kvtel_store_bare_series(store, &request, &id);
+    enum kvtel_status status = kvtel_store_bare_series(store, request, &id);
     if (status != KVTEL_OK)
         return status;
     status = kvtel_store_own_row_group(store, id);
@@ -222,4 +221,20 @@ enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family,
     else
         kvtel_store_count_series_dropped(store, 1);
     return status;
+}
+
+enum kvtel_status kvtel_store_series(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                     size_t count, uint32_t *series)
+{
+    const struct kvtel_series_request request = { .family = family, .values = values, .count = count };
+    return make_series(store, &request, series);
+}
+
+enum kvtel_status kvtel_store_series_exemplars(struct kvtel_store *store, uint32_t family, const char *const *values,
+                                               size_t count, uint32_t *series)
+{
+    const struct kvtel_series_request request = {
+        .family = family, .values = values, .count = count, .exemplars = true
+    };
+    return make_series(store, &request, series);
 }
