@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# build.sh FOLDER: builds Prometheus and the Collector's OTLP receiver from their Go modules, as go.mod and go.sum here name them, into
-# FOLDER. The first time takes half an hour on two processors; what is there stays.
+# build.sh FOLDER: builds Prometheus, promtool and the Collector's OTLP receiver from their Go modules, as go.mod and go.sum here name
+# them, into FOLDER. The first time takes half an hour on two processors; what is there stays.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
@@ -13,12 +13,13 @@ command -v go >/dev/null || {
 }
 
 # Without service discovery: the tests name their targets, and its clients are a third of the packages.
-if ! cmp -s "$here/prometheus/go.sum" "$folder/prometheus.sum"; then
-    echo "building Prometheus"
-    (cd "$here/prometheus" && go build -mod=readonly -tags netgo,remove_all_sd -o "$folder/prometheus" \
-        github.com/prometheus/prometheus/cmd/prometheus)
-    cp "$here/prometheus/go.sum" "$folder/prometheus.sum"
-fi
+for program in prometheus promtool; do
+    cmp -s "$here/prometheus/go.sum" "$folder/$program.sum" && continue
+    echo "building $program"
+    (cd "$here/prometheus" && go build -mod=readonly -tags netgo,remove_all_sd -o "$folder/$program" \
+        "github.com/prometheus/prometheus/cmd/$program")
+    cp "$here/prometheus/go.sum" "$folder/$program.sum"
+done
 if ! cat "$here/collector/go.sum" "$here/collector/main.go" | cmp -s - "$folder/collector.sum"; then
     echo "building the Collector's receiver"
     (cd "$here/collector" && go build -mod=readonly -tags netgo -o "$folder/collector" .)

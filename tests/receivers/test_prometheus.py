@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prometheus 3.16 scrapes kvtel in each format, and takes its pushes: what PromQL gives back equals what kvtel counted."""
 
+import contextlib
 import math
+import subprocess
 import time
+import urllib.request
 
 import pytest
 from exporter import Exporter, wait_for
 from prometheus_server import Prometheus
+from test_exemplars import SPAN, TRACE, TRACEPARENT, TRANSFER, Writer
+from test_exposition_parsers import FORCED_COMPLAINTS
 from test_otlp import environment
 from test_protobuf import FAMILIES, draw, quantile_of, recording, samples_of_text
 
@@ -102,18 +107,101 @@ def test_pushes(program, stores, tmp_path, kind):
             assert not exporter.lines("cannot be pushed")
 
 
-def test_starts(program, stores, tmp_path):
+STARTED = ("protobuf", "openmetrics", "push")
+
+
+def scraping(tmp_path, program, exporter, way, *flags):
+    """Prometheus that gets the exporter's numbers by a way; by a push, if `exporter` is not there yet."""
+    if way == "push":
+        return Prometheus(tmp_path, None, "--web.enable-otlp-receiver", *flags, program=program("prometheus"))
+    return Prometheus(tmp_path, f"127.0.0.1:{exporter.port}", *flags, scrape=WAYS[way], program=program("prometheus"))
+
+
+@contextlib.contextmanager
+def both(tmp_path, program, stores, way, *flags):
+    """An exporter, and a Prometheus that gets its numbers by the way."""
+    with contextlib.ExitStack() as stack:
+        arguments, variables = ["--web.enable-stats-receiver", "--metrics.created"], {}
+        if way == "push":
+            prometheus = stack.enter_context(scraping(tmp_path, program, None, way, *flags))
+            wait_for(prometheus.is_ready, "Prometheus")
+            arguments.append(f"--otlp.endpoint=http://127.0.0.1:{prometheus.port}/api/v1/otlp")
+            variables = {"env": environment(500)}
+        exporter = stack.enter_context(Exporter(stores, *arguments, **variables))
+        if way != "push":
+            prometheus = stack.enter_context(scraping(tmp_path, program, exporter, way, *flags))
+        yield exporter, prometheus
+
+
+@pytest.mark.parametrize("way", ["protobuf", "openmetrics"])
+def test_starts(program, stores, tmp_path, way):
     """A counter that was above zero at its first scrape has a zero at its start, so that rate() sees its first values."""
     began = time.time()
-    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+    with Exporter(stores, "--web.enable-stats-receiver", "--metrics.created") as exporter:
         exporter.text("/api/v1/stats", recording(*COLUMNS))
         flags = ["--enable-feature=created-timestamp-zero-ingestion"]
-        with Prometheus(
-            tmp_path, f"127.0.0.1:{exporter.port}", *flags, scrape=WAYS["protobuf"], program=program("prometheus")
-        ) as prometheus:
+        with scraping(tmp_path, program, exporter, way, *flags) as prometheus:
             name = f'{{__name__="{FAMILIES[0]}_count"}}'
             wait_for(lambda: prometheus.results(name), "a scrape")
+            (increase,) = prometheus.query(f"increase({name}[1h])").values()
             (series,) = prometheus.results(f"{name}[1h]")
             (first, zero), (_, value) = series["values"][:2]
-    assert float(zero) == 0 and float(value) == len(COLUMNS[0])
+            assert not prometheus.results(f'{{__name__="{FAMILIES[0]}_created"}}')
+    assert float(zero) == 0 and float(value) == len(COLUMNS[0]) <= increase
     assert math.floor(began) <= first <= time.time()
+
+
+@pytest.mark.parametrize("way", STARTED)
+def test_starts_are_stored(program, stores, tmp_path, way):
+    """With starts in the storage itself, PromQL knows since when a series counts, and increase() has what was before the first sample."""
+    began = time.time()
+    flags = ["--enable-feature=st-storage,use-start-timestamps,promql-experimental-functions"]
+    with both(tmp_path, program, stores, way, *flags) as (exporter, prometheus):
+        exporter.text("/api/v1/stats", recording(*COLUMNS))
+        name = f'{{__name__="{FAMILIES[0]}{"" if way == "push" else "_count"}"}}'
+        wait_for(lambda: prometheus.results(name), "a sample")
+        (started,) = prometheus.query(f"start_timestamp({name})").values()
+        if way != "push":
+            wait_for(lambda: list(prometheus.query(f"increase({name}[1h])").values()) >= [len(COLUMNS[0])], "all of the first sample")
+    assert math.floor(began) <= started <= time.time()
+
+
+def exemplars_of(prometheus, name):
+    """{(labels, value, time)} that Prometheus keeps for a name."""
+    query = urllib.request.quote(f'{{__name__="{name}"}}')
+    found = set()
+    for series in prometheus.get(f"query_exemplars?query={query}&start={time.time() - 3600}&end={time.time() + 60}"):
+        for exemplar in series["exemplars"]:
+            found.add((tuple(sorted(exemplar["labels"].items())), float(exemplar["value"]), exemplar["timestamp"]))
+    return found
+
+
+@pytest.mark.parametrize("way", STARTED)
+def test_exemplars(program, stores, tmp_path, way):
+    """The slow transfer by its trace: what a writer left is what Prometheus answers."""
+    begin = time.time_ns() // 10**6 * 10**6 - 5 * 10**9
+    left = [(7, TRACEPARENT, "r1"), (900, "-", "slow"), (90_000, TRACEPARENT, "-")]
+    trace = {"trace_id": TRACE, "span_id": SPAN}
+    labels = [{**trace, "request_id": "r1"}, {"request_id": "slow"}, trace]
+    expected = {
+        (tuple(sorted(labels[i].items())), left[i][0] / 1e3, round((begin + i * 10**9) / 1e9, 3)) for i in range(len(left))
+    }
+    with both(tmp_path, program, stores, way, "--enable-feature=exemplar-storage") as (_, prometheus), Writer(stores) as writer:
+        for i, (milliseconds, traceparent, request) in enumerate(left):
+            writer.record(milliseconds, begin + i * 10**9, traceparent, request)
+        names = {"protobuf": [TRANSFER, f"{TRANSFER}_bucket"], "openmetrics": [f"{TRANSFER}_bucket"], "push": [TRANSFER]}
+        wait_for(prometheus.is_ready, "Prometheus")
+        for name in names[way]:
+            wait_for(lambda name=name: len(exemplars_of(prometheus, name)) >= len(expected), f"exemplars of {name}")
+            assert exemplars_of(prometheus, name) == expected
+
+
+def test_promtool(program, stores):
+    """Its lint says of a page nothing but what docs/metrics-lint.md explains."""
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        exporter.text("/api/v1/stats", recording(*COLUMNS))
+        done = subprocess.run(
+            [program("promtool"), "check", "metrics"], input=exporter.text(), capture_output=True, text=True, timeout=60
+        )
+    others = [line for line in (done.stdout + done.stderr).splitlines() if not any(p.fullmatch(line) for p in FORCED_COMPLAINTS)]
+    assert others == []
