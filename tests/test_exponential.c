@@ -126,6 +126,20 @@ static void check(const struct family *family, const struct data *data, const st
     assert_int_equal(sum + zeros, data->count);
 }
 
+enum { MARKS = 5 };
+
+/* What is below each mark of the walk. */
+static void check_below(const struct data *data, const struct kvtel_exponential_plan *plan,
+                        const struct kvtel_exponential *series, uint32_t first)
+{
+    for (size_t i = 0; i < plan->mark_count; i++) {
+        uint64_t below = 0;
+        for (uint32_t bin = first; bin <= plan->marks[i]; bin++)
+            below += data->bins[bin];
+        assert_int_equal(series->below[i], below);
+    }
+}
+
 static void check_schemas(const struct family *family, const struct data *data, size_t most)
 {
     uint32_t first = 0, end = family->bins->bound_count + 1;
@@ -133,14 +147,20 @@ static void check_schemas(const struct family *family, const struct data *data, 
         first++;
     while (end > first && data->bins[end - 1] == 0)
         end--;
+    const uint32_t last = family->bins->bound_count;
+    const uint32_t marks[MARKS] = { 0, first, first + (end - first) / 2, end, last };
+    uint64_t below[MARKS];
     for (int schema = KVTEL_SCHEMA_LEAST; schema <= FINEST + 2; schema++) {
         struct kvtel_exponential_plan plan;
         static struct kvtel_exponential_bucket buckets[ROOM];
-        struct kvtel_exponential series = { .buckets = buckets };
+        struct kvtel_exponential series = { .buckets = buckets, .below = below };
         assert_int_equal(kvtel_exponential_plan_init(&plan, &family->exponential, schema), KVTEL_OK);
         assert_int_equal(plan.schema, schema < FINEST ? schema : FINEST);
         assert_true(plan.count <= ROOM);
+        plan.marks = marks;
+        plan.mark_count = end < last ? MARKS : MARKS - 2;
         kvtel_exponential_fill(&plan, data->bins + first, first, end - first, most, &series);
+        check_below(data, &plan, &series, 0);
         assert_true(series.count <= most || series.schema == KVTEL_SCHEMA_LEAST);
         assert_true(series.schema == plan.schema || series.count > most / 2);
         check(family, data, &plan, &series);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adding the copied words of a group to the series that it feeds. */
 #include "collect/attempt.h"
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 
 /* Adds the cells first .. end - 1 to bins of the series that include theirs; or, where the series had no bins, sets all
  * of its bins, whose memory is fresh. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a correct writer can have produced the words that were copied. */
 #include "collect/attempt.h"
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 
 bool kvtel_feed_are_sums(const struct kvtel_attempt *try, uint32_t i)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A snapshot that follows its sources. */
 #include "collect/catalog.h"
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 #include "collect/snapshot_state.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adding and widening the collected value of a series. */
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 #include "collect/collect.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: the values of many stores, merged. */
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 #include "collect/snapshot_state.h"
 #include "record/store.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory of a series' bins and buckets. */
 #include "collect/source_series.h"
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 
 #include <stdlib.h>
 #include <string.h>

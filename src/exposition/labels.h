@@ -3,7 +3,7 @@
 #ifndef KVTEL_EXPOSITION_LABELS_H
 #define KVTEL_EXPOSITION_LABELS_H
 
-#include "collect/cell_sums.h"
+#include "histogram/cell_sums.h"
 #include "collect/series.h"
 
 /* Fills `order` with the numbers of the family's labels, sorted by name. */

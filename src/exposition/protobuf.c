@@ -64,6 +64,7 @@ struct family_wire {
     size_t body_size;
     struct kvtel_exponential_plan plan;
     struct kvtel_exponential exponential;
+    uint64_t *below; /* the counts of explicit buckets, where both kinds are written */
 };
 
 static const struct {
@@ -88,14 +89,18 @@ static enum kvtel_status plan_native(struct family_wire *wire, const struct kvte
     if (status != KVTEL_OK)
         return status;
     wire->most_buckets = options->most_buckets;
+    wire->plan.marks = family->explicit_bins;
+    wire->plan.mark_count = family->explicit_count;
     wire->exponential.buckets = calloc(wire->plan.count, sizeof *wire->exponential.buckets);
-    return wire->exponential.buckets ? KVTEL_OK : KVTEL_E_NOMEM;
+    wire->below = calloc(family->explicit_count + 1, sizeof *wire->below);
+    return wire->exponential.buckets && wire->below ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
 static void family_wire_free(struct family_wire *wire)
 {
     kvtel_exponential_plan_free(&wire->plan);
     free(wire->exponential.buckets);
+    free(wire->below);
     free(wire->order);
     free(wire->sizes);
     free(wire->body);
@@ -205,7 +210,10 @@ static char *put_classic(char *at, const struct family_wire *wire, const struct 
     uint32_t bin = 0;
     for (size_t i = 0; i < family->explicit_count; i++) { /* the bucket up to +Inf has the histogram's count */
         uint32_t end = family->explicit_bins[i] + 1;
-        below += series->buckets ? series->buckets[i] : kvtel_count_bins(series, bin, end);
+        if (wire->exponential.below)
+            below = wire->below[i];
+        else
+            below += series->buckets ? series->buckets[i] : kvtel_count_bins(series, bin, end);
         bin = end;
         const struct kvtel_snapshot_exemplar *exemplar =
             series->exemplars ? kvtel_snapshot_exemplar(family, series, i) : NULL;
@@ -273,11 +281,9 @@ static char *put_deltas(char *at, const struct kvtel_exponential *series)
     return at;
 }
 
-static char *put_native(char *at, struct family_wire *wire, const struct kvtel_snapshot_series *series)
+static char *put_native(char *at, const struct family_wire *wire)
 {
-    struct kvtel_exponential *exponential = &wire->exponential;
-    kvtel_exponential_fill(&wire->plan, series->bins, series->first_bin, series->bin_count, wire->most_buckets,
-                           exponential);
+    const struct kvtel_exponential *exponential = &wire->exponential;
     at = wire_signed(at, HISTOGRAM_SCHEMA, exponential->schema);
     at = wire_double(at, HISTOGRAM_ZERO_THRESHOLD, wire->plan.zero_threshold);
     at = wire_number(at, HISTOGRAM_ZERO_COUNT, exponential->zero_count);
@@ -286,12 +292,17 @@ static char *put_native(char *at, struct family_wire *wire, const struct kvtel_s
 
 static char *put_histogram(char *at, struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
+    if (wire->native) { /* explicit buckets come from the same walk, unless their counts are known */
+        wire->exponential.below = wire->classic && !series->buckets ? wire->below : NULL;
+        kvtel_exponential_fill(&wire->plan, series->bins, series->first_bin, series->bin_count, wire->most_buckets,
+                               &wire->exponential);
+    }
     at = wire_number(at, HISTOGRAM_COUNT, series->count);
     at = wire_double(at, HISTOGRAM_SUM, series->sum);
     if (wire->classic)
         at = put_classic(at, wire, series);
     if (wire->native)
-        at = put_native(at, wire, series);
+        at = put_native(at, wire);
     at = put_created(at, HISTOGRAM_CREATED, series);
     return wire->native && series->exemplars ? put_native_exemplars(at, wire->family, series) : at;
 }

@@ -47,9 +47,11 @@ static inline char *wire_signed(char *at, unsigned field, int64_t value)
 /* Eight bytes without a tag, as in a packed field, little-endian. */
 static inline char *wire_eight(char *at, uint64_t bits)
 {
+    unsigned char bytes[WIRE_FIXED]; /* which a compiler makes one store of, or a swap and a store */
     for (int i = 0; i < WIRE_FIXED; i++)
-        *at++ = (char)(bits >> 8 * i);
-    return at;
+        bytes[i] = (unsigned char)(bits >> 8 * i);
+    memcpy(at, bytes, sizeof bytes);
+    return at + WIRE_FIXED;
 }
 
 /* A fixed64. */

@@ -3,6 +3,8 @@
  * exact. */
 #include "histogram/exponential.h"
 
+#include "histogram/cell_sums.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -50,12 +52,35 @@ void kvtel_exponential_plan_free(struct kvtel_exponential_plan *plan)
     plan->ends = NULL;
 }
 
-static uint64_t sum(const uint64_t *bins, uint32_t count)
+/* A series' bins, summed from the lowest on. */
+struct walk {
+    const struct kvtel_exponential_plan *plan;
+    const uint64_t *bins;
+    uint32_t first_bin, bin; /* of `bins`; where the walk is */
+    size_t mark, marks;
+    uint64_t total, *below;
+};
+
+static uint64_t sum_up_to(struct walk *walk, uint32_t end)
 {
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < count; i++)
-        all += bins[i];
+    uint64_t bits, all = kvtel_cells_sum(walk->bins + (walk->bin - walk->first_bin), end - walk->bin, &bits);
+    walk->bin = end;
     return all;
+}
+
+/* The sum of the bins from here up to `end`. Says what is below the marks on the way. */
+static uint64_t advance(struct walk *walk, uint32_t end)
+{
+    const uint32_t *marks = walk->plan->marks;
+    uint64_t count = 0;
+    for (; walk->mark < walk->marks && marks[walk->mark] < end; walk->mark++) {
+        if (marks[walk->mark] >= walk->bin)
+            count += sum_up_to(walk, marks[walk->mark] + 1);
+        walk->below[walk->mark] = walk->total + count;
+    }
+    count += sum_up_to(walk, end);
+    walk->total += count;
+    return count;
 }
 
 /* The first bucket that ends behind the bin. */
@@ -92,18 +117,19 @@ void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uin
     uint32_t end = first_bin + bin_count, zeros = first_bin;
     if (zeros < plan->zero_end)
         zeros = end < plan->zero_end ? end : plan->zero_end;
+    struct walk walk = { .plan = plan, .bins = bins, .first_bin = first_bin, .bin = first_bin, .below = series->below };
+    walk.marks = series->below ? plan->mark_count : 0;
     series->schema = plan->schema;
-    series->zero_count = sum(bins, zeros - first_bin);
+    series->zero_count = advance(&walk, zeros);
     series->count = 0;
-    uint32_t bucket = find_bucket(plan, zeros);
-    for (uint32_t bin = zeros; bin < end; bucket++) {
-        uint32_t next = plan->ends[bucket] < end ? plan->ends[bucket] : end;
-        uint64_t count = sum(bins + (bin - first_bin), next - bin);
+    for (uint32_t bucket = find_bucket(plan, zeros); walk.bin < end; bucket++) {
+        uint64_t count = advance(&walk, plan->ends[bucket] < end ? plan->ends[bucket] : end);
         if (count > 0)
             series->buckets[series->count++] =
                 (struct kvtel_exponential_bucket){ plan->first + (int32_t)bucket, count };
-        bin = next;
     }
+    for (; walk.mark < walk.marks; walk.mark++)
+        walk.below[walk.mark] = walk.total;
     while (series->count > most && series->schema > KVTEL_SCHEMA_LEAST)
         kvtel_exponential_halve(series);
 }

@@ -26,6 +26,10 @@ struct kvtel_exponential_plan {
     double
         zero_threshold; /* not below the values in the zero bucket; more than 0, by which a native histogram is told */
     uint32_t *ends;     /* the bins from ends[i - 1], or zero_end, up to ends[i] - 1 are in bucket first + i */
+    /* The bins at whose ends explicit buckets end, ascending. The caller's, who sets them after
+     * kvtel_exponential_plan_init(); none: 0. */
+    const uint32_t *marks;
+    size_t mark_count;
 };
 
 /* `schema`: KVTEL_SCHEMA_LEAST or more; a finer one than the bins' is lowered to theirs. KVTEL_OK, KVTEL_E_NOMEM. */
@@ -44,11 +48,13 @@ struct kvtel_exponential {
     uint64_t zero_count;
     size_t count;
     struct kvtel_exponential_bucket *buckets; /* ascending; the caller's, with room for plan->count */
+    uint64_t *below; /* how many values are in the bins up to each mark; the caller's. NULL: it is not to be said */
 };
 
-/* Sums the bins first_bin .. first_bin + bin_count - 1 of a series, of which `bins` has the counts; all others are 0.
- * Above `most` buckets (at least 1) the schema is lowered, step by step, which merges two neighbours into one. Below
- * KVTEL_SCHEMA_LEAST it does not go, where all bins make a handful. */
+/* One walk over the bins, for both kinds of buckets. Sums the bins first_bin .. first_bin + bin_count - 1 of a series,
+ * of which `bins` has the counts; all others are 0. Above `most` buckets (at least 1) the schema is lowered, step by
+ * step, which merges two neighbours into one. Below KVTEL_SCHEMA_LEAST it does not go, where all bins make a handful.
+ */
 void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uint64_t *bins, uint32_t first_bin,
                             uint32_t bin_count, size_t most, struct kvtel_exponential *series);
 

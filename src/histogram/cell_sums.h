@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sums over a histogram's cells, which each scrape makes for each lane's series: two cells to a vector. */
-#ifndef KVTEL_COLLECT_CELL_SUMS_H
-#define KVTEL_COLLECT_CELL_SUMS_H
+#ifndef KVTEL_HISTOGRAM_CELL_SUMS_H
+#define KVTEL_HISTOGRAM_CELL_SUMS_H
 
 #include <stdint.h>
 #include <string.h>
