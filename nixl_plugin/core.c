@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plug-in's agents, and turning the plug-in off. */
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "record/thread.h"
 #include "state.h"
 
@@ -13,9 +13,7 @@ enum { NAME_MOST = 1 << 20 }; /* bytes of a name that NIXL could mean */
 
 static atomic_bool off;
 static struct plugin_agent agents[PLUGIN_AGENTS];
-/* Taken when an agent begins or ends, never on the path of a post. A child of a fork makes it anew. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pid_t lock_of;
+static struct plugin_lock lock; /* taken when an agent begins or ends */
 
 void plugin_say(const char *format, ...)
 {
@@ -52,18 +50,6 @@ uint32_t plugin_agent_index(const struct plugin_agent *agent)
 bool plugin_agent_has_events(uint32_t index)
 {
     return atomic_load_explicit(&agents[index].exported, memory_order_relaxed);
-}
-
-/* In a child of a fork another thread of the parent may have held the lock, and what the parent recorded is not the
- * child's. */
-static void hold(void)
-{
-    if (lock_of != 0 && lock_of != getpid()) {
-        static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-        memcpy(&lock, &fresh, sizeof(lock));
-    }
-    (void)pthread_mutex_lock(&lock);
-    lock_of = getpid();
 }
 
 /* The store of this process; made at the first call. */
@@ -117,6 +103,9 @@ static struct plugin_agent *open_agent(const char *name, bool exporter)
             agent->used = agent->traced;
             return NULL;
         }
+        agent->event_count = 0;
+        agent->batched = agent->in_post = false;
+        agent->post_us = UINT64_MAX;
         agent->expire_ns = plugin_posts_expire(agent, kvtel_now_ns());
         plugin_note_source(PLUGIN_FROM_EVENTS);
     }
@@ -134,26 +123,35 @@ struct plugin_agent *plugin_agent_open(struct plugin_text text, bool exporter)
         return NULL;
     }
     (void)snprintf(name, sizeof(name), "%.*s", (int)text.size, text.size > 0 ? text.bytes : "");
-    hold();
+    plugin_lock(&lock);
     struct plugin_agent *agent = open_agent(name, exporter);
-    (void)pthread_mutex_unlock(&lock);
+    plugin_unlock(&lock);
     if (agent && !exporter)
         plugin_peer_make(text); /* an agent's transfers with itself */
     return agent;
+}
+
+static void flush(struct plugin_agent *agent)
+{
+    if (agent->event_count > 0)
+        (void)kvtel_nixl_metrics_count(&agent->metrics, &agent->metrics.all, agent->events, agent->event_count);
+    agent->event_count = 0;
 }
 
 void plugin_agent_close(struct plugin_agent *agent, bool exporter)
 {
     if (!plugin_is_recording(agent))
         return;
-    hold();
-    if (!exporter)
-        plugin_posts_abandon(agent);
-    else
+    plugin_lock(&lock);
+    if (exporter) {
+        flush(agent); /* of a batch that did not end */
         kvtel_nixl_metrics_close(&agent->metrics);
+    } else {
+        plugin_posts_abandon(agent);
+    }
     set_half(agent, exporter, false);
     agent->used = agent->traced || agent->exported;
-    (void)pthread_mutex_unlock(&lock);
+    plugin_unlock(&lock);
 }
 
 void plugin_thread_ready(struct plugin_agent *agent)
@@ -200,13 +198,6 @@ void plugin_completed(struct plugin_agent *agent, uint64_t handle)
 {
     if (plugin_is_recording(agent) && !plugin_posts_complete(handle, kvtel_now_ns()))
         plugin_count(plugin_records.unmatched);
-}
-
-static void flush(struct plugin_agent *agent)
-{
-    if (agent->event_count > 0)
-        (void)kvtel_nixl_metrics_count(&agent->metrics, &agent->metrics.all, agent->events, agent->event_count);
-    agent->event_count = 0;
 }
 
 /* Follows the events of one transfer: the times, then bytes. Equal times: it was done when its post returned. */
@@ -264,6 +255,7 @@ void plugin_batch_end(struct plugin_agent *agent)
 {
     if (!plugin_is_recording(agent))
         return;
+    agent->batched = false;
     flush(agent);
     expire(agent);
 }

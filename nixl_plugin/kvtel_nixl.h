@@ -7,8 +7,9 @@
  * KVTEL_NIXL=1. The library is the one that NIXL loaded: find its functions by dlopen() with RTLD_NOLOAD, or link
  * libkvtel_nixl.so.
  *
- * All functions: any thread, no lock, no allocation, no system call; without effect where the plug-in is off, in a
- * child of a fork, and for a handle of which no post is open.
+ * All functions: any thread; without effect where the plug-in is off, in a child of a fork, and for a handle of which no
+ * post is open. All but kvtel_nixl_peer(): no lock, no allocation, no system call (unless two threads tell of one handle
+ * at the same moment).
  */
 #ifndef KVTEL_NIXL_H
 #define KVTEL_NIXL_H
@@ -27,7 +28,7 @@ __attribute__((visibility("default"))) void kvtel_nixl_outcome(uint64_t handle, 
 /** The application is about to give the handle up (releaseXferReq()): a transfer that is open ends as released. */
 __attribute__((visibility("default"))) void kvtel_nixl_released(uint64_t handle);
 /** The name under which a peer is counted from now on, such as "engine-1/0", in place of its agent's name. To be told
- * before the first transfer with the peer.
+ * before the first transfer with the peer. Waits for a thread that names another one.
  * @param agent NUL-terminated name of the peer's agent; @param name NUL-terminated, at most 127 bytes: cut */
 __attribute__((visibility("default"))) void kvtel_nixl_peer(const char *agent, const char *name);
 /** Whether the plug-in is loaded and records. 1 or 0. */

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of peers. A place is written once and then only read, so that a post finds its peer without a lock. */
-#include <pthread.h>
+/* The table of peers. A place is written once and then only read, so that a post finds its peer without a lock;
+ * but for the peer of an agent, which the application may name anew. */
 #include <string.h>
 
+#include "lock.h"
 #include "record/thread.h"
 #include "state.h"
 
-enum { PLACES = 2 * PLUGIN_PEERS }; /* of agents' names: several agents can have one name as peers */
+enum {
+    PLACES = 1024, /* of agents' names: several agents can have one name as peers */
+    TRIES = 64     /* of a post, to find a peer that is being named anew */
+};
 
 struct place {
     _Atomic uint64_t hash; /* 0: free; published last */
@@ -15,18 +19,22 @@ struct place {
     char agent[PLUGIN_PEER_NAME];
 };
 
+/* A post makes a peer USED for good. One that is not can be given up: then no post uses it any more. */
+enum use { UNUSED, USED, GIVEN_UP };
+
 struct peer {
-    uint32_t number;     /* the store's, of open transfers */
-    atomic_bool counted; /* a transfer with it was recorded */
+    _Atomic int use; /* enum use */
+    uint32_t number; /* the store's, of open transfers */
     char name[PLUGIN_PEER_NAME];
     uint32_t transfers[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
     uint32_t bytes[PLUGIN_DIRECTIONS];
+    struct kvtel_exemplar exemplar;
 };
 
 static struct place places[PLACES];
 static struct peer peers[PLUGIN_PEERS + 1]; /* the last one: other */
 static size_t peer_count;
-static atomic_flag busy = ATOMIC_FLAG_INIT;
+static struct plugin_lock lock; /* of what is written: the places, the peers and their number */
 
 /* Of the first and last bytes, since it is made for each post. Names that collide are found by probing. */
 static uint64_t hash_of(struct plugin_text name)
@@ -45,17 +53,38 @@ static bool is_place(const struct place *place, uint64_t hash, struct plugin_tex
            memcmp(place->agent, name.bytes, name.size) == 0;
 }
 
-uint32_t plugin_peer_find(struct plugin_text name)
+/* The place of an agent's name. NULL: it has none. */
+static struct place *find_place(struct plugin_text name)
 {
     if (name.size == 0 || name.size > PLUGIN_PEER_NAME || !name.bytes)
-        return PLUGIN_OTHER_PEER;
+        return NULL;
     const uint64_t hash = hash_of(name);
     for (uint64_t i = 0; i < PLACES; i++) {
-        const struct place *place = &places[(hash + i) % PLACES];
+        struct place *place = &places[(hash + i) % PLACES];
         if (is_place(place, hash, name))
-            return atomic_load_explicit(&place->peer, memory_order_relaxed);
+            return place;
         if (atomic_load_explicit(&place->hash, memory_order_relaxed) == 0)
             break;
+    }
+    return NULL;
+}
+
+/* Whether the peer is this place's and stays so, now that it is in use. */
+static bool use_peer(const struct place *place, uint32_t index)
+{
+    int use = atomic_load_explicit(&peers[index].use, memory_order_acquire);
+    if (use == UNUSED && atomic_compare_exchange_strong(&peers[index].use, &use, USED))
+        return atomic_load(&place->peer) == index; /* else it became another's in between */
+    return use == USED;
+}
+
+uint32_t plugin_peer_find(struct plugin_text name)
+{
+    const struct place *place = find_place(name);
+    for (int tries = 0; place && tries < TRIES; tries++) {
+        const uint32_t index = atomic_load_explicit(&place->peer, memory_order_acquire);
+        if (index == PLUGIN_OTHER_PEER || use_peer(place, index))
+            return index;
     }
     return PLUGIN_OTHER_PEER;
 }
@@ -81,6 +110,12 @@ static void make_series(struct peer *peer)
     }
 }
 
+static void make_exemplar(struct peer *peer)
+{
+    memset(&peer->exemplar, 0, sizeof(peer->exemplar));
+    (void)kvtel_exemplar_add(&peer->exemplar, "peer", peer->name);
+}
+
 static size_t kept_size(struct plugin_text name)
 {
     return name.size < PLUGIN_PEER_NAME - 1 ? name.size : PLUGIN_PEER_NAME - 1;
@@ -103,9 +138,10 @@ static uint32_t find_or_make(struct plugin_text name)
     struct peer *peer = &peers[peer_count];
     memset(peer->name, 0, sizeof(peer->name));
     memcpy(peer->name, name.bytes, kept_size(name));
-    atomic_store(&peer->counted, false);
     peer->number = kvtel_store_peer(plugin_records.store, peer->name);
     make_series(peer);
+    make_exemplar(peer);
+    atomic_store_explicit(&peer->use, UNUSED, memory_order_release);
     return (uint32_t)peer_count++;
 }
 
@@ -118,14 +154,25 @@ static void remove_series(const struct peer *peer)
     }
 }
 
-/* The newest peer gives its place to the new name, if nothing was recorded for it. */
+static bool has_other_place(uint32_t peer, const struct place *but)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        if (&places[i] != but && atomic_load(&places[i].hash) != 0 && atomic_load(&places[i].peer) == peer)
+            return true;
+    }
+    return false;
+}
+
+/* The newest peer gives its place to the new name, if no other agent has it and no post was made with it. */
 static void rename_peer(struct place *place, struct plugin_text name)
 {
     const uint32_t present = atomic_load(&place->peer);
     struct peer *peer = &peers[present];
-    if (present == PLUGIN_OTHER_PEER || is_name(peer, name))
+    int use = UNUSED;
+    if (present != PLUGIN_OTHER_PEER && is_name(peer, name))
         return;
-    if (present + 1 == peer_count && !atomic_load(&peer->counted)) {
+    if (present != PLUGIN_OTHER_PEER && present + 1 == peer_count && !has_other_place(present, place) &&
+        atomic_compare_exchange_strong(&peer->use, &use, GIVEN_UP)) {
         remove_series(peer);
         peer_count--;
     }
@@ -160,15 +207,16 @@ static bool is_text(struct plugin_text text)
 
 static void make_alone(struct plugin_text agent, struct plugin_text name, bool renames)
 {
-    if (!is_text(agent) || !is_text(name) || atomic_flag_test_and_set(&busy))
-        return; /* another thread adds a peer: this one gets its place when NIXL names it again */
+    if (!is_text(agent) || !is_text(name))
+        return;
+    plugin_lock(&lock);
     make_place(agent, name, renames);
-    atomic_flag_clear(&busy);
+    plugin_unlock(&lock);
 }
 
 void plugin_peer_make(struct plugin_text agent)
 {
-    if (is_text(agent) && plugin_peer_find(agent) == PLUGIN_OTHER_PEER)
+    if (is_text(agent) && !find_place(agent))
         make_alone(agent, agent, false);
 }
 
@@ -177,7 +225,6 @@ void plugin_peers_clear(void)
     for (size_t i = 0; i < PLACES; i++)
         atomic_store(&places[i].hash, 0);
     peer_count = 0;
-    atomic_flag_clear(&busy);
 }
 
 uint32_t plugin_peer_number(uint32_t peer)
@@ -187,12 +234,10 @@ uint32_t plugin_peer_number(uint32_t peer)
 
 void plugin_record_peer(uint32_t index, const struct plugin_ending *ending)
 {
-    struct peer *peer = &peers[index];
+    const struct peer *peer = &peers[index];
     struct kvtel_lane *lane = kvtel_thread_lane_of(plugin_records.store);
     if (!lane)
         return;
-    if (!atomic_load_explicit(&peer->counted, memory_order_relaxed))
-        atomic_store_explicit(&peer->counted, true, memory_order_relaxed);
     (void)kvtel_lane_increase(lane, peer->transfers[ending->direction][ending->outcome], 1);
     if (ending->outcome <= KVTEL_NIXL_IN_POST && ending->bytes < KVTEL_TRANSFER_LIMIT)
         (void)kvtel_lane_increase(lane, peer->bytes[ending->direction], (double)ending->bytes);
@@ -203,6 +248,12 @@ void plugin_peers_make_other(void)
     strcpy(peers[PLUGIN_OTHER_PEER].name, "other");
     peers[PLUGIN_OTHER_PEER].number = 0;
     make_series(&peers[PLUGIN_OTHER_PEER]);
+    make_exemplar(&peers[PLUGIN_OTHER_PEER]);
+}
+
+const struct kvtel_exemplar *plugin_peer_exemplar(uint32_t peer)
+{
+    return peers[peer].exemplar.size > 0 ? &peers[peer].exemplar : NULL;
 }
 
 void kvtel_nixl_peer(const char *agent, const char *name)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Posts that wait for their end: a ring of records in the order of the posts, and a table that finds the record of a
- * handle. Whoever changes a record's state to TAKEN owns the record until its next change of state; there is no lock,
- * and no thread waits for another. */
+ * handle. Whoever changes a record's state to TAKEN owns the record until its next change of state, which is some
+ * instructions away and needs no lock; a thread that wants the same record looks a bounded number of times. */
+#include <sched.h>
+
 #include "state.h"
 
 enum {
     SLOTS = 2 * PLUGIN_POSTS, /* of the table of handles */
     PROBES = 16,              /* slots that a handle can be in */
     TRIES = 16,               /* records that a new post asks for */
+    SPINS = 64,               /* looks at a record that another thread has taken */
+    YIELDS = 4096,            /* ... and further ones, each after another thread could run */
     BUDGET = 1 << 22          /* records that the events of one expire_every_ns look at: some milliseconds */
 };
 static const uint64_t patience_ns = 2000000000; /* a parked post waits this long for its events */
@@ -27,8 +31,8 @@ struct record {
     _Atomic uint64_t bytes;
     _Atomic uint32_t agent;
     _Atomic uint32_t direction;
-    uint64_t handle;
-    uint64_t began_ns;
+    _Atomic uint64_t handle;
+    _Atomic uint64_t began_ns;
     uint64_t post_ns;
     struct kvtel_transfer_token token;
     uint64_t parked_before; /* number of the parked post of the same handle; 0: none */
@@ -51,9 +55,44 @@ static bool take(struct record *record, uint32_t from)
                                                    memory_order_relaxed);
 }
 
+static uint64_t get(const _Atomic uint64_t *member)
+{
+    return atomic_load_explicit(member, memory_order_relaxed);
+}
+
+static void set(_Atomic uint64_t *member, uint64_t value)
+{
+    atomic_store_explicit(member, value, memory_order_relaxed);
+}
+
 static void put(struct record *record, uint32_t state)
 {
     atomic_store_explicit(&record->state, state, memory_order_release);
+}
+
+/* The record's state once no other thread has taken it. TAKEN: that thread was stopped, and for long. */
+static uint32_t settled(const struct record *record)
+{
+    uint32_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
+    for (int i = 0; state == TAKEN && i < SPINS + YIELDS; i++) {
+        if (i >= SPINS)
+            (void)sched_yield();
+        state = atomic_load_explicit(&record->state, memory_order_relaxed);
+    }
+    return state;
+}
+
+/* Takes the handle's record in this state, also when another thread has taken it for the moment. */
+static bool take_of(struct record *record, uint32_t from, uint64_t handle)
+{
+    while (get(&record->handle) == handle && settled(record) == from) {
+        if (!take(record, from))
+            continue;
+        if (get(&record->handle) == handle)
+            return true;
+        put(record, from); /* of another post by now */
+    }
+    return false;
 }
 
 static bool is_handle(uint64_t handle)
@@ -83,7 +122,7 @@ static _Atomic uint64_t *find_slot(uint64_t handle, uint64_t *word)
 static void empty_slot(const struct record *record)
 {
     uint64_t word;
-    _Atomic uint64_t *slot = find_slot(record->handle, &word);
+    _Atomic uint64_t *slot = find_slot(get(&record->handle), &word);
     if (word != 0 && &records[word & 0xffff] == record)
         (void)atomic_compare_exchange_strong(slot, &word, 0);
 }
@@ -98,23 +137,32 @@ static void finish(struct record *record, enum kvtel_nixl_outcome outcome, int s
         .status = status,
         .duration_ns = duration_ns,
         .bytes = atomic_load_explicit(&record->bytes, memory_order_relaxed),
+        .ended_ns = duration_ns != KVTEL_UNMEASURED ? get(&record->began_ns) + duration_ns : 0,
     };
     struct kvtel_transfer_token token = record->token;
     put(record, FREE);
     plugin_record_ending(&ending, &token);
 }
 
-static void end_parked(uint64_t number, uint64_t handle)
+/* Takes the parked post of the handle. NULL: it has ended. */
+static struct record *take_parked(uint64_t number, uint64_t handle)
 {
     struct record *record = record_of(number);
-    if (number == 0 || !take(record, PARKED))
-        return;
-    if (record->handle != handle || atomic_load_explicit(&record->number, memory_order_relaxed) != number) {
+    if (number == 0 || get(&record->number) != number || !take_of(record, PARKED, handle))
+        return NULL;
+    if (get(&record->number) != number) {
         put(record, PARKED); /* another post has its place */
-        return;
+        return NULL;
     }
     atomic_fetch_sub(&parked, 1);
-    finish(record, KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
+    return record;
+}
+
+static void end_parked(uint64_t number, uint64_t handle)
+{
+    struct record *record = take_parked(number, handle);
+    if (record)
+        finish(record, KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
 }
 
 /* Whether events will tell of the posts of this agent. */
@@ -127,7 +175,7 @@ static bool has_events(uint32_t agent)
 /* Ends an open post that the caller has taken, and the one before it on the same handle if nothing will tell of it. */
 static void end_open(struct record *record, enum kvtel_nixl_outcome outcome, int status, uint64_t duration_ns)
 {
-    const uint64_t before = record->parked_before, handle = record->handle;
+    const uint64_t before = record->parked_before, handle = get(&record->handle);
     const bool waits = has_events(atomic_load_explicit(&record->agent, memory_order_relaxed));
     empty_slot(record);
     finish(record, outcome, status, duration_ns);
@@ -142,12 +190,7 @@ static struct record *take_open(uint64_t handle)
     if (!is_handle(handle) || !find_slot(handle, &word) || word == 0)
         return NULL;
     struct record *record = &records[word & 0xffff];
-    if (!take(record, OPEN))
-        return NULL;
-    if (record->handle == handle)
-        return record;
-    put(record, OPEN);
-    return NULL;
+    return take_of(record, OPEN, handle) ? record : NULL;
 }
 
 /* A free record, taken, with its number. NULL: too many posts are open. */
@@ -168,12 +211,8 @@ static struct record *new_record(void)
 static uint64_t park(uint64_t word, uint64_t handle)
 {
     struct record *record = &records[word & 0xffff];
-    if (!take(record, OPEN))
+    if (!take_of(record, OPEN, handle))
         return 0;
-    if (record->handle != handle) {
-        put(record, OPEN);
-        return 0;
-    }
     const uint64_t before = record->parked_before, number = atomic_load_explicit(&record->number, memory_order_relaxed);
     const bool waits = has_events(atomic_load_explicit(&record->agent, memory_order_relaxed));
     record->parked_before = 0;
@@ -188,12 +227,13 @@ static uint64_t park(uint64_t word, uint64_t handle)
 static bool enter(struct record *record)
 {
     for (int i = 0; i < TRIES; i++) {
-        uint64_t word, new = record->handle << 16 | (uint64_t)(record - records);
-        _Atomic uint64_t *slot = find_slot(record->handle, &word);
+        const uint64_t handle = get(&record->handle);
+        uint64_t word, new = handle << 16 | (uint64_t)(record - records);
+        _Atomic uint64_t *slot = find_slot(handle, &word);
         if (!slot)
             return false;
         if (word != 0 && record->parked_before == 0)
-            record->parked_before = park(word, record->handle);
+            record->parked_before = park(word, handle);
         if (atomic_compare_exchange_strong(slot, &word, new))
             return true;
     }
@@ -204,8 +244,8 @@ void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
 {
     struct record *record = is_handle(call->handle) ? new_record() : NULL;
     if (record) {
-        record->handle = call->handle;
-        record->began_ns = call->began_ns;
+        set(&record->handle, call->handle);
+        set(&record->began_ns, call->began_ns);
         record->post_ns = now_ns - call->began_ns;
         record->peer = call->peer;
         record->parked_before = 0;
@@ -232,7 +272,7 @@ bool plugin_posts_complete(uint64_t handle, uint64_t now_ns)
 {
     struct record *record = take_open(handle);
     if (record)
-        end_open(record, KVTEL_NIXL_COMPLETED, 0, now_ns - record->began_ns);
+        end_open(record, KVTEL_NIXL_COMPLETED, 0, now_ns - get(&record->began_ns));
     return record != NULL;
 }
 
@@ -288,6 +328,13 @@ void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction
     finish(record, KVTEL_NIXL_IN_POST, 0, record->post_ns);
 }
 
+/* A post may have begun after the caller read the clock. */
+static bool is_old(const struct record *record, uint64_t now_ns)
+{
+    const uint64_t began_ns = get(&record->began_ns);
+    return now_ns > began_ns && now_ns - began_ns >= patience_ns;
+}
+
 uint64_t plugin_posts_expire(struct plugin_agent *agent, uint64_t now_ns)
 {
     agent->budget = BUDGET;
@@ -295,9 +342,9 @@ uint64_t plugin_posts_expire(struct plugin_agent *agent, uint64_t now_ns)
         struct record *record = &records[i];
         if (atomic_load_explicit(&record->state, memory_order_relaxed) != PARKED ||
             atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent) ||
-            !take(record, PARKED))
+            !is_old(record, now_ns) || !take(record, PARKED))
             continue;
-        if (now_ns - record->began_ns < patience_ns) {
+        if (!is_old(record, now_ns)) {
             put(record, PARKED);
             continue;
         }
@@ -311,7 +358,7 @@ void plugin_posts_abandon(const struct plugin_agent *agent)
 {
     for (size_t i = 0; i < PLUGIN_POSTS; i++) {
         struct record *record = &records[i];
-        uint32_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
+        const uint32_t state = settled(record);
         if ((state != OPEN && state != PARKED) ||
             atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent) ||
             !take(record, state))
@@ -337,21 +384,14 @@ void plugin_posts_clear(void)
 /* NIXL refused a post because the one before on the same handle is active: that one is the handle's open post again. */
 static void refuse(struct record *record)
 {
-    const uint64_t before = record->parked_before, handle = record->handle;
-    struct record *earlier = record_of(before);
+    const uint64_t before = record->parked_before, handle = get(&record->handle);
     record->parked_before = 0;
     empty_slot(record);
     finish(record, KVTEL_NIXL_FAILED, PLUGIN_REPOST_ACTIVE, KVTEL_UNMEASURED);
-    if (before == 0 || !take(earlier, PARKED))
-        return;
-    if (earlier->handle != handle || atomic_load_explicit(&earlier->number, memory_order_relaxed) != before) {
-        put(earlier, PARKED);
-        return;
-    }
-    atomic_fetch_sub(&parked, 1);
-    if (enter(earlier))
+    struct record *earlier = take_parked(before, handle);
+    if (earlier && enter(earlier))
         put(earlier, OPEN);
-    else
+    else if (earlier)
         finish(earlier, KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
 }
 

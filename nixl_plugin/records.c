@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/exemplar.h"
 #include "record/thread.h"
 #include "state.h"
 
@@ -45,7 +46,8 @@ static bool make_operations(struct plugin_records *made)
         made->recorders[i] = kvtel_recorder_create(
             made->store, tables[i],
             KVTEL_RECORDER_OPTIONS(.engine = engine,
-                                   .open_transfers = tables[i] == &kvtel_nixl_transfers ? PLUGIN_OPEN : 0));
+                                   .open_transfers = tables[i] == &kvtel_nixl_transfers ? PLUGIN_OPEN : 0,
+                                   .exemplars = tables[i] == &kvtel_nixl_transfers));
         if (!made->recorders[i])
             return false;
     }
@@ -159,10 +161,37 @@ struct kvtel_transfer_token plugin_record_open(const struct plugin_call *call)
     return kvtel_transfer_begin(plugin_records.endings[call->direction][KVTEL_NIXL_COMPLETED], &start);
 }
 
+/* The slowest transfer that left an exemplar, and until when a faster one leaves none. Two threads at once may both
+ * leave one. */
+static struct {
+    _Atomic uint64_t ns, until_ns;
+} slowest[PLUGIN_DIRECTIONS][KVTEL_NIXL_IN_POST + 1];
+static const uint64_t slowest_for_ns = 1000000000;
+
+/* A transfer that is slower than others of the last second leaves an exemplar with its peer. */
+static void leave_exemplar(const struct plugin_ending *ending, const struct kvtel_operation *operation,
+                           const struct kvtel_transfer *row)
+{
+    if (ending->outcome > KVTEL_NIXL_IN_POST || !operation)
+        return;
+    _Atomic uint64_t *ns = &slowest[ending->direction][ending->outcome].ns;
+    _Atomic uint64_t *until_ns = &slowest[ending->direction][ending->outcome].until_ns;
+    if (__builtin_expect(row->duration_ns <= atomic_load_explicit(ns, memory_order_relaxed) &&
+                             ending->ended_ns < atomic_load_explicit(until_ns, memory_order_relaxed),
+                         1))
+        return;
+    const struct kvtel_exemplar *exemplar = plugin_peer_exemplar(ending->peer);
+    atomic_store_explicit(ns, row->duration_ns, memory_order_relaxed);
+    atomic_store_explicit(until_ns, ending->ended_ns + slowest_for_ns, memory_order_relaxed);
+    if (exemplar)
+        kvtel_exemplar_leave(operation, row, exemplar);
+}
+
 void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token)
 {
     const struct kvtel_operation *operation = plugin_records.endings[ending->direction][ending->outcome];
     const struct kvtel_transfer row = { .duration_ns = ending->duration_ns, .bytes = ending->bytes };
+    leave_exemplar(ending, operation, &row);
     if (token && token->operation && operation) {
         token->operation = operation; /* of the same store: the end is recorded there */
         (void)kvtel_transfer_end(token, &row);

@@ -102,6 +102,7 @@ struct plugin_ending {
     uint32_t peer;
     int status;
     uint64_t duration_ns, bytes;
+    uint64_t ended_ns; /* CLOCK_MONOTONIC; 0: not known */
 };
 /* `token`: of the post, where readers see it as open; NULL: they do not. */
 void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token);
@@ -121,6 +122,8 @@ void plugin_peer_make(struct plugin_text agent);
 void plugin_peers_clear(void);
 void plugin_peers_make_other(void);
 void plugin_record_peer(uint32_t peer, const struct plugin_ending *ending);
+/* An exemplar with the peer's name as its label. NULL: the peer has no name that can be one. Lives as the process. */
+const struct kvtel_exemplar *plugin_peer_exemplar(uint32_t peer);
 
 /* Posts that wait for their end. */
 void plugin_posts_clear(void);

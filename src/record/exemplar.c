@@ -166,21 +166,38 @@ static uint64_t number_of(const struct kvtel_transfer *transfer, enum kvtel_sour
     return source == KVTEL_SOURCE_DURATION ? duration : transfer->bytes;
 }
 
+/* Leaves the exemplar in the lane, in which the caller has begun its call. */
+static void leave(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                  const struct kvtel_transfer *transfer, const struct kvtel_exemplar *exemplar)
+{
+    const enum kvtel_source source = operation->exemplar_source;
+    const uint64_t number = number_of(transfer, source);
+    if (number != KVTEL_UNMEASURED)
+        put_exemplar(lane, &operation->exemplars,
+                     kvtel_source_is_ns(source) ? (double)(int64_t)number / 1e9 : (double)(int64_t)number, exemplar);
+}
+
+void kvtel_exemplar_leave(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
+                          const struct kvtel_exemplar *exemplar)
+{
+    struct kvtel_lane *lane = operation->exemplars.at != 0 ? kvtel_thread_lane_of(operation->store) : NULL;
+    uint64_t token;
+    if (!lane || !kvtel_lane_enter(lane, 0, &token))
+        return;
+    leave(lane, operation, transfer, exemplar);
+    kvtel_thread_leave(token);
+}
+
 bool kvtel_record_exemplar(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
                            const struct kvtel_exemplar *exemplar)
 {
     if (!operation || !exemplar || operation->exemplars.at == 0)
         return kvtel_record_operation(operation, transfer);
-    const enum kvtel_source source = operation->exemplar_source;
-    const uint64_t number = number_of(transfer, source);
     struct kvtel_lane *lane = kvtel_thread_lane_of(operation->store);
     uint64_t token;
     if (!lane || !kvtel_lane_enter(lane, 1, &token))
         return false;
-    /* before the row, so that a reader that sees the row finds the exemplar */
-    if (number != KVTEL_UNMEASURED)
-        put_exemplar(lane, &operation->exemplars,
-                     kvtel_source_is_ns(source) ? (double)(int64_t)number / 1e9 : (double)(int64_t)number, exemplar);
+    leave(lane, operation, transfer, exemplar); /* before the row, so that a reader that sees the row finds it */
     return kvtel_record_inside(lane, operation, transfer, token);
 }
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -260,6 +261,98 @@ def test_the_application_names_peers(driver):
     assert stored[name.format("engine-1/0")] == 2
     assert stored[name.format("engine-2/0")] == 1
     assert name.format("5f1c-uuid") not in stored
+
+
+def by_peer(driver):
+    return {
+        name.split('peer="')[1].split('"')[0]: value
+        for name, value in driver.stored().items()
+        if name.startswith("nixl_peer_transfers_total") and value > 0
+    }
+
+
+def test_threads_that_name_peers_at_once_lose_none(driver):
+    one = agent(driver)
+    driver("name_peers", one, 8, 7)
+    names = [f"t{thread}-{i}" for thread in range(8) for i in range(7)]
+    for name in names:
+        driver("post", one, "a0", "read", name, 1)
+        driver("mark", one, "a0")
+    assert by_peer(driver) == dict.fromkeys(names, 1)
+
+
+def test_a_peer_that_agents_share_stays_when_one_is_renamed(driver):
+    one = agent(driver)
+    for uuid in ("5f1c", "77aa"):
+        driver("name", uuid, "engine-1/0")
+    driver("name", "77aa", "engine-2/0")
+    for uuid in ("5f1c", "77aa"):
+        driver("post", one, "a0", "read", uuid, 1)
+        driver("mark", one, "a0")
+    assert by_peer(driver) == {"engine-1/0": 1, "engine-2/0": 1}
+
+
+def test_a_peer_is_renamed_while_a_post_is_open(driver):
+    one = agent(driver)
+    driver("peer", one, "5f1c")
+    driver("post", one, "a0", "read", "5f1c", 1)
+    driver("name", "5f1c", "engine-1/0")
+    driver("mark", one, "a0")
+    driver("post", one, "a0", "read", "5f1c", 1)
+    driver("mark", one, "a0")
+    assert by_peer(driver) == {"5f1c": 1, "engine-1/0": 1}
+
+
+def test_an_agent_past_the_table_can_get_a_name_that_is_there(driver):
+    one = agent(driver)
+    for i in range(70):
+        driver("peer", one, f"p{i}")
+    driver("name", "p69", "p0")
+    driver("post", one, "a0", "read", "p69", 1)
+    driver("mark", one, "a0")
+    assert by_peer(driver) == {"p0": 1}
+
+
+def test_events_of_a_batch_that_does_not_end_are_counted(driver):
+    one = agent(driver)
+    driver("batch", one)
+    driver("event", one, 9, 1)
+    driver("destroy", one)
+    assert driver.stored()['nixl_errors_total{status="invalid_param"}'] == 1
+
+
+def test_an_event_between_batches_is_counted_at_once(driver):
+    one = agent(driver)
+    driver("batch", one)
+    driver("batch_end", one)
+    driver("event", one, 9, 1)
+    assert driver.stored()['nixl_errors_total{status="invalid_param"}'] == 1
+
+
+def test_slow_transfers_leave_their_peer_as_an_exemplar(driver, tmp_path):
+    one = agent(driver)
+    driver("peer", one, "second")
+    driver("post", one, "b0", "read", "second", 64)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("mark", one, "a0")
+    driver("mark", one, "b0")  # the slower one, perhaps in the same bucket
+    with Exporter(tmp_path / "stores") as exporter:
+        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        pattern = r'^nixl_transfer_seconds_bucket\{.*outcome="completed".* # \{peer="(\w+)"\}'
+
+        def peers():
+            return re.findall(pattern, exporter.text("/metrics", headers=accept), re.M)
+
+        wait_for(peers)
+        assert peers() in (["second"], ["peer", "second"])
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers know no threads in a child of a process with threads")
+def test_forks_while_agents_come_and_go(driver):
+    agent(driver)
+    count = 5
+    assert driver("fork_while_agents_change", count) == "0"
+    assert driver.transfers() == {"completed": 4 * count}
 
 
 def test_a_million_open_posts(driver):

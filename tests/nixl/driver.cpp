@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -249,6 +250,55 @@ static std::string fork_child(Agent &agent, const std::string &own)
     return std::to_string(status);
 }
 
+/* Threads that each name peers of their own, at the same time. */
+static std::string name_peers(Agent &agent, unsigned threads, unsigned count)
+{
+    std::vector<std::thread> running;
+    for (unsigned t = 0; t < threads; t++)
+        running.emplace_back([&agent, t, count] {
+            for (unsigned i = 0; i < count; i++)
+                name_peer(agent, "nixl::makeConnection", 0, "t" + std::to_string(t) + "-" + std::to_string(i));
+        });
+    for (std::thread &thread : running)
+        thread.join();
+    return "done";
+}
+
+/* Forks while another thread makes agents and lets them go; each child makes agents in several threads at once. */
+static std::string fork_while_agents_change(unsigned count)
+{
+    std::atomic<bool> goes_on{ true };
+    std::thread changing([&goes_on] {
+        while (goes_on) {
+            auto made = traces->create(TraceParams{ "changing" });
+            auto exported = exporters->create(ExporterParams{ "changing", 4096 });
+        }
+    });
+    int failed = 0;
+    for (unsigned i = 0; i < count; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            std::vector<std::thread> running;
+            for (int t = 0; t < 4; t++)
+                running.emplace_back([t] {
+                    Agent own;
+                    own.trace = traces->create(TraceParams{ "child" + std::to_string(t) });
+                    post(own, 0x1000 + static_cast<uint64_t>(t) * 16, false, "peer", 10);
+                    mark(own, 0x1000 + static_cast<uint64_t>(t) * 16);
+                });
+            for (std::thread &thread : running)
+                thread.join();
+            _exit(0);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        failed += status != 0;
+    }
+    goes_on = false;
+    changing.join();
+    return std::to_string(failed);
+}
+
 /* NIXL's thread of a leaked agent goes on while the process exits. */
 static std::string leak(Agent &agent)
 {
@@ -301,6 +351,11 @@ static std::string run(const std::string &command, std::istringstream &words)
         words >> text >> other;
         symbol<void (*)(const char *, const char *)>("kvtel_nixl_peer")(text.c_str(), other.c_str());
         return "ok";
+    }
+    if (command == "fork_while_agents_change") {
+        unsigned count = 0;
+        words >> count;
+        return fork_while_agents_change(count);
     }
     if (command == "recording")
         return std::to_string(symbol<int (*)()>("kvtel_nixl_is_recording")());
@@ -368,6 +423,10 @@ static std::string run(const std::string &command, std::istringstream &words)
         unsigned count = 0, threads = 0;
         words >> count >> threads;
         return run_threads(agent, count, threads);
+    } else if (command == "name_peers") {
+        unsigned threads = 0, count = 0;
+        words >> threads >> count;
+        return name_peers(agent, threads, count);
     } else if (command == "fork") {
         words >> text;
         return fork_child(agent, text);
