@@ -17,6 +17,7 @@ static const struct command {
     { "totals", command_totals, "list or drop the totals of stores whose writers have ended" },
     { "replay", command_replay, "feed a recording of an engine to stats, metrics and the log" },
     { "check", command_check, "list what is wrong in a recording or a connector file, by line and column" },
+    { "nixl", command_nixl, "install NIXL's plug-in, and tell which NIXL and which processes have it" },
     { "connectors", command_connectors, "list the connectors that are known, or print their tables as JSON" },
 };
 

@@ -18,6 +18,7 @@ int command_check(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_totals(int argc, char **argv);
 int command_connectors(int argc, char **argv);
+int command_nixl(int argc, char **argv);
 
 /* Prints "kvtel: " and the message on standard error, with unprintable characters escaped. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);
