@@ -7,9 +7,9 @@
  * KVTEL_NIXL=1. The library is the one that NIXL loaded: find its functions by dlopen() with RTLD_NOLOAD, or link
  * libkvtel_nixl.so.
  *
- * All functions: any thread; without effect where the plug-in is off, in a child of a fork, and for a handle of which no
- * post is open. All but kvtel_nixl_peer(): no lock, no allocation, no system call (unless two threads tell of one handle
- * at the same moment).
+ * All functions: any thread; without effect where the plug-in is off, in a child of a fork, and for a handle of which
+ * no post is open. All but kvtel_nixl_peer(): no lock, no allocation, no system call (unless two threads tell of one
+ * handle at the same moment).
  */
 #ifndef KVTEL_NIXL_H
 #define KVTEL_NIXL_H

@@ -2,7 +2,7 @@
 /* Posts that wait for their end: a ring of records in the order of the posts, and a table that finds the record of a
  * handle. Whoever changes a record's state to TAKEN owns the record until its next change of state, which is some
  * instructions away and needs no lock; a thread that wants the same record looks a bounded number of times. */
-#include <sched.h>
+#include <time.h>
 
 #include "state.h"
 
@@ -11,9 +11,10 @@ enum {
     PROBES = 16,              /* slots that a handle can be in */
     TRIES = 16,               /* records that a new post asks for */
     SPINS = 64,               /* looks at a record that another thread has taken */
-    YIELDS = 4096,            /* ... and further ones, each after another thread could run */
+    WAITS = 2000,             /* ... and further ones, each after wait_ns: that thread does not run */
     BUDGET = 1 << 22          /* records that the events of one expire_every_ns look at: some milliseconds */
 };
+static const long wait_ns = 1000000;
 static const uint64_t patience_ns = 2000000000; /* a parked post waits this long for its events */
 static const uint64_t expire_every_ns = 500000000;
 
@@ -74,9 +75,9 @@ static void put(struct record *record, uint32_t state)
 static uint32_t settled(const struct record *record)
 {
     uint32_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
-    for (int i = 0; state == TAKEN && i < SPINS + YIELDS; i++) {
+    for (int i = 0; state == TAKEN && i < SPINS + WAITS; i++) {
         if (i >= SPINS)
-            (void)sched_yield();
+            (void)nanosleep(&(struct timespec){ .tv_nsec = wait_ns }, NULL);
         state = atomic_load_explicit(&record->state, memory_order_relaxed);
     }
     return state;

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from exporter import PATIENCE, Exporter  # noqa: E402
 
 KVTEL = Path(os.environ.get("KVTEL", ROOT / "build/kvtel"))
-COMMANDS = ("serve", "dump", "totals", "replay", "check", "connectors")
+COMMANDS = ("serve", "dump", "totals", "replay", "check", "nixl", "connectors")
 
 
 def help_of(*command):
@@ -90,7 +90,7 @@ def test_every_flag_that_a_page_names_exists():
             if flag not in every:
                 wrong.append(f"{page.relative_to(ROOT)}: no command takes {flag}")
         for command, rest in re.findall(
-            r"(?:^|[ `$])kvtel[ -](serve|dump|totals|replay|check|demo) ([^`\n|#]*)", text, re.M
+            r"(?:^|[ `$])kvtel[ -](serve|dump|totals|replay|check|nixl|demo) ([^`\n|#]*)", text, re.M
         ):
             for flag in re.findall(r"(?<!\S)--[\w.-]+", rest.split("&")[0]):
                 if flag not in known[command]:
