@@ -120,8 +120,12 @@ static enum kvtel_status read_sources(struct exporter *exporter)
                                   exporter->options.rank_label ? &exporter->own_rank : NULL, &exporter->workers);
     if (status == KVTEL_OK && exporter->options.store_dir)
         open_watch_look(&exporter->open, &exporter->stores);
-    if (status == KVTEL_OK && exporter->open.store)
-        status = heap_source_read(&exporter->open_source, exporter->open.store, NULL, &exporter->workers);
+    if (exporter->open.rows.renewed) { /* it is read anew */
+        kvtel_source_free(&exporter->open_source.source);
+        exporter->open.rows.renewed = false;
+    }
+    if (status == KVTEL_OK && exporter->open.rows.store)
+        status = heap_source_read(&exporter->open_source, exporter->open.rows.store, NULL, &exporter->workers);
     return status;
 }
 
@@ -185,7 +189,7 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     };
     exporter->stores = STORE_DIR_CLOSED;
     exporter->open =
-        (struct open_watch){ .log = log, .stalled_ns = options->stalled_ns, .by_rank = options->rank_label };
+        (struct open_watch){ .log = log, .stalled_ns = options->stalled_ns, .rows.by_rank = options->rank_label };
     pthread_mutex_init(&exporter->lock, NULL);
     pthread_mutex_init(&exporter->summary_lock, NULL);
     exporter->snapshot = kvtel_snapshot_create();

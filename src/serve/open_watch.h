@@ -6,27 +6,18 @@
 
 #include "collect/open.h"
 #include "report/summary_json.h"
+#include "serve/open_rows.h"
 #include "serve/store_dir.h"
-
-/* Transfers of one connector, engine and operation. */
-struct open_row {
-    char *labels;       /* model_name, engine, connector, operation, rank, a NUL behind each */
-    uint32_t series[4]; /* of the families; UINT32_MAX: there is no room for it */
-    uint64_t open, stalled_now;
-    double bytes, oldest_seconds;
-    uint64_t stalled; /* since the exporter's start */
-};
 
 /* Start from {0}. */
 struct open_watch {
     struct serve_log *log;
-    uint64_t stalled_ns;       /* a transfer stalls when it is open for so long; 0: none does */
-    struct kvtel_store *store; /* NULL: no store had places of open transfers so far */
-    struct kvtel_lane *lane;
-    uint32_t families[4];
-    bool by_rank;
-    struct open_row *rows;
-    size_t count, room;
+    uint64_t stalled_ns; /* a transfer stalls when it is open for so long; 0: none does */
+    struct open_rows rows;
+    uint64_t owners; /* stores that had places of open transfers so far; each has a number */
+    uint64_t *live;  /* numbers of those that are live, for one look */
+    size_t live_room;
+    bool said_full;
     struct kvtel_open_list list;
     struct summary_open oldest[SUMMARY_OPEN];
     size_t oldest_count, said;

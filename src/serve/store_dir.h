@@ -49,6 +49,7 @@ struct store_entry {
     uint64_t failed_ns;      /* CLOCK_MONOTONIC: since when reading fails for a passing reason; 0: it does not */
     uint64_t open_looked_ns; /* CLOCK_MONOTONIC: when its open transfers were last read; 0: not yet */
     uint64_t open_asked_ns;  /* CLOCK_MONOTONIC: when it was last asked whether it has any */
+    uint64_t open_owner;     /* its number among those with open transfers; 0: none yet */
     bool began;              /* `writers` was told of its writer */
     bool seen;               /* found by the running scan */
     bool retiring;           /* part of the batch being added to the totals */
