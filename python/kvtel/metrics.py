@@ -587,6 +587,9 @@ class _OpenRegistry(Registry):
     def register(self, collector):
         pass
 
+    def unregister(self, collector):
+        pass
+
 
 def metric_types(open_store):
     """Returns what build_prom_metrics() of a vLLM connector takes: {prometheus_client's class: kvtel's}.

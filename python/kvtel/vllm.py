@@ -17,8 +17,10 @@ import logging
 import os
 
 from . import _kvtel
-from ._errors import ArgumentError, UnknownEngineError
+from ._errors import UnknownEngineError
+from ._foreign import MULTI, Foreign, has_table
 from ._support import config_of
+from .metrics import store_mode
 
 try:
     from vllm.v1.metrics.loggers import StatLoggerBase
@@ -61,12 +63,7 @@ def _store_of(pid, model_name, connector):
 
     A child of a fork makes a store of its own, because `pid` is part of the cache's key.
     """
-    mode = os.environ.get("KVTEL_STORE_MODE") or "0600"
-    try:
-        mode = int(mode, 8)
-    except ValueError:
-        raise ArgumentError(f"KVTEL_STORE_MODE={mode} is not an octal number") from None
-    return _kvtel.Store.open(model_name=model_name, connector=connector, mode=mode)
+    return _kvtel.Store.open(model_name=model_name, connector=connector, mode=store_mode())
 
 
 class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
@@ -82,7 +79,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         self._warned_of = 0
         self._vllm_config = vllm_config
         self._engine_index = engine_index
-        self._proms = {}
+        self._proms, self._foreign = {}, {}
         try:
             self._start()
         except Exception as error:
@@ -94,13 +91,33 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
             return  # without a connector there are no stats
         name = self._vllm_config.model_config.served_model_name
         self._model_name = name if isinstance(name, str) else name[0]
-        store = _store_of(os.getpid(), self._model_name, config.kv_connector)
+        store = self._open_store()
         self.prom = self._prom_of(self._engine_index, store)
+        self.take = self._take if self._foreign_of(self._engine_index) else None
         self.store = store
+
+    def _open_store(self):
+        return _store_of(os.getpid(), self._model_name, self._vllm_config.kv_transfer_config.kv_connector)
+
+    def _foreign_of(self, engine):
+        """Returns the metrics of connectors that kvtel has no table for, which vLLM's factory may know."""
+        if engine not in self._foreign:
+            labels = {engine: self._labelvalues(engine)}
+            self._foreign[engine] = Foreign(
+                self._vllm_config, self._open_store, LABELNAMES, labels, has_table, self._failed
+            )
+        return self._foreign[engine]
+
+    def _take(self, stats, engine):
+        foreign = self._foreign_of(engine)
+        return foreign.take(stats, engine) if foreign else stats
+
+    def _labelvalues(self, engine):
+        return (self._model_name, str(engine))
 
     def _prom_of(self, engine, store):
         if engine not in self._proms:
-            labels = {engine: (self._model_name, str(engine))}
+            labels = {engine: self._labelvalues(engine)}
             self._proms[engine] = _kvtel.Prom(self._vllm_config, LABELNAMES, labels, store)
         return self._proms[engine]
 
@@ -160,8 +177,8 @@ class Logging:
 
 
 class Prom:
-    """Replaces vLLM's KVConnectorProm. Makes a kvtel.Prom on vLLM's own page, or vLLM's own object if kvtel does not
-    know the connector.
+    """Replaces vLLM's KVConnectorProm. Makes a kvtel.Prom on vLLM's own page. A connector that kvtel does not know makes
+    its own metrics there, of kvtel's classes; if it has none, it is vLLM's own object.
 
     With several API servers, vLLM's page is made from files that prometheus_client's metrics write
     (PROMETHEUS_MULTIPROC_DIR). Then kvtel feeds such metrics, which is correct but not faster than vLLM's own code.
@@ -170,11 +187,11 @@ class Prom:
     original = None
 
     def __new__(cls, vllm_config, labelnames, per_engine_labelvalues):
-        if not _is_known(vllm_config):
-            return cls.original(vllm_config, labelnames, per_engine_labelvalues)
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            return _fed_metrics(vllm_config, labelnames, per_engine_labelvalues)
-        return _collected(vllm_config, labelnames, per_engine_labelvalues)
+        has_files = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        if _is_known(vllm_config):
+            return (_fed_metrics if has_files else _collected)(vllm_config, labelnames, per_engine_labelvalues)
+        made = None if has_files else _collected_foreign(vllm_config, labelnames, per_engine_labelvalues)
+        return made or cls.original(vllm_config, labelnames, per_engine_labelvalues)
 
 
 def _is_known(config):
@@ -192,8 +209,13 @@ def _is_known(config):
 
 def _is_all_known(config):
     connector, extra = config.get("kv_connector"), config.get("kv_connector_extra_config") or {}
-    if connector == "MultiConnector":
+    if connector == MULTI:
         return all(map(_is_all_known, extra.get("connectors") or []))
+    return _is_known_whole(connector, extra)
+
+
+def _is_known_whole(connector, extra):
+    """Whether kvtel's table has all that a connector counts."""
     if connector == "OffloadingConnector":
         tiers = extra.get("secondary_tiers") or []
         has_own_metrics = any(tier.get("module_path") or tier.get("enable_telemetry") for tier in tiers)
@@ -216,6 +238,56 @@ def _collected(vllm_config, labelnames, per_engine_labelvalues):
     prom = _kvtel.Prom(vllm_config, labelnames, per_engine_labelvalues)
     REGISTRY.register(StoreCollector(prom.store))
     return prom
+
+
+class _WithForeign:
+    """A kvtel.Prom, and the metrics of connectors that it does not know."""
+
+    def __init__(self, prom, foreign):
+        self.prom, self.foreign = prom, foreign
+
+    @property
+    def store(self):
+        return self.prom.store
+
+    def observe(self, transfer_stats_data, engine_idx=0):
+        left = self.foreign.take(transfer_stats_data, engine_idx)
+        if left is not None:
+            self.prom.observe(left, engine_idx)
+
+
+class _Failures:
+    """Says each kind of exception of a connector's code once."""
+
+    def __init__(self):
+        self.errors = {}
+
+    def __call__(self, error):
+        name = type(error).__name__
+        self.errors[name] = self.errors.get(name, 0) + 1
+        if self.errors[name] == 1:
+            _logger.warning("KVTEL_REPLACE=1: a connector's own metrics (said once for each kind): %s: %s", name, error)
+
+
+def _collected_foreign(vllm_config, labelnames, per_engine_labelvalues):
+    """Returns an object for a configuration of which kvtel does not know all, or None if some of it has no metrics."""
+    try:
+        from prometheus_client import REGISTRY
+
+        from .prometheus import StoreCollector
+
+        store, failures = _kvtel.Store(), _Failures()
+        foreign = Foreign(
+            vllm_config, lambda: store, labelnames, per_engine_labelvalues, _is_known_whole, failures
+        )
+        if not foreign or foreign.left_out:
+            return None
+        prom = _kvtel.Prom(vllm_config, labelnames, per_engine_labelvalues, store)
+        REGISTRY.register(StoreCollector(store))
+        return _WithForeign(prom, foreign)
+    except Exception as error:
+        _logger.warning("KVTEL_REPLACE=1: vLLM's classes stay: %s: %s", type(error).__name__, error)
+        return None
 
 
 def replace(loggers):

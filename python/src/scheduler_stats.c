@@ -10,6 +10,7 @@
 
 struct recorder {
     PyObject_HEAD PyObject *prom; /* a Prom; NULL: nothing can be recorded */
+    PyObject *take;               /* None, or a function that is called with stats and engine before the Prom */
     PyObject *attribute;          /* "kv_connector_stats" */
     PyObject *scheduler_stats;    /* names of arguments */
     PyObject *engine_idx;
@@ -19,6 +20,7 @@ static void recorder_free(PyObject *object)
 {
     struct recorder *self = (struct recorder *)object;
     Py_XDECREF(self->prom);
+    Py_XDECREF(self->take);
     Py_XDECREF(self->attribute);
     Py_XDECREF(self->scheduler_stats);
     Py_XDECREF(self->engine_idx);
@@ -74,11 +76,27 @@ static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject
     return NULL;
 }
 
-/* 0 or -1. An engine that the Prom was not made for is an error that it does not count: the subclass has another. */
-static int observe(PyObject *prom, PyObject *stats, uint32_t engine)
+/* What `take` leaves of stats for the Prom: new reference; None: nothing. NULL: an exception. */
+static PyObject *left_of(const struct recorder *self, PyObject *stats, uint32_t engine)
 {
-    if (kvtel_python_prom_is_of(prom, engine))
-        return kvtel_python_prom_observe(prom, stats, engine);
+    if (self->take && self->take != Py_None)
+        return PyObject_CallFunction(self->take, "Ok", stats, (unsigned long)engine);
+    Py_INCREF(stats);
+    return stats;
+}
+
+/* 0 or -1. An engine that the Prom was not made for is an error that it does not count: the subclass has another. */
+static int observe(const struct recorder *self, PyObject **stats, uint32_t engine)
+{
+    PyObject *left = left_of(self, *stats, engine);
+    if (!left)
+        return -1;
+    Py_DECREF(*stats);
+    *stats = left;
+    if (left == Py_None)
+        return 0;
+    if (kvtel_python_prom_is_of(self->prom, engine))
+        return kvtel_python_prom_observe(self->prom, left, engine);
     kvtel_python_raise(KVTEL_E_ENGINE, NULL, NULL);
     return -1;
 }
@@ -95,7 +113,7 @@ static PyObject *recorder_record(PyObject *object, PyObject *const *arguments, P
         uint32_t engine = 0;
         PyObject *stats = PyObject_GetAttr(scheduler_stats, self->attribute);
         if (!stats || (stats != Py_None &&
-                       ((index && !kvtel_python_engine(index, &engine)) || observe(self->prom, stats, engine) < 0)))
+                       ((index && !kvtel_python_engine(index, &engine)) || observe(self, &stats, engine) < 0)))
             good = report(object, stats, index);
         Py_XDECREF(stats);
     }
@@ -130,6 +148,26 @@ static int set_prom(PyObject *object, PyObject *prom, void *unused)
     return 0;
 }
 
+static PyObject *get_take(PyObject *object, void *unused)
+{
+    PyObject *take = ((struct recorder *)object)->take;
+    (void)unused;
+    take = take ? take : Py_None;
+    Py_INCREF(take);
+    return take;
+}
+
+static int set_take(PyObject *object, PyObject *take, void *unused)
+{
+    struct recorder *self = (struct recorder *)object;
+    PyObject *old = self->take;
+    (void)unused;
+    Py_XINCREF(take);
+    self->take = take;
+    Py_XDECREF(old);
+    return 0;
+}
+
 int kvtel_python_add_scheduler_stats(PyObject *module)
 {
     static PyMethodDef methods[] = {
@@ -142,6 +180,9 @@ int kvtel_python_add_scheduler_stats(PyObject *module)
     };
     static PyGetSetDef members[] = {
         { "prom", get_prom, set_prom, "The Prom that payloads go to; None until it is set: they are not looked at.",
+          NULL },
+        { "take", get_take, set_take,
+          "None, or a function of stats and engine that returns what of the stats is for the Prom; None: nothing.",
           NULL },
         { NULL, NULL, NULL, NULL, NULL },
     };

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from standins import vllm  # noqa: F401: a fixture
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
