@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "exposition/family_head.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
 #include "exposition/otlp_attribute.h"
@@ -274,28 +275,6 @@ static const char *unit_of(const struct kvtel_snapshot_family *family)
     return "";
 }
 
-/* Name, description and unit. A counter is named like its sample in the other formats. */
-static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
-{
-    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *unit = unit_of(family);
-    size_t name = strlen(family->name), more = strlen(suffix), help = strlen(family->help);
-    char *valid = malloc(3 * help + 1);
-    if (!valid || kvtel_buffer_reserve(buffer, 3 * (size_t)HEAD + name + more + 3 * help + strlen(unit)) != KVTEL_OK) {
-        free(valid);
-        return KVTEL_E_NOMEM;
-    }
-    help = kvtel_utf8_repair(family->help, help, valid);
-    char *at = wire_head(buffer->bytes + buffer->size, METRIC_NAME, name + more);
-    memcpy(at, family->name, name);
-    memcpy(at + name, suffix, more);
-    at = wire_bytes(at + name + more, METRIC_DESCRIPTION, valid, help);
-    if (*unit)
-        at = wire_bytes(at, METRIC_UNIT, unit, strlen(unit));
-    buffer->size = (size_t)(at - buffer->bytes);
-    free(valid);
-    return KVTEL_OK;
-}
-
 /* Writes the tag of a message that begins here, and opens it. */
 static enum kvtel_status open_message(struct kvtel_frame *frame, unsigned field, size_t guess,
                                       struct kvtel_buffer *buffer)
@@ -329,6 +308,7 @@ static enum kvtel_status put_data(struct family_wire *wire, size_t guess, struct
 enum kvtel_status kvtel_otlp_family(const struct kvtel_snapshot_family *family,
                                     const struct kvtel_otlp_options *options, struct kvtel_buffer *buffer)
 {
+    static const struct kvtel_family_head head = { METRIC_NAME, METRIC_DESCRIPTION, METRIC_UNIT, 0 };
     enum { PLAIN = 100, HISTOGRAM = 300 };
     struct family_wire wire;
     struct kvtel_frame metric;
@@ -337,7 +317,7 @@ enum kvtel_status kvtel_otlp_family(const struct kvtel_snapshot_family *family,
     if (status == KVTEL_OK)
         status = open_message(&metric, SCOPE_METRICS_METRICS, guess, buffer);
     if (status == KVTEL_OK)
-        status = put_head(family, buffer);
+        status = kvtel_family_head(family, &head, 0, unit_of(family), buffer);
     if (status == KVTEL_OK)
         status = put_data(&wire, guess, buffer);
     if (status == KVTEL_OK)

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "exposition/family_head.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
 #include "exposition/wire.h"
@@ -358,29 +359,6 @@ static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel
     return KVTEL_OK;
 }
 
-/* Name, help, type and unit. */
-static enum kvtel_status put_head(const struct kvtel_snapshot_family *family, struct kvtel_buffer *buffer)
-{
-    const char *suffix = family->type == KVTEL_COUNTER ? "_total" : "", *unit = kvtel_family_unit(family);
-    size_t name = strlen(family->name), more = strlen(suffix), help = strlen(family->help);
-    char *valid = malloc(3 * help + 1);
-    if (!valid || kvtel_buffer_reserve(buffer, 4 * (size_t)HEAD + name + more + 3 * help + strlen(unit)) != KVTEL_OK) {
-        free(valid);
-        return KVTEL_E_NOMEM;
-    }
-    help = kvtel_utf8_repair(family->help, help, valid);
-    char *at = wire_head(buffer->bytes + buffer->size, FAMILY_NAME, name + more);
-    memcpy(at, family->name, name);
-    memcpy(at + name, suffix, more);
-    at = wire_bytes(at + name + more, FAMILY_HELP, valid, help);
-    at = wire_number(at, FAMILY_TYPE, types[family->type].type);
-    if (*unit)
-        at = wire_bytes(at, FAMILY_UNIT, unit, strlen(unit));
-    buffer->size = (size_t)(at - buffer->bytes);
-    free(valid);
-    return KVTEL_OK;
-}
-
 /* How many bytes the family takes, as a guess. */
 static size_t guess(const struct family_wire *wire)
 {
@@ -391,6 +369,7 @@ static size_t guess(const struct family_wire *wire)
 enum kvtel_status kvtel_protobuf_family(const struct kvtel_snapshot_family *family,
                                         const struct kvtel_exposition_options *options, struct kvtel_buffer *buffer)
 {
+    static const struct kvtel_family_head head = { FAMILY_NAME, FAMILY_HELP, FAMILY_UNIT, FAMILY_TYPE };
     struct family_wire wire;
     struct kvtel_frame frame;
     size_t before = buffer->size;
@@ -398,7 +377,7 @@ enum kvtel_status kvtel_protobuf_family(const struct kvtel_snapshot_family *fami
     if (status == KVTEL_OK)
         status = kvtel_frame_open(&frame, guess(&wire), buffer);
     if (status == KVTEL_OK)
-        status = put_head(family, buffer);
+        status = kvtel_family_head(family, &head, types[family->type].type, kvtel_family_unit(family), buffer);
     for (size_t i = 0; i < family->series_count && status == KVTEL_OK; i++)
         status = put_series(&wire, &family->series[i], buffer);
     if (status == KVTEL_OK)
