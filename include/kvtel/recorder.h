@@ -180,6 +180,11 @@ KVTEL_API struct kvtel_transfer_token kvtel_transfer_begin(const struct kvtel_op
  * @return whether it was recorded; false: refused, or as kvtel_record_transfer(). A call in a signal handler within
  * another call of its thread returns false, is counted in `records_dropped`, and leaves the transfer open */
 KVTEL_API bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_transfer *transfer);
+/** As kvtel_transfer_end(); the transfer is also left as an exemplar, as kvtel_record_exemplar() does.
+ * @param exemplar NULL: none is left
+ * @return as kvtel_transfer_end() */
+KVTEL_API bool kvtel_transfer_end_exemplar(struct kvtel_transfer_token *token, const struct kvtel_transfer *transfer,
+                                           const struct kvtel_exemplar *exemplar);
 /** Ends a transfer that failed: it counts 1 in `kvtel_unfinished_transfers` with outcome "failed", where the recorder
  * has `open_transfers`, and 1 as kvtel_record_failure() does.
  * @param token as for kvtel_transfer_end()

@@ -188,6 +188,15 @@ void kvtel_exemplar_leave(const struct kvtel_operation *operation, const struct 
     kvtel_thread_leave(token);
 }
 
+bool kvtel_record_exemplar_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                                  const struct kvtel_transfer *transfer, const struct kvtel_exemplar *exemplar,
+                                  uint64_t token)
+{
+    if (operation->exemplars.at != 0)
+        leave(lane, operation, transfer, exemplar); /* before the row: a reader that sees the row finds it */
+    return kvtel_record_inside(lane, operation, transfer, token);
+}
+
 bool kvtel_record_exemplar(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
                            const struct kvtel_exemplar *exemplar)
 {
@@ -195,10 +204,8 @@ bool kvtel_record_exemplar(const struct kvtel_operation *operation, const struct
         return kvtel_record_operation(operation, transfer);
     struct kvtel_lane *lane = kvtel_thread_lane_of(operation->store);
     uint64_t token;
-    if (!lane || !kvtel_lane_enter(lane, 1, &token))
-        return false;
-    leave(lane, operation, transfer, exemplar); /* before the row, so that a reader that sees the row finds it */
-    return kvtel_record_inside(lane, operation, transfer, token);
+    return lane && kvtel_lane_enter(lane, 1, &token) &&
+           kvtel_record_exemplar_inside(lane, operation, transfer, exemplar, token);
 }
 
 bool kvtel_store_record(struct kvtel_store *store, uint32_t series, double value, const struct kvtel_exemplar *exemplar)

@@ -290,7 +290,9 @@ complete(const struct kvtel_transfer_token *token, const struct kvtel_transfer *
     return made;
 }
 
-bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_transfer *given)
+/* `exemplar`: NULL: none. */
+static inline bool end_with(struct kvtel_transfer_token *token, const struct kvtel_transfer *given,
+                            const struct kvtel_exemplar *exemplar)
 {
     if (!token || !token->operation)
         return false;
@@ -303,7 +305,7 @@ bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_t
         given && is_known(given->duration_ns) && is_known(given->bytes) ? given : complete(token, given, &made);
     if (token->place == 0) {
         token->place = KVTEL_ENDED_PLACE;
-        return kvtel_record_operation(operation, transfer);
+        return kvtel_record_exemplar(operation, transfer, exemplar);
     }
     struct kvtel_lane *own, *lane = lane_of(token);
     uint64_t mark;
@@ -319,7 +321,8 @@ bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_t
     bool recorded = false;
     if (is_open) {
         if (own)
-            recorded = kvtel_record_inside(own, operation, transfer, KVTEL_IN_CALL);
+            recorded = exemplar ? kvtel_record_exemplar_inside(own, operation, transfer, exemplar, KVTEL_IN_CALL)
+                                : kvtel_record_inside(own, operation, transfer, KVTEL_IN_CALL);
         else
             kvtel_store_count_dropped(store, 1);
         free_place(lane, token, own);
@@ -327,6 +330,17 @@ bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_t
     kvtel_thread_leave(mark);
     token->place = KVTEL_ENDED_PLACE;
     return is_open ? recorded : refuse(store);
+}
+
+bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_transfer *transfer)
+{
+    return end_with(token, transfer, NULL);
+}
+
+bool kvtel_transfer_end_exemplar(struct kvtel_transfer_token *token, const struct kvtel_transfer *transfer,
+                                 const struct kvtel_exemplar *exemplar)
+{
+    return end_with(token, transfer, exemplar);
 }
 
 /* Counts the failure in the lane, as the token's operation does. */

@@ -104,6 +104,10 @@ struct kvtel_recorder {
  * Ends the call: the thread's token is `token` afterwards. */
 bool kvtel_record_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                          const struct kvtel_transfer *transfer, uint64_t token);
+/* The same with an exemplar, where the operation has places for it. */
+bool kvtel_record_exemplar_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
+                                  const struct kvtel_transfer *transfer, const struct kvtel_exemplar *exemplar,
+                                  uint64_t token);
 /* Warns that a family, a series or the memory of a group could not be made; `status` and errno name the cause. */
 void kvtel_recorder_warn_no_room(struct kvtel_store *store, enum kvtel_status status);
 /* Makes the store's families for the metrics that the configuration enables. */
