@@ -105,8 +105,11 @@ def test_from_a_writer_to_every_reader(stores, kvtel):
         assert [of_message(exemplar) for exemplar in histogram.exemplars] == list(buckets.values())
         # a newer one takes the place of an older one; an older one does not
         writer.record(8, BEGIN + 200000000, request="newer")
+        wait_for(lambda: openmetrics(exporter)[0.01].labels == {"request_id": "newer"}, "the newer one")
         writer.record(9, BEGIN, request="late")
-        wait_for(lambda: openmetrics(exporter)[0.01].labels == {"request_id": "late"}, "the writer's last one")
+        writer.record(901, BEGIN + 3, request="behind")
+        wait_for(lambda: openmetrics(exporter)[1.0].labels == {"request_id": "behind"}, "the writer's last one")
+        assert openmetrics(exporter)[0.01].labels == {"request_id": "newer"}
         # the text has none, and OpenMetrics tells when counts began
         text = exporter.text()
         assert "#" not in "".join(line for line in text.splitlines() if not line.startswith("# "))
@@ -118,18 +121,18 @@ def test_from_a_writer_to_every_reader(stores, kvtel):
             assert len(created) == (0 if family.type == "gauge" else len(counts)), family.name
         [created] = [s for s in families[TRANSFER].samples if s.name.endswith("_created")]
         assert created.labels == {"engine": "0", "model_name": "m"} and 0 <= time.time() - created.value < 3600
-        # without the exporter: the file by another reader, and kvtel dump
+        # without the exporter, which keeps what was newer: the file, which has the last one, by another reader and kvtel dump
         [series] = [s for s in Store(writer.path).series if s["family"]["name"] == TRANSFER]
         assert series["exemplars"][1] == (0.009, BEGIN, {"request_id": "late"})
         dump = json.loads(subprocess.run([kvtel, "dump", "--json", writer.path], capture_output=True, check=True, timeout=60).stdout)
         [family] = [family for family in dump["families"] if family["name"] == TRANSFER]
         assert family["series"][0]["exemplars"] == [
             {"upper_bound": 0.01, "value": 0.009, "time_ns": BEGIN, "labels": {"request_id": "late"}},
-            {"upper_bound": 1.0, "value": 0.9, "time_ns": BEGIN + 1, "labels": {"request_id": "slow"}},
+            {"upper_bound": 1.0, "value": 0.901, "time_ns": BEGIN + 3, "labels": {"request_id": "behind"}},
             {"upper_bound": None, "value": 90.0, "time_ns": BEGIN + 2, "labels": {}},
         ]
         shown = subprocess.run([kvtel, "dump", writer.path], capture_output=True, check=True, text=True, timeout=60).stdout
-        assert 'request_id="slow"' in shown
+        assert 'request_id="behind"' in shown
 
 
 @pytest.mark.parametrize("kind", ["native", "classic"])
