@@ -6,7 +6,6 @@
 #include "vllm/stats/stats.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <kvtel/connector_file.h>
 #include <kvtel/store.h>
@@ -196,7 +195,7 @@ static bool check_file(const char *path)
 
 int command_check(int argc, char **argv)
 {
-    int ended = command_connector_options(argc, argv, "check", help);
+    int ended = command_connector_options(argc, argv, help);
     if (ended >= 0)
         return ended;
     if (optind == argc)

@@ -4,7 +4,6 @@
 
 #include "base/buffer.h"
 
-#include <getopt.h>
 #include <kvtel/connector_file.h>
 #include <string.h>
 
@@ -78,7 +77,7 @@ static void list_names(void)
 
 int command_connectors(int argc, char **argv)
 {
-    int ended = command_connector_options(argc, argv, "connectors", help);
+    int ended = command_connector_options(argc, argv, help);
     if (ended >= 0)
         return ended;
     command_load_connector_path();

@@ -12,7 +12,6 @@
 #include "value/value.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <kvtel/reader.h>
@@ -341,15 +340,13 @@ int command_dump(int argc, char **argv)
                                              { "json", no_argument, NULL, 'j' },
                                              { NULL, 0, NULL, 0 } };
     bool json = false;
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int option; (option = command_option(argc, argv, options)) != -1;) {
         if (option == 'h') {
             fputs(help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         }
-        if (option != 'j') {
-            fputs("Try 'kvtel dump --help'.\n", stderr);
+        if (option != 'j')
             return EXIT_USAGE;
-        }
         json = true;
     }
     if (optind == argc)

@@ -13,6 +13,7 @@ static const struct command {
     const char *what;
 } commands[] = {
     { "serve", command_serve, "export what connectors record to Prometheus, with a live page" },
+    { "top", command_top, "show what connectors record in the terminal, live" },
     { "dump", command_dump, "print the content of a store's file" },
     { "totals", command_totals, "list or drop the totals of stores whose writers have ended" },
     { "replay", command_replay, "feed a recording of an engine to stats, metrics and the log" },
@@ -20,6 +21,12 @@ static const struct command {
     { "nixl", command_nixl, "install NIXL's plug-in, and tell which NIXL and which processes have it" },
     { "connectors", command_connectors, "list the connectors that are known, or print their tables as JSON" },
 };
+
+static const char *name_at(const void *context, size_t i)
+{
+    (void)context;
+    return i < sizeof commands / sizeof *commands ? commands[i].name : NULL;
+}
 
 static void print_usage(FILE *out)
 {
@@ -57,13 +64,18 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0) {
-            char called[32]; /* getopt_long() begins its messages with argv[0] */
+            char called[32]; /* command_option() finds the command's name here */
             (void)snprintf(called, sizeof called, "kvtel %s", name);
             argv[1] = called;
             return commands[i].run(argc - 1, argv + 1);
         }
+    const char *nearest = command_nearest(name, name_at, NULL);
+    if (nearest)
+        (void)command_fail("unknown command \"%s\"; did you mean %s?", name, nearest);
+    else if (*name)
+        (void)command_fail("unknown command \"%s\"", name);
     if (*name)
-        fprintf(stderr, "kvtel: unknown command \"%s\"\n\n", name);
+        fputc('\n', stderr);
     print_usage(stderr);
     return EXIT_USAGE;
 }

@@ -5,7 +5,6 @@
 #include "command/command.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,7 +355,7 @@ static int read_options(int argc, char **argv, struct nixl_options *options)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    for (int option, code = -1; (option = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
+    for (int option, code = -1; (option = command_option(argc, argv, names)) != -1;) {
         switch (option) {
         case 's':
         case 'd':
@@ -373,7 +372,6 @@ static int read_options(int argc, char **argv, struct nixl_options *options)
             code = EXIT_GOOD;
             break;
         default:
-            fputs("Try 'kvtel nixl --help'.\n", stderr);
             code = EXIT_USAGE;
         }
         if (code >= 0)

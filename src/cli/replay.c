@@ -10,7 +10,6 @@
 #include "vllm/stats/stats.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <kvtel/kvtel.h>
 #include <stdlib.h>
 #include <string.h>
@@ -394,7 +393,7 @@ static int parse_options(struct replay *replay, int argc, char **argv)
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int option; (option = command_option(argc, argv, options)) != -1;) {
         switch (option) {
         case OPTION_LOG_OUTPUT:
             replay->log_path = optarg;
@@ -422,11 +421,9 @@ static int parse_options(struct replay *replay, int argc, char **argv)
                 return EXIT_FAILED;
             break;
         case OPTION_HELP:
-        case 'h':
             fputs(help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         default:
-            fputs("Try 'kvtel replay --help'.\n", stderr);
             return EXIT_USAGE;
         }
     }

@@ -7,7 +7,6 @@
 #include "cli/series_text.h"
 #include "totals/selector.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <kvtel/store.h>
 #include <stdlib.h>
@@ -142,15 +141,13 @@ int command_totals(int argc, char **argv)
     const char *dir = NULL;
     char path[TOTALS_PATH];
     bool drops = false;
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int option; (option = command_option(argc, argv, options)) != -1;) {
         if (option == 'h') {
             fputs(help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         }
-        if (option != 'd' && option != 's') {
-            fputs("Try 'kvtel totals --help'.\n", stderr);
+        if (option != 'd' && option != 's')
             return EXIT_USAGE;
-        }
         drops = drops || option == 'd';
         dir = option == 's' ? optarg : dir;
     }

@@ -3,6 +3,7 @@
 #ifndef KVTEL_COMMAND_COMMAND_H
 #define KVTEL_COMMAND_COMMAND_H
 
+#include <getopt.h>
 #include <kvtel/diagnostics.h>
 #include <stdio.h>
 
@@ -19,11 +20,22 @@ int command_dump(int argc, char **argv);
 int command_totals(int argc, char **argv);
 int command_connectors(int argc, char **argv);
 int command_nixl(int argc, char **argv);
+int command_top(int argc, char **argv);
 
 /* Prints "kvtel: " and the message on standard error, with unprintable characters escaped. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);
 /* The same for wrong usage, with a pointer to `kvtel COMMAND --help`. Returns EXIT_USAGE. */
 int command_usage(const char *command, const char *format, ...) KVTEL_PRINTF(2, 3);
+/* Reads the next flag, as getopt_long() does; -h is --help where the table has that. A flag that is wrong is explained
+ * on standard error, with the flag that was probably meant and a pointer to --help; then the result is '?', for which
+ * the command returns EXIT_USAGE. */
+int command_option(int argc, char **argv, const struct option *table);
+/* The i-th name, or NULL past the end. */
+typedef const char *(*command_name_fn)(const void *context, size_t i);
+/* The name that was probably meant by `given`, or NULL. */
+const char *command_nearest(const char *given, command_name_fn name_at, const void *context);
+/* Reads a time: "10", "2.5", "10s", "500ms", "1m", "2h". False: it is malformed, negative or above 10^6 s. */
+bool command_seconds(const char *text, double *seconds);
 /* Prints an untrusted name on standard output, with unprintable characters escaped. */
 void command_print_name(const char *name);
 /* Prints a warning of the library on standard error. A kvtel_warn_fn; `context` is not used. */
@@ -32,7 +44,7 @@ void command_warn(void *context, enum kvtel_refusal reason, const char *subject,
 bool command_load_connector(const char *file);
 /* Reads the options of a command that has --connector.file and --help alone. -1: go on with the arguments from
  * `optind`; else the status to exit with. */
-int command_connector_options(int argc, char **argv, const char *command, const char *help);
+int command_connector_options(int argc, char **argv, const char *help);
 /* Loads the files of $KVTEL_CONNECTOR_PATH, and prints a message for each that cannot be loaded. */
 void command_load_connector_path(void);
 /* Flushes and closes an output file ("-": standard output is flushed only). False, after printing a message, when a

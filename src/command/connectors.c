@@ -2,7 +2,6 @@
 /* Loading connectors' tables for a command. */
 #include "command/command.h"
 
-#include <getopt.h>
 #include <kvtel/connector_file.h>
 #include <stdio.h>
 
@@ -29,22 +28,20 @@ void command_load_connector_path(void)
     (void)kvtel_connector_load_path(NULL, tell, NULL);
 }
 
-int command_connector_options(int argc, char **argv, const char *command, const char *help)
+int command_connector_options(int argc, char **argv, const char *help)
 {
     static const struct option options[] = {
         { "connector.file", required_argument, NULL, 'c' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int option; (option = command_option(argc, argv, options)) != -1;) {
         if (option == 'h') {
             fputs(help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         }
-        if (option != 'c') {
-            fprintf(stderr, "Try 'kvtel %s --help'.\n", command);
+        if (option != 'c')
             return EXIT_USAGE;
-        }
         if (!command_load_connector(optarg))
             return EXIT_FAILED;
     }

@@ -18,7 +18,7 @@ static void *open_library(void)
     return library;
 }
 
-const struct otlp_curl *otlp_curl_load(struct kvtel_error *error)
+const struct otlp_curl *otlp_curl_load(const char *what, struct kvtel_error *error)
 {
 #define NAME(name) "curl_" #name,
     static const char *const names[] = { OTLP_CURL_FUNCTIONS(NAME) };
@@ -30,7 +30,7 @@ const struct otlp_curl *otlp_curl_load(struct kvtel_error *error)
         return &curl;
     if (!library) {
         kvtel_fail(error, KVTEL_E_IO, 0,
-                   "the push of metrics needs libcurl, which cannot be loaded: install it (Debian: libcurl3-gnutls)");
+                   "%s needs libcurl, which cannot be loaded: install it (Debian: libcurl3-gnutls)", what);
         return NULL;
     }
     void *functions[sizeof names / sizeof *names];
@@ -38,7 +38,7 @@ const struct otlp_curl *otlp_curl_load(struct kvtel_error *error)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         functions[i] = dlsym(library, names[i]);
         if (!functions[i]) {
-            kvtel_fail(error, KVTEL_E_IO, 0, "libcurl is too old for the push of metrics: it has no %s()", names[i]);
+            kvtel_fail(error, KVTEL_E_IO, 0, "libcurl is too old for %s: it has no %s()", what, names[i]);
             return NULL;
         }
     }

@@ -31,8 +31,8 @@ struct otlp_curl {
 #undef MEMBER
 };
 
-/* Loads and begins the library, once: it stays until the process ends. One thread. NULL: `error` says what is missing.
- */
-const struct otlp_curl *otlp_curl_load(struct kvtel_error *error);
+/* Loads and begins the library, once: it stays until the process ends. One thread. `what` needs it, for the message.
+ * NULL: `error` says what is missing. */
+const struct otlp_curl *otlp_curl_load(const char *what, struct kvtel_error *error);
 
 #endif

@@ -111,7 +111,7 @@ static bool set_up(struct otlp_sender *sender)
 
 struct otlp_sender *otlp_sender_create(const struct otlp_settings *settings, struct kvtel_error *error)
 {
-    const struct otlp_curl *curl = otlp_curl_load(error);
+    const struct otlp_curl *curl = otlp_curl_load("the push of metrics", error);
     struct otlp_sender *sender = curl ? calloc(1, sizeof *sender) : NULL;
     if (!curl)
         return NULL;

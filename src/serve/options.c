@@ -8,7 +8,6 @@
 #include "serve/web/target.h"
 #include "record/store.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,23 +143,6 @@ static const struct option table[] = {
 enum { MOST_PATH_BYTES = 1024, MOST_PREFIX_BYTES = 63, MOST_BUCKETS = 10000 };
 static const double LEAST_LOG_INTERVAL = 0.1; /* seconds */
 
-/* Parses "10", "2.5", "10s", "500ms", "1m". False: malformed, or negative. */
-static bool parse_seconds(const char *text, double *seconds)
-{
-    static const struct {
-        const char *name;
-        double seconds;
-    } units[] = { { "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "m", 60 }, { "h", 3600 } };
-    char *end;
-    double value = strtod(text, &end);
-    for (size_t i = 0; end != text && i < sizeof units / sizeof *units; i++)
-        if (strcmp(end, units[i].name) == 0 && value >= 0 && isfinite(value) && value * units[i].seconds < 1e6) {
-            *seconds = value * units[i].seconds;
-            return true;
-        }
-    return false;
-}
-
 /* Whether this can be a prefix of metric names. A letter follows the prefix, so it may end in any character that
  * Prometheus accepts in a name. It may not be empty: metrics of vLLM would then have the names of NIXL's rings. */
 static bool is_prefix(const char *text)
@@ -264,7 +246,7 @@ static int parse_totals_limit(struct serve_options *options)
 static int parse_stalled_after(struct serve_options *options)
 {
     double seconds;
-    if (!parse_seconds(optarg, &seconds))
+    if (!command_seconds(optarg, &seconds))
         return command_usage("serve", "--stalled.after is a time like 30s, or 0 for none, not \"%s\"", optarg);
     options->exporter.stalled_ns = (uint64_t)(seconds * 1e9);
     return -1;
@@ -310,7 +292,7 @@ static int parse_exposition_option(struct kvtel_exposition_options *options, int
 static int parse_log_option(struct serve_options *options, int option)
 {
     if (option == LOG_INTERVAL)
-        return parse_seconds(optarg, &options->log_interval) &&
+        return command_seconds(optarg, &options->log_interval) &&
                        (options->log_interval == 0 || options->log_interval >= LEAST_LOG_INTERVAL)
                    ? -1
                    : command_usage("serve",
@@ -420,7 +402,6 @@ static int take_option(struct serve_options *options, int option)
     case LOG_FORMAT:
         return parse_log_option(options, option);
     default:
-        fputs("Try 'kvtel serve --help'.\n", stderr);
         return EXIT_USAGE;
     }
 }
@@ -439,7 +420,7 @@ int serve_options_parse(struct serve_options *options, int argc, char **argv)
         .log_interval = 10,
         .log_level = WEB_LOG_INFO,
     };
-    for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
+    for (int option; (option = command_option(argc, argv, table)) != -1;) {
         int code = take_option(options, option);
         if (code >= 0)
             return code;

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from exporter import PATIENCE, Exporter  # noqa: E402
 
 KVTEL = Path(os.environ.get("KVTEL", ROOT / "build/kvtel"))
-COMMANDS = ("serve", "dump", "totals", "replay", "check", "nixl", "connectors")
+COMMANDS = ("serve", "top", "dump", "totals", "replay", "check", "nixl", "connectors")
 
 
 def help_of(*command):
@@ -76,6 +76,20 @@ def test_flags_of_serve_are_those_of_its_help():
             assert told.group(1) in documented[flag].replace("`", ""), f"{flag}: {text!r} against {documented[flag]!r}"
 
 
+def test_flags_of_top_are_those_of_its_help():
+    options = set(options_of(help_of(KVTEL, "top"))) | {"--help"}
+    rows = rows_of("docs/top.md", "## Flags")
+    assert {flag for row in rows for flag in re.findall(r"--[\w.-]+", row[0])} == options
+
+
+def test_messages_of_top_are_said():
+    said = "".join(path.read_text() for path in sorted((ROOT / "src/top").glob("*.c")))
+    said = re.sub(r'"\s*\n\s*"', "", said)
+    for row in rows_of("docs/top.md", "## When something is wrong"):
+        for quoted in re.findall(r'"([^"]+)"', row[0]):
+            assert quoted in said.replace("standard %s", "standard output"), quoted
+
+
 OF_OTHERS = {"--web.enable-otlp-receiver"}  # Prometheus' own
 
 
@@ -90,7 +104,7 @@ def test_every_flag_that_a_page_names_exists():
             if flag not in every:
                 wrong.append(f"{page.relative_to(ROOT)}: no command takes {flag}")
         for command, rest in re.findall(
-            r"(?:^|[ `$])kvtel[ -](serve|dump|totals|replay|check|nixl|demo) ([^`\n|#]*)", text, re.M
+            r"(?:^|[ `$])kvtel[ -](serve|top|dump|totals|replay|check|nixl|demo) ([^`\n|#]*)", text, re.M
         ):
             for flag in re.findall(r"(?<!\S)--[\w.-]+", rest.split("&")[0]):
                 if flag not in known[command]:
