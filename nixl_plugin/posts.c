@@ -12,6 +12,7 @@ enum {
     TRIES = 16,               /* records that a new post asks for */
     SPINS = 64,               /* looks at a record that another thread has taken */
     WAITS = 2000,             /* ... and further ones, each after wait_ns: that thread does not run */
+    CORRECTIONS = 4096,       /* records that a look may look at */
     BUDGET = 1 << 22          /* records that the events of one expire_every_ns look at: some milliseconds */
 };
 static const long wait_ns = 1000000;
@@ -21,8 +22,9 @@ static const uint64_t expire_every_ns = 500000000;
 enum state {
     FREE,
     TAKEN,
-    OPEN,  /* the table of handles leads to it */
-    PARKED /* its handle was posted again before an end was seen */
+    OPEN,   /* the table of handles leads to it */
+    PARKED, /* its handle was posted again before an end was seen */
+    GUESSED /* ended, because an event described it; the table leads to it until its handle is posted again */
 };
 
 struct record {
@@ -128,21 +130,32 @@ static void empty_slot(const struct record *record)
         (void)atomic_compare_exchange_strong(slot, &word, 0);
 }
 
-/* Records the end of a post that the caller has taken, and frees its record. */
-static void finish(struct record *record, enum kvtel_nixl_outcome outcome, int status, uint64_t duration_ns)
+static struct plugin_ending ending_of(const struct record *record, enum kvtel_nixl_outcome outcome,
+                                      uint64_t duration_ns)
 {
-    const struct plugin_ending ending = {
+    return (struct plugin_ending){
         .direction = atomic_load_explicit(&record->direction, memory_order_relaxed),
         .outcome = outcome,
         .peer = record->peer,
-        .status = status,
         .duration_ns = duration_ns,
-        .bytes = atomic_load_explicit(&record->bytes, memory_order_relaxed),
+        .bytes = get(&record->bytes),
         .ended_ns = duration_ns != KVTEL_UNMEASURED ? get(&record->began_ns) + duration_ns : 0,
     };
+}
+
+/* Records the end of a post that the caller has taken, and gives its record the state `then`. */
+static void end_as(struct record *record, const struct plugin_ending *ending, uint32_t then)
+{
     struct kvtel_transfer_token token = record->token;
-    put(record, FREE);
-    plugin_record_ending(&ending, &token);
+    put(record, then);
+    plugin_record_ending(ending, &token);
+}
+
+static void finish(struct record *record, enum kvtel_nixl_outcome outcome, int status, uint64_t duration_ns)
+{
+    struct plugin_ending ending = ending_of(record, outcome, duration_ns);
+    ending.status = status;
+    end_as(record, &ending, FREE);
 }
 
 /* Takes the parked post of the handle. NULL: it has ended. */
@@ -184,14 +197,14 @@ static void end_open(struct record *record, enum kvtel_nixl_outcome outcome, int
         end_parked(before, handle);
 }
 
-/* Takes the handle's open post. NULL: there is none. */
-static struct record *take_open(uint64_t handle)
+/* Takes the handle's post in the state OPEN or GUESSED. NULL: there is none. */
+static struct record *take_post(uint64_t handle, uint32_t state)
 {
     uint64_t word;
     if (!is_handle(handle) || !find_slot(handle, &word) || word == 0)
         return NULL;
     struct record *record = &records[word & 0xffff];
-    return take_of(record, OPEN, handle) ? record : NULL;
+    return take_of(record, state, handle) ? record : NULL;
 }
 
 /* A free record, taken, with its number. NULL: too many posts are open. */
@@ -200,7 +213,10 @@ static struct record *new_record(void)
     for (int i = 0; i < TRIES; i++) {
         uint64_t number = atomic_fetch_add_explicit(&tail, 1, memory_order_relaxed) + 1;
         struct record *record = record_of(number);
-        if (take(record, FREE)) {
+        const uint32_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
+        if ((state == FREE || state == GUESSED) && take(record, state)) {
+            if (state == GUESSED)
+                empty_slot(record);
             atomic_store_explicit(&record->number, number, memory_order_relaxed);
             return record;
         }
@@ -208,12 +224,8 @@ static struct record *new_record(void)
     return NULL;
 }
 
-/* Parks the open post that the slot leads to, because its handle is posted again. Returns its number, or 0. */
-static uint64_t park(uint64_t word, uint64_t handle)
+static uint64_t park_taken(struct record *record, uint64_t handle)
 {
-    struct record *record = &records[word & 0xffff];
-    if (!take_of(record, OPEN, handle))
-        return 0;
     const uint64_t before = record->parked_before, number = atomic_load_explicit(&record->number, memory_order_relaxed);
     const bool waits = has_events(atomic_load_explicit(&record->agent, memory_order_relaxed));
     record->parked_before = 0;
@@ -222,6 +234,17 @@ static uint64_t park(uint64_t word, uint64_t handle)
     if (before != 0 && !waits)
         end_parked(before, handle);
     return number;
+}
+
+/* Parks the open post that the slot leads to, because its handle is posted again. Returns its number, or 0. */
+static uint64_t park(uint64_t word, uint64_t handle)
+{
+    struct record *record = &records[word & 0xffff];
+    if (take_of(record, GUESSED, handle))
+        put(record, FREE);
+    else if (take_of(record, OPEN, handle))
+        return park_taken(record, handle);
+    return 0;
 }
 
 /* Makes the table lead to the record. False: no slot is free. */
@@ -269,14 +292,6 @@ void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
     plugin_record_ending(&ending, NULL);
 }
 
-bool plugin_posts_complete(uint64_t handle, uint64_t now_ns)
-{
-    struct record *record = take_open(handle);
-    if (record)
-        end_open(record, KVTEL_NIXL_COMPLETED, 0, now_ns - get(&record->began_ns));
-    return record != NULL;
-}
-
 /* Whether the record is an unended post as an event describes it; takes it. */
 static bool take_described(struct record *record, uint64_t number, uint32_t agent, enum plugin_direction direction,
                            uint64_t bytes, uint32_t *state)
@@ -308,6 +323,50 @@ static struct record *find_described(struct plugin_agent *agent, uint64_t number
     return NULL;
 }
 
+/* Ends the first post of `from` to `last` that the ending describes, as this ending. False: there is none. */
+static bool end_described(const struct plugin_ending *ending, uint32_t agent, uint64_t from, uint64_t last)
+{
+    for (uint64_t number = from; number <= last; number++) {
+        struct record *record = record_of(number);
+        uint32_t state;
+        if (!take_described(record, number, agent, ending->direction, ending->bytes, &state))
+            continue;
+        if (state == PARKED)
+            atomic_fetch_sub(&parked, 1);
+        end_as(record, ending, state == PARKED ? FREE : GUESSED);
+        return true;
+    }
+    return false;
+}
+
+/* A look found a transfer done of which an event had told, it seemed, that it was done in its post. So that event was
+ * of another post, as large and in the same direction: that one ends now, and is counted as the transfer which the look
+ * found. */
+static void correct(struct record *guessed, uint64_t now_ns)
+{
+    const uint32_t agent = atomic_load_explicit(&guessed->agent, memory_order_relaxed);
+    const struct plugin_ending ending = ending_of(guessed, KVTEL_NIXL_COMPLETED, now_ns - get(&guessed->began_ns));
+    const uint64_t number = get(&guessed->number), newest = get(&tail);
+    empty_slot(guessed);
+    put(guessed, FREE);
+    if (!end_described(&ending, agent, number + 1, newest < number + CORRECTIONS ? newest : number + CORRECTIONS) &&
+        !end_described(&ending, agent, number > CORRECTIONS ? number - CORRECTIONS : 1, number - 1))
+        plugin_record_ending(&ending, NULL);
+}
+
+bool plugin_posts_complete(uint64_t handle, uint64_t now_ns)
+{
+    struct record *record = take_post(handle, OPEN);
+    if (record) {
+        end_open(record, KVTEL_NIXL_COMPLETED, 0, now_ns - get(&record->began_ns));
+        return true;
+    }
+    record = take_post(handle, GUESSED);
+    if (record)
+        correct(record, now_ns);
+    return record != NULL;
+}
+
 /* Events come in the order in which transfers are done, which is nearly that of posts: the search begins behind the
  * last post that was found. */
 void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes)
@@ -321,12 +380,10 @@ void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction
         record = find_described(agent, oldest, cursor - 1, direction, bytes, &state);
     if (!record)
         return;
-    if (state == OPEN) {
-        end_open(record, KVTEL_NIXL_IN_POST, 0, record->post_ns);
-        return;
-    }
-    atomic_fetch_sub(&parked, 1);
-    finish(record, KVTEL_NIXL_IN_POST, 0, record->post_ns);
+    if (state == PARKED)
+        atomic_fetch_sub(&parked, 1);
+    const struct plugin_ending ending = ending_of(record, KVTEL_NIXL_IN_POST, record->post_ns);
+    end_as(record, &ending, state == PARKED ? FREE : GUESSED);
 }
 
 /* A post may have begun after the caller read the clock. */
@@ -360,15 +417,18 @@ void plugin_posts_abandon(const struct plugin_agent *agent)
     for (size_t i = 0; i < PLUGIN_POSTS; i++) {
         struct record *record = &records[i];
         const uint32_t state = settled(record);
-        if ((state != OPEN && state != PARKED) ||
+        if (state == FREE || state == TAKEN ||
             atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent) ||
             !take(record, state))
             continue;
-        if (state == OPEN)
-            empty_slot(record);
-        else
+        if (state == PARKED)
             atomic_fetch_sub(&parked, 1);
-        finish(record, state == OPEN ? KVTEL_NIXL_ABANDONED : KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
+        else
+            empty_slot(record);
+        if (state == GUESSED)
+            put(record, FREE);
+        else
+            finish(record, state == OPEN ? KVTEL_NIXL_ABANDONED : KVTEL_NIXL_UNKNOWN, 0, KVTEL_UNMEASURED);
     }
 }
 
@@ -401,7 +461,7 @@ void kvtel_nixl_outcome(uint64_t handle, int status)
     if (!plugin_is_on())
         return;
     plugin_note_source(PLUGIN_FROM_APPLICATION);
-    struct record *record = status > 0 ? NULL : take_open(handle);
+    struct record *record = status > 0 ? NULL : take_post(handle, OPEN);
     if (!record)
         return;
     if (status == 0)
@@ -417,7 +477,7 @@ void kvtel_nixl_released(uint64_t handle)
     if (!plugin_is_on())
         return;
     plugin_note_source(PLUGIN_FROM_APPLICATION);
-    struct record *record = take_open(handle);
+    struct record *record = take_post(handle, OPEN);
     if (record)
         end_open(record, KVTEL_NIXL_RELEASED, 0, KVTEL_UNMEASURED);
 }

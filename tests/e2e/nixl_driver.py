@@ -92,6 +92,13 @@ class Driver:
         }
 
 
+def agent(driver, name="worker", peer="peer"):
+    answer = driver("agent", name)
+    assert answer.split()[1:] == ["exporter", "4096", "trace", "kvtel"], driver.said()
+    driver("peer", answer.split()[0], peer)
+    return int(answer.split()[0])
+
+
 def metrics(exporter):
     """The page without the labels that are empty here."""
     text = exporter.text()
