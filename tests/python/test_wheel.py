@@ -48,6 +48,17 @@ def test_what_is_installed():
     assert kvtel.__version__ == importlib.metadata.version("kvtel")
 
 
+def test_nixls_plugin_is_in_it_and_needs_libc_alone():
+    plugin = extension().with_name("libkvtel_nixl.so")
+    if not plugin.exists():
+        pytest.skip("built without a C++ compiler")
+    listed = subprocess.run(["ldd", plugin], capture_output=True, text=True, check=True).stdout
+    needed = {line.split()[0].split("/")[-1].split(".")[0] for line in listed.splitlines()}
+    assert needed <= {"linux-vdso", "linux-gate", "ld-linux-x86-64", "ld-linux-aarch64", "libc", "libm", "libpthread", "libdl"}
+    symbols = subprocess.run(["nm", "-D", "--defined-only", plugin], capture_output=True, text=True, check=True).stdout
+    assert {"nixl_trace_plugin_init", "nixl_telemetry_plugin_init", "kvtel_nixl_outcome"} <= set(symbols.split())
+
+
 def test_stubs_name_what_is_there():
     native = sys.modules["kvtel._kvtel"]
     tree = ast.parse(Path(extension()).with_name("_kvtel.pyi").read_text())

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What telemetry adds to a transfer of a real NIXL, for nixl_posts.py: load_nixl_posts LIBNIXL_CAPI ROUNDS reads
+ * variants from its standard input, "NAME VARIABLE=VALUE...", and prints for each "NAME MEDIAN QUARTILE QUARTILE", in
+ * nanoseconds that a transfer takes longer than with the first variant.
+ *
+ * All variants are agents of this one process, and take turns: each chunk of transfers of one is compared with the
+ * chunk of the first variant beside it. */
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { VARIANTS = 16, REQUESTS = 24, BYTES = 64, ROUNDS_MOST = 100000, READ = 0, DRAM = 0, IN_PROGRESS = 1 };
+
+/* NIXL's C interface, as far as it is used here; all objects are opaque. */
+static struct {
+    int (*create_agent)(const char *name, void **agent);
+    int (*create_backend)(void *agent, const char *plugin, void *params, void **backend);
+    int (*get_plugin_params)(void *agent, const char *plugin, void **memory, void **params);
+    int (*create_reg_dlist)(int memory, void **list, bool sorted);
+    int (*reg_dlist_add_desc)(void *list, uintptr_t at, size_t size, uint64_t device, const void *data,
+                              size_t data_size);
+    int (*register_mem)(void *agent, void *list, void *options);
+    int (*create_opt_args)(void **options);
+    int (*opt_args_add_backend)(void *options, void *backend);
+    int (*get_local_md)(void *agent, void **data, size_t *size);
+    int (*load_remote_md)(void *agent, const void *data, size_t size, char **name);
+    int (*create_xfer_dlist)(int memory, void **list, bool sorted);
+    int (*xfer_dlist_add_desc)(void *list, uintptr_t at, size_t size, uint64_t device);
+    int (*create_xfer_req)(void *agent, int operation, void *local, void *remote, const char *peer, void **request,
+                           void *options);
+    int (*post_xfer_req)(void *agent, void *request, void *options);
+    int (*get_xfer_status)(void *agent, void *request);
+} nixl;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "load_nixl_posts: %s failed\n", what);
+    exit(1);
+}
+
+static void load(const char *path)
+{
+    static const char *const names[] = { "create_agent",     "create_backend",       "get_plugin_params",
+                                         "create_reg_dlist", "reg_dlist_add_desc",   "register_mem",
+                                         "create_opt_args",  "opt_args_add_backend", "get_local_md",
+                                         "load_remote_md",   "create_xfer_dlist",    "xfer_dlist_add_desc",
+                                         "create_xfer_req",  "post_xfer_req",        "get_xfer_status" };
+    void *library = dlopen(path, RTLD_NOW);
+    if (!library)
+        fail(dlerror());
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "nixl_capi_%s", names[i]);
+        void *function = dlsym(library, name);
+        if (!function)
+            fail(name);
+        memcpy((char *)&nixl + i * sizeof(function), &function, sizeof(function));
+    }
+}
+
+struct agent {
+    void *self, *options;
+    char memory[REQUESTS * BYTES];
+};
+
+static void make_agent(struct agent *agent, const char *name)
+{
+    void *params, *types, *backend, *list;
+    if (nixl.create_agent(name, &agent->self) != 0)
+        fail(name);
+    if (nixl.get_plugin_params(agent->self, "UCX", &types, &params) != 0 ||
+        nixl.create_backend(agent->self, "UCX", params, &backend) != 0 || nixl.create_opt_args(&agent->options) != 0 ||
+        nixl.opt_args_add_backend(agent->options, backend) != 0 || nixl.create_reg_dlist(DRAM, &list, false) != 0 ||
+        nixl.reg_dlist_add_desc(list, (uintptr_t)agent->memory, sizeof(agent->memory), 0, NULL, 0) != 0 ||
+        nixl.register_mem(agent->self, list, agent->options) != 0)
+        fail("an agent's memory");
+}
+
+struct variant {
+    char name[64];
+    struct agent agent;
+    void *requests[REQUESTS];
+    double times[ROUNDS_MOST];
+};
+
+/* Each request reads another piece of the target's memory. */
+static void make_requests(struct variant *variant, struct agent *target)
+{
+    void *data, *local, *remote;
+    size_t size;
+    char *peer;
+    if (nixl.get_local_md(target->self, &data, &size) != 0 ||
+        nixl.load_remote_md(variant->agent.self, data, size, &peer) != 0)
+        fail("the target's metadata");
+    for (size_t i = 0; i < REQUESTS; i++) {
+        if (nixl.create_xfer_dlist(DRAM, &local, false) != 0 || nixl.create_xfer_dlist(DRAM, &remote, false) != 0 ||
+            nixl.xfer_dlist_add_desc(local, (uintptr_t)variant->agent.memory + i * BYTES, BYTES, 0) != 0 ||
+            nixl.xfer_dlist_add_desc(remote, (uintptr_t)target->memory + i * BYTES, BYTES, 0) != 0 ||
+            nixl.create_xfer_req(variant->agent.self, READ, local, remote, peer, &variant->requests[i],
+                                 variant->agent.options) != 0)
+            fail("a request");
+    }
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Posts each request and looks at it until it is done. */
+static void move(const struct variant *variant)
+{
+    for (size_t i = 0; i < REQUESTS; i++) {
+        int status = nixl.post_xfer_req(variant->agent.self, variant->requests[i], NULL);
+        while (status == IN_PROGRESS)
+            status = nixl.get_xfer_status(variant->agent.self, variant->requests[i]);
+        if (status != 0)
+            fail("a transfer");
+    }
+}
+
+/* Nanoseconds of a transfer, when another agent's turn is forgotten. */
+static double time_of(const struct variant *variant)
+{
+    move(variant);
+    const uint64_t began = now_ns();
+    move(variant);
+    return (double)(now_ns() - began) / REQUESTS;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double one = *(const double *)a, other = *(const double *)b;
+    return (one > other) - (one < other);
+}
+
+static void print(struct variant *variant, size_t rounds)
+{
+    qsort(variant->times, rounds, sizeof(variant->times[0]), compare);
+    printf("%s %.1f %.1f %.1f\n", variant->name, variant->times[rounds / 2], variant->times[rounds / 4],
+           variant->times[rounds * 3 / 4]);
+}
+
+/* "NAME VARIABLE=VALUE...": the variables are NIXL's while the agent is made. */
+static void make_variant(struct variant *variant, char *line, struct agent *target)
+{
+    char *rest, *names[16];
+    size_t count = 0;
+    const char *name = strtok_r(line, " \n", &rest);
+    (void)snprintf(variant->name, sizeof(variant->name), "%s", name ? name : "?");
+    for (char *word; count < 16 && (word = strtok_r(NULL, " \n", &rest)); count++) {
+        char *value = strchr(word, '=');
+        if (!value)
+            fail(word);
+        *value = 0;
+        if (setenv(word, value + 1, 1) != 0)
+            fail(word);
+        names[count] = word;
+    }
+    make_agent(&variant->agent, variant->name);
+    make_requests(variant, target);
+    while (count > 0)
+        (void)unsetenv(names[--count]);
+}
+
+int main(int argc, char **argv)
+{
+    static struct variant variants[VARIANTS];
+    static struct agent target;
+    static double plain[ROUNDS_MOST];
+    char line[1024];
+    size_t count = 0;
+    const size_t rounds = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+    if (rounds == 0 || rounds > ROUNDS_MOST)
+        fail("usage: load_nixl_posts LIBNIXL_CAPI ROUNDS");
+    load(argv[1]);
+    make_agent(&target, "target");
+    for (; count < VARIANTS && fgets(line, sizeof(line), stdin); count++)
+        make_variant(&variants[count], line, &target);
+    for (size_t i = 0; i < count; i++) /* connections are made */
+        for (int again = 0; again < 50; again++)
+            move(&variants[i]);
+    for (size_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < count; i++) {
+            const double before = time_of(&variants[0]), own = time_of(&variants[i]);
+            variants[i].times[round] = own - before;
+            if (i == 0)
+                plain[round] = own;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        print(&variants[i], rounds);
+    qsort(plain, rounds, sizeof(plain[0]), compare);
+    printf("transfer %.1f %.1f %.1f\n", plain[rounds / 2], plain[rounds / 4], plain[rounds * 3 / 4]);
+    (void)fflush(stdout);
+    _Exit(0); /* NIXL's agents are not destroyed */
+}

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What telemetry adds to a transfer of a real NIXL: 64-byte READs over shared memory, in one process, variants in turns.
+
+Usage: nixl_posts.py BUILD [ROUNDS [SITE [VARIANT...]]]. SITE is a directory with NIXL's wheel and the plug-in; without it that of
+./run nixl-test. Where kvtel's exporter is in the process, its trace keeps the open table; the trace without it does not."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+PORT = 19466
+ON = "NIXL_TELEMETRY_ENABLE=y NIXL_TELEMETRY_BUFFER_SIZE=262144"
+
+
+def variants(place):
+    exporter, trace = "NIXL_TELEMETRY_EXPORTER=", "NIXL_TRACE_BACKENDS=kvtel"
+    prometheus = f"NIXL_TELEMETRY_PROMETHEUS_LOCAL=y NIXL_TELEMETRY_PROMETHEUS_PORT={PORT}"
+    return {
+        "none": "",
+        "none_again": "",
+        "ring": f"{ON} NIXL_TELEMETRY_DIR={place}/rings",
+        "prometheus": f"{ON} {exporter}prometheus {prometheus}",
+        "prometheus_mp": f"{ON} {exporter}prometheus_mp NIXL_TELEMETRY_MULTIPROC_DIR={place}/mp {prometheus[:-1]}7",
+        "kvtel_exporter": f"{ON} {exporter}kvtel",
+        "kvtel_trace": trace,
+        "kvtel_both": f"{ON} {exporter}kvtel {trace}",
+    }
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    rounds = sys.argv[2] if len(sys.argv) > 2 else "20000"
+    site = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else build / "nixl-test/1.5.1"
+    chosen = sys.argv[4:]
+    library = next(site.glob(".nixl*.mesonpy.libs/libnixl_capi.so"), None)
+    if not library:
+        print("bench: no NIXL: ./run nixl-test fetches it", file=sys.stderr)
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        for name in ("rings", "mp", "stores"):
+            (pathlib.Path(place) / name).mkdir()
+        environment = os.environ | {"UCX_TLS": "shm,cma,self,tcp", "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": str(library.parent / "plugins")}
+        lines = "".join(f"{name} {settings}\n" for name, settings in variants(place).items() if not chosen or name in chosen)
+        done = subprocess.run([build / "bench/load_nixl_posts", library, rounds], input=lines, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(done.stderr[-3000:])
+    for line in done.stdout.splitlines():
+        name, median, low, high = line.split()
+        print(json.dumps({"name": f"a NIXL transfer, {name}", "value": float(median), "quartiles": [float(low), float(high)], "unit": "ns"}))
+
+
+if __name__ == "__main__":
+    main()
