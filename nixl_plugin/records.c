@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/exemplar.h"
 #include "record/thread.h"
 #include "state.h"
 
@@ -168,35 +167,32 @@ static struct {
 } slowest[PLUGIN_DIRECTIONS][KVTEL_NIXL_IN_POST + 1];
 static const uint64_t slowest_for_ns = 1000000000;
 
-/* A transfer that is slower than others of the last second leaves an exemplar with its peer. */
-static void leave_exemplar(const struct plugin_ending *ending, const struct kvtel_operation *operation,
-                           const struct kvtel_transfer *row)
+/* What a transfer leaves that is slower than others of the last second; else NULL. */
+static const struct kvtel_exemplar *exemplar_of(const struct plugin_ending *ending)
 {
-    if (ending->outcome > KVTEL_NIXL_IN_POST || !operation)
-        return;
+    if (ending->outcome > KVTEL_NIXL_IN_POST)
+        return NULL;
     _Atomic uint64_t *ns = &slowest[ending->direction][ending->outcome].ns;
     _Atomic uint64_t *until_ns = &slowest[ending->direction][ending->outcome].until_ns;
-    if (__builtin_expect(row->duration_ns <= atomic_load_explicit(ns, memory_order_relaxed) &&
+    if (__builtin_expect(ending->duration_ns <= atomic_load_explicit(ns, memory_order_relaxed) &&
                              ending->ended_ns < atomic_load_explicit(until_ns, memory_order_relaxed),
                          1))
-        return;
-    const struct kvtel_exemplar *exemplar = plugin_peer_exemplar(ending->peer);
-    atomic_store_explicit(ns, row->duration_ns, memory_order_relaxed);
+        return NULL;
+    atomic_store_explicit(ns, ending->duration_ns, memory_order_relaxed);
     atomic_store_explicit(until_ns, ending->ended_ns + slowest_for_ns, memory_order_relaxed);
-    if (exemplar)
-        kvtel_exemplar_leave(operation, row, exemplar);
+    return plugin_peer_exemplar(ending->peer);
 }
 
 void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token)
 {
     const struct kvtel_operation *operation = plugin_records.endings[ending->direction][ending->outcome];
     const struct kvtel_transfer row = { .duration_ns = ending->duration_ns, .bytes = ending->bytes };
-    leave_exemplar(ending, operation, &row);
+    const struct kvtel_exemplar *exemplar = exemplar_of(ending);
     if (token && token->operation && operation) {
         token->operation = operation; /* of the same store: the end is recorded there */
-        (void)kvtel_transfer_end(token, &row);
+        (void)kvtel_transfer_end_exemplar(token, &row, exemplar);
     } else {
-        (void)kvtel_record_operation(operation, &row);
+        (void)kvtel_record_exemplar(operation, &row, exemplar);
     }
     plugin_record_peer(ending->peer, ending);
     if (ending->outcome == KVTEL_NIXL_FAILED) {

@@ -177,17 +177,6 @@ static void leave(struct kvtel_lane *lane, const struct kvtel_operation *operati
                      kvtel_source_is_ns(source) ? (double)(int64_t)number / 1e9 : (double)(int64_t)number, exemplar);
 }
 
-void kvtel_exemplar_leave(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer,
-                          const struct kvtel_exemplar *exemplar)
-{
-    struct kvtel_lane *lane = operation->exemplars.at != 0 ? kvtel_thread_lane_of(operation->store) : NULL;
-    uint64_t token;
-    if (!lane || !kvtel_lane_enter(lane, 0, &token))
-        return;
-    leave(lane, operation, transfer, exemplar);
-    kvtel_thread_leave(token);
-}
-
 bool kvtel_record_exemplar_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                   const struct kvtel_transfer *transfer, const struct kvtel_exemplar *exemplar,
                                   uint64_t token)

@@ -107,8 +107,8 @@ def compare(books, page, trace):
         wrong.append(f"failed by peer: {failures} booked, {failed_by_peer(page)} counted")
     ours, nixls = times(page)
     transfers = sum(value[0] for key, value in books.items() if "completed" in key)
-    # NIXL cuts its times to microseconds, and its clock was seen to differ by 0.08 %
-    if not nixls * 0.99 - transfers * 1e-6 <= ours <= nixls * 1.01 + transfers * 1e-3:
+    # NIXL's clock was seen to differ by 0.08 %, and on a busy machine time passes between its reading and the plug-in's
+    if abs(ours - nixls) > 0.01 * nixls + transfers * 1e-3:
         wrong.append(f"times: {ours} s, NIXL says {nixls} s")
     return wrong
 
