@@ -16,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collect/exemplars.h"
 #include "collect/series.h"
 #include "record/lane.h"
 #include "record/recorder.h"
@@ -317,20 +316,6 @@ static void test_lanes_and_stores_are_merged(void **state)
     tear_down(&other);
 }
 
-/* What a source keeps of a bucket does not go back in time: the newest one may not have been readable this time. */
-static void test_kept_ones_do_not_go_back(void **state)
-{
-    (void)state;
-    struct kvtel_snapshot_exemplar kept = { .time_ns = 200, .value = 1 };
-    const struct kvtel_snapshot_exemplar older = { .time_ns = 199, .value = 2 }, newer = { .time_ns = 201, .value = 3 };
-    assert_false(kvtel_exemplars_replace(&kept, &older, 1));
-    assert_int_equal(kept.time_ns, 200);
-    assert_false(kvtel_exemplars_replace(&kept, &(struct kvtel_snapshot_exemplar){ 0 }, 1));
-    assert_true(kvtel_exemplars_replace(&kept, &newer, 1));
-    assert_false(kvtel_exemplars_replace(&kept, &newer, 1));
-    assert_true(kept.value == 3);
-}
-
 /* -- No part of one -- */
 
 static void set_words(size_t count, bool old)
@@ -499,7 +484,6 @@ int main(void)
         cmocka_unit_test(test_what_leaves_none),
         cmocka_unit_test(test_each_connector),
         cmocka_unit_test(test_lanes_and_stores_are_merged),
-        cmocka_unit_test(test_kept_ones_do_not_go_back),
         cmocka_unit_test(test_each_prefix_of_the_stores),
         cmocka_unit_test(test_a_reader_beside_a_writer),
         cmocka_unit_test(test_hostile_words),

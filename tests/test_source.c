@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "collect/exemplars.h"
 #include "collect/source.h"
 #include "record/store.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
@@ -269,6 +270,20 @@ static void test_sums_that_fall_stay(void **state)
     assert_true(f->source.series[f->series[0]].value.sum == sum * (1 + 0x1p-50));
 }
 
+/* What a source keeps of a bucket does not go back in time: the newest one may not have been readable this time. */
+static void test_kept_exemplars_do_not_go_back(void **state)
+{
+    (void)state;
+    struct kvtel_snapshot_exemplar kept = { .time_ns = 200, .value = 1 };
+    const struct kvtel_snapshot_exemplar older = { .time_ns = 199, .value = 2 }, newer = { .time_ns = 201, .value = 3 };
+    assert_false(kvtel_exemplars_replace(&kept, &older, 1));
+    assert_int_equal(kept.time_ns, 200);
+    assert_false(kvtel_exemplars_replace(&kept, &(struct kvtel_snapshot_exemplar){ 0 }, 1));
+    assert_true(kvtel_exemplars_replace(&kept, &newer, 1));
+    assert_false(kvtel_exemplars_replace(&kept, &newer, 1));
+    assert_true(kept.value == 3);
+}
+
 /* Each allocation of a refresh fails once: the last numbers stay, and the next refresh has all. */
 static void test_a_refresh_without_memory(void **state)
 {
@@ -318,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_value_of_zero_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_reading_that_fails_leaves_the_last_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sums_that_fall_stay, setup, teardown),
+        cmocka_unit_test(test_kept_exemplars_do_not_go_back),
         cmocka_unit_test_setup_teardown(test_counts_that_fall_are_not_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_without_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_warm_refresh_allocates_nothing, setup, teardown),
