@@ -6,7 +6,6 @@
 #include "recording/foreign.h"
 #include "config/parse/transfer_config.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,6 +308,9 @@ static enum kvtel_status read_version(const struct kvtel_value *version, const s
     return fail_at(record, error, KVTEL_E_FORMAT, "kvtel", message);
 }
 
+/* A source whose number is too high would never begin anew again. In 1e11 seconds it is the year 5138. */
+static const double STARTED_LIMIT = 1e11;
+
 static enum kvtel_status read_header(struct kvtel_recording *recording, const struct kvtel_value *map,
                                      struct kvtel_record *record, struct kvtel_error *error)
 {
@@ -324,8 +326,9 @@ static enum kvtel_status read_header(struct kvtel_recording *recording, const st
     if (status != KVTEL_OK)
         return status;
     if (started &&
-        (!kvtel_value_number(started, &record->started) || !(record->started > 0 && record->started <= DBL_MAX)))
-        return fail_at(record, error, KVTEL_E_TYPE, "started", "\"started\" is not a number of seconds above 0");
+        (!kvtel_value_number(started, &record->started) || !(record->started > 0 && record->started <= STARTED_LIMIT)))
+        return fail_at(record, error, KVTEL_E_TYPE, "started",
+                       "\"started\" is not a number of seconds above 0 and up to 1e11: milliseconds are past that");
     if (cache_metrics && cache_metrics->kind != KVTEL_VALUE_BOOL)
         return fail_at(record, error, KVTEL_E_TYPE, "kv_cache_metrics",
                        "\"kv_cache_metrics\" is neither true nor false");

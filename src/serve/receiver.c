@@ -195,6 +195,7 @@ struct pass {
     bool is_described; /* a payload of this post had a descriptor */
     struct kvtel_session *session;
     struct receiver_source *source;
+    double started;  /* of the header; 0: not given */
     int64_t highest; /* highest sequence number of the source in this post; -1: none */
     bool counted;    /* one of the payloads was new */
     struct receiver_answer answer;
@@ -222,26 +223,37 @@ static enum kvtel_status check_described(struct pass *pass, const struct kvtel_r
     return KVTEL_OK;
 }
 
-/* Warns when no payload of a post was new and all were older than those counted before: the sender seems to have
- * restarted its numbering. */
+/* Warns when no payload of a post was new and all were older than those counted before, or the source's start is: the
+ * sender seems to have restarted its numbering. */
 static void tell_restart(struct pass *pass)
 {
     struct receiver_source *source = pass->source;
-    if (!source || pass->counted || pass->highest < 0 || pass->highest >= source->sequence)
+    const bool is_earlier = source && pass->started > 0 && pass->started < source->started;
+    if (!source || pass->counted || pass->highest < 0 || (!is_earlier && pass->highest >= source->sequence))
         return;
     struct receiver_stale *stale = &pass->answer.stale;
     if (pass->answer.stale_sources++ == 0) {
         *stale = (struct receiver_stale){ .sequence = source->sequence, .highest = pass->highest };
         snprintf(stale->source, sizeof stale->source, "%s", source->name);
+        stale->started = is_earlier ? source->started : 0;
+        stale->given = is_earlier ? pass->started : 0;
     }
     if (source->warned)
         return;
     source->warned = true;
     char message[256];
-    snprintf(message, sizeof message,
-             "posts of source \"%.64s\" are not counted: up to %" PRId64 " was counted before, and they reach %" PRId64
-             "; a sender that began anew gives \"started\" in its header",
-             source->name, source->sequence, pass->highest);
+    if (is_earlier)
+        snprintf(
+            message, sizeof message,
+            "posts of source \"%.64s\" are not counted: \"started\" was %.15g in its header before and is %.15g now, "
+            "which is earlier; its clock was ahead",
+            source->name, source->started, pass->started);
+    else
+        snprintf(message, sizeof message,
+                 "posts of source \"%.64s\" are not counted: up to %" PRId64
+                 " was counted before, and they reach %" PRId64
+                 "; a sender that began anew gives \"started\" in its header",
+                 source->name, source->sequence, pass->highest);
     pass->receiver->warn(pass->receiver->warn_context, message);
 }
 
@@ -271,6 +283,7 @@ static enum kvtel_status take_header(struct pass *pass, const struct kvtel_recor
     pass->session = NULL;
     pthread_mutex_lock(&pass->receiver->apply);
     let_source_go(pass);
+    pass->started = record->started;
     if (record->source)
         pass->source = receiver_sources_hold(&pass->receiver->sources, record->source, record->started);
     status = kvtel_session_create(record, &pass->receiver->types, KVTEL_LOG_DEFAULT, pass->diagnostics, &pass->session);

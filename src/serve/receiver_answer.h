@@ -7,11 +7,12 @@
 
 #include <kvtel/diagnostics.h>
 
-/* A source whose payloads were all counted before, and older than its last one: it seems to have restarted its
- * numbering. */
+/* A source whose payloads were all counted before, and older than its last one, or with a lower `started`: it seems to
+ * have restarted its numbering. */
 struct receiver_stale {
     char source[KVTEL_TEXT_LIMIT + 1];
     int64_t sequence, highest; /* highest number counted before; highest number in the post */
+    double started, given;     /* the source's `started`, and the one of the post, which is lower; both 0: it is not */
 };
 
 struct receiver_answer {

@@ -95,7 +95,11 @@ DEFECTS = {
     ),
     "a start that is none": (
         '{"kvtel": 1, ^"started": -1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
-        '"started" is not a number of seconds above 0',
+        '"started" is not a number of seconds above 0 and up to 1e11: milliseconds are past that',
+    ),
+    "a start in milliseconds": (
+        '{"kvtel": 1, ^"started": 1.79e12, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "engines": [0]}',
+        '"started" is not a number of seconds above 0 and up to 1e11: milliseconds are past that',
     ),
     "a sequence number past the limit": (
         '{"engine": 0, "payload": {}, ^"seq": 9223372036854775807}',

@@ -175,9 +175,14 @@ def test_a_sender_that_began_anew_is_told(stores):
             "refused": {},
         }
         assert accepted(post(exporter, again, payload(0), payload(1))) == 0
-        assert accepted(post(exporter, header(source="a", started=99), payload(0))) == 0
+        for seq in (0, 1):  # a start that is earlier begins nothing anew, whatever the numbers are
+            answer = post(exporter, header(source="a", started=99), payload(seq))[1]
+            assert answer["accepted"] == 0 and "100.5 before and is 99 here" in answer["warning"]
+        milliseconds = post(exporter, header(source="a", started=1_790_000_000_000), payload(0))
+        assert milliseconds[0] == 400 and "up to 1e11" in json.dumps(milliseconds[1])
         exporter.end()
-        assert len(exporter.lines("that began anew", "started")) == 2  # once for each start
+        assert len(exporter.lines("that began anew", "started")) == 1
+        assert len(exporter.lines("its clock was ahead")) == 1
     with Exporter(stores, RECEIVER) as exporter:
         assert accepted(post(exporter, again, payload(0), payload(1), payload(2))) == 1
 
