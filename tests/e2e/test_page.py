@@ -117,7 +117,7 @@ def visible(driver, part):
 def busy(driver, fake, ticks, **how):
     fake.kind, fake.tick = "busy", 0
     look(driver, fake.open(), **how)
-    WebDriverWait(driver, 60, 0.05).until(lambda _: fake.tick >= ticks)
+    WebDriverWait(driver, 240, 0.05).until(lambda _: fake.tick >= ticks)
 
 
 @pytest.mark.parametrize(

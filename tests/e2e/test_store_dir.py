@@ -199,8 +199,8 @@ def test_a_readers_lock_keeps_no_store_live(stores, tmp_path):
 # -- The directory --
 
 
-def serve(directory, **options):
-    command = [KVTEL, "serve", "--web.listen-address=127.0.0.1:0"] + ([f"--store.dir={directory}"] if directory else [])
+def serve(directory, program=KVTEL, **options):
+    command = [program, "serve", "--web.listen-address=127.0.0.1:0"] + ([f"--store.dir={directory}"] if directory else [])
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
 
 
@@ -275,7 +275,14 @@ def test_a_default_directory_that_somebody_else_made(tmp_path, kind):
             os.chown(path, user, user)
     environment = {key: value for key, value in os.environ.items() if key != "KVTEL_STORE_DIR"}
     try:
-        done = serve(None, env=environment, preexec_fn=lambda: os.setuid(user))
+        with open(KVTEL, "rb") as program:  # its directory may be closed to others
+            done = serve(
+                None,
+                f"/proc/self/fd/{program.fileno()}",
+                pass_fds=[program.fileno()],
+                env=environment,
+                preexec_fn=lambda: os.setuid(user),
+            )
         assert done.returncode == 1 and str(path) in done.stderr
         assert ("link" if kind == "link" else "not this user's alone") in done.stderr
         assert "Traceback" not in done.stderr
