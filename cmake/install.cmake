@@ -3,7 +3,7 @@
 
 include(CMakePackageConfigHelpers)
 
-install(DIRECTORY include/kvtel TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/kvtel TYPE INCLUDE FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 # Paths are relative, so that the installed tree can be moved.
 file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})

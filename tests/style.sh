@@ -5,7 +5,7 @@
 set -eu
 
 failed=0
-files=$(find include src nixl_plugin demo python/src tests fuzz bench $([ ! -d examples ] || echo examples) \( -name '*.[ch]' -o -name '*.cpp' \) | sort)
+files=$(find include src nixl_plugin demo python/src tests fuzz bench $([ ! -d examples ] || echo examples) \( -name '*.[ch]' -o -name '*.[ch]pp' \) | sort)
 # shellcheck disable=SC2086 # names are words
 "$1" --dry-run --Werror $files || failed=1
 # shellcheck disable=SC2086
