@@ -30,3 +30,8 @@ pub fn median_ns(mut round: impl FnMut()) -> f64 {
 pub fn report_peer(name: &str, peer: &str, value: f64, unit: &str) {
     println!("{{\"name\": \"{name}\", \"value\": {value:.6}, \"unit\": \"{unit}\", \"peer\": \"{peer}\"}}");
 }
+
+/// The same for a figure of kvtel's own.
+pub fn report(name: &str, value: f64, unit: &str) {
+    println!("{{\"name\": \"{name}\", \"value\": {value:.6}, \"unit\": \"{unit}\"}}");
+}
