@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells NIXL's plug-in (libkvtel_nixl.so) how each transfer of nixl_agent ended.
+"""Tells NIXL's plug-in (libkvtel_nixl.so) how each transfer of nixl_agent ended, and who its peers are under vLLM.
 
 NIXL tells its plug-ins of no failure, and of no transfer that was done when the posting call returned; nixl_agent's
-methods return both. A program calls register() before it makes an agent, with KVTEL_NIXL=1 in the environment. Without
-the plug-in nothing is told.
+methods return both. A program calls register() before it makes an agent, with KVTEL_NIXL=1 in the environment; vLLM does so
+by itself in each process, by the entry point vllm.general_plugins. Without the plug-in nothing is told.
+
+Nothing here raises into the program, and NIXL is not imported before the program does it.
 """
 
 import ctypes
 import functools
-import importlib
-import logging
 import os
+import threading
 
-_logger = logging.getLogger("kvtel.nixl")
+from ._hooks import guarded, is_free, say_once, when_imported
 
 # NIXL's statuses, by the words in the names of its exceptions.
 STATUSES = {
@@ -30,6 +31,13 @@ STATUSES = {
     "notelemetry": -12,
 }
 _OUTCOMES = {"DONE": 0, "PROC": 1, "ERR": -8}
+_LIBRARIES = ("libkvtel_nixl.so", "libtrace_backend_kvtel.so", "libtelemetry_exporter_kvtel.so")
+_MODULES = ("nixl_cu13._api", "nixl_cu12._api", "nixl_rocm._api", "nixl._api")
+# Where vLLM's workers add a peer's agent: (module, class).
+_WORKERS = (
+    ("vllm.distributed.kv_transfer.kv_connector.v1.nixl.base_worker", "NixlBaseConnectorWorker"),
+    ("vllm.distributed.kv_transfer.kv_connector.v1.nixl.worker", "NixlConnectorWorker"),
+)
 
 
 class _Plugin:
@@ -37,7 +45,14 @@ class _Plugin:
 
     def __init__(self):
         self._library = None
+        self._posts = {}  # {handle: its latest post}
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._forget)
 
+    def _forget(self):
+        self._lock, self._posts = threading.Lock(), {}
+
+    @guarded
     def find(self):
         """Returns the library, or None while NIXL has not loaded it."""
         if self._library is None:
@@ -52,13 +67,44 @@ class _Plugin:
                 self._library = library
         return self._library
 
+    @guarded
+    def begin(self, handle):
+        """A handle is about to be posted."""
+        if self._library is not None:
+            with self._lock:
+                self._posts[_number_of(handle)] = object()
+
+    @guarded
     def tell(self, handle, status):
         if self._library is not None:
-            self._library.kvtel_nixl_outcome(handle._handle, status)
+            self._library.kvtel_nixl_outcome(_number_of(handle), status)
 
-    def release(self, handle):
-        if self._library is not None and not getattr(handle, "_released", False):
-            self._library.kvtel_nixl_released(handle._handle)
+    @guarded
+    def latest(self, handle):
+        """Returns the latest post of a handle, for release(); None: there was none."""
+        return self._posts.get(_number_of(handle)) if self._library is not None else None
+
+    @guarded
+    def release(self, handle, post):
+        """A handle was given up, of which this was the latest post. NIXL may have given its number to another handle since
+        then: if that was posted, nothing is told."""
+        if post is None or self._library is None:
+            return
+        number = _number_of(handle)
+        with self._lock:
+            if self._posts.get(number) is post:
+                del self._posts[number]
+                self._library.kvtel_nixl_released(number)
+
+    @guarded
+    def name(self, agent, name):
+        """A peer's agent has a better name."""
+        if self.find() is not None:
+            self._library.kvtel_nixl_peer(agent.encode(), name.encode())
+
+
+def _number_of(handle):
+    return int(getattr(handle, "_handle", handle))
 
 
 def _loaded_path():
@@ -66,11 +112,7 @@ def _loaded_path():
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
             for line in maps:
                 path = line.rstrip("\n").partition("/")
-                if path[1] and os.path.basename(path[2]) in (
-                    "libkvtel_nixl.so",
-                    "libtrace_backend_kvtel.so",
-                    "libtelemetry_exporter_kvtel.so",
-                ):
+                if path[1] and os.path.basename(path[2]) in _LIBRARIES:
                     return "/" + path[2]
     except OSError:
         pass
@@ -86,27 +128,46 @@ def status_of(error):
     return next((status for word, status in STATUSES.items() if word in name), None) if "nixl" in name else None
 
 
-def _telling(method):
+def _handle_of(arguments, options):
+    return arguments[0] if arguments else options.get("handle")
+
+
+def _telling(method, begins=False):
     @functools.wraps(method)
-    def call(self, handle, *arguments, **options):
+    def call(self, *arguments, **options):
+        handle = _handle_of(arguments, options)
+        if begins:
+            plugin.begin(handle)
         try:
-            state = method(self, handle, *arguments, **options)
+            state = method(self, *arguments, **options)
         except Exception as error:
             status = status_of(error)
             if status is not None:
                 plugin.tell(handle, status)
             raise
-        plugin.tell(handle, _OUTCOMES.get(state, 1))
+        plugin.tell(handle, _OUTCOMES.get(state, 1) if isinstance(state, str) else 1)
         return state
 
     return call
 
 
-def _releasing(method):
+@guarded
+def _was_kept(handle):
+    """Whether NIXL's __del__ could not release a handle, and put it aside."""
+    leaked = getattr(handle._agent, "_leaked_xfer_handles", None)
+    return bool(leaked) and leaked[-1] == handle._handle
+
+
+def _releasing(method, may_keep):
+    """`may_keep`: whether the method hides that NIXL did not release the handle."""
+
     @functools.wraps(method)
-    def call(self):
-        plugin.release(self)
-        return method(self)
+    def call(self, *arguments, **options):
+        post = None if getattr(self, "_released", False) else plugin.latest(self)
+        answer = method(self, *arguments, **options)  # a transfer that goes on is not released: this raises
+        if post is not None and not (may_keep and _was_kept(self)):
+            plugin.release(self, post)
+        return answer
 
     return call
 
@@ -123,26 +184,56 @@ def _finding(method):
 def watch(api):
     """Wraps the classes of NIXL's module `_api`. A second call changes nothing. Returns whether they are wrapped."""
     agent, handle = getattr(api, "nixl_agent", None), getattr(api, "nixl_xfer_handle", None)
-    if agent is None or handle is None or not hasattr(handle, "release"):
-        _logger.warning("%s has no nixl_agent and nixl_xfer_handle as known here: outcomes are not told", api.__name__)
+    methods = [(agent, "transfer"), (agent, "check_xfer_state"), (handle, "release"), (handle, "__del__")]
+    if not all(hasattr(owner, name) for owner, name in methods):
+        say_once("%s has no nixl_agent and nixl_xfer_handle as known here: outcomes are not told", api.__name__)
         return False
-    if not getattr(agent, "_kvtel_watches", False):
+    if is_free(agent):
         agent.__init__ = _finding(agent.__init__)
-        agent.transfer = _telling(agent.transfer)
+        agent.transfer = _telling(agent.transfer, begins=True)
         agent.check_xfer_state = _telling(agent.check_xfer_state)
-        handle.release = _releasing(handle.release)
-        handle.__del__ = _releasing(handle.__del__)
-        agent._kvtel_watches = True
+        handle.release = _releasing(handle.release, may_keep=False)
+        handle.__del__ = _releasing(handle.__del__, may_keep=True)
     return True
 
 
+@guarded
+def _name_peer(agent_name, metadata, rank=0):
+    if isinstance(agent_name, str):
+        plugin.name(agent_name, f"{metadata.engine_id}/{rank}")
+
+
+def _naming(method):
+    """add_remote_agent(metadata of a peer, its rank) of vLLM's worker returns the name of the peer's agent."""
+
+    @functools.wraps(method)
+    def call(self, *arguments, **options):
+        name = method(self, *arguments, **options)
+        _name(name, arguments, options)
+        return name
+
+    @guarded
+    def _name(name, arguments, options):
+        metadata = arguments[0] if arguments else options["nixl_agent_meta"]
+        _name_peer(name, metadata, arguments[1] if len(arguments) > 1 else options.get("remote_tp_rank", 0))
+
+    return call
+
+
+def watch_worker(class_name, module):
+    """Wraps vLLM's worker of NIXL, which knows the engine and the rank of each peer."""
+    worker = getattr(module, class_name, None)
+    if not hasattr(worker, "add_remote_agent"):
+        say_once("%s has no %s.add_remote_agent: peers have their agents' names", module.__name__, class_name)
+    elif is_free(worker):
+        worker.add_remote_agent = _naming(worker.add_remote_agent)
+
+
 def register():
-    """Wraps the NIXL that is installed, if KVTEL_NIXL=1."""
+    """Wraps the NIXL that is installed, and vLLM's worker, when they are imported, if KVTEL_NIXL=1."""
     if os.environ.get("KVTEL_NIXL") != "1":
         return
-    for name in ("nixl_cu13._api", "nixl_cu12._api", "nixl._api"):
-        try:
-            api = importlib.import_module(name)
-        except ImportError:
-            continue
-        watch(api)
+    for name in _MODULES:
+        when_imported(name, watch)
+    for name, class_name in _WORKERS:
+        when_imported(name, functools.partial(watch_worker, class_name))

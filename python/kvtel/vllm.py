@@ -11,6 +11,7 @@ KVTEL_REPLACE=1 replaces vLLM's own KVConnectorLogging and KVConnectorProm by kv
 lines and show the same numbers on vLLM's own page.
 """
 
+import copy
 import functools
 import json
 import logging
@@ -21,6 +22,7 @@ from ._errors import UnknownEngineError
 from ._foreign import MULTI, Foreign, has_table
 from ._support import config_of
 from .metrics import store_mode
+from .vllm_process import place
 
 try:
     from vllm.v1.metrics.loggers import StatLoggerBase
@@ -58,20 +60,24 @@ _FROM_SOURCE = (
 
 
 @functools.lru_cache(maxsize=None)
-def _store_of(pid, model_name, connector):
+def _store_of(pid, model_name, connector, engine=0, rank=0):
     """Returns the store of this process.
 
     A child of a fork makes a store of its own, because `pid` is part of the cache's key.
     """
-    return _kvtel.Store.open(model_name=model_name, connector=connector, mode=store_mode())
+    return _kvtel.Store.open(
+        model_name=model_name, connector=connector, mode=store_mode(), engine=engine, rank=rank
+    )
 
 
 class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
     """Records the KV connector stats of one engine (with data parallelism: of any engine) into the process' store.
 
     Exceptions do not reach the engine. They are counted in `errors` ({exception's name: count}), and each kind is
-    logged once.
+    logged once. With KVTEL_AT=engine or worker it records nothing: a CoreLogger does, in the other process.
     """
+
+    _labelnames = LABELNAMES
 
     def __init__(self, vllm_config, engine_index=0):
         self.errors = {}
@@ -85,7 +91,12 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         except Exception as error:
             self._failed(error)
 
+    def _stands_back(self):
+        return place() != "frontend"
+
     def _start(self):
+        if self._stands_back():
+            return
         config = getattr(self._vllm_config, "kv_transfer_config", None)
         if config_of(config)[0] is None:
             return  # without a connector there are no stats
@@ -104,7 +115,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         if engine not in self._foreign:
             labels = {engine: self._labelvalues(engine)}
             self._foreign[engine] = Foreign(
-                self._vllm_config, self._open_store, LABELNAMES, labels, has_table, self._failed
+                self._vllm_config, self._open_store, self._labelnames, labels, has_table, self._failed
             )
         return self._foreign[engine]
 
@@ -118,7 +129,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
     def _prom_of(self, engine, store):
         if engine not in self._proms:
             labels = {engine: self._labelvalues(engine)}
-            self._proms[engine] = _kvtel.Prom(self._vllm_config, LABELNAMES, labels, store)
+            self._proms[engine] = _kvtel.Prom(self._vllm_config, self._labelnames, labels, store)
         return self._proms[engine]
 
     def _not_recorded(self, error, stats, engine):
@@ -162,6 +173,31 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
                 "KV connector stats go to %s",
                 self.store.path or "a store inside this process, which no exporter can read",
             )
+        elif self._stands_back():
+            _logger.info("KVTEL_AT=%s: KV connector stats are recorded there, not in this process", place())
+
+
+class CoreLogger(StatLogger):
+    """As StatLogger, in an engine core, or with a rank in a worker, whose numbers have the label rank (vllm_process.py)."""
+
+    def __init__(self, vllm_config, engine_index=0, rank=None):
+        self._rank = rank
+        if rank is not None:
+            self._labelnames = (*LABELNAMES, "rank")
+        super().__init__(vllm_config, engine_index)
+
+    def _stands_back(self):
+        return False
+
+    def _labelvalues(self, engine):
+        return (*super()._labelvalues(engine), *(() if self._rank is None else (str(self._rank),)))
+
+    def _open_store(self):
+        connector = self._vllm_config.kv_transfer_config.kv_connector
+        return _store_of(os.getpid(), self._model_name, connector, self._engine_index, self._rank or 0)
+
+    def _take(self, stats, engine):
+        return super()._take(copy.deepcopy(stats), engine)  # the engine goes on with its own
 
 
 class Logging:
