@@ -113,17 +113,28 @@ static uint32_t bucket_of(const struct kvtel_bins *bins, double value)
     return first;
 }
 
+static void put_text(kvtel_word *words, const char *text, size_t size)
+{
+    uint64_t word;
+    for (; size >= sizeof(word); size -= sizeof(word), text += sizeof(word)) {
+        memcpy(&word, text, sizeof(word));
+        put(words++, word);
+    }
+    word = 0;
+    memcpy(&word, text, size);
+    if (size > 0)
+        put(words, word);
+}
+
 /* Leaves an exemplar at the value's bucket. A reader gets the exemplar that was there or the new one, wherever the
  * writer is interrupted. */
 static void put_exemplar(struct kvtel_lane *lane, const struct kvtel_exemplar_places *places, double value,
                          const struct kvtel_exemplar *exemplar)
 {
     const uint32_t buckets = places->bins->explicit_count + 1, bucket = bucket_of(places->bins, value);
-    uint64_t text[KVTEL_EXEMPLAR_TEXT_WORDS] = { 0 };
     const size_t size = exemplar->size;
-    if (size > sizeof(text))
+    if (size > sizeof(exemplar->text))
         return;
-    memcpy(text, exemplar->text, size);
     kvtel_word *seq = lane->words + places->at + bucket;
     const uint64_t next = kvtel_word_load(seq) + 1;
     kvtel_word *half =
@@ -132,8 +143,7 @@ static void put_exemplar(struct kvtel_lane *lane, const struct kvtel_exemplar_pl
     put(half + KVTEL_EXEMPLAR_VALUE, kvtel_double_bits(value));
     put(half + KVTEL_EXEMPLAR_TIME, exemplar->time_ns ? exemplar->time_ns : realtime_ns());
     put(half + KVTEL_EXEMPLAR_SIZE, size);
-    for (size_t i = 0; i < (size + sizeof(*text) - 1) / sizeof(*text); i++)
-        put(half + KVTEL_EXEMPLAR_LABELS + i, text[i]);
+    put_text(half + KVTEL_EXEMPLAR_LABELS, exemplar->text, size);
     kvtel_fold_log(seq, next);
     kvtel_word_publish(seq, next);
 }

@@ -291,8 +291,8 @@ complete(const struct kvtel_transfer_token *token, const struct kvtel_transfer *
 }
 
 /* `exemplar`: NULL: none. */
-static inline bool end_with(struct kvtel_transfer_token *token, const struct kvtel_transfer *given,
-                            const struct kvtel_exemplar *exemplar)
+static inline __attribute__((always_inline)) bool
+end_with(struct kvtel_transfer_token *token, const struct kvtel_transfer *given, const struct kvtel_exemplar *exemplar)
 {
     if (!token || !token->operation)
         return false;
