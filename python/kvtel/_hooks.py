@@ -51,7 +51,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
             def exec_and_run(module):
                 exec_module(module)
-                for function in _waiting.pop(spec.name, ()):
+                for function in _waiting.pop(module.__name__, ()):  # a zip file has one loader for all its modules
                     _run(function, module)
 
             spec.loader.exec_module = exec_and_run
