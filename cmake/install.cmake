@@ -33,3 +33,25 @@ install(CODE "
 install(FILES ${PROJECT_BINARY_DIR}/kvtel.service DESTINATION lib/systemd/system)
 install(FILES deploy/pod.yaml deploy/prometheus.yml deploy/rules.yml deploy/rules-kv.yml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/kvtel/deploy)
+
+# Manual pages and completions, which the program prints from the texts of --help.
+if(KVTEL_PROGRAM AND NOT CMAKE_CROSSCOMPILING)
+    set(manuals ${PROJECT_BINARY_DIR}/manual)
+    file(MAKE_DIRECTORY ${manuals})
+    set(outputs "")
+    # kvtel_manual(FILE DESTINATION ARGUMENT...): what `kvtel help ARGUMENT...` prints.
+    macro(kvtel_manual file destination)
+        add_custom_command(OUTPUT ${manuals}/${file} COMMAND $<TARGET_FILE:kvtel> help ${ARGN} > ${manuals}/${file} DEPENDS kvtel VERBATIM)
+        list(APPEND outputs ${manuals}/${file})
+        install(FILES ${manuals}/${file} DESTINATION ${destination})
+    endmacro()
+    kvtel_manual(kvtel.1 ${CMAKE_INSTALL_MANDIR}/man1 --man)
+    foreach(command serve top dump totals replay check nixl connectors)
+        kvtel_manual(kvtel-${command}.1 ${CMAKE_INSTALL_MANDIR}/man1 --man ${command})
+    endforeach()
+    kvtel_manual(kvtel ${CMAKE_INSTALL_DATADIR}/bash-completion/completions --completion bash)
+    kvtel_manual(_kvtel ${CMAKE_INSTALL_DATADIR}/zsh/site-functions --completion zsh)
+    kvtel_manual(kvtel.fish ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d --completion fish)
+    add_custom_target(kvtel_manuals ALL DEPENDS ${outputs})
+    add_dependencies(product kvtel_manuals)
+endif()

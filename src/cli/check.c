@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char help[] =
+const char command_check_help[] =
     "usage: kvtel check [OPTION...] FILE...\n"
     "\n"
     "Reads recordings (JSON Lines or MessagePack; '-' is standard input) as 'kvtel replay' does, and prints a line "
@@ -195,7 +195,7 @@ static bool check_file(const char *path)
 
 int command_check(int argc, char **argv)
 {
-    int ended = command_connector_options(argc, argv, help);
+    int ended = command_connector_options(argc, argv, command_check_help);
     if (ended >= 0)
         return ended;
     if (optind == argc)

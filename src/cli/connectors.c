@@ -7,7 +7,7 @@
 #include <kvtel/connector_file.h>
 #include <string.h>
 
-static const char help[] =
+const char command_connectors_help[] =
     "usage: kvtel connectors [OPTION...] [NAME...]\n"
     "\n"
     "Lists the connectors that have a table. With names, prints their tables as JSON: the form of a connector file, "
@@ -77,7 +77,7 @@ static void list_names(void)
 
 int command_connectors(int argc, char **argv)
 {
-    int ended = command_connector_options(argc, argv, help);
+    int ended = command_connector_options(argc, argv, command_connectors_help);
     if (ended >= 0)
         return ended;
     command_load_connector_path();

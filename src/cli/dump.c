@@ -20,21 +20,22 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char help[] = "usage: kvtel dump [--json] STORE...\n"
-                           "\n"
-                           "Prints the content of a store's file: its writer, and every series with its value. A live "
-                           "store is read as it is at\n"
-                           "this moment, without disturbing its writer.\n"
-                           "\n"
-                           "  --json   print a JSON object for each store, one a line, with all bins and exemplars of\n"
-                           "           histograms\n"
-                           "  --help   this text\n"
-                           "\n"
-                           "examples:\n"
-                           "  kvtel dump /dev/shm/kvtel-1000/*.kvtel\n"
-                           "  kvtel dump --json STORE | jq '.families[].name'\n"
-                           "\n"
-                           "exit codes: 0 good, 1 a store could not be read, 2 wrong usage\n";
+const char command_dump_help[] =
+    "usage: kvtel dump [--json] STORE...\n"
+    "\n"
+    "Prints the content of a store's file: its writer, and every series with its value. A live "
+    "store is read as it is at\n"
+    "this moment, without disturbing its writer.\n"
+    "\n"
+    "  --json   print a JSON object for each store, one a line, with all bins and exemplars of\n"
+    "           histograms\n"
+    "  --help   this text\n"
+    "\n"
+    "examples:\n"
+    "  kvtel dump /dev/shm/kvtel-1000/*.kvtel\n"
+    "  kvtel dump --json STORE | jq '.families[].name'\n"
+    "\n"
+    "exit codes: 0 good, 1 a store could not be read, 2 wrong usage\n";
 
 struct store {
     const char *path;
@@ -342,7 +343,7 @@ int command_dump(int argc, char **argv)
     bool json = false;
     for (int option; (option = command_option(argc, argv, options)) != -1;) {
         if (option == 'h') {
-            fputs(help, stdout);
+            fputs(command_dump_help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         }
         if (option != 'j')

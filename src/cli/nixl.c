@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char help[] =
+const char command_nixl_help[] =
     "usage: kvtel nixl install [OPTION...]\n"
     "       kvtel nixl status [OPTION...]\n"
     "       kvtel nixl uninstall [OPTION...]\n"
@@ -368,7 +368,7 @@ static int read_options(int argc, char **argv, struct nixl_options *options)
             options->plugin = optarg;
             break;
         case 'h':
-            fputs(help, stdout);
+            fputs(command_nixl_help, stdout);
             code = EXIT_GOOD;
             break;
         default:

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char help[] =
+const char command_replay_help[] =
     "usage: kvtel replay [OPTION...] RECORDING...\n"
     "\n"
     "Feeds recordings (JSON Lines or MessagePack; '-' is standard input) to stats, Prometheus metrics and the log "
@@ -421,7 +421,7 @@ static int parse_options(struct replay *replay, int argc, char **argv)
                 return EXIT_FAILED;
             break;
         case OPTION_HELP:
-            fputs(help, stdout);
+            fputs(command_replay_help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         default:
             return EXIT_USAGE;

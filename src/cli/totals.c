@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
+const char command_totals_help[] =
     "usage: kvtel totals [--store.dir=DIR] [--drop] [SELECTOR...]\n"
     "\n"
     "Lists the label sets that 'kvtel serve' keeps of stores whose writers have ended, or drops some of them. Names "
@@ -143,7 +143,7 @@ int command_totals(int argc, char **argv)
     bool drops = false;
     for (int option; (option = command_option(argc, argv, options)) != -1;) {
         if (option == 'h') {
-            fputs(help, stdout);
+            fputs(command_totals_help, stdout);
             return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
         }
         if (option != 'd' && option != 's')

@@ -13,6 +13,14 @@ enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* argv[0] is the command's name. @return an exit code */
 typedef int (*command_fn)(int argc, char **argv);
 
+/* A command of the program. */
+struct command {
+    const char *name;
+    command_fn run;
+    const char *what; /* in one line */
+    const char *help; /* what --help prints: "usage: ...", paragraphs, flags, examples, and the exit codes last */
+};
+
 int command_serve(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_check(int argc, char **argv);
@@ -21,6 +29,14 @@ int command_totals(int argc, char **argv);
 int command_connectors(int argc, char **argv);
 int command_nixl(int argc, char **argv);
 int command_top(int argc, char **argv);
+extern const char command_serve_help[];
+extern const char command_top_help[];
+extern const char command_dump_help[];
+extern const char command_totals_help[];
+extern const char command_replay_help[];
+extern const char command_check_help[];
+extern const char command_nixl_help[];
+extern const char command_connectors_help[];
 
 /* Prints "kvtel: " and the message on standard error, with unprintable characters escaped. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) KVTEL_PRINTF(1, 2);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
+const char command_serve_help[] =
     "usage: kvtel serve [OPTION...]\n"
     "\n"
     "Exports what connectors on this machine record, for Prometheus to scrape. A live page is at /.\n"
@@ -383,7 +383,7 @@ static int take_option(struct serve_options *options, int option)
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
     case HELP:
     case 'h':
-        fputs(help, stdout);
+        fputs(command_serve_help, stdout);
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
     case LISTEN:
     case ALLOWED_HOST:

@@ -9,7 +9,7 @@
 #include <kvtel/store.h>
 #include <string.h>
 
-static const char help[] =
+const char command_top_help[] =
     "usage: kvtel top [OPTION...]\n"
     "\n"
     "Shows what connectors record, in a terminal: transfers and bytes per second, times, transfers in flight and\n"
@@ -195,7 +195,7 @@ static int take(struct top_options *options, int option)
     case CONNECTOR_FILE:
         return command_load_connector(optarg) ? -1 : EXIT_FAILED;
     case HELP:
-        fputs(help, stdout);
+        fputs(command_top_help, stdout);
         return command_close(stdout, "standard output") ? EXIT_GOOD : EXIT_FAILED;
     case ASCII:
     case ONCE:

@@ -15,6 +15,14 @@ export PKG_CONFIG_PATH="$libdir/pkgconfig"
 version=$(pkg-config --modversion kvtel)
 consumer=$source/tests/install/consumer
 
+# a manual page for kvtel and for each command, and completions
+for page in kvtel $("$prefix/bin/kvtel" help | sed -n 's/^  \([a-z]*\) .*/kvtel-\1/p'); do
+    grep -q "^\.TH \"$page\" 1" "$prefix/share/man/man1/$page.1"
+done
+for file in bash-completion/completions/kvtel zsh/site-functions/_kvtel fish/vendor_completions.d/kvtel.fish; do
+    grep -q web.listen-address "$prefix/share/$file"
+done
+
 try() {
     echo "$*"
     LD_LIBRARY_PATH=$libdir "$@" "$version"

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manual pages and completions, which kvtel prints from the texts of --help."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from exporter import KVTEL, PATIENCE
+
+COMMANDS = ("serve", "top", "dump", "totals", "replay", "check", "nixl", "connectors")
+
+
+def run(*command, **how):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE, **how)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def flags_of(command):
+    text = run(KVTEL, command, "--help")
+    return set(re.findall(r"--[\w.-]+", " ".join(re.findall(r"^  (--.*?)(?:  |$)", text, re.M))))
+
+
+def words(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_the_commands_are_these():
+    assert re.findall(r"^  (\w+) ", run(KVTEL, "help"), re.M) == list(COMMANDS)
+    for command in COMMANDS:
+        assert run(KVTEL, "help", command) == run(KVTEL, command, "--help")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_page_says_what_help_says(command):
+    page = run(KVTEL, "help", "--man", command)
+    help = run(KVTEL, command, "--help")
+    assert page.startswith(f'.TH "kvtel-{command}" 1 ')
+    # without its macros, and what man(1) prints for its escapes, the page has the text of --help
+    plain = re.sub(r"^\.(TP|PP|RS|RE|nf|fi)$|^\.(B|SS|SH|BR) ?", "", page, flags=re.M)
+    plain = words(plain.replace("\\&", "").replace("\\-", "-").replace("\\e", "\\")).replace(": ", " ")
+    for line in help.replace("usage: ", "").replace("exit codes: ", "").splitlines():
+        for part in re.split(r"  +", line.strip()):
+            assert words(part).removesuffix(":").replace(": ", " ") in plain, part
+    assert all(f".B {flag}".replace("-", "\\-") in page for flag in flags_of(command) if flag != "--version")
+    for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "SEE ALSO"):
+        assert f"\n.SH {section}\n" in page
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_man_takes_the_page_without_a_warning(command, tmp_path):
+    if not shutil.which("man"):
+        pytest.skip("man is not installed")
+    page = tmp_path / "page.1"
+    page.write_text(run(KVTEL, "help", "--man", *command.split()))
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "100", "MAN_DISABLE_SECCOMP": "1"}
+    done = subprocess.run(
+        ["man", "--warnings", "-l", "-P", "cat", page], capture_output=True, text=True, timeout=PATIENCE, env=environment
+    )
+    assert done.returncode == 0 and "warning" not in done.stderr and "error" not in done.stderr, done.stderr
+    assert "SYNOPSIS" in done.stdout
+
+
+def complete(tmp_path, *line, cwd=None):
+    """What bash offers for the last word of a line, cut as bash cuts it."""
+    file = tmp_path / "completion.bash"
+    file.write_text(run(KVTEL, "help", "--completion", "bash"))
+    typed = [word for part in line for word in re.findall(r"=|[^=]+|^$", part)]
+    quoted = " ".join(f"'{word}'" for word in typed)
+    script = f'. {file}; COMP_WORDS=({quoted}); COMP_CWORD={len(typed) - 1}; _kvtel; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    return run("bash", "--norc", "-c", script, cwd=cwd).split("\n")[:-1]
+
+
+def test_bash_completes_commands_and_flags(tmp_path):
+    assert complete(tmp_path, "kvtel", "to") == ["top", "totals"]
+    assert set(COMMANDS) <= set(complete(tmp_path, "kvtel", ""))
+    assert complete(tmp_path, "kvtel", "top", "--on") == ["--once"]
+    assert complete(tmp_path, "kvtel", "serve", "--store.d") == ["--store.dir="]
+    assert complete(tmp_path, "kvtel", "top", "--once", "--js") == ["--json"]
+    for command in COMMANDS:
+        assert {word.rstrip("=") for word in complete(tmp_path, "kvtel", command, "--")} == flags_of(command)
+
+
+def test_bash_completes_files(tmp_path):
+    (tmp_path / "a file.json").touch()
+    assert complete(tmp_path, "kvtel", "check", "a", cwd=tmp_path) == ["a file.json"]
+    assert complete(tmp_path, "kvtel", "serve", "--connector.file=a", cwd=tmp_path) == ["a file.json"]
+    assert "a file.json" in complete(tmp_path, "kvtel", "serve", "--connector.file=", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_read_theirs(tmp_path, shell):
+    text = run(KVTEL, "help", "--completion", shell)
+    for command in COMMANDS:
+        for flag in flags_of(command):
+            assert (flag if shell == "zsh" else f"-l {flag[2:]}") in text
+    if shutil.which(shell):
+        (tmp_path / "completion").write_text(text)
+        run(shell, "-n", tmp_path / "completion")
+
+
+def test_what_help_cannot_print():
+    for arguments, said in (
+        (["--completion", "tcsh"], "--completion bash, zsh or fish"),
+        (["--man", "nothing"], 'unknown command "nothing"'),
+        (["srve"], "did you mean serve?"),
+    ):
+        done = subprocess.run([KVTEL, "help", *arguments], capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 2 and said in done.stderr
