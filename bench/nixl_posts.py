@@ -2,7 +2,8 @@
 """What telemetry adds to a transfer of a real NIXL: 64-byte READs over shared memory, in one process, variants in turns.
 
 Usage: nixl_posts.py BUILD [ROUNDS [SITE [VARIANT...]]]. SITE is a directory with NIXL's wheel and the plug-in; without it that of
-./run nixl-test. Where kvtel's exporter is in the process, its trace keeps the open table; the trace without it does not."""
+./run nixl-test. Where kvtel's exporter is in the process, its trace keeps the open table; the trace without it does not.
+Where the machine has GPUs, NIXL wants UCX_TLS=shm,cma,self,tcp,cuda_copy."""
 
 import json
 import os
@@ -42,7 +43,7 @@ def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
         for name in ("rings", "mp", "stores"):
             (pathlib.Path(place) / name).mkdir()
-        environment = os.environ | {"UCX_TLS": "shm,cma,self,tcp", "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": str(library.parent / "plugins")}
+        environment = os.environ | {"UCX_TLS": os.environ.get("UCX_TLS", "shm,cma,self,tcp"), "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": str(library.parent / "plugins")}
         lines = "".join(f"{name} {settings}\n" for name, settings in variants(place).items() if not chosen or name in chosen)
         done = subprocess.run([build / "bench/load_nixl_posts", library, rounds], input=lines, env=environment, capture_output=True, text=True)
     if done.returncode != 0:

@@ -85,10 +85,7 @@ static struct plugin_agent *find_agent(const char *name, bool exporter)
 
 static void set_half(struct plugin_agent *agent, bool exporter, bool there)
 {
-    if (exporter)
-        atomic_store(&agent->exported, there);
-    else
-        agent->traced = there;
+    atomic_store(exporter ? &agent->exported : &agent->traced, there);
 }
 
 static struct plugin_agent *open_agent(const char *name, bool exporter)
@@ -103,7 +100,7 @@ static struct plugin_agent *open_agent(const char *name, bool exporter)
             agent->used = agent->traced;
             return NULL;
         }
-        agent->event_count = 0;
+        agent->event_count = agent->early_count = 0;
         agent->batched = agent->in_post = false;
         agent->post_us = UINT64_MAX;
         agent->expire_ns = plugin_posts_expire(agent, kvtel_now_ns());
@@ -200,11 +197,33 @@ void plugin_completed(struct plugin_agent *agent, uint64_t handle)
         plugin_count(plugin_records.unmatched);
 }
 
+/* Looks again for the posts of events that came before their posts returned. */
+static void try_early(struct plugin_agent *agent)
+{
+    enum { TRIES = 8 };
+    size_t kept = 0;
+    for (size_t i = 0; i < agent->early_count; i++) {
+        struct plugin_early early = agent->early[i];
+        if (!plugin_posts_done_in_post(agent, early.direction, early.bytes) && ++early.tries < TRIES)
+            agent->early[kept++] = early;
+    }
+    agent->early_count = kept;
+}
+
+static void end_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes)
+{
+    if (atomic_load_explicit(&agent->traced, memory_order_relaxed) &&
+        atomic_load_explicit(&plugin_records.source, memory_order_relaxed) == PLUGIN_FROM_EVENTS &&
+        !plugin_posts_done_in_post(agent, direction, bytes) && agent->early_count < PLUGIN_EARLY)
+        agent->early[agent->early_count++] = (struct plugin_early){ .direction = direction, .bytes = bytes };
+}
+
 /* Follows the events of one transfer: the times, then bytes. Equal times: it was done when its post returned. */
 static void follow(struct plugin_agent *agent, uint32_t type, uint64_t value)
 {
     switch (type) {
     case KVTEL_NIXL_POST_TIME:
+        try_early(agent);
         agent->post_us = value;
         agent->in_post = false;
         break;
@@ -214,8 +233,8 @@ static void follow(struct plugin_agent *agent, uint32_t type, uint64_t value)
         break;
     case KVTEL_NIXL_TX_BYTES:
     case KVTEL_NIXL_RX_BYTES:
-        if (agent->in_post && atomic_load_explicit(&plugin_records.source, memory_order_relaxed) == PLUGIN_FROM_EVENTS)
-            plugin_posts_done_in_post(agent, type == KVTEL_NIXL_TX_BYTES ? PLUGIN_TX : PLUGIN_RX, value);
+        if (agent->in_post)
+            end_in_post(agent, type == KVTEL_NIXL_TX_BYTES ? PLUGIN_TX : PLUGIN_RX, value);
         agent->in_post = false;
         break;
     default:
@@ -256,6 +275,7 @@ void plugin_batch_end(struct plugin_agent *agent)
     if (!plugin_is_recording(agent))
         return;
     agent->batched = false;
+    try_early(agent);
     flush(agent);
     expire(agent);
 }

@@ -369,7 +369,7 @@ bool plugin_posts_complete(uint64_t handle, uint64_t now_ns)
 
 /* Events come in the order in which transfers are done, which is nearly that of posts: the search begins behind the
  * last post that was found. */
-void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes)
+bool plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes)
 {
     const uint64_t newest = atomic_load_explicit(&tail, memory_order_relaxed);
     const uint64_t oldest = newest > PLUGIN_POSTS ? newest - PLUGIN_POSTS + 1 : 1;
@@ -379,11 +379,12 @@ void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction
     if (!record)
         record = find_described(agent, oldest, cursor - 1, direction, bytes, &state);
     if (!record)
-        return;
+        return false;
     if (state == PARKED)
         atomic_fetch_sub(&parked, 1);
     const struct plugin_ending ending = ending_of(record, KVTEL_NIXL_IN_POST, record->post_ns);
     end_as(record, &ending, state == PARKED ? FREE : GUESSED);
+    return true;
 }
 
 /* A post may have begun after the caller read the clock. */

@@ -20,6 +20,7 @@ enum {
     PLUGIN_OPEN = 4096,   /* of a thread, that readers see */
     PLUGIN_POSTS = 65536, /* open at one time */
     PLUGIN_BATCH = 256,   /* events that are counted at once */
+    PLUGIN_EARLY = 64,    /* events whose posts have not returned */
     PLUGIN_STATUSES = 13  /* of NIXL: 0 to -12 */
 };
 
@@ -35,18 +36,28 @@ enum plugin_source {
         PLUGIN_SOURCES
 };
 
+/* An event of a transfer that was done in its post, which the posting thread has not told of yet: it is between NIXL's
+ * event and the end of the call. */
+struct plugin_early {
+    enum plugin_direction direction;
+    uint32_t tries;
+    uint64_t bytes;
+};
+
 struct plugin_agent {
     uint64_t epoch; /* of the process that opened it */
     char name[PLUGIN_PEER_NAME];
-    bool used, traced;
-    atomic_bool exported;
+    bool used;
+    atomic_bool traced, exported;
     /* Used by the thread that calls the exporter half alone. */
     struct kvtel_nixl_metrics metrics;
     struct kvtel_nixl_event events[PLUGIN_BATCH];
     size_t event_count;
-    bool batched;       /* NIXL tells where batches begin and end */
-    uint64_t post_us;   /* of the transfer whose events are being passed */
-    bool in_post;       /* its times are equal: it was done when the posting call returned */
+    bool batched;     /* NIXL tells where batches begin and end */
+    uint64_t post_us; /* of the transfer whose events are being passed */
+    bool in_post;     /* its times are equal: it was done when the posting call returned */
+    struct plugin_early early[PLUGIN_EARLY];
+    size_t early_count;
     uint64_t cursor;    /* number of the post after the last one that an event closed */
     uint64_t budget;    /* posts that events may still look at before the next look at the clock */
     uint64_t expire_ns; /* time of the next look for posts that no event told of */
@@ -129,8 +140,8 @@ const struct kvtel_exemplar *plugin_peer_exemplar(uint32_t peer);
 void plugin_posts_clear(void);
 void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns);
 bool plugin_posts_complete(uint64_t handle, uint64_t now_ns);
-/* An event told of a transfer that was done in its post. */
-void plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes);
+/* An event told of a transfer that was done in its post. False: no such post is open. */
+bool plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes);
 /* Ends the posts of which no event came in time. Returns when to look again. */
 uint64_t plugin_posts_expire(struct plugin_agent *agent, uint64_t now_ns);
 /* Ends all posts of an agent. */

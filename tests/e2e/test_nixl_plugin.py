@@ -97,6 +97,20 @@ def test_a_handle_may_be_posted_again_before_its_event_comes(driver):
     assert driver.transfers() == {"completed_in_post": 5}
 
 
+@pytest.mark.parametrize("batched", [True, False])
+def test_an_event_may_come_before_its_post_returns(driver, batched):
+    one = agent(driver)
+    driver("finish", one, "read", 64, 7, 7)
+    driver("post", one, "a0", "read", "peer", 64)
+    assert driver.transfers() == {}
+    if batched:
+        driver("batch", one)
+        driver("batch_end", one)
+    else:
+        driver("finish", one, "write", 64, 7, 9)
+    assert driver.transfers() == {"completed_in_post": 1}
+
+
 @pytest.mark.parametrize("done", ["a0", "b0"])
 def test_a_look_corrects_of_which_post_an_event_told(driver, done):
     one = agent(driver)
