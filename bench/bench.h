@@ -26,14 +26,21 @@ static inline int bench_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Nanoseconds of the median round, after warm-up rounds that are not counted. A round should take 100 us or more. */
-static inline double bench_median_ns(void (*run_round)(void *context), void *context)
+/* Nanoseconds of the median round, after warm-up rounds that are not counted. A round should take 100 us or more.
+ * `before` is called before each round and is not counted; NULL: nothing. */
+static inline double bench_median_behind_ns(void (*before)(void *context), void (*run_round)(void *context),
+                                            void *context)
 {
     double times[BENCH_MOST_ROUNDS], spent = 0;
     size_t rounds = 0;
-    for (int i = 0; i < BENCH_WARMUP_ROUNDS; i++)
+    for (int i = 0; i < BENCH_WARMUP_ROUNDS; i++) {
+        if (before)
+            before(context);
         run_round(context);
+    }
     while (rounds < BENCH_FEWEST_ROUNDS || (rounds < BENCH_MOST_ROUNDS && spent < BENCH_ENOUGH_NS)) {
+        if (before)
+            before(context);
         double start = bench_now_ns();
         run_round(context);
         times[rounds] = bench_now_ns() - start;
@@ -41,6 +48,11 @@ static inline double bench_median_ns(void (*run_round)(void *context), void *con
     }
     qsort(times, rounds, sizeof times[0], bench_compare);
     return times[rounds / 2];
+}
+
+static inline double bench_median_ns(void (*run_round)(void *context), void *context)
+{
+    return bench_median_behind_ns(NULL, run_round, context);
 }
 
 /* Reports a figure that is to be so many times better than that of a peer, which the same run measures; NULL: no peer.

@@ -9,6 +9,8 @@
 
 struct scrape {
     struct kvtel_store *store;
+    struct kvtel_lane *lane;
+    int rounds;
     struct kvtel_snapshot *snapshot;
     struct kvtel_buffer text;
 };
@@ -113,6 +115,16 @@ static void snapshot_and_encode(void *context)
     encode(context);
 }
 
+/* By a snapshot that was never used. */
+static void first_snapshot_and_encode(void *context)
+{
+    struct scrape *scrape = context;
+    kvtel_snapshot_destroy(scrape->snapshot);
+    scrape->snapshot = kvtel_snapshot_create();
+    bench_require(scrape->snapshot != NULL, "snapshot");
+    snapshot_and_encode(context);
+}
+
 /* The same from the store, as protobuf with both kinds of buckets. */
 static void snapshot_and_encode_protobuf(void *context)
 {
@@ -123,6 +135,32 @@ static void snapshot_and_encode_protobuf(void *context)
     bench_require(kvtel_exposition(scrape->snapshot, KVTEL_FORMAT_PROTOBUF, &scrape->text) == KVTEL_OK, "encode");
 }
 
+/* Series are numbered in the order in which they are made: family by family. */
+static uint32_t series_of(int i, int engine)
+{
+    return (uint32_t)(i * LOAD_ENGINES + engine);
+}
+
+static void record(struct scrape *scrape, int engine, int transfer)
+{
+    for (int i = 0; i < LOAD_HISTOGRAMS; i++) {
+        const double value = load_sample(i, engine, transfer);
+        bench_require(kvtel_lane_observe(scrape->lane, series_of(i, engine), &value, 1) == 1, "observe");
+    }
+}
+
+/* Changes each series: a transfer of each engine, and 1 for each counter. */
+static void change_all(void *context)
+{
+    struct scrape *scrape = context;
+    for (int engine = 0; engine < LOAD_ENGINES; engine++) {
+        record(scrape, engine, scrape->rounds);
+        for (int i = LOAD_HISTOGRAMS; i < LOAD_HISTOGRAMS + LOAD_COUNTERS; i++)
+            bench_require(kvtel_lane_increase(scrape->lane, series_of(i, engine), 1), "increase");
+    }
+    scrape->rounds++;
+}
+
 static void check_lines(const struct kvtel_buffer *text)
 {
     size_t series = 0;
@@ -131,24 +169,39 @@ static void check_lines(const struct kvtel_buffer *text)
     bench_require(series + 1 >= LOAD_SERIES && series <= LOAD_SERIES + 16, "number of series");
 }
 
+/* What a scrape costs a program: of the first one, and of all later ones. */
+static void measure_scrapes(struct scrape *scrape)
+{
+    double ns = bench_median_ns(first_snapshot_and_encode, scrape);
+    check_lines(&scrape->text);
+    bench_report(LOAD_ROW_FIRST, ns / 1e6, "ms", 0);
+    /* so that blocks are full at different times, and in each round some are folded */
+    for (int engine = 0; engine < LOAD_ENGINES; engine++)
+        for (int more = 0; more < engine % 256; more++)
+            record(scrape, engine, more);
+    ns = bench_median_behind_ns(change_all, snapshot_and_encode, scrape);
+    check_lines(&scrape->text);
+    bench_report_against(LOAD_ROW_SCRAPE, ns / 1e6, "ms", 0, "Rust prometheus-client", 2);
+    bench_report(LOAD_ROW_SCRAPE_RATE, (double)scrape->text.size / ns, "GB/s", 0);
+}
+
 int main(void)
 {
-    struct scrape scrape = { .store = loaded_store(), .snapshot = kvtel_snapshot_create() };
-    bench_require(scrape.snapshot != NULL, "snapshot");
-    double ns = bench_median_ns(snapshot_and_encode, &scrape);
-    check_lines(&scrape.text);
-    bench_report_against(LOAD_ROW_SCRAPE, ns / 1e6, "ms", 0, "Rust prometheus-client", 2);
-    bench_report(LOAD_ROW_SCRAPE_RATE, (double)scrape.text.size / ns, "GB/s", 0);
-    ns = bench_median_ns(encode, &scrape);
+    struct scrape scrape = { .lane = NULL };
+    scrape.store = loaded_store();
+    bench_require(kvtel_lane_open(scrape.store, &scrape.lane) == KVTEL_OK, "lane");
+    measure_scrapes(&scrape);
+    double ns = bench_median_ns(encode, &scrape);
     bench_report(LOAD_ROW_ENCODE, ns / 1e6, "ms", 0);
     bench_report(LOAD_ROW_ENCODE_RATE, (double)scrape.text.size / ns, "GB/s", 2);
     bench_report(LOAD_ROW_FORMAT("text", "bytes"), (double)scrape.text.size / 1e6, "MB", 0);
     bench_report(LOAD_ROW_FORMAT("protobuf, classic and native", "snapshot and encode"),
-                 bench_median_ns(snapshot_and_encode_protobuf, &scrape) / 1e6, "ms", 0);
+                 bench_median_behind_ns(change_all, snapshot_and_encode_protobuf, &scrape) / 1e6, "ms", 0);
     measure_formats(scrape.snapshot, ns / 1e6);
     measure_pushes(scrape.snapshot);
     kvtel_buffer_free(&scrape.text);
     kvtel_snapshot_destroy(scrape.snapshot);
+    kvtel_lane_close(scrape.lane);
     kvtel_store_close(scrape.store);
     return 0;
 }

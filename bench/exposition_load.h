@@ -13,8 +13,12 @@ enum { LOAD_SERIES = 67 * LOAD_ENGINES };
 
 #define LOAD_ROW_ENCODE "text exposition of 67,000 series: encode"
 #define LOAD_ROW_ENCODE_RATE "text exposition of 67,000 series: encode, rate"
+/* As a program does that is scraped: all series changed since the last time. */
 #define LOAD_ROW_SCRAPE "text exposition of 67,000 series: snapshot and encode"
 #define LOAD_ROW_SCRAPE_RATE "text exposition of 67,000 series: snapshot and encode, rate"
+
+/* The same by a snapshot that is used once. */
+#define LOAD_ROW_FIRST "text exposition of 67,000 series: first snapshot and encode"
 
 #define LOAD_ROW_FORMAT(format, what) "exposition of 67,000 series in " format ": " what
 

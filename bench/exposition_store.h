@@ -45,6 +45,7 @@ static inline struct kvtel_store *loaded_store(void)
             snprintf(number, sizeof number, "%d", engine);
             const char *const labels[] = { LOAD_MODEL, number };
             bench_require(kvtel_store_series(store, family, labels, 2, &series) == KVTEL_OK, "series");
+            bench_require(series == (uint32_t)(i * LOAD_ENGINES + engine), "order of series");
             load_series(lane, series, metric, i, engine);
         }
     }

@@ -130,7 +130,7 @@ static void write_text(const struct kvtel_snapshot *snapshot, struct kvtel_buffe
 /* Compares with a snapshot to which each store is added. */
 static void check(struct fixture *f)
 {
-    kvtel_snapshot_reset(f->whole);
+    kvtel_snapshot_trim(f->whole);
     for (size_t i = 0; i < f->count; i++)
         assert_int_equal(kvtel_snapshot_add(f->whole, f->stores[i]), KVTEL_OK);
     write_text(f->snapshot, &f->text);

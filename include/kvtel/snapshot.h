@@ -38,7 +38,10 @@ KVTEL_API struct kvtel_snapshot *kvtel_snapshot_create(void);
 /** NULL is fine. */
 KVTEL_API void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot);
 /** Empties it; memory is kept for the next round, so that a warm snapshot allocates nothing. Pointers got from it are
- * invalid. */
+ * invalid. What was read of a store that is added in each round is kept, too: from the third round on only what the
+ * store's writers changed since the last round is read. A snapshot that is used for each scrape so costs a fraction of
+ * a new one, and takes more memory: about as much as all histograms once more. Stores that were not added in the last
+ * round are forgotten. */
 KVTEL_API void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot);
 /** Adds a store of this process, live or not. Counters and histograms of equal label sets add up, gauges take the
  * newest. Never blocks a writer. Unchanged on failure. In label values U+FFFD takes the place of bytes that are not

@@ -20,6 +20,7 @@ struct kvtel_collected {
     uint32_t first, bin_count;
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
+    bool borrowed; /* `bins` belong to a source: they are copied before anything is added to them */
     /* Counts of the explicit buckets, explicit_count + 1 of them, not cumulative; NULL: only the bins have them. */
     const uint64_t *buckets;
 };
@@ -71,8 +72,8 @@ struct kvtel_scratch {
 /* Gives memory to bins from..end - 1, to spare ones on either side, and to those so far. The caller sets them all: up
  * to then they have any value. False: no memory, and nothing is changed. */
 bool kvtel_collected_begin(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end);
-/* Extends the stored bins to include from..end - 1; new bins are 0. The memory comes from `arena`. False: no memory,
- * and nothing is changed. */
+/* Extends the stored bins to include from..end - 1; new bins are 0. The memory comes from `arena`, also that of bins
+ * that were borrowed. False: no memory, and nothing is changed. */
 bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *arena, uint32_t from, uint32_t end);
 
 /* Adds the value of the same series in another store. For gauges the newer value wins. False: no memory, and nothing

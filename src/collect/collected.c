@@ -25,6 +25,7 @@ bool kvtel_collected_begin(struct kvtel_collected *series, struct kvtel_arena *a
     series->bins = bins;
     series->first = from;
     series->bin_count = end - from;
+    series->borrowed = false;
     return true;
 }
 
@@ -32,7 +33,7 @@ bool kvtel_collected_widen(struct kvtel_collected *series, struct kvtel_arena *a
 {
     const struct kvtel_collected old = *series;
     const uint32_t old_end = old.first + old.bin_count;
-    if (from >= end || (old.bin_count > 0 && from >= old.first && end <= old_end))
+    if (from >= end || (old.bin_count > 0 && !old.borrowed && from >= old.first && end <= old_end))
         return true;
     if (!kvtel_collected_begin(series, arena, from, end))
         return false;
@@ -60,7 +61,9 @@ bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *are
     }
     series->count += more->count;
     series->sum += more->sum;
-    if (more->bin_count > 0)
-        kvtel_cells_add(series->bins + (more->first - series->first), more->bins, more->bin_count);
+    if (more->bin_count == 0)
+        return true;
+    kvtel_cells_add(series->bins + (more->first - series->first), more->bins, more->bin_count);
+    series->buckets = NULL;
     return true;
 }

@@ -2,7 +2,6 @@
 /* Snapshots: the values of many stores, merged. */
 #include "histogram/cell_sums.h"
 #include "collect/snapshot_state.h"
-#include "record/store.h"
 
 #include <time.h>
 
@@ -22,11 +21,13 @@ static bool widen_shown(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_s
         return true;
     struct kvtel_collected wide = { .layout = more->layout, .first = shown->first_bin, .bin_count = shown->bin_count };
     wide.bins = (uint64_t *)(uintptr_t)shown->bins;
+    wide.borrowed = shown->borrowed;
     if (!kvtel_collected_widen(&wide, &snapshot->arena, more->first, more->first + more->bin_count))
         return false;
     shown->bins = wide.bins;
     shown->first_bin = wide.first;
     shown->bin_count = wide.bin_count;
+    shown->borrowed = wide.borrowed;
     return true;
 }
 
@@ -41,15 +42,17 @@ void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvte
     }
     shown->count += collected->count;
     shown->sum += collected->sum;
-    shown->buckets = NULL;
     if (collected->bin_count == 0)
         return;
     if (shown->bin_count == 0) {
         shown->bins = collected->bins;
+        shown->buckets = collected->buckets;
         shown->first_bin = collected->first;
         shown->bin_count = collected->bin_count;
+        shown->borrowed = collected->borrowed;
         return;
     }
+    shown->buckets = NULL;
     uint64_t *bins = (uint64_t *)(uintptr_t)shown->bins + (collected->first - shown->first_bin);
     kvtel_cells_add(bins, collected->bins, collected->bin_count);
 }
@@ -207,10 +210,4 @@ enum kvtel_status kvtel_snapshot_add_source(struct kvtel_snapshot *snapshot, con
     if (status == KVTEL_OK && !kvtel_source_give(source, &snapshot->arena, addition.collected, view->series_count))
         status = KVTEL_E_NOMEM;
     return kvtel_snapshot_finish(snapshot, &addition, status);
-}
-
-enum kvtel_status kvtel_snapshot_add(struct kvtel_snapshot *snapshot, const struct kvtel_store *store)
-{
-    struct kvtel_view view = kvtel_store_view(store);
-    return kvtel_snapshot_add_view(snapshot, &view);
 }

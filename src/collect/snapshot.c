@@ -28,6 +28,7 @@ void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
     kvtel_bins_free(snapshot->layouts);
     kvtel_arena_free(&snapshot->arena);
     kvtel_workers_free(&snapshot->workers);
+    kvtel_kept_free(&snapshot->kept);
     free(snapshot->catalog.sources);
     free(snapshot->catalog.places);
     free(snapshot->catalog.starts);
@@ -54,6 +55,7 @@ void kvtel_snapshot_reset(struct kvtel_snapshot *snapshot)
     kvtel_index_clear(&snapshot->family_index);
     kvtel_index_clear(&snapshot->series_index);
     kvtel_arena_reset(&snapshot->arena);
+    kvtel_kept_turn(snapshot);
     if (snapshot->layout_count > LAYOUTS_KEPT) {
         kvtel_bins_free(snapshot->layouts);
         snapshot->layouts = NULL;
@@ -65,6 +67,7 @@ void kvtel_snapshot_trim(struct kvtel_snapshot *snapshot)
 {
     kvtel_snapshot_reset(snapshot);
     kvtel_arena_free(&snapshot->arena);
+    kvtel_kept_free(&snapshot->kept);
 }
 
 /* Makes room for one more element. New elements are zeroed. False: no memory, and nothing is changed. */

@@ -52,6 +52,21 @@ struct kvtel_catalog {
     uint64_t state, structure;
 };
 
+/* A store of this process that was added, with its numbers since the second time. */
+struct kvtel_kept_store {
+    const struct kvtel_store *store;
+    uint64_t token; /* the store's, as another one may stand in its place later */
+    uint64_t round; /* in which it was added last */
+    struct kvtel_source source;
+};
+/* What a snapshot keeps of such stores from one reset to the next. */
+struct kvtel_kept {
+    struct kvtel_kept_store *stores;
+    size_t count, room, next;
+    uint64_t round; /* goes up with each reset */
+    bool taken;     /* a store was read as a whole into a source in this round */
+};
+
 struct kvtel_snapshot {
     /* Entries beyond family_count keep the memory of their series for reuse. */
     struct kvtel_snapshot_entry *families;
@@ -64,6 +79,7 @@ struct kvtel_snapshot {
     struct kvtel_arena arena;
     struct kvtel_workers workers; /* memory for reading */
     struct kvtel_catalog catalog;
+    struct kvtel_kept kept;
 };
 
 static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struct kvtel_snapshot *snapshot,
@@ -72,6 +88,11 @@ static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struc
     const struct kvtel_snapshot_place *of = &snapshot->places[place];
     return &snapshot->families[of->family].series[of->position];
 }
+
+/* Begins the next round: forgets stores that were not added in the last one, and gives back what only the first reading
+ * of a store needed. */
+void kvtel_kept_turn(struct kvtel_snapshot *snapshot);
+void kvtel_kept_free(struct kvtel_kept *kept);
 
 /* Finds or makes the places of all series. Series of families that do not match, and series that were removed, get
  * KVTEL_INDEX_NONE. They get their layouts like all others, because their rows hold values of other series, too.

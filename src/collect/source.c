@@ -142,25 +142,34 @@ enum kvtel_status kvtel_source_set(struct kvtel_source *source, const struct kvt
     return taken ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
-bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *arena, struct kvtel_collected *series,
-                       uint32_t count)
+void kvtel_source_lend(const struct kvtel_source *source, struct kvtel_collected *series, uint32_t count)
 {
     for (uint32_t i = 0; i < count && i < source->series_count; i++) {
         const struct kvtel_collected *from = &source->series[i].value;
-        struct kvtel_collected *to = &series[i];
-        const struct kvtel_bins *layout = to->layout;
+        const struct kvtel_bins *layout = series[i].layout;
         if (from->bin_count > 0 && !layout)
             continue; /* the snapshot leaves its family out */
-        *to = *from;
-        to->layout = layout;
-        to->bins = NULL;
-        to->buckets = NULL;
-        if (from->bin_count == 0)
+        series[i] = *from;
+        series[i].layout = layout;
+        series[i].borrowed = from->bin_count > 0;
+    }
+}
+
+bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *arena, struct kvtel_collected *series,
+                       uint32_t count)
+{
+    kvtel_source_lend(source, series, count);
+    for (uint32_t i = 0; i < count && i < source->series_count; i++) {
+        if (!series[i].borrowed)
             continue;
-        to->bins = kvtel_arena_alloc(arena, from->bin_count * sizeof(*to->bins));
-        if (!to->bins)
+        const size_t size = series[i].bin_count * sizeof(*series[i].bins);
+        uint64_t *bins = kvtel_arena_alloc(arena, size);
+        if (!bins)
             return false;
-        memcpy(to->bins, from->bins, from->bin_count * sizeof(*to->bins));
+        memcpy(bins, series[i].bins, size);
+        series[i].bins = bins;
+        series[i].buckets = NULL;
+        series[i].borrowed = false;
     }
     return true;
 }

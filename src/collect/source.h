@@ -42,6 +42,8 @@ enum kvtel_status kvtel_source_set(struct kvtel_source *source, const struct kvt
  * they are if they have bins. The memory of bins comes from `arena`. False: no memory. */
 bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *arena, struct kvtel_collected *series,
                        uint32_t count);
+/* The same without copies: bins and buckets stay the source's, which may not be refreshed while they are read. */
+void kvtel_source_lend(const struct kvtel_source *source, struct kvtel_collected *series, uint32_t count);
 void kvtel_source_free(struct kvtel_source *source);
 
 #endif
