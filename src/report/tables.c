@@ -21,12 +21,12 @@ static bool begins_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Whether another table has the family. Families of kvtel itself count as known: they describe kvtel's work, not the
- * transfers of an engine. */
+/* Whether another table has the family. Families of kvtel itself and of its process count as known: they describe
+ * kvtel's work, not the transfers of an engine. */
 static bool is_known(const struct kvtel_snapshot_family *family)
 {
     const struct kvtel_connector *table;
-    if (begins_with(family->name, "kvtel_"))
+    if (begins_with(family->name, "kvtel_") || begins_with(family->name, "process_"))
         return true;
     for (size_t i = 0; (table = kvtel_snapshot_table(i)); i++) {
         for (const struct kvtel_metric *metric = table->metrics; metric && metric->name; metric++) {

@@ -30,9 +30,7 @@ void exporter_close(struct exporter *exporter)
     metric_set_close(&exporter->self);
     open_watch_close(&exporter->open);
     kvtel_snapshot_destroy(exporter->snapshot);
-    kvtel_snapshot_destroy(exporter->summarised);
     kvtel_snapshot_destroy(exporter->logged);
-    kvtel_snapshot_destroy(exporter->newest);
     kvtel_source_free(&exporter->own_source.source);
     kvtel_source_free(&exporter->self_source.source);
     kvtel_source_free(&exporter->open_source.source);
@@ -40,7 +38,6 @@ void exporter_close(struct exporter *exporter)
     free(exporter->followed);
     kvtel_page_free(&exporter->page);
     packed_page_free(&exporter->packed);
-    pthread_mutex_destroy(&exporter->summary_lock);
     pthread_mutex_destroy(&exporter->lock);
 }
 
@@ -64,8 +61,8 @@ static void look_after_own(struct exporter *exporter, uint64_t now_ns)
     if (lost)
         store_dir_poll(&exporter->stores, now_ns); /* finds the new one before anything counts in it */
     bool kept = exporter_own_keep(exporter);
-    if (exporter->receiver_waits && kept && exporter_collect(exporter, exporter->newest) == KVTEL_OK)
-        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->newest) != KVTEL_OK;
+    if (exporter->receiver_waits && kept && exporter_collect_now(exporter) == KVTEL_OK)
+        exporter->receiver_waits = receiver_resume(exporter->receiver, exporter->own, exporter->snapshot) != KVTEL_OK;
 }
 
 uint64_t exporter_poll(struct exporter *exporter, uint64_t now_ns)
@@ -175,12 +172,6 @@ static enum kvtel_status note_collected(struct exporter *exporter, enum kvtel_st
     return status;
 }
 
-enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot)
-{
-    enum kvtel_status status = read_sources(exporter);
-    return note_collected(exporter, status == KVTEL_OK ? follow(exporter, snapshot, false) : status);
-}
-
 enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter_options *options,
                                 struct serve_log *log, struct kvtel_error *error)
 {
@@ -191,17 +182,13 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     exporter->open =
         (struct open_watch){ .log = log, .stalled_ns = options->stalled_ns, .rows.by_rank = options->rank_label };
     pthread_mutex_init(&exporter->lock, NULL);
-    pthread_mutex_init(&exporter->summary_lock, NULL);
     exporter->snapshot = kvtel_snapshot_create();
-    exporter->summarised = kvtel_snapshot_create();
     exporter->logged = kvtel_snapshot_create();
-    exporter->newest = kvtel_snapshot_create();
     enum kvtel_status status = KVTEL_OK;
-    if (!exporter->snapshot || !exporter->summarised || !exporter->logged || !exporter->newest ||
-        !metric_set_init(&exporter->self))
+    if (!exporter->snapshot || !exporter->logged || !metric_set_init(&exporter->self))
         status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     if (status == KVTEL_OK)
-        kvtel_snapshot_borrow(exporter->snapshot); /* the others are read after the sources moved on */
+        kvtel_snapshot_borrow(exporter->snapshot); /* `logged` is read after the sources moved on */
     const struct store_dir_options stores = {
         .path = options->store_dir,
         .by_rank = options->rank_label,
@@ -223,9 +210,10 @@ enum kvtel_status exporter_open(struct exporter *exporter, const struct exporter
     }
     (void)exporter_poll(exporter, kvtel_now_ns());
     /* what was counted before the start does not belong to the first interval */
-    (void)exporter_collect(exporter, exporter->logged);
+    exporter->logs =
+        exporter_collect_now(exporter) == KVTEL_OK && follow(exporter, exporter->logged, false) == KVTEL_OK;
     if (exporter->receiver)
-        receiver_restore(exporter->receiver, exporter->logged);
+        receiver_restore(exporter->receiver, exporter->snapshot);
     return KVTEL_OK;
 }
 
@@ -400,6 +388,13 @@ enum kvtel_status exporter_collect_all(struct exporter *exporter, bool *again)
     return *again ? KVTEL_OK : status;
 }
 
+enum kvtel_status exporter_collect_now(struct exporter *exporter)
+{
+    bool again;
+    enum kvtel_status status = exporter_collect_all(exporter, &again);
+    return again ? exporter->collected : status;
+}
+
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
@@ -436,13 +431,10 @@ void exporter_log_interval(struct exporter *exporter, enum kvtel_log_style style
                            void *context)
 {
     pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status = exporter_collect(exporter, exporter->newest);
+    enum kvtel_status status = exporter_collect_now(exporter);
+    if (status == KVTEL_OK && exporter->logs)
+        status = kvtel_snapshot_log(exporter->logged, exporter->snapshot, style, seconds, sink, context);
+    if (status == KVTEL_OK) /* otherwise the next line covers both intervals */
+        exporter->logs = follow(exporter, exporter->logged, false) == KVTEL_OK;
     pthread_mutex_unlock(&exporter->lock);
-    if (status != KVTEL_OK ||
-        kvtel_snapshot_log(exporter->logged, exporter->newest, style, seconds, sink, context) != KVTEL_OK)
-        return; /* the next line covers both intervals */
-    struct kvtel_snapshot *newest = exporter->newest;
-    exporter->newest = exporter->logged;
-    exporter->logged = newest;
-    kvtel_snapshot_trim(exporter->newest); /* until the next line, one copy of all bins is enough */
 }

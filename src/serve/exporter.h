@@ -59,16 +59,12 @@ struct exporter {
     struct kvtel_workers workers;    /* memory for reading */
     struct kvtel_followed *followed; /* the sources of the running collection */
     size_t followed_room;
-    struct kvtel_snapshot *snapshot; /* of the last or running scrape */
+    struct kvtel_snapshot *snapshot; /* what scrapes, pushes, summaries and log lines show: it points to the sources */
     struct kvtel_page page;          /* what it looks like */
     struct packed_page packed;       /* the same as gzip */
-    /* Summaries and log lines take longer than collecting. They are made from snapshots of their own, without
-     * `lock`, so that scrapes do not wait. */
-    pthread_mutex_t summary_lock;      /* guards `summarised` */
-    struct kvtel_snapshot *summarised; /* of the running summary */
-    struct kvtel_snapshot *logged;     /* at the last log line; for the main thread only */
-    struct kvtel_snapshot *newest;     /* of the log line in the making; for the main thread only */
-    bool any_good;                     /* `snapshot` has what the last scrape showed that could read all sources */
+    struct kvtel_snapshot *logged;   /* a copy: how the numbers were at the last log line; for the main thread only */
+    bool logs;                       /* `logged` could be copied: without memory the next interval has no line */
+    bool any_good;                   /* `snapshot` has what the last scrape showed that could read all sources */
     uint64_t scrapes, failed_scrapes, repeated_scrapes;
     double scrape_seconds;
     const struct otlp_settings *otlp; /* of the push */
@@ -91,11 +87,11 @@ void exporter_look(struct exporter *exporter);
 /* The result of the last collection of all sources: KVTEL_OK, or why it failed. Any thread. */
 enum kvtel_status exporter_state(struct exporter *exporter);
 
-/* Collects all sources into `snapshot`. The lock is held. */
-enum kvtel_status exporter_collect(struct exporter *exporter, struct kvtel_snapshot *snapshot);
 /* Brings exporter->snapshot up to date, the exporter's own metrics included. *again: the sources cannot be read, so it
  * stays as the last time left it. The lock is held. */
 enum kvtel_status exporter_collect_all(struct exporter *exporter, bool *again);
+/* The same for what cannot use numbers of the last time: then it fails. The lock is held. */
+enum kvtel_status exporter_collect_now(struct exporter *exporter);
 /* Whether the entry is the exporter's own store. */
 bool exporter_is_own(const struct exporter *exporter, const struct store_entry *entry);
 

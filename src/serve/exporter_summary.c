@@ -91,27 +91,6 @@ static size_t list_writers(const struct exporter *exporter, struct summary_write
     return count;
 }
 
-/* Copies the names. The entries to which they point may be freed once the lock is released. */
-static bool copy_names(struct summary_source *sources, size_t count)
-{
-    bool good = true;
-    for (size_t i = 0; i < count; i++) {
-        sources[i].name = strdup(sources[i].name);
-        sources[i].reason = sources[i].reason ? strdup(sources[i].reason) : NULL;
-        good &= sources[i].name != NULL;
-    }
-    return good;
-}
-
-static void free_sources(struct summary_source *sources, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free((char *)(uintptr_t)sources[i].name);
-        free((char *)(uintptr_t)sources[i].reason);
-    }
-    free(sources);
-}
-
 void exporter_summary(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
@@ -121,10 +100,8 @@ void exporter_summary(void *context, const struct http_request *request, struct 
     struct summary_open_row *open = calloc(SOURCES_SHOWN, sizeof *open);
     struct summary_open oldest[SUMMARY_OPEN];
     (void)request;
-    pthread_mutex_lock(&exporter->summary_lock);
     pthread_mutex_lock(&exporter->lock);
-    enum kvtel_status status =
-        sources && writers && open ? exporter_collect(exporter, exporter->summarised) : KVTEL_E_NOMEM;
+    enum kvtel_status status = sources && writers && open ? exporter_collect_now(exporter) : KVTEL_E_NOMEM;
     if (status == KVTEL_OK) {
         options.uptime_seconds = (double)(kvtel_now_ns() - exporter->started_ns) / SECOND_NS;
         options.sources = sources;
@@ -141,14 +118,10 @@ void exporter_summary(void *context, const struct http_request *request, struct 
         options.recording = count_recording(exporter);
         for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
             options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);
-        if (!copy_names(sources, options.source_count))
-            status = KVTEL_E_NOMEM;
+        status = summary_json_write(exporter->snapshot, &options, &response->body);
     }
     pthread_mutex_unlock(&exporter->lock);
-    if (status == KVTEL_OK)
-        status = summary_json_write(exporter->summarised, &options, &response->body);
-    pthread_mutex_unlock(&exporter->summary_lock);
-    free_sources(sources, options.source_count);
+    free(sources);
     free(writers);
     free(open);
     response->content_type = "application/json";

@@ -121,6 +121,7 @@ static void make_routes(struct serve *serve)
 {
     add_route(serve, serve->options.telemetry_path, HTTP_GET, exporter_metrics, &serve->exporter);
     serve->routes[0].max_requests = serve->options.max_requests;
+    serve->routes[0].keeps_memory = true;
     add_route(serve, PATH_HEALTHY, HTTP_GET, answer_healthy, serve);
     serve->routes[1].open = serve->options.open_probes;
     add_route(serve, PATH_READY, HTTP_GET, answer_ready, serve);

@@ -32,6 +32,7 @@ static void count_recording(void)
 
 struct scrape {
     struct kvtel_store *store;
+    struct kvtel_recorder *engines[ENGINES];
     struct kvtel_snapshot *snapshot;
     struct kvtel_buffer text;
 };
@@ -40,6 +41,19 @@ static void read_store(void *context)
 {
     struct scrape *scrape = context;
     for (int i = 0; i < SCRAPES; i++) {
+        kvtel_snapshot_destroy(scrape->snapshot);
+        scrape->snapshot = kvtel_snapshot_create();
+        bench_require(kvtel_snapshot_add(scrape->snapshot, scrape->store) == KVTEL_OK, "a snapshot");
+    }
+}
+
+/* As a program does that is scraped: each engine recorded since the last time. */
+static void read_changes(void *context)
+{
+    struct scrape *scrape = context;
+    for (int i = 0; i < SCRAPES; i++) {
+        for (int engine = 0; engine < ENGINES; engine++)
+            (void)kvtel_record_transfer(scrape->engines[engine], &record_transfers()[i % RECORD_VALUES]);
         kvtel_snapshot_reset(scrape->snapshot);
         bench_require(kvtel_snapshot_add(scrape->snapshot, scrape->store) == KVTEL_OK, "a snapshot");
     }
@@ -63,7 +77,7 @@ static size_t lines_of(const struct kvtel_buffer *text)
 }
 
 /* Makes a store in which as many engines recorded, through one lane. */
-static struct kvtel_store *scraped_store(void)
+static struct kvtel_store *scraped_store(struct kvtel_recorder **engines)
 {
     struct kvtel_store *store = record_store(NULL, 0);
     const struct kvtel_transfer *transfers = record_transfers();
@@ -75,21 +89,25 @@ static struct kvtel_store *scraped_store(void)
         bench_require(recorder != NULL, "a recorder");
         for (int i = 0; i < 400; i++)
             (void)kvtel_record_transfer(recorder, &transfers[i % RECORD_VALUES]);
-        kvtel_recorder_destroy(recorder);
+        engines[engine] = recorder;
     }
     return store;
 }
 
 static void count_scrape(void)
 {
-    struct scrape scrape = { .store = scraped_store(), .snapshot = kvtel_snapshot_create() };
+    struct scrape scrape = { .snapshot = kvtel_snapshot_create() };
+    scrape.store = scraped_store(scrape.engines);
     bench_require(scrape.snapshot != NULL, "a snapshot");
     read_store(&scrape);
     encode(&scrape);
     size_t lines = lines_of(&scrape.text);
     bench_require(lines > 60 * ENGINES, "lines");
-    count("scrape: read a store, for a line", read_store, &scrape, SCRAPES * lines);
+    count("scrape: a new snapshot of a store, for a line", read_store, &scrape, SCRAPES * lines);
+    count("scrape: read what changed since the last time, for a line", read_changes, &scrape, SCRAPES * lines);
     count("scrape: encode, for a line", encode, &scrape, SCRAPES * lines);
+    for (int engine = 0; engine < ENGINES; engine++)
+        kvtel_recorder_destroy(scrape.engines[engine]);
     kvtel_snapshot_destroy(scrape.snapshot);
     kvtel_buffer_free(&scrape.text);
     record_store_close(scrape.store);
@@ -107,7 +125,7 @@ static void take_payloads(void *context)
 {
     struct posts *posts = context;
     for (int i = 0; i < PAYLOADS; i++) {
-        struct kvtel_reduced *reduced;
+        struct kvtel_reduced *reduced = NULL;
         bench_require(kvtel_stats_decode(posts->incoming, posts->format, posts->bytes, posts->size, NULL) == KVTEL_OK &&
                           kvtel_stats_aggregate(posts->interval, posts->incoming) == KVTEL_OK &&
                           kvtel_prom_observe(posts->prom, posts->incoming, 0) == KVTEL_OK &&

@@ -245,6 +245,8 @@ void exchange_handle(struct exchange *exchange)
     };
     connections_phase(exchange->http->connections, exchange->client->connection, CONNECTION_HANDLER);
     exchange->response.status = MHD_HTTP_OK;
+    if (exchange->route->keeps_memory)
+        spare_take(&exchange->http->spare, &exchange->response.body);
     exchange->route->handler(exchange->route->context, &request, &exchange->response);
     kvtel_buffer_free(&exchange->body);
 }
@@ -270,6 +272,14 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     return good && (!exchange->close || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 
+static void give_memory_back(const struct exchange *exchange, struct kvtel_buffer *body)
+{
+    if (exchange->route && exchange->route->keeps_memory)
+        spare_give(&exchange->http->spare, body);
+    else
+        kvtel_buffer_free(body);
+}
+
 static enum kvtel_status pack(const struct exchange *exchange, enum coding coding, struct kvtel_buffer *packed)
 {
     const struct kvtel_buffer *body = &exchange->response.body;
@@ -286,9 +296,38 @@ static enum coding compress(struct exchange *exchange, enum coding coding)
         kvtel_buffer_free(&packed);
         return CODING_PLAIN;
     }
-    kvtel_buffer_free(body);
+    give_memory_back(exchange, body);
     *body = packed;
     return coding;
+}
+
+/* The memory of an answer, and who gets it when the answer was sent. */
+struct sent {
+    struct spare *spare;
+    struct kvtel_buffer body;
+};
+
+static void was_sent(void *context)
+{
+    struct sent *sent = context;
+    spare_give(sent->spare, &sent->body);
+    free(sent);
+}
+
+/* The answer takes the body's memory over. NULL: no memory, and the body is as before. */
+static struct MHD_Response *answer_with(const struct exchange *exchange, const struct kvtel_buffer *body)
+{
+    if (!exchange->route || !exchange->route->keeps_memory)
+        return MHD_create_response_from_buffer(body->size, body->bytes, MHD_RESPMEM_MUST_FREE);
+    struct sent *sent = malloc(sizeof *sent);
+    if (!sent)
+        return NULL;
+    *sent = (struct sent){ &exchange->http->spare, *body };
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer_with_free_callback_cls(body->size, body->bytes, was_sent, sent);
+    if (!response)
+        free(sent);
+    return response;
 }
 
 /* Makes the answer from the body, compressed if the client accepts it and it pays. From now on the answer may wait
@@ -301,6 +340,7 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
     if (varies && coding == CODING_PLAIN)
         coding = compress(exchange, coding_choose(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
     give_place_back(exchange);
+    spare_fit(body);
     if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {
         kvtel_buffer_free(body);
         exchange->response = (struct http_response){ 0 };
@@ -309,7 +349,7 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
         exchange_refuse(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
                         "Too many answers wait for their clients, try again later.", NULL, NULL);
     }
-    *response = MHD_create_response_from_buffer(body->size, body->bytes, MHD_RESPMEM_MUST_FREE);
+    *response = answer_with(exchange, body);
     if (!*response)
         return false;
     *body = (struct kvtel_buffer){ 0 };

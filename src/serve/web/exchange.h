@@ -9,6 +9,7 @@
 #include "serve/web/framing.h"
 #include "serve/web/http.h"
 #include "serve/web/rate_limit.h"
+#include "serve/web/spare.h"
 #include "serve/web/target.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,7 @@
 struct http {
     const struct http_route *routes;
     size_t route_count;
+    struct spare spare;     /* of routes that keep memory */
     atomic_uint *in_flight; /* for each route: number of requests whose handler runs */
     const char *const *allowed_hosts;
     size_t allowed_host_count;

@@ -369,6 +369,7 @@ static void destroy(struct http *http)
     connections_destroy(http->connections);
     auth_destroy(http->auth);
     web_watch_close(http->watch);
+    spare_free(&http->spare);
     free(http->in_flight);
     free(http);
 }
@@ -403,6 +404,7 @@ struct http *http_start(const struct http_options *options, struct kvtel_error *
         listen_close(options->sockets, options->socket_count);
         return NULL;
     }
+    spare_init(&http->spare);
     struct http_limits limits = resolve(&options->limits);
     enum kvtel_status status = prepare(http, options, &limits, error);
     if (status == KVTEL_OK)

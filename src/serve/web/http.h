@@ -59,6 +59,7 @@ struct http_route {
     /* The route does not need a password, does not count for the rate limit, and is served while the web
      * configuration is invalid. */
     bool open;
+    bool keeps_memory; /* of an answer, for the next one */
 };
 
 struct http_limits {
