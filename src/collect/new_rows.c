@@ -170,15 +170,7 @@ static bool reserve_feed(const struct kvtel_new_rows *rows, const struct kvtel_l
         lowest = bin < lowest ? bin : lowest;
         highest = bin > highest ? bin : highest;
     }
-    if (lowest > highest)
-        return true;
-    if (!kvtel_source_series_widen(series, layout, lowest, highest + 1))
-        return false;
-    /* the values are added behind all such calls: until then these words come into the cache, side by side */
-    __builtin_prefetch(&series->value.bins[lowest - series->value.first], 1);
-    __builtin_prefetch(&series->value.bins[highest - series->value.first], 1);
-    __builtin_prefetch(&series->buckets[kvtel_bins_bucket(layout, lowest)], 1);
-    return true;
+    return lowest > highest || kvtel_source_series_widen(series, layout, lowest, highest + 1);
 }
 
 bool kvtel_new_rows_reserve(const struct kvtel_new_rows *rows, const struct kvtel_view *view,

@@ -24,16 +24,4 @@ static inline uint64_t kvtel_count_bins(const struct kvtel_snapshot_series *seri
     return from < to ? kvtel_cells_sum(series->bins + from, to - from, &bits) : 0;
 }
 
-/* Fetches into the cache what the lines of a series some places after the i-th are made from: numbers of series lie in
- * memory one by one, and each would be waited for. */
-static inline void kvtel_fetch_ahead(const struct kvtel_snapshot_family *family, size_t i)
-{
-    enum { AHEAD = 6, LINE_WORDS = 8 };
-    if (i + AHEAD >= family->series_count)
-        return;
-    const uint64_t *buckets = family->series[i + AHEAD].buckets;
-    __builtin_prefetch(buckets);
-    __builtin_prefetch(buckets ? buckets + LINE_WORDS : buckets);
-}
-
 #endif

@@ -7,7 +7,6 @@
 #include "collect/catalog.h"
 #include "collect/series.h"
 #include "exposition/exposition.h"
-#include "exposition/labels.h"
 #include "exposition/text.h"
 
 #include <stdlib.h>
@@ -155,7 +154,6 @@ static size_t add_block(struct kvtel_page *page, struct kvtel_page_family *famil
                 return 0;
             block->ends = ends;
         }
-        kvtel_fetch_ahead(&family->shown, end);
         if (kvtel_text_series(&family->text, &family->shown.series[end], &page->scratch) != KVTEL_OK ||
             page->scratch.size > UINT32_MAX)
             return 0;
@@ -313,7 +311,6 @@ static enum kvtel_status refresh_block(struct kvtel_page *page, const struct kvt
     size_t from = 0; /* where the text of series i begins */
     for (i = 0; i < block->count && status == KVTEL_OK; i++) {
         size_t end = block->ends[i];
-        kvtel_fetch_ahead(&family->shown, block->first + i);
         status = series[i].changed > page->state
                      ? kvtel_text_series(&family->text, &series[i], &page->scratch)
                      : kvtel_buffer_append(&page->scratch, block->text.bytes + from, end - from);

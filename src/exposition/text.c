@@ -297,10 +297,8 @@ enum kvtel_status kvtel_text_family(const struct kvtel_snapshot_family *family, 
     enum kvtel_status status = kvtel_family_text_init(&text, family);
     if (status == KVTEL_OK)
         status = kvtel_text_head(family, false, buffer);
-    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++) {
-        kvtel_fetch_ahead(family, i);
+    for (size_t i = 0; status == KVTEL_OK && i < family->series_count; i++)
         status = kvtel_text_series(&text, &family->series[i], buffer);
-    }
     kvtel_family_text_free(&text);
     if (status != KVTEL_OK)
         buffer->size = size;
