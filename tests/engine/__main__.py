@@ -41,6 +41,9 @@ CASES = [
     Case("stand-in-dp2", decode=["--data-parallel-size", "2"], stand_in=True),
     Case("stand-in-multi", MULTI, stand_in=True),
     Case("kill", kill=True, environment={"UCX_TLS": "tcp,self"}),
+    Case("engine", at="engine"),
+    Case("worker", decode=["--tensor-parallel-size", "2"], ranks=2, transfers=10, at="worker"),
+    Case("nixl-plugin", plugin=True),
 ]
 
 GPU_NIXL = NIXL | {"kv_buffer_device": "cuda"}
@@ -75,6 +78,10 @@ def gpu_cases(work):
         Case("gpu-multi", BOTH, arguments=FEW_BLOCKS, decode=["--num-gpu-blocks-override", "8000"], rounds=3),
         Case("gpu-stand-in", GPU_NIXL, arguments=NO_PREFIX, transfers=30, stand_in=True),
         Case("gpu-kill", GPU_NIXL, arguments=NO_PREFIX, transfers=30, kill_in_transfer=True),
+        Case("gpu-engine", GPU_NIXL, arguments=NO_PREFIX, transfers=30, at="engine"),
+        Case("gpu-worker", GPU_NIXL, arguments=NO_PREFIX, transfers=30, at="worker"),
+        Case("gpu-offloading-engine", OFFLOADING, servers=("node",), arguments=FEW_BLOCKS, rounds=2, at="engine"),
+        Case("gpu-nixl-plugin", GPU_NIXL, arguments=NO_PREFIX, transfers=30, plugin=True),
     ]
 
 

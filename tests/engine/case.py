@@ -3,6 +3,7 @@
 
 import dataclasses
 import http.client
+import importlib.metadata
 import json
 import shutil
 import signal
@@ -11,6 +12,7 @@ import struct
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.e2e.exporter import KVTEL, Exporter, wait_for
 from tests.model import compare
@@ -36,6 +38,8 @@ class Case:
     decode: list = dataclasses.field(default_factory=list)
     environment: dict = dataclasses.field(default_factory=dict)
     ranks: int = 1  # of the decode server's engine
+    at: str = "frontend"  # where stats are recorded (KVTEL_AT)
+    plugin: bool = False  # NIXL's plug-in in the place of rings
     transfers: int = 60
     stand_in: bool = False  # kvtel's classes in the place of vLLM's
     dead_peer: bool = False
@@ -63,6 +67,12 @@ def added(pages):
         for key, value in page.items():
             total[key] = total.get(key, 0) + value
     return total
+
+
+def without_rank(key):
+    """A sample's key, as a frontend shows it: it adds up what ranks report."""
+    name, labels = key
+    return name, tuple(label for label in labels if label[0] != "rank")
 
 
 def counted(page):
@@ -127,6 +137,10 @@ class Run:
         }
         if case.stand_in:
             environment["KVTEL_REPLACE"] = "1"
+        if case.at != "frontend":
+            environment["KVTEL_AT"] = case.at
+        if case.plugin:
+            environment |= self.nixl_plugin()
         model = str(work / "model")
         self.engines = []
         for name in case.servers:
@@ -146,6 +160,23 @@ class Run:
         # A server that is alone computes prompts and gets them back.
         self.prefill, self.decode = self.engines[0], self.engines[-1]
 
+    def nixl_plugin(self):
+        """Variables that let NIXL load kvtel's plug-in, exporter and trace."""
+        [site] = {
+            str(Path(file.locate()).parents[1])
+            for file in importlib.metadata.files("nixl")
+            if file.name == "__init__.py"
+        }
+        shadow = self.folder / "plugins"
+        command = [KVTEL, "nixl", "install", f"--site-packages={site}", f"--shadow={shadow}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return {
+            "NIXL_PLUGIN_DIR": str(shadow),
+            "NIXL_TRACE_BACKENDS": "kvtel",
+            "NIXL_TELEMETRY_EXPORTER": "kvtel",
+            "KVTEL_NIXL": "1",
+        }
+
     def close(self):
         for engine in self.engines:
             engine.end()
@@ -161,7 +192,8 @@ class Run:
         before, deadline = None, time.monotonic() + 60
         while time.monotonic() < deadline:
             pages, got = {engine.name: self.page(engine) for engine in self.engines}, compare.samples(exporter.text())
-            now = pages, {key: value for key, value in got.items() if key[0].startswith(("vllm:", "nixl_"))}
+            got = {key: value for key, value in got.items() if key[0].startswith(("vllm:", "nixl_"))}
+            now = pages, added([{without_rank(key): value} for key, value in got.items()])
             if now == before:
                 return now
             before = now
@@ -231,6 +263,23 @@ class Run:
                 found.append(f"{rings}: {b!r}, not {a!r}")
         self.report.add(self.case.name, "NIXL's rings", len(equal), found)
 
+    def compare_plugin(self, wanted, got):
+        """What NIXL's plug-in saw of completed transfers, and vLLM's stats; with names of peers."""
+        done = ("completed", "completed_in_post")
+
+        def sum_of(name):
+            return sum(
+                value for (found, labels), value in got.items() if found == name and dict(labels).get("outcome") in done
+            )
+
+        transfers = counted(wanted)
+        size = sum(value for (name, _), value in wanted.items() if name == "vllm:nixl_bytes_transferred_sum")
+        found = []
+        for name, value in (("nixl_transfers_total", transfers), ("nixl_transfer_bytes_total", size)):
+            if not value or sum_of(name) != value:
+                found.append(f"{name}: {sum_of(name)!r}, not {value!r}")
+        self.report.add(self.case.name, "NIXL's plug-in", 2, found)
+
     def count_failures(self, wanted):
         """That there was something to get right."""
         counted = {
@@ -287,7 +336,7 @@ class Run:
             stem.with_suffix(".prom").write_text(self.texts[engine.name])
             if log := engine.log_lines():
                 stem.with_suffix(".vllm-log").write_text("".join(line + "\n" for line in log))
-            for agent in engine.agents():
+            for agent in () if self.case.plugin else engine.agents():
                 ring = bytearray((self.rings / agent).read_bytes())
                 struct.pack_into("<Q", ring, READ_POSITION, 0)  # as before kvtel read it
                 (kept / f"{engine.name}.{agent}.ring").write_bytes(ring)
@@ -424,6 +473,8 @@ class Run:
                 self.moved_by_offloading(wanted)
             else:
                 self.compare_rings(wanted, got)
+                if self.case.plugin:
+                    self.compare_plugin(wanted, got)
             if self.case.dead_peer:
                 self.fail_with_dead_peer(client)
                 wanted, got = self.compare_exporter(exporter, ", a dead peer")
