@@ -8,7 +8,7 @@ agents.py initiator COUNT MODE:  prints its books as JSON: {"rx completed": [tra
        killed: told, and kills itself with transfers on the wire; {"rx lost": ...} are those
 """
 
-import importlib.util
+import importlib
 import json
 import os
 import random
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,11 @@ SIZES = (64, 4096, 65536, 1 << 20)
 
 
 def told():
-    """The module that tells outcomes, without the rest of the package."""
-    path = Path(__file__).resolve().parents[2] / "python" / "kvtel" / "nixl.py"
-    spec = importlib.util.spec_from_file_location("kvtel_nixl_told", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The package's module that tells outcomes, without the extension module beside it."""
+    package = types.ModuleType("kvtel_told")
+    package.__path__ = [str(Path(__file__).resolve().parents[2] / "python" / "kvtel")]
+    sys.modules[package.__name__] = package
+    return importlib.import_module("kvtel_told.nixl")
 
 
 def make(name):
