@@ -56,7 +56,7 @@ def _engine_of(vllm_config):
 
 
 class _Recorder:
-    """The logger of one engine or one of its workers, in this process. It is made at the first payload: vLLM is ready then."""
+    """The logger of one engine or one of its workers, in this process. It is made in the first step: vLLM is ready then."""
 
     def __init__(self, vllm_config, rank=None):
         self._config, self._rank = vllm_config, rank
@@ -64,12 +64,15 @@ class _Recorder:
 
     @guarded
     def record(self, payload):
+        """Records a payload. Without one (None) the connector's families are there, at zero."""
         if self._pid != os.getpid():
             from .vllm import CoreLogger
 
             self._logger = CoreLogger(self._config, _engine_of(self._config), self._rank)
             self._logger.log_engine_initialized()
             self._pid = os.getpid()
+        if payload is None:
+            return
         self._logger.record(SimpleNamespace(kv_connector_stats=payload), None, None, _engine_of(self._config))
         now = time.monotonic()
         if now >= self._next:
@@ -87,10 +90,10 @@ def _record_step(scheduler, made, arguments, options):
         payload = getattr(made, "kv_connector_stats", None)
     else:
         payload = _payload_of(options.get("kv_connector_stats", arguments[1] if len(arguments) > 1 else None))
-    if payload is None:
-        return
     recorder = scheduler.__dict__.get("_kvtel_recorder")
     if recorder is None:
+        if payload is None and getattr(scheduler.vllm_config, "kv_transfer_config", None) is None:
+            return
         recorder = scheduler._kvtel_recorder = _Recorder(scheduler.vllm_config)
     recorder.record(payload)
 
@@ -129,9 +132,7 @@ def _watch_connector(connector, vllm_config):
 
     @guarded
     def record(stats):
-        payload = _payload_of(stats)
-        if payload is not None:
-            recorder.record(payload)
+        recorder.record(_payload_of(stats))
 
     @functools.wraps(report)
     def report_and_record(*arguments, **options):

@@ -73,7 +73,15 @@ def gpu_cases(work):
     return [
         Case("gpu-nixl-pd", GPU_NIXL, arguments=NO_PREFIX, transfers=30),
         Case("gpu-offloading", OFFLOADING, servers=("node",), arguments=FEW_BLOCKS, rounds=3),
-        Case("gpu-tiering", tiering(work / "gpu-tiers"), servers=("node",), arguments=FEW_BLOCKS, rounds=3, pause=0.3),
+        Case(
+            "gpu-tiering",
+            tiering(work / "gpu-tiers"),
+            servers=("node",),
+            arguments=FEW_BLOCKS,
+            rounds=3,
+            pause=0.3,
+            other_labels="vllm:kv_offload_tiering_lookup_",  # without `tier` in vLLM 0.26
+        ),
         # Only the prefill server has few blocks: vLLM 0.26 may end with an AssertionError where NIXL's and offloaded blocks meet.
         Case("gpu-multi", BOTH, arguments=FEW_BLOCKS, decode=["--num-gpu-blocks-override", "8000"], rounds=3),
         Case("gpu-stand-in", GPU_NIXL, arguments=NO_PREFIX, transfers=30, stand_in=True),

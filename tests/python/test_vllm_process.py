@@ -15,7 +15,8 @@ from exporter import KVTEL, PATIENCE, Exporter, wait_for  # noqa: E402
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 pytestmark = pytest.mark.skipif(
-    not os.access(KVTEL, os.X_OK) or importlib.util.find_spec("vllm") is not None, reason="no kvtel in $KVTEL, or vLLM itself"
+    not os.access(KVTEL, os.X_OK) or importlib.util.find_spec("vllm") is not None,
+    reason="no kvtel in $KVTEL, or vLLM itself",
 )
 
 # vLLM's processes in one: a worker for each rank, the engine core, and the frontend.
@@ -80,7 +81,9 @@ def run(program, directory, **environment):
         "KVTEL_STORE_DIR": str(directory),
         **environment,
     }
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=5 * PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=5 * PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -95,7 +98,9 @@ def page_of(directory, *arguments):
         found = {}
 
         def is_there():
-            found.update({name: value for name, value in exporter.samples().items() if "nixl_bytes_transferred_" in name})
+            found.update(
+                {name: value for name, value in exporter.samples().items() if "nixl_bytes_transferred_" in name}
+            )
             return any(name.startswith("vllm:nixl_bytes_transferred_sum") for name in found)
 
         wait_for(is_there)
@@ -107,7 +112,12 @@ ONCE = {'count{engine="3",model_name="m"}': 10.0, 'sum{engine="3",model_name="m"
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"KVTEL_AT": "frontend", "VLLM_USE_RUST_FRONTEND": "1"}, {"KVTEL_AT": "engine"}, {"VLLM_USE_RUST_FRONTEND": "1"}],
+    [
+        {},
+        {"KVTEL_AT": "frontend", "VLLM_USE_RUST_FRONTEND": "1"},
+        {"KVTEL_AT": "engine"},
+        {"VLLM_USE_RUST_FRONTEND": "1"},
+    ],
     ids=lambda environment: " ".join("=".join(pair) for pair in environment.items()) or "default",
 )
 def test_exactly_once(tmp_path, environment):
@@ -123,6 +133,15 @@ def test_in_the_engine_core_without_a_frontend(tmp_path):
         directory.mkdir(mode=0o700)
         log = run(program_of(frontend=False, log_stats=log_stats), directory, KVTEL_AT="engine")
         assert page_of(directory) == ONCE and f"KV connector stats go to {directory}" in log
+
+
+@pytest.mark.parametrize("at, rank", [("engine", ""), ("worker", ',rank="0"')])
+def test_an_idle_engine_is_there_at_zero(tmp_path, at, rank):
+    """From its first step on, as vLLM's page shows an engine that has moved nothing."""
+    begin = program_of(frontend=False).split("for step in STEPS:")[0]
+    run(begin + "scheduler.make_stats()\nworkers[0].get_kv_connector_stats()", tmp_path, KVTEL_AT=at)
+    wanted = {f'{kind}{{engine="3",model_name="m"{rank}}}': 0.0 for kind in ("count", "sum")}
+    assert page_of(tmp_path) == wanted
 
 
 def test_each_worker_with_its_rank(tmp_path):
