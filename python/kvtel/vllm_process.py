@@ -46,8 +46,11 @@ def register():
 
 
 def _payload_of(stats):
-    """Returns the payload of a KVConnectorStats, or None."""
-    return stats.to_dict() if stats is not None else None
+    """Returns the payload of a KVConnectorStats, or None. Before vLLM 0.32 it has no to_dict()."""
+    if stats is None:
+        return None
+    to_dict = getattr(stats, "to_dict", None)
+    return to_dict() if to_dict is not None else stats.data
 
 
 def _engine_of(vllm_config):

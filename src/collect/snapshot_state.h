@@ -94,6 +94,9 @@ static inline struct kvtel_snapshot_series *kvtel_snapshot_series_at(const struc
 void kvtel_kept_turn(struct kvtel_snapshot *snapshot);
 void kvtel_kept_free(struct kvtel_kept *kept);
 
+/* A store among those that are kept; a new one is one of round 0. NULL: no memory. */
+struct kvtel_kept_store *kvtel_kept_store(struct kvtel_kept *kept, const struct kvtel_store *store, uint64_t token);
+
 /* Finds or makes the places of all series. Series of families that do not match, and series that were removed, get
  * KVTEL_INDEX_NONE. They get their layouts like all others, because their rows hold values of other series, too.
  * KVTEL_OK, KVTEL_E_NOMEM. */

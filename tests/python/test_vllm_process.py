@@ -144,8 +144,12 @@ def test_an_idle_engine_is_there_at_zero(tmp_path, at, rank):
     assert page_of(tmp_path) == wanted
 
 
-def test_each_worker_with_its_rank(tmp_path):
-    log = run(program_of(), tmp_path, KVTEL_AT="worker")
+@pytest.mark.parametrize("to_dict", [True, False], ids=["vLLM 0.32", "vLLM 0.26"])
+def test_each_worker_with_its_rank(tmp_path, to_dict):
+    program = program_of()
+    if not to_dict:
+        program = program.replace("RANKS, STEPS =", "del KVConnectorStats.to_dict\nRANKS, STEPS =")
+    log = run(program, tmp_path, KVTEL_AT="worker")
     wanted = {
         f'{kind}{{engine="3",model_name="m",rank="{rank}"}}': value
         for rank in range(2)

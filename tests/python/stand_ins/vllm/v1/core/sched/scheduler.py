@@ -11,7 +11,9 @@ class Scheduler:
     ):
         if not self.log_stats:
             return None
-        return SimpleNamespace(kv_connector_stats=kv_connector_stats.to_dict() if kv_connector_stats else None)
+        # As vLLM 0.32; before, there was no to_dict().
+        to_dict = getattr(kv_connector_stats, "to_dict", lambda: kv_connector_stats and kv_connector_stats.data)
+        return SimpleNamespace(kv_connector_stats=to_dict())
 
 
 class AsyncScheduler(Scheduler):
