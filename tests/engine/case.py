@@ -319,7 +319,8 @@ class Run:
         for objects in self.decode.recordings():
             for item in objects[1:]:
                 payload = item.get("payload", {})
-                payload = payload.get("NixlConnector", {}).get("data", payload)  # of a MultiConnector
+                children = [child["data"] for child in payload.values() if isinstance(child, dict) and "data" in child]
+                payload = next((child for child in [payload, *children] if columns[0] in child), {})
                 rows += zip(*(payload.get(column, []) for column in columns))
         sizes = {}
         for row in rows:
