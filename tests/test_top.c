@@ -76,10 +76,18 @@ static void test_quantiles(void **state)
     int lowest, highest;
     assert_true(top_bins_range(&before, &now, &lowest, &highest));
     assert_int_equal(lowest, -9); /* 0.001 is at most 2^-9 */
-    assert_int_equal(highest, 1024);
+    assert_int_equal(highest, TOP_OCTAVE_BEYOND);
     assert_int_equal(top_bins_octave(&before, &now, -9), 50);
     assert_int_equal(top_bins_octave(NULL, &now, -9), 55);
     assert_false(top_bins_range(&now, &now, &lowest, &highest));
+
+    static const double odd_bounds[] = { -1, 0, 1e300 };
+    static const uint64_t odd_counts[] = { 1, 2, 4 };
+    const struct top_bins odd = { .bounds = odd_bounds, .counts = odd_counts, .size = 3 };
+    assert_true(top_bins_range(NULL, &odd, &lowest, &highest));
+    assert_int_equal(top_bins_octave(NULL, &odd, lowest), 3);
+    assert_int_equal(top_bins_octave(NULL, &odd, highest), 4);
+    assert_int_equal(highest, TOP_OCTAVE_BEYOND);
 }
 
 /* -- Summaries -- */

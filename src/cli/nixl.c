@@ -167,16 +167,20 @@ static bool make_directory(const char *path)
 
 static bool make_shadow(const struct nixl_place *place, const char *plugin, const char *shadow, char *dir)
 {
-    char middle[PATH_MAX], libraries[PATH_MAX], name[80], whole[PATH_MAX];
+    char middle[PATH_MAX], libraries[PATH_MAX], name[80], whole[PATH_MAX], from[PATH_MAX], site[PATH_MAX];
     if (!make_directory(shadow) || !realpath(shadow, whole) || !shadow_path(whole, middle, dir) ||
         !make_directory(middle) || !make_directory(dir))
         return false;
-    struct linking linking = { place->plugins, dir, true };
-    (void)nixl_each_name(place->plugins, "lib", ".so", link_one, &linking);
+    if (!realpath(place->plugins, from) || (*place->site && !realpath(place->site, site))) {
+        command_fail("%s: %s", place->plugins, strerror(errno));
+        return false;
+    }
+    struct linking linking = { from, dir, true };
+    (void)nixl_each_name(from, "lib", ".so", link_one, &linking);
     if (!linking.good)
         return false;
     (void)snprintf(name, sizeof name, "%s.libs", place->package);
-    if (*place->site && nixl_path(libraries, place->site, name) && !make_link(libraries, whole, name))
+    if (*place->site && nixl_path(libraries, site, name) && !make_link(libraries, whole, name))
         return false;
     return make_links(place, plugin, dir);
 }

@@ -95,7 +95,7 @@ static void put_histogram(struct top_page *page, const struct top_row *row)
     for (int octave = first; octave <= last; octave++) {
         uint64_t count = top_bins_octave(before, bins, octave);
         char bound[TOP_NUMBER], shown[TOP_NUMBER], upto[TOP_NUMBER + 4];
-        top_number_seconds(octave < 1000 ? ldexp(1, octave) : (double)INFINITY, bound);
+        top_number_seconds(octave < TOP_OCTAVE_BEYOND ? ldexp(1, octave) : (double)INFINITY, bound);
         top_number_count((double)count, shown);
         (void)snprintf(upto, sizeof upto, "<= %s", bound);
         top_page_right(page, upto, BOUND);

@@ -46,10 +46,13 @@ double top_bins_quantile(const struct top_bins *earlier, const struct top_bins *
     return last;
 }
 
-/* The octave of a bound: it is above 2^(octave - 1) and at most 2^octave. */
+/* The octave of a bound: it is above 2^(octave - 1) and at most 2^octave. Times are from 1 ns to 2^33 s; what is beside
+ * goes to the ends. */
 static int octave_of(double bound)
 {
-    return isfinite(bound) ? (int)ceil(log2(bound) - 1e-9) : 1024;
+    if (!(bound > 0x1p-40))
+        return -40;
+    return bound < ldexp(1, TOP_OCTAVE_BEYOND) ? (int)ceil(log2(bound) - 1e-9) : TOP_OCTAVE_BEYOND;
 }
 
 uint64_t top_bins_octave(const struct top_bins *earlier, const struct top_bins *later, int octave)

@@ -133,12 +133,8 @@ static bool is_in_totals(const struct totals *totals, const char *name)
     return false;
 }
 
-/* Reads the totals if they changed, after the directory was listed: an exporter writes them before it removes what they
- * include. Then drops the stores whose files went away since. */
-static void read_totals(struct local *local)
+static void take_totals(struct local *local)
 {
-    char path[TOTALS_PATH];
-    struct stat status;
     if (!totals_file_is(local->options.dir, &local->totals_file)) {
         struct totals totals = { 0 };
         struct totals_identity identity = { 0 };
@@ -150,17 +146,38 @@ static void read_totals(struct local *local)
             totals_free(&totals);
         }
     }
+}
+
+/* Drops the stores whose files went away. True: there was one. */
+static bool drop_gone(struct local *local)
+{
+    char path[TOTALS_PATH];
+    struct stat status;
+    bool any = false;
     for (size_t i = local->count; i-- > 0;) {
         struct file *file = &local->files[i];
         int size = snprintf(path, sizeof path, "%s/%s", local->options.dir, file->name);
         bool is_there = file->seen && size > 0 && (size_t)size < sizeof path && lstat(path, &status) == 0 &&
                         status.st_ino == file->inode && status.st_dev == file->device;
-        file->counts = is_there && file->reader && !is_in_totals(&local->totals, file->name);
         if (is_there)
             continue;
         close_file(file);
         local->files[i] = local->files[--local->count];
+        any = true;
     }
+    return any;
+}
+
+/* Reads the totals if they changed, after the directory was listed: an exporter writes them before it removes what they
+ * include. So they are read again where files went away since. */
+static void read_totals(struct local *local)
+{
+    int tries = 0;
+    do
+        take_totals(local);
+    while (drop_gone(local) && ++tries < 4);
+    for (size_t i = 0; i < local->count; i++)
+        local->files[i].counts = local->files[i].reader && !is_in_totals(&local->totals, local->files[i].name);
 }
 
 /* -- Rings -- */

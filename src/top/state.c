@@ -103,7 +103,7 @@ static void read_bins(struct reading *reading, const struct kvtel_value *flow, c
     size_t given, size;
     const struct kvtel_value *list = list_of(map, "bins", &given);
     size = least(given, TOP_BINS);
-    double *bounds = make(reading, size, sizeof *bounds), above = 0;
+    double *bounds = make(reading, size, sizeof *bounds), above = -(double)INFINITY;
     uint64_t *counts = make(reading, size, sizeof *counts);
     if (!bounds || !counts)
         return;

@@ -106,6 +106,8 @@ uint64_t top_classes_count(const struct top_classes *classes, const char *name);
 /* The value below which the share `q` of the values lies that came since `earlier` (NULL: of all), as the page
  * computes it. NaN: none came. */
 double top_bins_quantile(const struct top_bins *earlier, const struct top_bins *later, double q);
+/* The octave of what is beyond each finite bound. */
+enum { TOP_OCTAVE_BEYOND = 36 };
 /* How many of them are above 2^(octave - 1) and at most 2^octave. */
 uint64_t top_bins_octave(const struct top_bins *earlier, const struct top_bins *later, int octave);
 /* The octaves of the smallest and the largest of them. False: none came. */

@@ -106,7 +106,7 @@ static bool read_first(struct top *top, bool *ended)
     enum top_reading state;
     begin_reading(top);
     while ((state = go_on_reading(top, &error)) == TOP_PENDING) {
-        top->source.wait(top->source.context, fds, 1, 1000);
+        top->source.wait(top->source.context, fds, signal_pipe[0] >= 0, 1000);
         *ended = !take_signals();
         if (*ended)
             return false;
@@ -217,8 +217,8 @@ static void run(struct top *top)
         for (uint32_t key; (key = top_screen_key()) != 0; changed = true)
             if (!top_view_key(&top->view, &top->history, key))
                 return;
-        if ((fds[0].revents & (POLLHUP | POLLERR | POLLNVAL)) && !(fds[0].revents & POLLIN))
-            return; /* the terminal went away */
+        if (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+            return; /* the terminal went away; Linux says POLLIN, too */
         if (read_due(top) || changed)
             draw(top);
     }
@@ -251,7 +251,7 @@ static int run_top(struct top *top)
     top->view.sort = options->sort;
     if (options->filter)
         (void)snprintf(top->view.filter, sizeof top->view.filter, "%s", options->filter);
-    if (!catch_signals())
+    if (!options->once && !catch_signals()) /* --once ends by a signal as any program, also while its output blocks */
         return command_fail("%s", strerror(errno));
     if (!read_first(top, &ended))
         return ended ? EXIT_GOOD : EXIT_FAILED;

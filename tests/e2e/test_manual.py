@@ -51,8 +51,9 @@ def test_a_page_says_what_help_says(command):
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_man_takes_the_page_without_a_warning(command, tmp_path):
-    if not shutil.which("man"):
-        pytest.skip("man is not installed")
+    man = shutil.which("man", path="/usr/bin:/bin")
+    if not man or not subprocess.run([man, "--version"], capture_output=True, text=True).stdout.startswith("man 2"):
+        pytest.skip("man-db is not installed")  # Ubuntu's images have a script of that name
     page = tmp_path / "page.1"
     page.write_text(run(KVTEL, "help", "--man", *command.split()))
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "100", "MAN_DISABLE_SECCOMP": "1"}

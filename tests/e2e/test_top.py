@@ -298,7 +298,7 @@ def test_stopped_and_continued(kvtel, fake):
                 return file.read().rsplit(") ", 1)[1][0] == "T"
 
         wait_for(is_stopped, "it is stopped")
-        assert terminal.tmux("display-message", "-p", "#{alternate_on}").strip() == "0"
+        wait_for(lambda: terminal.tmux("display-message", "-p", "#{alternate_on}").strip() == "0", "the terminal is given back")
         os.kill(pid, signal.SIGCONT)
         terminal.wait_for_screen(screen_of(SMALL, fake, 24))
 
@@ -310,7 +310,7 @@ def test_an_exporter_that_goes_and_comes_back(kvtel, fake):
         assert rows(terminal) == [NIXL0, NIXL1, LOAD, STORE]
         fake.now = state(1020.0, 2)
         terminal.wait_for("window 20 s")
-        assert terminal.screen()[-1] == HINTS
+        wait_for(lambda: terminal.screen()[-1] == HINTS, "the message is gone")
         fake.now = {**state(1030.0, 0), "uptime_seconds": 1.0}  # it was restarted: nothing before counts
         terminal.wait_for("waiting for the second summary")
         fake.now = {**state(1040.0, 1), "uptime_seconds": 11.0}
