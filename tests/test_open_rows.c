@@ -61,6 +61,32 @@ static void test_label_sets_past_the_bound_are_counted_together(void **state)
     open_rows_close(&rows);
 }
 
+/* Two ranks share a row: it stays while one of them lives, and its count has begun when the row was made. */
+static void test_a_shared_row_stays_while_one_store_lives(void **state)
+{
+    (void)state;
+    struct open_rows rows = { 0 };
+    const uint64_t both[] = { 1, 2 };
+    open_rows_begin(&rows);
+    get(&rows, 0, 1)->stalled_now = 1;
+    get(&rows, 0, 2)->open = 1;
+    get(&rows, 1, 2)->open = 1;
+    open_rows_end(&rows, both, 2, NOW);
+    const uint64_t started = get(&rows, 0, 1)->started;
+    assert_true(started != 0);
+    for (uint64_t i = 1; i < 4; i++) {
+        open_rows_begin(&rows);
+        open_rows_end(&rows, both, 1, NOW + i * OPEN_ROW_KEPT_NS);
+    }
+    assert_int_equal(rows.count, 1);
+    assert_true(value_of(&rows, "kvtel_stalled_transfers", "0") == 1);
+    const char *const values[] = { "m", "0", "NixlConnector", "transfer" };
+    struct kvtel_reading reading;
+    assert_int_equal(kvtel_store_read(rows.store, "kvtel_stalled_transfers", values, 4, &reading), KVTEL_OK);
+    assert_true(reading.started_ns == started); /* the store was made anew, the count was not */
+    open_rows_close(&rows);
+}
+
 /* A row stays while its store lives, and some minutes more; those that stay keep what they counted. */
 static void test_rows_go_after_their_store(void **state)
 {
@@ -111,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_label_sets_past_the_bound_are_counted_together),
         cmocka_unit_test(test_rows_go_after_their_store),
+        cmocka_unit_test(test_a_shared_row_stays_while_one_store_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

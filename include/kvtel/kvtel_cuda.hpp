@@ -137,8 +137,11 @@ class CopyBatch
     {
         const cudaEvent_t end = events_[at * 2 + 1];
         cudaError_t result = wait ? cudaEventSynchronize(end) : cudaEventQuery(end);
-        if (result == cudaErrorNotReady)
+        if (result == cudaErrorNotReady) {
+            if (cudaPeekAtLastError() == cudaErrorNotReady)
+                (void)cudaGetLastError(); /* else the program's next check would find it */
             return false;
+        }
         if (result == cudaSuccess)
             result = cudaEventElapsedTime(&milliseconds_[at], events_[at * 2], end);
         if (result != cudaSuccess) {

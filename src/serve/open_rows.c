@@ -2,6 +2,7 @@
 /* The numbers of open transfers by label set. */
 #include "serve/open_rows.h"
 
+#include "record/store.h"
 #include "serve/store_dir.h"
 
 #include <stdlib.h>
@@ -104,6 +105,13 @@ static void make_series(struct open_rows *rows, struct open_row *row)
             kvtel_store_series(rows->store, rows->families[i], values, rows->by_rank ? OPEN_LABELS : OPEN_LABELS - 1,
                                &row->series[i]) != KVTEL_OK)
             row->series[i] = UINT32_MAX;
+    if (row->series[STALLED] == UINT32_MAX)
+        return;
+    struct kvtel_layout_series *series = kvtel_store_table(rows->store, KVTEL_SERIES);
+    uint64_t *started = &series[row->series[STALLED]].started_realtime_ns;
+    if (row->started == 0)
+        row->started = *started;
+    *started = row->started; /* a later one would say that the count began at 0 again */
 }
 
 static struct open_row *find(const struct open_rows *rows, const char *const values[OPEN_LABELS], uint32_t hash)
@@ -136,6 +144,14 @@ static struct open_row *add(struct open_rows *rows, const char *const values[OPE
     return &rows->rows[rows->count++];
 }
 
+static void add_owner(struct open_row *row, uint64_t owner)
+{
+    for (size_t i = 0; i < row->owner_count && i < OPEN_ROW_OWNERS; i++)
+        if (row->owners[i] == owner)
+            return;
+    row->owners[row->owner_count++ % OPEN_ROW_OWNERS] = owner;
+}
+
 struct open_row *open_rows_get(struct open_rows *rows, const char *const values[OPEN_LABELS], uint64_t owner)
 {
     static const char *const other[OPEN_LABELS] = { "other", "other", "other", "other", "other" };
@@ -149,7 +165,7 @@ struct open_row *open_rows_get(struct open_rows *rows, const char *const values[
     }
     row = row ? row : add(rows, values, hash);
     if (row) {
-        row->owner = owner;
+        add_owner(row, owner);
         row->ended_ns = 0;
     }
     return row;
@@ -173,7 +189,9 @@ static int compare(const void *left, const void *right)
 /* Whether the row's time is over. */
 static bool is_over(struct open_row *row, const uint64_t *live, size_t live_count, uint64_t now_ns)
 {
-    const bool is_live = live_count > 0 && bsearch(&row->owner, live, live_count, sizeof *live, compare);
+    bool is_live = false;
+    for (size_t i = 0; i < row->owner_count && i < OPEN_ROW_OWNERS && live_count > 0; i++)
+        is_live |= bsearch(&row->owners[i], live, live_count, sizeof *live, compare) != NULL;
     if (row->open > 0 || is_live)
         row->ended_ns = 0;
     else if (row->ended_ns == 0)

@@ -9,7 +9,7 @@
 
 #include <kvtel/store.h>
 
-enum { OPEN_LABELS = 5, OPEN_ROWS_MOST = 4096, OPEN_FAMILIES = 4 };
+enum { OPEN_LABELS = 5, OPEN_ROWS_MOST = 4096, OPEN_FAMILIES = 4, OPEN_ROW_OWNERS = 16 };
 /* How long a row stays after its store ended, in ns: its last numbers are scraped. */
 #define OPEN_ROW_KEPT_NS UINT64_C(300000000000)
 
@@ -20,9 +20,12 @@ struct open_row {
     uint32_t series[OPEN_FAMILIES]; /* UINT32_MAX: there is no room for it */
     uint64_t open, stalled_now;
     double bytes, oldest_seconds;
-    uint64_t stalled;  /* since the row was made */
-    uint64_t owner;    /* number of the store that had such transfers last */
-    uint64_t ended_ns; /* CLOCK_MONOTONIC: when that store was first found ended; 0: it is live */
+    uint64_t stalled; /* since the row was made */
+    uint64_t started; /* CLOCK_REALTIME in ns: when the row was made */
+    /* Numbers of the stores that had such transfers last, in a ring: several ranks share a label set. */
+    uint64_t owners[OPEN_ROW_OWNERS];
+    size_t owner_count;
+    uint64_t ended_ns; /* CLOCK_MONOTONIC: when these stores were first found ended; 0: one is live */
 };
 
 /* Start from {0}. */

@@ -164,8 +164,8 @@ void open_watch_look(struct open_watch *watch, struct store_dir *dir)
                          "open transfers have more than %d label sets; those of further ones count under \"other\"",
                          OPEN_ROWS_MOST - 1);
     watch->said_full |= watch->rows.full;
-    if (list_live(watch, dir, &live))
-        open_rows_end(&watch->rows, watch->live, live, now_ns);
+    (void)list_live(watch, dir, &live); /* without memory none: no row goes at once */
+    open_rows_end(&watch->rows, watch->live, live, now_ns);
 }
 
 size_t open_watch_list(const struct open_watch *watch, struct summary_open_row *rows, size_t limit)

@@ -57,9 +57,24 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t)
     event->recorded = ++now;
     return cudaSuccess;
 }
+static cudaError_t last_error = cudaSuccess;
+
+/* As the runtime does it, the answer "not ready" is the last error, too. */
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
-    return event->recorded <= done_up_to ? cudaSuccess : cudaErrorNotReady;
+    if (event->recorded <= done_up_to)
+        return cudaSuccess;
+    return last_error = cudaErrorNotReady;
+}
+cudaError_t cudaPeekAtLastError()
+{
+    return last_error;
+}
+cudaError_t cudaGetLastError()
+{
+    const cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t)
 {
@@ -170,7 +185,8 @@ void test_cuda_batches()
         for (int i = 0; i < 250; i++) {
             while (!batch.begin(nullptr, 10)) {
                 CHECK(batch.pending() == 100 && batch.record() == 0);
-                done_up_to = now - 60; /* the newest 30 copies are under way */
+                CHECK(cudaGetLastError() == cudaSuccess); /* what the program checks next */
+                done_up_to = now - 60;                    /* the newest 30 copies are under way */
                 const std::size_t done = batch.record();
                 CHECK(done == 70);
                 recorded += done;
