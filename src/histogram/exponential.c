@@ -63,6 +63,8 @@ struct walk {
 
 static uint64_t sum_up_to(struct walk *walk, uint32_t end)
 {
+    if (end == walk->bin)
+        return 0; /* a series without bins has no array */
     uint64_t bits, all = kvtel_cells_sum(walk->bins + (walk->bin - walk->first_bin), end - walk->bin, &bits);
     walk->bin = end;
     return all;
