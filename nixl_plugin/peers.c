@@ -75,7 +75,7 @@ static bool use_peer(const struct place *place, uint32_t index)
     int use = atomic_load_explicit(&peers[index].use, memory_order_acquire);
     if (use == UNUSED && atomic_compare_exchange_strong(&peers[index].use, &use, USED))
         return atomic_load(&place->peer) == index; /* else it became another's in between */
-    return use == USED;
+    return use == USED && atomic_load_explicit(&place->peer, memory_order_acquire) == index;
 }
 
 uint32_t plugin_peer_find(struct plugin_text name)

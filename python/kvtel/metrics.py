@@ -135,7 +135,7 @@ def _reset_locks():
     for registry in _registries:
         registry._after_fork()
     for metric in _parents:
-        metric._lock = threading.Lock()
+        metric._lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_reset_locks)
@@ -231,7 +231,7 @@ class _Metric:
         self._parent = None
         self._is_removed = False
         self._registry = registry if isinstance(registry, Registry) else REGISTRY
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler of our own log lines may count by this metric, too
         self._children = {}
         _parents.add(self)
         is_registered = registry is not None and not self._labelvalues
@@ -315,8 +315,7 @@ class _Metric:
         child.__dict__.update(self.__dict__, _labelvalues=values, _parent=self, _children={})
         self._copy_to(child)
         child._bind()
-        self._children[values] = child
-        return child
+        return self._children.setdefault(values, child)
 
     def _copy_to(self, child):
         """Copies to a child what is not in the dictionary."""

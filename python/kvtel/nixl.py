@@ -46,11 +46,11 @@ class _Plugin:
     def __init__(self):
         self._library = None
         self._posts = {}  # {handle: its latest post}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may end a handle, and so release() it, inside of begin()
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self):
-        self._lock, self._posts = threading.Lock(), {}
+        self._lock, self._posts = threading.RLock(), {}
 
     @guarded
     def find(self):

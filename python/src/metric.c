@@ -113,7 +113,8 @@ static PyObject *metric_attach(PyObject *object, PyObject *arguments)
         Py_INCREF(store);
         self->store = store;
         Py_XDECREF(before);
-        self->value = 0;
+        if (self->forks != 0 && self->forks != forks)
+            self->value = 0; /* the parent's */
         self->forks = values.texts ? forks : 0;
         if (status != KVTEL_OK)
             kvtel_python_raise(status, NULL, NULL);

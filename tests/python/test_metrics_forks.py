@@ -163,3 +163,24 @@ if pid:
     assert os.waitpid(pid, 0)[1] == 0
 """
     run(program, KVTEL_STORE_DIR=str(tmp_path))
+
+
+def test_a_handler_of_log_lines_counts_those_of_kvtel(tmp_path):
+    """A child that can make no store says so while it makes a metric's child; the handler comes back to the same metric."""
+    program = """
+import logging, os, kvtel
+lines = kvtel.Counter("log_lines", "Lines.", ["level"])
+class Handler(logging.Handler):
+    def emit(self, record):
+        lines.labels(record.levelname).inc()
+logging.getLogger().addHandler(Handler())
+child = os.fork()
+if child == 0:
+    os.environ["KVTEL_STORE_MODE"] = "99"
+    logging.getLogger().error("the first line of the child")
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    environment = {**os.environ, "KVTEL_STORE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=PATIENCE)
+

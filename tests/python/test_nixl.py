@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+PATIENCE = 60  # seconds that only a failure waits
 STAND_INS = Path(__file__).parent / "stand_ins"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(STAND_INS), "KVTEL_NIXL": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -127,6 +129,25 @@ def test_a_number_that_nixl_gave_to_another_handle(nixl, monkeypatch):
     first.release()
     monkeypatch.undo()
     assert ("released", 12) not in nixl.told
+
+
+def test_a_handle_that_the_collector_ends_inside_of_begin(nixl):
+    """As Python 3.12 does it: the number of a handle is asked for, and another handle goes."""
+    plugin = nixl.own.plugin
+    plugin.begin(7)
+    post = plugin.latest(7)
+
+    class Handle:
+        @property
+        def _handle(self):
+            plugin.release(7, post)
+            return 8
+
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (plugin.begin(Handle()), done.set()), daemon=True)
+    thread.start()
+    assert done.wait(PATIENCE)
+    assert plugin.latest(8) is not None and nixl.told == [("released", 7)]
 
 
 def test_nothing_is_raised_into_the_program(nixl, caplog):
