@@ -18,14 +18,12 @@ from pathlib import Path
 from tests.e2e.exporter import KVTEL, Exporter, wait_for
 from tests.model import compare
 
-from . import own
+from . import log_lines, own
 from .engines import LOG_INTERVAL, Client, Engine
 
 NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_buffer_device": "cpu"}
 LEASE = 4  # seconds that a prefill server keeps what nobody fetches, where a case is about that
 FAMILIES = ("vllm:nixl_", "vllm:kv_offload_")
-# What vLLM before 0.32 does not log: NIXL's failures, behind its averages.
-FAILURES = re.compile(r", '?Num failed transfers[^}]*")
 READ_POSITION = 8  # of a NIXL ring, where its reader has got to; none of them wraps here
 
 
@@ -106,23 +104,6 @@ def without_families_of_newer_vllm(page, outcomes):
     if newer:
         print(f"  left out, since this vLLM has no such family: {', '.join(newer)}", flush=True)
     return "".join(line for line, name in lines if not name.startswith(tuple(newer) or "-"))
-
-
-def log_differences(wanted, got):
-    """As compare's, but where one side is of vLLM before 0.32: that logs no failures, writes numpy's numbers as such inside of a
-    MultiConnector's line, and rounds the third decimal of a mean another way where its exact value is a half."""
-    pairs = list(zip(wanted, got))
-    if len(wanted) != len(got) or all(bool(FAILURES.search(a)) == bool(FAILURES.search(b)) for a, b in pairs):
-        return compare.log_differences(wanted, got)
-    pairs = [[re.sub(r"np\.float64\(([^)]*)\)", r"\1", FAILURES.sub("", line)) for line in pair] for pair in pairs]
-    return [f"{b!r}, not {a!r}" for a, b in pairs if not same_but_for_rounding(a, b)]
-
-
-def same_but_for_rounding(a, b):
-    pairs = zip(compare.NUMBER.findall(a), compare.NUMBER.findall(b))
-    return compare.NUMBER.sub("#", a) == compare.NUMBER.sub("#", b) and all(
-        abs(float(x) - float(y)) < 0.0015 for x, y in pairs
-    )
 
 
 class Run:
@@ -253,7 +234,7 @@ class Run:
                 several = len(recordings[0][0]["engines"]) > 1  # their lines stand between each other
                 wanted, got = (sorted(lines) if several else lines for lines in (log, outcomes[0][0]))
                 self.report.add(
-                    self.case.name, f"{by}, {engine.name}'s log lines", len(log), log_differences(wanted, got)
+                    self.case.name, f"{by}, {engine.name}'s log lines", len(log), log_lines.differences(wanted, got)
                 )
 
     def compare_rings(self, wanted, got):
