@@ -173,7 +173,8 @@ def _names_of(collector):
     if isinstance(collector, _Metric):
         return [collector._name + suffix for suffix in _SUFFIXES[collector._type]]
     describe = getattr(collector, "describe", None)
-    return [metric.name + suffix for metric in (describe() if describe else ()) for suffix in _SUFFIXES[metric.type]]
+    described = describe() if describe else ()
+    return [metric.name + suffix for metric in described for suffix in _SUFFIXES.get(metric.type, ("",))]
 
 
 def _full_name(kind, name, namespace, subsystem, unit):
@@ -458,7 +459,8 @@ class Counter(_Metric, _kvtel._CounterSeries):
     _type = "counter"
 
     def reset(self):
-        """Removes the series and begins anew at 0."""
+        """Removes the series and begins anew at 0. Each call takes new room in the store, for the life of this process: this is
+        no way to count per interval."""
         self._require_values()
         self._remove()
         self._bind()

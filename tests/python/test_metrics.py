@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 import threading
+from types import SimpleNamespace
 
 import kvtel
 import prometheus_client
@@ -406,3 +407,17 @@ def test_coroutines_are_timed_where_they_run():
 
     asyncio.run(work())
     assert registry.get_sample_value("wait_seconds_count") == 1
+
+
+def test_a_collector_of_another_library_may_have_any_type():
+    class Collector:
+        def describe(self):
+            return [SimpleNamespace(name="app", type="info"), SimpleNamespace(name="took", type="summary")]
+
+        def collect(self):
+            return []
+
+    registry = kvtel.Registry()
+    registry.register(Collector())
+    with pytest.raises(ValueError, match="took"):
+        registry.register(Collector())
