@@ -6,32 +6,27 @@ fork makes a store at its first record. Nothing that a store lacks (room, memory
 is counted, and logged once by the logger "kvtel.metrics".
 """
 
-import functools
 import logging
 import os
-import re
 import threading
 import time
-import timeit
 import types
 import weakref
 
 from . import _kvtel
-from ._errors import ArgumentError, Error, MismatchError
+from ._blocks import ExceptionCounter, InprogressTracker, Timer
+from ._errors import ArgumentError, MismatchError
+from ._names import checked_labelnames, full_name, unit_of
 
 _logger = logging.getLogger("kvtel.metrics")
 
 _INF = float("inf")
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
-_RESERVED_NAMES = ("kvtel_", "process_")
 _TYPES = {"counter": 0, "gauge": 1, "histogram": 2}  # enum kvtel_metric_type
 _SUFFIXES = {
     "counter": ("", "_total", "_created"),
     "gauge": ("",),
     "histogram": ("", "_bucket", "_sum", "_count", "_created"),
 }
-_UNITS = {"seconds": 1, "bytes": 2, "ratio": 3, "perc": 3}  # enum kvtel_unit
 _AGAIN_SECONDS = 1.0  # after a store could not be made
 
 
@@ -170,44 +165,9 @@ def _samples(families):
 
 
 def _names_of(collector):
-    if isinstance(collector, _Metric):
-        return [collector._name + suffix for suffix in _SUFFIXES[collector._type]]
     describe = getattr(collector, "describe", None)
     described = describe() if describe else ()
     return [metric.name + suffix for metric in described for suffix in _SUFFIXES.get(metric.type, ("",))]
-
-
-def _full_name(kind, name, namespace, subsystem, unit):
-    if not name:
-        raise ValueError("Metric name should not be empty")
-    full = "_".join(part for part in (namespace, subsystem, name) if part)
-    if kind == "counter" and full.endswith("_total"):
-        full = full[: -len("_total")]
-    if unit and not full.endswith("_" + unit):
-        full += "_" + unit
-    if not _NAME.match(full):
-        raise ValueError("invalid metric name " + full)
-    if full.startswith(_RESERVED_NAMES):
-        raise ValueError(f"Reserved metric name: {full}, since names with {' and '.join(_RESERVED_NAMES)} are kvtel's own")
-    return full
-
-
-def _checked_labelnames(labelnames, reserved):
-    labelnames = tuple(labelnames)
-    for name in labelnames:
-        if not _LABEL.match(name):
-            raise ValueError("Invalid label metric name: " + name)
-        if name.startswith("__") or name in reserved:
-            raise ValueError("Reserved label metric name: " + name)
-    if len(set(labelnames)) < len(labelnames):
-        raise ValueError(f"A label name stands twice: {labelnames}")
-    return labelnames
-
-
-def _unit_of(name):
-    """What the values are, from the last word of the name that tells: it chooses the range of the fine buckets."""
-    found = [_UNITS[word] for word in re.split("[_:]+", name) if word in _UNITS]
-    return found[-1] if found else 0
 
 
 _parents = weakref.WeakSet()
@@ -224,9 +184,9 @@ class _Metric:
     def __init__(
         self, name, documentation, labelnames=(), namespace="", subsystem="", unit="", registry=REGISTRY, _labelvalues=None
     ):
-        self._name = _full_name(self._type, name, namespace, subsystem, unit)
+        self._name = full_name(self._type, name, namespace, subsystem, unit)
         self._documentation = str(documentation)
-        self._labelnames = _checked_labelnames(labelnames, self._reserved_labelnames)
+        self._labelnames = checked_labelnames(labelnames, self._reserved_labelnames)
         self._labelvalues = tuple(_labelvalues or ())
         self._unit = unit
         self._parent = None
@@ -266,7 +226,7 @@ class _Metric:
             names = (*names, "pid")
             values = values if values is None else (*values, str(os.getpid()))
         self._attach(
-            store, _TYPES[self._type], self._name, self._documentation, names, self._bounds, _unit_of(self._name), values
+            store, _TYPES[self._type], self._name, self._documentation, names, self._bounds, unit_of(self._name), values
         )
 
     def _bind(self):
@@ -379,77 +339,6 @@ class _Metric:
         return f"{type(self).__module__}.{type(self).__name__}({self._name})"
 
 
-def _decorated(self, function):
-    @functools.wraps(function)
-    def wrapped(*arguments, **options):
-        with self._again():
-            return function(*arguments, **options)
-
-    return wrapped
-
-
-class _Timer:
-    """Times a block, or each call of a function, and passes the seconds on. A context manager and a decorator."""
-
-    def __init__(self, metric, method):
-        self._metric, self._method = metric, method
-        self.duration = None
-
-    def _again(self):
-        return _Timer(self._metric, self._method)
-
-    def labels(self, *labelvalues, **labelkwargs):
-        self._metric = self._metric.labels(*labelvalues, **labelkwargs)
-
-    def __enter__(self):
-        self._began = timeit.default_timer()
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        self.duration = max(timeit.default_timer() - self._began, 0)
-        getattr(self._metric, self._method)(self.duration)
-
-    __call__ = _decorated
-
-
-class _ExceptionCounter:
-    """Counts exceptions of a block or a function."""
-
-    def __init__(self, counter, exception):
-        self._counter, self._exception = counter, exception
-
-    def _again(self):
-        return self
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, self._exception):
-            self._counter.inc()
-        return False
-
-    __call__ = _decorated
-
-
-class _InprogressTracker:
-    """Counts up at the begin of a block or function, and down at its end."""
-
-    def __init__(self, gauge):
-        self._gauge = gauge
-
-    def _again(self):
-        return self
-
-    def __enter__(self):
-        self._gauge.inc()
-
-    def __exit__(self, kind, error, traceback):
-        self._gauge.dec()
-
-    __call__ = _decorated
-
-
 class Counter(_Metric, _kvtel._CounterSeries):
     """A sum that only grows: prometheus_client.Counter, recorded natively. An exemplar is checked, and not kept.
 
@@ -468,7 +357,7 @@ class Counter(_Metric, _kvtel._CounterSeries):
     def count_exceptions(self, exception=Exception):
         """Returns a context manager and decorator that counts exceptions of this class."""
         self._require_values()
-        return _ExceptionCounter(self, exception)
+        return ExceptionCounter(self, exception)
 
     def _require_values(self):
         if self._is_labelled_parent():
@@ -517,11 +406,11 @@ class Gauge(_Metric, _kvtel._GaugeSeries):
     def track_inprogress(self):
         """Returns a context manager and decorator that counts blocks or calls that run."""
         self._require_values()
-        return _InprogressTracker(self)
+        return InprogressTracker(self)
 
     def time(self):
         """Returns a context manager and decorator that sets the gauge to the seconds that a block or call took."""
-        return _Timer(self, "set")
+        return Timer(self, "set")
 
     def set_function(self, f):
         """Raises NotImplementedError: the exporter is another process, which cannot call a function of this one."""
@@ -575,7 +464,7 @@ class Histogram(_Metric, _kvtel._HistogramSeries):
 
     def time(self):
         """Returns a context manager and decorator that observes the seconds that a block or call took."""
-        return _Timer(self, "observe")
+        return Timer(self, "observe")
 
 
 for _class in (Counter, Gauge, Histogram):
