@@ -165,8 +165,9 @@ def _samples(families):
 
 
 def _names_of(collector):
-    describe = getattr(collector, "describe", None)
-    described = describe() if describe else ()
+    if isinstance(collector, _Metric):  # without describe(), which imports prometheus_client
+        return [collector._name + suffix for suffix in _SUFFIXES[collector._type]]
+    described = getattr(collector, "describe", tuple)()
     return [metric.name + suffix for metric in described for suffix in _SUFFIXES.get(metric.type, ("",))]
 
 
