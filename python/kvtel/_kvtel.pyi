@@ -189,6 +189,20 @@ class Transfer:
         first_byte_ns: Optional[int] = None,
         done_ns: Optional[int] = None,
     ) -> bool: ...
+    def end_exemplar(
+        self,
+        exemplar: dict[str, str],
+        *,
+        duration_ns: Optional[int] = None,
+        post_ns: Optional[int] = None,
+        bytes: Optional[int] = None,
+        descriptors: Optional[int] = None,
+        failed: Optional[int] = None,
+        submitted_ns: Optional[int] = None,
+        posted_ns: Optional[int] = None,
+        first_byte_ns: Optional[int] = None,
+        done_ns: Optional[int] = None,
+    ) -> bool: ...
     def fail(self, failure: _Failure = "transfer", /) -> bool: ...
     def __enter__(self) -> Transfer: ...
     def __exit__(self, type: Any, value: Any, traceback: Any, /) -> Literal[False]: ...

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel.Transfer: a transfer that was begun. */
 #include "open.h"
+#include "store.h"
 
 struct transfer {
     PyObject_HEAD PyObject *recorder;
@@ -52,6 +53,20 @@ static PyObject *transfer_end(PyObject *object, PyObject *arguments, PyObject *k
     return PyBool_FromLong(kvtel_transfer_end(&((struct transfer *)object)->token, &transfer));
 }
 
+/* With wrong arguments the transfer stays open. */
+static PyObject *transfer_end_exemplar(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    struct transfer *self = (struct transfer *)object;
+    struct kvtel_transfer transfer;
+    struct kvtel_exemplar exemplar;
+    PyObject *labels = NULL;
+    if (kvtel_python_transfer(arguments, keywords, "exemplar", &labels, &transfer) < 0 ||
+        kvtel_python_exemplar(labels, &exemplar) < 0)
+        return NULL;
+    self->ended = true;
+    return PyBool_FromLong(kvtel_transfer_end_exemplar(&self->token, &transfer, &exemplar));
+}
+
 static PyObject *transfer_fail(PyObject *object, PyObject *arguments)
 {
     enum kvtel_failure failure = KVTEL_FAILED_TRANSFER;
@@ -85,15 +100,21 @@ static PyObject *transfer_exit(PyObject *object, PyObject *arguments)
     return Py_False;
 }
 
+#define END_ARGUMENTS                                                                \
+    "*, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None, " \
+    "submitted_ns=None, posted_ns=None, first_byte_ns=None, done_ns=None)\n--\n\n"
+
 int kvtel_python_add_open(PyObject *module)
 {
     static PyMethodDef methods[] = {
         { "end", KVTEL_PYTHON_KEYWORDS(transfer_end),
-          "end($self, *, duration_ns=None, post_ns=None, bytes=None, descriptors=None, failed=None, "
-          "submitted_ns=None, posted_ns=None, first_byte_ns=None, done_ns=None)\n--\n\n"
+          "end($self, " END_ARGUMENTS
           "Ends a transfer that is complete and records it. What is None is known from the begin: the duration is up "
           "to now, the\nbytes are those of the begin. Returns whether it was recorded; False: it had ended before, or "
           "a number is not\na measurement." },
+        { "end_exemplar", KVTEL_PYTHON_KEYWORDS(transfer_end_exemplar),
+          "end_exemplar($self, exemplar, " END_ARGUMENTS
+          "As end, and leaves the transfer as an exemplar, as Operation.record_exemplar() does." },
         { "fail", transfer_fail, METH_VARARGS,
           "fail($self, failure='transfer', /)\n--\n\nEnds a transfer that failed, and counts it, by the names of "
           "Stats.record_failure().\n\nReturns whether it was counted. Raises UnknownNameError for no such class." },

@@ -438,7 +438,7 @@ int kvtel_python_add_recorder(PyObject *module)
           "store's engine.\n"
           "windows: also histograms of the time to the first byte and from there on, from points in time.\n"
           "open_transfers: how many transfers that a thread began can be open at once and be seen by kvtel serve.\n"
-          "exemplars: places for what record_exemplar() leaves.\n\n"
+          "exemplars: places for what record_exemplar() and Transfer.end_exemplar() leave.\n\n"
           "Raises UnknownConnectorError, NoStatsError. Recording raises only for arguments of wrong types." },
         { Py_tp_new, (void *)recorder_new },
         { Py_tp_init, (void *)kvtel_python_init },

@@ -277,3 +277,24 @@ def test_exemplars():
     family = next(f for f in StoreCollector(store).collect() if f.name == name)
     [shown] = [sample.exemplar for sample in family.samples if sample.exemplar and sample.exemplar.value == 0.007]
     assert shown.labels == first[5]
+
+
+def test_exemplars_of_begun_transfers():
+    store = kvtel.Store("m")
+    recorder = kvtel.Recorder(store, "NixlConnector", open_transfers=2, exemplars=True)
+    transfer = recorder.begin(bytes=4096)
+    for wrong in (None, ["peer"], {"peer": 1}):
+        with pytest.raises(TypeError):
+            transfer.end_exemplar(wrong)
+    with pytest.raises(TypeError):
+        transfer.end_exemplar({"peer": "a"}, 7)
+    assert transfer.end_exemplar({"peer": "a"}, duration_ns=7_000_000)  # wrong arguments left it open
+    assert not transfer.end_exemplar({"peer": "b"}, duration_ns=8_000_000)
+    with recorder.operation().begin() as transfer:
+        assert transfer.end_exemplar(exemplar={"request_id": "cmpl-7"}, duration_ns=900_000_000, bytes=1)
+    assert [(value, labels) for *_, value, _, labels in store.exemplars()] == [
+        (0.007, {"peer": "a"}),
+        (0.9, {"request_id": "cmpl-7"}),
+    ]
+    assert total(store, "vllm:nixl_xfer_time_seconds_count") == 2
+    assert total(store, "vllm:nixl_bytes_transferred_sum") == 4097
