@@ -10,6 +10,8 @@
 static const struct command commands[] = {
     { "serve", command_serve, "export what connectors record to Prometheus, with a live page", command_serve_help },
     { "top", command_top, "show what connectors record in the terminal, live", command_top_help },
+    { "doctor", command_doctor, "say what is seen on this machine, what it means, and what to do next",
+      command_doctor_help },
     { "dump", command_dump, "print the content of a store's file", command_dump_help },
     { "totals", command_totals, "list or drop the totals of stores whose writers have ended", command_totals_help },
     { "replay", command_replay, "feed a recording of an engine to stats, metrics and the log", command_replay_help },

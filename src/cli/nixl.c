@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kvtel nixl: puts the plug-in where NIXL finds it, takes it away, and tells what is there. */
-#include "cli/nixl_places.h"
+#include "machine/nixl_places.h"
 #include "cli/nixl_processes.h"
 #include "command/command.h"
 

@@ -13,9 +13,11 @@
 #include "collect/snapshot.h"
 
 #include <kvtel/recorder.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Other threads give memory back: what is short now may be there at once. */
 enum { SECOND_NS = 1000000000, WRITE_TRIES = 2 };
@@ -319,8 +321,9 @@ static void set_receiver_metrics(struct exporter *exporter)
     metric_set_counter(&exporter->self, "kvtel_payloads_repeated",
                        "Payloads whose sequence number was known already; not counted again.", NULL, NULL,
                        (double)counts.repeated);
-    metric_set_counter(&exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL,
-                       NULL, (double)counts.rejected);
+    metric_set_counter(
+        &exporter->self, "kvtel_posts_rejected", "Posted recordings that were refused whole.", NULL, NULL,
+        (double)(counts.rejected + atomic_load_explicit(&exporter->refused_posts, memory_order_relaxed)));
     for (int reason = 0; reason < KVTEL_REFUSAL_COUNT; reason++)
         metric_set_counter(&exporter->self, "kvtel_refused",
                            "What could not be used of posted payloads and was left out, as each reason counts it.",
@@ -352,6 +355,9 @@ static void set_own_metrics(struct exporter *exporter)
     metric_set_gauge(&exporter->self, "kvtel_scrape_duration_seconds",
                      "Time to collect all sources and write the page, of the last scrape.", NULL, NULL,
                      exporter->scrape_seconds);
+    metric_set_gauge(&exporter->self, "kvtel_last_scrape_timestamp_seconds",
+                     "When the last scrape was answered, this one and those by kvtel itself not counted; 0: none was.",
+                     NULL, NULL, exporter->scraped_at);
     metric_set_counter(&exporter->self, "kvtel_log_lines_dropped",
                        "Lines of the exporter's log that could not be written in time, to standard error.", NULL, NULL,
                        (double)log_writer_dropped(exporter->log->writer));
@@ -395,6 +401,20 @@ enum kvtel_status exporter_collect_now(struct exporter *exporter)
     return again ? exporter->collected : status;
 }
 
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Whether kvtel itself asks, which is no sign that somebody collects the metrics. */
+static bool is_by_kvtel(const struct http_request *request)
+{
+    const char *agent = http_request_header(request, "User-Agent");
+    return agent && strncmp(agent, "kvtel/", strlen("kvtel/")) == 0;
+}
+
 void exporter_metrics(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
@@ -413,6 +433,8 @@ void exporter_metrics(void *context, const struct http_request *request, struct 
     }
     exporter->scrape_seconds = (double)(kvtel_now_ns() - began) / SECOND_NS;
     exporter->scrapes += status == KVTEL_OK;
+    if (status == KVTEL_OK && !is_by_kvtel(request))
+        exporter->scraped_at = seconds_now();
     exporter->failed_scrapes += status != KVTEL_OK;
     pthread_mutex_unlock(&exporter->lock);
     response->headers[0].name = "Vary";

@@ -65,8 +65,10 @@ struct exporter {
     struct kvtel_snapshot *logged;   /* a copy: how the numbers were at the last log line; for the main thread only */
     bool logs;                       /* `logged` could be copied: without memory the next interval has no line */
     bool any_good;                   /* `snapshot` has what the last scrape showed that could read all sources */
+    _Atomic uint64_t refused_posts;  /* that a web page could have sent; the only member without the lock */
     uint64_t scrapes, failed_scrapes, repeated_scrapes;
     double scrape_seconds;
+    double scraped_at; /* CLOCK_REALTIME, seconds: the last scrape by another program than kvtel; 0: none */
     const struct otlp_settings *otlp; /* of the push */
     struct otlp_push *push;           /* NULL: nothing is pushed */
     enum kvtel_status collected;      /* result of the last collection of all sources */

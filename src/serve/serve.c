@@ -202,6 +202,7 @@ static bool start_http(struct serve *serve)
         .route_count = serve->route_count,
         .allowed_hosts = serve->options.allowed_hosts,
         .allowed_host_count = serve->options.allowed_host_count,
+        .refused_posts = &serve->exporter.refused_posts,
         .limits = { .connections = serve->descriptors.connections,
                     .connections_per_address = (serve->descriptors.connections + 1) / 2 },
         .log = serve_log_for_web(&serve->log),

@@ -3,9 +3,9 @@
 #include "top/options.h"
 
 #include "command/command.h"
+#include "top/url.h"
 #include "top/view.h"
 
-#include <errno.h>
 #include <kvtel/store.h>
 #include <string.h>
 
@@ -88,55 +88,16 @@ static const struct option table[] = {
 
 #define SUMMARY_PATH "/api/v1/summary"
 
-static bool begins(const char *text, const char *with)
-{
-    return strncasecmp(text, with, strlen(with)) == 0;
-}
-
 /* Makes the URL of the summary, and one to show. */
 static int parse_url(struct top_options *options, const char *text)
 {
-    const bool has_scheme = strstr(text, "://");
-    if (has_scheme && !begins(text, "http://") && !begins(text, "https://"))
-        return command_usage("top", "--url is http://HOST:PORT or https://HOST:PORT, not \"%s\"", text);
-    const char *host = has_scheme ? strstr(text, "://") + 3 : text;
-    size_t size = strlen(host);
-    const size_t authority = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', authority);
-    if (authority == 0 || strpbrk(host, "?# \t\r\n"))
-        return command_usage("top", "--url is http://HOST:PORT or https://HOST:PORT, not \"%s\"", text);
-    if (at)
-        return command_usage("top", "--url: give the user by --url.user and --url.password-file, not in the URL");
-    while (size > 0 && host[size - 1] == '/')
-        size--;
-    const size_t path = strlen(SUMMARY_PATH);
-    if (size > path && strncmp(host + size - path, SUMMARY_PATH, path) == 0)
-        size -= path;
-    const char *scheme = begins(text, "https://") ? "https://" : "http://";
-    int shown = snprintf(options->shown_url, sizeof options->shown_url, "%s%.*s", scheme, (int)size, host);
-    int whole = snprintf(options->url, sizeof options->url, "%s%.*s%s", scheme, (int)size, host, SUMMARY_PATH);
-    if (shown < 0 || whole < 0 || (size_t)whole >= sizeof options->url)
+    const int code = top_url_parse("top", text, options->shown_url, sizeof options->shown_url);
+    if (code >= 0)
+        return code;
+    if (strlen(options->shown_url) + strlen(SUMMARY_PATH) >= sizeof options->url)
         return command_usage("top", "--url is too long");
+    (void)snprintf(options->url, sizeof options->url, "%s%s", options->shown_url, SUMMARY_PATH);
     options->is_remote = true;
-    return -1;
-}
-
-/* Reads the first line of the file. */
-static int read_password(struct top_options *options, const char *path)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return command_fail("--url.password-file=%s: %s", path, strerror(errno));
-    bool good = fgets(options->password, sizeof options->password, file);
-    const int failure = ferror(file) ? errno : 0;
-    fclose(file);
-    if (failure)
-        return command_fail("--url.password-file=%s: %s", path, strerror(failure));
-    size_t size = good ? strcspn(options->password, "\r\n") : 0;
-    if (size == 0 || size + 1 == sizeof options->password)
-        return command_fail("--url.password-file=%s: its first line is %s", path, size == 0 ? "empty" : "too long");
-    options->password[size] = '\0';
-    options->remote.password = options->password;
     return -1;
 }
 
@@ -187,7 +148,8 @@ static int take(struct top_options *options, int option)
     case URL:
         return parse_url(options, optarg);
     case URL_PASSWORD:
-        return read_password(options, optarg);
+        options->remote.password = options->password;
+        return top_url_password(optarg, options->password, sizeof options->password);
     case INTERVAL:
         return parse_interval(options);
     case SORT:
@@ -209,18 +171,13 @@ static int take(struct top_options *options, int option)
 /* Whether the flags go together. */
 static int check(struct top_options *options)
 {
-    const struct top_remote_options *remote = &options->remote;
     if (options->json && !options->once)
         return command_usage("top", "--json goes with --once");
     if (options->is_remote && (options->local.dir || options->local.nixl_dir))
         return command_usage("top", "--url excludes --store.dir and --nixl.telemetry-dir: it reads an exporter");
-    if (!options->is_remote &&
-        (remote->user || remote->password || remote->authorities || remote->certificate || remote->key))
-        return command_usage("top", "--url.user, --url.password-file and the files of TLS go with --url");
-    if (!remote->user != !remote->password)
-        return command_usage("top", "--url.user and --url.password-file go together");
-    if (!remote->certificate != !remote->key)
-        return command_usage("top", "--url.cert-file and --url.key-file go together");
+    const int code = top_url_check("top", options->is_remote, &options->remote);
+    if (code >= 0)
+        return code;
     if (options->local.dir && !*options->local.dir)
         return command_usage("top", "--store.dir is empty");
     if (kvtel_store_default_dir(options->local.dir, options->store_dir, sizeof options->store_dir) == 0)

@@ -19,6 +19,7 @@ struct remote {
     bool running;
     bool has_user;
     bool too_long;
+    long status; /* of the last answer; 0: none */
     struct kvtel_buffer answer;
     char failure[CURL_ERROR_SIZE];
 };
@@ -81,6 +82,7 @@ static void begin(void *context)
     struct remote *remote = context;
     give_up(remote);
     remote->answer.size = 0;
+    remote->status = 0;
     remote->failure[0] = '\0';
     remote->too_long = false;
     remote->running = remote->curl->multi_add_handle(remote->multi, remote->easy) == CURLM_OK;
@@ -114,7 +116,6 @@ static enum top_reading refuse(const struct remote *remote, long status, struct 
 static enum top_reading end(struct remote *remote, CURLcode result, struct kvtel_buffer *json,
                             struct kvtel_error *error)
 {
-    long status = 0;
     give_up(remote);
     if (remote->too_long)
         return (void)kvtel_fail(error, KVTEL_E_LIMIT, 0, "its answer is above 64 MiB"), TOP_FAILED;
@@ -122,9 +123,9 @@ static enum top_reading end(struct remote *remote, CURLcode result, struct kvtel
         const char *text = remote->failure[0] ? remote->failure : remote->curl->easy_strerror(result);
         return (void)kvtel_fail(error, KVTEL_E_IO, 0, "no answer: %s", text), TOP_FAILED;
     }
-    remote->curl->easy_getinfo(remote->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200)
-        return refuse(remote, status, error);
+    remote->curl->easy_getinfo(remote->easy, CURLINFO_RESPONSE_CODE, &remote->status);
+    if (remote->status != 200)
+        return refuse(remote, remote->status, error);
     struct kvtel_buffer answer = remote->answer;
     remote->answer = *json;
     *json = answer;
@@ -192,4 +193,9 @@ enum kvtel_status top_remote_open(const struct top_remote_options *options, stru
         .context = remote, .begin = begin, .go_on = go_on, .wait = wait_for, .close = close_remote
     };
     return KVTEL_OK;
+}
+
+long top_remote_status(const struct top_source *source)
+{
+    return ((const struct remote *)source->context)->status;
 }

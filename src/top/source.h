@@ -40,5 +40,7 @@ struct top_remote_options {
  * KVTEL_E_ARGUMENT: it does not take the options; KVTEL_E_NOMEM. */
 enum kvtel_status top_remote_open(const struct top_remote_options *options, struct top_source *source,
                                   struct kvtel_error *error);
+/* The HTTP status of the last answer to such a source; 0: there was none. */
+long top_remote_status(const struct top_source *source);
 
 #endif

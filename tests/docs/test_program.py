@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from exporter import PATIENCE, Exporter  # noqa: E402
 
 KVTEL = Path(os.environ.get("KVTEL", ROOT / "build/kvtel"))
-COMMANDS = ("serve", "top", "dump", "totals", "replay", "check", "nixl", "connectors")
+COMMANDS = ("serve", "top", "doctor", "dump", "totals", "replay", "check", "nixl", "connectors")
 
 
 def help_of(*command):
@@ -104,7 +104,7 @@ def test_every_flag_that_a_page_names_exists():
             if flag not in every:
                 wrong.append(f"{page.relative_to(ROOT)}: no command takes {flag}")
         for command, rest in re.findall(
-            r"(?:^|[ `$])kvtel[ -](serve|top|dump|totals|replay|check|nixl|demo) ([^`\n|#]*)", text, re.M
+            r"(?:^|[ `$])kvtel[ -](serve|top|doctor|dump|totals|replay|check|nixl|demo) ([^`\n|#]*)", text, re.M
         ):
             for flag in re.findall(r"(?<!\S)--[\w.-]+", rest.split("&")[0]):
                 if flag not in known[command]:
@@ -225,3 +225,23 @@ def test_messages_that_the_page_quotes_are_said_somewhere():
             parts = [part.strip() for part in re.split(r"\.\.\.|\b\d+\b|[()]", quoted) if part.strip()]
             wrong += [f"{quoted!r}: nothing says {part!r}" for part in parts if part not in said]
     assert not wrong, "\n".join(wrong)
+
+
+def findings_of_doctor():
+    listed = subprocess.run([KVTEL, "doctor", "--list"], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    return re.findall(r"^(?:ok|note|problem) +(\S+)$", listed.stdout, re.M)
+
+
+def test_findings_of_doctor_are_in_its_page():
+    rows = rows_of("docs/doctor.md", "## What it looks at")
+    assert sorted(name for row in rows for name in re.findall(r"`([a-z-]+)`", row[1])) == sorted(findings_of_doctor())
+    options = set(options_of(help_of(KVTEL, "doctor"))) | {"--help"}
+    flags = {flag for row in rows_of("docs/doctor.md", "## Flags") for flag in re.findall(r"--[\w.-]+", row[0])}
+    assert flags == options
+
+
+def test_each_symptom_is_a_finding_of_doctor():
+    known = findings_of_doctor()
+    for row in rows_of("docs/serve.md", "## When something is wrong"):
+        names = re.findall(r"`([^`]+)`", row[2])
+        assert names and set(names) <= set(known), row

@@ -225,6 +225,29 @@ def test_totals(tmp_path, stores, faults, row):
         assert shown(exporter) == RECORDED
 
 
+@pytest.mark.parametrize("row", chosen(), ids=name)
+def test_doctor(tmp_path, stores, faults, row):
+    """It says what it could not read, and never crashes."""
+    call, error = row
+    Writer(stores, tmp_path / "book", 10).done().kill()
+    command = [KVTEL, "doctor", "--json", f"--store.dir={stores}", f"--root={tmp_path / 'root'}", "--url=http://127.0.0.1:1"]
+    (tmp_path / "root/proc/7").mkdir(parents=True)
+    for file in ("maps", "environ", "cmdline", "comm"):
+        (tmp_path / "root/proc/7" / file).write_text("libnixl.so")
+    for place in PLACES:
+        with faults.failing(call, error, place, once=True):
+            done = run(command, faults.environment)
+        assert done.returncode == 1 and (done.stdout or "kvtel: " in done.stderr), place
+        if faults.failed(call) == 0:
+            break
+    if call == "flock":
+        with faults.failing(call, errno.ENOLCK):
+            found = json.loads(run(command, faults.environment).stdout)["findings"]
+        assert [each["seen"] for each in found if each["name"] == "directory-no-locks"] == [
+            f"{stores} cannot be locked: No locks available"
+        ]
+
+
 def test_a_drop_that_the_disk_did_not_confirm(tmp_path, stores, faults):
     """It is done once the new file has its name; the exit code says so, and a warning the rest."""
     Writer(stores, tmp_path / "book", RECORDED).done().end()

@@ -9,7 +9,7 @@ import pytest
 
 from exporter import KVTEL, PATIENCE
 
-COMMANDS = ("serve", "top", "dump", "totals", "replay", "check", "nixl", "connectors")
+COMMANDS = ("serve", "top", "doctor", "dump", "totals", "replay", "check", "nixl", "connectors")
 
 
 def run(*command, **how):

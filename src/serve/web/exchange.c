@@ -190,8 +190,11 @@ static bool find_handler(struct exchange *exchange, const char *method, const st
     if (asked == HTTP_GET && (framing->chunked || framing->length > 0))
         return exchange_refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request: a GET must not have a body here", NULL,
                                NULL);
-    if (asked == HTTP_POST && !check_origin(exchange))
+    if (asked == HTTP_POST && !check_origin(exchange)) {
+        if (exchange->http->refused_posts)
+            atomic_fetch_add_explicit(exchange->http->refused_posts, 1, memory_order_relaxed);
         return false;
+    }
     if (framing->length > route->max_body)
         return exchange_refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", NULL, NULL);
     return true;

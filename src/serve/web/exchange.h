@@ -21,6 +21,7 @@ struct http {
     atomic_uint *in_flight; /* for each route: number of requests whose handler runs */
     const char *const *allowed_hosts;
     size_t allowed_host_count;
+    _Atomic uint64_t *refused_posts;
     struct web_watch *watch;
     struct web_log log;
     struct auth *auth;

@@ -338,6 +338,7 @@ static enum kvtel_status prepare(struct http *http, const struct http_options *o
     http->route_count = options->route_count;
     http->allowed_hosts = options->allowed_hosts;
     http->allowed_host_count = options->allowed_host_count;
+    http->refused_posts = options->refused_posts;
     http->log = options->log;
     http->rate = (struct rate_limit)RATE_LIMIT_INIT;
     http->watch = web_watch_open(options->web_config, &options->log, error);

@@ -91,6 +91,7 @@ struct http_options {
      * http_stop(). If there are none, the name is checked only on sockets with a loopback address. */
     const char *const *allowed_hosts;
     size_t allowed_host_count;
+    _Atomic uint64_t *refused_posts; /* counts posts that a web page could have sent; NULL: nobody counts them */
     struct web_log log;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where NIXL looks for plug-ins. */
-#include "cli/nixl_places.h"
+#include "machine/nixl_places.h"
 
 #include <dirent.h>
 #include <stdio.h>

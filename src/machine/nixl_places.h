@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where NIXL looks for plug-ins: the directories of Python packages with a NIXL, and the links in them. */
-#ifndef KVTEL_CLI_NIXL_PLACES_H
-#define KVTEL_CLI_NIXL_PLACES_H
+#ifndef KVTEL_MACHINE_NIXL_PLACES_H
+#define KVTEL_MACHINE_NIXL_PLACES_H
 
 #include <limits.h>
 #include <stdbool.h>
