@@ -9,6 +9,7 @@ marks what a command prints; in a console block each command follows a $.
 import json
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -104,7 +105,7 @@ def run(command, **options):
 
 
 def test_every_block_is_of_a_known_kind():
-    languages = {"c", "cpp", "json", "yaml", "python", "rust", "toml", "console", "text", "", "indented"}
+    languages = {"c", "cpp", "json", "yaml", "promql", "python", "rust", "toml", "console", "text", "", "indented"}
     wrong = [f"{block}: language {block.language!r}" for block in BLOCKS if block.language not in languages]
     marks = re.compile(r"compile|compile: body|output: .+|not run: .+|")
     wrong += [f"{block}: mark {block.mark!r}" for block in BLOCKS if not marks.fullmatch(block.mark)]
@@ -137,6 +138,16 @@ def test_json_parses(block):
         return
     for line in block.text.splitlines():
         json.loads(line)
+
+
+@of("promql")
+def test_prometheus_takes_a_query(block, tmp_path):
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed")
+    rule = {"groups": [{"name": "docs", "rules": [{"record": "a", "expr": block.text}]}]}
+    (tmp_path / "rules.yml").write_text(json.dumps(rule))
+    done = run(["promtool", "check", "rules", tmp_path / "rules.yml"])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @of("yaml")
