@@ -34,6 +34,22 @@ install(FILES ${PROJECT_BINARY_DIR}/kvtel.service DESTINATION lib/systemd/system
 install(FILES deploy/pod.yaml deploy/prometheus.yml deploy/rules.yml deploy/rules-kv.yml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/kvtel/deploy)
 
+# Manual pages of functions and headers (man3) and of formats (man5), from their comments and from docs/.
+find_package(Python3 QUIET COMPONENTS Interpreter)
+if(Python3_Interpreter_FOUND)
+    set(reference ${PROJECT_BINARY_DIR}/manual/reference)
+    file(GLOB described CONFIGURE_DEPENDS include/kvtel/*.h docs/recording-format.md docs/store-format.md docs/web-config.md)
+    add_custom_command(OUTPUT ${reference}/made
+                       COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/manuals.py ${PROJECT_SOURCE_DIR} ${reference} ${PROJECT_VERSION}
+                       COMMAND ${CMAKE_COMMAND} -E touch ${reference}/made
+                       DEPENDS ${described} cmake/manuals.py VERBATIM)
+    add_custom_target(kvtel_reference_manuals ALL DEPENDS ${reference}/made)
+    add_dependencies(product kvtel_reference_manuals)
+    install(DIRECTORY ${reference}/man3 ${reference}/man5 DESTINATION ${CMAKE_INSTALL_MANDIR})
+else()
+    message(STATUS "python3 is not installed: no manual pages of functions and formats")
+endif()
+
 # Manual pages and completions, which the program prints from the texts of --help.
 if(KVTEL_PROGRAM AND NOT CMAKE_CROSSCOMPILING)
     set(manuals ${PROJECT_BINARY_DIR}/manual)

@@ -4,10 +4,11 @@
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
-from exporter import KVTEL, PATIENCE
+from exporter import KVTEL, PATIENCE, ROOT
 
 COMMANDS = ("serve", "top", "doctor", "dump", "totals", "replay", "check", "nixl", "connectors")
 
@@ -51,17 +52,53 @@ def test_a_page_says_what_help_says(command):
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_man_takes_the_page_without_a_warning(command, tmp_path):
+    page = tmp_path / "page.1"
+    page.write_text(run(KVTEL, "help", "--man", *command.split()))
+    assert "SYNOPSIS" in man_without_warning(page)
+
+
+def man_without_warning(*pages):
+    """What man(1) shows of the pages."""
     man = shutil.which("man", path="/usr/bin:/bin")
     if not man or not subprocess.run([man, "--version"], capture_output=True, text=True).stdout.startswith("man 2"):
         pytest.skip("man-db is not installed")  # Ubuntu's images have a script of that name
-    page = tmp_path / "page.1"
-    page.write_text(run(KVTEL, "help", "--man", *command.split()))
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "100", "MAN_DISABLE_SECCOMP": "1"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "MANROFFSEQ": "",
+        "MANWIDTH": "100",
+        "MAN_DISABLE_SECCOMP": "1",
+    }
     done = subprocess.run(
-        ["man", "--warnings", "-l", "-P", "cat", page], capture_output=True, text=True, timeout=PATIENCE, env=environment
+        ["man", "--warnings", "-l", "-P", "cat", *pages],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=environment,
     )
     assert done.returncode == 0 and "warning" not in done.stderr and "error" not in done.stderr, done.stderr
-    assert "SYNOPSIS" in done.stdout
+    return done.stdout
+
+
+def test_each_function_header_and_format_has_a_page(tmp_path):
+    run(sys.executable, ROOT / "cmake/manuals.py", ROOT, tmp_path, "0.1.0")
+    headers = {path.name: path.read_text() for path in (ROOT / "include/kvtel").glob("*.h")}
+    functions = set(re.findall(r"\bKVTEL_API\b[^;(]*?(kvtel_\w+)\(", "".join(headers.values())))
+    assert len(functions) > 100
+    assert {path.stem for path in (tmp_path / "man3").iterdir()} == functions | {f"kvtel_{name}" for name in headers}
+    assert sorted(path.stem for path in (tmp_path / "man5").iterdir()) == [
+        "kvtel-recording",
+        "kvtel-store",
+        "kvtel-web-config",
+    ]
+    pages = tmp_path / "pages.3"  # in one file, as man(1) starts six programs for each
+    pages.write_text("".join(path.read_text() for path in sorted(tmp_path.glob("man?/*"))))
+    shown = man_without_warning(pages)
+    assert "enum kvtel_status kvtel_store_family(struct kvtel_store *store," in shown
+    assert "RETURN VALUE" in shown and "basic_auth_users" in shown and "layout version, 2" in shown
+    for page in (tmp_path / "man5").iterdir():
+        text = re.sub(r"(?s)\.nf\n.*?\.fi\n", "", page.read_text())
+        assert not re.search(r"^\||\]\(|\*\*|`", text, re.M), "Markdown was left as it is"
 
 
 def complete(tmp_path, *line, cwd=None):

@@ -19,6 +19,9 @@ consumer=$source/tests/install/consumer
 for page in kvtel $("$prefix/bin/kvtel" help | sed -n 's/^  \([a-z]*\) .*/kvtel-\1/p'); do
     grep -q "^\.TH \"$page\" 1" "$prefix/share/man/man1/$page.1"
 done
+for page in man3/kvtel_store_open.3 man3/kvtel_recorder.h.3 man5/kvtel-recording.5 man5/kvtel-store.5 man5/kvtel-web-config.5; do
+    grep -q '^\.SH NAME' "$prefix/share/man/$page"
+done
 for file in bash-completion/completions/kvtel zsh/site-functions/_kvtel fish/vendor_completions.d/kvtel.fish; do
     grep -q web.listen-address "$prefix/share/$file"
 done
