@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # Headers, pkg-config files and the CMake package.
 
+# Components: libraries (shared), development, program (the rest). cmake/package.cmake makes a package of each.
+
 include(CMakePackageConfigHelpers)
 
-install(DIRECTORY include/kvtel TYPE INCLUDE FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+install(DIRECTORY include/kvtel TYPE INCLUDE COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 # Paths are relative, so that the installed tree can be moved.
 file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_to_prefix ${pc_to_prefix})
 foreach(name kvtel kvtel_record)
     configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
-    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 endforeach()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kvtel)
-install(EXPORT kvtel NAMESPACE kvtel:: FILE kvtelTargets.cmake DESTINATION ${package_dir})
+install(EXPORT kvtel NAMESPACE kvtel:: FILE kvtelTargets.cmake DESTINATION ${package_dir} COMPONENT development)
 configure_package_config_file(cmake/kvtelConfig.cmake.in kvtelConfig.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(kvtelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/kvtelConfig.cmake ${PROJECT_BINARY_DIR}/kvtelConfigVersion.cmake DESTINATION ${package_dir})
+install(FILES ${PROJECT_BINARY_DIR}/kvtelConfig.cmake ${PROJECT_BINARY_DIR}/kvtelConfigVersion.cmake DESTINATION ${package_dir}
+        COMPONENT development)
 
-# The systemd unit, with the program's path under the install prefix, and further files for a machine.
+# The systemd unit, with the program's path under the install prefix, its user and directory, and further files for a machine.
 install(CODE "
     set(KVTEL_SERVICE_BINDIR \"${CMAKE_INSTALL_BINDIR}\")
     set(KVTEL_SERVICE_DATADIR \"${CMAKE_INSTALL_DATADIR}\")
@@ -31,6 +34,8 @@ install(CODE "
     configure_file(\"${PROJECT_SOURCE_DIR}/deploy/kvtel.service.in\" \"${PROJECT_BINARY_DIR}/kvtel.service\" @ONLY)
 ")
 install(FILES ${PROJECT_BINARY_DIR}/kvtel.service DESTINATION lib/systemd/system)
+install(FILES deploy/package/kvtel.sysusers DESTINATION lib/sysusers.d RENAME kvtel.conf)
+install(FILES deploy/package/kvtel.tmpfiles DESTINATION lib/tmpfiles.d RENAME kvtel.conf)
 install(FILES deploy/pod.yaml deploy/prometheus.yml deploy/rules.yml deploy/rules-kv.yml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/kvtel/deploy)
 

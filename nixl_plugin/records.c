@@ -23,19 +23,6 @@ static const char *setting(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-/* Permission bits of the store's file; 0: the library's own. */
-static uint32_t mode(void)
-{
-    const char *text = setting("KVTEL_STORE_MODE", "0");
-    char *end;
-    unsigned long value = strtoul(text, &end, 8);
-    if (*end || value > 0777) {
-        plugin_say("KVTEL_STORE_MODE=%.32s is not an octal number of permissions: 0600 is used", text);
-        return 0;
-    }
-    return (uint32_t)value;
-}
-
 static bool make_operations(struct plugin_records *made)
 {
     static const struct kvtel_connector *const tables[] = { &kvtel_nixl_posts, &kvtel_nixl_transfers,
@@ -107,8 +94,8 @@ static void set_sources(int source)
 bool plugin_records_open(void)
 {
     struct plugin_records made = { .epoch = plugin_records.epoch + 1 };
-    made.store = kvtel_store_open(KVTEL_STORE_OPTIONS(.model_name = setting("KVTEL_MODEL_NAME", ""),
-                                                      .connector = "NIXL plug-in", .mode = mode(), .warn = warn));
+    made.store = kvtel_store_open(
+        KVTEL_STORE_OPTIONS(.model_name = setting("KVTEL_MODEL_NAME", ""), .connector = "NIXL plug-in", .warn = warn));
     if (!made.store || !kvtel_store_path(made.store) || !make_operations(&made)) {
         for (int i = 0; i < 3; i++)
             kvtel_recorder_destroy(made.recorders[i]);

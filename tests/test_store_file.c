@@ -122,6 +122,31 @@ static void test_others_may_read_at_most(void **state)
     }
 }
 
+static void test_mode_from_environment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t asked;
+        uint32_t got;
+        const char *warning;
+    } cases[] = { { "0640", 0, 0640, "" },         { "", 0, 0600, "" },          { "0640", 0600, 0600, "" },
+                  { "0666", 0, 0644, "0644" },     { "rw", 0, 0600, "octal" },   { "-1", 0, 0600, "octal" },
+                  { "7777777", 0, 0600, "octal" }, { "0640 ", 0, 0600, "octal" } };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char warning[256] = "";
+        struct stat status;
+        assert_int_equal(setenv("KVTEL_STORE_MODE", cases[i].text, 1), 0);
+        struct kvtel_store *store = record_into(
+            KVTEL_STORE_OPTIONS(.dir = dir, .mode = cases[i].asked, .warn = take_warning, .warn_context = warning), 1);
+        assert_int_equal(unsetenv("KVTEL_STORE_MODE"), 0);
+        assert_int_equal(stat(kvtel_store_path(store), &status), 0);
+        assert_int_equal(status.st_mode & 07777, cases[i].got);
+        assert_true(*cases[i].warning ? strstr(warning, cases[i].warning) != NULL : !*warning);
+        remove_store(store);
+    }
+}
+
 static void test_directory_from_environment(void **state)
 {
     (void)state;
@@ -429,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_directory),
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_mode_from_environment),
         cmocka_unit_test(test_others_may_read_at_most),
         cmocka_unit_test(test_directory_from_environment),
         cmocka_unit_test(test_file_size_limit),

@@ -33,9 +33,9 @@ struct kvtel_store_options {
     uint32_t max_lanes;     /**< 0: 256; 4,096 at most */
     const char
         *dir; /**< kvtel_store_open(): NULL or "": $KVTEL_STORE_DIR, else a per-user directory in shared memory */
-    /** Permission bits of the file; 0: 0600. Group and others get read permission at most (0644), because whoever may
-     * write the file could cut it while this process has it mapped. A directory created for the file gets matching
-     * search permission. */
+    /** Permission bits of the file; 0: $KVTEL_STORE_MODE (octal), else 0600. Group and others get read permission at
+     * most (0644), because whoever may write the file could cut it while this process has it mapped. A directory
+     * created for the file gets matching search permission. */
     uint32_t mode;
     /** Address space of one lane, and with it how much of everything there can be. 0: 128 MiB in a file, for
      * 3,000 histogram series, and 1 GiB in the heap, for 24,000. Memory is taken as series are made. At most 1 GiB. */

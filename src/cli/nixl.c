@@ -27,8 +27,8 @@ const char command_nixl_help[] =
     "  --plugins=DIR        NIXL's directory of plug-ins itself, where NIXL is no Python package, repeatable\n"
     "  --shadow=DIR         install: leave NIXL's directory as it is, and make one in DIR that has its plug-ins and\n"
     "                       kvtel's; NIXL_PLUGIN_DIR leads there. uninstall: remove it\n"
-    "  --plugin=FILE        libkvtel_nixl.so; without it the one beside this program, in its ../lib or in the Python\n"
-    "                       package kvtel\n"
+    "  --plugin=FILE        libkvtel_nixl.so; without it the one beside this program, in its lib/kvtel or in the\n"
+    "                       Python package kvtel\n"
     "  --help               this text\n"
     "\n"
     "examples:\n"
@@ -55,8 +55,7 @@ static bool is_file(const char *path)
 /* The absolute path of the file that links lead to. */
 static bool find_plugin(const struct nixl_options *options, char *found)
 {
-    static const char *const beside[] = { "libkvtel_nixl.so", "../lib/libkvtel_nixl.so", "../lib64/libkvtel_nixl.so",
-                                          "../" KVTEL_LIBDIR "/libkvtel_nixl.so" };
+    static const char *const beside[] = { "libkvtel_nixl.so", "../" KVTEL_LIBDIR "/kvtel/libkvtel_nixl.so" };
     char program[PATH_MAX], path[PATH_MAX];
     if (options->plugin)
         return is_file(options->plugin) && realpath(options->plugin, found);

@@ -26,6 +26,20 @@ bool kvtel_store_dir_is_default(const char *dir)
     return !given_dir(dir);
 }
 
+/* The permissions that $KVTEL_STORE_MODE gives to a store whose options name none. False: it is no such number. */
+static bool mode_of_environment(uint32_t *mode)
+{
+    const char *text = getenv("KVTEL_STORE_MODE");
+    if (!text || !*text)
+        return true;
+    char *end;
+    const unsigned long value = strtoul(text, &end, 8);
+    if (*text < '0' || *text > '7' || *end || value > 0777)
+        return false;
+    *mode = (uint32_t)value;
+    return true;
+}
+
 /* Permission bits of the file. Other users can at most get read permission: with write permission they could
  * truncate the file that this process maps. */
 static mode_t file_mode(const struct kvtel_store_options *options)
@@ -101,7 +115,8 @@ static int open_in(const char *dir, const struct kvtel_store_options *options, s
 
 struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *given)
 {
-    const struct kvtel_store_options options = kvtel_store_known_options(given);
+    struct kvtel_store_options options = kvtel_store_known_options(given);
+    const bool mode_known = options.mode != 0 || mode_of_environment(&options.mode);
     char dir[PATH_SIZE] = "", message[PATH_SIZE + 256];
     bool shared_place = !given_dir(options.dir);
     struct kvtel_store *store = NULL;
@@ -111,6 +126,9 @@ struct kvtel_store *kvtel_store_open(const struct kvtel_store_options *given)
     if (error == 0)
         error = open_in(dir, &options, &store);
     if (error == 0) {
+        if (!mode_known)
+            kvtel_store_warn(store, KVTEL_WARN_MODE,
+                             "KVTEL_STORE_MODE is not an octal number of permissions, such as 0640: 0600 is used");
         if (options.mode & ~file_mode(&options) & 0777)
             kvtel_store_warn(store, KVTEL_WARN_MODE,
                              "of a store's mode only 0644 is granted: others may read it, and not change it");

@@ -113,10 +113,10 @@ def samples(text):
 class Writer:
     """A process that records NIXL transfers into a store of its own."""
 
-    def __init__(self, directory, book, count, engine=0, rank=0, threads=1):
+    def __init__(self, directory, book, count, engine=0, rank=0, threads=1, **popen):
         arguments = [WRITER, directory, book, str(count), str(engine), str(rank), str(threads)]
         self.book, self.threads = Path(book), threads
-        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen)
         line = self.process.stdout.readline()
         assert line.startswith("ready "), line
         self.path = Path(line.split(" ", 1)[1].strip())

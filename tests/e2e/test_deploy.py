@@ -77,7 +77,8 @@ def test_the_unit_is_locked_up(unit):
 
 def test_the_unit_restarts_whatever_ends_it(unit):
     text = unit.read_text()
-    assert "\nRestart=always\n" in text and "\nExecReload=kill -HUP $MAINPID\n" in text and "\nType=notify\n" in text
+    assert "\nRestart=always\n" in text and "\nType=notify\n" in text
+    assert '\nExecReload=/bin/sh -c "kill -HUP $MAINPID"\n' in text  # not every machine has the program kill
 
 
 def test_no_container_is_root():

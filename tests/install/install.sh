@@ -60,7 +60,9 @@ exported=$(nm -D --defined-only "$libdir/libkvtel.so" | awk '$3 !~ /^kvtel_/ { p
 [ -z "$exported" ] || { echo "libkvtel.so exports: $exported"; exit 1; }
 
 # The unit starts the program that was installed with it.
-grep -qx "ExecStart=$prefix/bin/kvtel serve" "$prefix/lib/systemd/system/kvtel.service"
+grep -qx "ExecStart=$prefix/bin/kvtel serve \$KVTEL_OPTIONS" "$prefix/lib/systemd/system/kvtel.service"
+cmp "$source/deploy/package/kvtel.sysusers" "$prefix/lib/sysusers.d/kvtel.conf"
+cmp "$source/deploy/package/kvtel.tmpfiles" "$prefix/lib/tmpfiles.d/kvtel.conf"
 for name in pod.yaml prometheus.yml rules.yml rules-kv.yml; do
     cmp "$source/deploy/$name" "$prefix/share/kvtel/deploy/$name"
 done
