@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Manual pages and completions, which kvtel prints from the texts of --help."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ import sys
 
 import pytest
 
-from exporter import KVTEL, PATIENCE, ROOT
+from exporter import KVTEL, PATIENCE, ROOT, wait_for
+from terminal import Terminal
 
 COMMANDS = ("serve", "top", "doctor", "dump", "totals", "replay", "check", "nixl", "connectors")
 
@@ -137,6 +139,102 @@ def test_other_shells_read_theirs(tmp_path, shell):
     if shutil.which(shell):
         (tmp_path / "completion").write_text(text)
         run(shell, "-n", tmp_path / "completion")
+
+
+# What is typed, and what every shell offers for it.
+OFFERED = {
+    "kvtel to": {"top", "totals"},
+    "kvtel serve --log.style=": {"default", "vllm"},
+    "kvtel serve --log.level=": {"debug", "info", "warn", "error"},
+    "kvtel serve --metrics.histograms=n": {"native"},
+    "kvtel replay --metrics.format=o": {"openmetrics"},
+    "kvtel top --sort=p": {"p50", "p90", "p99"},
+    "kvtel serve --store.dir=dir": {"directory/"},
+    "kvtel check --connector.file=dir": {"directory/", "directory.json"},
+    "kvtel check dir": {"directory/", "directory.json"},
+    "kvtel nixl ": {"install", "status", "uninstall"},
+    "kvtel connectors NixlP": {"NixlPullConnector", "NixlPushConnector"},
+    "kvtel help --completion ": {"bash", "zsh", "fish"},
+    "kvtel help che": {"check"},
+}
+
+
+def values_of(offered):
+    return {word.strip().partition("=")[2] or word.strip() for word in offered if word.strip()}
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory.json").touch()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/kvtel").symlink_to(KVTEL)
+    return tmp_path
+
+
+def test_bash_offers_values(place, monkeypatch):
+    monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
+    for line, words in OFFERED.items():
+        offered = complete(place, *line.split(" "), cwd=place)
+        assert {word.rstrip("/") for word in offered} == {word.rstrip("/") for word in words}, line
+    assert complete(place, "kvtel", "serve", "--web.max-requests=", cwd=place) == [""]
+    assert complete(place, "kvtel", "totals", "dir", cwd=place) == [""]
+
+
+def test_fish_offers_values(place):
+    if not shutil.which("fish"):
+        pytest.skip("fish is not installed")
+    (place / "kvtel.fish").write_text(run(KVTEL, "help", "--completion", "fish"))
+    lines = [*OFFERED, "kvtel serve --web.max-requests=", "kvtel totals dir"]
+    script = "source kvtel.fish\n" + "".join(f"complete -C '{line}'; echo ---\n" for line in lines)
+    environment = {
+        **os.environ,
+        "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(place),
+        "XDG_CONFIG_HOME": str(place),
+    }
+    answers = run("fish", "--no-config", "-c", script, cwd=place, env=environment).split("---\n")
+    for line, answer in zip(lines, answers):
+        offered = values_of(each.partition("\t")[0] for each in answer.splitlines())
+        assert offered == OFFERED.get(line, set()), line
+
+
+def test_zsh_offers_values(place):
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    (place / "functions").mkdir()
+    (place / "functions/_kvtel").write_text(run(KVTEL, "help", "--completion", "zsh"))
+    start = f"cd {place}; path=({place}/bin $path); fpath=({place}/functions $fpath); autoload -U compinit; compinit -D -u; clear; echo re''ady"
+    with Terminal(["zsh", "-f", "-i"], width=150, environment={"HOME": str(place)}) as terminal:
+        terminal.keys("-l", start)
+        terminal.keys("Enter")
+        terminal.wait_for("ready")
+        for line, words in OFFERED.items():
+            terminal.keys("C-u")
+            terminal.keys("C-l")
+            terminal.keys("-l", line)
+            terminal.wait_for(line.rstrip())
+            terminal.keys("C-d")  # lists what would complete the line
+            if len(words) == 1:
+                terminal.keys("Tab")
+            wait_for(
+                lambda: words <= set(" ".join(terminal.screen()).replace("=", " ").split()),
+                lambda: "\n".join([line, *terminal.screen()]),
+            )
+
+
+def test_values_are_those_of_help():
+    """What is offered stands in the text of --help."""
+    source = (ROOT / "src/command/completion.c").read_text()
+    choices = re.findall(r'\{ "(--[\w.]+)=", "([\w ]+)" \}', source)
+    assert len(choices) > 4
+    texts = {command: run(KVTEL, command, "--help") for command in COMMANDS}
+    for flag, values in choices:
+        having = [text for text in texts.values() if f"  {flag}=" in text]
+        assert having, flag
+        for text in having:
+            told = re.sub(r"\s+", " ", text[text.index(f"  {flag}=") :])[:400]
+            assert all(value in told for value in values.split()), flag
 
 
 def test_what_help_cannot_print():
