@@ -126,6 +126,9 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
       "Run as the user of the engines, or as root, to see them.")                                                      \
     /* the exporter */                                                                                                 \
     X(EXPORTER, "exporter", OK, "The exporter answers.", "")                                                           \
+    X(EXPORTER_ELSEWHERE, "exporter-elsewhere", NOTE,                                                                  \
+      "An exporter runs, and reads another directory than the one looked at.",                                         \
+      "Give its directory by --store.dir, if its engines are meant.")                                                  \
     X(EXPORTER_ABSENT, "exporter-absent", NOTE, "No exporter answers at the usual address.",                           \
       "Start 'kvtel serve', or give its address by --url.")                                                            \
     X(EXPORTER_UNREACHABLE, "exporter-unreachable", PROBLEM, "Prometheus cannot get an answer there either.",          \

@@ -70,6 +70,41 @@ static bool is_vllm(const struct machine_process *process)
            is_argument(process, 0, "vllm") || is_argument(process, 1, "vllm");
 }
 
+/* -- Directories of processes -- */
+
+/* A directory of a process, whose file system may be another one than doctor's: by way of the process's root. -1: it
+ * cannot be looked at. */
+static int open_of(const struct doctor *doctor, const struct machine_process *process, const char *dir)
+{
+    char path[DOCTOR_PATH + PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/proc/%s/root%s", doctor->options.root, process->pid, dir);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Whether it is the directory that is looked at. */
+static bool is_same(const struct doctor *doctor, const struct machine_process *process, const char *dir)
+{
+    struct stat status;
+    const int fd = open_of(doctor, process, dir);
+    if (fd < 0)
+        return strcmp(dir, doctor->options.store_dir) == 0;
+    const bool same = doctor->directory_there && fstat(fd, &status) == 0 && status.st_dev == doctor->device &&
+                      status.st_ino == doctor->inode;
+    close(fd);
+    return same;
+}
+
+/* Whether an exporter of the directory that is looked at, or another one, reads the process's directory of stores. */
+static bool is_read(const struct doctor *doctor, const struct machine_process *process, const char *dir)
+{
+    const bool same = is_same(doctor, process, dir);
+    const int fd = same ? -1 : open_of(doctor, process, dir);
+    const bool locked = fd >= 0 && doctor_lock_of(fd) == EWOULDBLOCK;
+    if (fd >= 0)
+        close(fd);
+    return same || locked;
+}
+
 /* -- Exporters -- */
 
 static unsigned long read_open_files(const struct doctor *doctor, const char *pid)
@@ -104,8 +139,29 @@ static bool has_lost_directory(const struct doctor *doctor, const char *pid, con
     return lost;
 }
 
+/* The directory of stores that it was started with, or NULL. */
+static const char *directory_of(const struct machine_process *process)
+{
+    static const char flag[] = "--store.dir";
+    const char *argument, *dir = machine_process_variable(process, "KVTEL_STORE_DIR");
+    for (size_t i = 2; (argument = machine_process_argument(process, i)); i++) {
+        if (strncmp(argument, flag, strlen(flag)) != 0)
+            continue;
+        if (argument[strlen(flag)] == '=')
+            dir = argument + strlen(flag) + 1;
+        else if (!argument[strlen(flag)])
+            dir = machine_process_argument(process, i + 1);
+    }
+    return dir;
+}
+
 static void look_at_exporter(struct doctor *doctor, const struct machine_process *process)
 {
+    const char *dir = directory_of(process);
+    if (dir && *dir == '/' && !is_same(doctor, process, dir)) {
+        doctor_find(doctor, DOCTOR_EXPORTER_ELSEWHERE, "the exporter (pid %s) reads %s", process->pid, dir);
+        return;
+    }
     memcpy(doctor->exporter, process->pid, sizeof doctor->exporter);
     doctor->open_files = read_open_files(doctor, process->pid);
     if (has_lost_directory(doctor, process->pid, doctor->options.store_dir))
@@ -114,29 +170,6 @@ static void look_at_exporter(struct doctor *doctor, const struct machine_process
 }
 
 /* -- Engines -- */
-
-/* A directory of a process, whose file system may be another one than doctor's: by way of the process's root. -1: it
- * cannot be looked at. */
-static int open_of(const struct doctor *doctor, const struct machine_process *process, const char *dir)
-{
-    char path[DOCTOR_PATH + PATH_MAX];
-    (void)snprintf(path, sizeof path, "%s/proc/%s/root%s", doctor->options.root, process->pid, dir);
-    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* Whether an exporter of the directory that is looked at, or another one, reads the process's directory of stores. */
-static bool is_read(const struct doctor *doctor, const struct machine_process *process, const char *dir)
-{
-    struct stat status;
-    const int fd = open_of(doctor, process, dir);
-    if (fd < 0)
-        return strcmp(dir, doctor->options.store_dir) == 0;
-    const bool same = doctor->directory_there && fstat(fd, &status) == 0 && status.st_dev == doctor->device &&
-                      status.st_ino == doctor->inode;
-    const bool locked = !same && doctor_lock_of(fd) == EWOULDBLOCK;
-    close(fd);
-    return same || locked;
-}
 
 static void check_places(struct doctor *doctor, const struct machine_process *process)
 {

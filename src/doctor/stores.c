@@ -61,11 +61,12 @@ static bool is_in_totals(const struct totals *totals, const char *name)
     return false;
 }
 
-/* Whether an exporter of this user may not remove a file of another user. */
+/* Whether an exporter that this user would start may not remove a file of another user. */
 static bool is_kept_by_sticky(const struct look *look, const struct stat *status)
 {
     const uid_t user = geteuid();
-    return (look->place.st_mode & S_ISVTX) && user != 0 && user != status->st_uid && user != look->place.st_uid;
+    return !look->doctor->in_use && (look->place.st_mode & S_ISVTX) && user != 0 && user != status->st_uid &&
+           user != look->place.st_uid;
 }
 
 /* A shortage or a permission is not the file's fault. */

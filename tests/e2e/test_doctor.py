@@ -160,6 +160,21 @@ def test_a_user_whose_shared_memory_is_emptied(machine, memory):
     assert "directory-emptied-at-logout" not in machine.doctor()[1]
 
 
+@finds("exporter-elsewhere")
+def test_an_exporter_of_another_directory(machine):
+    machine.process(7, "kvtel", command=["/usr/bin/kvtel", "serve", "--store.dir=/run/kvtel"])
+    machine.process(8, "kvtel", command=["kvtel", "serve", "--store.dir", "/run/two"])
+    machine.process(9, "kvtel", command=["kvtel", "serve"], environment={"KVTEL_STORE_DIR": "/run/three"})
+    machine.process(10, "kvtel", command=["kvtel", "serve", f"--store.dir={machine.stores}"], open_files=1024)
+    found = machine.doctor()[1]
+    assert sorted(found["exporter-elsewhere"]) == [
+        "the exporter (pid 7) reads /run/kvtel",
+        "the exporter (pid 8) reads /run/two",
+        "the exporter (pid 9) reads /run/three",
+    ]
+    assert "the exporter (pid 10)" in found["descriptors"][0]
+
+
 @finds("directory-replaced")
 def test_a_directory_that_was_removed_under_the_exporter(machine):
     place = machine.process(7, "kvtel", command=["/usr/bin/kvtel", "serve"])
