@@ -94,9 +94,9 @@ static int parse_url(struct top_options *options, const char *text)
     const int code = top_url_parse("top", text, options->shown_url, sizeof options->shown_url);
     if (code >= 0)
         return code;
-    if (strlen(options->shown_url) + strlen(SUMMARY_PATH) >= sizeof options->url)
+    const int size = snprintf(options->url, sizeof options->url, "%s%s", options->shown_url, SUMMARY_PATH);
+    if (size < 0 || (size_t)size >= sizeof options->url)
         return command_usage("top", "--url is too long");
-    (void)snprintf(options->url, sizeof options->url, "%s%s", options->shown_url, SUMMARY_PATH);
     options->is_remote = true;
     return -1;
 }
