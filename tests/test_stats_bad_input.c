@@ -208,12 +208,19 @@ static const struct {
     { "a wrong number of label values",
       "SimpleCPUOffloadConnector",
       TYPED("\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"",
-            "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[]\": 5, \"[\\\"a\\\"]\": 1, \"[\\\"a\\\", "
+            "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 1, \"[\\\"a\\\", "
             "\\\"b\\\"]\": 2, "
             "\"no list\": 3, \"[1]\": 4}"),
-      { { KVTEL_REFUSED_LABEL_COUNT, 4 } },
+      { { KVTEL_REFUSED_LABEL_COUNT, 3 } },
       TYPED("\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"",
             "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[\\\"a\\\"]\": 1}") },
+    { "no label values: the metric of an older vLLM, which had no labels",
+      "SimpleCPUOffloadConnector",
+      TYPED("\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"",
+            "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[]\": 5, \"[\\\"a\\\"]\": 1}"),
+      { { KVTEL_REFUSED_LABEL_COUNT, 0 } },
+      TYPED("\"vllm:simple_kv_offload_save_outcomes_total\": \"counter\"",
+            "\"vllm:simple_kv_offload_save_outcomes_total\": {\"[]\": 5, \"[\\\"a\\\"]\": 1}") },
     { "values of a histogram with a wrong number of label values are counted one by one",
       "OffloadingConnector",
       TYPED("\"vllm:kv_offload_load_size\": \"histogram\"",

@@ -214,15 +214,32 @@ static void put_operations(struct line *line)
     line->operation = NULL;
 }
 
+static const char *label_value(const struct kvtel_interval_family *family, const struct kvtel_snapshot_series *series,
+                               size_t i)
+{
+    return family->labels[i] < 0 ? "" : series->values[family->labels[i]];
+}
+
+/* How many labels a series has; 0 as well if all of them are empty, as those of an older vLLM's payload without labels.
+ */
+static size_t labels_of(const struct kvtel_interval_family *family, const struct kvtel_snapshot_series *series)
+{
+    for (size_t i = 0; i < family->label_count; i++)
+        if (*label_value(family, series, i) != '\0')
+            return family->label_count;
+    return 0;
+}
+
 /* "name", or "name:('a', 'b')" as Python prints a tuple. */
 static void put_typed_key(struct line *line, const struct kvtel_interval_family *family,
                           const struct kvtel_snapshot_series *series, const char *behind)
 {
-    put_key(line, family->metric->name, family->label_count > 0 ? ":(" : "");
-    for (size_t i = 0; i < family->label_count && line->status == KVTEL_OK; i++) {
-        const char *value = family->labels[i] < 0 ? "" : series->values[family->labels[i]];
+    const size_t count = labels_of(family, series);
+    put_key(line, family->metric->name, count > 0 ? ":(" : "");
+    for (size_t i = 0; i < count && line->status == KVTEL_OK; i++) {
+        const char *value = label_value(family, series, i);
         line->status = kvtel_python_repr(line->buffer, value, strlen(value));
-        put_text(line, i + 1 < family->label_count ? ", " : family->label_count == 1 ? ",)" : ")");
+        put_text(line, i + 1 < count ? ", " : count == 1 ? ",)" : ")");
     }
     put_text(line, behind);
 }

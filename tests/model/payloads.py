@@ -225,7 +225,7 @@ class Typed(Stats):
         kept = {}
         for key, value in series.items():
             labels = labels_of(key)
-            if labels is None or len(labels) != label_count:
+            if labels is None or len(labels) not in (0, label_count):
                 self.refuse("label_count", len(value) if isinstance(value, list) else 1)
             elif kind == "histogram":
                 if self.of_type(value, list):

@@ -49,7 +49,9 @@ class Metrics:
         self.add(Histogram, name, labels, **({"buckets": buckets} if buckets else {}))
 
     def at(self, name, engine, *labels):
-        return self.families[name].labels(*self.engines[engine], *labels)
+        """A payload of an older vLLM may lack labels: to Prometheus an empty one is none."""
+        family, values = self.families[name], (*self.engines[engine], *labels)
+        return family.labels(*values, *[""] * (len(family._labelnames) - len(values)))
 
 
 class ColumnMetrics(Metrics):

@@ -86,11 +86,13 @@ void kvtel_prom_feed_typed(struct generic_metrics *self, const struct metric *me
 {
     for (size_t c = 0; c < set->column_count; c++) {
         const struct kvtel_column *column = &set->columns[c];
-        const char *own[KVTEL_METRIC_LABELS], *label = column->labels;
+        const char *own[KVTEL_METRIC_LABELS] = { 0 }, *label = column->labels;
         for (uint32_t i = 0; i < column->label_count; i++) {
             own[i] = label;
             label += strlen(label) + 1;
         }
+        for (size_t i = column->label_count; i < metric->own_labels; i++)
+            own[i] = ""; /* to Prometheus the same as no label */
         void *child = kvtel_prom_labelled_child(self, metric, engine, own, column->count);
         if (child)
             kvtel_prom_feed(self, metric, child, column);

@@ -20,7 +20,9 @@ static enum kvtel_status decode_label_set(struct kvtel_decoder *decoder, struct 
                             kvtel_decode_why(KVTEL_REFUSED_LONG_TEXT));
         return KVTEL_OK;
     }
-    if (count < 0 || (size_t)count != expected) {
+    /* Without labels: as a vLLM in which the metric had none yet. A learned metric is what its payloads make of it. */
+    bool is_older = count == 0 && !kvtel_learned_of(decoder->content.table);
+    if (count < 0 || ((size_t)count != expected && !is_older)) {
         kvtel_decode_refuse(decoder, KVTEL_REFUSED_LABEL_COUNT, values, set->name,
                             "has a wrong number of label values");
         return KVTEL_OK;
