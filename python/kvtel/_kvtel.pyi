@@ -262,7 +262,7 @@ class Recorder:
 
 class SchedulerStatsRecorder:
     prom: Optional[Prom]
-    take: Optional[Callable[[Any, int], Any]]
+    takes: bool
     def record(
         self, scheduler_stats: Any, iteration_stats: Any = None, mm_cache_stats: Any = None, engine_idx: int = 0
     ) -> None: ...

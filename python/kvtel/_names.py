@@ -7,6 +7,16 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _RESERVED_NAMES = ("kvtel_", "process_")
 _UNITS = {"seconds": 1, "bytes": 2, "ratio": 3, "perc": 3}  # enum kvtel_unit
+# What a metric's samples are called behind its name.
+SUFFIXES = {
+    "counter": ("", "_total", "_created"),
+    "gauge": ("",),
+    "histogram": ("", "_bucket", "_sum", "_count", "_created"),
+    # Of prometheus_client's own collectors:
+    "summary": ("", "_sum", "_count", "_created"),
+    "gaugehistogram": ("", "_bucket", "_gsum", "_gcount"),
+    "info": ("", "_info"),
+}
 
 
 def full_name(kind, name, namespace, subsystem, unit):

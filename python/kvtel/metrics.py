@@ -16,17 +16,13 @@ import weakref
 from . import _kvtel
 from ._blocks import ExceptionCounter, InprogressTracker, Timer
 from ._errors import ArgumentError, MismatchError
-from ._names import checked_labelnames, full_name, unit_of
+from ._names import SUFFIXES, checked_labelnames, full_name, unit_of
+from ._samples import samples_of
 
 _logger = logging.getLogger("kvtel.metrics")
 
 _INF = float("inf")
 _TYPES = {"counter": 0, "gauge": 1, "histogram": 2}  # enum kvtel_metric_type
-_SUFFIXES = {
-    "counter": ("", "_total", "_created"),
-    "gauge": ("",),
-    "histogram": ("", "_bucket", "_sum", "_count", "_created"),
-}
 _AGAIN_SECONDS = 1.0  # after a store could not be made
 
 
@@ -114,7 +110,7 @@ class Registry:
 
     def get_sample_value(self, name, labels=None):
         """Returns what this process counted of a sample, or None: for tests."""
-        for sample, labelset, value in _samples(self.store.collect() if self.store else []):
+        for sample, labelset, value in samples_of(self.store.collect() if self.store else []):
             if sample == name and labelset == (labels or {}):
                 return value
         return None
@@ -138,37 +134,11 @@ os.register_at_fork(after_in_child=_reset_locks)
 REGISTRY = Registry()
 
 
-def _bound_text(bound):
-    if bound == _INF:
-        return "+Inf"
-    text = repr(float(bound))
-    dot = text.find(".")
-    if bound > 0 and dot > 6:  # as Go writes it, and prometheus_client
-        mantissa = f"{text[0]}.{text[1:dot]}{text[dot + 1:]}".rstrip("0.")
-        return f"{mantissa}e+0{dot - 1}"
-    return text
-
-
-def _samples(families):
-    """Yields (name, labels, value) of what Store.collect() returns."""
-    for name, kind, _, labelnames, series in families:
-        for labelvalues, value in series:
-            labels = dict(zip(labelnames, labelvalues))
-            if kind != "histogram":
-                yield name + ("_total" if kind == "counter" else ""), labels, value
-                continue
-            buckets, total = value
-            for bound, count in buckets:
-                yield name + "_bucket", {**labels, "le": _bound_text(bound)}, float(count)
-            yield name + "_count", labels, float(buckets[-1][1])
-            yield name + "_sum", labels, total
-
-
 def _names_of(collector):
     if isinstance(collector, _Metric):  # without describe(), which imports prometheus_client
-        return [collector._name + suffix for suffix in _SUFFIXES[collector._type]]
+        return [collector._name + suffix for suffix in SUFFIXES[collector._type]]
     described = getattr(collector, "describe", tuple)()
-    return [metric.name + suffix for metric in described for suffix in _SUFFIXES.get(metric.type, ("",))]
+    return [metric.name + suffix for metric in described for suffix in SUFFIXES.get(metric.type, ("",))]
 
 
 _parents = weakref.WeakSet()
@@ -178,6 +148,7 @@ class _Metric:
     """A metric without labels, a labelled metric, or a child of one."""
 
     _type = ""
+    _recording = ()  # names of methods
     _reserved_labelnames = ()
     _bounds = None
     _has_pid = False
@@ -200,6 +171,13 @@ class _Metric:
         if is_registered:
             registry.register(self)
         self._begin(registry if is_registered else None)
+        if not self._labelnames:
+            self._keep_methods()
+
+    def _keep_methods(self):
+        """Makes the recording methods attributes of the object: CPython calls these in half the time."""
+        for name in self._recording:
+            setattr(self, name, getattr(self, name))
 
     def _begin(self, registry):
         """Makes the family, and the series unless there are labels. Raises only what is the program's own mistake."""
@@ -274,9 +252,11 @@ class _Metric:
 
     def _make_child(self, values):
         child = type(self).__new__(type(self))
-        child.__dict__.update(self.__dict__, _labelvalues=values, _parent=self, _children={})
+        for name, value in {**self.__dict__, "_labelvalues": values, "_parent": self, "_children": {}}.items():
+            setattr(child, name, value)  # not child.__dict__, which would make a dictionary: calls would take longer
         self._copy_to(child)
         child._bind()
+        child._keep_methods()
         return self._children.setdefault(values, child)
 
     def _copy_to(self, child):
@@ -347,6 +327,7 @@ class Counter(_Metric, _kvtel._CounterSeries):
     """
 
     _type = "counter"
+    _recording = ("inc",)
 
     def reset(self):
         """Removes the series and begins anew at 0. Each call takes new room in the store, for the life of this process: this is
@@ -375,6 +356,7 @@ class Gauge(_Metric, _kvtel._GaugeSeries):
     """
 
     _type = "gauge"
+    _recording = ("set", "inc", "dec")
     _MODES = frozenset(prefix + mode for prefix in ("", "live") for mode in ("all", "min", "max", "sum", "mostrecent"))
 
     def __init__(
@@ -431,6 +413,7 @@ class Histogram(_Metric, _kvtel._HistogramSeries):
     """
 
     _type = "histogram"
+    _recording = ("observe",)
     _reserved_labelnames = ("le",)
     DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, _INF)
 

@@ -104,7 +104,7 @@ class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):
         self._model_name = name if isinstance(name, str) else name[0]
         store = self._open_store()
         self.prom = self._prom_of(self._engine_index, store)
-        self.take = self._take if self._foreign_of(self._engine_index) else None
+        self.takes = bool(self._foreign_of(self._engine_index))
         self.store = store
 
     def _open_store(self):

@@ -10,17 +10,16 @@
 
 struct recorder {
     PyObject_HEAD PyObject *prom; /* a Prom; NULL: nothing can be recorded */
-    PyObject *take;               /* None, or a function that is called with stats and engine before the Prom */
     PyObject *attribute;          /* "kv_connector_stats" */
     PyObject *scheduler_stats;    /* names of arguments */
     PyObject *engine_idx;
+    bool takes; /* the subclass' _take() is called with stats and engine before the Prom */
 };
 
 static void recorder_free(PyObject *object)
 {
     struct recorder *self = (struct recorder *)object;
     Py_XDECREF(self->prom);
-    Py_XDECREF(self->take);
     Py_XDECREF(self->attribute);
     Py_XDECREF(self->scheduler_stats);
     Py_XDECREF(self->engine_idx);
@@ -76,17 +75,17 @@ static PyObject *argument(PyObject *const *arguments, Py_ssize_t count, PyObject
     return NULL;
 }
 
-/* What `take` leaves of stats for the Prom: new reference; None: nothing. NULL: an exception. */
-static PyObject *left_of(const struct recorder *self, PyObject *stats, uint32_t engine)
+/* What _take() leaves of stats for the Prom: new reference; None: nothing. NULL: an exception. */
+static PyObject *left_of(struct recorder *self, PyObject *stats, uint32_t engine)
 {
-    if (self->take && self->take != Py_None)
-        return PyObject_CallFunction(self->take, "Ok", stats, (unsigned long)engine);
+    if (self->takes)
+        return PyObject_CallMethod((PyObject *)self, "_take", "Ok", stats, (unsigned long)engine);
     Py_INCREF(stats);
     return stats;
 }
 
 /* 0 or -1. An engine that the Prom was not made for is an error that it does not count: the subclass has another. */
-static int observe(const struct recorder *self, PyObject **stats, uint32_t engine)
+static int observe(struct recorder *self, PyObject **stats, uint32_t engine)
 {
     PyObject *left = left_of(self, *stats, engine);
     if (!left)
@@ -148,23 +147,19 @@ static int set_prom(PyObject *object, PyObject *prom, void *unused)
     return 0;
 }
 
-static PyObject *get_take(PyObject *object, void *unused)
+static PyObject *get_takes(PyObject *object, void *unused)
 {
-    PyObject *take = ((struct recorder *)object)->take;
     (void)unused;
-    take = take ? take : Py_None;
-    Py_INCREF(take);
-    return take;
+    return PyBool_FromLong(((struct recorder *)object)->takes);
 }
 
-static int set_take(PyObject *object, PyObject *take, void *unused)
+static int set_takes(PyObject *object, PyObject *takes, void *unused)
 {
-    struct recorder *self = (struct recorder *)object;
-    PyObject *old = self->take;
+    int is = takes ? PyObject_IsTrue(takes) : 0;
     (void)unused;
-    Py_XINCREF(take);
-    self->take = take;
-    Py_XDECREF(old);
+    if (is < 0)
+        return -1;
+    ((struct recorder *)object)->takes = is != 0;
     return 0;
 }
 
@@ -181,8 +176,9 @@ int kvtel_python_add_scheduler_stats(PyObject *module)
     static PyGetSetDef members[] = {
         { "prom", get_prom, set_prom, "The Prom that payloads go to; None until it is set: they are not looked at.",
           NULL },
-        { "take", get_take, set_take,
-          "None, or a function of stats and engine that returns what of the stats is for the Prom; None: nothing.",
+        { "takes", get_takes, set_takes,
+          "Whether self._take(stats, engine) is called first, which returns what of the stats is for the Prom; None: "
+          "nothing.",
           NULL },
         { NULL, NULL, NULL, NULL, NULL },
     };

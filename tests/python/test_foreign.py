@@ -2,7 +2,9 @@
 """Connectors that kvtel never heard of, whose classes make their own metrics as vLLM's connectors do: what they count through kvtel's
 classes equals what they count through prometheus_client's."""
 
+import gc
 import runpy
+import weakref
 from types import SimpleNamespace
 
 import kvtel
@@ -238,6 +240,16 @@ def test_a_class_that_makes_no_metrics_leaves_payloads_that_describe_themselves(
         assert f'vllm:{name}_total{{engine="0",model_name="m"}} 2.0' in logger.store.text().splitlines()
         assert logger.errors == errors
     assert "no metrics today" in caplog.text
+
+
+def test_a_logger_that_nobody_has_any_more_is_freed(factory):
+    logger = factory.load()(config_of("ColumnsConnector"), 0)
+    logger.record(stats_of(PAYLOADS["ColumnsConnector"][0]), None)
+    assert logger.takes and logger.errors == {}
+    gone = weakref.ref(logger)
+    del logger
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_class_that_cannot_be_found(factory):

@@ -421,3 +421,11 @@ def test_a_collector_of_another_library_may_have_any_type():
     registry.register(Collector())
     with pytest.raises(ValueError, match="took"):
         registry.register(Collector())
+
+
+def test_a_name_that_a_sample_of_another_librarys_collector_has_is_taken():
+    registry = kvtel.Registry(open_store=kvtel.Store)
+    registry.register(prometheus_client.Summary("took", "T.", registry=None))
+    for cls, name in ((kvtel.Gauge, "took_sum"), (kvtel.Counter, "took"), (kvtel.Histogram, "took")):
+        with pytest.raises(ValueError, match="took"):
+            cls(name, "T.", registry=registry)
