@@ -2,7 +2,7 @@
 """Every code block of every page is compiled, run or parsed. What cannot be has a comment above it, `<!-- not run: WHY -->`; the
 syntax of such a block is checked where its language has one.
 
-`<!-- compile -->` marks a whole program in C, `<!-- compile: body -->` statements, and C without a mark is a file. `<!-- output: COMMAND -->`
+`<!-- compile -->` marks a whole program in C, `<!-- compile: body -->` statements in C or C++, and C without a mark is a file. `<!-- output: COMMAND -->`
 marks what a command prints; in a console block each command follows a $.
 """
 
@@ -19,6 +19,7 @@ from pages import ROOT, all_blocks
 
 BUILD = Path(os.environ.get("KVTEL", ROOT / "build/kvtel")).parent
 CC = os.environ.get("CC", "cc").split()
+CXX = (os.environ.get("CXX") or "c++").split()
 BLOCKS = all_blocks()
 
 # What the statements of instrumenting.md, connectors.md and README.md take from the program around them.
@@ -31,6 +32,19 @@ void body(struct kvtel_recorder *recorder, struct kvtel_stats *stats, uint32_t t
 {
     (void)recorder; (void)stats; (void)tp_rank; (void)start; (void)posted; (void)done; (void)bytes; (void)n;
     {
+%s
+    }
+}
+"""
+
+# The same for C++, one for each block, which must be the C++17 and the C++20 of the headers.
+CPP_BODY = """
+void body_%d(kvtel::Operation transfers, kvtel_stats *stats, std::uint32_t tp_rank, std::uint64_t start, std::uint64_t posted,
+             std::uint64_t done, std::uint64_t bytes, std::uint32_t n)
+{
+    (void)transfers; (void)stats; (void)tp_rank; (void)start; (void)posted; (void)done; (void)bytes; (void)n;
+    {
+#line %d "%s"
 %s
     }
 }
@@ -115,6 +129,7 @@ def test_every_block_is_of_a_known_kind():
         for block in BLOCKS
         if block.language in ("", "indented", "python", "cpp", "rust")
         and not block.mark.startswith(("not run: ", "output: "))
+        and (block.language, block.mark) != ("cpp", "compile: body")
         and block.page.name != "recording-format.md"
         and (block.page.name, block.language) != ("rust.md", "rust")  # rustdoc runs them: rust/kvtel/src/lib.rs
     ]
@@ -129,6 +144,27 @@ def test_c_compiles(block, tmp_path):
         return
     text = BODY % block.text.replace("#include <kvtel/recorder.h>\n", "") if block.mark else block.text
     compile_c(text, tmp_path, "-fsyntax-only")
+
+
+@pytest.mark.parametrize("standard", ["c++17", "c++20"])
+def test_cpp_compiles(standard, tmp_path):
+    blocks = [block for block in BLOCKS if (block.language, block.mark) == ("cpp", "compile: body")]
+    assert blocks
+    text = "#include <kvtel/kvtel.h>\n#include <kvtel/kvtel.hpp>\n"
+    for number, block in enumerate(blocks):
+        statements = block.text.replace("#include <kvtel/kvtel.hpp>", "")
+        text += CPP_BODY % (number, block.line + 1, block.page, statements)
+    (tmp_path / "blocks.cpp").write_text(text)
+    warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-Wno-unused"]
+    done = run([*CXX, f"-std={standard}", *warnings, f"-I{ROOT / 'include'}", "-fsyntax-only", tmp_path / "blocks.cpp"])
+    assert done.returncode == 0, done.stderr
+
+
+def test_statements_in_c_have_the_same_in_cpp_below_them():
+    for page in ("instrumenting.md", "connectors.md"):
+        marked = [block for block in BLOCKS if block.page.name == page and block.mark == "compile: body"]
+        languages = [block.language for block in marked]
+        assert languages == ["c", "cpp"] * (len(languages) // 2) and languages, [str(block) for block in marked]
 
 
 @of("json")
