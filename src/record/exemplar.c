@@ -4,6 +4,7 @@
 #include "record/recorder.h"
 #include "record/thread.h"
 
+#include <endian.h>
 #include <string.h>
 #include <time.h>
 
@@ -113,17 +114,19 @@ static uint32_t bucket_of(const struct kvtel_bins *bins, double value)
     return first;
 }
 
-static void put_text(kvtel_word *words, const char *text, size_t size)
+/* What is behind the text in its last word is 0. */
+static void put_text(kvtel_word *words, const struct kvtel_exemplar *exemplar, size_t size)
 {
+    const char *text = exemplar->text;
     uint64_t word;
     for (; size >= sizeof(word); size -= sizeof(word), text += sizeof(word)) {
         memcpy(&word, text, sizeof(word));
         put(words++, word);
     }
-    word = 0;
-    memcpy(&word, text, size);
-    if (size > 0)
-        put(words, word);
+    if (size > 0) {
+        memcpy(&word, text, sizeof(word)); /* the array has whole words */
+        put(words, word & htole64((UINT64_C(1) << 8 * size) - 1));
+    }
 }
 
 /* Leaves an exemplar at the value's bucket. A reader gets the exemplar that was there or the new one, wherever the
@@ -143,7 +146,7 @@ static void put_exemplar(struct kvtel_lane *lane, const struct kvtel_exemplar_pl
     put(half + KVTEL_EXEMPLAR_VALUE, kvtel_double_bits(value));
     put(half + KVTEL_EXEMPLAR_TIME, exemplar->time_ns ? exemplar->time_ns : realtime_ns());
     put(half + KVTEL_EXEMPLAR_SIZE, size);
-    put_text(half + KVTEL_EXEMPLAR_LABELS, exemplar->text, size);
+    put_text(half + KVTEL_EXEMPLAR_LABELS, exemplar, size);
     kvtel_fold_log(seq, next);
     kvtel_word_publish(seq, next);
 }
