@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// client_golang with native histograms: the same families, labels and values as bench_exposition.c, in Prometheus' protobuf.
+// Peers in Go: client_golang with native histograms, in Prometheus' protobuf, and the push of OpenTelemetry's SDK. Families, labels and
+// values are those of bench_exposition.c.
 package main
 
 import (
@@ -115,4 +116,5 @@ func main() {
 	measure("text exposition of 67,000 series: snapshot and encode", "text", expfmt.NewFormat(expfmt.TypeTextPlain), false)
 	row := "protobuf, classic and native"
 	measure("exposition of 67,000 series in "+row+": snapshot and encode", row, expfmt.NewFormat(expfmt.TypeProtoDelim), true)
+	measurePush()
 }
