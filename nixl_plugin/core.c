@@ -77,7 +77,6 @@ static struct plugin_agent *find_agent(const char *name, bool exporter)
     if (free_agent) {
         memset(free_agent, 0, sizeof(*free_agent));
         (void)snprintf(free_agent->name, sizeof(free_agent->name), "%s", name);
-        free_agent->epoch = plugin_records.epoch;
         free_agent->used = true;
     }
     return free_agent;
@@ -110,22 +109,24 @@ static struct plugin_agent *open_agent(const char *name, bool exporter)
     return agent;
 }
 
-struct plugin_agent *plugin_agent_open(struct plugin_text text, bool exporter)
+struct plugin_half plugin_agent_open(struct plugin_text text, bool exporter)
 {
     char name[PLUGIN_PEER_NAME];
+    struct plugin_half half = { 0 };
     if (plugin_is_off())
-        return NULL;
+        return half;
     if (text.size > NAME_MOST || (text.size > 0 && !text.bytes)) {
         plugin_disable("NIXL passed a name that cannot be one: its interface is not the one known here");
-        return NULL;
+        return half;
     }
     (void)snprintf(name, sizeof(name), "%.*s", (int)text.size, text.size > 0 ? text.bytes : "");
     plugin_lock(&lock);
-    struct plugin_agent *agent = open_agent(name, exporter);
+    half.agent = open_agent(name, exporter);
+    half.epoch = plugin_records.epoch;
     plugin_unlock(&lock);
-    if (agent && !exporter)
+    if (half.agent && !exporter)
         plugin_peer_make(text); /* an agent's transfers with itself */
-    return agent;
+    return half;
 }
 
 static void flush(struct plugin_agent *agent)
@@ -135,9 +136,10 @@ static void flush(struct plugin_agent *agent)
     agent->event_count = 0;
 }
 
-void plugin_agent_close(struct plugin_agent *agent, bool exporter)
+void plugin_agent_close(const struct plugin_half *half, bool exporter)
 {
-    if (!plugin_is_recording(agent))
+    struct plugin_agent *agent = half->agent;
+    if (!plugin_is_recording(half))
         return;
     plugin_lock(&lock);
     if (exporter) {
@@ -151,24 +153,24 @@ void plugin_agent_close(struct plugin_agent *agent, bool exporter)
     plugin_unlock(&lock);
 }
 
-void plugin_thread_ready(struct plugin_agent *agent)
+void plugin_thread_ready(const struct plugin_half *half)
 {
-    if (plugin_is_recording(agent))
+    if (plugin_is_recording(half))
         (void)kvtel_thread_lane_of(plugin_records.store);
 }
 
-void plugin_peer_named(struct plugin_agent *agent, struct plugin_text name)
+void plugin_peer_named(const struct plugin_half *half, struct plugin_text name)
 {
-    if (plugin_is_recording(agent))
+    if (plugin_is_recording(half))
         plugin_peer_make(name);
 }
 
-bool plugin_post_begin(struct plugin_call *call, struct plugin_agent *agent, uint64_t handle,
+bool plugin_post_begin(struct plugin_call *call, const struct plugin_half *half, uint64_t handle,
                        enum plugin_direction direction)
 {
-    if (!plugin_is_recording(agent))
+    if (!plugin_is_recording(half))
         return false;
-    *call = (struct plugin_call){ .agent = agent,
+    *call = (struct plugin_call){ .agent = half->agent,
                                   .handle = handle,
                                   .began_ns = kvtel_now_ns(),
                                   .bytes = KVTEL_UNMEASURED,
@@ -184,16 +186,16 @@ void plugin_post_peer(struct plugin_call *call, struct plugin_text name)
 
 void plugin_post_end(const struct plugin_call *call)
 {
-    if (!plugin_is_recording(call->agent))
+    if (plugin_is_off() || !kvtel_store_is_own(plugin_records.store))
         return;
     const uint64_t now = kvtel_now_ns();
     plugin_record_post(call->direction, now - call->began_ns);
     plugin_posts_add(call, now);
 }
 
-void plugin_completed(struct plugin_agent *agent, uint64_t handle)
+void plugin_completed(const struct plugin_half *half, uint64_t handle)
 {
-    if (plugin_is_recording(agent) && !plugin_posts_complete(handle, kvtel_now_ns()))
+    if (plugin_is_recording(half) && !plugin_posts_complete(handle, kvtel_now_ns()))
         plugin_count(plugin_records.unmatched);
 }
 
@@ -249,9 +251,10 @@ static void expire(struct plugin_agent *agent)
         agent->expire_ns = plugin_posts_expire(agent, now);
 }
 
-void plugin_event(struct plugin_agent *agent, uint32_t type, uint64_t value)
+void plugin_event(const struct plugin_half *half, uint32_t type, uint64_t value)
 {
-    if (!plugin_is_recording(agent))
+    struct plugin_agent *agent = half->agent;
+    if (!plugin_is_recording(half))
         return;
     agent->events[agent->event_count++] = (struct kvtel_nixl_event){
         .type = type < KVTEL_NIXL_EVENT_TYPES ? (enum kvtel_nixl_event_type)type : KVTEL_NIXL_UNRECOGNISED,
@@ -264,15 +267,16 @@ void plugin_event(struct plugin_agent *agent, uint32_t type, uint64_t value)
     follow(agent, type, value);
 }
 
-void plugin_batch_begin(struct plugin_agent *agent)
+void plugin_batch_begin(const struct plugin_half *half)
 {
-    if (plugin_is_recording(agent))
-        agent->batched = true;
+    if (plugin_is_recording(half))
+        half->agent->batched = true;
 }
 
-void plugin_batch_end(struct plugin_agent *agent)
+void plugin_batch_end(const struct plugin_half *half)
 {
-    if (!plugin_is_recording(agent))
+    struct plugin_agent *agent = half->agent;
+    if (!plugin_is_recording(half))
         return;
     agent->batched = false;
     try_early(agent);

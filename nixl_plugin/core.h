@@ -26,6 +26,13 @@ enum plugin_direction { PLUGIN_TX, PLUGIN_RX, PLUGIN_DIRECTIONS };
 /* An agent of NIXL in this process. Its trace half and its exporter half share one, where they find each other. */
 struct plugin_agent;
 
+/* What NIXL's object of one half of an agent has. The child of a fork inherits the object, and may have an agent of its
+ * own in the same place: then the epoch is another one. All 0: nothing is recorded. */
+struct plugin_half {
+    struct plugin_agent *agent;
+    uint64_t epoch; /* of the process that opened it */
+};
+
 /* A post while the call lasts. The caller owns it. */
 struct plugin_call {
     struct plugin_agent *agent;
@@ -43,30 +50,30 @@ void plugin_disable(const char *why);
 /* Whether anything of NIXL's calls is to be looked at. */
 bool plugin_is_off(void);
 
-/* The agent of this name, made at its first half. Opens the store at the first call in a process. Not on the path of a
- * post. NULL: the plug-in is off, or there are too many agents. */
-struct plugin_agent *plugin_agent_open(struct plugin_text name, bool exporter);
+/* A half of the agent of this name, which is made at its first half. Opens the store at the first call in a process. Not
+ * on the path of a post. All 0: the plug-in is off, or there are too many agents. */
+struct plugin_half plugin_agent_open(struct plugin_text name, bool exporter);
 /* The half was destroyed. When the trace half goes, what is open ends as abandoned. */
-void plugin_agent_close(struct plugin_agent *agent, bool exporter);
+void plugin_agent_close(const struct plugin_half *half, bool exporter);
 
 /* Opens the calling thread's lane, so that a later post need not. Not on the path of a post. */
-void plugin_thread_ready(struct plugin_agent *agent);
+void plugin_thread_ready(const struct plugin_half *half);
 /* A peer was named outside of a post: gives it a place in the table of peers. */
-void plugin_peer_named(struct plugin_agent *agent, struct plugin_text name);
+void plugin_peer_named(const struct plugin_half *half, struct plugin_text name);
 
 /* A call that posts began. False: it is not recorded. */
-bool plugin_post_begin(struct plugin_call *call, struct plugin_agent *agent, uint64_t handle,
+bool plugin_post_begin(struct plugin_call *call, const struct plugin_half *half, uint64_t handle,
                        enum plugin_direction direction);
 void plugin_post_peer(struct plugin_call *call, struct plugin_text name);
 /* The call returned, however it went. */
 void plugin_post_end(const struct plugin_call *call);
 /* A look found the transfer done. */
-void plugin_completed(struct plugin_agent *agent, uint64_t handle);
+void plugin_completed(const struct plugin_half *half, uint64_t handle);
 
 /* An event of the exporter half. From the agent's own thread of NIXL's. */
-void plugin_event(struct plugin_agent *agent, uint32_t type, uint64_t value);
-void plugin_batch_begin(struct plugin_agent *agent);
-void plugin_batch_end(struct plugin_agent *agent);
+void plugin_event(const struct plugin_half *half, uint32_t type, uint64_t value);
+void plugin_batch_begin(const struct plugin_half *half);
+void plugin_batch_end(const struct plugin_half *half);
 
 #ifdef __cplusplus
 }

@@ -49,7 +49,7 @@ struct thread_state {
     bool ready;      /* the thread has its lane */
     bool in_span;    /* `span` is in use */
     bool is_post;    /* ... by a call that posts; else by one that names a peer */
-    plugin_agent *agent;
+    const plugin_half *half;
     plugin_call call;
     alignas(void *) char span[sizeof(void *)]; /* the object that NIXL sees */
 };
@@ -84,7 +84,7 @@ class span
         if (thread.is_post)
             plugin_post_peer(&thread.call, text_of(value));
         else
-            plugin_peer_named(thread.agent, text_of(value));
+            plugin_peer_named(thread.half, text_of(value));
     }
     virtual void add_integer(abi::string_view key, int64_t value) noexcept
     {
@@ -111,7 +111,7 @@ static_assert(sizeof(span) == sizeof(thread.span), "a span is only its class");
 class tracer
 {
   public:
-    explicit tracer(plugin_agent *given) noexcept : agent(given)
+    explicit tracer(const plugin_half &given) noexcept : half(given)
     {
     }
     static void *operator new(size_t, const in_place &place) noexcept
@@ -124,7 +124,7 @@ class tracer
     }
     virtual ~tracer()
     {
-        plugin_agent_close(agent, false);
+        plugin_agent_close(&half, false);
     }
     virtual abi::owner<span> begin_span(abi::string_view name, uint8_t kind) noexcept
     {
@@ -133,7 +133,7 @@ class tracer
     virtual void mark(abi::string_view name, uint8_t kind) noexcept
     {
         if (!plugin_is_off() && is_sane(name, kind) && IS(name, "nixl::xfer.complete"))
-            plugin_completed(agent, thread.handle);
+            plugin_completed(&half, thread.handle);
     }
     virtual void push(uint64_t id) noexcept
     {
@@ -157,26 +157,26 @@ class tracer
         const bool write = IS(name, "nixl::postXferReq.write");
         thread.is_post = write || IS(name, "nixl::postXferReq.read");
         if (thread.is_post) {
-            thread.in_span = plugin_post_begin(&thread.call, agent, thread.handle, write ? PLUGIN_TX : PLUGIN_RX);
+            thread.in_span = plugin_post_begin(&thread.call, &half, thread.handle, write ? PLUGIN_TX : PLUGIN_RX);
             return thread.in_span;
         }
         if (!thread.ready) {
             thread.ready = true;
-            plugin_thread_ready(agent);
+            plugin_thread_ready(&half);
         }
-        thread.agent = agent;
+        thread.half = &half;
         thread.in_span = IS(name, "nixl::loadRemoteMD") || IS(name, "nixl::makeConnection");
         return thread.in_span;
     }
 
-    plugin_agent *agent;
+    const plugin_half half;
 };
 
 /* The exporter half of an agent. */
 class exporter
 {
   public:
-    exporter(plugin_agent *given, size_t most) noexcept : max_events(most), agent(given)
+    exporter(const plugin_half &given, size_t most) noexcept : max_events(most), half(given)
     {
     }
     static void *operator new(size_t, const in_place &place) noexcept
@@ -186,25 +186,25 @@ class exporter
     static void operator delete(void *object) noexcept;
     virtual ~exporter()
     {
-        plugin_agent_close(agent, true);
+        plugin_agent_close(&half, true);
     }
     virtual int export_event(const abi::event &event) noexcept
     {
-        plugin_event(agent, event.type, event.value);
+        plugin_event(&half, event.type, event.value);
         return 0;
     }
     virtual void batch_begin() noexcept
     {
-        plugin_batch_begin(agent);
+        plugin_batch_begin(&half);
     }
     virtual void batch_end() noexcept
     {
-        plugin_batch_end(agent);
+        plugin_batch_end(&half);
     }
 
   private:
     [[maybe_unused]] const size_t max_events; /* NIXL reads it here */
-    plugin_agent *agent;
+    const plugin_half half;
 };
 
 /* NIXL's agent does not start without an exporter. Where there is no memory for one, all share this place, and its
@@ -219,23 +219,23 @@ void exporter::operator delete(void *object) noexcept
 
 static abi::owner<exporter> create_exporter(const abi::telemetry_params &params) noexcept
 {
-    plugin_agent *agent = plugin_agent_open(plugin_text{ params.agent_name.bytes, params.agent_name.size }, true);
+    const plugin_half half = plugin_agent_open(plugin_text{ params.agent_name.bytes, params.agent_name.size }, true);
     void *memory = malloc(sizeof(exporter));
     if (!memory) {
         plugin_say("no memory for an exporter: its events are not counted");
-        plugin_agent_close(agent, true);
-        return abi::owner<exporter>(new (in_place{ spare }) exporter(nullptr, params.max_events));
+        plugin_agent_close(&half, true);
+        return abi::owner<exporter>(new (in_place{ spare }) exporter(plugin_half{}, params.max_events));
     }
-    return abi::owner<exporter>(new (in_place{ memory }) exporter(agent, params.max_events));
+    return abi::owner<exporter>(new (in_place{ memory }) exporter(half, params.max_events));
 }
 
 static abi::owner<tracer> create_tracer(const abi::trace_params &params) noexcept
 {
-    plugin_agent *agent = plugin_agent_open(text_of(params.agent_name), false);
-    void *memory = agent ? malloc(sizeof(tracer)) : nullptr;
-    if (agent && !memory)
-        plugin_agent_close(agent, false);
-    return abi::owner<tracer>(memory ? new (in_place{ memory }) tracer(agent) : nullptr);
+    const plugin_half half = plugin_agent_open(text_of(params.agent_name), false);
+    void *memory = half.agent ? malloc(sizeof(tracer)) : nullptr;
+    if (half.agent && !memory)
+        plugin_agent_close(&half, false);
+    return abi::owner<tracer>(memory ? new (in_place{ memory }) tracer(half) : nullptr);
 }
 
 /* Text for NIXL, which copies it at most. The object stays where it is. */

@@ -45,7 +45,6 @@ struct plugin_early {
 };
 
 struct plugin_agent {
-    uint64_t epoch; /* of the process that opened it */
     char name[PLUGIN_PEER_NAME];
     bool used;
     atomic_bool traced, exported;
@@ -91,9 +90,9 @@ static inline bool plugin_is_on(void)
 }
 
 /* Whether an agent's calls are recorded: the plug-in is on, and this is the process that opened the agent. */
-static inline bool plugin_is_recording(const struct plugin_agent *agent)
+static inline bool plugin_is_recording(const struct plugin_half *half)
 {
-    return agent && !plugin_is_off() && agent->epoch == plugin_records.epoch &&
+    return half->agent && !plugin_is_off() && half->epoch == plugin_records.epoch &&
            kvtel_store_is_own(plugin_records.store);
 }
 

@@ -307,9 +307,12 @@ def test_a_child_of_a_fork_records_nothing_for_its_parents_agent(driver):
 def test_a_child_of_a_fork_has_a_store_for_its_own_agent(driver):
     one = agent(driver)
     driver("post", one, "a0", "read", "peer", 64)
-    assert driver("fork", one, "childs") == "0"
-    assert driver.transfers() == {"completed": 1}
-    assert driver.stored()['nixl_transfer_bytes_total{direction="rx",outcome="completed"}'] == 20
+    assert driver("fork", one, "childs") == "0"  # which also uses and destroys the inherited one
+    assert driver.transfers() == {"completed": 2}
+    stored = driver.stored()
+    assert stored['nixl_transfer_bytes_total{direction="rx",outcome="completed"}'] == 40
+    assert stored['nixl_posts_total{direction="rx"}'] == 3
+    assert stored['nixl_bytes_total{direction="rx"}'] == 20
     assert len(list(driver.stores.glob("*.kvtel"))) == 2
 
 

@@ -240,9 +240,17 @@ static std::string fork_child(Agent &agent, const std::string &own)
             name_peer(*agents.back(), "nixl::loadRemoteMD", META, "peer");
             post(*agents.back(), 0x2220, false, "peer", 20);
             mark(*agents.back(), 0x2220);
+            post(agent, 0x1110, false, "peer", 10); /* the child's own agent may have its place */
+            mark(agent, 0x1110);
+            finish(agent, false, 10, 5, 5);
         }
         agent.trace.reset();
         agent.exporter.reset();
+        if (own != "-") {
+            post(*agents.back(), 0x2220, false, "peer", 20);
+            mark(*agents.back(), 0x2220);
+            finish(*agents.back(), false, 20, 5, 5);
+        }
         std::exit(0);
     }
     int status = 0;
