@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What telemetry adds to a transfer of a real NIXL: 64-byte READs over shared memory, in one process, variants in turns.
 
-Usage: nixl_posts.py BUILD [ROUNDS [SITE [VARIANT...]]]. SITE is a directory with NIXL's wheel and the plug-in; without it that of
-./run nixl-test. Where kvtel's exporter is in the process, its trace keeps the open table; the trace without it does not.
+Usage: nixl_posts.py BUILD [ROUNDS [SITE [VARIANT...]]]. SITE is a directory with NIXL's wheel; without it that of
+./run nixl-test. The variants "nothing" are a trace backend that records nothing (load_nixl_nothing.cpp): what NIXL itself takes.
+Where kvtel's exporter is in the process, its trace keeps the open table; the trace without it does not.
 Where the machine has GPUs, NIXL wants UCX_TLS=shm,cma,self,tcp,cuda_copy."""
 
 import json
@@ -26,15 +27,37 @@ def variants(place):
         "prometheus": f"{ON} {exporter}prometheus {prometheus}",
         "prometheus_mp": f"{ON} {exporter}prometheus_mp NIXL_TELEMETRY_MULTIPROC_DIR={place}/mp {prometheus[:-1]}7",
         "kvtel_exporter": f"{ON} {exporter}kvtel",
+        "nothing": "NIXL_TRACE_BACKENDS=nothing",
+        "nothing_spans": "NIXL_TRACE_BACKENDS=nothing",
+        "nothing_clock": "NIXL_TRACE_BACKENDS=nothing",
         "kvtel_trace": trace,
         "kvtel_both": f"{ON} {exporter}kvtel {trace}",
     }
 
 
+def plugins_of(site, build, place):
+    """A directory with NIXL's plug-ins, kvtel's, and the one that does nothing. NIXL's find their libraries beside it."""
+    plugins = pathlib.Path(place) / "m/plugins"
+    plugins.mkdir(parents=True)
+    for libraries in site.glob("nixl_*.libs"):
+        (pathlib.Path(place) / libraries.name).symlink_to(libraries)
+    for file in next(site.glob(".nixl*.mesonpy.libs")).glob("plugins/*.so"):
+        (plugins / file.name).symlink_to(file)
+    for name, file in {
+        "telemetry_exporter_kvtel": build / "libkvtel_nixl.so",
+        "trace_backend_kvtel": build / "libkvtel_nixl.so",
+        "trace_backend_nothing": build / "bench/libtrace_backend_nothing.so",
+    }.items():
+        link = plugins / f"lib{name}.so"
+        link.unlink(missing_ok=True)
+        link.symlink_to(file)
+    return str(plugins)
+
+
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     rounds = sys.argv[2] if len(sys.argv) > 2 else "20000"
-    site = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else build / "nixl-test/1.5.1"
+    site = pathlib.Path(sys.argv[3]).resolve() if len(sys.argv) > 3 else build / "nixl-test/1.5.1"
     chosen = sys.argv[4:]
     library = next(site.glob(".nixl*.mesonpy.libs/libnixl_capi.so"), None)
     if not library:
@@ -43,7 +66,7 @@ def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
         for name in ("rings", "mp", "stores"):
             (pathlib.Path(place) / name).mkdir()
-        environment = os.environ | {"UCX_TLS": os.environ.get("UCX_TLS", "shm,cma,self,tcp"), "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": str(library.parent / "plugins")}
+        environment = os.environ | {"UCX_TLS": os.environ.get("UCX_TLS", "shm,cma,self,tcp"), "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": plugins_of(site, build, place)}
         lines = "".join(f"{name} {settings}\n" for name, settings in variants(place).items() if not chosen or name in chosen)
         done = subprocess.run([build / "bench/load_nixl_posts", library, rounds], input=lines, env=environment, capture_output=True, text=True)
     if done.returncode != 0:

@@ -11,7 +11,7 @@
 
 enum { NAME_MOST = 1 << 20 }; /* bytes of a name that NIXL could mean */
 
-static atomic_bool off;
+bool plugin_off;
 static struct plugin_agent agents[PLUGIN_AGENTS];
 static struct plugin_lock lock; /* taken when an agent begins or ends */
 
@@ -33,13 +33,8 @@ void plugin_say(const char *format, ...)
 
 void plugin_disable(const char *why)
 {
-    if (!atomic_exchange(&off, true))
+    if (!__atomic_exchange_n(&plugin_off, true, __ATOMIC_SEQ_CST))
         plugin_say("%s; nothing is recorded from now on", why);
-}
-
-bool plugin_is_off(void)
-{
-    return atomic_load_explicit(&off, memory_order_relaxed);
 }
 
 uint32_t plugin_agent_index(const struct plugin_agent *agent)
@@ -176,6 +171,7 @@ bool plugin_post_begin(struct plugin_call *call, const struct plugin_half *half,
                                   .bytes = KVTEL_UNMEASURED,
                                   .peer = PLUGIN_OTHER_PEER,
                                   .direction = direction };
+    plugin_posts_expect(handle);
     return true;
 }
 

@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+/* Code on the path of a post or a look: the linker puts it together, so that few of its pages are in use. */
+#define PLUGIN_HOT __attribute__((hot))
+
 /* Text that NIXL passes; not NUL-terminated. */
 struct plugin_text {
     const char *bytes;
@@ -47,11 +50,15 @@ struct plugin_call {
 void plugin_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Turns the plug-in off for good, and says why. Any thread; only the first call says something. */
 void plugin_disable(const char *why);
-/* Whether anything of NIXL's calls is to be looked at. */
-bool plugin_is_off(void);
+/* Whether nothing of NIXL's calls is to be looked at any more. */
+extern bool plugin_off;
+static inline bool plugin_is_off(void)
+{
+    return __atomic_load_n(&plugin_off, __ATOMIC_RELAXED);
+}
 
-/* A half of the agent of this name, which is made at its first half. Opens the store at the first call in a process. Not
- * on the path of a post. All 0: the plug-in is off, or there are too many agents. */
+/* A half of the agent of this name, which is made at its first half. Opens the store at the first call in a process.
+ * Not on the path of a post. All 0: the plug-in is off, or there are too many agents. */
 struct plugin_half plugin_agent_open(struct plugin_text name, bool exporter);
 /* The half was destroyed. When the trace half goes, what is open ends as abandoned. */
 void plugin_agent_close(const struct plugin_half *half, bool exporter);
@@ -62,13 +69,13 @@ void plugin_thread_ready(const struct plugin_half *half);
 void plugin_peer_named(const struct plugin_half *half, struct plugin_text name);
 
 /* A call that posts began. False: it is not recorded. */
-bool plugin_post_begin(struct plugin_call *call, const struct plugin_half *half, uint64_t handle,
-                       enum plugin_direction direction);
-void plugin_post_peer(struct plugin_call *call, struct plugin_text name);
+PLUGIN_HOT bool plugin_post_begin(struct plugin_call *call, const struct plugin_half *half, uint64_t handle,
+                                  enum plugin_direction direction);
+PLUGIN_HOT void plugin_post_peer(struct plugin_call *call, struct plugin_text name);
 /* The call returned, however it went. */
-void plugin_post_end(const struct plugin_call *call);
+PLUGIN_HOT void plugin_post_end(const struct plugin_call *call);
 /* A look found the transfer done. */
-void plugin_completed(const struct plugin_half *half, uint64_t handle);
+PLUGIN_HOT void plugin_completed(const struct plugin_half *half, uint64_t handle);
 
 /* An event of the exporter half. From the agent's own thread of NIXL's. */
 void plugin_event(const struct plugin_half *half, uint32_t type, uint64_t value);

@@ -46,7 +46,7 @@ struct in_place {
 /* What a thread of NIXL's is doing. */
 struct thread_state {
     uint64_t handle; /* pushed and not popped */
-    bool ready;      /* the thread has its lane */
+    uint64_t epoch;  /* of the process in which the thread has its lane */
     bool in_span;    /* `span` is in use */
     bool is_post;    /* ... by a call that posts; else by one that names a peer */
     const plugin_half *half;
@@ -72,12 +72,12 @@ class span
     {
         thread.in_span = false;
     }
-    virtual ~span()
+    PLUGIN_HOT virtual ~span()
     {
         if (thread.in_span && thread.is_post)
             plugin_post_end(&thread.call);
     }
-    virtual void add_text(abi::string_view key, abi::string_view value) noexcept
+    PLUGIN_HOT virtual void add_text(abi::string_view key, abi::string_view value) noexcept
     {
         if (!thread.in_span || !IS(key, "remote_agent"))
             return;
@@ -86,7 +86,7 @@ class span
         else
             plugin_peer_named(thread.half, text_of(value));
     }
-    virtual void add_integer(abi::string_view key, int64_t value) noexcept
+    PLUGIN_HOT virtual void add_integer(abi::string_view key, int64_t value) noexcept
     {
         if (thread.in_span && thread.is_post && IS(key, "bytes") && value >= 0)
             thread.call.bytes = static_cast<uint64_t>(value);
@@ -126,20 +126,20 @@ class tracer
     {
         plugin_agent_close(&half, false);
     }
-    virtual abi::owner<span> begin_span(abi::string_view name, uint8_t kind) noexcept
+    PLUGIN_HOT virtual abi::owner<span> begin_span(abi::string_view name, uint8_t kind) noexcept
     {
         return abi::owner<span>(begin(name, kind) ? new (in_place{ thread.span }) span : nullptr);
     }
-    virtual void mark(abi::string_view name, uint8_t kind) noexcept
+    PLUGIN_HOT virtual void mark(abi::string_view name, uint8_t kind) noexcept
     {
         if (!plugin_is_off() && is_sane(name, kind) && IS(name, "nixl::xfer.complete"))
             plugin_completed(&half, thread.handle);
     }
-    virtual void push(uint64_t id) noexcept
+    PLUGIN_HOT virtual void push(uint64_t id) noexcept
     {
         thread.handle = id;
     }
-    virtual void pop() noexcept
+    PLUGIN_HOT virtual void pop() noexcept
     {
         thread.handle = 0;
     }
@@ -160,8 +160,8 @@ class tracer
             thread.in_span = plugin_post_begin(&thread.call, &half, thread.handle, write ? PLUGIN_TX : PLUGIN_RX);
             return thread.in_span;
         }
-        if (!thread.ready) {
-            thread.ready = true;
+        if (thread.epoch != half.epoch) {
+            thread.epoch = half.epoch;
             plugin_thread_ready(&half);
         }
         thread.half = &half;

@@ -7,8 +7,9 @@
 #include "state.h"
 
 enum {
-    SLOTS = 2 * PLUGIN_POSTS, /* of the table of handles */
-    PROBES = 16,              /* slots that a handle can be in */
+    SLOTS = 4 * PLUGIN_POSTS, /* of the table of handles */
+    PROBES = 8,               /* slots that a handle can be in: those of one line of the cache */
+    LINE = 64,                /* bytes of it */
     TRIES = 16,               /* records that a new post asks for */
     SPINS = 64,               /* looks at a record that another thread has taken */
     WAITS = 2000,             /* ... and further ones, each after wait_ns: that thread does not run */
@@ -27,23 +28,26 @@ enum state {
     GUESSED /* ended, because an event described it; the table leads to it until its handle is posted again */
 };
 
+/* The first line of the cache is all that a post needs which readers do not see as open. */
 struct record {
-    _Atomic uint32_t state;
-    uint32_t peer;
+    _Alignas(LINE) _Atomic uint32_t state;
+    uint16_t peer;
+    bool is_open; /* `token` is there */
+    _Atomic uint8_t direction;
     _Atomic uint64_t number; /* of the post, from 1; the record's place is the remainder */
     _Atomic uint64_t bytes;
-    _Atomic uint32_t agent;
-    _Atomic uint32_t direction;
     _Atomic uint64_t handle;
     _Atomic uint64_t began_ns;
     uint64_t post_ns;
-    struct kvtel_transfer_token token;
     uint64_t parked_before; /* number of the parked post of the same handle; 0: none */
+    _Atomic uint32_t agent;
+    _Alignas(LINE) struct kvtel_transfer_token token;
 };
+_Static_assert(sizeof(struct record) == 2 * LINE, "lines of a record");
 
 static struct record records[PLUGIN_POSTS];
 /* A handle and, in the low 16 bits, the place of its record; 0: free. */
-static _Atomic uint64_t slots[SLOTS];
+static _Alignas(4096) _Atomic uint64_t slots[SLOTS];
 static _Atomic uint64_t tail;   /* number of the newest post */
 static _Atomic uint32_t parked; /* records that wait for events */
 
@@ -103,23 +107,38 @@ static bool is_handle(uint64_t handle)
     return handle != 0 && handle >> 48 == 0;
 }
 
-/* The slot of the handle, or the first free one of its slots, or NULL. `word` receives what is in the slot. */
-static _Atomic uint64_t *find_slot(uint64_t handle, uint64_t *word)
+/* The slots that a handle can be in. Handles are addresses of objects of some 400 bytes: those of one piece of the heap
+ * have their slots in one page of the table, since a page that was not used lately costs more than a line of it. */
+static inline _Atomic uint64_t *slots_of(uint64_t handle)
 {
-    const uint64_t first = (handle >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-    _Atomic uint64_t *free_slot = NULL;
-    for (uint64_t i = 0; i < PROBES; i++) {
-        _Atomic uint64_t *slot = &slots[(first + i) % SLOTS];
+    enum { PAGE = 4096 / LINE, PIECE = 13, PART = 7 }; /* lines of a page; 64 parts of 128 bytes are a piece */
+    const uint64_t page = (handle >> PIECE) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return &slots[(page * PAGE + (handle >> PART) % PAGE) % (SLOTS / PROBES) * PROBES];
+}
+
+/* The slot of the handle, or a free one of its slots, or NULL. `word` receives what is in the slot. */
+static inline _Atomic uint64_t *find_slot(uint64_t handle, uint64_t *word)
+{
+    _Atomic uint64_t *slot = slots_of(handle), *free_slot = NULL;
+    for (int i = 0; i < PROBES; i++, slot++) {
         uint64_t there = atomic_load_explicit(slot, memory_order_acquire);
         if (there >> 16 == handle) {
             *word = there;
             return slot;
         }
-        if (there == 0 && !free_slot)
+        if (there == 0)
             free_slot = slot;
     }
     *word = 0;
     return free_slot;
+}
+
+void plugin_posts_expect(uint64_t handle)
+{
+    const struct record *record = record_of(get(&tail) + 1);
+    __builtin_prefetch((const void *)slots_of(handle), 1);
+    __builtin_prefetch((const void *)record, 1);
+    __builtin_prefetch((const char *)record + LINE, 1);
 }
 
 static void empty_slot(const struct record *record)
@@ -146,6 +165,11 @@ static struct plugin_ending ending_of(const struct record *record, enum kvtel_ni
 /* Records the end of a post that the caller has taken, and gives its record the state `then`. */
 static void end_as(struct record *record, const struct plugin_ending *ending, uint32_t then)
 {
+    if (!record->is_open) {
+        put(record, then);
+        plugin_record_ending(ending, NULL);
+        return;
+    }
     struct kvtel_transfer_token token = record->token;
     put(record, then);
     plugin_record_ending(ending, &token);
@@ -271,13 +295,13 @@ void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
         set(&record->handle, call->handle);
         set(&record->began_ns, call->began_ns);
         record->post_ns = now_ns - call->began_ns;
-        record->peer = call->peer;
+        record->peer = (uint16_t)call->peer;
         record->parked_before = 0;
-        atomic_store_explicit(&record->bytes, call->bytes, memory_order_relaxed);
+        set(&record->bytes, call->bytes);
         atomic_store_explicit(&record->agent, plugin_agent_index(call->agent), memory_order_relaxed);
-        atomic_store_explicit(&record->direction, call->direction, memory_order_relaxed);
+        atomic_store_explicit(&record->direction, (uint8_t)call->direction, memory_order_relaxed);
         if (enter(record)) {
-            record->token = plugin_record_open(call);
+            record->is_open = plugin_record_open(call, &record->token);
             put(record, OPEN);
             return;
         }

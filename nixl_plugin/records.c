@@ -137,14 +137,15 @@ void plugin_count(uint32_t series)
         (void)kvtel_lane_increase(lane, series, 1);
 }
 
-struct kvtel_transfer_token plugin_record_open(const struct plugin_call *call)
+bool plugin_record_open(const struct plugin_call *call, struct kvtel_transfer_token *token)
 {
     if (atomic_load_explicit(&plugin_records.source, memory_order_relaxed) == PLUGIN_FROM_NOBODY)
-        return (struct kvtel_transfer_token){ 0 };
+        return false;
     const struct kvtel_transfer_start start = { .bytes = call->bytes,
                                                 .began_ns = call->began_ns,
                                                 .peer = plugin_peer_number(call->peer) };
-    return kvtel_transfer_begin(plugin_records.endings[call->direction][KVTEL_NIXL_COMPLETED], &start);
+    *token = kvtel_transfer_begin(plugin_records.endings[call->direction][KVTEL_NIXL_COMPLETED], &start);
+    return true;
 }
 
 /* The slowest transfer that left an exemplar, and until when a faster one leaves none. Two threads at once may both

@@ -65,7 +65,9 @@ struct plugin_agent {
 /* The store, and what is recorded into it. Written under the lock of agents, when the store is opened. */
 struct plugin_records {
     struct kvtel_store *store;
-    struct kvtel_recorder *recorders[3];
+    uint64_t epoch;
+    _Atomic int source; /* enum plugin_source */
+    atomic_bool ready;  /* all of the others is there */
     const struct kvtel_operation *posts[PLUGIN_DIRECTIONS];
     const struct kvtel_operation *endings[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
     uint32_t failures[PLUGIN_DIRECTIONS][PLUGIN_STATUSES]; /* by the negative of NIXL's status; 0: any other */
@@ -76,9 +78,7 @@ struct plugin_records {
      * it. */
     struct kvtel_store *parents_store;
     struct kvtel_recorder *parents_recorders[3];
-    uint64_t epoch;
-    _Atomic int source; /* enum plugin_source */
-    atomic_bool ready;  /* all of the above is there */
+    struct kvtel_recorder *recorders[3];
 };
 extern struct plugin_records plugin_records;
 
@@ -115,30 +115,32 @@ struct plugin_ending {
     uint64_t ended_ns; /* CLOCK_MONOTONIC; 0: not known */
 };
 /* `token`: of the post, where readers see it as open; NULL: they do not. */
-void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token);
-/* Makes a post visible as open, if outcomes are told so that it will not stay so for ever. Else the token is all 0. */
-struct kvtel_transfer_token plugin_record_open(const struct plugin_call *call);
+PLUGIN_HOT void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token);
+/* Makes a post visible as open, if outcomes are told so that it will not stay so for ever; else false. */
+PLUGIN_HOT bool plugin_record_open(const struct plugin_call *call, struct kvtel_transfer_token *token);
 /* The store's number of a peer. 0: it has none. */
 uint32_t plugin_peer_number(uint32_t peer);
-void plugin_record_post(enum plugin_direction direction, uint64_t post_ns);
+PLUGIN_HOT void plugin_record_post(enum plugin_direction direction, uint64_t post_ns);
 void plugin_count(uint32_t series);
 /* Notes from whom outcomes come. A source that is trusted less than the present one changes nothing. */
 void plugin_note_source(enum plugin_source source);
 
 /* The place of a peer by its agent's name. PLUGIN_OTHER_PEER: it has none. */
-uint32_t plugin_peer_find(struct plugin_text name);
+PLUGIN_HOT uint32_t plugin_peer_find(struct plugin_text name);
 /* Gives an agent a place and series under its own name, unless it has one. Takes the store's lock. */
 void plugin_peer_make(struct plugin_text agent);
 void plugin_peers_clear(void);
 void plugin_peers_make_other(void);
-void plugin_record_peer(uint32_t peer, const struct plugin_ending *ending);
+PLUGIN_HOT void plugin_record_peer(uint32_t peer, const struct plugin_ending *ending);
 /* An exemplar with the peer's name as its label. NULL: the peer has no name that can be one. Lives as the process. */
 const struct kvtel_exemplar *plugin_peer_exemplar(uint32_t peer);
 
 /* Posts that wait for their end. */
 void plugin_posts_clear(void);
-void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns);
-bool plugin_posts_complete(uint64_t handle, uint64_t now_ns);
+/* The handle is being posted: what plugin_posts_add() will use comes into the cache meanwhile. */
+PLUGIN_HOT void plugin_posts_expect(uint64_t handle);
+PLUGIN_HOT void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns);
+PLUGIN_HOT bool plugin_posts_complete(uint64_t handle, uint64_t now_ns);
 /* An event told of a transfer that was done in its post. False: no such post is open. */
 bool plugin_posts_done_in_post(struct plugin_agent *agent, enum plugin_direction direction, uint64_t bytes);
 /* Ends the posts of which no event came in time. Returns when to look again. */

@@ -16,10 +16,7 @@
 struct plugin_records plugin_records;
 static _Atomic uint64_t endings[KVTEL_NIXL_OUTCOMES];
 
-bool plugin_is_off(void)
-{
-    return false;
-}
+bool plugin_off;
 
 uint32_t plugin_agent_index(const struct plugin_agent *agent)
 {
@@ -42,10 +39,11 @@ void plugin_note_source(enum plugin_source source)
     (void)source;
 }
 
-struct kvtel_transfer_token plugin_record_open(const struct plugin_call *call)
+bool plugin_record_open(const struct plugin_call *call, struct kvtel_transfer_token *token)
 {
     (void)call;
-    return (struct kvtel_transfer_token){ 0 };
+    (void)token;
+    return false;
 }
 
 void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token)
