@@ -25,8 +25,13 @@ extern "C" {
  * @param status NIXL's nixl_status_t: 0 done, above 0 in progress, below 0 an error, of which -7 is a post that NIXL
  * refused because the one before is still active */
 __attribute__((visibility("default"))) void kvtel_nixl_outcome(uint64_t handle, int status);
-/** The application is about to give the handle up (releaseXferReq()): a transfer that is open ends as released. */
-__attribute__((visibility("default"))) void kvtel_nixl_released(uint64_t handle);
+/** The number of the handle's open post, for kvtel_nixl_released(). 0: none is open. */
+__attribute__((visibility("default"))) uint64_t kvtel_nixl_post(uint64_t handle);
+/** The application has given the handle up: its post ends as released, if it is still open. To be told after
+ * releaseXferReq() returned success, because NIXL may refuse and the transfer then goes on. By then NIXL may have given
+ * the address to another thread's handle, so the post is meant by its number.
+ * @param handle as above @param post what kvtel_nixl_post() returned before releaseXferReq(); 0: nothing happens */
+__attribute__((visibility("default"))) void kvtel_nixl_released(uint64_t handle, uint64_t post);
 /** The name under which a peer is counted from now on, such as "engine-1/0", in place of its agent's name. To be told
  * before the first transfer with the peer. Waits for a thread that names another one.
  * @param agent NUL-terminated name of the peer's agent; @param name NUL-terminated, at most 127 bytes: cut */

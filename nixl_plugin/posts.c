@@ -497,12 +497,30 @@ void kvtel_nixl_outcome(uint64_t handle, int status)
         end_open(record, KVTEL_NIXL_FAILED, status, KVTEL_UNMEASURED);
 }
 
-void kvtel_nixl_released(uint64_t handle)
+uint64_t kvtel_nixl_post(uint64_t handle)
+{
+    uint64_t word;
+    if (!plugin_is_on() || !is_handle(handle) || !find_slot(handle, &word) || word == 0)
+        return 0;
+    const struct record *record = &records[word & 0xffff];
+    const uint64_t number = get(&record->number);
+    return settled(record) == OPEN && get(&record->handle) == handle ? number : 0;
+}
+
+/* A post that is not the handle's newest any more was parked: its number is another handle's by now. */
+void kvtel_nixl_released(uint64_t handle, uint64_t post)
 {
     if (!plugin_is_on())
         return;
     plugin_note_source(PLUGIN_FROM_APPLICATION);
-    struct record *record = take_post(handle, OPEN);
-    if (record)
+    struct record *record = post != 0 ? take_post(handle, OPEN) : NULL;
+    if (record && get(&record->number) == post) {
         end_open(record, KVTEL_NIXL_RELEASED, 0, KVTEL_UNMEASURED);
+        return;
+    }
+    if (record)
+        put(record, OPEN);
+    record = take_parked(post, handle);
+    if (record)
+        finish(record, KVTEL_NIXL_RELEASED, 0, KVTEL_UNMEASURED);
 }

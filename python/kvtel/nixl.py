@@ -11,7 +11,6 @@ Nothing here raises into the program, and NIXL is not imported before the progra
 import ctypes
 import functools
 import os
-import threading
 
 from ._hooks import guarded, is_free, say_once, when_imported
 
@@ -45,12 +44,6 @@ class _Plugin:
 
     def __init__(self):
         self._library = None
-        self._posts = {}  # {handle: its latest post}
-        self._lock = threading.RLock()  # the collector may end a handle, and so release() it, inside of begin()
-        os.register_at_fork(after_in_child=self._forget)
-
-    def _forget(self):
-        self._lock, self._posts = threading.RLock(), {}
 
     @guarded
     def find(self):
@@ -60,7 +53,9 @@ class _Plugin:
             if path:
                 library = ctypes.PyDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
                 library.kvtel_nixl_outcome.argtypes = [ctypes.c_uint64, ctypes.c_int]
-                library.kvtel_nixl_released.argtypes = [ctypes.c_uint64]
+                library.kvtel_nixl_post.argtypes = [ctypes.c_uint64]
+                library.kvtel_nixl_post.restype = ctypes.c_uint64
+                library.kvtel_nixl_released.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
                 library.kvtel_nixl_peer.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
                 for function in (library.kvtel_nixl_outcome, library.kvtel_nixl_released, library.kvtel_nixl_peer):
                     function.restype = None
@@ -68,33 +63,20 @@ class _Plugin:
         return self._library
 
     @guarded
-    def begin(self, handle):
-        """A handle is about to be posted."""
-        if self._library is not None:
-            with self._lock:
-                self._posts[_number_of(handle)] = object()
-
-    @guarded
     def tell(self, handle, status):
         if self._library is not None:
             self._library.kvtel_nixl_outcome(_number_of(handle), status)
 
     @guarded
-    def latest(self, handle):
-        """Returns the latest post of a handle, for release(); None: there was none."""
-        return self._posts.get(_number_of(handle)) if self._library is not None else None
+    def open_post(self, handle):
+        """Returns the number of a handle's open post, for release(); 0: there is none."""
+        return self._library.kvtel_nixl_post(_number_of(handle)) if self._library is not None else 0
 
     @guarded
     def release(self, handle, post):
-        """A handle was given up, of which this was the latest post. NIXL may have given its number to another handle since
-        then: if that was posted, nothing is told."""
-        if post is None or self._library is None:
-            return
-        number = _number_of(handle)
-        with self._lock:
-            if self._posts.get(number) is post:
-                del self._posts[number]
-                self._library.kvtel_nixl_released(number)
+        """A handle was given up, of which this was the open post. NIXL may have given its address to another handle since
+        then."""
+        self._library.kvtel_nixl_released(_number_of(handle), post)
 
     @guarded
     def name(self, agent, name):
@@ -132,12 +114,10 @@ def _handle_of(arguments, options):
     return arguments[0] if arguments else options.get("handle")
 
 
-def _telling(method, begins=False):
+def _telling(method):
     @functools.wraps(method)
     def call(self, *arguments, **options):
         handle = _handle_of(arguments, options)
-        if begins:
-            plugin.begin(handle)
         try:
             state = method(self, *arguments, **options)
         except Exception as error:
@@ -163,9 +143,9 @@ def _releasing(method, may_keep):
 
     @functools.wraps(method)
     def call(self, *arguments, **options):
-        post = None if getattr(self, "_released", False) else plugin.latest(self)
+        post = 0 if getattr(self, "_released", False) else plugin.open_post(self)
         answer = method(self, *arguments, **options)  # a transfer that goes on is not released: this raises
-        if post is not None and not (may_keep and _was_kept(self)):
+        if post and not (may_keep and _was_kept(self)):
             plugin.release(self, post)
         return answer
 
@@ -190,7 +170,7 @@ def watch(api):
         return False
     if is_free(agent):
         agent.__init__ = _finding(agent.__init__)
-        agent.transfer = _telling(agent.transfer, begins=True)
+        agent.transfer = _telling(agent.transfer)
         agent.check_xfer_state = _telling(agent.check_xfer_state)
         handle.release = _releasing(handle.release, may_keep=False)
         handle.__del__ = _releasing(handle.__del__, may_keep=True)

@@ -30,6 +30,7 @@ def test_it_needs_libc_alone_and_shows_nothing_else():
         "kvtel_nixl_is_recording",
         "kvtel_nixl_outcome",
         "kvtel_nixl_peer",
+        "kvtel_nixl_post",
         "kvtel_nixl_released",
         "nixl_telemetry_plugin_fini",
         "nixl_telemetry_plugin_init",
@@ -152,9 +153,11 @@ def test_the_application_tells_outcomes(driver):
     driver("told", "b0", DONE)
     driver("told", "c0", DISCONNECT)
     driver("told", "c0", DISCONNECT)
-    driver("released", "d0")
-    driver("released", "a0")
-    driver("released", "ffff0")
+    driver("released", "d0", driver("number", "d0"))
+    assert [driver("number", handle) for handle in ("a0", "d0", "ffff0", "0")] == ["0"] * 4
+    for number in (0, 1, 4):
+        driver("released", "e0", number)  # others' numbers
+    driver("released", "ffff0", 1)
     driver("told", "0", DONE)
     driver("told", "ffffffffffffffff", DISCONNECT)
     assert driver.transfers("tx") == {"completed_in_post": 1, "completed": 1, "failed": 1, "released": 1}
@@ -187,6 +190,19 @@ def test_a_refused_second_post_leaves_the_first_one_open(driver):
     driver("told", "a0", DONE)
     assert driver.transfers() == {"failed": 1, "completed": 1}
     assert driver.stored()['nixl_transfer_failures_total{direction="rx",status="repost_active"}'] == 1
+
+
+def test_a_release_means_a_post_although_its_handle_is_another_ones_by_now(driver):
+    one = agent(driver)
+    driver("post", one, "a0", "read", "peer", 64)
+    driver("told", "a0", ACTIVE)
+    first = driver("number", "a0")
+    driver("post", one, "a0", "write", "peer", 100)  # NIXL gave the address to a handle of another thread
+    driver("released", "a0", first)
+    driver("released", "a0", first)
+    assert driver.transfers() == {"released": 1} and driver.transfers("tx") == {}
+    driver("told", "a0", DONE)
+    assert driver.transfers("tx") == {"completed_in_post": 1} and driver.transfers() == {"released": 1}
 
 
 def test_without_a_source_a_post_is_unknown_when_its_handle_is_posted_twice_more(tmp_path):

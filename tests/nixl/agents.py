@@ -156,17 +156,42 @@ class Initiator:
         self.end(handle, True, SIZE, state)
         self.release(handle)
 
+    def refused(self, call, *arguments):
+        try:
+            call(*arguments)
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        else:
+            sys.exit(f"NIXL took a call that is wrong: {call.__name__}{arguments}")
+
     def ask_for_what_is_wrong(self, peer):
-        """No post comes of it."""
-        for name, size in (("nobody", 64), (peer.name, 64)):
-            local = self.agent.get_xfer_descs([(self.memory.ctypes.data, size, 0)], "DRAM")
-            remote = self.agent.get_xfer_descs([(peer.address, 2 * size, 0)], "DRAM")
-            try:
-                self.agent.initialize_xfer("READ", local, remote, name, b"")
-            except Exception as error:
-                print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            else:
-                sys.exit("NIXL took a request that is wrong")
+        """No post comes of it: another number of bytes, an unknown peer, memory that nobody registered, and calls that name peers."""
+        strange = np.zeros(4096, dtype=np.uint8)
+        for name, address, size in (
+            (peer.name, self.memory.ctypes.data, 128),
+            ("nobody", self.memory.ctypes.data, 64),
+            (peer.name, strange.ctypes.data, 64),
+        ):
+            local = self.agent.get_xfer_descs([(address, 64, 0)], "DRAM")
+            remote = self.agent.get_xfer_descs([(peer.address, size, 0)], "DRAM")
+            self.refused(self.agent.initialize_xfer, "READ", local, remote, name, b"")
+        self.refused(self.agent.add_remote_agent, b"no metadata")
+        self.refused(self.agent.make_connection, "nobody")
+        self.refused(self.agent.send_notif, "nobody", b"x")
+
+    def let_go(self, peer):
+        """Nobody looks, and the handle's object goes."""
+        handle = self.request(peer, True, SIZE)
+        state = self.post(handle, True, SIZE)
+        self.book(True, "released" if state == "PROC" else "completed_in_post", SIZE)
+        del handle
+
+    def remove_in_flight(self, peer):
+        handle = self.request(peer, False, SIZE)
+        state = self.post(handle, False, SIZE)
+        self.agent.remove_remote_agent(peer.name)
+        self.end(handle, False, SIZE, state)
+        self.release(handle)
 
     def lose(self, peer):
         """The peer is killed with a transfer on the wire."""
@@ -194,7 +219,9 @@ class Initiator:
         self.release(handle)
 
     def fail(self, peer):
+        self.move(peer, False, SIZE, wait=2)
         self.release_early(peer)
+        self.let_go(peer)
         self.post_again(peer)
         self.post_while_active(peer)
         self.ask_for_what_is_wrong(peer)
@@ -202,6 +229,9 @@ class Initiator:
         self.post_to_the_dead(second, {write: self.request(second, write, 4096) for write in (False, True)})
         self.post_to_the_removed(third, self.request(third, False, 4096))
         third.kill()
+        fourth = Peer(self.agent)
+        self.remove_in_flight(fourth)
+        fourth.kill()
         self.lose(peer)
 
 

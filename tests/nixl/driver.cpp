@@ -19,6 +19,19 @@
 #include <thread>
 #include <vector>
 
+/* While it is true, malloc() has no memory for this thread. Not where a sanitizer has its own, or another C library. */
+static thread_local bool no_memory;
+#if defined(__GLIBC__) && !defined(SANITIZED)
+#define CAN_FAIL 1
+extern "C" void *__libc_malloc(size_t size);
+extern "C" void *malloc(size_t size)
+{
+    return no_memory ? nullptr : __libc_malloc(size);
+}
+#else
+#define CAN_FAIL 0
+#endif
+
 /* NIXL's classes, as far as a plug-in sees them. */
 struct Event {
     uint32_t type;
@@ -118,13 +131,17 @@ static std::string load(const std::string &exporter_path, const std::string &tra
     return text.str();
 }
 
-static std::string make_agent(const std::string &name)
+/* `poor`: without memory for what the plug-in allocates. */
+static std::string make_agent(const std::string &name, bool poor = false)
 {
     auto *agent = new Agent;
+    const ExporterParams params{ name, 4096 };
+    no_memory = poor;
     if (exporters)
-        agent->exporter = exporters->create(ExporterParams{ name, 4096 });
+        agent->exporter = exporters->create(params);
     if (traces)
         agent->trace = traces->create(TraceParams{ name });
+    no_memory = false;
     agents.push_back(agent);
     std::ostringstream text;
     text << agents.size() - 1 << " exporter " << (agent->exporter ? agent->exporter->max_events : 0) << " trace "
@@ -340,6 +357,10 @@ static std::string run(const std::string &command, std::istringstream &words)
                           : text == "bytes" ? "\xff\xfe\x01"
                                             : text);
     }
+    if (command == "poor_agent") {
+        words >> text;
+        return CAN_FAIL ? make_agent(text, true) : "cannot fail";
+    }
     if (command == "huge_agent") { /* a name whose length cannot be one */
         auto made = traces->create(TraceParams{ std::string_view("x", size_t(1) << 40) });
         return made ? "made" : "none";
@@ -351,9 +372,14 @@ static std::string run(const std::string &command, std::istringstream &words)
         return "ok";
     }
     if (command == "released") {
-        words >> std::hex >> handle;
-        symbol<void (*)(uint64_t)>("kvtel_nixl_released")(handle);
+        uint64_t number = 0;
+        words >> std::hex >> handle >> std::dec >> number;
+        symbol<void (*)(uint64_t, uint64_t)>("kvtel_nixl_released")(handle, number);
         return "ok";
+    }
+    if (command == "number") {
+        words >> std::hex >> handle;
+        return std::to_string(symbol<uint64_t (*)(uint64_t)>("kvtel_nixl_post")(handle));
     }
     if (command == "name") {
         words >> text >> other;

@@ -6,13 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-PATIENCE = 60  # seconds that only a failure waits
 STAND_INS = Path(__file__).parent / "stand_ins"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(STAND_INS), "KVTEL_NIXL": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -21,7 +19,7 @@ class Library:
     """Keeps what it is told; raises where a test wants it."""
 
     def __init__(self):
-        self.told, self.raises = [], False
+        self.told, self.raises, self.open = [], False, {}
 
     def _tell(self, *what):
         if self.raises:
@@ -31,8 +29,11 @@ class Library:
     def kvtel_nixl_outcome(self, handle, status):
         self._tell("outcome", handle, status)
 
-    def kvtel_nixl_released(self, handle):
-        self._tell("released", handle)
+    def kvtel_nixl_post(self, handle):
+        return self.open.get(handle, 0)
+
+    def kvtel_nixl_released(self, handle, post):
+        self._tell("released", handle, post)
 
     def kvtel_nixl_peer(self, agent, name):
         self._tell("peer", agent, name)
@@ -50,7 +51,6 @@ def nixl(monkeypatch):
     monkeypatch.setattr("kvtel._hooks._said", set())
     library = Library()
     monkeypatch.setattr(own.plugin, "_library", library)
-    monkeypatch.setattr(own.plugin, "_posts", {})
     own.register()
     own.register()
     from nixl_cu13 import _api as api
@@ -69,7 +69,7 @@ def test_outcomes(nixl):
         assert call(handle) == state
     nixl.agent.release_xfer_handle(handle)
     nixl.agent.release_xfer_handle(handle)
-    assert nixl.told == [("outcome", 7, 1), ("outcome", 7, 1), ("outcome", 7, 0), ("released", 7)]
+    assert nixl.told == [("outcome", 7, 1), ("outcome", 7, 1), ("outcome", 7, 0)]  # nothing was open any more
 
 
 def test_what_nixl_raises_is_told_and_raised(nixl):
@@ -89,7 +89,7 @@ def test_what_nixl_raises_is_told_and_raised(nixl):
 
 def test_a_release_that_fails_is_none(nixl):
     handle = nixl.agent.make(9)
-    nixl.states[9] = "PROC"
+    nixl.states[9], nixl.library.open[9] = "PROC", 90
     nixl.agent.transfer(handle)
     nixl.agent.agent.cannot_release.add(9)
     nixl.told.clear()
@@ -98,56 +98,38 @@ def test_a_release_that_fails_is_none(nixl):
     assert nixl.told == []
     nixl.agent.agent.cannot_release.clear()
     handle.release()
-    assert nixl.told == [("released", 9)]
+    assert nixl.told == [("released", 9, 90)]
 
 
 def test_a_handle_that_goes_out_of_use(nixl):
     released, kept = nixl.agent.make(10), nixl.agent.make(11)
     for handle in (released, kept):
-        nixl.states[handle._handle] = "PROC"
+        nixl.states[handle._handle], nixl.library.open[handle._handle] = "PROC", 10 * handle._handle
         nixl.agent.transfer(handle)
     nixl.agent.agent.cannot_release.add(11)
     nixl.told.clear()
     del released, kept, handle
     gc.collect()
-    assert nixl.told == [("released", 10)] and nixl.agent.agent._leaked_xfer_handles == [11]
+    assert nixl.told == [("released", 10, 100)] and nixl.agent.agent._leaked_xfer_handles == [11]
 
 
 def test_a_number_that_nixl_gave_to_another_handle(nixl, monkeypatch):
     """The second one is posted by another thread before the release of the first is told."""
     first, second = nixl.agent.make(12), nixl.agent.make(12)
-    nixl.states[12] = "PROC"
+    nixl.states[12], nixl.library.open[12] = "PROC", 120
     nixl.agent.transfer(first)
     release = nixl.agent.agent.releaseXferReq
 
     def release_and_post(number):
         release(number)
+        nixl.library.open[12] = 121
         nixl.agent.transfer(second)
 
     monkeypatch.setattr(nixl.agent.agent, "releaseXferReq", release_and_post)
     nixl.told.clear()
     first.release()
     monkeypatch.undo()
-    assert ("released", 12) not in nixl.told
-
-
-def test_a_handle_that_the_collector_ends_inside_of_begin(nixl):
-    """As Python 3.12 does it: the number of a handle is asked for, and another handle goes."""
-    plugin = nixl.own.plugin
-    plugin.begin(7)
-    post = plugin.latest(7)
-
-    class Handle:
-        @property
-        def _handle(self):
-            plugin.release(7, post)
-            return 8
-
-    done = threading.Event()
-    thread = threading.Thread(target=lambda: (plugin.begin(Handle()), done.set()), daemon=True)
-    thread.start()
-    assert done.wait(PATIENCE)
-    assert plugin.latest(8) is not None and nixl.told == [("released", 7)]
+    assert nixl.told == [("outcome", 12, 1), ("released", 12, 120)]
 
 
 def test_nothing_is_raised_into_the_program(nixl, caplog):
@@ -173,7 +155,7 @@ def test_without_the_plug_in_nothing_is_told(nixl, monkeypatch):
     handle = nixl.agent.make(15)
     assert nixl.agent.transfer(handle) == "DONE"
     handle.release()
-    assert nixl.told == [] and nixl.own.plugin._posts == {}
+    assert nixl.told == []
 
 
 def test_peers_by_vllms_engine_and_rank(nixl):
@@ -203,7 +185,8 @@ def test_the_library_that_is_loaded_is_found(tmp_path):
         #include <stdint.h>
         #include <stdio.h>
         void kvtel_nixl_outcome(uint64_t handle, int status) { printf("outcome %d %d\\n", (int)handle, status); fflush(stdout); }
-        void kvtel_nixl_released(uint64_t handle) { printf("released %d\\n", (int)handle); fflush(stdout); }
+        uint64_t kvtel_nixl_post(uint64_t handle) { return handle == 7 ? UINT64_MAX : 0; }
+        void kvtel_nixl_released(uint64_t handle, uint64_t post) { printf("released %d %d\\n", (int)handle, post == UINT64_MAX); fflush(stdout); }
         void kvtel_nixl_peer(const char *agent, const char *name) { printf("peer %s %s\\n", agent, name); fflush(stdout); }
     """)
     library = tmp_path / "libtrace_backend_kvtel.so"
@@ -224,7 +207,7 @@ agent.transfer(handle)
 handle.release()
 """
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.stdout.split("\n")[:-1] == ["peer a e/2", "outcome 7 0", "released 7"], done.stderr
+    assert done.stdout.split("\n")[:-1] == ["peer a e/2", "outcome 7 0", "released 7 1"], done.stderr
 
 
 def test_nothing_is_wrapped_unless_it_is_asked_for():
