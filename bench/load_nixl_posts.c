@@ -15,9 +15,17 @@
 
 enum { VARIANTS = 16, REQUESTS = 24, BYTES = 64, ROUNDS_MOST = 100000, READ = 0, DRAM = 0, IN_PROGRESS = 1 };
 
-/* NIXL's C interface, as far as it is used here; all objects are opaque. */
+/* NIXL's C interface, as far as it is used here; all objects but the configuration are opaque. */
+struct config {
+    bool has_progress_thread, has_listen_thread;
+    uint16_t listen_port;
+    int thread_sync;
+    unsigned workers;
+    uint64_t progress_delay_us, listen_delay_us;
+    bool captures_telemetry;
+};
 static struct {
-    int (*create_agent)(const char *name, void **agent);
+    int (*create_configured_agent)(const char *name, const struct config *config, void **agent);
     int (*create_backend)(void *agent, const char *plugin, void *params, void **backend);
     int (*get_plugin_params)(void *agent, const char *plugin, void **memory, void **params);
     int (*create_reg_dlist)(int memory, void **list, bool sorted);
@@ -44,11 +52,11 @@ static void fail(const char *what)
 
 static void load(const char *path)
 {
-    static const char *const names[] = { "create_agent",     "create_backend",       "get_plugin_params",
-                                         "create_reg_dlist", "reg_dlist_add_desc",   "register_mem",
-                                         "create_opt_args",  "opt_args_add_backend", "get_local_md",
-                                         "load_remote_md",   "create_xfer_dlist",    "xfer_dlist_add_desc",
-                                         "create_xfer_req",  "post_xfer_req",        "get_xfer_status" };
+    static const char *const names[] = { "create_configured_agent", "create_backend",       "get_plugin_params",
+                                         "create_reg_dlist",        "reg_dlist_add_desc",   "register_mem",
+                                         "create_opt_args",         "opt_args_add_backend", "get_local_md",
+                                         "load_remote_md",          "create_xfer_dlist",    "xfer_dlist_add_desc",
+                                         "create_xfer_req",         "post_xfer_req",        "get_xfer_status" };
     void *library = dlopen(path, RTLD_NOW);
     if (!library)
         fail(dlerror());
@@ -67,10 +75,13 @@ struct agent {
     char memory[REQUESTS * BYTES];
 };
 
-static void make_agent(struct agent *agent, const char *name)
+/* The target answers by a thread of its own. Others have none: threads that wait beside each transfer would make one
+ * agent differ from another by more than telemetry does. */
+static void make_agent(struct agent *agent, const char *name, bool is_target)
 {
     void *params, *types, *backend, *list;
-    if (nixl.create_agent(name, &agent->self) != 0)
+    const struct config config = { .has_progress_thread = is_target };
+    if (nixl.create_configured_agent(name, &config, &agent->self) != 0)
         fail(name);
     if (nixl.get_plugin_params(agent->self, "UCX", &types, &params) != 0 ||
         nixl.create_backend(agent->self, "UCX", params, &backend) != 0 || nixl.create_opt_args(&agent->options) != 0 ||
@@ -163,7 +174,7 @@ static void make_variant(struct variant *variant, char *line, struct agent *targ
             fail(word);
         names[count] = word;
     }
-    make_agent(&variant->agent, variant->name);
+    make_agent(&variant->agent, variant->name, false);
     make_requests(variant, target);
     while (count > 0)
         (void)unsetenv(names[--count]);
@@ -180,7 +191,7 @@ int main(int argc, char **argv)
     if (rounds == 0 || rounds > ROUNDS_MOST)
         fail("usage: load_nixl_posts LIBNIXL_CAPI ROUNDS");
     load(argv[1]);
-    make_agent(&target, "target");
+    make_agent(&target, "target", true);
     for (; count < VARIANTS && fgets(line, sizeof(line), stdin); count++)
         make_variant(&variants[count], line, &target);
     for (size_t i = 0; i < count; i++) /* connections are made */

@@ -57,4 +57,4 @@ printf '#!/bin/sh\nexec %s -L /usr/%s "%s"\n' "$qemu" "$triplet" "$harness/drive
 chmod +x "$harness/driver"
 cd "$source/tests/e2e"
 KVTEL=$source/build/kvtel KVTEL_NIXL_PLUGIN=$build/plugin/libkvtel_nixl.so KVTEL_NIXL_DRIVER=$harness/driver KVTEL_SANITIZED=slow \
-    "$source/.venv/bin/python" -m pytest -q -p no:cacheprovider -k 'not fork' test_nixl_plugin.py test_nixl_peers.py
+    "$source/.venv/bin/python" -m pytest -q -p no:cacheprovider -k 'not fork' test_nixl_plugin.py test_nixl_peers.py test_nixl_faults.py
