@@ -12,6 +12,7 @@
 #include "serve/store_dir.h"
 #include "nixl/rings.h"
 #include "exposition/exposition.h"
+#include "history/history.h"
 #include "otlp/push.h"
 #include "serve/packed_page.h"
 #include "totals/relabel.h"
@@ -29,8 +30,9 @@ struct exporter_options {
     bool nixl_agent_label;
     bool nixl_peer_label; /* shows the families by peer of NIXL's plug-in */
     bool stats_receiver;
-    uint64_t stalled_ns; /* a transfer stalls when it is open for so long; 0: none does */
-    const char *prefix;  /* in place of "vllm:" */
+    uint64_t stalled_ns;    /* a transfer stalls when it is open for so long; 0: none does */
+    double history_seconds; /* how much of the past is kept; 0: none */
+    const char *prefix;     /* in place of "vllm:" */
     bool own_metrics;
     struct kvtel_exposition_options exposition; /* the format is the client's */
 };
@@ -73,6 +75,9 @@ struct exporter {
     struct otlp_push *push;           /* NULL: nothing is pushed */
     enum kvtel_status collected;      /* result of the last collection of all sources */
     uint64_t started_ns;
+    struct history *history;                   /* NULL: none is kept. It has a lock of its own */
+    uint64_t history_due_ns, history_saved_ns; /* of its next point; of its file's last writing. Main thread */
+    bool history_unsaved;                      /* it was logged that its file cannot be written. Main thread */
 };
 
 /* Opens the sources. On failure `error` says why, and nothing is left to close. */

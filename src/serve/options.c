@@ -27,6 +27,9 @@ const char command_serve_help[] =
     "  --stalled.after=TIME         count and log transfers that are open for so long, of writers that show their "
     "open\n"
     "                               ones: 10, 500ms, 1m; default 30s, 0: none\n"
+    "  --history.duration=TIME      how much of the past the page and kvtel top show at once: 10m, 1h; from 1m to "
+    "24h;\n"
+    "                               default 1h, 0: none\n"
     "  --nixl.telemetry-dir=DIR     telemetry rings of NIXL's agents (their NIXL_TELEMETRY_DIR); made if missing\n"
     "  --nixl.agent-label           add a label with the agent's name; vLLM's agents get a new name at each start\n"
     "  --nixl.peer-label            show the metrics of NIXL's plug-in that have a label with the peer's name\n"
@@ -80,6 +83,7 @@ enum option_id {
     RANK_LABEL,
     TOTALS_LIMIT,
     STALLED_AFTER,
+    HISTORY,
     NIXL_DIR,
     NIXL_AGENT,
     NIXL_PEER,
@@ -112,6 +116,7 @@ static const struct option table[] = {
     { "store.rank-label", no_argument, NULL, RANK_LABEL },
     { "store.totals-limit", required_argument, NULL, TOTALS_LIMIT },
     { "stalled.after", required_argument, NULL, STALLED_AFTER },
+    { "history.duration", required_argument, NULL, HISTORY },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
     { "nixl.agent-label", no_argument, NULL, NIXL_AGENT },
     { "nixl.peer-label", no_argument, NULL, NIXL_PEER },
@@ -172,7 +177,7 @@ static bool is_path(char *path)
 
 static bool is_taken(const char *path)
 {
-    static const char *const paths[] = { "/", PATH_HEALTHY, PATH_READY, PATH_SUMMARY, PATH_STATS };
+    static const char *const paths[] = { "/", PATH_HEALTHY, PATH_READY, PATH_SUMMARY, PATH_HISTORY, PATH_STATS };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (strcmp(paths[i], path) == 0)
             return true;
@@ -249,6 +254,15 @@ static int parse_stalled_after(struct serve_options *options)
     if (!command_seconds(optarg, &seconds))
         return command_usage("serve", "--stalled.after is a time like 30s, or 0 for none, not \"%s\"", optarg);
     options->exporter.stalled_ns = (uint64_t)(seconds * 1e9);
+    return -1;
+}
+
+static int parse_history(struct serve_options *options)
+{
+    double seconds;
+    if (!command_seconds(optarg, &seconds) || (seconds > 0 && (seconds < HISTORY_LEAST || seconds > HISTORY_MOST)))
+        return command_usage("serve", "--history.duration is a time from 1m to 24h, or 0 for none, not \"%s\"", optarg);
+    options->exporter.history_seconds = seconds;
     return -1;
 }
 
@@ -347,6 +361,8 @@ static int take_option(struct serve_options *options, int option)
         return parse_totals_limit(options);
     case STALLED_AFTER:
         return parse_stalled_after(options);
+    case HISTORY:
+        return parse_history(options);
     case NIXL_DIR:
         options->exporter.nixl_dir = optarg;
         return *optarg ? -1 : command_usage("serve", "--nixl.telemetry-dir is empty");
@@ -414,6 +430,7 @@ int serve_options_parse(struct serve_options *options, int argc, char **argv)
                       .own_metrics = true,
                       .totals_limit = TOTALS_DEFAULT_LIMIT,
                       .stalled_ns = UINT64_C(30000000000),
+                      .history_seconds = 3600,
                       .exposition = kvtel_exposition_defaults(KVTEL_FORMAT_TEXT) },
         .telemetry_path = "/metrics",
         .max_requests = 40,

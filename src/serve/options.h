@@ -14,6 +14,7 @@ enum { LISTEN_ADDRESSES = 16, ALLOWED_HOSTS = 16, STORE_DIR_SIZE = 4096 };
 #define PATH_HEALTHY "/-/healthy"
 #define PATH_READY "/-/ready"
 #define PATH_SUMMARY "/api/v1/summary"
+#define PATH_HISTORY "/api/v1/history"
 #define PATH_STATS "/api/v1/stats"
 
 struct serve_options {

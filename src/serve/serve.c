@@ -2,6 +2,7 @@
 /* kvtel serve: opens sources and sockets, then updates the sources until a signal ends the process. */
 #include "command/command.h"
 #include "serve/descriptors.h"
+#include "serve/exporter_history.h"
 #include "serve/exporter_otlp.h"
 #include "serve/options.h"
 #include "serve/page.h"
@@ -127,6 +128,8 @@ static void make_routes(struct serve *serve)
     add_route(serve, PATH_READY, HTTP_GET, answer_ready, serve);
     serve->routes[2].open = serve->options.open_probes;
     add_route(serve, PATH_SUMMARY, HTTP_GET, exporter_summary, &serve->exporter);
+    if (serve->exporter.history)
+        add_route(serve, PATH_HISTORY, HTTP_GET, exporter_history, &serve->exporter);
     if (serve->exporter.receiver) {
         add_route(serve, PATH_STATS, HTTP_POST, receiver_handle, serve->exporter.receiver);
         serve->routes[serve->route_count - 1].max_body = RECEIVER_BODY_LIMIT;
@@ -276,6 +279,8 @@ static int run(struct serve *serve)
         if (atomic_exchange(&serve->signals.look, false))
             look_again(serve);
         uint64_t now_ns = kvtel_now_ns(), wait_ns = exporter_poll(&serve->exporter, now_ns);
+        const uint64_t history_ns = exporter_history_poll(&serve->exporter, now_ns);
+        wait_ns = history_ns < wait_ns ? history_ns : wait_ns;
         if (interval_ns > 0 && now_ns - logged_ns >= interval_ns) {
             log_interval(serve, logged_ns);
             logged_ns = now_ns;
@@ -308,6 +313,10 @@ static int serve_all(struct serve *serve)
     enum kvtel_status status = exporter_open(&serve->exporter, &serve->options.exporter, &serve->log, &error);
     if (status != KVTEL_OK)
         return fail(serve, "%s", error.message);
+    if (exporter_history_open(&serve->exporter) != KVTEL_OK) {
+        exporter_close(&serve->exporter);
+        return fail(serve, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+    }
     make_routes(serve);
     atomic_store_explicit(&serve->came_round_ns, kvtel_now_ns(), memory_order_relaxed);
     int code = EXIT_FAILED;
@@ -324,6 +333,7 @@ static int serve_all(struct serve *serve)
     }
     if (listens)
         http_stop(serve->http);
+    exporter_history_close(&serve->exporter);
     exporter_close(&serve->exporter);
     return code;
 }

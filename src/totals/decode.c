@@ -4,6 +4,7 @@
 #include "totals/totals.h"
 
 #include "base/error.h"
+#include "base/varint.h"
 #include "histogram/bins.h"
 #include "totals/layout.h"
 #include "collect/snapshot.h"
@@ -32,14 +33,10 @@ static bool take(struct cursor *cursor, void *into, size_t size)
 
 static bool take_varint(struct cursor *cursor, uint64_t *number)
 {
-    uint8_t byte = 0x80;
-    *number = 0;
-    for (unsigned shift = 0; byte & 0x80; shift += 7) {
-        if (shift >= 7 * TOTALS_VARINT || !take(cursor, &byte, 1) || (shift == 63 && byte > 1))
-            return false;
-        *number |= (uint64_t)(byte & 0x7f) << shift;
-    }
-    return true;
+    const uint8_t *bytes = (const uint8_t *)cursor->bytes, *at = bytes + cursor->at;
+    const bool is_good = kvtel_varint_take(&at, bytes + cursor->end, number);
+    cursor->at = (size_t)(at - bytes);
+    return is_good;
 }
 
 /* Takes `count` texts, each followed by a NUL, of `size` bytes together. */

@@ -3,6 +3,7 @@
 #include "collect/series.h"
 #include "totals/totals.h"
 
+#include "base/varint.h"
 #include "totals/layout.h"
 #include "record/store.h"
 
@@ -34,12 +35,8 @@ static void put(struct encoder *encoder, const void *bytes, size_t size)
 
 static void put_varint(struct encoder *encoder, uint64_t number)
 {
-    uint8_t bytes[TOTALS_VARINT];
-    size_t size = 0;
-    for (; number >= 0x80; number >>= 7)
-        bytes[size++] = (uint8_t)(number | 0x80);
-    bytes[size++] = (uint8_t)number;
-    put(encoder, bytes, size);
+    uint8_t bytes[KVTEL_VARINT];
+    put(encoder, bytes, kvtel_varint_put(bytes, number));
 }
 
 static void put_texts(struct encoder *encoder, const char *const *texts, size_t count)

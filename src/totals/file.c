@@ -17,7 +17,7 @@
 #define RESERVE_BEGIN ".totals-"
 #define RESERVE_END ".next"
 
-static const off_t SIZE_MAX_READ = (off_t)1 << 31;
+static const off_t MOST = (off_t)1 << 31;
 
 static enum kvtel_status make_path(const char *dir, const char *name, char path[TOTALS_PATH], struct kvtel_error *error)
 {
@@ -50,10 +50,10 @@ bool totals_file_is(const char *dir, const struct totals_identity *identity)
 }
 
 /* Reads the file up to the size that it had when it was opened. */
-static enum kvtel_status read_all(int fd, off_t size, struct kvtel_buffer *bytes, struct kvtel_error *error)
+static enum kvtel_status read_all(int fd, off_t size, off_t most, struct kvtel_buffer *bytes, struct kvtel_error *error)
 {
-    if (size > SIZE_MAX_READ)
-        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "%lld bytes are too many for totals", (long long)size);
+    if (size > most)
+        return kvtel_fail(error, KVTEL_E_FORMAT, 0, "%lld bytes are too many", (long long)size);
     if (kvtel_buffer_reserve(bytes, (size_t)size + 1) != KVTEL_OK)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     while (bytes->size < (size_t)size) {
@@ -69,15 +69,13 @@ static enum kvtel_status read_all(int fd, off_t size, struct kvtel_buffer *bytes
     return KVTEL_OK;
 }
 
-enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struct totals_identity *identity,
-                                   struct kvtel_error *error)
+enum kvtel_status totals_file_read_bytes(const char *dir, const char *name, off_t most, struct kvtel_buffer *bytes,
+                                         struct totals_identity *identity, struct kvtel_error *error)
 {
     char path[TOTALS_PATH];
     struct stat file;
-    struct kvtel_buffer bytes = { 0 };
-    *totals = (struct totals){ 0 };
     *identity = (struct totals_identity){ 0 };
-    enum kvtel_status status = make_path(dir, TOTALS_NAME, path, error);
+    enum kvtel_status status = make_path(dir, name, path, error);
     if (status != KVTEL_OK)
         return status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -91,12 +89,25 @@ enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struc
     else if (!S_ISREG(file.st_mode))
         status = kvtel_fail(error, KVTEL_E_FORMAT, 0, "it is not a regular file");
     if (status == KVTEL_OK)
-        status = read_all(fd, file.st_size, &bytes, error);
+        status = read_all(fd, file.st_size, most, bytes, error);
     close(fd);
     if (status == KVTEL_OK)
+        *identity = identity_of(&file);
+    return status;
+}
+
+enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struct totals_identity *identity,
+                                   struct kvtel_error *error)
+{
+    struct kvtel_buffer bytes = { 0 };
+    struct totals_identity file;
+    *totals = (struct totals){ 0 };
+    *identity = (struct totals_identity){ 0 };
+    enum kvtel_status status = totals_file_read_bytes(dir, TOTALS_NAME, MOST, &bytes, &file, error);
+    if (status == KVTEL_OK && file.inode != 0)
         status = totals_decode(&bytes, totals, error);
     if (status == KVTEL_OK)
-        *identity = identity_of(&file);
+        *identity = file;
     kvtel_buffer_free(&bytes);
     return status;
 }
@@ -159,20 +170,33 @@ static bool is_disk(int fd)
     return fstatfs(fd, &system) != 0 || (system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC);
 }
 
-/* 0 or an errno. */
-static int write_all(int fd, const struct kvtel_buffer *content)
+/* Writes a piece at a place, and moves that on. 0 or an errno. */
+static int write_piece(int fd, const struct iovec *piece, off_t *at)
 {
-    for (size_t at = 0; at < content->size;) {
-        ssize_t put = pwrite(fd, content->bytes + at, content->size - at, (off_t)at);
+    for (size_t done = 0; done < piece->iov_len;) {
+        ssize_t put = pwrite(fd, (const char *)piece->iov_base + done, piece->iov_len - done, *at);
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
             return put == 0 ? EIO : errno;
-        at += (size_t)put;
+        done += (size_t)put;
+        *at += put;
     }
+    return 0;
+}
+
+/* 0 or an errno. */
+static int write_all(int fd, const struct iovec *pieces, size_t count)
+{
+    off_t at = 0;
+    int error = 0;
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = write_piece(fd, &pieces[i], &at);
     /* also frees the blocks reserved past the end */
-    if (ftruncate(fd, (off_t)content->size) != 0)
-        return errno;
+    if (error == 0 && ftruncate(fd, at) != 0)
+        error = errno;
+    if (error != 0)
+        return error;
     return is_disk(fd) && fsync(fd) != 0 ? errno : 0;
 }
 
@@ -189,13 +213,13 @@ static int sync_dir(const char *dir)
 }
 
 /* 0 or an errno. */
-static int write_once(const char *dir, const char *path, const struct kvtel_buffer *content,
+static int write_once(const char *dir, const char *path, const struct iovec *pieces, size_t count,
                       struct totals_reserve *reserve, struct totals_identity *identity)
 {
     struct stat status;
     if (!is_made(reserve) && !make_file(dir, reserve))
         return errno;
-    int error = write_all(reserve->fd, content);
+    int error = write_all(reserve->fd, pieces, count);
     if (error == 0 && fstat(reserve->fd, &status) != 0)
         error = errno;
     if (error == 0 && rename(reserve->path, path) != 0)
@@ -210,19 +234,30 @@ static int write_once(const char *dir, const char *path, const struct kvtel_buff
     return sync_dir(dir);
 }
 
+enum kvtel_status totals_file_replace(const char *dir, const char *name, const char *what, const struct iovec *pieces,
+                                      size_t count, struct totals_reserve *reserve, struct totals_identity *identity,
+                                      struct kvtel_error *error)
+{
+    char path[TOTALS_PATH];
+    size_t size = 0;
+    enum kvtel_status status = make_path(dir, name, path, error);
+    if (status != KVTEL_OK)
+        return status;
+    int failure = write_once(dir, path, pieces, count, reserve, identity);
+    if (failure == ENOENT) /* somebody removed the reserve: try once more with a new one */
+        failure = write_once(dir, path, pieces, count, reserve, identity);
+    if (failure == 0)
+        return KVTEL_OK;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    return kvtel_fail_system(error, failure, size, what);
+}
+
 enum kvtel_status totals_file_write(const char *dir, const struct kvtel_buffer *content, struct totals_reserve *reserve,
                                     struct totals_identity *identity, struct kvtel_error *error)
 {
-    char path[TOTALS_PATH];
-    enum kvtel_status status = make_path(dir, TOTALS_NAME, path, error);
-    if (status != KVTEL_OK)
-        return status;
-    int failure = write_once(dir, path, content, reserve, identity);
-    if (failure == ENOENT) /* somebody removed the reserve: try once more with a new one */
-        failure = write_once(dir, path, content, reserve, identity);
-    if (failure == 0)
-        return KVTEL_OK;
-    return kvtel_fail_system(error, failure, content->size, "totals cannot be written");
+    const struct iovec all = { .iov_base = content->bytes, .iov_len = content->size };
+    return totals_file_replace(dir, TOTALS_NAME, "totals cannot be written", &all, 1, reserve, identity, error);
 }
 
 enum kvtel_status totals_file_set_aside(const char *dir, char name[64], struct kvtel_error *error)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of totals: read as a whole, replaced as a whole, never mapped. All functions are for the one thread that
- * holds the directory's lock. */
+/* The file of totals, and others that are kept in the same way: read as a whole, replaced as a whole, never mapped. All
+ * functions are for the one thread that holds the directory's lock. */
 #ifndef KVTEL_TOTALS_FILE_H
 #define KVTEL_TOTALS_FILE_H
 
 #include "totals/totals.h"
 
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #define TOTALS_NAME "totals.kvtel-retired"
 enum { TOTALS_PATH = 4096 };
@@ -32,6 +33,10 @@ struct totals_reserve {
  * file; KVTEL_E_IO, KVTEL_E_NOMEM: the file cannot be read now */
 enum kvtel_status totals_file_read(const char *dir, struct totals *totals, struct totals_identity *identity,
                                    struct kvtel_error *error);
+/* Appends the content of DIR/NAME to `bytes`. Statuses as above; a missing file is success, and `identity` is {0}. A
+ * file above `most` bytes is KVTEL_E_FORMAT. */
+enum kvtel_status totals_file_read_bytes(const char *dir, const char *name, off_t most, struct kvtel_buffer *bytes,
+                                         struct totals_identity *identity, struct kvtel_error *error);
 /* Whether the file is still the one that was read or written. Also true when this cannot be determined. */
 bool totals_file_is(const char *dir, const struct totals_identity *identity);
 /* Replaces the file atomically by `content` and syncs it if it is on a disk. The blocks of the reserve are used
@@ -41,6 +46,10 @@ bool totals_file_is(const char *dir, const struct totals_identity *identity);
  * system_error, and the reserve keeps its blocks */
 enum kvtel_status totals_file_write(const char *dir, const struct kvtel_buffer *content, struct totals_reserve *reserve,
                                     struct totals_identity *identity, struct kvtel_error *error);
+/* The same for DIR/NAME, from several pieces. `what` is what the message calls the file. */
+enum kvtel_status totals_file_replace(const char *dir, const char *name, const char *what, const struct iovec *pieces,
+                                      size_t count, struct totals_reserve *reserve, struct totals_identity *identity,
+                                      struct kvtel_error *error);
 /* Renames a damaged file, so that no exporter reads it as totals. `name` returns the new name. KVTEL_OK, KVTEL_E_IO. */
 enum kvtel_status totals_file_set_aside(const char *dir, char name[64], struct kvtel_error *error);
 

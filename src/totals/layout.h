@@ -46,7 +46,6 @@ _Static_assert(sizeof(struct totals_family) == 24, "totals 2");
  *   gauge      double value, u64 stamp
  *   histogram  double sum, then varints: the number of bins that are not 0, and for each of them the
  *              number of zero bins before it and its count
- * A varint stores 7 bits in a byte, the lowest bits first; the top bit of a byte is set if more bytes follow. */
-enum { TOTALS_VARINT = 10 };
+ * base/varint.h says what a varint is. */
 
 #endif

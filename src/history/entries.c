@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names and counts. */
+#include "history/entries.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void free_entry(struct history_entries *entries, struct history_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->flow_count; i++) {
+        struct history_flow *flow = &entry->flows[i];
+        entries->memory -= strlen(flow->name) + 1 + sizeof *flow;
+        for (int k = 0; k < HISTORY_HISTOGRAMS; k++) {
+            entries->memory -= flow->bins[k].size * sizeof(uint64_t);
+            free(flow->bins[k].counts);
+        }
+        free(flow->name);
+    }
+    for (uint32_t i = 0; i < entry->class_count; i++) {
+        entries->memory -= strlen(entry->classes[i].name) + 1 + sizeof *entry->classes;
+        free(entry->classes[i].name);
+    }
+    if (entry->connector)
+        entries->memory -= strlen(entry->connector) + strlen(entry->model) + strlen(entry->engine) + 3;
+    free(entry->connector);
+    free(entry->model);
+    free(entry->engine);
+    free(entry->flows);
+    free(entry->classes);
+    *entry = (struct history_entry){ 0 };
+}
+
+void history_entries_free(struct history_entries *entries)
+{
+    for (uint32_t i = 0; i < entries->used; i++)
+        free_entry(entries, &entries->all[i]);
+    free(entries->all);
+    *entries = (struct history_entries){ 0 };
+}
+
+static bool is_entry(const struct history_entry *entry, const char *connector, const char *model, const char *engine)
+{
+    return entry->connector && strcmp(entry->engine, engine) == 0 && strcmp(entry->connector, connector) == 0 &&
+           strcmp(entry->model, model) == 0;
+}
+
+static enum kvtel_status make_entry(struct history_entries *entries, struct history_entry *entry, const char *connector,
+                                    const char *model, const char *engine)
+{
+    *entry = (struct history_entry){ .connector = strdup(connector), .model = strdup(model), .engine = strdup(engine) };
+    if (!entry->connector || !entry->model || !entry->engine) {
+        free(entry->connector);
+        free(entry->model);
+        free(entry->engine);
+        *entry = (struct history_entry){ 0 };
+        return KVTEL_E_NOMEM;
+    }
+    entries->memory += strlen(connector) + strlen(model) + strlen(engine) + 3;
+    return KVTEL_OK;
+}
+
+uint32_t history_entry_find(const struct history_entries *entries, const char *connector, const char *model,
+                            const char *engine, uint32_t hint)
+{
+    if (hint < entries->used && is_entry(&entries->all[hint], connector, model, engine))
+        return hint;
+    for (uint32_t i = 0; i < entries->used; i++)
+        if (is_entry(&entries->all[i], connector, model, engine))
+            return i;
+    return HISTORY_ENTRIES;
+}
+
+enum kvtel_status history_entry_make(struct history_entries *entries, const char *connector, const char *model,
+                                     const char *engine, double oldest, uint32_t *number)
+{
+    if (!entries->all && !(entries->all = calloc(HISTORY_ENTRIES, sizeof *entries->all)))
+        return KVTEL_E_NOMEM;
+    uint32_t vacant = 0;
+    while (vacant < entries->used && entries->all[vacant].connector && !(entries->all[vacant].last_seen < oldest))
+        vacant++;
+    if (vacant == HISTORY_ENTRIES)
+        return KVTEL_E_LIMIT;
+    entries->used += vacant == entries->used;
+    free_entry(entries, &entries->all[vacant]);
+    *number = vacant;
+    return make_entry(entries, &entries->all[vacant], connector, model, engine);
+}
+
+/* Copies a name into a list that has room for one more. */
+static char *copy_name(struct history_entries *entries, const char *name, size_t more)
+{
+    char *copy = strdup(name);
+    entries->memory += copy ? strlen(name) + 1 + more : 0;
+    return copy;
+}
+
+enum kvtel_status history_flow_find(struct history_entries *entries, struct history_entry *entry, const char *name,
+                                    uint32_t *number, bool *made)
+{
+    *made = false;
+    for (*number = 0; *number < entry->flow_count; ++*number)
+        if (strcmp(entry->flows[*number].name, name) == 0)
+            return KVTEL_OK;
+    if (entry->flow_count == HISTORY_FLOWS)
+        return KVTEL_E_LIMIT;
+    struct history_flow *longer = realloc(entry->flows, (entry->flow_count + 1) * sizeof *longer);
+    entry->flows = longer ? longer : entry->flows;
+    char *copy = longer ? copy_name(entries, name, sizeof *longer) : NULL;
+    if (!copy)
+        return KVTEL_E_NOMEM;
+    entry->flows[entry->flow_count++] = (struct history_flow){ .name = copy };
+    *made = true;
+    return KVTEL_OK;
+}
+
+enum kvtel_status history_class_find(struct history_entries *entries, struct history_entry *entry, const char *name,
+                                     uint32_t *number, bool *made)
+{
+    *made = false;
+    for (*number = 0; *number < entry->class_count; ++*number)
+        if (strcmp(entry->classes[*number].name, name) == 0)
+            return KVTEL_OK;
+    if (entry->class_count == HISTORY_CLASSES)
+        return KVTEL_E_LIMIT;
+    struct history_class *longer = realloc(entry->classes, (entry->class_count + 1) * sizeof *longer);
+    entry->classes = longer ? longer : entry->classes;
+    char *copy = longer ? copy_name(entries, name, sizeof *longer) : NULL;
+    if (!copy)
+        return KVTEL_E_NOMEM;
+    entry->classes[entry->class_count++] = (struct history_class){ .name = copy };
+    *made = true;
+    return KVTEL_OK;
+}
+
+uint64_t history_counts_at(const struct history_counts *kept, uint32_t bin)
+{
+    return bin >= kept->first && bin - kept->first < kept->size ? kept->counts[bin - kept->first] : 0;
+}
+
+enum kvtel_status history_counts_set(struct history_entries *entries, struct history_counts *kept,
+                                     const struct history_counts *counts)
+{
+    if (counts->size > kept->size) {
+        uint64_t *larger = realloc(kept->counts, counts->size * sizeof *larger);
+        if (!larger)
+            return KVTEL_E_NOMEM;
+        entries->memory += (counts->size - kept->size) * sizeof *larger;
+        kept->counts = larger;
+        kept->size = counts->size;
+    }
+    kept->first = counts->first;
+    kept->total = counts->total;
+    for (uint32_t i = 0; i < kept->size; i++)
+        kept->counts[i] = i < counts->size ? counts->counts[i] : 0;
+    return KVTEL_OK;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Points: how they are made from summaries, and how they age. */
+#include "history/state.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/series.h"
+#include "report/snapshot_summary.h"
+#include "report/summary_json.h"
+
+struct history *history_create(double seconds)
+{
+    struct history *history = calloc(1, sizeof *history);
+    if (!history)
+        return NULL;
+    pthread_mutex_init(&history->lock, NULL);
+    history->duration = seconds;
+    history->step = fmax(seconds / HISTORY_STEPS, 1);
+    return history;
+}
+
+void history_forget(struct history *history)
+{
+    for (size_t i = 0; i < history->count; i++)
+        free(history->points[i].bytes);
+    history->count = history->memory = 0;
+    history->has_base = false;
+    history_entries_free(&history->entries);
+}
+
+void history_destroy(struct history *history)
+{
+    if (!history)
+        return;
+    history_forget(history);
+    totals_reserve_free(&history->reserve);
+    kvtel_buffer_free(&history->scratch);
+    pthread_mutex_destroy(&history->lock);
+    free(history);
+}
+
+double history_step(const struct history *history)
+{
+    return history->step;
+}
+
+/* -- Points age -- */
+
+static void drop_point(struct history *history, size_t at)
+{
+    history->memory -= history->points[at].size;
+    free(history->points[at].bytes);
+    history->count--;
+    memmove(&history->points[at], &history->points[at + 1], (history->count - at) * sizeof *history->points);
+}
+
+enum kvtel_status history_point_add(struct history *history, double end, double seconds, const void *bytes, size_t size)
+{
+    if (history->count == HISTORY_POINTS)
+        drop_point(history, 0);
+    uint8_t *copy = malloc(size);
+    if (!copy)
+        return KVTEL_E_NOMEM;
+    memcpy(copy, bytes, size);
+    history->points[history->count++] = (struct history_point){ end, seconds, copy, size };
+    history->memory += size;
+    return KVTEL_OK;
+}
+
+/* How many seconds a point should cover that ended so long ago. */
+static double span_of(const struct history *history, double age)
+{
+    return age > history->duration / 4    ? history->step * HISTORY_THIRD
+           : age > history->duration / 12 ? history->step * HISTORY_SECOND
+                                          : 0;
+}
+
+/* Whether nothing is missing between a point and the next one. */
+static bool is_gapless(const struct history *history, size_t at)
+{
+    const struct history_point *second = &history->points[at + 1];
+    return second->end - second->seconds - history->points[at].end < history->step / 2;
+}
+
+/* Whether two points that follow each other are to be one by now: both are in the same stretch of time. */
+static bool belong_together(const struct history *history, size_t at, double time)
+{
+    const struct history_point *first = &history->points[at], *second = &history->points[at + 1];
+    const double span = span_of(history, time - second->end), half = history->step / 2;
+    return span > 0 && is_gapless(history, at) &&
+           floor((first->end - half) / span) == floor((second->end - half) / span);
+}
+
+/* Makes one point of two. Without memory they stay two. */
+static bool merge(struct history *history, size_t at)
+{
+    struct history_point *first = &history->points[at], *second = &history->points[at + 1];
+    history->scratch.size = 0;
+    if (history_merge((struct history_bytes){ first->bytes, first->bytes + first->size },
+                      (struct history_bytes){ second->bytes, second->bytes + second->size },
+                      &history->scratch) != KVTEL_OK)
+        return false;
+    uint8_t *bytes = malloc(history->scratch.size);
+    if (!bytes)
+        return false;
+    memcpy(bytes, history->scratch.bytes, history->scratch.size);
+    second->seconds += first->seconds;
+    history->memory += history->scratch.size - second->size;
+    free(second->bytes);
+    second->bytes = bytes;
+    second->size = history->scratch.size;
+    drop_point(history, at);
+    return true;
+}
+
+static size_t memory_of(const struct history *history)
+{
+    return sizeof *history + history->memory + history->entries.memory + history->scratch.capacity +
+           (history->entries.all ? HISTORY_ENTRIES * sizeof *history->entries.all : 0);
+}
+
+/* Merges the two points that are shortest for their age; where that cannot be, the oldest point goes. */
+static void make_room(struct history *history, double time)
+{
+    size_t best = history->count;
+    double least = INFINITY;
+    for (size_t i = 0; i + 1 < history->count; i++) {
+        const struct history_point *first = &history->points[i], *second = &history->points[i + 1];
+        const double length = (first->seconds + second->seconds) / (time - first->end + history->step);
+        if (is_gapless(history, i) && length < least) {
+            least = length;
+            best = i;
+        }
+    }
+    if (best == history->count || !merge(history, best))
+        drop_point(history, 0);
+}
+
+void history_age(struct history *history, double time)
+{
+    while (history->count > 0 && time - history->points[0].end > history->duration)
+        drop_point(history, 0);
+    while (history->count > 0 && history->points[history->count - 1].end > time + 1)
+        drop_point(history, history->count - 1); /* the clock was set back */
+    for (size_t i = 0; i + 1 < history->count;)
+        if (!belong_together(history, i, time) || !merge(history, i))
+            i++;
+    while (history->count > 1 && memory_of(history) > HISTORY_MEMORY)
+        make_room(history, time);
+}
+
+/* -- Points are made -- */
+
+static uint64_t whole(double number)
+{
+    return number >= 0x1p63 ? (uint64_t)INT64_MAX : number > 0 ? (uint64_t)(number + 0.5) : 0;
+}
+
+/* Bins of the summary as bins of the history, in `all`, which has HISTORY_BINS + 1 of them, all 0. */
+static struct history_counts convert_bins(const struct kvtel_interval_bins *bins, uint64_t *all)
+{
+    uint32_t first = HISTORY_BINS, last = 0;
+    for (uint32_t i = 0; i < bins->bin_count; i++) {
+        if (bins->bins[i] == 0)
+            continue;
+        const size_t at = (size_t)bins->first_bin + i;
+        const uint32_t bin = at < bins->family->bound_count ? history_bin_of(bins->family->bounds[at]) : HISTORY_BINS;
+        all[bin] += bins->bins[i];
+        first = bin < first ? bin : first;
+        last = bin > last ? bin : last;
+    }
+    return (struct history_counts){
+        .first = first, .size = last ? last - first + 1 : 0, .counts = &all[first], .total = bins->count
+    };
+}
+
+/* A point that is being made. */
+struct making {
+    struct history *history;
+    enum kvtel_status status;
+    bool all_seen; /* what is new was not there at the last point: it all grew since */
+};
+
+static void put(struct making *making, uint64_t number)
+{
+    history_put_number(&making->history->scratch, &making->status, number);
+}
+
+static void put_grown(struct making *making, const struct history_counts *before, const struct history_counts *now)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < now->size; i++) {
+        const uint32_t bin = now->first + i;
+        const uint64_t grown = now->counts[i] - history_counts_at(before, bin);
+        if (grown == 0)
+            continue;
+        put(making, bin - last);
+        put(making, grown);
+        last = bin;
+    }
+    put(making, 0);
+}
+
+/* Whether a bin holds less than before. */
+static bool has_fallen(const struct history_counts *before, const struct history_counts *now)
+{
+    for (uint32_t i = 0; i < before->size; i++)
+        if (before->counts[i] > history_counts_at(now, before->first + i))
+            return true;
+    return false;
+}
+
+static unsigned measures_of(const struct kvtel_flow_summary *flow, const struct kvtel_flow_bins *bins)
+{
+    return (flow->has_transfers ? HISTORY_HAS_TRANSFERS : 0U) | (flow->has_bytes ? HISTORY_HAS_BYTES : 0U) |
+           (flow->has_failed ? HISTORY_HAS_FAILED : 0U) | (bins->time.family ? HISTORY_HAS_TIME : 0U) |
+           (bins->post.family ? HISTORY_HAS_POST : 0U) | (bins->size.family ? HISTORY_HAS_SIZE : 0U);
+}
+
+/* Keeps the counts of a flow's histograms, and clears the memory that they were in. */
+static void keep_bins(struct making *making, struct history_flow *kept, struct history_counts *now)
+{
+    for (int i = 0; i < HISTORY_HISTOGRAMS; i++) {
+        if (now[i].counts == kept->bins[i].counts)
+            continue;
+        if (making->status == KVTEL_OK)
+            making->status = history_counts_set(&making->history->entries, &kept->bins[i], &now[i]);
+        memset(now[i].counts, 0, now[i].size * sizeof *now[i].counts);
+    }
+}
+
+/* Writes what grew of a flow, and keeps its counts. `step`: how much its number is above that of the flow before.
+ * False: nothing was written. */
+static bool put_flow(struct making *making, struct history_flow *kept, const struct kvtel_flow_summary *flow,
+                     const struct kvtel_flow_bins *bins, uint32_t step)
+{
+    const struct kvtel_interval_bins *all[HISTORY_HISTOGRAMS] = { &bins->time, &bins->post, &bins->size };
+    struct history_counts now[HISTORY_HISTOGRAMS];
+    const uint64_t moved = whole(flow->bytes);
+    bool grew =
+        kept->is_known && flow->transfers >= kept->transfers && moved >= kept->bytes && flow->failed >= kept->failed;
+    for (int i = 0; i < HISTORY_HISTOGRAMS; i++) {
+        const bool is_same = kept->is_known && all[i]->count == kept->bins[i].total;
+        now[i] = is_same ? kept->bins[i] : convert_bins(all[i], making->history->bins[i]);
+        grew = grew && (is_same || !has_fallen(&kept->bins[i], &now[i]));
+    }
+    if (grew) {
+        put(making, step);
+        put(making, flow->transfers - kept->transfers);
+        put(making, moved - kept->bytes);
+        put(making, flow->failed - kept->failed);
+        for (int i = 0; i < HISTORY_HISTOGRAMS; i++)
+            put_grown(making, &kept->bins[i], &now[i]);
+    }
+    keep_bins(making, kept, now);
+    kept->transfers = flow->transfers;
+    kept->bytes = moved;
+    kept->failed = flow->failed;
+    kept->measures = measures_of(flow, bins);
+    kept->is_known = true;
+    return grew;
+}
+
+static void put_flows(struct making *making, struct history_entry *entry, const struct kvtel_engine_summary *told,
+                      bool is_new)
+{
+    size_t of_number[HISTORY_FLOWS] = { 0 };
+    for (size_t i = 0; i < told->summary.flow_count && making->status == KVTEL_OK; i++) {
+        uint32_t number;
+        bool made;
+        enum kvtel_status status =
+            history_flow_find(&making->history->entries, entry, told->summary.flows[i].name, &number, &made);
+        if (status == KVTEL_E_LIMIT)
+            continue;
+        making->status = status;
+        if (status != KVTEL_OK)
+            return;
+        of_number[number] = i + 1;
+        if (made && (is_new || entry->is_known))
+            entry->flows[number].is_known = making->all_seen; /* nothing was counted before */
+    }
+    uint32_t last = 0;
+    for (uint32_t number = 0; number < entry->flow_count && making->status == KVTEL_OK; number++) {
+        struct history_flow *kept = &entry->flows[number];
+        if (of_number[number] == 0)
+            kept->is_known = false;
+        else if (put_flow(making, kept, &told->summary.flows[of_number[number] - 1], &told->bins[of_number[number] - 1],
+                          number + 1 - last))
+            last = number + 1;
+    }
+    put(making, 0);
+}
+
+/* Failures without a class are of the class "other". */
+static uint64_t unclassed(const struct kvtel_summary *summary)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < summary->failures.count; i++)
+        sum += summary->failures.entries[i].count;
+    return summary->failed > sum ? summary->failed - sum : 0;
+}
+
+static void put_failures(struct making *making, struct history_entry *entry, const struct kvtel_summary *summary,
+                         bool is_new)
+{
+    uint64_t grown[HISTORY_CLASSES] = { 0 };
+    const uint64_t rest = unclassed(summary);
+    const bool counts = making->all_seen && (is_new || entry->is_known);
+    for (size_t i = 0; i < summary->failures.count + (rest > 0) && making->status == KVTEL_OK; i++) {
+        const bool is_rest = i == summary->failures.count;
+        const uint64_t count = is_rest ? rest : summary->failures.entries[i].count;
+        uint32_t number;
+        bool made;
+        enum kvtel_status status = history_class_find(
+            &making->history->entries, entry, is_rest ? "other" : summary->failures.entries[i].label, &number, &made);
+        if (status == KVTEL_E_LIMIT)
+            continue;
+        making->status = status;
+        if (status != KVTEL_OK)
+            return;
+        struct history_class *class = &entry->classes[number];
+        grown[number] += counts && count > class->count ? count - class->count : 0;
+        class->count = count;
+    }
+    uint32_t last = 0;
+    for (uint32_t number = 0; number < entry->class_count; number++) {
+        if (grown[number] == 0)
+            continue;
+        put(making, number + 1 - last);
+        put(making, grown[number]);
+        last = number + 1;
+    }
+    put(making, 0);
+}
+
+/* Finds the numbers of all entries of a summary: first those that have one, so that it is not given to another. */
+static enum kvtel_status number_entries(struct history *history, const struct kvtel_snapshot_summary *summary,
+                                        uint32_t *of_number, bool *is_new)
+{
+    const double oldest = history->count > 0 ? history->points[0].end - history->points[0].seconds : INFINITY;
+    bool has_number[SUMMARY_ENTRIES] = { false };
+    uint32_t number, hint = 0;
+    for (uint32_t i = 0; i < summary->count && i < SUMMARY_ENTRIES; i++) {
+        const struct kvtel_engine_summary *told = &summary->entries[i];
+        number = history_entry_find(&history->entries, told->connector, told->model_name, told->engine, hint);
+        if (number == HISTORY_ENTRIES)
+            continue;
+        hint = number + 1;
+        has_number[i] = true;
+        of_number[number] = i + 1;
+        history->entries.all[number].last_seen = INFINITY;
+    }
+    for (uint32_t i = 0; i < summary->count && i < SUMMARY_ENTRIES; i++) {
+        const struct kvtel_engine_summary *told = &summary->entries[i];
+        if (has_number[i])
+            continue;
+        enum kvtel_status status =
+            history_entry_make(&history->entries, told->connector, told->model_name, told->engine, oldest, &number);
+        if (status == KVTEL_E_LIMIT)
+            break;
+        if (status != KVTEL_OK)
+            return status;
+        is_new[number] = true;
+        of_number[number] = i + 1;
+        history->entries.all[number].last_seen = INFINITY;
+    }
+    return KVTEL_OK;
+}
+
+static enum kvtel_status make_point(struct history *history, const struct kvtel_snapshot_summary *summary, double time)
+{
+    struct making making = { .history = history, .all_seen = history->has_base && summary->count == summary->all };
+    uint32_t of_number[HISTORY_ENTRIES] = { 0 };
+    bool is_new[HISTORY_ENTRIES] = { false };
+    history->scratch.size = 0;
+    making.status = number_entries(history, summary, of_number, is_new);
+    uint32_t last = 0;
+    for (uint32_t number = 0; number < history->entries.used; number++) {
+        struct history_entry *entry = &history->entries.all[number];
+        if (of_number[number] == 0) {
+            for (uint32_t i = 0; i < entry->flow_count; i++)
+                entry->flows[i].is_known = false;
+            entry->is_known = false;
+            continue;
+        }
+        entry->last_seen = time;
+        if (making.status != KVTEL_OK)
+            continue;
+        put(&making, number + 1 - last);
+        put_flows(&making, entry, &summary->entries[of_number[number] - 1], is_new[number]);
+        put_failures(&making, entry, &summary->entries[of_number[number] - 1].summary, is_new[number]);
+        entry->is_known = true;
+        last = number + 1;
+    }
+    put(&making, 0);
+    return making.status;
+}
+
+/* Nothing is known any more of what was counted at the last point. */
+static void forget_base(struct history *history)
+{
+    history->has_base = false;
+    for (uint32_t i = 0; i < history->entries.used; i++) {
+        struct history_entry *entry = &history->entries.all[i];
+        entry->is_known = false;
+        for (uint32_t k = 0; k < entry->flow_count; k++)
+            entry->flows[k].is_known = false;
+    }
+}
+
+enum kvtel_status history_take(struct history *history, const struct kvtel_snapshot_summary *summary, double time,
+                               uint64_t now_ns)
+{
+    if (pthread_mutex_trylock(&history->lock) != 0)
+        return KVTEL_E_LIMIT;
+    history_age(history, time);
+    const bool had_base = history->has_base;
+    const double seconds = (double)(now_ns - history->base_ns) / 1e9;
+    enum kvtel_status status = make_point(history, summary, time);
+    if (status == KVTEL_OK && had_base)
+        status = history_point_add(history, time, seconds, history->scratch.bytes, history->scratch.size);
+    history->base_ns = now_ns;
+    history->has_base = true;
+    if (status != KVTEL_OK)
+        forget_base(history);
+    history_age(history, time);
+    pthread_mutex_unlock(&history->lock);
+    return status;
+}
+
+size_t history_memory(struct history *history)
+{
+    pthread_mutex_lock(&history->lock);
+    const size_t memory = memory_of(history);
+    pthread_mutex_unlock(&history->lock);
+    return memory;
+}
+
+size_t history_point_count(struct history *history)
+{
+    pthread_mutex_lock(&history->lock);
+    const size_t count = history->count;
+    pthread_mutex_unlock(&history->lock);
+    return count;
+}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The history of kvtel serve: who makes its points, what a restart keeps, and what becomes of a bad file."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from exporter import PATIENCE, Exporter, Writer, wait_for
+
+FILE = "history.kvtel-history"
+SHORT = "--history.duration=1m"  # a point each second
+
+
+def history(exporter):
+    return json.loads(exporter.text("/api/v1/history"))
+
+
+def moved(exporter):
+    """Transfers of all points."""
+    return sum(
+        count or 0
+        for entry in history(exporter)["connectors"]
+        for flow in entry["flows"]
+        for count in flow["transfers"]
+    )
+
+
+def test_points_come_without_a_request_and_outlive_the_exporter(stores, tmp_path):
+    with Exporter(stores, SHORT) as exporter:
+        wait_for(lambda: len(history(exporter)["end"]) > 0, "a point")
+        writer = Writer(stores, tmp_path / "book", 500).done()
+        wait_for(lambda: moved(exporter) == 500, "the transfers in the history")
+        told = history(exporter)
+        assert told["format"] == 1 and told["duration_seconds"] == 60
+        (entry,) = told["connectors"]
+        (flow,) = entry["flows"]
+        assert (entry["connector"], entry["engine"], flow["name"]) == ("NixlConnector", "0", "transfer")
+        columns = [told["end"], told["seconds"], flow["transfers"], flow["bytes"]]
+        columns += [flow[kind][share] for kind in ("time", "post") for share in ("p50", "p90", "p99")]
+        assert {len(column) for column in columns} == {len(told["end"])}
+        assert told["end"] == sorted(told["end"]) and flow["at_end"]["transfers"] == 500
+        assert sum(band["time"]["count"] for band in flow["bands"]) == 500
+        assert len(flow["bands"]) == len(told["bands"])
+        request = urllib.request.Request(exporter.url("/api/v1/history"), headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert json.loads(gzip.decompress(answer.read()))["format"] == 1
+    assert (stores / FILE).exists()
+    with Exporter(stores, SHORT.replace("1m", "2h")) as exporter:
+        assert moved(exporter) == 500
+    writer.end()
+    with Exporter(stores, SHORT) as exporter:  # it ended in between: its numbers went into the totals
+        assert moved(exporter) <= 500  # points of more than a minute ago are gone by now, on a slow machine
+
+
+def test_without_a_history(stores):
+    with Exporter(stores, "--history.duration=0") as exporter:
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            exporter.text("/api/v1/history")
+    assert not (stores / FILE).exists()
+
+
+@pytest.mark.parametrize("duration", ["30", "25h", "-1", "x", ""])
+def test_a_duration_that_cannot_be(kvtel, duration):
+    done = subprocess.run([kvtel, "serve", f"--history.duration={duration}"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--history.duration is a time from 1m to 24h" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["damaged", "fifo", "directory", "link"])
+def test_a_file_that_is_none(stores, tmp_path, kind):
+    path = stores / FILE
+    if kind == "damaged":
+        path.write_bytes(b"kvtelhis" + b"\xff" * 200)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        (tmp_path / "elsewhere").write_bytes(b"precious")
+        path.symlink_to(tmp_path / "elsewhere")
+    with Exporter(stores, SHORT) as exporter:
+        exporter.wait_for_log("the history of the last run cannot be used")
+        wait_for(lambda: len(history(exporter)["end"]) > 0, "a point")
+        Writer(stores, tmp_path / "book", 10).done().end()
+        wait_for(lambda: moved(exporter) == 10, "the transfers in the history")
+    if kind == "directory":
+        assert path.is_dir() and exporter.lines("the history cannot be written now")
+    else:
+        assert path.is_file() and not path.is_symlink() and path.read_bytes().startswith(b"kvtelhis")
+    if kind == "link":
+        assert (tmp_path / "elsewhere").read_bytes() == b"precious"
+    assert [each.name for each in stores.iterdir() if each.name.endswith(".next")] == []
+
+
+def test_a_kill_loses_at_most_what_was_not_written(stores, tmp_path):
+    with Exporter(stores, SHORT) as exporter:
+        wait_for(lambda: len(history(exporter)["end"]) > 0, "a point")
+        writer = Writer(stores, tmp_path / "book", 100).done()
+        wait_for(lambda: moved(exporter) == 100, "the transfers in the history")
+        exporter.end(signal.SIGKILL)
+    with Exporter(stores, SHORT) as exporter:
+        writer.end()
+        wait_for(lambda: len(history(exporter)["end"]) > 1, "points")
+        assert moved(exporter) == 0  # what was before is in the totals, but is not what happened now
