@@ -94,6 +94,7 @@ class Fake:
 
     def __init__(self):
         self.kind, self.tick, self.step, self.start = "empty", 0, 2.0, 1.8e9
+        self.past = 0
         self.server = None
         self.port = 0
 
@@ -163,6 +164,38 @@ class Fake:
         made["refused"] = {"unknown_metric": 12, "malformed": 1}
         return made
 
+    def history(self):
+        """What an exporter kept of the last hour before the page was opened: `past` seconds of it, in points of a minute."""
+        ends = [self.start - 60.0 * k for k in range(int(self.past / 60) - 1, -1, -1)]
+        old = bins(spread(0.1, 5400, 0.8), per_octave=8)
+        flow = {
+            "name": "transfer",
+            "transfers": [5400] * len(ends),
+            "bytes": [5400 << 20] * len(ends),
+            **{key: {share: [0.1] * len(ends) for share in ("p50", "p90", "p99")} for key in ("time", "post")},
+            "bands": [{"time": old, "post": old, "size": old}] * (3 if ends else 0),
+            "at_end": {"transfers": 9000, "bytes": 9000 << 20},
+        }
+        entry = {
+            "connector": "NixlConnector",
+            "model_name": "meta-llama/Llama-3.1-70B-Instruct",
+            "engine": "0",
+            "flows": [flow],
+            "failures": {"transfer_or_handshake": [1] * len(ends), "expired": [0] * len(ends)},
+            "failures_at_end": {"transfer_or_handshake": 2, "expired": 1},
+        }
+        gone = {**entry, "engine": "gone"}
+        return {
+            "version": "0.1.0",
+            "format": 1,
+            "time": self.start,
+            "duration_seconds": 3600.0,
+            "bands": [60.0, 120.0, 180.0],
+            "end": ends,
+            "seconds": [60.0] * len(ends),
+            "connectors": [entry, gone] if ends else [],
+        }
+
     @staticmethod
     def entry(connector, engine, flows, failures, others=()):
         return {
@@ -179,6 +212,8 @@ class Fake:
     def answer(self, path):
         if path == "/api/v1/summary":
             return "application/json", json.dumps(self.summary()).encode()
+        if path == "/api/v1/history":
+            return "application/json", json.dumps(self.history()).encode()
         file = CHART if path == "/chart.js" else SERVE / "page" / ("index.html" if path == "/" else path[1:])
         return (TYPES[file.suffix], file.read_bytes()) if file.is_file() else (None, b"")
 

@@ -184,6 +184,7 @@ export function showLines(figure, history, seconds, list) {
   if (list.length === 0) return;
   adopt(figure, list);
   figure.chart.options.scales.x.max = seconds;
+  figure.chart.options.spanGaps = Math.max(11, 1.1 * history.coarsest(seconds));
   figure.chart.options.scales.x.ticks.stepSize = seconds > 120 ? seconds / 5 : 30;
   list.forEach(({ values }, d) => {
     const { data } = figure.chart.data.datasets[d];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: asks for the summary, keeps its history, and shows both.
 
-import { EVERY_SECONDS, History, octaves, quantiles } from "./history.js";
+import { EVERY_SECONDS, RENEW_SECONDS, History, octaves, quantiles } from "./history.js";
 import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
 
 const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
@@ -11,7 +11,7 @@ const at = (id) => document.getElementById(id);
 const history = new History();
 const rows = new Map(); // entry key: {body, cells by flow}
 let summary = null, chosen = null, windowSeconds = 300;
-let timer = 0, failures = 0, lastAnswer = null;
+let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity;
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -68,7 +68,7 @@ function models() {
 // Beside the title stand the quantiles of the whole window.
 function quantileLines(flow, key) {
   if (!flow || !flow.measures[key]) return [];
-  const now = quantiles(flow.since(history.now - windowSeconds)[key], flow.was[key]);
+  const now = quantiles(flow.grown(key, history, windowSeconds));
   return ["P50", "P90", "P99"].map((label, q) => ({ label, hue: "q" + (q + 1), values: flow[key][q], now: now[q] }));
 }
 
@@ -92,14 +92,14 @@ function showDetail(entry) {
   at("detail").hidden = !entry;
   if (!entry) return;
   setText(at("detail-title"), [entry.connector, place(entry)].filter(Boolean).join(" · "));
-  const flow = timedFlow(entry), since = history.now - windowSeconds;
+  const flow = timedFlow(entry);
   showLines(figures.transfers, history, windowSeconds, flowLines(entry, "transfers"));
   showLines(figures.bytes, history, windowSeconds, flowLines(entry, "bytes"));
   setText(figures.time.root.querySelector("h3"), "Transfer time" + (flow && entry.flows.size > 1 ? ": " + flow.name : ""));
   for (const key of ["time", "post"]) showLines(figures[key], history, windowSeconds, quantileLines(flow, key));
   const sized = [...entry.flows.values()].map((one, i) => ({ one, i })).filter(({ one }) => one.measures.size);
   showHistogram(figures.sizes, sized.slice(0, HUES.length).map(({ one, i }) => (
-    { label: one.name, hue: HUES[i % HUES.length], octaves: octaves(one.since(since).size, one.was.size) })));
+    { label: one.name, hue: HUES[i % HUES.length], octaves: octaves(one.grown("size", history, windowSeconds)) })));
   const classes = [...entry.failures].slice(0, HUES.length);
   showLines(figures.failed, history, windowSeconds, classes.map(([label, { values }], i) => ({ label: words(label), hue: HUES[(i + 5) % HUES.length], values })));
   if (classes.length === 0) showNone(figures.failed, "none so far");
@@ -157,24 +157,47 @@ function classText(counts) {
   return list.length > 0 ? " (" + list.join(", ") + ")" : "";
 }
 
+// "5 min", or how much of that was seen.
+function windowName() {
+  const seen = history.watched(windowSeconds);
+  return number.age(seen < 60 ? seen : 60 * Math.round(seen / 60));
+}
+
+// Of all transfers that ended, how many failed.
+function share(failed, good) {
+  if (!(failed > 0) || !(good > 0)) return "";
+  const percent = 100 * failed / (failed + good);
+  return percent < 0.01 ? ", less than 0.01 % of transfers" : ", " + Number(percent.toPrecision(2)) + " % of transfers";
+}
+
 // What grew in the window, and below it what there was since the start.
 function showFailures(entry, cell) {
   const grown = [...entry.failures].map(([label, { values }]) => [label, history.sum(values, windowSeconds)]);
   const sum = grown.reduce((total, [, count]) => total + count, 0);
-  const seen = history.watched(windowSeconds), watched = seen < 60 ? seen : 60 * Math.round(seen / 60);
-  setText(cell.firstChild, number.whole(sum) + " in " + number.age(watched) + classText(grown));
-  setText(cell.lastChild, entry.failed ? number.whole(entry.failed) + " since the start" + classText([...entry.failures].map(([label, { total }]) => [label, total])) : "none since the start");
+  const flows = [...entry.flows.values()].filter(({ measures }) => measures.transfers);
+  const inWindow = flows.reduce((total, flow) => total + history.total(flow.transfers, windowSeconds), 0);
+  const everything = flows.reduce((total, { was }) => total + (was.transfers || 0), 0);
+  setText(cell.firstChild, number.whole(sum) + " in " + windowName() + share(sum, inWindow) + classText(grown));
+  setText(cell.lastChild, entry.failed
+    ? number.whole(entry.failed) + " since the start" + share(entry.failed, everything) + classText([...entry.failures].map(([label, { total }]) => [label, total]))
+    : "none since the start");
   cell.className = "failures" + (sum > 0 ? " grew" : entry.failed ? " some" : "");
 }
 
+// A window that is not full.
+function showWatched() {
+  const seen = history.watched(windowSeconds), isPart = seen < 0.95 * windowSeconds;
+  at("watched").hidden = !isPart;
+  setText(at("watched"), isPart ? "seen: " + windowName() + " of " + number.age(windowSeconds) : "");
+}
+
 function fillBody(entry, row) {
-  const since = history.now - windowSeconds;
   for (const flow of entry.flows.values()) {
-    const { cells } = row.flows.get(flow.name), [p50, p90, p99] = quantiles(flow.since(since).time, flow.was.time);
+    const { cells } = row.flows.get(flow.name), [p50, p90, p99] = quantiles(flow.grown("time", history, windowSeconds));
     setText(cells.transfers, flow.measures.transfers ? number.count(history.mean(flow.transfers, RATE_SECONDS)) : "");
     setText(cells.bytes, flow.measures.bytes ? number.rate(history.mean(flow.bytes, RATE_SECONDS)) : "");
     [["p50", p50], ["p90", p90], ["p99", p99]].forEach(([key, value]) => setText(cells[key], flow.measures.time ? number.seconds(value) : ""));
-    setText(cells.post, flow.measures.post ? number.seconds(quantiles(flow.since(since).post, flow.was.post)[1]) : "");
+    setText(cells.post, flow.measures.post ? number.seconds(quantiles(flow.grown("post", history, windowSeconds))[1]) : "");
     cells.path.setAttribute("d", trendPath(flow.measures.transfers ? flow.transfers : flow.bytes));
   }
   showFailures(entry, row.failed);
@@ -326,6 +349,7 @@ function show() {
   chooseFirst();
   at("empty").hidden = !isEmpty;
   at("overview").hidden = isEmpty;
+  showWatched();
   showEngines();
   showDetail(history.entries.get(chosen));
   showSlowest();
@@ -357,18 +381,29 @@ function lose(reason) {
   return wait;
 }
 
+// The exporter's own history of the time before. One without has a page all the same.
+async function askPast() {
+  if ((sinceAskedPast += EVERY_SECONDS) < RENEW_SECONDS) return;
+  sinceAskedPast = 0;
+  const response = await fetch("api/v1/history", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
+  if (!response.ok) return;
+  const told = clean(await response.json());
+  if (told.format === 1) history.preload(told);
+}
+
 async function ask() {
   clearTimeout(timer);
   let wait = EVERY_SECONDS;
   try {
+    await askPast();
     const response = await fetch("api/v1/summary", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
     if (!response.ok) throw new Error("status " + response.status);
     summary = clean(await response.json());
-    history.take(summary);
+    if (history.take(summary)) sinceAskedPast = Infinity;
     failures = 0;
     lastAnswer = new Date();
     setState("live", "exporter reachable");
-    show();
+    if (!document.hidden) show(); // a page in the background remembers, and draws when it is looked at
   } catch (error) {
     wait = lose(error.name === "TimeoutError" ? "no answer in time" : error instanceof TypeError ? "no connection" : error.message);
   }
@@ -380,6 +415,7 @@ at("retry").addEventListener("click", ask);
 at("filter").addEventListener("input", show);
 at("flow").addEventListener("change", show);
 at("window").addEventListener("change", (event) => { windowSeconds = Number(event.target.value); show(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) show(); });
 window.addEventListener("hashchange", () => { chosen = null; show(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { paintAll(); show(); });
 setText(at("post-address"), location.origin);
