@@ -12,7 +12,6 @@
 #include "recording/session.h"
 #include "vllm/stats/stats.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,30 +230,18 @@ static void tell_restart(struct pass *pass)
     const bool is_earlier = source && pass->started > 0 && pass->started < source->started;
     if (!source || pass->counted || pass->highest < 0 || (!is_earlier && pass->highest >= source->sequence))
         return;
-    struct receiver_stale *stale = &pass->answer.stale;
-    if (pass->answer.stale_sources++ == 0) {
-        *stale = (struct receiver_stale){ .sequence = source->sequence, .highest = pass->highest };
-        snprintf(stale->source, sizeof stale->source, "%s", source->name);
-        stale->started = is_earlier ? source->started : 0;
-        stale->given = is_earlier ? pass->started : 0;
-    }
+    struct receiver_stale stale = { .sequence = source->sequence, .highest = pass->highest };
+    snprintf(stale.source, sizeof stale.source, "%s", source->name);
+    stale.started = is_earlier ? source->started : 0;
+    stale.given = is_earlier ? pass->started : 0;
+    if (pass->answer.stale_sources++ == 0)
+        pass->answer.stale = stale;
     if (source->warned)
         return;
     source->warned = true;
-    char message[256];
-    if (is_earlier)
-        snprintf(
-            message, sizeof message,
-            "posts of source \"%.64s\" are not counted: \"started\" was %.15g in its header before and is %.15g now, "
-            "which is earlier; its clock was ahead",
-            source->name, source->started, pass->started);
-    else
-        snprintf(message, sizeof message,
-                 "posts of source \"%.64s\" are not counted: up to %" PRId64
-                 " was counted before, and they reach %" PRId64
-                 "; a sender that began anew gives \"started\" in its header",
-                 source->name, source->sequence, pass->highest);
-    pass->receiver->warn(pass->receiver->warn_context, message);
+    char text[RECEIVER_STALE_TEXT];
+    receiver_stale_text(&stale, text);
+    pass->receiver->warn(pass->receiver->warn_context, text);
 }
 
 static void let_source_go(struct pass *pass)

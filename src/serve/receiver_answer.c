@@ -30,20 +30,26 @@ static void write_refused(struct kvtel_writer *writer, const uint64_t *refused)
     }
 }
 
-static void write_warning(struct kvtel_writer *writer, const struct receiver_stale *stale)
+void receiver_stale_text(const struct receiver_stale *stale, char text[static RECEIVER_STALE_TEXT])
 {
-    char text[KVTEL_TEXT_LIMIT + 256];
     if (stale->given > 0)
         snprintf(
-            text, sizeof text,
-            "source \"%s\": \"started\" was %.15g before and is %.15g here, which is earlier: its numbers go on, and "
-            "those counted before are not counted again. Its clock was ahead; another \"source\" begins anew.",
+            text, RECEIVER_STALE_TEXT,
+            "posts of source \"%s\" are not counted again: \"started\" was %.15g before and is %.15g here, which is "
+            "earlier; its clock was ahead, and another \"source\" begins anew",
             stale->source, stale->started, stale->given);
     else
-        snprintf(text, sizeof text,
-                 "source \"%s\": sequence numbers up to %" PRId64 " were counted before; these, up to %" PRId64
-                 ", are not counted again. A sender that began anew says when, in its header: \"started\", in seconds.",
+        snprintf(text, RECEIVER_STALE_TEXT,
+                 "posts of source \"%s\" are not counted again: sequence numbers up to %" PRId64
+                 " were counted before, and these reach %" PRId64
+                 "; a sender that began anew says when, in seconds, by \"started\" in its header",
                  stale->source, stale->sequence, stale->highest);
+}
+
+static void write_warning(struct kvtel_writer *writer, const struct receiver_stale *stale)
+{
+    char text[RECEIVER_STALE_TEXT];
+    receiver_stale_text(stale, text);
     kvtel_writer_text(writer, "warning");
     kvtel_writer_text(writer, text);
 }

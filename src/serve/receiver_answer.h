@@ -15,6 +15,10 @@ struct receiver_stale {
     double started, given;     /* the source's `started`, and the one of the post, which is lower; both 0: it is not */
 };
 
+/* Why the posts of a source are not counted, and what its sender has to do: for the answer and for the log. */
+enum { RECEIVER_STALE_TEXT = KVTEL_TEXT_LIMIT + 256 };
+void receiver_stale_text(const struct receiver_stale *stale, char text[static RECEIVER_STALE_TEXT]);
+
 struct receiver_answer {
     /* payloads counted; payloads counted before; values in the lists of counted payloads */
     uint64_t accepted, repeated, samples;

@@ -344,7 +344,7 @@ static bool encode(struct exchange *exchange, struct MHD_Response **response)
         coding = compress(exchange, coding_choose(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
     give_place_back(exchange);
     spare_fit(body);
-    if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->size)) {
+    if (!connections_hold_answer(exchange->http->connections, exchange->client->connection, body->capacity)) {
         kvtel_buffer_free(body);
         exchange->response = (struct http_response){ 0 };
         varies = false;
