@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A summary that kvtel top reads from an exporter, twice, and draws. */
+/* A summary that kvtel top reads from an exporter, twice, and draws. What follows a NUL is the exporter's history. */
 #include "contract.h"
 
 #include "top/view.h"
@@ -19,11 +19,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct top_view *view = calloc(1, sizeof *view);
     struct top_page page = { .width = 200 };
     struct kvtel_error error = { 0 };
+    const uint8_t *end = size > 0 ? memchr(data, 0, size) : NULL;
+    const size_t first = end ? (size_t)(end - data) : size;
     MUST(history && view);
     view->source = "";
     for (int i = 0; i < 2; i++) {
-        enum kvtel_status status = top_history_add(history, (const char *)data, size, &error);
+        enum kvtel_status status = top_history_add(history, (const char *)data, first, &error);
         MUST(status == KVTEL_OK || (error.status == status && error.message[0]));
+        if (i == 0 && status == KVTEL_OK && end)
+            top_history_add_past(history, (const char *)end + 1, size - first - 1);
         for (int mode = TOP_TABLE; mode <= TOP_HELP; mode++) {
             view->mode = (enum top_mode)mode;
             top_view_draw(view, history, &page, 60);

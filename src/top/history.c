@@ -2,6 +2,7 @@
 /* Rows from summaries. The window begins at a checkpoint, which is an earlier summary; one is kept every few seconds.
  */
 #include "top/history.h"
+#include "top/past.h"
 
 #include "base/error.h"
 
@@ -314,6 +315,43 @@ enum kvtel_status top_history_add(struct top_history *history, const char *json,
     if (!make_rows(history, before))
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     return KVTEL_OK;
+}
+
+/* Puts a flow's counts of the last minute before those that were seen. */
+static void add_past_flow(void *context, const struct top_past_flow *past)
+{
+    struct top_history *history = context;
+    for (size_t r = 0; r < history->row_count; r++) {
+        const struct top_row *row = &history->rows[r];
+        if (!row->track || !row->flow || strcmp(row->flow->name, past->name) != 0 ||
+            strcmp(row->entry->connector, past->connector) != 0 || strcmp(row->entry->model, past->model) != 0 ||
+            strcmp(row->entry->engine, past->engine) != 0)
+            continue;
+        struct top_track *track = history->tracks[0];
+        for (size_t t = 0; t < history->track_count; t++)
+            track = history->tracks[t] == row->track ? history->tracks[t] : track;
+        track->count = 0;
+        for (size_t i = 0; i < past->count; i++)
+            push_sample(track, past->at[i], past->transfers[i]);
+        track->last_at = past->at[past->count - 1];
+        track->last_transfers = past->transfers[past->count - 1];
+        track->last_bytes = isnan(past->bytes) ? 0 : past->bytes;
+    }
+}
+
+void top_history_add_past(struct top_history *history, const char *json, size_t size)
+{
+    struct top_state before;
+    if (!history->any || history->checkpoint_count > 0 ||
+        top_past_read(json, size, &history->now, &before, add_past_flow, history) != KVTEL_OK)
+        return;
+    if (!(before.time > 0) || !(before.time < history->now.time)) {
+        top_state_close(&before);
+        return;
+    }
+    history->checkpoints[history->checkpoint_count++] = before;
+    history->window_seconds = history->now.time - before.time;
+    (void)make_rows(history, 0);
 }
 
 void top_history_close(struct top_history *history)

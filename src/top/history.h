@@ -54,6 +54,9 @@ struct top_history {
  * of memory rows of the new summary may be incomplete. */
 enum kvtel_status top_history_add(struct top_history *history, const char *json, size_t size,
                                   struct kvtel_error *error);
+/* Takes an exporter's /api/v1/history after the first summary: the window and the trend are then those of the last
+ * minute at once. What is not a history is left alone; without memory the window begins now. */
+void top_history_add_past(struct top_history *history, const char *json, size_t size);
 void top_history_close(struct top_history *history);
 
 /* Transfers a second in the part `i` of `parts` of the last minute, the newest last. NaN: not known. */

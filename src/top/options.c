@@ -86,17 +86,14 @@ static const struct option table[] = {
     { NULL, 0, NULL, 0 },
 };
 
-#define SUMMARY_PATH "/api/v1/summary"
-
 /* Makes the URL of the summary, and one to show. */
 static int parse_url(struct top_options *options, const char *text)
 {
     const int code = top_url_parse("top", text, options->shown_url, sizeof options->shown_url);
     if (code >= 0)
         return code;
-    const int size = snprintf(options->url, sizeof options->url, "%s%s", options->shown_url, SUMMARY_PATH);
-    if (size < 0 || (size_t)size >= sizeof options->url)
-        return command_usage("top", "--url is too long");
+    (void)snprintf(options->url, sizeof options->url, "%s/api/v1/summary", options->shown_url);
+    (void)snprintf(options->past_url, sizeof options->past_url, "%s/api/v1/history", options->shown_url);
     options->is_remote = true;
     return -1;
 }
@@ -184,6 +181,7 @@ static int check(struct top_options *options)
         return command_usage("top", "the name of the store directory is too long");
     options->local.dir = options->store_dir;
     options->remote.url = options->url;
+    options->remote.past_url = options->past_url;
     return -1;
 }
 

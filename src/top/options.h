@@ -11,8 +11,8 @@ struct top_options {
     char store_dir[TOP_PATH];
     struct top_local_options local;
     bool is_remote;
-    char url[TOP_URL];       /* of the summary */
-    char shown_url[TOP_URL]; /* without user and password */
+    char url[TOP_URL + 32], past_url[TOP_URL + 32]; /* of the summary, and of the history */
+    char shown_url[TOP_URL];                        /* without user and password */
     char password[TOP_PASSWORD];
     struct top_remote_options remote;
     double interval; /* seconds between two summaries */

@@ -14,6 +14,7 @@ enum { ANSWER_LIMIT = 64 << 20, CONNECT_MS = 5000, TOTAL_MS = 20000, WAITS = 4 }
 
 struct remote {
     const struct otlp_curl *curl;
+    const char *url, *past_url; /* the caller's */
     CURL *easy;
     CURLM *multi;
     bool running;
@@ -41,15 +42,10 @@ static bool set_up(struct remote *remote, const struct top_remote_options *optio
         CURLoption option;
         const char *value;
     } texts[] = {
-        { CURLOPT_URL, options->url },
-        { CURLOPT_PROTOCOLS_STR, "http,https" },
-        { CURLOPT_ACCEPT_ENCODING, "" }, /* all that libcurl can unpack */
-        { CURLOPT_USERNAME, options->user },
-        { CURLOPT_PASSWORD, options->password },
-        { CURLOPT_CAINFO, options->authorities },
-        { CURLOPT_SSLCERT, options->certificate },
-        { CURLOPT_SSLKEY, options->key },
-        { CURLOPT_USERAGENT, "kvtel/" KVTEL_VERSION },
+        { CURLOPT_PROTOCOLS_STR, "http,https" },  { CURLOPT_ACCEPT_ENCODING, "" }, /* all that libcurl can unpack */
+        { CURLOPT_USERNAME, options->user },      { CURLOPT_PASSWORD, options->password },
+        { CURLOPT_CAINFO, options->authorities }, { CURLOPT_SSLCERT, options->certificate },
+        { CURLOPT_SSLKEY, options->key },         { CURLOPT_USERAGENT, "kvtel/" KVTEL_VERSION },
     };
     const struct {
         CURLoption option;
@@ -77,15 +73,26 @@ static void give_up(struct remote *remote)
     remote->running = false;
 }
 
+static void begin_url(struct remote *remote, const char *url)
+{
+    give_up(remote);
+    remote->answer.size = 0;
+    remote->failure[0] = '\0';
+    remote->too_long = false;
+    remote->running = remote->curl->easy_setopt(remote->easy, CURLOPT_URL, url) == CURLE_OK &&
+                      remote->curl->multi_add_handle(remote->multi, remote->easy) == CURLM_OK;
+}
+
 static void begin(void *context)
 {
     struct remote *remote = context;
-    give_up(remote);
-    remote->answer.size = 0;
-    remote->status = 0;
-    remote->failure[0] = '\0';
-    remote->too_long = false;
-    remote->running = remote->curl->multi_add_handle(remote->multi, remote->easy) == CURLM_OK;
+    begin_url(remote, remote->url);
+}
+
+static void begin_past(void *context)
+{
+    struct remote *remote = context;
+    begin_url(remote, remote->past_url);
 }
 
 /* What an answer other than 200 means. */
@@ -182,6 +189,8 @@ enum kvtel_status top_remote_open(const struct top_remote_options *options, stru
     if (!remote)
         return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
     remote->curl = curl;
+    remote->url = options->url;
+    remote->past_url = options->past_url;
     remote->has_user = options->user;
     remote->easy = curl->easy_init();
     remote->multi = curl->multi_init();
@@ -192,6 +201,7 @@ enum kvtel_status top_remote_open(const struct top_remote_options *options, stru
     *source = (struct top_source){
         .context = remote, .begin = begin, .go_on = go_on, .wait = wait_for, .close = close_remote
     };
+    source->begin_past = options->past_url ? begin_past : NULL;
     return KVTEL_OK;
 }
 

@@ -13,6 +13,8 @@ struct top_source {
     void *context; /* owned: close() frees it */
     /* Begins to read a summary. One that is being read is given up. */
     void (*begin)(void *context);
+    /* The same for what happened before; NULL: nobody knows. */
+    void (*begin_past)(void *context);
     /* Goes on reading. TOP_DONE: `json` is replaced by the summary; TOP_FAILED: `error` has a sentence that follows the
      * source's name. */
     enum top_reading (*go_on)(void *context, struct kvtel_buffer *json, struct kvtel_error *error);
@@ -32,6 +34,7 @@ enum kvtel_status top_local_open(const struct top_local_options *options, struct
 
 struct top_remote_options {
     const char *url;               /* of the summary */
+    const char *past_url;          /* of the history; NULL: it is not asked for */
     const char *user, *password;   /* NULL: none */
     const char *authorities;       /* file of CA certificates; NULL: those of the system */
     const char *certificate, *key; /* files of the client's; NULL: none */

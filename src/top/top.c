@@ -117,6 +117,25 @@ static bool read_first(struct top *top, bool *ended)
     return state == TOP_DONE;
 }
 
+/* Reads what happened before, if an exporter keeps it. Without it the window begins now. False: a signal came. */
+static bool read_past(struct top *top)
+{
+    struct pollfd fds[] = { { .fd = signal_pipe[0], .events = POLLIN } };
+    struct kvtel_error error = { 0 };
+    enum top_reading state;
+    if (!top->source.begin_past)
+        return true;
+    top->source.begin_past(top->source.context);
+    while ((state = top->source.go_on(top->source.context, &top->json, &error)) == TOP_PENDING) {
+        top->source.wait(top->source.context, fds, 1, 1000);
+        if (!take_signals())
+            return false;
+    }
+    if (state == TOP_DONE)
+        top_history_add_past(&top->history, top->json.bytes, top->json.size);
+    return true;
+}
+
 /* -- Once -- */
 
 /* Writes all of it to standard output. A reader that went away is no error. */
@@ -255,7 +274,9 @@ static int run_top(struct top *top)
         return command_fail("%s", strerror(errno));
     if (!read_first(top, &ended))
         return ended ? EXIT_GOOD : EXIT_FAILED;
-    return options->once ? print_once(top) : run_live(top);
+    if (options->once)
+        return print_once(top);
+    return read_past(top) ? run_live(top) : EXIT_GOOD;
 }
 
 int command_top(int argc, char **argv)

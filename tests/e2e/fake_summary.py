@@ -64,18 +64,20 @@ def summary(time, connectors, uptime=100.0, **more):
 
 
 class FakeSummary:
-    """Answers `now`: a summary, bytes, or (status, bytes). `password`: that of the user "ops", if one is wanted."""
+    """Answers `now`: a summary, bytes, or (status, bytes), and `past`, a history, if there is one. `password`: that of the user "ops", if one is wanted."""
 
     def __init__(self, now, password=None):
         fake = self
-        self.now, self.asked = now, 0
+        self.now, self.past, self.asked = now, None, 0
         wanted = f"Basic {base64.b64encode(f'ops:{password}'.encode()).decode()}"
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                fake.asked += 1
+                fake.asked += self.path == "/api/v1/summary"
                 status, body = fake.now if isinstance(fake.now, tuple) else (200, fake.now)
-                if self.path != "/api/v1/summary":
+                if self.path == "/api/v1/history" and fake.past is not None:
+                    status, body = 200, fake.past
+                elif self.path != "/api/v1/summary":
                     status, body = 404, b""
                 if password and self.headers["Authorization"] != wanted:
                     status, body = 401, b""

@@ -142,6 +142,42 @@ in flight, the oldest first
 HINTS = "q end  ? help  enter detail  / filter  r reverse  sort: c t b 5 9 l o f"
 
 
+def past(time):
+    """What an exporter kept: 60 transfers of 1 ms and 10 ms in the minute before `time`, one failure, and more in the time before."""
+    ends = [time - 300.0, *(time - 5.0 * k for k in range(11, -1, -1))]
+    grew = [1000, *[5] * 12]
+    minute = {"count": 60, "bins": [[0.001065, 54], [0.01074, 6]]}
+    flow = {
+        "name": "transfer",
+        "transfers": grew,
+        "bytes": [count * MIB for count in grew],
+        "bands": [{"time": minute}, {"time": {"count": 1000, "bins": [[0.5, 1000]]}}],
+        "at_end": {"transfers": 95, "bytes": 95 * MIB},
+    }
+    entry = {"connector": "NixlConnector", "model_name": LLAMA, "engine": "0", "flows": [flow]}
+    entry |= {"failures": {"transfer_or_handshake": [0] * 12 + [1]}, "failures_at_end": {"transfer_or_handshake": 1}}
+    told = {"version": "0.1.0", "format": 1, "time": time, "duration_seconds": 3600.0, "bands": [60.0, 3600.0]}
+    return {**told, "end": ends, "seconds": [60.0, *[5.0] * 12], "connectors": [entry]}
+
+
+def test_the_last_minute_is_there_at_once(kvtel, fake):
+    """From the exporter's history; the screen goes on with summaries."""
+    fake.past = past(999.0)
+    with top(kvtel, fake, "--interval=1h", width=200) as running:
+        running.wait_for("window 61 s")
+        row = next(line for line in running.screen() if line.startswith("NixlConnector") and " 0 " in line)
+        found = re.split(r"\s+", row.strip())
+        assert "5.00" in found and "1.00ms" in found and "transfer_or_handshake" in found, row
+        assert re.search(r"▂{40}", row), row
+
+
+@pytest.mark.parametrize("told", [b"no", b"[]", b"{}", {"format": 2}, {"format": 1}, {"format": 1, "time": 1.0, "bands": [1], "end": [1], "seconds": []}])
+def test_a_past_that_is_none(kvtel, fake, told):
+    fake.past = told
+    with started(kvtel, fake):
+        pass
+
+
 def lines_of(text, fake):
     return text.strip("\n").replace("URL", fake.url).split("\n")
 
