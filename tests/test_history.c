@@ -34,7 +34,7 @@ struct told {
     struct kvtel_flow_summary flows[ENGINES];
     struct kvtel_flow_bins flow_bins[ENGINES];
     struct kvtel_failure_count failures[ENGINES];
-    char names[ENGINES][16];
+    char names[ENGINES][24];
     uint64_t bins[ENGINES][BOUNDS + 1];
     struct kvtel_snapshot_summary summary;
 };
