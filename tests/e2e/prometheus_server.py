@@ -9,9 +9,10 @@ from exporter import PATIENCE, free_port
 
 
 class Prometheus:
-    """Scrapes `target`, unless that is None, every second. `scrape`: more lines of its scrape configuration."""
+    """Scrapes `target`, unless that is None, every second. `scrape`: more lines of its scrape configuration. `config`: all of it, without a
+    target."""
 
-    def __init__(self, directory, target, *flags, scrape="", program="prometheus"):
+    def __init__(self, directory, target, *flags, scrape="", program="prometheus", config=None):
         self.port = free_port()
         (directory / "prometheus.yml").write_text(
             f"""
@@ -23,7 +24,7 @@ scrape_configs:
     static_configs: [{{ targets: ["{target}"] }}]
 """
             if target
-            else ""
+            else config or ""
         )
         command = [
             program,

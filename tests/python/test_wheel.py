@@ -3,6 +3,7 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import os
 import re
 import subprocess
@@ -71,3 +72,36 @@ def test_stubs_name_what_is_there():
                     assert hasattr(getattr(native, node.name), member.name), (node.name, member.name)
     for name in kvtel.__all__:
         assert getattr(kvtel, name).__doc__, name
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_an_image_needs_no_compiler(tmp_path):
+    """The RUN lines of docs/vllm.md, in an environment that has neither a compiler nor a network."""
+    wheel = os.environ.get("KVTEL_WHEEL")
+    if not wheel or not (extension().with_name("libkvtel_nixl.so")).exists():
+        pytest.skip("no wheel in $KVTEL_WHEEL, or built without a C++ compiler")
+    page = (ROOT / "docs/vllm.md").read_text()
+    image = page[page.index("    FROM vllm/vllm-openai") : page.index("    ENV KVTEL_STORE_DIR")]
+    lines = re.findall(r"^    RUN (.*)$", image, re.M)
+    assert len(lines) == 2
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=300)
+    python = tmp_path / "venv/bin/python3"
+    where = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
+    pip = importlib.util.find_spec("pip")
+    (site / "pip").symlink_to(Path(pip.origin).parent)  # to unpack another one takes longer than all the rest
+    plugins = site / ".nixl_cu13.mesonpy.libs/plugins"
+    plugins.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ln").symlink_to("/bin/ln")
+    environment = {"PATH": f"{tmp_path}/venv/bin:{tmp_path}/bin", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    for line in lines:
+        command = line.replace("/wheels/kvtel-*.whl", wheel)
+        subprocess.run(["/bin/sh", "-euc", command], check=True, env=environment, timeout=300)
+    for name in ("libtrace_backend_kvtel.so", "libtelemetry_exporter_kvtel.so"):
+        assert (plugins / name).resolve() == (site / "kvtel/libkvtel_nixl.so").resolve() and (plugins / name).exists()
+    entry = "import importlib.metadata as m; print([e.load() for e in m.entry_points(group='vllm.general_plugins')])"
+    loaded = subprocess.run([python, "-c", entry], capture_output=True, text=True, env=environment, timeout=300)
+    assert loaded.returncode == 0 and "register" in loaded.stdout, loaded.stderr
