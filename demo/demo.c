@@ -133,9 +133,23 @@ static int read_option(struct demo *demo, int option)
         demo->help = true;
         return EXIT_GOOD;
     default:
-        fputs("Try 'kvtel-demo --help'.\n", stderr);
-        return EXIT_USAGE;
+        return EXIT_USAGE; /* said already */
     }
+}
+
+/* Says what is wrong with the flag that getopt_long() refused, in the words of the commands of kvtel. */
+static int refuse_option(const struct option *options, int refused, const char *given)
+{
+    const struct option *known = options;
+    while (known->name && (!optopt || known->val != optopt))
+        known++;
+    if (refused == ':' && known->name)
+        return demo_usage("option '--%s' requires an argument", known->name);
+    if (known->name)
+        return demo_usage("option '--%s' doesn't allow an argument", known->name);
+    if (optopt)
+        return demo_usage("invalid option -- '%c'", optopt);
+    return demo_usage("unrecognized option '%.*s'", (int)strcspn(given, "="), given);
 }
 
 static int read_options(struct demo *demo, int argc, char **argv)
@@ -153,8 +167,10 @@ static int read_options(struct demo *demo, int argc, char **argv)
         { 0 },
     };
     int option, code = EXIT_GOOD;
-    while (code == EXIT_GOOD && !demo->help && (option = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        code = read_option(demo, option);
+    opterr = 0;
+    while (code == EXIT_GOOD && !demo->help && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+        code = option == '?' || option == ':' ? refuse_option(options, option, argv[optind - 1])
+                                              : read_option(demo, option);
     if (code == EXIT_GOOD && !demo->help && optind < argc)
         code = demo_usage("it takes no argument: \"%s\"", argv[optind]);
     return code;

@@ -396,7 +396,7 @@ int command_nixl(int argc, char **argv)
     if (code < 0 && (!task || optind + 1 != argc))
         code = command_usage("nixl", optind >= argc ? "install, status or uninstall?" : "%s: no such argument",
                              optind >= argc ? "" : argv[task ? optind + 1 : optind]);
-    if (code < 0) {
+    if (code < 0 && task) {
         if (!options->named && !(options->shadow && task->run == uninstall))
             nixl_places_find(&options->places);
         code = task->run(options);

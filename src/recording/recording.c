@@ -401,10 +401,11 @@ static enum kvtel_status read_object(struct kvtel_recording *recording, const st
     return read_payloads(value, record, error);
 }
 
-/* Whether the byte begins a map in MessagePack. No JSON text begins with such a byte. */
-static bool begins_msgpack_map(unsigned char byte)
+/* Whether the byte begins a map or an array in MessagePack. No JSON text begins with such a byte. An array is no
+ * recording; it is refused as what it is. */
+static bool begins_msgpack(unsigned char byte)
 {
-    return (byte >= 0x80 && byte <= 0x8f) || byte == 0xde || byte == 0xdf;
+    return (byte >= 0x80 && byte <= 0x9f) || (byte >= 0xdc && byte <= 0xdf);
 }
 
 static enum kvtel_status start(struct kvtel_recording *recording, struct kvtel_error *error)
@@ -421,7 +422,7 @@ static enum kvtel_status start(struct kvtel_recording *recording, struct kvtel_e
         return kvtel_fail(error, KVTEL_E_FORMAT, 0, "%s", foreign);
     }
     recording->format =
-        recording->end > 0 && begins_msgpack_map((unsigned char)recording->bytes[0]) ? KVTEL_MSGPACK : KVTEL_JSON;
+        recording->end > 0 && begins_msgpack((unsigned char)recording->bytes[0]) ? KVTEL_MSGPACK : KVTEL_JSON;
     return KVTEL_OK;
 }
 

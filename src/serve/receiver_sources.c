@@ -179,6 +179,10 @@ static const struct kvtel_snapshot_series **sorted(const struct kvtel_snapshot_f
     return list;
 }
 
+/* A start that is later was given in milliseconds, which an exporter took before recordings limited it. Kept as it is,
+ * no start in seconds would ever be later. */
+static const double STARTED_SECONDS = 1e11;
+
 /* Restores one number of each source from a family. With `make`, unknown sources are added while there is room. */
 static void restore(struct receiver_sources *sources, const struct kvtel_snapshot_family *family, bool make)
 {
@@ -196,7 +200,7 @@ static void restore(struct receiver_sources *sources, const struct kvtel_snapsho
         if (make)
             source->sequence = to_sequence(list[i]->value);
         else
-            source->started = list[i]->value;
+            source->started = list[i]->value > STARTED_SECONDS ? list[i]->value / 1000 : list[i]->value;
     }
     if (make)
         sources->uses = count;

@@ -129,6 +129,14 @@ def check(kvtel):
     return run
 
 
+def test_an_array_of_messagepack_is_told_as_one(check, tmp_path):
+    file = tmp_path / "array.mp"
+    for array in ([1, {"a": 2}], [0] * 20, []):
+        file.write_bytes(msgspec.msgpack.encode(array))
+        code, out, errors = check(file)
+        assert code == 1 and f"{file}: byte 0: an object of a recording is a map\n" in out, out
+
+
 def test_good_recordings(check):
     code, out, errors = check(*GOOD)
     assert (code, errors) == (0, "")

@@ -263,8 +263,10 @@ def test_table_on_a_terminal(kvtel, tmp_path):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["--nonsense"], "unrecognized option"),
-        (["--duration"], "requires an argument"),
+        (["--nonsense=x"], "kvtel-demo: unrecognized option '--nonsense'\n"),
+        (["-x"], "kvtel-demo: invalid option -- 'x'\n"),
+        (["--help=x"], "kvtel-demo: option '--help' doesn't allow an argument\n"),
+        (["--duration"], "kvtel-demo: option '--duration' requires an argument\n"),
         (["--duration=long"], "is not a number"),
         (["--duration=0"], "is not a number from 0.1"),
         (["--speed=nan"], "is not a number"),

@@ -4,6 +4,7 @@
 import gzip
 import json
 import signal
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -185,6 +186,21 @@ def test_a_sender_that_began_anew_is_told(stores):
         assert len(exporter.lines("its clock was ahead")) == 1
     with Exporter(stores, RECEIVER) as exporter:
         assert accepted(post(exporter, again, payload(0), payload(1), payload(2))) == 1
+
+
+def test_a_start_in_milliseconds_of_an_older_exporter_does_not_silence_a_source(stores):
+    """It is in the exporter's own store, which an older exporter left behind."""
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert accepted(post(exporter, header(source="a", started=1_790_000_000.5), payload(7))) == 1
+        exporter.end(signal.SIGKILL)
+    store = next(stores.glob("*.kvtel"))
+    content = store.read_bytes()
+    seconds, milliseconds = struct.pack("<d", 1_790_000_000.5), struct.pack("<d", 1_790_000_000_500.0)
+    assert content.count(seconds) == 1
+    store.write_bytes(content.replace(seconds, milliseconds))
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        assert accepted(post(exporter, header(source="a", started=1_790_000_000.5), payload(8))) == 1
+        assert accepted(post(exporter, header(source="a", started=1_790_000_100), payload(0))) == 1
 
 
 def test_no_sequence_number_silences_a_source(stores):
