@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from fake_machine import FakeExporter, Machine
 from nixl_agent import Agent
 
 COVERED = set()
-OTHER = 64977  # a user without a name
+OTHER = random.randrange(50000, 65000)  # a user without a name, another one where tests of several builds run at once
 PLUGIN = "/opt/kvtel/lib/libkvtel_nixl.so"
 PACKAGE = "/opt/venv/lib/python3.12/site-packages/kvtel/_kvtel.abi3.so"
 NIXL = "/opt/venv/lib/python3.12/site-packages/.nixl_cu13.mesonpy.libs/libnixl.so"
@@ -134,7 +135,7 @@ def test_what_another_user_may_not(tmp_path, memory):
 
 @finds("directory-of-others")
 def test_stores_of_another_user(machine, tmp_path):
-    other = Path("/dev/shm/kvtel-4294967290")
+    other = Path(f"/dev/shm/kvtel-{random.randrange(3_000_000_000, 4_000_000_000)}")
     other.mkdir()
     try:
         (other / "1-2.kvtel").touch()
