@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from tests.model import compare
 
 from conftest import LABELNAMES, ROOT
-from standins import OwnProm, config_of, module, stats_of
+from standins import OwnLogging, OwnProm, config_of, module, stats_of
 
 disable_created_metrics()
 
@@ -332,6 +332,13 @@ def test_vllms_own_class_stays_where_there_are_no_metrics(factory, monkeypatch, 
     factory.load(replace=True)
     for config in (config_of(name), multi({"kv_connector": "NixlConnector"}, {"kv_connector": name})):
         assert isinstance(factory.loggers.KVConnectorProm(config, LABELNAMES, {0: ["m", "0"]}), OwnProm)
+
+
+def test_log_lines_stay_vllms(factory):
+    """vLLM's KVConnectorLogging prints what the class' build_kv_connector_stats() makes of a payload; kvtel would print it twice."""
+    factory.load(replace=True)
+    for config in (config_of("ColumnsConnector"), multi({"kv_connector": "NixlConnector"}, own_config("ColumnsConnector"))):
+        assert isinstance(factory.loggers.KVConnectorLogging(config.kv_transfer_config), OwnLogging)
 
 
 def test_the_types_that_a_connector_is_given():
