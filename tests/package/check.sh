@@ -25,11 +25,13 @@ has() {
 
 program="/etc/default/kvtel /usr/bin/kvtel /usr/lib/systemd/system/kvtel.service /usr/lib/sysusers.d/kvtel.conf
     /usr/lib/tmpfiles.d/kvtel.conf /usr/share/man/man1/kvtel.1.gz /usr/share/man/man1/kvtel-serve.1.gz
+    /usr/share/man/man5/.*.5.gz
     /usr/share/bash-completion/completions/kvtel /usr/share/fish/vendor_completions.d/kvtel.fish
     /usr/share/zsh/.*/_kvtel /usr/lib.*/kvtel/libkvtel_nixl.so /usr/share/kvtel/deploy/rules.yml"
 libraries="/usr/lib.*/libkvtel.so.[0-9.]* /usr/lib.*/libkvtel_record.so.[0-9.]*"
 development="/usr/include/kvtel/kvtel.h /usr/include/kvtel/kvtel.hpp /usr/include/kvtel_nixl.h /usr/lib.*/libkvtel.a
-    /usr/lib.*/libkvtel_record.so /usr/lib.*/pkgconfig/kvtel.pc /usr/lib.*/cmake/kvtel/kvtelConfig.cmake"
+    /usr/lib.*/libkvtel_record.so /usr/lib.*/pkgconfig/kvtel.pc /usr/lib.*/cmake/kvtel/kvtelConfig.cmake
+    /usr/share/man/man3/kvtel_record_transfer.3.gz"
 
 # shellcheck disable=SC2086 # paths are words
 if ls ./*.deb >/dev/null 2>&1; then
