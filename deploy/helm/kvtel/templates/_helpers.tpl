@@ -1,0 +1,84 @@
+{{- define "kvtel.name" -}}
+{{- if contains "kvtel" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-kvtel" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "kvtel.selector" -}}
+app.kubernetes.io/name: kvtel
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "kvtel.labels" -}}
+{{ include "kvtel.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "kvtel.image" -}}
+{{ required "image.repository: name the image that you built from deploy/Dockerfile and pushed" .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "kvtel.locked" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: { drop: [ALL] }
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "kvtel.hasWeb" -}}
+{{- if .Values.web.configSecret }}yes{{ end }}
+{{- end }}
+
+{{- /* The exporter, for a DaemonSet and for a sidecar. */}}
+{{- define "kvtel.container" -}}
+name: kvtel
+image: {{ include "kvtel.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+args:
+  - serve
+  - --web.listen-address=:{{ .Values.port }}
+  - --store.dir={{ .Values.stores.path }}
+  - {{ printf "--metrics.prefix=%s" .Values.metricsPrefix | quote }}
+  {{- if .Values.nixlRings.enabled }}
+  - --nixl.telemetry-dir={{ .Values.nixlRings.path }}
+  {{- end }}
+  {{- if include "kvtel.hasWeb" . }}
+  - --web.config.file=/etc/kvtel/web.yml
+  - --web.open-probes
+  {{- end }}
+  {{- range .Values.extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+ports: [{ name: metrics, containerPort: {{ .Values.port }} }]
+readinessProbe: { httpGet: { path: /-/ready, port: metrics, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }} } }
+livenessProbe: { httpGet: { path: /-/healthy, port: metrics, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }} }, timeoutSeconds: 5 }
+resources: {{ toJson .Values.resources }}
+securityContext:
+  {{- include "kvtel.locked" . | nindent 2 }}
+  runAsUser: {{ .Values.runAsUser }}
+  runAsGroup: {{ .Values.runAsGroup }}
+volumeMounts:
+  - { name: kvtel, mountPath: {{ .Values.stores.path }} }
+  {{- if .Values.nixlRings.enabled }}
+  - { name: kvtel-nixl, mountPath: {{ .Values.nixlRings.path }} }
+  {{- end }}
+  {{- if include "kvtel.hasWeb" . }}
+  - { name: kvtel-web, mountPath: /etc/kvtel, readOnly: true }
+  {{- end }}
+{{- end }}
+
+{{- define "kvtel.webVolume" -}}
+{{- if include "kvtel.hasWeb" . }}
+- name: kvtel-web
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret: { name: {{ .Values.web.configSecret }} }
+      {{- if .Values.web.tlsSecret }}
+      - secret: { name: {{ .Values.web.tlsSecret }} }
+      {{- end }}
+{{- else if or .Values.web.tlsSecret .Values.web.tls }}
+{{- fail "web.tls and web.tlsSecret need web.configSecret: a Secret whose web.yml has tls_server_config" }}
+{{- end }}
+{{- end }}
