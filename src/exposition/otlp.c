@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "exposition/body.h"
 #include "exposition/family_head.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
@@ -60,14 +61,12 @@ static const struct {
 struct family_wire {
     const struct kvtel_snapshot_family *family;
     enum kind kind;
-    bool has_exemplars; /* there is room for those of a series */
     uint64_t time_ns;
     size_t most_buckets;
-    size_t *order, *sizes; /* of labels: by name; sizes of a series' values */
-    size_t labels_size;    /* of labels without their values, at most */
-    char *body;            /* the value of one point */
-    size_t body_size;
-    char *packed; /* the counts of one point's exponential buckets */
+    size_t *order, *sizes;  /* of labels: by name; sizes of a series' values */
+    size_t labels_size;     /* of labels without their values, at most */
+    struct kvtel_body body; /* of a point */
+    char *packed;           /* the counts of one point's exponential buckets */
     struct kvtel_exponential_plan plan;
     struct kvtel_exponential exponential;
 };
@@ -104,7 +103,7 @@ static void family_wire_free(struct family_wire *wire)
     free(wire->packed);
     free(wire->order);
     free(wire->sizes);
-    free(wire->body);
+    free(wire->body.bytes);
 }
 
 static enum kvtel_status family_wire_init(struct family_wire *wire, const struct kvtel_snapshot_family *family,
@@ -117,14 +116,14 @@ static enum kvtel_status family_wire_init(struct family_wire *wire, const struct
         .most_buckets = options->most_buckets,
     };
     enum kvtel_status status = wire->kind == EXPONENTIAL ? plan_exponential(wire, options->native_schema) : KVTEL_OK;
-    wire->body_size = family->type == KVTEL_HISTOGRAM ? HISTOGRAM_BODY : PLAIN_BODY;
-    wire->body_size += wire->plan.count * (size_t)WIRE_VARINT;
+    wire->body.size = family->type == KVTEL_HISTOGRAM ? HISTOGRAM_BODY : PLAIN_BODY;
+    wire->body.size += wire->plan.count * (size_t)WIRE_VARINT;
     if (wire->kind == EXPLICIT)
-        wire->body_size += (2 * family->explicit_count + 1) * (size_t)WIRE_FIXED;
+        wire->body.size += (2 * family->explicit_count + 1) * (size_t)WIRE_FIXED;
     wire->order = calloc(family->label_count + 1, sizeof *wire->order);
     wire->sizes = calloc(family->label_count + 1, sizeof *wire->sizes);
-    wire->body = malloc(wire->body_size);
-    if (status != KVTEL_OK || !wire->order || !wire->sizes || !wire->body)
+    wire->body.bytes = malloc(wire->body.size);
+    if (status != KVTEL_OK || !wire->order || !wire->sizes || !wire->body.bytes)
         return KVTEL_E_NOMEM;
     kvtel_label_order(family, wire->order);
     for (size_t i = 0; i < family->label_count; i++)
@@ -210,35 +209,20 @@ static char *put_value(char *at, struct family_wire *wire, const struct kvtel_sn
 
 /* -- Attributes, points, metrics -- */
 
-/* Makes room for the exemplars of a series, which few series have. */
-static enum kvtel_status widen_body(struct family_wire *wire, const struct kvtel_snapshot_series *series)
-{
-    if (!series->exemplars || wire->has_exemplars)
-        return KVTEL_OK;
-    const size_t size = wire->body_size + kvtel_otlp_exemplars_size(wire->family);
-    char *larger = realloc(wire->body, size);
-    if (!larger)
-        return KVTEL_E_NOMEM;
-    wire->body = larger;
-    wire->body_size = size;
-    wire->has_exemplars = true;
-    return KVTEL_OK;
-}
-
 static enum kvtel_status put_point(struct family_wire *wire, const struct kvtel_snapshot_series *series,
                                    struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = wire->family;
-    if (widen_body(wire, series) != KVTEL_OK)
+    if (kvtel_body_widen(&wire->body, series, kvtel_otlp_exemplars_size(family)) != KVTEL_OK)
         return KVTEL_E_NOMEM;
-    size_t body = (size_t)(put_value(wire->body, wire, series) - wire->body), size = body, values = 0;
+    size_t body = (size_t)(put_value(wire->body.bytes, wire, series) - wire->body.bytes), size = body, values = 0;
     for (size_t i = 0; i < family->label_count; i++) {
         size_t attribute =
             kvtel_otlp_attribute_size(strlen(family->labelnames[i]), wire->sizes[i] = strlen(series->values[i]));
         size += kvtel_otlp_field_size(attribute);
         values += wire->sizes[i];
     }
-    enum kvtel_status status = kvtel_buffer_reserve(buffer, HEAD + wire->labels_size + values + wire->body_size);
+    enum kvtel_status status = kvtel_buffer_reserve(buffer, HEAD + wire->labels_size + values + wire->body.size);
     if (status != KVTEL_OK)
         return status;
     char *at = wire_head(buffer->bytes + buffer->size, DATA_POINTS, size);
@@ -248,7 +232,7 @@ static enum kvtel_status put_point(struct family_wire *wire, const struct kvtel_
         at = kvtel_otlp_put_attribute(at, kinds[wire->kind].attributes, name, strlen(name), series->values[label],
                                       wire->sizes[label]);
     }
-    memcpy(at, wire->body, body);
+    memcpy(at, wire->body.bytes, body);
     buffer->size = (size_t)(at + body - buffer->bytes);
     return KVTEL_OK;
 }

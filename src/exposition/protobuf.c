@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "exposition/body.h"
 #include "exposition/family_head.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
@@ -57,12 +58,11 @@ enum {
 /* What all series of a family share. */
 struct family_wire {
     const struct kvtel_snapshot_family *family;
-    bool classic, native, has_exemplars;
+    bool classic, native;
     size_t most_buckets;
     size_t *order, *sizes; /* of labels: by name; sizes of a series' values */
     size_t labels_size;    /* of labels without their values, at most */
-    char *body;            /* the value of one series */
-    size_t body_size;
+    struct kvtel_body body;
     struct kvtel_exponential_plan plan;
     struct kvtel_exponential exponential;
     uint64_t *below; /* the counts of explicit buckets, where both kinds are written */
@@ -104,7 +104,7 @@ static void family_wire_free(struct family_wire *wire)
     free(wire->below);
     free(wire->order);
     free(wire->sizes);
-    free(wire->body);
+    free(wire->body.bytes);
 }
 
 static enum kvtel_status family_wire_init(struct family_wire *wire, const struct kvtel_snapshot_family *family,
@@ -114,17 +114,17 @@ static enum kvtel_status family_wire_init(struct family_wire *wire, const struct
     *wire = (struct family_wire){
         .family = family,
         .native = histogram && options->histograms != KVTEL_HISTOGRAMS_CLASSIC && family->exponential_count > 0,
-        .body_size = histogram ? HISTOGRAM_BODY : PLAIN_BODY,
+        .body.size = histogram ? HISTOGRAM_BODY : PLAIN_BODY,
     };
     wire->classic = histogram && (options->histograms != KVTEL_HISTOGRAMS_NATIVE || !wire->native);
     enum kvtel_status status = wire->native ? plan_native(wire, options) : KVTEL_OK;
     if (wire->classic)
-        wire->body_size += family->explicit_count * CLASSIC_BUCKET;
-    wire->body_size += wire->plan.count * NATIVE_BUCKET;
+        wire->body.size += family->explicit_count * CLASSIC_BUCKET;
+    wire->body.size += wire->plan.count * NATIVE_BUCKET;
     wire->order = calloc(family->label_count + 1, sizeof *wire->order);
     wire->sizes = calloc(family->label_count + 1, sizeof *wire->sizes);
-    wire->body = malloc(wire->body_size);
-    if (status != KVTEL_OK || !wire->order || !wire->sizes || !wire->body)
+    wire->body.bytes = malloc(wire->body.size);
+    if (status != KVTEL_OK || !wire->order || !wire->sizes || !wire->body.bytes)
         return KVTEL_E_NOMEM;
     kvtel_label_order(family, wire->order);
     for (size_t i = 0; i < family->label_count; i++)
@@ -316,37 +316,23 @@ static char *put_plain(char *at, const struct family_wire *wire, const struct kv
 
 /* -- Series and families -- */
 
-/* Makes room for the exemplars of a series, which few series have. */
-static enum kvtel_status widen_body(struct family_wire *wire, const struct kvtel_snapshot_series *series)
-{
-    if (!series->exemplars || wire->has_exemplars)
-        return KVTEL_OK;
-    const size_t size = wire->body_size + 2 * (wire->family->explicit_count + 1) * (CLASSIC_BUCKET + EXEMPLAR);
-    char *larger = realloc(wire->body, size);
-    if (!larger)
-        return KVTEL_E_NOMEM;
-    wire->body = larger;
-    wire->body_size = size;
-    wire->has_exemplars = true;
-    return KVTEL_OK;
-}
-
 static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel_snapshot_series *series,
                                     struct kvtel_buffer *buffer)
 {
     const struct kvtel_snapshot_family *family = wire->family;
-    if (widen_body(wire, series) != KVTEL_OK)
+    const size_t exemplars = 2 * (family->explicit_count + 1) * (CLASSIC_BUCKET + EXEMPLAR);
+    if (kvtel_body_widen(&wire->body, series, exemplars) != KVTEL_OK)
         return KVTEL_E_NOMEM;
-    char *end =
-        family->type == KVTEL_HISTOGRAM ? put_histogram(wire->body, wire, series) : put_plain(wire->body, wire, series);
-    size_t body = (size_t)(end - wire->body), size = WIRE_TAG + wire_varint_size(body) + body, values = 0;
+    char *end = family->type == KVTEL_HISTOGRAM ? put_histogram(wire->body.bytes, wire, series)
+                                                : put_plain(wire->body.bytes, wire, series);
+    size_t body = (size_t)(end - wire->body.bytes), size = WIRE_TAG + wire_varint_size(body) + body, values = 0;
     for (size_t i = 0; i < family->label_count; i++) {
         size_t label = label_size(family->labelnames[i], wire->sizes[i] = strlen(series->values[i]));
         size += WIRE_TAG + wire_varint_size(label) + label;
         values += wire->sizes[i];
     }
     enum kvtel_status status =
-        kvtel_buffer_reserve(buffer, 2 * (size_t)HEAD + wire->labels_size + values + wire->body_size);
+        kvtel_buffer_reserve(buffer, 2 * (size_t)HEAD + wire->labels_size + values + wire->body.size);
     if (status != KVTEL_OK)
         return status;
     char *at = wire_head(buffer->bytes + buffer->size, FAMILY_METRIC, size);
@@ -354,7 +340,7 @@ static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel
         size_t label = wire->order[i];
         at = put_label(at, METRIC_LABEL, family->labelnames[label], series->values[label], wire->sizes[label]);
     }
-    at = wire_bytes(at, types[family->type].field, wire->body, body);
+    at = wire_bytes(at, types[family->type].field, wire->body.bytes, body);
     buffer->size = (size_t)(at - buffer->bytes);
     return KVTEL_OK;
 }
