@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# build.sh FOLDER: builds Prometheus, promtool and the Collector's OTLP receiver from their Go modules, as go.mod and go.sum here name
-# them, into FOLDER. The first time takes half an hour on two processors; what is there stays.
+# build.sh FOLDER: builds Prometheus, promtool, an OpenTelemetry Collector, and a reader of PodMonitors from their Go modules, as go.mod
+# and go.sum here name them, into FOLDER. The first time takes half an hour on two processors; what is there stays.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
@@ -20,8 +20,9 @@ for program in prometheus promtool; do
         "github.com/prometheus/prometheus/cmd/$program")
     cp "$here/prometheus/go.sum" "$folder/$program.sum"
 done
-if ! cat "$here/collector/go.sum" "$here/collector/main.go" | cmp -s - "$folder/collector.sum"; then
-    echo "building the Collector's receiver"
-    (cd "$here/collector" && go build -mod=readonly -tags netgo -o "$folder/collector" .)
-    cat "$here/collector/go.sum" "$here/collector/main.go" >"$folder/collector.sum"
-fi
+for program in collector podmonitor; do
+    cat "$here/$program/go.sum" "$here/$program/main.go" | cmp -s - "$folder/$program.sum" && continue
+    echo "building $program"
+    (cd "$here/$program" && go build -mod=readonly -tags netgo -o "$folder/$program" .)
+    cat "$here/$program/go.sum" "$here/$program/main.go" >"$folder/$program.sum"
+done

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenTelemetry Collector's own receiver takes what kvtel pushes."""
+"""An OpenTelemetry Collector takes what kvtel pushes."""
 
 import contextlib
 import json
+import re
+import socket
 import subprocess
 import time
 
+import documents
 from exporter import Exporter, free_port, wait_for
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -22,16 +25,45 @@ def newest(path):
     return {metric.name: metric for metric in message.resource_metrics[0].scope_metrics[0].metrics} if message else {}
 
 
+CONFIGURATION = """
+receivers:
+  otlp: { protocols: { http: { endpoint: 127.0.0.1:4318 } } }
+exporters:
+  file: { path: PATH }
+service:
+  pipelines:
+    metrics: { receivers: [otlp], exporters: [file] }
+"""
+
+
+def is_open(port):
+    with contextlib.closing(socket.socket()) as peer:
+        return peer.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def running(program, directory, configuration):
+    """A Collector that listens on a free port instead of the configuration's: its URL, and the file with its log."""
+    port, log = free_port(), directory / "collector.log"
+    address = "127.0.0.1:4318"
+    assert configuration.count(address) == 1
+    quiet = "  telemetry: { metrics: { level: none } }\n"  # no port for metrics of its own
+    (directory / "collector.yaml").write_text(configuration.replace(address, f"127.0.0.1:{port}").rstrip() + "\n" + quiet)
+    with log.open("w") as output:
+        with subprocess.Popen([program("collector"), f"--config={directory}/collector.yaml"], stderr=output) as collector:
+            try:
+                wait_for(lambda: is_open(port) or collector.poll() is not None, "the Collector")
+                assert collector.poll() is None, log.read_text()
+                yield f"http://127.0.0.1:{port}", log
+            finally:
+                collector.terminate()
+
+
 @contextlib.contextmanager
 def collecting(program, path):
-    """The receiver's URL."""
-    port = free_port()
-    with subprocess.Popen([program("collector"), f"127.0.0.1:{port}", path], stdout=subprocess.PIPE, text=True) as collector:
-        try:
-            assert collector.stdout.readline() == "ready\n"
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            collector.terminate()
+    """The URL of a Collector that writes each request into a file."""
+    with running(program, path.parent, CONFIGURATION.replace("PATH", str(path))) as (url, _):
+        yield url
 
 
 def test_pushes(program, stores, tmp_path):
@@ -75,3 +107,13 @@ def test_exemplars(program, stores, tmp_path):
     assert (exemplar["traceId"], exemplar["spanId"]) == (TRACE, SPAN)
     assert (exemplar["asDouble"], exemplar["timeUnixNano"]) == (0.007, str(at))
     assert exemplar["filteredAttributes"] == [{"key": "request_id", "value": {"stringValue": "r1"}}]
+
+
+def test_documented_configuration(program, stores, tmp_path):
+    """That of docs/otlp.md prints what comes."""
+    with running(program, tmp_path, documents.block("otlp.md", "receivers:")) as (url, log):
+        with Exporter(stores, f"--otlp.endpoint={url}", env=environment(500)) as exporter:
+            wait_for(lambda: exporter.samples()["kvtel_otlp_pushes_total"] >= 1, "a push")
+            printed = re.compile(r'Metrics\t.*"data points": [1-9]')
+            wait_for(lambda: printed.search(log.read_text()), "the exporter debug")
+            assert not exporter.lines("cannot be pushed")

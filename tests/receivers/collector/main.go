@@ -1,67 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The OTLP receiver of the OpenTelemetry Collector. Each request that it took becomes a line of a file, as OTLP's JSON.
+// The OpenTelemetry Collector with what the tests need: the OTLP receiver, and the exporters "debug" and "file". The latter writes each
+// request that the Collector took as a line of OTLP's JSON.
 package main
 
 import (
 	"context"
-	"fmt"
+	"log"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/debugexporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
-	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 )
 
-func run(ctx context.Context, address, path string) error {
-	file, err := os.Create(path)
+type fileConfig struct {
+	Path string `mapstructure:"path"`
+}
+
+func newFile(ctx context.Context, settings exporter.Settings, config component.Config) (exporter.Metrics, error) {
+	file, err := os.Create(config.(*fileConfig).Path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer file.Close()
-	next, err := consumer.NewMetrics(func(_ context.Context, metrics pmetric.Metrics) error {
+	return exporterhelper.NewMetrics(ctx, settings, config, func(_ context.Context, metrics pmetric.Metrics) error {
 		line, err := new(pmetric.JSONMarshaler).MarshalMetrics(metrics)
 		if err == nil {
 			_, err = file.Write(append(line, '\n'))
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	factory := otlpreceiver.NewFactory()
-	config := factory.CreateDefaultConfig()
-	http := map[string]any{"endpoint": address}
-	settings := map[string]any{"protocols": map[string]any{"http": http}}
-	if err := confmap.NewFromStringMap(settings).Unmarshal(config); err != nil {
-		return err
-	}
-	receiver, err := factory.CreateMetrics(ctx, receivertest.NewNopSettings(factory.Type()), config, next)
-	if err != nil {
-		return err
-	}
-	if err := receiver.Start(ctx, componenttest.NewNopHost()); err != nil {
-		return err
-	}
-	fmt.Println("ready")
-	<-ctx.Done()
-	return receiver.Shutdown(context.Background())
+}
+
+func factories() (otelcol.Factories, error) {
+	file := exporter.NewFactory(component.MustNewType("file"), func() component.Config { return &fileConfig{} },
+		exporter.WithMetrics(newFile, component.StabilityLevelDevelopment))
+	otlp, debug := otlpreceiver.NewFactory(), debugexporter.NewFactory()
+	return otelcol.Factories{
+		Receivers: map[component.Type]receiver.Factory{otlp.Type(): otlp},
+		Exporters: map[component.Type]exporter.Factory{debug.Type(): debug, file.Type(): file},
+		Telemetry: otelconftelemetry.NewFactory(),
+	}, nil
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: collector ADDRESS FILE")
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, os.Args[1], os.Args[2]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	files := fileprovider.NewFactory()
+	resolver := confmap.ResolverSettings{ProviderFactories: []confmap.ProviderFactory{files}, DefaultScheme: "file"}
+	command := otelcol.NewCommand(otelcol.CollectorSettings{
+		BuildInfo:              component.BuildInfo{Command: "collector", Description: "The OpenTelemetry Collector", Version: "0.165.0"},
+		Factories:              factories,
+		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: resolver},
+	})
+	if err := command.Execute(); err != nil {
+		log.Fatal(err)
 	}
 }
