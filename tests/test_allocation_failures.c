@@ -13,20 +13,6 @@
 
 enum { FAILURES_MAX = 5000 };
 
-static char *reduced_text(const struct kvtel_stats *stats)
-{
-    struct kvtel_reduced *reduced;
-    struct kvtel_buffer buffer = { 0 };
-    struct kvtel_writer writer;
-    assert_int_equal(kvtel_stats_reduce(stats, &reduced), KVTEL_OK);
-    kvtel_writer_init(&writer, KVTEL_JSON, &buffer);
-    append_reduced(&writer, reduced);
-    assert_int_equal(kvtel_writer_finish(&writer), KVTEL_OK);
-    assert_int_equal(kvtel_buffer_append_byte(&buffer, '\0'), KVTEL_OK);
-    kvtel_reduced_destroy(reduced);
-    return buffer.bytes;
-}
-
 /* All that can be seen of stats: the payload where there still is one, the reduced lines where not. */
 static char *picture(const struct kvtel_stats *stats)
 {

@@ -11,6 +11,7 @@
 #include "collect/series.h"
 #include "record/store.h"
 #include "totals/relabel.h"
+#include "support/stores.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
 #include <kvtel/exposition.h>
@@ -71,18 +72,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint32_t make(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, const char *value)
-{
-    static const char *const labelnames[] = { "n" };
-    const struct kvtel_family_spec spec = {
-        .name = name, .type = type, .help = "Help.", .labelnames = labelnames, .label_count = 1
-    };
-    uint32_t family, series;
-    assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
-    assert_int_equal(kvtel_store_series(store, family, &value, 1, &series), KVTEL_OK);
-    return series;
-}
-
 static uint32_t state_of_random = 3;
 
 static uint32_t random_below(uint32_t limit)
@@ -101,13 +90,15 @@ static void record(struct fixture *f)
     switch (random_below(3)) {
     case 0:
         assert_int_equal(
-            kvtel_lane_observe(lane, make(f->stores[store], "h", KVTEL_HISTOGRAM, labels[label]), &value, 1), 1);
+            kvtel_lane_observe(lane, make_labelled(f->stores[store], "h", KVTEL_HISTOGRAM, labels[label]), &value, 1),
+            1);
         break;
     case 1:
-        assert_true(kvtel_lane_increase(lane, make(f->stores[store], "c", KVTEL_COUNTER, labels[label]), value / 7));
+        assert_true(
+            kvtel_lane_increase(lane, make_labelled(f->stores[store], "c", KVTEL_COUNTER, labels[label]), value / 7));
         break;
     default:
-        assert_true(kvtel_lane_set(lane, make(f->stores[store], "g", KVTEL_GAUGE, labels[label]), value));
+        assert_true(kvtel_lane_set(lane, make_labelled(f->stores[store], "g", KVTEL_GAUGE, labels[label]), value));
     }
 }
 
@@ -168,7 +159,8 @@ static void test_it_shows_what_a_new_snapshot_does(void **state)
 static void test_only_what_moved_changes(void **state)
 {
     struct fixture *f = *state;
-    uint32_t a = make(f->stores[0], "h", KVTEL_HISTOGRAM, "a"), b = make(f->stores[0], "h", KVTEL_HISTOGRAM, "b");
+    uint32_t a = make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, "a"),
+             b = make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, "b");
     assert_int_equal(kvtel_lane_observe(f->lanes[0], a, &(double){ 1 }, 1), 1);
     assert_int_equal(kvtel_lane_observe(f->lanes[0], b, &(double){ 1 }, 1), 1);
     follow(f);
@@ -181,7 +173,7 @@ static void test_only_what_moved_changes(void **state)
     const struct kvtel_snapshot_family *family = kvtel_snapshot_find(f->snapshot, "h");
     assert_true(family->series[0].changed <= before);
     assert_true(family->series[1].changed > before && family->series[1].changed == kvtel_snapshot_state(f->snapshot));
-    (void)make(f->stores[0], "h", KVTEL_HISTOGRAM, "c");
+    (void)make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, "c");
     follow(f);
     assert_true(kvtel_snapshot_structure(f->snapshot) > structure);
 }
@@ -190,14 +182,14 @@ static void test_only_what_moved_changes(void **state)
 static void test_a_removed_series_leaves(void **state)
 {
     struct fixture *f = *state;
-    uint32_t series = make(f->stores[0], "c", KVTEL_COUNTER, "a");
+    uint32_t series = make_labelled(f->stores[0], "c", KVTEL_COUNTER, "a");
     assert_true(kvtel_lane_increase(f->lanes[0], series, 5));
     follow(f);
     assert_int_equal(kvtel_store_series_remove(f->stores[0], series), KVTEL_OK);
     follow(f);
     check(f);
     assert_int_equal(kvtel_snapshot_find(f->snapshot, "c")->series_count, 0);
-    assert_true(kvtel_lane_increase(f->lanes[0], make(f->stores[0], "c", KVTEL_COUNTER, "a"), 1));
+    assert_true(kvtel_lane_increase(f->lanes[0], make_labelled(f->stores[0], "c", KVTEL_COUNTER, "a"), 1));
     follow(f);
     check(f);
     assert_true(kvtel_snapshot_find(f->snapshot, "c")->series[0].value == 1);
@@ -208,7 +200,7 @@ static void test_a_removed_series_leaves_its_copy(void **state)
 {
     struct fixture *f = *state;
     struct kvtel_relabel rank = { .name = "rank", .value = "3" };
-    uint32_t series = make(f->stores[0], "c", KVTEL_COUNTER, "a");
+    uint32_t series = make_labelled(f->stores[0], "c", KVTEL_COUNTER, "a");
     assert_true(kvtel_lane_increase(f->lanes[0], series, 5));
     for (size_t i = 0; i < 2; i++) {
         f->count = 1;
@@ -226,7 +218,7 @@ static void test_a_removed_series_leaves_its_copy(void **state)
 static void test_a_warm_one_allocates_nothing(void **state)
 {
     struct fixture *f = *state;
-    uint32_t series = make(f->stores[0], "h", KVTEL_HISTOGRAM, "a");
+    uint32_t series = make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, "a");
     for (int i = 0; i < 4; i++) {
         assert_int_equal(kvtel_lane_observe(f->lanes[0], series, &(double){ 7 }, 1), 1);
         read_all(f);
@@ -241,8 +233,8 @@ static void test_a_warm_one_allocates_nothing(void **state)
 static void test_a_family_of_another_definition(void **state)
 {
     struct fixture *f = *state;
-    assert_true(kvtel_lane_increase(f->lanes[0], make(f->stores[0], "x", KVTEL_COUNTER, "a"), 1));
-    assert_true(kvtel_lane_set(f->lanes[1], make(f->stores[1], "x", KVTEL_GAUGE, "a"), 5));
+    assert_true(kvtel_lane_increase(f->lanes[0], make_labelled(f->stores[0], "x", KVTEL_COUNTER, "a"), 1));
+    assert_true(kvtel_lane_set(f->lanes[1], make_labelled(f->stores[1], "x", KVTEL_GAUGE, "a"), 5));
     for (int i = 0; i < 2; i++) {
         follow(f);
         assert_int_equal(f->followed[0].status, KVTEL_OK);
@@ -260,7 +252,7 @@ static void test_amounts_that_do_not_fit(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 2; i++)
-        assert_true(kvtel_lane_increase(f->lanes[i], make(f->stores[i], "c", KVTEL_COUNTER, "a"), 1));
+        assert_true(kvtel_lane_increase(f->lanes[i], make_labelled(f->stores[i], "c", KVTEL_COUNTER, "a"), 1));
     follow(f);
     struct kvtel_collected large = { .value = 0x1.8p999 };
     read_all(f);
@@ -309,7 +301,7 @@ static void test_bins_that_moved_without_memory(void **state)
     uint32_t series[2];
     double value = 1;
     for (int i = 0; i < 2; i++)
-        series[i] = make(f->stores[0], "h", KVTEL_HISTOGRAM, i == 0 ? "a" : "b");
+        series[i] = make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, i == 0 ? "a" : "b");
     f->count = 1;
     for (int step = 0; step < 20; step++) {
         for (int i = 0; i < 2; i++)
@@ -346,7 +338,7 @@ static void test_wider_bins_leave_no_memory_behind(void **state)
     char label[16];
     for (int i = 0; i < 64; i++) {
         snprintf(label, sizeof label, "%d", i);
-        series[i] = make(f->stores[0], "h", KVTEL_HISTOGRAM, label);
+        series[i] = make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, label);
     }
     for (int step = 0; step < 60; step++) {
         for (int i = 0; i < 64; i++) {

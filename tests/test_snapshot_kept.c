@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "collect/series.h"
+#include "support/stores.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
 #include <kvtel/exposition.h>
@@ -58,18 +59,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint32_t make(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, const char *value)
-{
-    static const char *const labelnames[] = { "n" };
-    const struct kvtel_family_spec spec = {
-        .name = name, .type = type, .help = "Help.", .labelnames = labelnames, .label_count = 1
-    };
-    uint32_t family, series;
-    assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
-    assert_int_equal(kvtel_store_series(store, family, &value, 1, &series), KVTEL_OK);
-    return series;
-}
-
 static uint32_t random_below(struct fixture *f, uint32_t limit)
 {
     f->random = f->random * 1664525u + 1013904223u;
@@ -85,20 +74,21 @@ static void change(struct fixture *f, size_t i)
     struct kvtel_store *store = f->stores[i];
     switch (random_below(f, 7)) {
     case 0:
-        assert_true(kvtel_lane_increase(f->lanes[i], make(store, "c", KVTEL_COUNTER, label), value));
+        assert_true(kvtel_lane_increase(f->lanes[i], make_labelled(store, "c", KVTEL_COUNTER, label), value));
         break;
     case 1:
-        assert_true(kvtel_lane_set(f->lanes[i], make(store, "g", KVTEL_GAUGE, label), value));
+        assert_true(kvtel_lane_set(f->lanes[i], make_labelled(store, "g", KVTEL_GAUGE, label), value));
         break;
     case 2:
         if (random_below(f, 8) == 0)
-            assert_int_equal(kvtel_store_series_remove(store, make(store, "h", KVTEL_HISTOGRAM, label)), KVTEL_OK);
+            assert_int_equal(kvtel_store_series_remove(store, make_labelled(store, "h", KVTEL_HISTOGRAM, label)),
+                             KVTEL_OK);
         break;
     default:
         for (uint32_t k = random_below(f, 3) * 100 + 1; k > 0; k--)
-            assert_int_equal(
-                kvtel_lane_observe(f->lanes[i], make(store, "h", KVTEL_HISTOGRAM, label), &(double){ value + k }, 1),
-                1);
+            assert_int_equal(kvtel_lane_observe(f->lanes[i], make_labelled(store, "h", KVTEL_HISTOGRAM, label),
+                                                &(double){ value + k }, 1),
+                             1);
     }
 }
 
@@ -163,8 +153,8 @@ static void test_it_shows_what_a_new_one_does(void **state)
 static void test_a_family_that_does_not_match(void **state)
 {
     struct fixture *f = *state;
-    assert_true(kvtel_lane_increase(f->lanes[0], make(f->stores[0], "x", KVTEL_COUNTER, "a"), 1));
-    assert_true(kvtel_lane_set(f->lanes[1], make(f->stores[1], "x", KVTEL_GAUGE, "a"), 5));
+    assert_true(kvtel_lane_increase(f->lanes[0], make_labelled(f->stores[0], "x", KVTEL_COUNTER, "a"), 1));
+    assert_true(kvtel_lane_set(f->lanes[1], make_labelled(f->stores[1], "x", KVTEL_GAUGE, "a"), 5));
     for (int round = 0; round < 5; round++) {
         kvtel_snapshot_reset(f->kept);
         assert_int_equal(kvtel_snapshot_add(f->kept, f->stores[0]), KVTEL_OK);
@@ -178,7 +168,8 @@ static void test_a_warm_one_allocates_nothing(void **state)
 {
     struct fixture *f = *state;
     struct kvtel_buffer text = { 0 };
-    const uint32_t h = make(f->stores[0], "h", KVTEL_HISTOGRAM, "a"), c = make(f->stores[0], "c", KVTEL_COUNTER, "a");
+    const uint32_t h = make_labelled(f->stores[0], "h", KVTEL_HISTOGRAM, "a"),
+                   c = make_labelled(f->stores[0], "c", KVTEL_COUNTER, "a");
     for (int round = 0; round < 700; round++) {
         assert_int_equal(kvtel_lane_observe(f->lanes[0], h, &(double){ 1 + round % 3 }, 1), 1);
         assert_true(kvtel_lane_increase(f->lanes[0], c, 1));

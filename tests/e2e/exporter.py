@@ -110,24 +110,14 @@ def samples(text):
     return found
 
 
-class Writer:
-    """A process that records NIXL transfers into a store of its own."""
+class StoreProcess:
+    """A process that makes a store, says its path, and ends with its standard input."""
 
-    def __init__(self, directory, book, count, engine=0, rank=0, threads=1, **popen):
-        arguments = [WRITER, directory, book, str(count), str(engine), str(rank), str(threads)]
-        self.book, self.threads = Path(book), threads
-        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen)
+    def __init__(self, command, **popen):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen)
         line = self.process.stdout.readline()
         assert line.startswith("ready "), line
         self.path = Path(line.split(" ", 1)[1].strip())
-
-    def done(self):
-        assert self.process.stdout.readline() == "done\n"
-        return self
-
-    def booked(self):
-        """Transfers that it had finished to record, of each thread."""
-        return struct.unpack(f"<{self.threads}Q", self.book.read_bytes()[: 8 * self.threads])
 
     def end(self):
         self.process.stdin.close()
@@ -139,6 +129,22 @@ class Writer:
         self.process.wait(PATIENCE)
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+class Writer(StoreProcess):
+    """A process that records NIXL transfers into a store of its own."""
+
+    def __init__(self, directory, book, count, engine=0, rank=0, threads=1, **popen):
+        self.book, self.threads = Path(book), threads
+        super().__init__([WRITER, directory, book, str(count), str(engine), str(rank), str(threads)], **popen)
+
+    def done(self):
+        assert self.process.stdout.readline() == "done\n"
+        return self
+
+    def booked(self):
+        """Transfers that it had finished to record, of each thread."""
+        return struct.unpack(f"<{self.threads}Q", self.book.read_bytes()[: 8 * self.threads])
 
 
 def wait_for(condition, what="the condition", seconds=PATIENCE):

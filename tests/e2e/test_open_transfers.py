@@ -5,9 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-from exporter import KVTEL, PATIENCE, ROOT, Exporter, wait_for
+from exporter import KVTEL, ROOT, Exporter, StoreProcess, wait_for
 
 sys.path.insert(0, str(ROOT / "tests"))
 from store_reader import Store
@@ -17,30 +16,14 @@ LABELS = '{connector="NixlConnector",engine="0",model_name="m",operation="transf
 SECOND = 10**9
 
 
-class OpenWriter:
+class OpenWriter(StoreProcess):
     def __init__(self, directory):
-        self.process = subprocess.Popen(
-            [PROGRAM, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        line = self.process.stdout.readline()
-        assert line.startswith("ready "), line
-        self.path = Path(line.split(" ", 1)[1].strip())
+        super().__init__([PROGRAM, directory])
 
     def do(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline() == "ok\n"
-
-    def end(self):
-        self.process.stdin.close()
-        assert self.process.wait(PATIENCE) == 0
-        self.process.stdout.close()
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(PATIENCE)
-        self.process.stdin.close()
-        self.process.stdout.close()
 
 
 def value(exporter, name, labels=LABELS):

@@ -18,6 +18,18 @@ struct kvtel_store *create_store(uint32_t engine)
     return store;
 }
 
+uint32_t make_labelled(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, const char *value)
+{
+    static const char *const labelnames[] = { "n" };
+    const struct kvtel_family_spec spec = {
+        .name = name, .type = type, .help = "Help.", .labelnames = labelnames, .label_count = 1
+    };
+    uint32_t family, series;
+    assert_int_equal(kvtel_store_family(store, &spec, &family), KVTEL_OK);
+    assert_int_equal(kvtel_store_series(store, family, &value, 1, &series), KVTEL_OK);
+    return series;
+}
+
 struct kvtel_recorder *create_recorder(struct kvtel_store *store, const char *connector)
 {
     struct kvtel_recorder *recorder = kvtel_recorder_create(store, kvtel_connector_find(connector), NULL);

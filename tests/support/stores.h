@@ -9,6 +9,9 @@
 /* A store on the heap: model "m", engine `engine`. */
 struct kvtel_store *create_store(uint32_t engine);
 
+/* A series of a family with one label, `n`. */
+uint32_t make_labelled(struct kvtel_store *store, const char *name, enum kvtel_metric_type type, const char *value);
+
 /* For a built-in connector, by its name. */
 struct kvtel_recorder *create_recorder(struct kvtel_store *store, const char *connector);
 
