@@ -8,6 +8,7 @@ servers WORK KVTEL [ARGUMENT]   a prefill and a decode server move KV cache, wit
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import sys
@@ -22,7 +23,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "tests/e2e")]
 import pages  # noqa: E402
 
 COUNT = "vllm:nixl_xfer_time_seconds_count"
-TRANSFERS, SCRAPES, ROUNDS = 12, 20, 15
+TRANSFERS, SCRAPES, ROUNDS = 12, 100, 15
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,28 +50,30 @@ def classes():
     return found
 
 
-def cpu_of_session(session):
-    """CPU seconds of all processes of a session."""
+def cpu_of_frontends(session):
+    """CPU seconds of a server's processes but its engine cores and workers."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-            if int(fields[3]) == session:
+            name, fields = stat.read_text().rsplit(")", 1)
+            fields = fields.split()
+            if int(fields[3]) == session and not re.search(r"\(VLLM::(Engine|Worker)", name):
                 ticks += int(fields[11]) + int(fields[12])
     return ticks / TICK
 
 
 def scrape_ms(engine):
-    """CPU of the server for a scrape, above what it uses in that time without one."""
+    """CPU of the frontend for a scrape, above what it uses in that time without one; None where that cannot be told apart."""
 
     def used(call):
-        began, before = time.monotonic(), cpu_of_session(engine.process.pid)
+        began, before = time.monotonic(), cpu_of_frontends(engine.process.pid)
         call()
-        return cpu_of_session(engine.process.pid) - before, time.monotonic() - began
+        return cpu_of_frontends(engine.process.pid) - before, time.monotonic() - began
 
     scraped, seconds = used(lambda: [engine.text("/metrics") for _ in range(SCRAPES)])
     idle, slept = used(lambda: time.sleep(max(seconds, 3)))
-    return 1e3 * max(0.0, scraped - idle * seconds / slept) / SCRAPES
+    more = scraped - idle * seconds / slept
+    return 1e3 * more / SCRAPES if more > 2 / TICK else None
 
 
 def servers(work, program, *arguments):
