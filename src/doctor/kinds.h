@@ -38,8 +38,8 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
       "systemd removes the files of this user from shared memory when the user's last session ends (RemoveIPC=), "     \
       "totals too.",                                                                                                   \
       "Run engines and exporter as a system user, 'loginctl enable-linger', or put KVTEL_STORE_DIR elsewhere.")        \
-    X(DIRECTORY_OF_OTHERS, "directory-of-others", NOTE, "Another user's engines record there, not here.",              \
-      "Run as that user, or give --store.dir.")                                                                        \
+    X(DIRECTORY_OF_OTHERS, "directory-of-others", NOTE, "Engines recorded there, not here.",                           \
+      "Run as its owner, or give it by --store.dir.")                                                                  \
     X(ROOM, "room", OK, "New stores have room.", "")                                                                   \
     X(ROOM_SHORT, "room-short", PROBLEM,                                                                               \
       "The file system is nearly full: engines get no room for stores, and totals cannot be written.",                 \
