@@ -9,11 +9,13 @@
 
 enum {
     PLACES = 1024, /* of agents' names: several agents can have one name as peers */
+    LINE = 64,     /* bytes of a line of the cache */
     TRIES = 64     /* of a post, to find a peer that is being named anew */
 };
 
+/* A name as long as a UUID is in the first line of the cache. */
 struct place {
-    _Atomic uint64_t hash; /* 0: free; published last */
+    _Alignas(LINE) _Atomic uint64_t hash; /* 0: free; published last */
     _Atomic uint32_t peer;
     uint32_t size;
     char agent[PLUGIN_PEER_NAME];
@@ -22,12 +24,13 @@ struct place {
 /* A post makes a peer USED for good. One that is not can be given up: then no post uses it any more. */
 enum use { UNUSED, USED, GIVEN_UP };
 
+/* What a transfer needs is the first line of the cache. */
 struct peer {
-    _Atomic int use; /* enum use */
-    uint32_t number; /* the store's, of open transfers */
-    char name[PLUGIN_PEER_NAME];
+    _Alignas(LINE) _Atomic int use; /* enum use */
+    uint32_t number;                /* the store's, of open transfers */
     uint32_t transfers[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
     uint32_t bytes[PLUGIN_DIRECTIONS];
+    char name[PLUGIN_PEER_NAME];
     struct kvtel_exemplar exemplar;
 };
 
