@@ -38,6 +38,7 @@ install(FILES deploy/package/kvtel.sysusers DESTINATION lib/sysusers.d RENAME kv
 install(FILES deploy/package/kvtel.tmpfiles DESTINATION lib/tmpfiles.d RENAME kvtel.conf)
 install(FILES deploy/pod.yaml deploy/prometheus.yml deploy/rules.yml deploy/rules-kv.yml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/kvtel/deploy)
+install(DIRECTORY deploy/mixin/dashboards DESTINATION ${CMAKE_INSTALL_DATADIR}/kvtel/deploy FILES_MATCHING PATTERN "*.json")
 
 # Manual pages of functions and headers (man3) and of formats (man5), from their comments and from docs/.
 find_package(Python3 QUIET COMPONENTS Interpreter)

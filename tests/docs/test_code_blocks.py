@@ -119,7 +119,7 @@ def run(command, **options):
 
 
 def test_every_block_is_of_a_known_kind():
-    languages = {"c", "cpp", "json", "yaml", "promql", "python", "rust", "toml", "console", "text", "", "indented"}
+    languages = {"c", "cpp", "json", "jsonnet", "yaml", "promql", "python", "rust", "toml", "console", "text", "", "indented"}
     wrong = [f"{block}: language {block.language!r}" for block in BLOCKS if block.language not in languages]
     marks = re.compile(r"compile|compile: body|output: .+|not run: .+|")
     wrong += [f"{block}: mark {block.mark!r}" for block in BLOCKS if not marks.fullmatch(block.mark)]

@@ -9,19 +9,22 @@ from exporter import PATIENCE, free_port
 
 
 class Prometheus:
-    """Scrapes `target`, unless that is None, every second. `scrape`: more lines of its scrape configuration. `config`: all of it, without a
-    target."""
+    """Scrapes `target`, or each of a list of them, unless that is None, every second. `scrape`: more lines of its scrape configuration.
+    `rules`: files of rules, which are evaluated every second. `config`: all of the configuration, without a target."""
 
-    def __init__(self, directory, target, *flags, scrape="", program="prometheus", config=None):
+    def __init__(self, directory, target, *flags, scrape="", rules=(), program="prometheus", config=None):
         self.port = free_port()
+        targets = json.dumps([target] if isinstance(target, str) else target)
         (directory / "prometheus.yml").write_text(
             f"""
+global: {{ evaluation_interval: 1s }}
+rule_files: {json.dumps([str(file) for file in rules])}
 scrape_configs:
   - job_name: kvtel
     scrape_interval: 1s
     scrape_timeout: 1s
 {scrape}
-    static_configs: [{{ targets: ["{target}"] }}]
+    static_configs: [{{ targets: {targets} }}]
 """
             if target
             else config or ""

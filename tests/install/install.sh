@@ -66,5 +66,8 @@ cmp "$source/deploy/package/kvtel.tmpfiles" "$prefix/lib/tmpfiles.d/kvtel.conf"
 for name in pod.yaml prometheus.yml rules.yml rules-kv.yml; do
     cmp "$source/deploy/$name" "$prefix/share/kvtel/deploy/$name"
 done
+for dashboard in "$source"/deploy/mixin/dashboards/*.json; do
+    cmp "$dashboard" "$prefix/share/kvtel/deploy/dashboards/${dashboard##*/}"
+done
 
 [ ! -e "$prefix/bin/kvtel" ] || "$prefix/bin/kvtel" --version
