@@ -24,6 +24,7 @@ from row import Row, yes
 HERE = Path(__file__).resolve().parent
 SETTINGS = {"UCX_TLS": "tcp", "NIXL_TELEMETRY_ENABLE": "y", "NIXL_TELEMETRY_BUFFER_SIZE": "262144"}
 ADDED = "what a READ of 64 bytes over shared memory takes longer"
+VARIANTS = ("none", "ring", "prometheus", "prometheus_mp", "kvtel_both")  # of nixl_posts.py
 AGENTS = "2 agents"
 WHOSE = {"prometheus": "1 agent", "prometheus_mp": "3 agents"}
 HOW = "not measured: `./run nixl-test` fetches NIXL, then `./run compare` again"
@@ -32,7 +33,7 @@ HOW = "not measured: `./run nixl-test` fetches NIXL, then `./run compare` again"
 @functools.cache
 def added_ns(build, site, rounds):
     """{variant: nanoseconds} of nixl_posts.py."""
-    command = [sys.executable, HERE.parent / "nixl_posts.py", build, str(rounds), site]
+    command = [sys.executable, HERE.parent / "nixl_posts.py", build, str(rounds), site, *VARIANTS]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     figures = map(json.loads, done.stdout.splitlines())
     return {figure["name"].removeprefix("a NIXL transfer, "): figure["value"] for figure in figures}
