@@ -25,7 +25,7 @@ has() {
 
 program="/etc/default/kvtel /usr/bin/kvtel /usr/lib/systemd/system/kvtel.service /usr/lib/sysusers.d/kvtel.conf
     /usr/lib/tmpfiles.d/kvtel.conf /usr/share/man/man1/kvtel.1.gz /usr/share/man/man1/kvtel-serve.1.gz
-    /usr/share/man/man5/.*.5.gz
+    /usr/share/man/man5/kvtel-recording.5.gz
     /usr/share/bash-completion/completions/kvtel /usr/share/fish/vendor_completions.d/kvtel.fish
     /usr/share/zsh/.*/_kvtel /usr/lib.*/kvtel/libkvtel_nixl.so /usr/share/kvtel/deploy/rules.yml"
 libraries="/usr/lib.*/libkvtel.so.[0-9.]* /usr/lib.*/libkvtel_record.so.[0-9.]*"
