@@ -7,6 +7,7 @@ package charts
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -221,6 +222,20 @@ func TestWhatTheValuesAreFor(t *testing.T) {
 		for _, one := range group.Rules {
 			expressions += one.Expr.String() + "\n"
 		}
+	}
+	boards := 0
+	for name, object := range objects {
+		if board, ok := object.(*core.ConfigMap); ok && strings.HasPrefix(name, "ConfigMap/test-kvtel-") {
+			for file, text := range board.Data {
+				if !strings.HasSuffix(file, ".json") || !json.Valid([]byte(text)) || strings.Contains(strings.ReplaceAll(text, "vllm:num_requests_running", ""), "vllm:") {
+					t.Errorf("%s: %s is no dashboard of this prefix", name, file)
+				}
+				boards++
+			}
+		}
+	}
+	if boards < 5 {
+		t.Errorf("%d dashboards", boards)
 	}
 	// The engine's own metric keeps its name.
 	others := strings.ReplaceAll(expressions, "vllm:num_requests_running", "")

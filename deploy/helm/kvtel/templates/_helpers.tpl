@@ -26,6 +26,12 @@ capabilities: { drop: [ALL] }
 seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
+{{- /* The text of a file with the metrics' prefix. A metric of the engine itself keeps its name. */}}
+{{- define "kvtel.prefixed" -}}
+{{- $prefix := (index . 0).Values.metricsPrefix }}
+{{- (index . 0).Files.Get (index . 1) | replace "vllm:" $prefix | replace (print $prefix "num_requests_running") "vllm:num_requests_running" }}
+{{- end }}
+
 {{- define "kvtel.hasWeb" -}}
 {{- if .Values.web.configSecret }}yes{{ end }}
 {{- end }}
