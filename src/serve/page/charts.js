@@ -132,7 +132,7 @@ function paint(figure) {
 
 export function paintAll() {
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-  Chart.defaults.font.size = 11;
+  Chart.defaults.font.size = Math.round(parseFloat(getComputedStyle(document.body).fontSize) * 11 / 13);
   figures.forEach(paint);
 }
 

@@ -5,13 +5,13 @@ import { EVERY_SECONDS, RENEW_SECONDS, History, octaves, quantiles } from "./his
 import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
 
 const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
-const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, SLOWEST = 10;
+const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, SLOWEST = 10, PAGE_ROWS = 100;
 
 const at = (id) => document.getElementById(id);
 const history = new History();
 const rows = new Map(); // entry key: {body, cells by flow}
 let summary = null, chosen = null, windowSeconds = 300;
-let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity;
+let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity, firstRow = 0;
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -141,6 +141,8 @@ function makeBody(entry) {
   button.type = "button";
   const where = place(entry);
   button.append(element("strong", "", entry.connector), " ", element("span", "", where));
+  const sends = element("span", "note-sends");
+  button.append(sends);
   button.addEventListener("click", () => choose(entry.key, true));
   head.append(button);
   const flows = new Map([...entry.flows.keys()].map((name) => [name, makeRow(name)]));
@@ -149,7 +151,12 @@ function makeBody(entry) {
   head.rowSpan = failed.rowSpan = flows.size;
   body.firstChild.prepend(head);
   body.firstChild.append(failed);
-  return { body, button, failed, flows, where, text: (entry.connector + " " + where).toLowerCase() };
+  return { body, button, sends, failed, flows, where };
+}
+
+// What the filter looks at.
+function searched(entry) {
+  return (entry.connector + " " + place(entry)).toLowerCase();
 }
 
 function classText(counts) {
@@ -200,11 +207,26 @@ function fillBody(entry, row) {
     setText(cells.post, flow.measures.post ? number.seconds(quantiles(flow.grown("post", history, windowSeconds))[1]) : "");
     cells.path.setAttribute("d", trendPath(flow.measures.transfers ? flow.transfers : flow.bytes));
   }
+  const flows = [...entry.flows.values()], isStill = flows.length > 0 && flows.every(({ was }) => was.transfers === 0);
+  setText(row.sends, isStill && entry.connector.startsWith("Nixl") ? "no transfers: the engine that receives counts them, so one that only sends has none" : "");
   showFailures(entry, row.failed);
+}
+
+// Which of the entries that the filter lets through are on this page.
+function showPages(count) {
+  firstRow = Math.max(0, Math.min(firstRow, PAGE_ROWS * Math.floor((count - 1) / PAGE_ROWS)));
+  at("pages").hidden = count <= PAGE_ROWS;
+  at("back").disabled = firstRow === 0;
+  at("forth").disabled = firstRow + PAGE_ROWS >= count;
+  setText(at("place"), (firstRow + 1) + " to " + Math.min(count, firstRow + PAGE_ROWS) + " of " + count);
 }
 
 function showEngines() {
   const table = at("engines"), filter = at("filter").value.trim().toLowerCase();
+  const texts = new Map(history.order.map((key) => [key, searched(history.entries.get(key))]));
+  const passed = history.order.filter((key) => texts.get(key).includes(filter));
+  showPages(passed.length);
+  const shown = new Set(passed.slice(firstRow, firstRow + PAGE_ROWS));
   for (const [key, row] of rows)
     if (!history.entries.has(key)) { row.body.remove(); rows.delete(key); }
   const held = [...rows.keys()].find((key) => rows.get(key).button === document.activeElement);
@@ -216,7 +238,7 @@ function showEngines() {
       rows.set(key, row = makeBody(entry));
       made = true;
     }
-    row.body.hidden = filter !== "" && !row.text.includes(filter);
+    row.body.hidden = !shown.has(key);
     row.body.classList.toggle("chosen", key === chosen);
     row.button.setAttribute("aria-pressed", String(key === chosen));
     if (!row.body.hidden) fillBody(entry, row);
@@ -412,7 +434,9 @@ async function ask() {
 }
 
 at("retry").addEventListener("click", ask);
-at("filter").addEventListener("input", show);
+at("filter").addEventListener("input", () => { firstRow = 0; show(); });
+at("back").addEventListener("click", () => { firstRow -= PAGE_ROWS; show(); });
+at("forth").addEventListener("click", () => { firstRow += PAGE_ROWS; show(); });
 at("flow").addEventListener("change", show);
 at("window").addEventListener("change", (event) => { windowSeconds = Number(event.target.value); show(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) show(); });
