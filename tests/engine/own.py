@@ -7,7 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from tests.model.recording import with_tuples
 from vllm.config import KVTransferConfig
 from vllm.distributed.kv_transfer.kv_connector.v1.metrics import KVConnectorLogging, KVConnectorProm
+from vllm.plugins import load_general_plugins
 
+load_general_plugins()  # they register connectors
 disable_created_metrics()
 
 

@@ -41,7 +41,10 @@ class Recorder(AggregateStatLoggerBase):
     def record(self, scheduler_stats, iteration_stats, mm_cache_stats=None, engine_idx=0):
         payload = scheduler_stats and scheduler_stats.kv_connector_stats
         if payload is not None:
-            self._write(ts=time.time(), engine=engine_idx, payload=payload)
+            self.write_payload(payload, engine_idx)
+
+    def write_payload(self, payload, engine=0):
+        self._write(ts=time.time(), engine=engine, payload=payload)
 
     def log(self):
         self._write(log=True)
