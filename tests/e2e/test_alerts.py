@@ -294,7 +294,9 @@ def unit_tests(file):
         "input_series": [{"series": key, "values": values} for key, values in series.items()],
         "promql_expr_test": checks,
     }
-    return {"rule_files": [str(file)], "evaluation_interval": "30s", "tests": [test]}
+    # promtool takes groups in any order unless it is given one: alerts need what was recorded at the same time.
+    order = re.findall(r"^  - name: (.+)$", file.read_text(), re.M)
+    return {"rule_files": [str(file)], "evaluation_interval": "30s", "group_eval_order": order, "tests": [test]}
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
