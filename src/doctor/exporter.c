@@ -11,7 +11,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { OK = 200, WANTS_USER = 401, FORBIDDEN = 403, NOT_FOUND = 404, SERVER_ERROR = 500, UNAVAILABLE = 503 };
+enum {
+    OK = 200,
+    WANTS_USER = 401,
+    FORBIDDEN = 403,
+    NOT_FOUND = 404,
+    TOO_MANY = 429,
+    SERVER_ERROR = 500,
+    UNAVAILABLE = 503
+};
 static const double SKEW_SECONDS = 5;
 
 struct answer {
@@ -49,13 +57,19 @@ static bool tell_status(struct doctor *doctor, const char *path, const struct an
     static const struct {
         long status;
         enum doctor_kind kind;
-    } kinds[] = { { WANTS_USER, DOCTOR_EXPORTER_REFUSES },
+    } kinds[] = { { 0, DOCTOR_EXPORTER_UNREACHABLE },
+                  { TOO_MANY, DOCTOR_EXPORTER_BUSY },
+                  { WANTS_USER, DOCTOR_EXPORTER_REFUSES },
                   { FORBIDDEN, DOCTOR_EXPORTER_REFUSES },
                   { SERVER_ERROR, DOCTOR_EXPORTER_MISCONFIGURED },
                   { UNAVAILABLE, DOCTOR_EXPORTER_BUSY } };
     enum doctor_kind kind = DOCTOR_EXPORTER_OTHER;
     if (answer->status == OK)
         return false;
+    if (answer->status < 0) { /* libcurl was there before */
+        doctor->no_memory = true;
+        return true;
+    }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].status == answer->status)
             kind = kinds[i].kind;
@@ -70,7 +84,9 @@ static bool check_health(struct doctor *doctor)
     struct answer answer;
     ask(doctor, "/-/healthy", false, &answer);
     const char *url = doctor->options.url;
-    if (answer.status < 0)
+    if (answer.status < 0 && answer.error.status == KVTEL_E_NOMEM)
+        doctor->no_memory = true;
+    else if (answer.status < 0)
         doctor_find(doctor, DOCTOR_EXPORTER_UNKNOWN, "%s", answer.error.message);
     else if (answer.status == 0)
         doctor_find(doctor, doctor->options.has_url ? DOCTOR_EXPORTER_UNREACHABLE : DOCTOR_EXPORTER_ABSENT,
@@ -93,17 +109,23 @@ static double number_of(const struct kvtel_value *summary, const char *key)
     return value && kvtel_value_number(value, &number) ? number : NAN;
 }
 
-static void check_clock(struct doctor *doctor, double theirs)
+static double seconds_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    const double skew = theirs - ((double)now.tv_sec + (double)now.tv_nsec / 1e9);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* `asked`: when the summary was asked for. An answer that came late is no skew. */
+static void check_clock(struct doctor *doctor, double theirs, double asked)
+{
+    const double now = seconds_now(), skew = theirs > now ? theirs - now : theirs < asked ? theirs - asked : 0;
     if (fabs(skew) > SKEW_SECONDS)
         doctor_find(doctor, DOCTOR_CLOCK_SKEW, "the exporter's clock is %.0f s %s", fabs(skew),
                     skew > 0 ? "ahead" : "behind");
 }
 
-static void read_summary(struct doctor *doctor, const struct kvtel_value *summary)
+static void read_summary(struct doctor *doctor, const struct kvtel_value *summary, double asked)
 {
     const struct kvtel_value *version = kvtel_value_get(summary, "version");
     const char *text = version && version->kind == KVTEL_VALUE_STRING ? version->text : "";
@@ -120,7 +142,7 @@ static void read_summary(struct doctor *doctor, const struct kvtel_value *summar
     if (recording == 0)
         doctor_find(doctor, DOCTOR_NOBODY_RECORDS, "%s: no source records", doctor->options.url);
     if (!isnan(doctor->exporter_time))
-        check_clock(doctor, doctor->exporter_time);
+        check_clock(doctor, doctor->exporter_time, asked);
 }
 
 static void check_summary(struct doctor *doctor)
@@ -128,13 +150,14 @@ static void check_summary(struct doctor *doctor)
     struct answer answer;
     struct kvtel_arena arena = { 0 };
     struct kvtel_value summary;
+    const double asked = seconds_now();
     ask(doctor, "/api/v1/summary", true, &answer);
     if (!tell_status(doctor, "/api/v1/summary", &answer)) {
         if (kvtel_value_decode(KVTEL_JSON, answer.body.bytes, answer.body.size, &arena, &summary, NULL) != KVTEL_OK ||
             summary.kind != KVTEL_VALUE_MAP)
             doctor_find(doctor, DOCTOR_EXPORTER_OTHER, "%s: its summary is not JSON", doctor->options.url);
         else
-            read_summary(doctor, &summary);
+            read_summary(doctor, &summary, asked);
     }
     kvtel_arena_free(&arena);
     kvtel_buffer_free(&answer.body);

@@ -142,7 +142,7 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
       "The exporter answers 500: its web configuration was changed and is invalid, or memory is short.",               \
       "Its log states the place; it uses a repaired file at once.")                                                    \
     X(EXPORTER_BUSY, "exporter-busy", PROBLEM,                                                                         \
-      "Scrapes are answered 503: too many at one time, or clients that do not read their answers.",                    \
+      "Requests are answered 503 or 429: too many (--web.max-requests, rate_limit), or answers that nobody reads.",    \
       "Let fewer clients scrape, or raise --web.max-requests.")                                                        \
     X(EXPORTER_STUCK, "exporter-stuck", PROBLEM,                                                                       \
       "The exporter's main loop hangs, for example in a directory on a dead network file system.",                     \

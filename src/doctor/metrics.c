@@ -77,6 +77,8 @@ static void check_scrapes(struct doctor *doctor)
         doctor_find(doctor, DOCTOR_OWN_METRICS_OFF, "the page has no " LAST_SCRAPE);
         return;
     }
+    if (isnan(doctor->exporter_time))
+        return; /* without the summary nothing is known of the exporter's time */
     const double last = fmax(scraped, pushed), age = fmax(doctor->exporter_time - last, 0);
     if (last > 0 && age <= FRESH_SECONDS)
         doctor_find(doctor, DOCTOR_SCRAPED, "the last %s was %.0f s ago", scraped >= pushed ? "scrape" : "push", age);

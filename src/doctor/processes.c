@@ -50,6 +50,18 @@ static bool lists(const char *list, const char *word)
     return false;
 }
 
+/* The same as vLLM reads its list: blanks belong to the words. */
+static bool lists_exactly(const char *list, const char *word)
+{
+    for (size_t size;; list += size + 1) {
+        size = strcspn(list, ",");
+        if (size == strlen(word) && strncmp(list, word, size) == 0)
+            return true;
+        if (!list[size])
+            return false;
+    }
+}
+
 static bool is_on(const char *value)
 {
     return strcmp(value, "1") == 0 || strcasecmp(value, "y") == 0 || strcasecmp(value, "yes") == 0 ||
@@ -139,18 +151,26 @@ static bool has_lost_directory(const struct doctor *doctor, const char *pid, con
     return lost;
 }
 
+/* The argument behind this one, or NULL. */
+static const char *next_argument(const struct machine_process *process, const char *argument)
+{
+    const char *next = argument + strlen(argument) + 1; /* the last byte is a NUL more than the arguments have */
+    return next < process->command.bytes + process->command.size - 1 ? next : NULL;
+}
+
 /* The directory of stores that it was started with, or NULL. */
 static const char *directory_of(const struct machine_process *process)
 {
     static const char flag[] = "--store.dir";
-    const char *argument, *dir = machine_process_variable(process, "KVTEL_STORE_DIR");
-    for (size_t i = 2; (argument = machine_process_argument(process, i)); i++) {
+    const char *argument = machine_process_argument(process, 2);
+    const char *dir = machine_process_variable(process, "KVTEL_STORE_DIR");
+    for (; argument; argument = next_argument(process, argument)) {
         if (strncmp(argument, flag, strlen(flag)) != 0)
             continue;
         if (argument[strlen(flag)] == '=')
             dir = argument + strlen(flag) + 1;
         else if (!argument[strlen(flag)])
-            dir = machine_process_argument(process, i + 1);
+            dir = next_argument(process, argument);
     }
     return dir;
 }
@@ -182,16 +202,15 @@ static void check_places(struct doctor *doctor, const struct machine_process *pr
     if (slash && !is_read(doctor, process, dir))
         doctor_find(doctor, DOCTOR_STORE_ELSEWHERE, "pid %s records into %s", process->pid, process->store);
     const char *named = variable(process, "KVTEL_STORE_DIR");
-    if (!slash && *named && (*process->plugin || *process->package) && !is_read(doctor, process, named))
+    if (!slash && *named == '/' && (*process->plugin || *process->package) && !is_read(doctor, process, named))
         doctor_find(doctor, DOCTOR_STORE_ELSEWHERE, "pid %s was started with KVTEL_STORE_DIR=%s", process->pid, named);
 }
 
 static void check_variables(struct doctor *doctor, const struct machine_process *process)
 {
-    const char *plugins = variable(process, "VLLM_PLUGINS"), *rings = variable(process, "NIXL_TELEMETRY_DIR");
-    char path[DOCTOR_PATH];
-    struct stat status;
-    if (*plugins && is_vllm(process) && !lists(plugins, "kvtel"))
+    const char *plugins = machine_process_variable(process, "VLLM_PLUGINS");
+    const char *rings = variable(process, "NIXL_TELEMETRY_DIR");
+    if (plugins && is_vllm(process) && !lists_exactly(plugins, "kvtel")) /* "": vLLM loads none */
         doctor_find(doctor, DOCTOR_PLUGIN_LEFT_OUT, "pid %s has VLLM_PLUGINS=%s", process->pid, plugins);
     if (is_on(variable(process, "VLLM_USE_RUST_FRONTEND")))
         doctor_find(doctor, DOCTOR_RUST_FRONTEND, "pid %s has VLLM_USE_RUST_FRONTEND=%s", process->pid,
@@ -199,8 +218,12 @@ static void check_variables(struct doctor *doctor, const struct machine_process 
     if (*variable(process, "PROMETHEUS_MULTIPROC_DIR"))
         doctor_find(doctor, DOCTOR_MULTIPROCESS, "pid %s has PROMETHEUS_MULTIPROC_DIR=%s", process->pid,
                     variable(process, "PROMETHEUS_MULTIPROC_DIR"));
-    (void)snprintf(path, sizeof path, "%s%s", doctor->options.root, rings);
-    if (is_on(variable(process, "NIXL_TELEMETRY_ENABLE")) && *rings && stat(path, &status) != 0 && errno == ENOENT)
+    if (!is_on(variable(process, "NIXL_TELEMETRY_ENABLE")) || *rings != '/')
+        return;
+    const int fd = open_of(doctor, process, rings);
+    if (fd >= 0)
+        close(fd);
+    else if (errno == ENOENT)
         doctor_find(doctor, DOCTOR_RING_DIRECTORY_MISSING, "pid %s has NIXL_TELEMETRY_DIR=%s, which does not exist",
                     process->pid, rings);
 }

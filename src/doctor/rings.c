@@ -11,13 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct look {
     struct doctor *doctor;
     int dir;
     size_t rings;
+    int pauses;
 };
+
+enum { MOST_PAUSES = 10 };
+
+/* A burst fills a ring between two reads of the exporter, 50 ms apart. */
+static bool stays_full(struct look *look, struct kvtel_nixl_ring *ring)
+{
+    const struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+    const uint64_t read_pos = ring->read_pos;
+    if (look->pauses++ < MOST_PAUSES)
+        nanosleep(&pause, NULL);
+    (void)kvtel_nixl_ring_look(ring, kvtel_now_ns());
+    return ring->state == KVTEL_NIXL_BLOCKED && ring->read_pos == read_pos;
+}
 
 static void look_at_ring(struct look *look, struct kvtel_nixl_ring *ring, const char *name)
 {
@@ -26,10 +41,11 @@ static void look_at_ring(struct look *look, struct kvtel_nixl_ring *ring, const 
     if (ring->state == KVTEL_NIXL_NOT_A_RING)
         return;
     look->rings++;
+    const bool full = ring->state == KVTEL_NIXL_BLOCKED && stays_full(look, ring);
     /* opened for reading alone, a ring is at best read_only */
-    if (ring->state == KVTEL_NIXL_BLOCKED)
+    if (full)
         doctor_find(doctor, DOCTOR_RING_FULL, "%s is full", name);
-    else if (ring->state == KVTEL_NIXL_READ_ONLY)
+    else if (ring->state == KVTEL_NIXL_READ_ONLY || ring->state == KVTEL_NIXL_BLOCKED)
         doctor_find(doctor, DOCTOR_RINGS, "%s: version %d, room for %llu events", name, (int)ring->version,
                     (unsigned long long)ring->capacity);
     else

@@ -314,9 +314,15 @@ def test_engines_without_kvtel(machine):
         22, maps=[NIXL], environment={"NIXL_TRACE_BACKENDS": "other,kvtel", "PROMETHEUS_MULTIPROC_DIR": "/tmp/x"}
     )
     machine.process(23, "sleep", environment={"VLLM_PLUGINS": "a"})
-    machine.process(24, "vllm", environment={"VLLM_PLUGINS": "a, kvtel"})
+    machine.process(24, "vllm", environment={"VLLM_PLUGINS": "a,kvtel"})
+    machine.process(25, "vllm", environment={"VLLM_PLUGINS": "a, kvtel"})
+    machine.process(26, "vllm", environment={"VLLM_PLUGINS": ""})
     code, found = machine.doctor()
-    assert code == 1 and found["plugin-left-out"] == ["pid 21 has VLLM_PLUGINS=a, b"]
+    assert code == 1 and found["plugin-left-out"] == [
+        "pid 21 has VLLM_PLUGINS=a, b",
+        "pid 25 has VLLM_PLUGINS=a, kvtel",  # vLLM keeps the blank
+        "pid 26 has VLLM_PLUGINS=",
+    ]
     assert found["rust-frontend"] == ["pid 21 has VLLM_USE_RUST_FRONTEND=1"]
     assert found["process-not-loaded"][0].startswith(
         "pid 22 python3, PROMETHEUS_MULTIPROC_DIR=/tmp/x, NIXL_TRACE_BACKENDS="
@@ -325,6 +331,8 @@ def test_engines_without_kvtel(machine):
     assert sorted(seen.split(",")[0] for seen in found["process-without-kvtel"]) == [
         "pid 21 VLLM::EngineCor",
         "pid 24 vllm",
+        "pid 25 vllm",
+        "pid 26 vllm",
     ]
 
 
@@ -355,6 +363,7 @@ def test_answers(machine):
         ("/api/v1/summary", 404, "exporter-other"),
         ("/api/v1/summary", "no JSON", "exporter-other"),
         ("/api/v1/summary", "{}", "exporter-other"),
+        ("/api/v1/summary", 429, "exporter-busy"),
         ("/metrics", 503, "exporter-busy"),
         ("/metrics", 500, "exporter-misconfigured"),
     ):
