@@ -29,7 +29,7 @@ def added(pages):
 
 def key_of(name, labels):
     """A sample's key, as a frontend shows it: it adds up what ranks report. A label without a value is none to Prometheus."""
-    return name, tuple((label, value) for label, value in labels if label != "rank" and value)
+    return name, tuple(sorted((label, value) for label, value in labels if label != "rank" and value))
 
 
 def counted(page):
