@@ -44,20 +44,6 @@ static void check_room(struct doctor *doctor, int fd)
                     doctor->options.store_dir, (unsigned long)system.f_type);
 }
 
-/* Whether a line of a file begins so. */
-static bool has_line(const struct doctor *doctor, const char *path, const char *begin)
-{
-    char whole[DOCTOR_PATH], line[256];
-    bool found = false;
-    (void)snprintf(whole, sizeof whole, "%s%s", doctor->options.root, path);
-    FILE *file = fopen(whole, "re");
-    while (file && !found && fgets(line, sizeof line, file))
-        found = strncmp(line, begin, strlen(begin)) == 0;
-    if (file)
-        (void)fclose(file);
-    return found;
-}
-
 static bool is_there(const struct doctor *doctor, const char *path, const char *name)
 {
     char whole[DOCTOR_PATH];
@@ -74,8 +60,7 @@ static void check_logout(struct doctor *doctor, const struct stat *status)
     const struct passwd *user = getpwuid(status->st_uid);
     if (strncmp(dir, SHARED_MEMORY, strlen(SHARED_MEMORY)) != 0 || status->st_uid < FIRST_USER ||
         !is_there(doctor, "/run/systemd/system", "") ||
-        (user && is_there(doctor, "/var/lib/systemd/linger/", user->pw_name)) ||
-        has_line(doctor, "/etc/systemd/logind.conf", "RemoveIPC=no"))
+        (user && is_there(doctor, "/var/lib/systemd/linger/", user->pw_name)) || !doctor_removes_ipc(doctor))
         return;
     doctor_find(doctor, DOCTOR_DIRECTORY_EMPTIED, "%s belongs to user %lu, who does not linger", dir,
                 (unsigned long)status->st_uid);

@@ -43,6 +43,9 @@ bool doctor_has(const struct doctor *doctor, enum doctor_kind kind);
 /* Whether an exporter has locked the directory: 0: no, EWOULDBLOCK: yes, else why it cannot be locked. */
 int doctor_lock_of(int fd);
 
+/* Whether systemd-logind empties shared memory of a user who logs out (RemoveIPC=, which is on by default). */
+bool doctor_removes_ipc(const struct doctor *doctor);
+
 /* The checks, in the order in which they run. Each adds its findings; what cannot be read is a finding too. */
 void doctor_check_directory(struct doctor *doctor);
 void doctor_check_stores(struct doctor *doctor);

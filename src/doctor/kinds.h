@@ -45,7 +45,9 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
       "The file system is nearly full: engines get no room for stores, and totals cannot be written.",                 \
       "Remove files there, or make the file system larger (mount -o remount,size=, docker --shm-size, sizeLimit).")    \
     X(IN_USE, "in-use", OK, "An exporter reads this directory; a second one would be refused.", "")                    \
-    X(NOT_IN_USE, "not-in-use", NOTE, "No exporter reads this directory, so Prometheus sees none of its numbers.",     \
+    X(NOT_IN_USE, "not-in-use", NOTE,                                                                                  \
+      "No exporter keeps this directory, so Prometheus sees none of its numbers; one that may only read it takes no "  \
+      "lock and is not seen here.",                                                                                    \
       "Start 'kvtel serve'.")                                                                                          \
     /* stores */                                                                                                       \
     X(STORES, "stores", OK, "These processes record.", "")                                                             \
@@ -56,8 +58,11 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
     X(STORE_LINK, "store-link", PROBLEM, "A store counts once, and by its own name: this name is left out.",           \
       "Remove the link.")                                                                                              \
     X(STORE_UNREAD, "store-unread", PROBLEM,                                                                           \
-      "The store cannot be read now, for want of descriptors, memory or permission.",                                  \
+      "Stores cannot be read now, for want of descriptors, memory or permission.",                                     \
       "Run as the user of the engines, and raise the limits (LimitNOFILE=) of the exporter.")                          \
+    X(STORES_LEFT_OUT, "stores-left-out", NOTE,                                                                        \
+      "The directory has more files of stores than kvtel doctor looks at; it says nothing about these.",               \
+      "Start 'kvtel serve', which adds ended stores to the totals and removes their files.")                           \
     X(STORE_DAMAGED, "store-damaged", NOTE,                                                                            \
       "The exporter set this store aside, because it could not read all of it; what it could read is in the totals.",  \
       "Look at it with 'kvtel dump' if you want to, then remove it.")                                                  \
@@ -74,7 +79,7 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
       "Find what removes files there, and restart the engine.")                                                        \
     X(STORE_ELSEWHERE, "store-elsewhere", PROBLEM,                                                                     \
       "This process records into another directory than the one "                                                      \
-      "looked at, so an exporter of this directory does not see it.",                                                  \
+      "looked at, which no exporter has locked; an exporter that may only read takes no lock.",                        \
       "Give exporter and engine the same KVTEL_STORE_DIR, in containers also the same mount.")                         \
     X(STORE_DROPS, "store-drops", NOTE, "The writer left out what it could not record.",                               \
       "See docs/serve.md, own metrics: too many label sets or threads, or values that no measurement can have.")       \

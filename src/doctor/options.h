@@ -13,7 +13,7 @@ struct doctor_options {
     char store_dir[DOCTOR_PATH];
     bool default_dir;     /* neither a flag nor a variable names the directory */
     const char *nixl_dir; /* of NIXL's rings; NULL: none was named */
-    const char *root;     /* in which /proc, /etc, /run and /var are; "": the machine's */
+    const char *root;     /* in which /proc, /etc, /run, /usr and /var are; "": the machine's */
     bool has_url;
     char url[DOCTOR_URL]; /* of the exporter, without a path */
     char password[DOCTOR_PASSWORD];

@@ -84,12 +84,13 @@ static bool is_vllm(const struct machine_process *process)
 
 /* -- Directories of processes -- */
 
-/* A directory of a process, whose file system may be another one than doctor's: by way of the process's root. -1: it
- * cannot be looked at. */
+/* A directory of a process, whose file system may be another one than doctor's: by way of the process's root, or of its
+ * working directory. -1: it cannot be looked at. */
 static int open_of(const struct doctor *doctor, const struct machine_process *process, const char *dir)
 {
     char path[DOCTOR_PATH + PATH_MAX];
-    (void)snprintf(path, sizeof path, "%s/proc/%s/root%s", doctor->options.root, process->pid, dir);
+    (void)snprintf(path, sizeof path, "%s/proc/%s/%s%s", doctor->options.root, process->pid,
+                   *dir == '/' ? "root" : "cwd/", dir);
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -106,7 +107,8 @@ static bool is_same(const struct doctor *doctor, const struct machine_process *p
     return same;
 }
 
-/* Whether an exporter of the directory that is looked at, or another one, reads the process's directory of stores. */
+/* Whether an exporter of the directory that is looked at, or another one, reads the process's directory of stores. One
+ * that may only read it takes no lock, and is not seen. */
 static bool is_read(const struct doctor *doctor, const struct machine_process *process, const char *dir)
 {
     const bool same = is_same(doctor, process, dir);
@@ -172,13 +174,30 @@ static const char *directory_of(const struct machine_process *process)
         else if (!argument[strlen(flag)])
             dir = next_argument(process, argument);
     }
-    return dir;
+    return dir && *dir ? dir : NULL;
 }
 
+/* The default directory of the process's user. False: the user is not known. */
+static bool default_of(const struct doctor *doctor, const struct machine_process *process, char dir[DOCTOR_PATH])
+{
+    struct stat status;
+    (void)snprintf(dir, DOCTOR_PATH, "%s/proc/%s", doctor->options.root, process->pid);
+    if (stat(dir, &status) != 0)
+        return false;
+    (void)snprintf(dir, DOCTOR_PATH, "/dev/shm/kvtel-%lu", (unsigned long)status.st_uid);
+    return true;
+}
+
+/* Where the variables and the working directory cannot be read, and no flag names a whole path, the directory is not
+ * known, and nothing is said. */
 static void look_at_exporter(struct doctor *doctor, const struct machine_process *process)
 {
+    char standard[DOCTOR_PATH];
     const char *dir = directory_of(process);
-    if (dir && *dir == '/' && !is_same(doctor, process, dir)) {
+    if ((process->environment_error && (!dir || *dir != '/')) || (!dir && !default_of(doctor, process, standard)))
+        return;
+    dir = dir ? dir : standard;
+    if (!is_same(doctor, process, dir)) {
         doctor_find(doctor, DOCTOR_EXPORTER_ELSEWHERE, "the exporter (pid %s) reads %s", process->pid, dir);
         return;
     }

@@ -82,8 +82,9 @@ void doctor_check_rings(struct doctor *doctor)
                     errno == ENOENT ? "it does not exist" : strerrordesc_np(errno));
         return;
     }
-    (void)nixl_each_name(folder, "", "", meet, &look);
-    if (look.rings == 0)
+    if (nixl_each_name(folder, "", "", meet, &look) == 0) /* each directory has "." */
+        doctor_find(doctor, DOCTOR_RING_UNUSABLE, "%s cannot be listed: %s", folder, strerrordesc_np(errno));
+    else if (look.rings == 0)
         doctor_find(doctor, DOCTOR_RINGS, "%s has no ring yet", folder);
     doctor->files += look.rings;
     close(look.dir);

@@ -29,7 +29,8 @@ struct look {
     struct totals totals;
     struct kvtel_snapshot *snapshot; /* of the totals alone */
     struct file *files;
-    size_t count, ended, listed;
+    size_t count, ended, listed, left_out;
+    bool unlisted; /* the directory could not be listed */
 };
 
 static bool ends(const char *name, const char *with)
@@ -135,6 +136,8 @@ static void note(struct look *look, const char *name, const struct stat *status)
     look->files[look->count] = (struct file){ strdup(name), status->st_dev, status->st_ino };
     if (look->files[look->count].name)
         look->count++;
+    else
+        look->doctor->no_memory = true;
 }
 
 static void meet_store(struct look *look, const char *name)
@@ -143,8 +146,12 @@ static void meet_store(struct look *look, const char *name)
     struct kvtel_store_reader *reader = NULL;
     struct kvtel_error error = { 0 };
     struct stat status;
-    if (fstatat(look->dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || look->count == FILES)
+    if (fstatat(look->dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return;
+    if (look->count == FILES) {
+        look->left_out++;
+        return;
+    }
     const char *first = first_name(look, &status);
     if (first || S_ISLNK(status.st_mode)) {
         doctor_find(doctor, DOCTOR_STORE_LINK, first ? "%s is another name of %s" : "%s is a symbolic link", name,
@@ -197,10 +204,19 @@ static int by_name(const struct dirent **left, const struct dirent **right)
     return strcmp((*left)->d_name, (*right)->d_name);
 }
 
+static void tell_unlisted(struct look *look)
+{
+    look->unlisted = true;
+    doctor_find(look->doctor, DOCTOR_STORE_UNREAD, "%s cannot be listed: %s", look->doctor->options.store_dir,
+                strerrordesc_np(errno));
+}
+
 static void list(struct look *look)
 {
     struct dirent **names = NULL;
     const int count = scandirat(look->dir, ".", &names, NULL, by_name);
+    if (count < 0)
+        tell_unlisted(look);
     for (int i = 0; i < count; i++) {
         meet(look, names[i]->d_name);
         free(names[i]);
@@ -214,7 +230,10 @@ static void tell_sums(struct look *look)
     doctor->files += look->count;
     if (look->listed > LISTED)
         doctor_find(doctor, DOCTOR_STORES, "%zu more live stores", look->listed - LISTED);
-    if (doctor->live == 0)
+    if (look->left_out > 0)
+        doctor_find(doctor, DOCTOR_STORES_LEFT_OUT, "%zu of %zu files in %s", look->left_out,
+                    look->left_out + look->count, doctor->options.store_dir);
+    if (doctor->live == 0 && look->left_out == 0 && !look->unlisted)
         doctor_find(doctor, DOCTOR_NO_STORE, "%s has no live store", doctor->options.store_dir);
     if (look->ended > 0 && !doctor->in_use)
         doctor_find(doctor, DOCTOR_STORE_ENDED, "%zu stores in %s", look->ended, doctor->options.store_dir);
@@ -226,6 +245,8 @@ void doctor_check_stores(struct doctor *doctor)
     if (!doctor->directory_there)
         return;
     look.dir = open(doctor->options.store_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (look.dir < 0)
+        tell_unlisted(&look);
     look.files = calloc(FILES, sizeof *look.files);
     look.snapshot = kvtel_snapshot_create();
     doctor->no_memory = doctor->no_memory || !look.files || !look.snapshot;

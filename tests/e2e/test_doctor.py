@@ -5,7 +5,9 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -156,9 +158,22 @@ def test_a_user_whose_shared_memory_is_emptied(machine, memory):
     assert "directory-emptied-at-logout" not in machine.doctor()[1]
     (machine.root / "run/systemd/system").mkdir(parents=True)
     assert "does not linger" in machine.doctor()[1]["directory-emptied-at-logout"][0]
-    (machine.root / "etc/systemd").mkdir(parents=True)
-    (machine.root / "etc/systemd/logind.conf").write_text("[Login]\nRemoveIPC=no\n")
-    assert "directory-emptied-at-logout" not in machine.doctor()[1]
+    for file, line, emptied in (
+        ("etc/systemd/logind.conf", "#RemoveIPC=no", True),
+        ("usr/lib/systemd/logind.conf", "RemoveIPC=no", True),  # /etc has this file
+        ("etc/systemd/logind.conf", "RemoveIPC=no", False),
+        ("usr/lib/systemd/logind.conf.d/20-a.conf", " RemoveIPC = yes ", True),
+        ("run/systemd/logind.conf.d/30-b.conf", "RemoveIPC=FALSE", False),
+        ("usr/lib/systemd/logind.conf.d/30-b.conf", "RemoveIPC=1", False),  # /run has a file of this name
+        ("etc/systemd/logind.conf.d/40-c.conf", "RemoveIPC=perhaps", False),
+        ("etc/systemd/logind.conf.d/40-c", "RemoveIPC=on", False),
+        ("etc/systemd/logind.conf.d/50-d.conf", "RemoveIPC=y", True),
+        ("etc/systemd/logind.conf.d/60-e.conf", "RemoveIPC=off", False),
+        ("etc/systemd/logind.conf.d/60-e.conf", "RemoveIPC=0", False),
+    ):
+        (machine.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / file).write_text(f"[Login]\n{line}\n")
+        assert ("directory-emptied-at-logout" in machine.doctor()[1]) == emptied, (file, line)
 
 
 @finds("exporter-elsewhere")
@@ -167,18 +182,26 @@ def test_an_exporter_of_another_directory(machine):
     machine.process(8, "kvtel", command=["kvtel", "serve", "--store.dir", "/run/two"])
     machine.process(9, "kvtel", command=["kvtel", "serve"], environment={"KVTEL_STORE_DIR": "/run/three"})
     machine.process(10, "kvtel", command=["kvtel", "serve", f"--store.dir={machine.stores}"], open_files=1024)
+    machine.process(11, "kvtel", command=["kvtel", "serve"])
+    relative = machine.process(
+        12, "kvtel", command=["kvtel", "serve", f"--store.dir={machine.stores.name}"], open_files=9
+    )
+    (relative / "cwd").symlink_to(machine.stores.parent)
+    unknown = machine.process(13, "kvtel", command=["kvtel", "serve"]) / "environ"
+    unknown.unlink()
     found = machine.doctor()[1]
     assert sorted(found["exporter-elsewhere"]) == [
+        f"the exporter (pid 11) reads /dev/shm/kvtel-{os.geteuid()}",
         "the exporter (pid 7) reads /run/kvtel",
         "the exporter (pid 8) reads /run/two",
         "the exporter (pid 9) reads /run/three",
     ]
-    assert "the exporter (pid 10)" in found["descriptors"][0]
+    assert "the exporter (pid 12) may open 9 files" in found["descriptors"][0]
 
 
 @finds("directory-replaced")
 def test_a_directory_that_was_removed_under_the_exporter(machine):
-    place = machine.process(7, "kvtel", command=["/usr/bin/kvtel", "serve"])
+    place = machine.process(7, "kvtel", command=["/usr/bin/kvtel", "serve", f"--store.dir={machine.stores}"])
     (place / "fd/5").symlink_to(f"{machine.stores} (deleted)")
     assert "the exporter (pid 7)" in machine.doctor()[1]["directory-replaced"][0]
 
@@ -242,7 +265,46 @@ def test_engines_whose_stores_nobody_sees(machine):
     assert any(f"pid 14 python3: {PACKAGE}, KVTEL_STORE_DIR={machine.stores}" == seen for seen in found["process"])
 
 
-@finds("store-drops", "totals-by-rank", "totals-damaged")
+@finds("store-drops")
+def test_a_store_whose_writer_dropped_something(machine, tmp_path):
+    Writer(machine.stores, tmp_path / "book", 10).done().kill()
+    assert "store-drops" not in machine.doctor()[1]
+    store = next(machine.stores.glob("*.kvtel"))
+    content = bytearray(store.read_bytes())
+    content[880:904] = struct.pack("=3Q", 1, 2, 3)  # as a writer counts them in the header (docs/store-format.md)
+    store.write_bytes(content)
+    assert machine.doctor()[1]["store-drops"] == [
+        f"{store.name}: 1 label sets and 2 records were dropped, 3 values refused"
+    ]
+
+
+def test_a_directory_that_cannot_be_listed(machine, tmp_path):
+    """It is not said to be empty: one descriptor besides the standard ones opens the directory, and a second one lists it."""
+    writer = Writer(machine.stores, tmp_path / "book", 10).done()
+    few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))}
+    found = machine.doctor(**few)[1]
+    assert (
+        f"{machine.stores} cannot be listed: Too many open files" in found["store-unread"] and "no-store" not in found
+    )
+    found = machine.doctor(f"--nixl.telemetry-dir={tmp_path}", **few)[1]
+    assert found["ring-unusable"] == [f"{tmp_path} cannot be listed: Too many open files"] and "rings" not in found
+    writer.end()
+
+
+@finds("stores-left-out")
+def test_more_files_than_are_looked_at(machine):
+    for i in range(4096):
+        (machine.stores / f"{i}-a.kvtel").touch()
+    found = machine.doctor()[1]
+    assert "stores-left-out" not in found and "no-store" in found
+    for i in range(2):
+        (machine.stores / f"{i}-b.kvtel").touch()
+    found = machine.doctor()[1]
+    assert found["stores-left-out"] == [f"2 of 4098 files in {machine.stores}"] and "no-store" not in found
+    assert len(found["store-refused"]) == 4096
+
+
+@finds("totals-by-rank", "totals-damaged")
 def test_totals(machine, tmp_path):
     Writer(machine.stores, tmp_path / "book", 10).done().kill()
     with Exporter(machine.stores, "--store.rank-label"):
@@ -251,12 +313,6 @@ def test_totals(machine, tmp_path):
     (machine.stores / "totals.kvtel-retired").write_bytes(b"nonsense")
     (machine.stores / "totals.damaged-20260101T000000Z-00000001").touch()
     assert len(machine.doctor()[1]["totals-damaged"]) == 2
-    dropping = machine.stores / "drop"
-    dropping.mkdir()
-    machine.stores = dropping
-    own = Writer(dropping, tmp_path / "book", 10).done()
-    assert "store-drops" not in machine.doctor()[1]
-    own.end()
 
 
 # -- NIXL --
@@ -401,6 +457,8 @@ WATCHED = {
     "kvtel_own_stores_renewed_total": "store-deleted",
     "kvtel_writers_unclosed_total": "store-unclosed",
     "kvtel_store_series_dropped": "store-drops",
+    "kvtel_store_records_dropped": "store-drops",
+    "kvtel_store_values_refused": "store-drops",
     "kvtel_totals_damaged_total": "totals-damaged",
     "kvtel_totals_writes_failed_total": "totals-unwritten",
     "kvtel_scrapes_failed_total": "scrapes-fail",
@@ -411,6 +469,8 @@ WATCHED = {
     'kvtel_nixl_rings{state="contended"}': "ring-contended",
     'kvtel_nixl_rings{state="blocked"}': "ring-full",
     'kvtel_nixl_rings{state="unreadable"}': "ring-unusable",
+    'kvtel_nixl_rings{state="unsupported_version"}': "ring-unusable",
+    'kvtel_nixl_rings{state="over_limit"}': "ring-unusable",
 }
 
 
@@ -449,9 +509,9 @@ def test_names_of_metrics(machine):
 @finds("descriptors", "descriptors-few")
 def test_limits(machine, tmp_path):
     writers = [Writer(machine.stores, tmp_path / f"book{i}", 1, engine=i).done() for i in range(2)]
-    machine.process(7, "kvtel", command=["kvtel", "serve"], open_files=1024)
+    machine.process(7, "kvtel", command=["kvtel", "serve", "--store.dir", machine.stores], open_files=1024)
     assert "may open 1024 files; there are 2 stores and rings" in machine.doctor()[1]["descriptors"][0]
-    machine.process(8, "kvtel", command=["kvtel", "serve"], open_files=3)
+    machine.process(8, "kvtel", command=["kvtel", "serve", "--store.dir", machine.stores], open_files=3)
     assert "may open 3 files" in machine.doctor()[1]["descriptors-few"][0]
     for writer in writers:
         writer.end()
