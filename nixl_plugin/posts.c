@@ -112,8 +112,9 @@ static bool is_handle(uint64_t handle)
 static inline _Atomic uint64_t *slots_of(uint64_t handle)
 {
     enum { PAGE = 4096 / LINE, PIECE = 13, PART = 7 }; /* lines of a page; 64 parts of 128 bytes are a piece */
-    const uint64_t page = (handle >> PIECE) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-    return &slots[(page * PAGE + (handle >> PART) % PAGE) % (SLOTS / PROBES) * PROBES];
+    const uint64_t mixed = (handle >> PIECE) * UINT64_C(0x9e3779b97f4a7c15);
+    const uint64_t page = mixed >> 32, line = (handle >> PART ^ mixed >> 24) % PAGE; /* handles 4 KiB apart, too */
+    return &slots[(page * PAGE + line) % (SLOTS / PROBES) * PROBES];
 }
 
 /* The slot of the handle, or a free one of its slots, or NULL. `word` receives what is in the slot. */

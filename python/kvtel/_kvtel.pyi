@@ -119,7 +119,7 @@ class Store:
         cls,
         model_name: str = "",
         dir: Union[str, bytes, PathLike[str], None] = None,
-        mode: int = 0o600,
+        mode: int = 0,
         engine: int = 0,
         rank: int = 0,
         connector: str = "",

@@ -296,11 +296,11 @@ int kvtel_python_add_store(PyObject *module)
 {
     static PyMethodDef methods[] = {
         { "open", (PyCFunction)(void (*)(void))store_open, METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-          "open($type, model_name='', dir=None, mode=0o600, engine=0, rank=0, connector='', max_series=0, "
+          "open($type, model_name='', dir=None, mode=0, engine=0, rank=0, connector='', max_series=0, "
           "max_lanes=0)\n--\n\n"
           "A store in a file, where `kvtel serve` finds it, however this process ends.\n\n"
-          "dir: None is $KVTEL_STORE_DIR, else kvtel-UID in shared memory. mode: permissions of the file, of which "
-          "others get "
+          "dir: None is $KVTEL_STORE_DIR, else kvtel-UID in shared memory. mode: permissions of the file; 0 is "
+          "$KVTEL_STORE_MODE, else 0o600. Others get "
           "reading at most (0o644). Where no file can be "
           "made it is\n"
           "a store in the heap: path is None and warnings says why. Raises MemoryError." },

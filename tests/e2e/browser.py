@@ -48,6 +48,7 @@ def driver():
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         made = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+        made.set_script_timeout(PATIENCE)  # 30 s otherwise, which axe-core may take under load
         yield made
         made.quit()
 

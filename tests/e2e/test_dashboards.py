@@ -209,7 +209,7 @@ def test_every_panel_shows_something(everything, tmp_path, kind):
                 del left[key]
             return not left
 
-        wait_for(all_show, lambda: f"these panels show nothing: {sorted(left)}", 60)
+        wait_for(all_show, lambda: f"these panels show nothing: {sorted(left)}", 600)
         # Variables: kvtel's pages alone, and each has values.
         for path in DASHBOARDS:
             for variable in dashboard(path)["templating"]["list"]:

@@ -67,7 +67,7 @@ in_root systemctl is-enabled kvtel.service | grep -qx enabled || fail "it is not
 grep -qx 'User=kvtel' "$unit" && grep -qx 'EnvironmentFile=-/etc/default/kvtel' "$unit" || fail "the unit's user or file"
 
 say "the unit's command as the unit's user"
-port=$((20000 + $$ % 10000))
+port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 10000)) # not by $$, which is 1 here
 sed -i "s/^KVTEL_OPTIONS=.*/KVTEL_OPTIONS=\"--web.listen-address=127.0.0.1:$port\"/" "$root/etc/default/kvtel"
 command=$(sed -n 's/^ExecStart=//p' "$unit")
 environment=$(sed -n 's/^Environment=//p' "$unit")

@@ -9,7 +9,7 @@ shift 2
 venv=$work/venv
 pip="$venv/bin/python -m pip --quiet --disable-pip-version-check"
 mkdir -p "$work"
-cat "$source/tests/python/requirements.txt" "$source/tests/requirements.txt" | grep -v selenium >"$work/requirements.txt"
+cat "$source/tests/python/requirements.txt" "$source/tests/requirements.txt" | grep -v "selenium\|axe-core\|^-r" >"$work/requirements.txt"
 if ! cmp -s "$work/requirements.txt" "$venv/requirements.txt" || ! "$venv/bin/python" -c ''; then
     python3 -m venv --clear "$venv"
     $pip install -r "$work/requirements.txt"

@@ -908,7 +908,7 @@ pub struct kvtel_store_options {
     pub max_lanes: u32,
     #[doc = "< kvtel_store_open(): NULL or \"\": $KVTEL_STORE_DIR, else a per-user directory in shared memory"]
     pub dir: *const ::core::ffi::c_char,
-    #[doc = " Permission bits of the file; 0: 0600. Group and others get read permission at most (0644), because whoever may\n write the file could cut it while this process has it mapped. A directory created for the file gets matching\n search permission."]
+    #[doc = " Permission bits of the file; 0: $KVTEL_STORE_MODE (octal), else 0600. Group and others get read permission at\n most (0644), because whoever may write the file could cut it while this process has it mapped. A directory\n created for the file gets matching search permission."]
     pub mode: u32,
     #[doc = " Address space of one lane, and with it how much of everything there can be. 0: 128 MiB in a file, for\n 3,000 histogram series, and 1 GiB in the heap, for 24,000. Memory is taken as series are made. At most 1 GiB."]
     pub lane_bytes: u64,

@@ -176,7 +176,7 @@ impl StoreOptions {
         self
     }
 
-    /// Permission bits of the file; 0600 if it is not set, 0644 at most.
+    /// Permission bits of the file, 0644 at most. Default: `KVTEL_STORE_MODE`, else 0600.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;

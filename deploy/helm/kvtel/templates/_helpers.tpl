@@ -78,7 +78,7 @@ volumeMounts:
 {{- if include "kvtel.hasWeb" . }}
 - name: kvtel-web
   projected:
-    defaultMode: 0440
+    defaultMode: {{ ternary "0440" "0444" (eq .Values.mode "daemonset") }} # an engine's pod may have no fsGroup
     sources:
       - secret: { name: {{ .Values.web.configSecret }} }
       {{- if .Values.web.tlsSecret }}
