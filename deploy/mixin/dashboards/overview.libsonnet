@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fleet, by model and by machine. It reads recorded series alone, so it stays quick with thousands of machines.
+// The fleet, by model and by machine. It reads recorded series, and few others, so it stays quick with thousands of machines.
 local grafana = import '../lib/grafana.libsonnet';
 local g = grafana;
 local V = grafana.variables;
