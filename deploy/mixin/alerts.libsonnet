@@ -74,7 +74,8 @@ local promql = import 'lib/promql.libsonnet';
               'sum by (%s) (model:kv_transfers:sum{operation="transfer"}) > 0' % M,
             ],
             'Requests of {{ $labels.model_name }} run, and no KV transfer ends.',
-            '{{ printf "%.0f" $value }} requests run. Transfers ended before, and none has for 5 minutes: engines prefill everything themselves, or wait.',
+            '{{ printf "%.0f" $value }} requests run. Transfers ended before, and none has for more than ' + config.idleFor
+            + ': engines prefill everything themselves, or wait.',
             config.idleFor
           ),
         ],
