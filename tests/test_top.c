@@ -172,6 +172,26 @@ static void test_a_restart_and_a_fall(void **state)
     history_destroy(history);
 }
 
+/* What came after the last point of the exporter's history is in the window too. */
+static void test_the_last_minute(void **state)
+{
+    static const char past[] =
+        "{\"format\":1,\"time\":100,\"bands\":[60],\"end\":[99],\"seconds\":[5],\"connectors\":[{\"connector\":\"C\","
+        "\"model_name\":\"m\",\"engine\":\"0\",\"failures\":{\"x\":[4]},\"failures_at_end\":{\"x\":98},\"flows\":[{"
+        "\"name\":\"f\",\"transfers\":[20],\"bytes\":[30],\"bands\":[{}],\"at_end\":{\"transfers\":990,\"bytes\":980}"
+        "}]}]}";
+    struct top_history *history = history_create();
+    const struct top_row *row = &history->rows[0];
+    (void)state;
+    add(history, 100, 50, 1000);
+    top_history_add_past(history, past, sizeof past - 1);
+    assert_true(row->has_window && fabs(history->window_seconds - 6) < 1e-9);
+    assert_int_equal(row->flow_before->transfers, 970);
+    assert_true(fabs(row->flow_before->bytes - 950) < 1e-9);
+    assert_int_equal(row->failed, 6);
+    history_destroy(history);
+}
+
 static void test_what_is_no_summary(void **state)
 {
     static const struct {
@@ -258,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_quantiles),
         cmocka_unit_test(test_rates_and_window),
         cmocka_unit_test(test_a_restart_and_a_fall),
+        cmocka_unit_test(test_the_last_minute),
         cmocka_unit_test(test_what_is_no_summary),
         cmocka_unit_test(test_texts_fit_their_fields),
         cmocka_unit_test(test_want_of_memory),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 static const double MINUTE = 60, HALF_POINT = 2.5;
+enum { MOST_BINS = 768 }; /* of a histogram of the history */
 
 struct past {
     struct top_state *before;
@@ -67,6 +68,12 @@ static uint64_t less(uint64_t count, double grew)
     return grew > 0 && grew < (double)count ? count - (uint64_t)grew : grew > 0 ? 0 : count;
 }
 
+/* The count at the last point (NaN: not known), less what grew: what came after that point did not grow in it. */
+static uint64_t count_before(uint64_t count, double at_end, double grew)
+{
+    return less(at_end >= 0 && at_end < (double)count ? (uint64_t)at_end : count, grew);
+}
+
 static const struct kvtel_value *find(const struct kvtel_value *list, const char *const keys[],
                                       const char *const *texts, size_t count)
 {
@@ -103,7 +110,7 @@ static void take_bins(const struct past *past, const struct kvtel_value *flow, c
         const struct kvtel_value *histogram =
             bands->items[b].kind == KVTEL_VALUE_MAP ? kvtel_value_get(&bands->items[b], key) : NULL;
         const struct kvtel_value *list = histogram ? list_of(histogram, "bins") : NULL;
-        for (size_t i = 0; list && i < list->size; i++) {
+        for (size_t i = 0; list && i < list->size && i < MOST_BINS; i++) {
             const double bound = at(&list->items[i], 0), grew = at(&list->items[i], 1);
             if (list->items[i].kind == KVTEL_VALUE_ARRAY && grew > 0 && grew < 0x1p62)
                 take_bin(counts, bins, isnan(bound) ? (double)INFINITY : bound, (uint64_t)grew);
@@ -135,9 +142,10 @@ static void go_back_flow(const struct past *past, const struct top_entry *entry,
                          struct top_flow *flow, top_past_fn each, void *context)
 {
     static const char *const keys[TOP_HISTOGRAMS] = { [TOP_TIME] = "time", [TOP_POST] = "post", [TOP_SIZE] = "size" };
-    flow->transfers = less(flow->transfers, grown(past, list_of(map, "transfers")));
-    flow->failed = less(flow->failed, grown(past, list_of(map, "failed")));
-    flow->bytes = fmax(flow->bytes - grown(past, list_of(map, "bytes")), 0);
+    const struct kvtel_value *end = kvtel_value_get(map, "at_end");
+    flow->transfers = count_before(flow->transfers, member(end, "transfers"), grown(past, list_of(map, "transfers")));
+    flow->failed = count_before(flow->failed, member(end, "failed"), grown(past, list_of(map, "failed")));
+    flow->bytes = fmax(fmin(flow->bytes, member(end, "bytes")) - grown(past, list_of(map, "bytes")), 0);
     for (int i = 0; i < TOP_HISTOGRAMS; i++)
         take_bins(past, map, keys[i], &flow->bins[i]);
     tell(past, entry, flow, map, each, context);
@@ -145,16 +153,20 @@ static void go_back_flow(const struct past *past, const struct top_entry *entry,
 
 static void go_back_classes(const struct past *past, const struct kvtel_value *map, struct top_entry *entry)
 {
-    const struct kvtel_value *failures = kvtel_value_get(map, "failures");
+    const struct kvtel_value *failures = kvtel_value_get(map, "failures"),
+                             *end = kvtel_value_get(map, "failures_at_end");
     struct top_class *classes = (struct top_class *)(uintptr_t)entry->failures.all; /* a copy: see copy_entry() */
-    double all = 0;
+    double all = 0; /* how many came since, of classes that the summary does not have too */
     for (size_t i = 0; failures && failures->kind == KVTEL_VALUE_MAP && i < failures->size; i++) {
         const struct kvtel_value *name = &failures->items[2 * i], *column = &failures->items[2 * i + 1];
         const double grew = column->kind == KVTEL_VALUE_ARRAY ? grown(past, column) : 0;
-        all += grew;
-        for (size_t k = 0; k < entry->failures.count; k++)
-            if (kvtel_value_is_text(name, classes[k].name))
-                classes[k].count = less(classes[k].count, grew);
+        size_t k = 0;
+        while (k < entry->failures.count && !kvtel_value_is_text(name, classes[k].name))
+            k++;
+        const uint64_t now = k < entry->failures.count ? classes[k].count : 0;
+        if (k < entry->failures.count)
+            classes[k].count = count_before(now, member(end, classes[k].name), grew);
+        all += k < entry->failures.count ? (double)(now - classes[k].count) : grew;
     }
     entry->failed = less(entry->failed, all);
 }

@@ -164,8 +164,9 @@ def test_the_last_minute_is_there_at_once(kvtel, fake):
     """From the exporter's history; the screen goes on with summaries."""
     fake.past = past(999.0)
     with top(kvtel, fake, "--interval=1h", width=200) as running:
-        running.wait_for("window 61 s")
-        row = next(line for line in running.screen() if line.startswith("NixlConnector") and " 0 " in line)
+        screen = running.wait_for("transfer_or_handshake 1")  # the last column: the row is whole
+        assert any("window 61 s" in line for line in screen)
+        row = next(line for line in screen if line.startswith("NixlConnector") and " 0 " in line)
         found = re.split(r"\s+", row.strip())
         assert "5.00" in found and "1.00ms" in found and "transfer_or_handshake" in found, row
         assert re.search(r"▂{40}", row), row
