@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "recording/recording.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,9 +180,16 @@ static const struct kvtel_snapshot_series **sorted(const struct kvtel_snapshot_f
     return list;
 }
 
-/* A start that is later was given in milliseconds, which an exporter took before recordings limited it. Kept as it is,
- * no start in seconds would ever be later. */
+/* A start that is later was given in milliseconds or less, which an exporter took before recordings limited it. Kept as
+ * it is, no start in seconds would ever be later. */
 static const double STARTED_SECONDS = 1e11;
+
+static double to_started(double value)
+{
+    while (isfinite(value) && value > STARTED_SECONDS)
+        value /= 1000;
+    return value;
+}
 
 /* Restores one number of each source from a family. With `make`, unknown sources are added while there is room. */
 static void restore(struct receiver_sources *sources, const struct kvtel_snapshot_family *family, bool make)
@@ -200,7 +208,7 @@ static void restore(struct receiver_sources *sources, const struct kvtel_snapsho
         if (make)
             source->sequence = to_sequence(list[i]->value);
         else
-            source->started = list[i]->value > STARTED_SECONDS ? list[i]->value / 1000 : list[i]->value;
+            source->started = to_started(list[i]->value);
     }
     if (make)
         sources->uses = count;

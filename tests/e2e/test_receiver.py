@@ -188,16 +188,17 @@ def test_a_sender_that_began_anew_is_told(stores):
         assert accepted(post(exporter, again, payload(0), payload(1), payload(2))) == 1
 
 
-def test_a_start_in_milliseconds_of_an_older_exporter_does_not_silence_a_source(stores):
+@pytest.mark.parametrize("unit", [1e3, 1e9])
+def test_a_start_in_milliseconds_of_an_older_exporter_does_not_silence_a_source(stores, unit):
     """It is in the exporter's own store, which an older exporter left behind."""
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         assert accepted(post(exporter, header(source="a", started=1_790_000_000.5), payload(7))) == 1
         exporter.end(signal.SIGKILL)
     store = next(stores.glob("*.kvtel"))
     content = store.read_bytes()
-    seconds, milliseconds = struct.pack("<d", 1_790_000_000.5), struct.pack("<d", 1_790_000_000_500.0)
+    seconds, in_unit = struct.pack("<d", 1_790_000_000.5), struct.pack("<d", 1_790_000_000.5 * unit)
     assert content.count(seconds) == 1
-    store.write_bytes(content.replace(seconds, milliseconds))
+    store.write_bytes(content.replace(seconds, in_unit))
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
         assert accepted(post(exporter, header(source="a", started=1_790_000_000.5), payload(8))) == 1
         assert accepted(post(exporter, header(source="a", started=1_790_000_100), payload(0))) == 1
