@@ -5,23 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void free_counts(struct history_entries *entries, struct history_counts *kept)
+{
+    entries->counts_memory -= kept->size * sizeof *kept->counts;
+    free(kept->counts);
+    *kept = (struct history_counts){ 0 };
+}
+
+void history_flow_forget(struct history_entries *entries, struct history_flow *flow)
+{
+    flow->is_known = false;
+    for (int i = 0; i < HISTORY_HISTOGRAMS; i++)
+        free_counts(entries, &flow->bins[i]);
+}
+
+static bool has_room_for_names(const struct history_entries *entries, size_t more)
+{
+    return more <= HISTORY_NAMES_MEMORY - entries->names_memory;
+}
+
 static void free_entry(struct history_entries *entries, struct history_entry *entry)
 {
     for (uint32_t i = 0; i < entry->flow_count; i++) {
         struct history_flow *flow = &entry->flows[i];
-        entries->memory -= strlen(flow->name) + 1 + sizeof *flow;
-        for (int k = 0; k < HISTORY_HISTOGRAMS; k++) {
-            entries->memory -= flow->bins[k].size * sizeof(uint64_t);
-            free(flow->bins[k].counts);
-        }
+        history_flow_forget(entries, flow);
+        entries->names_memory -= strlen(flow->name) + 1 + sizeof *flow;
         free(flow->name);
     }
     for (uint32_t i = 0; i < entry->class_count; i++) {
-        entries->memory -= strlen(entry->classes[i].name) + 1 + sizeof *entry->classes;
+        entries->names_memory -= strlen(entry->classes[i].name) + 1 + sizeof *entry->classes;
         free(entry->classes[i].name);
     }
     if (entry->connector)
-        entries->memory -= strlen(entry->connector) + strlen(entry->model) + strlen(entry->engine) + 3;
+        entries->names_memory -= strlen(entry->connector) + strlen(entry->model) + strlen(entry->engine) + 3;
     free(entry->connector);
     free(entry->model);
     free(entry->engine);
@@ -47,6 +63,11 @@ static bool is_entry(const struct history_entry *entry, const char *connector, c
 static enum kvtel_status make_entry(struct history_entries *entries, struct history_entry *entry, const char *connector,
                                     const char *model, const char *engine)
 {
+    const size_t sizes[] = { strlen(connector), strlen(model), strlen(engine) },
+                 size = sizes[0] + sizes[1] + sizes[2] + 3;
+    if (sizes[0] > HISTORY_NAME || sizes[1] > HISTORY_NAME || sizes[2] > HISTORY_NAME ||
+        !has_room_for_names(entries, size))
+        return KVTEL_E_LIMIT;
     *entry = (struct history_entry){ .connector = strdup(connector), .model = strdup(model), .engine = strdup(engine) };
     if (!entry->connector || !entry->model || !entry->engine) {
         free(entry->connector);
@@ -55,7 +76,7 @@ static enum kvtel_status make_entry(struct history_entries *entries, struct hist
         *entry = (struct history_entry){ 0 };
         return KVTEL_E_NOMEM;
     }
-    entries->memory += strlen(connector) + strlen(model) + strlen(engine) + 3;
+    entries->names_memory += size;
     return KVTEL_OK;
 }
 
@@ -90,8 +111,14 @@ enum kvtel_status history_entry_make(struct history_entries *entries, const char
 static char *copy_name(struct history_entries *entries, const char *name, size_t more)
 {
     char *copy = strdup(name);
-    entries->memory += copy ? strlen(name) + 1 + more : 0;
+    entries->names_memory += copy ? strlen(name) + 1 + more : 0;
     return copy;
+}
+
+static bool can_keep(const struct history_entries *entries, const char *name, size_t more)
+{
+    const size_t size = strlen(name);
+    return size <= HISTORY_NAME && has_room_for_names(entries, size + 1 + more);
 }
 
 enum kvtel_status history_flow_find(struct history_entries *entries, struct history_entry *entry, const char *name,
@@ -101,7 +128,7 @@ enum kvtel_status history_flow_find(struct history_entries *entries, struct hist
     for (*number = 0; *number < entry->flow_count; ++*number)
         if (strcmp(entry->flows[*number].name, name) == 0)
             return KVTEL_OK;
-    if (entry->flow_count == HISTORY_FLOWS)
+    if (entry->flow_count == HISTORY_FLOWS || !can_keep(entries, name, sizeof *entry->flows))
         return KVTEL_E_LIMIT;
     struct history_flow *longer = realloc(entry->flows, (entry->flow_count + 1) * sizeof *longer);
     entry->flows = longer ? longer : entry->flows;
@@ -120,7 +147,7 @@ enum kvtel_status history_class_find(struct history_entries *entries, struct his
     for (*number = 0; *number < entry->class_count; ++*number)
         if (strcmp(entry->classes[*number].name, name) == 0)
             return KVTEL_OK;
-    if (entry->class_count == HISTORY_CLASSES)
+    if (entry->class_count == HISTORY_CLASSES || !can_keep(entries, name, sizeof *entry->classes))
         return KVTEL_E_LIMIT;
     struct history_class *longer = realloc(entry->classes, (entry->class_count + 1) * sizeof *longer);
     entry->classes = longer ? longer : entry->classes;
@@ -140,14 +167,22 @@ uint64_t history_counts_at(const struct history_counts *kept, uint32_t bin)
 enum kvtel_status history_counts_set(struct history_entries *entries, struct history_counts *kept,
                                      const struct history_counts *counts)
 {
-    if (counts->size > kept->size) {
+    const size_t more = counts->size > kept->size ? (counts->size - kept->size) * sizeof *kept->counts : 0;
+    if (more > HISTORY_COUNTS_MEMORY - entries->counts_memory) {
+        free_counts(entries, kept);
+        kept->total = counts->total;
+        kept->is_left_out = true;
+        return KVTEL_OK;
+    }
+    if (more > 0) {
         uint64_t *larger = realloc(kept->counts, counts->size * sizeof *larger);
         if (!larger)
             return KVTEL_E_NOMEM;
-        entries->memory += (counts->size - kept->size) * sizeof *larger;
+        entries->counts_memory += more;
         kept->counts = larger;
         kept->size = counts->size;
     }
+    kept->is_left_out = false;
     kept->first = counts->first;
     kept->total = counts->total;
     for (uint32_t i = 0; i < kept->size; i++)

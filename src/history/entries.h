@@ -15,6 +15,7 @@ struct history_counts {
     uint32_t first, size;
     uint64_t *counts;
     uint64_t total;
+    bool is_left_out; /* there was no room: only the total is known */
 };
 
 struct history_flow {
@@ -43,14 +44,15 @@ struct history_entry {
 struct history_entries {
     struct history_entry *all; /* HISTORY_ENTRIES */
     uint32_t used;             /* numbers below this are used, or free again */
-    size_t memory;             /* bytes of names and counts */
+    /* Bytes of both, at most HISTORY_NAMES_MEMORY and HISTORY_COUNTS_MEMORY. */
+    size_t names_memory, counts_memory;
 };
 
 /* The number of an entry, or HISTORY_ENTRIES: there is none. `hint`: where it probably is. */
 uint32_t history_entry_find(const struct history_entries *entries, const char *connector, const char *model,
                             const char *engine, uint32_t hint);
 /* Makes an entry. A number whose entry was last seen before `oldest` may be given to another.
- * KVTEL_OK; KVTEL_E_LIMIT: there are too many; KVTEL_E_NOMEM. */
+ * KVTEL_OK; KVTEL_E_LIMIT: there are too many, or a name is too long; KVTEL_E_NOMEM. */
 enum kvtel_status history_entry_make(struct history_entries *entries, const char *connector, const char *model,
                                      const char *engine, double oldest, uint32_t *number);
 /* Finds a flow of an entry, or makes one; *made says which. Statuses as above. */
@@ -59,9 +61,12 @@ enum kvtel_status history_flow_find(struct history_entries *entries, struct hist
 /* The same for a class of its failures. */
 enum kvtel_status history_class_find(struct history_entries *entries, struct history_entry *entry, const char *name,
                                      uint32_t *number, bool *made);
-/* Makes the histogram's counts the same as others. KVTEL_OK, KVTEL_E_NOMEM. */
+/* Makes the histogram's counts the same as others. Where they have no room, they are left out until they have.
+ * KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status history_counts_set(struct history_entries *entries, struct history_counts *kept,
                                      const struct history_counts *counts);
+/* Frees the counts of a flow that is not there now. */
+void history_flow_forget(struct history_entries *entries, struct history_flow *flow);
 /* The count of a bin, numbered from 1. */
 uint64_t history_counts_at(const struct history_counts *kept, uint32_t bin);
 void history_entries_free(struct history_entries *entries);

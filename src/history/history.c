@@ -117,8 +117,8 @@ static bool merge(struct history *history, size_t at)
 
 static size_t memory_of(const struct history *history)
 {
-    return sizeof *history + history->memory + history->entries.memory + history->scratch.capacity +
-           (history->entries.all ? HISTORY_ENTRIES * sizeof *history->entries.all : 0);
+    return sizeof *history + history->memory + history->entries.names_memory + history->entries.counts_memory +
+           history->scratch.capacity + (history->entries.all ? HISTORY_ENTRIES * sizeof *history->entries.all : 0);
 }
 
 /* Merges the two points that are shortest for their age; where that cannot be, the oldest point goes. */
@@ -252,7 +252,7 @@ static bool put_flow(struct making *making, struct history_flow *kept, const str
         put(making, moved - kept->bytes);
         put(making, flow->failed - kept->failed);
         for (int i = 0; i < HISTORY_HISTOGRAMS; i++)
-            put_grown(making, &kept->bins[i], &now[i]);
+            put_grown(making, &kept->bins[i], kept->bins[i].is_left_out ? &kept->bins[i] : &now[i]);
     }
     keep_bins(making, kept, now);
     kept->transfers = flow->transfers;
@@ -285,7 +285,7 @@ static void put_flows(struct making *making, struct history_entry *entry, const 
     for (uint32_t number = 0; number < entry->flow_count && making->status == KVTEL_OK; number++) {
         struct history_flow *kept = &entry->flows[number];
         if (of_number[number] == 0)
-            kept->is_known = false;
+            history_flow_forget(&making->history->entries, kept);
         else if (put_flow(making, kept, &told->summary.flows[of_number[number] - 1], &told->bins[of_number[number] - 1],
                           number + 1 - last))
             last = number + 1;
@@ -307,7 +307,6 @@ static void put_failures(struct making *making, struct history_entry *entry, con
 {
     uint64_t grown[HISTORY_CLASSES] = { 0 };
     const uint64_t rest = unclassed(summary);
-    const bool counts = making->all_seen && (is_new || entry->is_known);
     for (size_t i = 0; i < summary->failures.count + (rest > 0) && making->status == KVTEL_OK; i++) {
         const bool is_rest = i == summary->failures.count;
         const uint64_t count = is_rest ? rest : summary->failures.entries[i].count;
@@ -321,6 +320,7 @@ static void put_failures(struct making *making, struct history_entry *entry, con
         if (status != KVTEL_OK)
             return;
         struct history_class *class = &entry->classes[number];
+        const bool counts = made ? making->all_seen && (is_new || entry->is_known) : entry->is_known;
         grown[number] += counts && count > class->count ? count - class->count : 0;
         class->count = count;
     }
@@ -359,7 +359,7 @@ static enum kvtel_status number_entries(struct history *history, const struct kv
         enum kvtel_status status =
             history_entry_make(&history->entries, told->connector, told->model_name, told->engine, oldest, &number);
         if (status == KVTEL_E_LIMIT)
-            break;
+            continue;
         if (status != KVTEL_OK)
             return status;
         is_new[number] = true;
@@ -381,7 +381,7 @@ static enum kvtel_status make_point(struct history *history, const struct kvtel_
         struct history_entry *entry = &history->entries.all[number];
         if (of_number[number] == 0) {
             for (uint32_t i = 0; i < entry->flow_count; i++)
-                entry->flows[i].is_known = false;
+                history_flow_forget(&history->entries, &entry->flows[i]);
             entry->is_known = false;
             continue;
         }
@@ -416,6 +416,8 @@ enum kvtel_status history_take(struct history *history, const struct kvtel_snaps
     if (pthread_mutex_trylock(&history->lock) != 0)
         return KVTEL_E_LIMIT;
     history_age(history, time);
+    while (history->count > 0 && history->points[history->count - 1].end >= time)
+        drop_point(history, history->count - 1); /* the clock was set back by less: ends ascend */
     const bool had_base = history->has_base;
     const double seconds = (double)(now_ns - history->base_ns) / 1e9;
     enum kvtel_status status = make_point(history, summary, time);

@@ -45,7 +45,8 @@ enum kvtel_status history_write_json(struct history *history, double time, struc
  * regular file; KVTEL_E_IO, KVTEL_E_NOMEM. On failure the history is empty, and `error` says why */
 enum kvtel_status history_load(struct history *history, const char *dir, double time, struct kvtel_error *error);
 /* Replaces DIR's file atomically; without a point and a name nothing is written. When the disk is full, the file is
- * removed, because it must not take the room of totals. KVTEL_OK, KVTEL_E_IO, KVTEL_E_NOMEM. */
+ * removed, because it must not take the room of totals. KVTEL_OK, KVTEL_E_IO, KVTEL_E_NOMEM;
+ * KVTEL_E_LIMIT: an answer is being written, so nothing was done. */
 enum kvtel_status history_save(struct history *history, const char *dir, struct kvtel_error *error);
 
 /* Bytes of memory that the history has now, and the number of its points. */

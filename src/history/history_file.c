@@ -55,7 +55,7 @@ static void put_heads(const struct history *history, struct heads *heads, enum k
 {
     for (size_t i = 0; i < history->count; i++) {
         const struct history_point *point = &history->points[i];
-        history_put_number(&heads->bytes, status, (uint64_t)(point->end * 1e3));
+        history_put_number(&heads->bytes, status, (uint64_t)(point->end * 1e3 + 0.5));
         history_put_number(&heads->bytes, status, (uint64_t)(point->seconds * 1e3));
         history_put_number(&heads->bytes, status, point->size);
         heads->ends[i] = heads->bytes.size;
@@ -127,7 +127,8 @@ enum kvtel_status history_save(struct history *history, const char *dir, struct 
 {
     struct heads heads = { 0 };
     struct kvtel_buffer names = { 0 };
-    pthread_mutex_lock(&history->lock);
+    if (pthread_mutex_trylock(&history->lock) != 0)
+        return KVTEL_E_LIMIT;
     enum kvtel_status status = save(history, dir, &heads, &names, error);
     pthread_mutex_unlock(&history->lock);
     kvtel_buffer_free(&heads.bytes);
@@ -141,7 +142,7 @@ static const char *take_text(struct history_bytes *bytes)
 {
     const uint8_t *end = memchr(bytes->at, 0, (size_t)(bytes->end - bytes->at));
     const char *text = (const char *)bytes->at;
-    if (!end || end - bytes->at >= HISTORY_NAME)
+    if (!end || end - bytes->at > HISTORY_NAME)
         return NULL;
     bytes->at = end + 1;
     return text;
@@ -189,7 +190,7 @@ static enum kvtel_status load_entry(struct history *history, struct history_byte
         return KVTEL_E_FORMAT;
     enum kvtel_status status = history_entry_make(entries, connector, model, engine, -INFINITY, &number);
     if (status != KVTEL_OK)
-        return status;
+        return status == KVTEL_E_NOMEM ? status : KVTEL_E_FORMAT;
     if (number + 1 != key) { /* the first free number was taken */
         entries->all[key - 1] = entries->all[number];
         entries->all[number] = (struct history_entry){ 0 };

@@ -6,10 +6,13 @@
 #include <stdint.h>
 
 /* Connectors and engines, and flows and classes of failures of each. What exceeds these is not kept. */
-enum { HISTORY_ENTRIES = 512, HISTORY_FLOWS = 16, HISTORY_CLASSES = 16, HISTORY_NAME = 1024 };
+enum { HISTORY_ENTRIES = 512, HISTORY_FLOWS = 16, HISTORY_CLASSES = 16, HISTORY_NAME = 1024 /* bytes */ };
 enum { HISTORY_POINTS = 224 };
 /* Memory of a history at most, in bytes, names included. When it is reached, the oldest points go. */
 enum { HISTORY_MEMORY = 14 << 20 };
+/* Of these, names with what belongs to each may take so much, and counts of histograms at the last point. Above it,
+ * names that are new are left out, and points have no histograms of flows whose counts have no room. */
+enum { HISTORY_NAMES_MEMORY = 2 << 20, HISTORY_COUNTS_MEMORY = 4 << 20 };
 
 /* Histograms have this many bins in each octave. The number of a bin is BINS_PER_OCTAVE * log2(its upper bound), plus
  * HISTORY_BIN_ONE: that is the number of the bin up to 1. Bins are numbered from 1. */

@@ -46,30 +46,36 @@ enum kvtel_status exporter_history_open(struct exporter *exporter)
 
 /* Adds a point. It is missing when the sources cannot be read now; the next one covers its time.
  * False: the history is in use, so that it is to be tried again soon. */
-static bool take(struct exporter *exporter, uint64_t now_ns)
+static bool take(struct exporter *exporter)
 {
     struct kvtel_snapshot_summary made;
     enum kvtel_status status = KVTEL_OK;
     pthread_mutex_lock(&exporter->lock);
     if (exporter_collect_now(exporter) == KVTEL_OK &&
         kvtel_snapshot_summary_init(&made, NULL, exporter->snapshot, SUMMARY_ENTRIES) == KVTEL_OK) {
-        status = history_take(exporter->history, &made, realtime(), now_ns);
+        /* both clocks now: the round and the reading may have taken seconds */
+        status = history_take(exporter->history, &made, realtime(), kvtel_now_ns());
         kvtel_snapshot_summary_close(&made);
     }
     pthread_mutex_unlock(&exporter->lock);
     return status != KVTEL_E_LIMIT;
 }
 
-static void save(struct exporter *exporter)
+/* False: the history is in use, so that it is to be tried again soon. */
+static bool save(struct exporter *exporter)
 {
     struct kvtel_error error = { 0 };
     if (!has_file(exporter))
-        return;
-    const bool good = history_save(exporter->history, exporter->stores.path, &error) == KVTEL_OK;
+        return true;
+    const enum kvtel_status status = history_save(exporter->history, exporter->stores.path, &error);
+    const bool good = status == KVTEL_OK;
+    if (status == KVTEL_E_LIMIT)
+        return false;
     if (!good && !exporter->history_unsaved)
         say(exporter, WEB_LOG_WARN, "the history cannot be written now; the page shows it until the exporter ends",
             error.message);
     exporter->history_unsaved = !good;
+    return true;
 }
 
 uint64_t exporter_history_poll(struct exporter *exporter, uint64_t now_ns)
@@ -79,15 +85,13 @@ uint64_t exporter_history_poll(struct exporter *exporter, uint64_t now_ns)
     if (now_ns >= exporter->history_due_ns) {
         const uint64_t step = (uint64_t)(history_step(exporter->history) * 1e9);
         const uint64_t next = exporter->history_due_ns + step;
-        if (!take(exporter, now_ns))
+        if (!take(exporter))
             exporter->history_due_ns = now_ns + AGAIN_NS;
         else /* a loop that was held up does not catch up */
             exporter->history_due_ns = next > now_ns ? next : now_ns + step;
     }
-    if (now_ns - exporter->history_saved_ns >= SAVE_NS) {
+    if (now_ns - exporter->history_saved_ns >= SAVE_NS && save(exporter))
         exporter->history_saved_ns = now_ns;
-        save(exporter);
-    }
     return exporter->history_due_ns - now_ns;
 }
 
@@ -95,7 +99,7 @@ void exporter_history_close(struct exporter *exporter)
 {
     if (!exporter->history)
         return;
-    save(exporter);
+    (void)save(exporter); /* no answer is being written any more */
     history_destroy(exporter->history);
     exporter->history = NULL;
 }

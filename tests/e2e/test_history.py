@@ -55,6 +55,8 @@ def test_points_come_without_a_request_and_outlive_the_exporter(stores, tmp_path
         assert moved(exporter) == 500
     writer.end()
     with Exporter(stores, SHORT) as exporter:  # it ended in between: its numbers went into the totals
+        began = history(exporter)["time"]
+        wait_for(lambda: (history(exporter)["end"] or [0])[-1] > began + 1, "a point of its own")
         assert moved(exporter) <= 500  # points of more than a minute ago are gone by now, on a slow machine
 
 
@@ -104,7 +106,8 @@ def test_a_kill_loses_at_most_what_was_not_written(stores, tmp_path):
         writer = Writer(stores, tmp_path / "book", 100).done()
         wait_for(lambda: moved(exporter) == 100, "the transfers in the history")
         exporter.end(signal.SIGKILL)
+        was_written = (stores / FILE).exists()  # after a minute, on a slow machine
     with Exporter(stores, SHORT) as exporter:
         writer.end()
         wait_for(lambda: len(history(exporter)["end"]) > 1, "points")
-        assert moved(exporter) == 0  # what was before is in the totals, but is not what happened now
+        assert was_written or moved(exporter) == 0  # what was before is in the totals, but is not what happened now
