@@ -167,7 +167,7 @@ function classText(counts) {
 // "5 min", or how much of that was seen.
 function windowName() {
   const seen = history.watched(windowSeconds);
-  return number.age(seen < 60 ? seen : 60 * Math.round(seen / 60));
+  return number.age(seen >= 0.95 * windowSeconds ? windowSeconds : Math.round(seen));
 }
 
 // Of all transfers that ended, how many failed.
@@ -406,18 +406,20 @@ function lose(reason) {
 // The exporter's own history of the time before. One without has a page all the same.
 async function askPast() {
   if ((sinceAskedPast += EVERY_SECONDS) < RENEW_SECONDS) return;
-  sinceAskedPast = 0;
+  sinceAskedPast = RENEW_SECONDS - 60; // one that fails is asked for again in a minute
   const response = await fetch("api/v1/history", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
+  if (response.status === 404) sinceAskedPast = 0;
   if (!response.ok) return;
   const told = clean(await response.json());
   if (told.format === 1) history.preload(told);
+  sinceAskedPast = 0;
 }
 
 async function ask() {
   clearTimeout(timer);
   let wait = EVERY_SECONDS;
   try {
-    await askPast();
+    await askPast().catch(() => {}); // a page without a past is one all the same
     const response = await fetch("api/v1/summary", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
     if (!response.ok) throw new Error("status " + response.status);
     summary = clean(await response.json());
