@@ -21,6 +21,10 @@ PAYLOAD = {
     "types": {SYNC: "histogram", ASYNC: "histogram", READ: "counter"},
     "data": {SYNC: {"[]": [0.25, 0.5]}, ASYNC: {"[]": [2]}, READ: {'["1:fs"]': 4096}},
 }
+TWICE = {  # what two of them are together
+    "types": PAYLOAD["types"],
+    "data": {SYNC: {"[]": [0.25, 0.5] * 2}, ASYNC: {"[]": [2, 2]}, READ: {'["1:fs"]': 8192}},
+}
 RECORDING = "".join(
     json.dumps(line) + "\n" for line in (HEADER, *[{"engine": 0, "payload": PAYLOAD}] * 2, {"log": True})
 )
@@ -55,8 +59,9 @@ def test_replay(kvtel, tmp_path):
 def test_serve(tmp_path):
     stores = tmp_path / "stores"
     stores.mkdir(mode=0o700)
+    posted = json.dumps(HEADER) + "\n" + json.dumps({"engine": 0, "payload": TWICE}) + "\n"  # one payload, in one log line
     arguments = ("--web.enable-stats-receiver", "--log.style=vllm", "--log.interval=1")
     with Exporter(stores, *arguments) as exporter:
-        assert json.loads(exporter.text("/api/v1/stats", RECORDING.encode()))["refused"] == {}
+        assert json.loads(exporter.text("/api/v1/stats", posted.encode()))["refused"] == {}
         assert_page(exporter.text())
         exporter.wait_for_log(f"{SYNC}_count=4, {SYNC}_sum=1.5")
