@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/table.h"
+#include "nixl/ring.h"
+#include "report/failure_text.h"
 #include "report/summary_json.h"
 #include "value/value.h"
 
@@ -183,10 +186,30 @@ static void test_flows(void **state)
     assert_true(number_at(told, "connectors/0/flows/0/size/bins/0/1") == 11);
     assert_true(number_at(told, "connectors/0/failed") == 1);
     assert_true(number_at(told, "connectors/0/failures/expired") == 1);
+    check_text(told, "failure_texts/expired/0", "nobody fetched the blocks before their lease ended");
+    assert_int_equal(at(told, "failure_texts/other")->size, 1);
     kvtel_arena_free(&arena);
     kvtel_snapshot_destroy(snapshot);
     kvtel_recorder_destroy(recorder);
     kvtel_store_close(store);
+}
+
+/* Each class of the public list has a sentence; a joint class has those of its parts; a class of one's own has none. */
+static void test_failure_texts(void **state)
+{
+    (void)state;
+    const char *texts[KVTEL_FAILURE_TEXTS];
+    for (int i = 0; i < KVTEL_FAILURE_COUNT; i++)
+        assert_int_equal(kvtel_failure_texts(kvtel_failure_label((enum kvtel_failure)i), texts), 1);
+    for (unsigned type = KVTEL_NIXL_ERR_NOT_POSTED; type <= KVTEL_NIXL_ERR_NO_TELEMETRY; type++)
+        assert_int_equal(kvtel_failure_texts(kvtel_nixl_event_name(type) + strlen("agent_err_"), texts), 1);
+    assert_int_equal(kvtel_failure_texts("transfer_or_handshake", texts), 2);
+    assert_string_equal(texts[0], "the transfer could not be posted, or it ended with an error");
+    assert_int_equal(kvtel_failure_texts("load_or_load_or_load_or_load_or_load", texts), KVTEL_FAILURE_TEXTS);
+    assert_int_equal(kvtel_failure_texts("mine_or_load", texts), 1);
+    assert_int_equal(kvtel_failure_texts("mine", texts), 0);
+    assert_int_equal(kvtel_failure_texts("_or_", texts), 0);
+    assert_int_equal(kvtel_failure_texts("", texts), 0);
 }
 
 /* A connector of one's own. */
@@ -260,7 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty), cmocka_unit_test(test_sources_and_refusals),
         cmocka_unit_test(test_flows), cmocka_unit_test(test_other_values),
-        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_cap),   cmocka_unit_test(test_failure_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/failure_text.h"
 #include "report/snapshot_summary.h"
 #include "value/value.h"
 
@@ -233,6 +234,44 @@ static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
     }
 }
 
+enum { EXPLAINED_MOST = 64 };
+
+/* Lists the classes of all entries that have a sentence, each one once. */
+static size_t list_classes(const struct kvtel_snapshot_summary *made, const char *classes[EXPLAINED_MOST])
+{
+    const char *texts[KVTEL_FAILURE_TEXTS];
+    size_t count = 0;
+    for (size_t i = 0; i < made->count; i++) {
+        const struct kvtel_failure_counts *failures = &made->entries[i].summary.failures;
+        for (size_t k = 0; k < failures->count; k++) {
+            const char *label = failures->entries[k].label;
+            size_t known = 0;
+            while (known < count && strcmp(classes[known], label) != 0)
+                known++;
+            if (known == count && count < EXPLAINED_MOST && kvtel_failure_texts(label, texts) > 0)
+                classes[count++] = label;
+        }
+    }
+    return count;
+}
+
+/* Writes what the classes of failure mean, as lists of sentences, and what failures without a class are. */
+static void put_failure_texts(struct kvtel_writer *writer, const struct kvtel_snapshot_summary *made)
+{
+    const char *classes[EXPLAINED_MOST + 1], *texts[KVTEL_FAILURE_TEXTS];
+    size_t count = list_classes(made, classes);
+    classes[count++] = "other";
+    kvtel_writer_text(writer, "failure_texts");
+    kvtel_writer_map(writer, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t found = kvtel_failure_texts(classes[i], texts);
+        kvtel_writer_text(writer, classes[i]);
+        kvtel_writer_array(writer, found);
+        for (size_t k = 0; k < found; k++)
+            kvtel_writer_text(writer, texts[k]);
+    }
+}
+
 static double now(void)
 {
     struct timespec time;
@@ -249,7 +288,7 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
         return status;
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, buffer);
-    kvtel_writer_map(&writer, 13);
+    kvtel_writer_map(&writer, 14);
     put_text(&writer, "version", kvtel_version());
     put_number(&writer, "time", now());
     put_number(&writer, "uptime_seconds", options->uptime_seconds);
@@ -278,6 +317,7 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     for (size_t i = 0; i < made.count; i++)
         put_entry(&writer, &made.entries[i]);
     put_count(&writer, "connectors_total", made.all);
+    put_failure_texts(&writer, &made);
     status = kvtel_writer_finish(&writer);
     kvtel_snapshot_summary_close(&made);
     return status;

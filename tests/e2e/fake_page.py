@@ -113,6 +113,12 @@ class Fake:
             "recording": 0,
             "writers": [],
             "writers_total": 0,
+            "failure_texts": {
+                "transfer_or_handshake": ["the transfer ended with an error", "decode could not reach prefill"],
+                "expired": ["nobody fetched the blocks"],
+                "allocation": ["there was no room for the blocks"],
+                "other": ["the connector tells no class"],
+            },
         }
         if self.kind == "empty":
             return made

@@ -145,6 +145,33 @@ def test_failures_of_the_window_and_since_the_start(hurried, fake):
     assert complaints(driver) == []
 
 
+def test_what_the_failures_mean_stands_below_the_charts(hurried, fake):
+    driver, ordinary = hurried, fake.summary
+
+    def failing():
+        made = ordinary()
+        if made["connectors"]:
+            first = made["connectors"][0]
+            first["failures"]["mine"] = 1
+            first["failed"] = sum(first["failures"].values()) + 2
+        return made
+
+    fake.summary = failing
+    busy(driver, fake, 10)
+    rows = "[...document.getElementById('meaning-rows').rows].map((row) => row.innerText)"
+    until(driver, rows + ".length === 4")
+    assert driver.execute_script("return " + rows) == [
+        "transfer or handshake\tthe transfer ended with an error; or decode could not reach prefill",
+        "expired\tnobody fetched the blocks",
+        "mine\tthe connector's own class",
+        "other\tthe connector tells no class",
+    ]
+    driver.execute_script("document.querySelectorAll('#engines button')[1].click()")
+    until(driver, "document.getElementById('detail-title').textContent.includes('engine 1')")
+    assert not visible(driver, "meanings")  # it has none
+    assert complaints(driver) == []
+
+
 def test_names_cannot_turn_the_page_around(hurried, fake):
     driver = hurried
     name = "mod\u202eel\u2066\u200b\x1b[31m\u0007<img src=x onerror=alert(1)>"
