@@ -221,6 +221,25 @@ static void put_open(struct kvtel_writer *writer, const struct summary_open *ope
     kvtel_writer_bool(writer, open->stalled);
 }
 
+static void put_peers(struct kvtel_writer *writer, const struct summary_peers *peers)
+{
+    size_t shown = peers->count < SUMMARY_PEERS ? peers->count : SUMMARY_PEERS;
+    kvtel_writer_text(writer, "peers");
+    kvtel_writer_array(writer, shown);
+    for (size_t i = 0; i < shown; i++) {
+        const struct summary_peer *peer = &peers->all[i];
+        kvtel_writer_map(writer, 7);
+        put_text(writer, "peer", peer->name);
+        put_count(writer, "transfers", peer->transfers);
+        put_number(writer, "bytes", peer->bytes);
+        put_count(writer, "failed", peer->failed);
+        put_count(writer, "unseen", peer->unseen);
+        put_count(writer, "open", peer->open);
+        put_number(writer, "oldest_seconds", peer->oldest_seconds);
+    }
+    put_count(writer, "peers_total", peers->count);
+}
+
 static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
 {
     size_t reasons = 0;
@@ -286,9 +305,15 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     enum kvtel_status status = kvtel_snapshot_summary_init(&made, NULL, snapshot, SUMMARY_ENTRIES);
     if (status != KVTEL_OK)
         return status;
+    struct summary_peers peers;
+    status = summary_peers_init(&peers, snapshot, options->open_peers);
+    if (status != KVTEL_OK) {
+        kvtel_snapshot_summary_close(&made);
+        return status;
+    }
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, buffer);
-    kvtel_writer_map(&writer, 14);
+    kvtel_writer_map(&writer, 16);
     put_text(&writer, "version", kvtel_version());
     put_number(&writer, "time", now());
     put_number(&writer, "uptime_seconds", options->uptime_seconds);
@@ -311,6 +336,7 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     kvtel_writer_array(&writer, options->oldest_count);
     for (size_t i = 0; i < options->oldest_count; i++)
         put_open(&writer, &options->oldest[i]);
+    put_peers(&writer, &peers);
     put_refused(&writer, options->refused);
     kvtel_writer_text(&writer, "connectors");
     kvtel_writer_array(&writer, made.count);
@@ -319,6 +345,7 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     put_count(&writer, "connectors_total", made.all);
     put_failure_texts(&writer, &made);
     status = kvtel_writer_finish(&writer);
+    summary_peers_close(&peers);
     kvtel_snapshot_summary_close(&made);
     return status;
 }

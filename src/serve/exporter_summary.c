@@ -115,6 +115,7 @@ void exporter_summary(void *context, const struct http_request *request, struct 
         options.oldest = oldest;
         options.oldest_count = exporter->open.oldest_count;
         memcpy(oldest, exporter->open.oldest, sizeof oldest);
+        options.open_peers = &exporter->open.peers;
         options.recording = count_recording(exporter);
         for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
             options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);

@@ -49,6 +49,8 @@ def test_each_class_of_failure_has_the_sentence_of_the_program():
     told = dict(re.findall(r'\{ "(\w+)", "([^"]+)" \}', table))
     assert len(told) > 20
     part = TEXT[TEXT.index("| class | what happened |") : TEXT.index("Other connectors:")]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")
+    ]
     written = {row[0].replace(" ", "_"): row[1] for row in rows if row[0] not in ("class", "status")}
     assert written == told

@@ -89,6 +89,19 @@ def writer(connector, engine, rank, pid, **more):
     }
 
 
+def peer(name, transfers, **more):
+    return {
+        "peer": name,
+        "transfers": transfers,
+        "bytes": float(transfers << 20),
+        "failed": 0,
+        "unseen": 0,
+        "open": 0,
+        "oldest_seconds": 0.0,
+        **more,
+    }
+
+
 class Fake:
     """The page's files and a summary that grows with `tick`, as an exporter would serve them."""
 
@@ -167,6 +180,12 @@ class Fake:
             source("old.kvtel", "refused", reason="not a store of this version"),
         ]
         made["sources_total"] = 5
+        made["peers"] = [
+            peer("prefill-2/0", int(90 * seconds) + 4000, failed=3, open=2, oldest_seconds=31.0),
+            peer("prefill-1/0", int(40 * seconds) + 9000, unseen=1),
+            peer("10.0.0.7:5600", 0, open=1, oldest_seconds=0.2),
+        ]
+        made["peers_total"] = 5
         made["refused"] = {"unknown_metric": 12, "malformed": 1}
         return made
 

@@ -26,6 +26,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(driver, fake, scheme, wi
     look(driver, fake.open(), width=width, height=900, scheme=scheme)
     until(driver, "document.querySelectorAll('#engines tbody').length === 3")
     until(driver, "Chart.getChart('chart-transfers').data.datasets[0].data.length >= 5")
+    assert visible(driver, "peers") and visible(driver, "meanings")
     assert faults(driver) == {}
     assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert driver.execute_script("return innerWidth") == width

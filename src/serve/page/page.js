@@ -2,7 +2,7 @@
 // The page: asks for the summary, keeps its history, and shows both.
 
 import { EVERY_SECONDS, RENEW_SECONDS, History, octaves, quantiles } from "./history.js";
-import { at, element, setText, showTables, words } from "./tables.js";
+import { at, element, setText, share, showTables, words } from "./tables.js";
 import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
 
 const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
@@ -152,13 +152,6 @@ function classText(counts) {
 function windowName() {
   const seen = history.watched(windowSeconds);
   return number.age(seen < 60 ? seen : 60 * Math.round(seen / 60));
-}
-
-// Of all transfers that ended, how many failed.
-function share(failed, good) {
-  if (!(failed > 0) || !(good > 0)) return "";
-  const percent = 100 * failed / (failed + good);
-  return percent < 0.01 ? ", less than 0.01 % of transfers" : ", " + Number(percent.toPrecision(2)) + " % of transfers";
 }
 
 // What grew in the window, and below it what there was since the start.

@@ -23,6 +23,13 @@ export function words(name) {
   return name.replaceAll("_", " ");
 }
 
+// Of all transfers that ended, how many failed.
+export function share(failed, good) {
+  if (!(failed > 0) || !(good > 0)) return "";
+  const percent = 100 * failed / (failed + good);
+  return percent < 0.01 ? ", less than 0.01 % of transfers" : ", " + Number(percent.toPrecision(2)) + " % of transfers";
+}
+
 function fillRows(body, lists) {
   while (body.rows.length > lists.length) body.deleteRow(-1);
   lists.forEach((cells, i) => {
@@ -74,6 +81,16 @@ function showOpen(summary) {
   more("more-open", count - list.length, " more are open.");
 }
 
+function showPeers(summary) {
+  const list = summary.peers || [];
+  at("peers").hidden = list.length === 0;
+  fillRows(at("peer-rows"), list.map((one) => [
+    [one.peer, "name"], [number.whole(one.transfers)], [number.bytes(one.bytes)],
+    [number.whole(one.failed) + share(one.failed, one.transfers), one.failed > 0 ? "text bad" : "text"], [number.whole(one.unseen)],
+    [number.whole(one.open)], [one.open > 0 ? number.age(one.oldest_seconds) : ""]]));
+  more("more-peers", (summary.peers_total || 0) - list.length, " more are not shown.");
+}
+
 const UNITS = { seconds: number.seconds, bytes: number.bytes, ratio: (value) => number.count(value * 100) + " %", count: number.count };
 
 // Exemplars: what a writer says about single transfers.
@@ -116,6 +133,7 @@ export function showTables(summary, told) {
   showSlowest(summary, told);
   showOthers(told);
   showOpen(summary);
+  showPeers(summary);
   showWriters(summary);
   showSources(summary);
   showRefused(summary);
