@@ -371,6 +371,20 @@ static void test_cap(void **state)
     assert_int_equal(at(told, "connectors")->size, SUMMARY_ENTRIES);
     assert_true(number_at(told, "connectors_total") == SUMMARY_ENTRIES + 44);
     assert_true(number_at(told, "connectors/255/flows/0/transfers") == 1);
+    told = write_and_read(snapshot, &(const struct summary_options){ .offset = SUMMARY_ENTRIES }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 44);
+    assert_true(number_at(told, "connectors_total") == SUMMARY_ENTRIES + 44);
+    check_text(told, "connectors/43/engine", "299");
+    told = write_and_read(snapshot, &(const struct summary_options){ .offset = 1000000 }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 0);
+    told = write_and_read(snapshot, &(const struct summary_options){ .filter = "storeconnector ENGINE 29" }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 11); /* 29, 290 to 299 */
+    assert_true(number_at(told, "connectors_total") == 11);
+    told = write_and_read(snapshot, &(const struct summary_options){ .filter = "29 m", .offset = 1 }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 2); /* of 29, 129, 229 */
+    check_text(told, "connectors/1/engine", "229");
+    told = write_and_read(snapshot, &(const struct summary_options){ .filter = "none" }, &arena);
+    assert_true(at(told, "connectors")->size == 0 && number_at(told, "connectors_total") == 0);
     kvtel_arena_free(&arena);
     kvtel_snapshot_destroy(snapshot);
     kvtel_store_close(store);

@@ -46,6 +46,8 @@ struct summary_open {
 enum { SUMMARY_OPEN = 20 };
 
 struct summary_options {
+    const char *filter; /* as in kvtel_summary_choice */
+    size_t offset;
     double uptime_seconds;
     const struct summary_source *sources;
     size_t source_count; /* number given here */

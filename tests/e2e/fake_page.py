@@ -6,6 +6,7 @@ import json
 import math
 import re
 import threading
+import urllib.parse
 from pathlib import Path
 
 SERVE = Path(__file__).resolve().parents[2] / "src/serve"
@@ -108,6 +109,7 @@ class Fake:
     def __init__(self):
         self.kind, self.tick, self.step, self.start = "empty", 0, 2.0, 1.8e9
         self.past = 0
+        self.asked = {}  # the query of the latest request
         self.server = None
         self.port = 0
 
@@ -247,7 +249,9 @@ class Fake:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                kind, body = fake.answer(self.path.split("?")[0])
+                target = urllib.parse.urlsplit(self.path)
+                fake.asked = dict(urllib.parse.parse_qsl(target.query))
+                kind, body = fake.answer(target.path)
                 self.send_response(200 if kind else 404)
                 self.send_header("Content-Type", kind or "text/plain")
                 self.send_header("Content-Length", str(len(body)))

@@ -6,12 +6,13 @@ import { at, element, setText, share, showTables, words } from "./tables.js";
 import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
 
 const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
-const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, PAGE_ROWS = 100;
+const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, PAGE_ROWS = 100, PART = 256;
 
 const history = new History();
 const rows = new Map(); // entry key: {body, cells by flow}
 let summary = null, chosen = null, windowSeconds = 300;
-let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity, firstRow = 0;
+let asked = { filter: "", offset: 0 }; // which part of the summary; only an exporter with more than a summary shows is asked for a part
+let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity, firstRow = 0, shownRows = 0;
 
 // Names are anybody's: what turns text around, hides or breaks lines is shown as an escape.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
@@ -138,9 +139,32 @@ function makeBody(entry) {
   return { body, button, sends, failed, flows, where };
 }
 
-// What the filter looks at.
+// What the filter looks at, here and in the exporter.
 function searched(entry) {
-  return (entry.connector + " " + place(entry)).toLowerCase();
+  return [entry.connector, entry.engine && "engine " + entry.engine, entry.model].filter(Boolean).join(" ").toLowerCase();
+}
+
+function isPart() {
+  return asked.filter !== "" || asked.offset > 0 || summary.connectors_total > summary.connectors.length;
+}
+
+// Asks for another part of the summary. The page remembers one part at a time; of what came before, the exporter's history says more.
+function askFor(filter, offset) {
+  asked = { filter, offset };
+  firstRow = 0;
+  history.clear();
+  sinceAskedPast = Infinity;
+  failures = 0;
+  ask();
+}
+
+// From one page of rows to the next, or to the next part.
+function turn(rowsOn) {
+  const next = firstRow + rowsOn;
+  if (next >= shownRows) askFor(asked.filter, asked.offset + PART);
+  else if (next < 0) askFor(asked.filter, Math.max(0, asked.offset - PART));
+  firstRow = next >= shownRows ? 0 : next < 0 ? Infinity : next; // Infinity: the part's last page
+  show();
 }
 
 function classText(counts) {
@@ -192,10 +216,12 @@ function fillBody(entry, row) {
 // Which of the entries that the filter lets through are on this page.
 function showPages(count) {
   firstRow = Math.max(0, Math.min(firstRow, PAGE_ROWS * Math.floor((count - 1) / PAGE_ROWS)));
-  at("pages").hidden = count <= PAGE_ROWS;
-  at("back").disabled = firstRow === 0;
-  at("forth").disabled = firstRow + PAGE_ROWS >= count;
-  setText(at("place"), (firstRow + 1) + " to " + Math.min(count, firstRow + PAGE_ROWS) + " of " + count);
+  shownRows = count;
+  const before = asked.offset, all = isPart() ? summary.connectors_total : count;
+  at("pages").hidden = all <= PAGE_ROWS;
+  at("back").disabled = firstRow === 0 && before === 0;
+  at("forth").disabled = firstRow + PAGE_ROWS >= count && before + summary.connectors.length >= all;
+  setText(at("place"), (before + firstRow + 1) + " to " + (before + Math.min(count, firstRow + PAGE_ROWS)) + " of " + all);
 }
 
 function showEngines() {
@@ -225,10 +251,7 @@ function showEngines() {
     if (held) rows.get(held)?.button.focus({ preventScroll: true });
   }
   setText(at("model"), models().length === 1 ? models()[0] : "");
-  at("filter-box").hidden = history.entries.size < FILTER_FROM;
-  const missing = summary.connectors_total - summary.connectors.length;
-  at("more").hidden = missing <= 0;
-  setText(at("more"), number.whole(missing) + " more are not shown here; the metrics contain them.");
+  at("filter-box").hidden = history.entries.size < FILTER_FROM && !isPart();
 }
 
 function choose(key, byHand) {
@@ -254,15 +277,15 @@ function toldOfChosen() {
 
 // The exporter may be well while nobody records: that is told apart from it.
 function showRecording() {
-  const count = summary.recording, began = summary.connectors.length > 0 || summary.writers.length > 0;
+  const count = summary.recording, began = summary.connectors.length > 0 || isPart() || summary.writers.length > 0;
   at("recording").hidden = false;
   at("recording").dataset.state = count > 0 ? "live" : began ? "none" : "wait";
   setText(at("recording"), count > 0 ? number.whole(count) + (count === 1 ? " source records" : " sources record") : began ? "nobody records" : "nobody has recorded yet");
 }
 
 function show() {
-  if (!summary) return;
-  const isEmpty = summary.connectors.length === 0;
+  if (!summary || history.taken === 0) return;
+  const isEmpty = summary.connectors.length === 0 && !isPart();
   chooseFirst();
   at("empty").hidden = !isEmpty;
   at("overview").hidden = isEmpty;
@@ -303,15 +326,23 @@ async function askPast() {
   if (told.format === 1) history.preload(told);
 }
 
+function address() {
+  const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+  return "api/v1/summary" + (String(query) && "?" + query);
+}
+
 async function ask() {
   clearTimeout(timer);
   let wait = EVERY_SECONDS;
   try {
     await askPast();
-    const response = await fetch("api/v1/summary", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
+    const from = address(), response = await fetch(from, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
     if (!response.ok) throw new Error("status " + response.status);
-    summary = clean(await response.json());
+    const told = clean(await response.json());
+    if (from !== address()) return; // another part is asked for meanwhile
+    summary = told;
     if (history.take(summary)) sinceAskedPast = Infinity;
+    if (asked.offset > 0 && summary.connectors.length === 0) asked.offset = 0; // there are fewer now
     failures = 0;
     lastAnswer = new Date();
     setState("live", "exporter reachable");
@@ -324,9 +355,13 @@ async function ask() {
 }
 
 at("retry").addEventListener("click", ask);
-at("filter").addEventListener("input", () => { firstRow = 0; show(); });
-at("back").addEventListener("click", () => { firstRow -= PAGE_ROWS; show(); });
-at("forth").addEventListener("click", () => { firstRow += PAGE_ROWS; show(); });
+at("filter").addEventListener("input", (event) => {
+  firstRow = 0;
+  if (summary && isPart()) askFor(event.target.value.trim().slice(0, 60), 0);
+  else show();
+});
+at("back").addEventListener("click", () => turn(-PAGE_ROWS));
+at("forth").addEventListener("click", () => turn(PAGE_ROWS));
 at("flow").addEventListener("change", show);
 at("window").addEventListener("change", (event) => { windowSeconds = Number(event.target.value); show(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) show(); });
