@@ -13,7 +13,7 @@ endif()
 
 set(page_inputs ${KVTEL_CHART_JS})
 set(page_arguments "chart_js=${KVTEL_CHART_JS}")
-foreach(name index.html page.css page.js charts.js history.js)
+foreach(name index.html page.css page.js charts.js history.js tables.js)
     set(file ${PROJECT_SOURCE_DIR}/src/serve/page/${name})
     string(REPLACE "." "_" array ${name})
     list(APPEND page_inputs ${file})

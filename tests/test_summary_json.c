@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/table.h"
+#include "nixl/ring.h"
+#include "nixl/transfers.h"
+#include "report/failure_text.h"
 #include "report/summary_json.h"
 #include "value/value.h"
 
@@ -183,10 +187,127 @@ static void test_flows(void **state)
     assert_true(number_at(told, "connectors/0/flows/0/size/bins/0/1") == 11);
     assert_true(number_at(told, "connectors/0/failed") == 1);
     assert_true(number_at(told, "connectors/0/failures/expired") == 1);
+    check_text(told, "failure_texts/expired/0", "nobody fetched the blocks before their lease ended");
+    assert_int_equal(at(told, "failure_texts/other")->size, 1);
     kvtel_arena_free(&arena);
     kvtel_snapshot_destroy(snapshot);
     kvtel_recorder_destroy(recorder);
     kvtel_store_close(store);
+}
+
+static void count_peer(struct kvtel_store *store, struct kvtel_lane *lane, enum kvtel_nixl_plugin_family which,
+                       const char *const labels[3], double amount)
+{
+    const struct kvtel_family_spec *spec = &kvtel_nixl_plugin_families[which];
+    uint32_t family, series;
+    assert_int_equal(kvtel_store_family(store, spec, &family), KVTEL_OK);
+    assert_int_equal(kvtel_store_series(store, family, labels, spec->label_count, &series), KVTEL_OK);
+    assert_true(amount == 0 || kvtel_lane_increase(lane, series, amount));
+}
+
+/* Counters of both directions and open transfers, by peer; one without numbers is not there. */
+static void test_peers(void **state)
+{
+    (void)state;
+    static const struct {
+        enum kvtel_nixl_plugin_family family;
+        const char *labels[3];
+        double amount;
+    } counted[] = {
+        { KVTEL_NIXL_PEER_TRANSFERS, { "rx", "b", "completed" }, 5 },
+        { KVTEL_NIXL_PEER_TRANSFERS, { "tx", "b", "completed_in_post" }, 2 },
+        { KVTEL_NIXL_PEER_TRANSFERS, { "rx", "a", "completed" }, 1 },
+        { KVTEL_NIXL_PEER_TRANSFERS, { "rx", "a", "failed" }, 3 },
+        { KVTEL_NIXL_PEER_TRANSFERS, { "rx", "a", "released" }, 4 },
+        { KVTEL_NIXL_PEER_TRANSFERS, { "rx", "other", "completed" }, 0 },
+        { KVTEL_NIXL_PEER_BYTES, { "rx", "b" }, 4096 },
+        { KVTEL_NIXL_PEER_BYTES, { "tx", "b" }, 100 },
+    };
+    static struct summary_open_peers open;
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    struct kvtel_lane *lane;
+    assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
+    for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+        count_peer(store, lane, counted[i].family, counted[i].labels, counted[i].amount);
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+    summary_open_peer_note(&open, "new", 2);
+    summary_open_peer_note(&open, "b", 30);
+    summary_open_peer_note(&open, "b", 60);
+    summary_open_peer_note(&open, "b", 1);
+    summary_open_peer_note(&open, "", 99);
+    const struct kvtel_value *told =
+        write_and_read(snapshot, &(const struct summary_options){ .open_peers = &open }, &arena);
+    assert_int_equal(at(told, "peers")->size, 3);
+    assert_true(number_at(told, "peers_total") == 3);
+    check_text(told, "peers/0/peer", "a"); /* failures come first */
+    assert_true(number_at(told, "peers/0/transfers") == 1 && number_at(told, "peers/0/failed") == 3);
+    assert_true(number_at(told, "peers/0/unseen") == 4 && number_at(told, "peers/0/open") == 0);
+    check_text(told, "peers/1/peer", "b");
+    assert_true(number_at(told, "peers/1/transfers") == 7 && number_at(told, "peers/1/bytes") == 4196);
+    assert_true(number_at(told, "peers/1/open") == 3 && number_at(told, "peers/1/oldest_seconds") == 60);
+    check_text(told, "peers/2/peer", "new");
+    assert_true(number_at(told, "peers/2/transfers") == 0 && number_at(told, "peers/2/open") == 1);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_lane_close(lane);
+    kvtel_store_close(store);
+}
+
+/* More peers than are kept and shown; names that are cut. */
+static void test_many_peers(void **state)
+{
+    (void)state;
+    static struct summary_open_peers open;
+    char name[SUMMARY_PEER_NAME + 20];
+    struct kvtel_store *store = kvtel_store_create(NULL);
+    struct kvtel_snapshot *snapshot = kvtel_snapshot_create();
+    struct kvtel_arena arena = { 0 };
+    struct kvtel_lane *lane;
+    assert_int_equal(kvtel_lane_open(store, &lane), KVTEL_OK);
+    for (int i = 0; i < SUMMARY_PEERS + 9; i++) {
+        snprintf(name, sizeof(name), "%0*d", (int)sizeof(name) - 1, i);
+        name[0] = (char)('a' + i % 20); /* the rest differs behind what an open transfer's name has */
+        count_peer(store, lane, KVTEL_NIXL_PEER_TRANSFERS, (const char *const[]){ "rx", name, "completed" }, i + 1);
+        snprintf(name, sizeof(name), "open%d", i);
+        summary_open_peer_note(&open, name, 1);
+    }
+    assert_int_equal(open.count, SUMMARY_PEERS);
+    snprintf(open.all[0].name, sizeof(open.all[0].name), "c%0*d", SUMMARY_PEER_NAME - 2, 0);
+    assert_int_equal(kvtel_snapshot_add(snapshot, store), KVTEL_OK);
+    struct summary_peers made;
+    assert_int_equal(summary_peers_init(&made, snapshot, &open), KVTEL_OK);
+    assert_int_equal(made.count, 2 * SUMMARY_PEERS + 8); /* one is both */
+    assert_true(made.all[0].open == 1 && made.all[0].transfers > 0 && made.all[0].name[0] == 'c');
+    assert_int_equal(strlen(made.all[0].name), sizeof(name) - 1);
+    summary_peers_close(&made);
+    const struct kvtel_value *told = write_and_read(snapshot, &(const struct summary_options){ 0 }, &arena);
+    assert_int_equal(at(told, "peers")->size, SUMMARY_PEERS);
+    assert_true(number_at(told, "peers_total") == SUMMARY_PEERS + 9);
+    assert_true(number_at(told, "peers/0/transfers") == SUMMARY_PEERS + 9);
+    kvtel_arena_free(&arena);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_lane_close(lane);
+    kvtel_store_close(store);
+}
+
+/* Each class of the public list has a sentence; a joint class has those of its parts; a class of one's own has none. */
+static void test_failure_texts(void **state)
+{
+    (void)state;
+    const char *texts[KVTEL_FAILURE_TEXTS];
+    for (int i = 0; i < KVTEL_FAILURE_COUNT; i++)
+        assert_int_equal(kvtel_failure_texts(kvtel_failure_label((enum kvtel_failure)i), texts), 1);
+    for (unsigned type = KVTEL_NIXL_ERR_NOT_POSTED; type <= KVTEL_NIXL_ERR_NO_TELEMETRY; type++)
+        assert_int_equal(kvtel_failure_texts(kvtel_nixl_event_name(type) + strlen("agent_err_"), texts), 1);
+    assert_int_equal(kvtel_failure_texts("transfer_or_handshake", texts), 2);
+    assert_string_equal(texts[0], "the transfer could not be posted, or it ended with an error");
+    assert_int_equal(kvtel_failure_texts("load_or_load_or_load_or_load_or_load", texts), KVTEL_FAILURE_TEXTS);
+    assert_int_equal(kvtel_failure_texts("mine_or_load", texts), 1);
+    assert_int_equal(kvtel_failure_texts("mine", texts), 0);
+    assert_int_equal(kvtel_failure_texts("_or_", texts), 0);
+    assert_int_equal(kvtel_failure_texts("", texts), 0);
 }
 
 /* A connector of one's own. */
@@ -250,6 +371,20 @@ static void test_cap(void **state)
     assert_int_equal(at(told, "connectors")->size, SUMMARY_ENTRIES);
     assert_true(number_at(told, "connectors_total") == SUMMARY_ENTRIES + 44);
     assert_true(number_at(told, "connectors/255/flows/0/transfers") == 1);
+    told = write_and_read(snapshot, &(const struct summary_options){ .offset = SUMMARY_ENTRIES }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 44);
+    assert_true(number_at(told, "connectors_total") == SUMMARY_ENTRIES + 44);
+    check_text(told, "connectors/43/engine", "299");
+    told = write_and_read(snapshot, &(const struct summary_options){ .offset = 1000000 }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 0);
+    told = write_and_read(snapshot, &(const struct summary_options){ .filter = "storeconnector ENGINE 29" }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 11); /* 29, 290 to 299 */
+    assert_true(number_at(told, "connectors_total") == 11);
+    told = write_and_read(snapshot, &(const struct summary_options){ .filter = "29 m", .offset = 1 }, &arena);
+    assert_int_equal(at(told, "connectors")->size, 2); /* of 29, 129, 229 */
+    check_text(told, "connectors/1/engine", "229");
+    told = write_and_read(snapshot, &(const struct summary_options){ .filter = "none" }, &arena);
+    assert_true(at(told, "connectors")->size == 0 && number_at(told, "connectors_total") == 0);
     kvtel_arena_free(&arena);
     kvtel_snapshot_destroy(snapshot);
     kvtel_store_close(store);
@@ -260,7 +395,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty), cmocka_unit_test(test_sources_and_refusals),
         cmocka_unit_test(test_flows), cmocka_unit_test(test_other_values),
-        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_cap),   cmocka_unit_test(test_failure_texts),
+        cmocka_unit_test(test_peers), cmocka_unit_test(test_many_peers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

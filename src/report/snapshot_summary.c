@@ -361,44 +361,72 @@ static int compare_entries(const void *a, const void *b)
     return order != 0 ? order : strcmp(one->engine, other->engine);
 }
 
+/* Whether the filter lets an engine through. */
+static bool passes(const struct kvtel_interval *interval, uint32_t engine, const char *filter)
+{
+    const char *connector = interval->table->names[0].name, *name = interval->engines[engine].engine,
+               *model = interval->engines[engine].model_name;
+    char text[1024];
+    if (!filter || !*filter)
+        return true;
+    (void)snprintf(text, sizeof(text), "%s%s%s%s%s", connector, *name ? " engine " : "", name, *model ? " " : "",
+                   model);
+    return strcasestr(text, filter) != NULL;
+}
+
 static enum kvtel_status add_table(struct kvtel_snapshot_summary *made, const struct kvtel_connector *table,
                                    const struct kvtel_snapshot *earlier, const struct kvtel_snapshot *later,
-                                   size_t limit)
+                                   const struct kvtel_summary_choice *choice)
 {
     struct kvtel_interval interval;
     enum kvtel_status status = kvtel_interval_init(&interval, table, earlier, later, &made->arena);
     if (status != KVTEL_OK || interval.engine_count == 0)
         return status;
-    made->all += interval.engine_count;
-    size_t count = made->all < limit ? made->all : limit;
-    struct kvtel_engine_summary *entries = realloc(made->entries, (count + 1) * sizeof(*entries));
+    size_t rest = choice->limit - made->count,
+           most = made->count + (interval.engine_count < rest ? interval.engine_count : rest);
+    struct kvtel_engine_summary *entries = realloc(made->entries, (most + 1) * sizeof(*entries));
     if (!entries)
         return KVTEL_E_NOMEM;
     made->entries = entries;
     size_t first = made->count;
-    for (uint32_t i = 0; made->count < count && status == KVTEL_OK; i++)
-        status = summarise_engine(&interval, i, &entries[made->count++]);
+    for (uint32_t i = 0; i < interval.engine_count && status == KVTEL_OK; i++) {
+        if (passes(&interval, i, choice->filter) && made->all++ >= choice->offset && made->count < most)
+            status = summarise_engine(&interval, i, &entries[made->count++]);
+    }
     qsort(entries + first, made->count - first, sizeof(*entries), compare_entries);
+    return status;
+}
+
+static enum kvtel_status make(struct kvtel_snapshot_summary *made, const struct kvtel_snapshot *earlier,
+                              const struct kvtel_snapshot *later, const struct kvtel_summary_choice *choice)
+{
+    struct kvtel_snapshot_summary summary = { 0 };
+    enum kvtel_status status = KVTEL_OK;
+    const struct kvtel_connector *table;
+    for (size_t i = 0; status == KVTEL_OK && (table = kvtel_snapshot_table(i)); i++)
+        status = add_table(&summary, table, earlier, later, choice);
+    if (status == KVTEL_OK)
+        status = kvtel_generic_table(later, &summary.arena, &table);
+    if (status == KVTEL_OK)
+        status = add_table(&summary, table, earlier, later, choice);
+    if (status == KVTEL_OK)
+        *made = summary;
+    else
+        kvtel_snapshot_summary_close(&summary);
     return status;
 }
 
 enum kvtel_status kvtel_snapshot_summary_init(struct kvtel_snapshot_summary *made, const struct kvtel_snapshot *earlier,
                                               const struct kvtel_snapshot *later, size_t limit)
 {
-    struct kvtel_snapshot_summary summary = { 0 };
-    enum kvtel_status status = KVTEL_OK;
-    const struct kvtel_connector *table;
-    for (size_t i = 0; status == KVTEL_OK && (table = kvtel_snapshot_table(i)); i++)
-        status = add_table(&summary, table, earlier, later, limit);
-    if (status == KVTEL_OK)
-        status = kvtel_generic_table(later, &summary.arena, &table);
-    if (status == KVTEL_OK)
-        status = add_table(&summary, table, earlier, later, limit);
-    if (status == KVTEL_OK)
-        *made = summary;
-    else
-        kvtel_snapshot_summary_close(&summary);
-    return status;
+    return make(made, earlier, later, &(const struct kvtel_summary_choice){ .limit = limit });
+}
+
+enum kvtel_status kvtel_snapshot_summary_choose(struct kvtel_snapshot_summary *made,
+                                                const struct kvtel_snapshot *snapshot,
+                                                const struct kvtel_summary_choice *choice)
+{
+    return make(made, NULL, snapshot, choice);
 }
 
 void kvtel_snapshot_summary_close(struct kvtel_snapshot_summary *made)

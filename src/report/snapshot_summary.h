@@ -28,7 +28,7 @@ struct kvtel_snapshot_summary {
         /* Connectors in the order of their tables, then NIXL's rings, then other metrics. */
         *entries;
     size_t count;
-    size_t all; /* number of entries without the limit */
+    size_t all; /* number of entries that the filter lets through, without offset and limit */
     struct kvtel_arena arena;
 };
 
@@ -39,6 +39,18 @@ struct kvtel_snapshot_summary {
  * @return        KVTEL_OK, KVTEL_E_NOMEM */
 enum kvtel_status kvtel_snapshot_summary_init(struct kvtel_snapshot_summary *made, const struct kvtel_snapshot *earlier,
                                               const struct kvtel_snapshot *later, size_t limit);
+
+/* A part of the entries. */
+struct kvtel_summary_choice {
+    /* NULL or "": all. Otherwise those of whose "CONNECTOR engine ENGINE MODEL" this is a part; ASCII letters are equal
+     * in both cases. */
+    const char *filter;
+    size_t offset, limit; /* of those that pass: how many are left out first; how many are made then */
+};
+/* The same as kvtel_snapshot_summary_init() since the start, of a part. */
+enum kvtel_status kvtel_snapshot_summary_choose(struct kvtel_snapshot_summary *made,
+                                                const struct kvtel_snapshot *snapshot,
+                                                const struct kvtel_summary_choice *choice);
 void kvtel_snapshot_summary_close(struct kvtel_snapshot_summary *made);
 
 /* Passes the lines of the interval to `sink`. In the default style there is a line for each connector and engine in

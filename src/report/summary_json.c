@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/failure_text.h"
 #include "report/snapshot_summary.h"
 #include "value/value.h"
 
@@ -220,6 +221,25 @@ static void put_open(struct kvtel_writer *writer, const struct summary_open *ope
     kvtel_writer_bool(writer, open->stalled);
 }
 
+static void put_peers(struct kvtel_writer *writer, const struct summary_peers *peers)
+{
+    size_t shown = peers->count < SUMMARY_PEERS ? peers->count : SUMMARY_PEERS;
+    kvtel_writer_text(writer, "peers");
+    kvtel_writer_array(writer, shown);
+    for (size_t i = 0; i < shown; i++) {
+        const struct summary_peer *peer = &peers->all[i];
+        kvtel_writer_map(writer, 7);
+        put_text(writer, "peer", peer->name);
+        put_count(writer, "transfers", peer->transfers);
+        put_number(writer, "bytes", peer->bytes);
+        put_count(writer, "failed", peer->failed);
+        put_count(writer, "unseen", peer->unseen);
+        put_count(writer, "open", peer->open);
+        put_number(writer, "oldest_seconds", peer->oldest_seconds);
+    }
+    put_count(writer, "peers_total", peers->count);
+}
+
 static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
 {
     size_t reasons = 0;
@@ -230,6 +250,44 @@ static void put_refused(struct kvtel_writer *writer, const uint64_t *refused)
     for (int i = 0; i < KVTEL_REFUSAL_COUNT; i++) {
         if (refused[i] > 0)
             put_count(writer, kvtel_refusal_label((enum kvtel_refusal)i), refused[i]);
+    }
+}
+
+enum { EXPLAINED_MOST = 64 };
+
+/* Lists the classes of all entries that have a sentence, each one once. */
+static size_t list_classes(const struct kvtel_snapshot_summary *made, const char *classes[EXPLAINED_MOST])
+{
+    const char *texts[KVTEL_FAILURE_TEXTS];
+    size_t count = 0;
+    for (size_t i = 0; i < made->count; i++) {
+        const struct kvtel_failure_counts *failures = &made->entries[i].summary.failures;
+        for (size_t k = 0; k < failures->count; k++) {
+            const char *label = failures->entries[k].label;
+            size_t known = 0;
+            while (known < count && strcmp(classes[known], label) != 0)
+                known++;
+            if (known == count && count < EXPLAINED_MOST && kvtel_failure_texts(label, texts) > 0)
+                classes[count++] = label;
+        }
+    }
+    return count;
+}
+
+/* Writes what the classes of failure mean, as lists of sentences, and what failures without a class are. */
+static void put_failure_texts(struct kvtel_writer *writer, const struct kvtel_snapshot_summary *made)
+{
+    const char *classes[EXPLAINED_MOST + 1], *texts[KVTEL_FAILURE_TEXTS];
+    size_t count = list_classes(made, classes);
+    classes[count++] = "other";
+    kvtel_writer_text(writer, "failure_texts");
+    kvtel_writer_map(writer, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t found = kvtel_failure_texts(classes[i], texts);
+        kvtel_writer_text(writer, classes[i]);
+        kvtel_writer_array(writer, found);
+        for (size_t k = 0; k < found; k++)
+            kvtel_writer_text(writer, texts[k]);
     }
 }
 
@@ -244,12 +302,19 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
                                      struct kvtel_buffer *buffer)
 {
     struct kvtel_snapshot_summary made;
-    enum kvtel_status status = kvtel_snapshot_summary_init(&made, NULL, snapshot, SUMMARY_ENTRIES);
+    const struct kvtel_summary_choice choice = { options->filter, options->offset, SUMMARY_ENTRIES };
+    enum kvtel_status status = kvtel_snapshot_summary_choose(&made, snapshot, &choice);
     if (status != KVTEL_OK)
         return status;
+    struct summary_peers peers;
+    status = summary_peers_init(&peers, snapshot, options->open_peers);
+    if (status != KVTEL_OK) {
+        kvtel_snapshot_summary_close(&made);
+        return status;
+    }
     struct kvtel_writer writer;
     kvtel_writer_init(&writer, KVTEL_JSON, buffer);
-    kvtel_writer_map(&writer, 13);
+    kvtel_writer_map(&writer, 16);
     put_text(&writer, "version", kvtel_version());
     put_number(&writer, "time", now());
     put_number(&writer, "uptime_seconds", options->uptime_seconds);
@@ -272,13 +337,16 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
     kvtel_writer_array(&writer, options->oldest_count);
     for (size_t i = 0; i < options->oldest_count; i++)
         put_open(&writer, &options->oldest[i]);
+    put_peers(&writer, &peers);
     put_refused(&writer, options->refused);
     kvtel_writer_text(&writer, "connectors");
     kvtel_writer_array(&writer, made.count);
     for (size_t i = 0; i < made.count; i++)
         put_entry(&writer, &made.entries[i]);
     put_count(&writer, "connectors_total", made.all);
+    put_failure_texts(&writer, &made);
     status = kvtel_writer_finish(&writer);
+    summary_peers_close(&peers);
     kvtel_snapshot_summary_close(&made);
     return status;
 }

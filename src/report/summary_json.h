@@ -7,6 +7,8 @@
 #include <kvtel/buffer.h>
 #include <kvtel/snapshot.h>
 
+#include "report/peers.h"
+
 /* A source of numbers. Texts are borrowed. */
 struct summary_source {
     const char *kind, *name, *state;
@@ -44,6 +46,8 @@ struct summary_open {
 enum { SUMMARY_OPEN = 20 };
 
 struct summary_options {
+    const char *filter; /* as in kvtel_summary_choice */
+    size_t offset;
     double uptime_seconds;
     const struct summary_source *sources;
     size_t source_count; /* number given here */
@@ -55,7 +59,8 @@ struct summary_options {
     size_t open_count;
     const struct summary_open *oldest; /* the oldest first */
     size_t oldest_count;
-    size_t recording; /* number of sources that record now */
+    const struct summary_open_peers *open_peers; /* NULL: none */
+    size_t recording;                            /* number of sources that record now */
     uint64_t refused[KVTEL_REFUSAL_COUNT];
 };
 

@@ -2,6 +2,7 @@
 /* The HTTP handler of the summary: lists sources and writers, besides the numbers. */
 #include "serve/exporter.h"
 #include "report/summary_json.h"
+#include "serve/summary_query.h"
 
 #include <kvtel/recorder.h>
 #include <stdio.h>
@@ -94,12 +95,20 @@ static size_t list_writers(const struct exporter *exporter, struct summary_write
 void exporter_summary(void *context, const struct http_request *request, struct http_response *response)
 {
     struct exporter *exporter = context;
-    struct summary_options options = { 0 };
+    struct summary_query query;
+    const char *wrong = summary_query_parse(request->query, &query);
+    if (wrong) {
+        response->status = 400;
+        response->content_type = "text/plain; charset=utf-8";
+        if (kvtel_buffer_append(&response->body, wrong, strlen(wrong)) != KVTEL_OK)
+            response->status = 500;
+        return;
+    }
+    struct summary_options options = { .filter = query.filter, .offset = query.offset };
     struct summary_source *sources = calloc(SOURCES_SHOWN, sizeof *sources);
     struct summary_writer *writers = calloc(SOURCES_SHOWN, sizeof *writers);
     struct summary_open_row *open = calloc(SOURCES_SHOWN, sizeof *open);
     struct summary_open oldest[SUMMARY_OPEN];
-    (void)request;
     pthread_mutex_lock(&exporter->lock);
     enum kvtel_status status = sources && writers && open ? exporter_collect_now(exporter) : KVTEL_E_NOMEM;
     if (status == KVTEL_OK) {
@@ -115,6 +124,7 @@ void exporter_summary(void *context, const struct http_request *request, struct 
         options.oldest = oldest;
         options.oldest_count = exporter->open.oldest_count;
         memcpy(oldest, exporter->open.oldest, sizeof oldest);
+        options.open_peers = &exporter->open.peers;
         options.recording = count_recording(exporter);
         for (int reason = 0; exporter->receiver && reason < KVTEL_REFUSAL_COUNT; reason++)
             options.refused[reason] = receiver_refused(exporter->receiver, (enum kvtel_refusal)reason);

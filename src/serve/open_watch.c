@@ -75,6 +75,7 @@ static void take(struct open_watch *watch, const struct kvtel_view *view, const 
     (void)snprintf(shown.peer, sizeof shown.peer, "%s", transfer->peer);
     shown.stalled = watch->stalled_ns > 0 && age_ns >= watch->stalled_ns;
     note_oldest(watch, &shown);
+    summary_open_peer_note(&watch->peers, shown.peer, shown.age_seconds);
     bool stalls =
         shown.stalled && (looked_ns <= transfer->began_ns || looked_ns - transfer->began_ns < watch->stalled_ns);
     if (stalls)
@@ -151,7 +152,7 @@ void open_watch_look(struct open_watch *watch, struct store_dir *dir)
 {
     const uint64_t now_ns = kvtel_now_ns();
     size_t live;
-    watch->oldest_count = watch->said = 0;
+    watch->oldest_count = watch->said = watch->peers.count = 0;
     open_rows_begin(&watch->rows);
     for (size_t i = 0; i < dir->count; i++) {
         if (may_have(&dir->entries[i], now_ns))

@@ -21,6 +21,7 @@ struct open_watch {
     struct kvtel_open_list list;
     struct summary_open oldest[SUMMARY_OPEN];
     size_t oldest_count, said;
+    struct summary_open_peers peers;
 };
 
 void open_watch_close(struct open_watch *watch);

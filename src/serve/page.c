@@ -12,6 +12,7 @@ const struct page_file page_files[] = {
     { "/page.js", "text/javascript; charset=utf-8", page_js, sizeof page_js },
     { "/charts.js", "text/javascript; charset=utf-8", charts_js, sizeof charts_js },
     { "/history.js", "text/javascript; charset=utf-8", history_js, sizeof history_js },
+    { "/tables.js", "text/javascript; charset=utf-8", tables_js, sizeof tables_js },
     { "/chart.js", "text/javascript; charset=utf-8", chart_js, sizeof chart_js },
 };
 #else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lines of the detail. It has as many as there is to say; the view shows a part of them. */
+#include "report/failure_text.h"
 #include "top/detail.h"
 
 #include <math.h>
@@ -146,6 +147,18 @@ static void put_flow(struct top_page *page, const struct top_history *history, c
 
 /* -- The entry -- */
 
+/* What a class means. */
+static void put_meaning(struct top_page *page, const char *class)
+{
+    const char *texts[KVTEL_FAILURE_TEXTS];
+    size_t count = kvtel_failure_texts(class, texts);
+    for (size_t i = 0; i < count; i++) {
+        top_page_style(page, TOP_SOFT);
+        top_page_printf(page, "  %s%s", i > 0 ? "or: " : "", texts[i]);
+        top_page_end(page, false);
+    }
+}
+
 static void put_failures(struct top_page *page, const struct top_row *row)
 {
     put_title(page, "failures", " of this connector, by class");
@@ -164,6 +177,7 @@ static void put_failures(struct top_page *page, const struct top_row *row)
             top_page_printf(page, "%llu in the window, ", (unsigned long long)came);
         top_page_printf(page, "%llu since the beginning", (unsigned long long)class->count);
         top_page_end(page, false);
+        put_meaning(page, class->name);
     }
 }
 

@@ -281,6 +281,7 @@ static enum kvtel_status write_summary(struct local *local, struct kvtel_buffer 
         .open_count = local->open.count,
         .oldest = local->open.oldest,
         .oldest_count = local->open.oldest_count,
+        .open_peers = &local->open.peers,
     };
     if (!sources)
         return KVTEL_E_NOMEM;

@@ -11,7 +11,7 @@ static const uint64_t STALLED_NS = UINT64_C(30000000000);
 
 void top_open_begin(struct top_open_list *open)
 {
-    open->oldest_count = 0;
+    open->oldest_count = open->peers.count = 0;
     for (size_t i = 0; i < open->count; i++) {
         struct summary_open_row *row = &open->rows[i];
         row->open = row->stalled = 0;
@@ -69,6 +69,7 @@ static void add(struct top_open_list *open, const struct kvtel_view *view, const
     copy(shown.operation, sizeof shown.operation, like.operation);
     copy(shown.peer, sizeof shown.peer, transfer->peer);
     note_oldest(open, &shown);
+    summary_open_peer_note(&open->peers, shown.peer, shown.age_seconds);
     struct summary_open_row *row = row_of(open, &like);
     if (!row)
         return;

@@ -16,6 +16,7 @@ struct top_open_list {
     size_t count;
     struct summary_open oldest[SUMMARY_OPEN]; /* the oldest first */
     size_t oldest_count;
+    struct summary_open_peers peers;
 };
 
 /* Begins a new list. Rows of earlier lists stay, with nothing open. */

@@ -30,9 +30,10 @@ def test_every_metric_that_it_names_exists():
 
 def test_every_place_on_the_page_is_there():
     """Places are bold: a heading of the page, or the title of one of its charts."""
-    page = "".join((ROOT / "src/serve/page" / name).read_text() for name in ("index.html", "page.js"))
+    page = "".join((ROOT / "src/serve/page" / name).read_text() for name in ("index.html", "page.js", "tables.js"))
     places = set(re.findall(r"\*\*([A-Z][\w ]+)\*\*", TEXT))
     assert {"Engines", "Under way", "Who records"} <= places
+    assert "**1 h**" in TEXT and '"3600"> 1 h</label>' in page and "`/api/v1/history`" in TEXT
     assert not [place for place in places if f">{place}<" not in page and f'"{place}"' not in page]
 
 
@@ -40,3 +41,16 @@ def test_each_connector_with_failures_is_there():
     for name in documented():
         if re.search(r"fail|expir", name) and name.startswith("vllm:"):
             assert name in TEXT, name
+
+
+def test_each_class_of_failure_has_the_sentence_of_the_program():
+    source = (ROOT / "src/report/failure_text.c").read_text()
+    table = source[source.index("explained[] = {") : source.index("};")]
+    told = dict(re.findall(r'\{ "(\w+)", "([^"]+)" \}', table))
+    assert len(told) > 20
+    part = TEXT[TEXT.index("| class | what happened |") : TEXT.index("Other connectors:")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")
+    ]
+    written = {row[0].replace(" ", "_"): row[1] for row in rows if row[0] not in ("class", "status")}
+    assert written == told

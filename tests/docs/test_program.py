@@ -208,7 +208,7 @@ def test_the_summary_has_the_members_of_the_page(exporter):
     exporter.text("/api/v1/stats", data=recording)
     answer = json.loads(exporter.text("/api/v1/summary"))
     shown, there = members(json.loads(block.text)), members(answer)
-    by_reason = re.compile(r".*\.(failures|refused)\.\w+|\.writers\[\].*|.*\.others\[\].*|\.(oldest_)?open\[\].*")  # depend on what happened
+    by_reason = re.compile(r".*\.(failures|refused|failure_texts)\.\w+|\.(writers|peers)\[\].*|.*\.others\[\].*|\.(oldest_)?open\[\].*")  # depend on what happened
     assert {m for m in shown if not by_reason.fullmatch(m)} == {m for m in there if not by_reason.fullmatch(m)}
 
 

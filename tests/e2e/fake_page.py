@@ -6,6 +6,7 @@ import json
 import math
 import re
 import threading
+import urllib.parse
 from pathlib import Path
 
 SERVE = Path(__file__).resolve().parents[2] / "src/serve"
@@ -89,12 +90,26 @@ def writer(connector, engine, rank, pid, **more):
     }
 
 
+def peer(name, transfers, **more):
+    return {
+        "peer": name,
+        "transfers": transfers,
+        "bytes": float(transfers << 20),
+        "failed": 0,
+        "unseen": 0,
+        "open": 0,
+        "oldest_seconds": 0.0,
+        **more,
+    }
+
+
 class Fake:
     """The page's files and a summary that grows with `tick`, as an exporter would serve them."""
 
     def __init__(self):
         self.kind, self.tick, self.step, self.start = "empty", 0, 2.0, 1.8e9
         self.past = 0
+        self.asked = {}  # the query of the latest request
         self.server = None
         self.port = 0
 
@@ -113,6 +128,12 @@ class Fake:
             "recording": 0,
             "writers": [],
             "writers_total": 0,
+            "failure_texts": {
+                "transfer_or_handshake": ["the transfer ended with an error", "decode could not reach prefill"],
+                "expired": ["nobody fetched the blocks"],
+                "allocation": ["there was no room for the blocks"],
+                "other": ["the connector tells no class"],
+            },
         }
         if self.kind == "empty":
             return made
@@ -161,6 +182,12 @@ class Fake:
             source("old.kvtel", "refused", reason="not a store of this version"),
         ]
         made["sources_total"] = 5
+        made["peers"] = [
+            peer("prefill-2/0", int(90 * seconds) + 4000, failed=3, open=2, oldest_seconds=31.0),
+            peer("prefill-1/0", int(40 * seconds) + 9000, unseen=1),
+            peer("10.0.0.7:5600", 0, open=1, oldest_seconds=0.2),
+        ]
+        made["peers_total"] = 5
         made["refused"] = {"unknown_metric": 12, "malformed": 1}
         return made
 
@@ -222,7 +249,9 @@ class Fake:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                kind, body = fake.answer(self.path.split("?")[0])
+                target = urllib.parse.urlsplit(self.path)
+                fake.asked = dict(urllib.parse.parse_qsl(target.query))
+                kind, body = fake.answer(target.path)
                 self.send_response(200 if kind else 404)
                 self.send_header("Content-Type", kind or "text/plain")
                 self.send_header("Content-Length", str(len(body)))

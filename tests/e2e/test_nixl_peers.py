@@ -136,6 +136,14 @@ def test_serve_shows_peers_on_the_page_only_if_asked(driver, tmp_path):
         driver("post", one, "a0", "read", "peer", 64)
         driver("mark", one, "a0")
         wait_for(lambda: summary_of_peers(exporter) != before)
+        driver("post", one, "b0", "read", "peer", 64)  # under way
+
+        def told():
+            return json.loads(exporter.text("/api/v1/summary"))["peers"]
+
+        wait_for(lambda: [(peer["peer"], peer["open"]) for peer in told()] == [("peer", 1)])
+        [peer] = told()
+        assert (peer["transfers"], peer["failed"], peer["unseen"], peer["bytes"]) == (2, 0, 0, 128)
 
 
 def summary_of_peers(exporter):

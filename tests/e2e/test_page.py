@@ -145,6 +145,49 @@ def test_failures_of_the_window_and_since_the_start(hurried, fake):
     assert complaints(driver) == []
 
 
+def test_what_the_failures_mean_stands_below_the_charts(hurried, fake):
+    driver, ordinary = hurried, fake.summary
+
+    def failing():
+        made = ordinary()
+        if made["connectors"]:
+            first = made["connectors"][0]
+            first["failures"]["mine"] = 1
+            first["failed"] = sum(first["failures"].values()) + 2
+        return made
+
+    fake.summary = failing
+    busy(driver, fake, 10)
+    rows = "[...document.getElementById('meaning-rows').rows].map((row) => row.innerText)"
+    until(driver, rows + ".length === 4")
+    assert driver.execute_script("return " + rows) == [
+        "transfer or handshake\tthe transfer ended with an error; or decode could not reach prefill",
+        "expired\tnobody fetched the blocks",
+        "mine\tthe connector's own class",
+        "other\tthe connector tells no class",
+    ]
+    driver.execute_script("document.querySelectorAll('#engines button')[1].click()")
+    until(driver, "document.getElementById('detail-title').textContent.includes('engine 1')")
+    assert not visible(driver, "meanings")  # it has none
+    assert complaints(driver) == []
+
+
+def test_peers(hurried, fake):
+    driver = hurried
+    busy(driver, fake, 3)
+    rows = "[...document.getElementById('peer-rows').rows].map((row) => row.innerText)"
+    until(driver, rows + ".length === 3")
+    first, second, third = (row.split("\t") for row in driver.execute_script("return " + rows))
+    assert first[0] == "prefill-2/0" and first[2].endswith("GiB") and first[4:] == ["0", "2", "31 s"]
+    assert re.fullmatch(r"3, 0\.0\d+ % of transfers", first[3])
+    assert second[3:] == ["0", "1", "0", ""] and third[1:] == ["0", "0 B", "0", "0", "1", "0 s"]
+    red = "document.querySelector('#peer-rows td.bad').parentNode.rowIndex"
+    assert driver.execute_script("return " + red) == 1
+    assert driver.execute_script("return document.getElementById('more-peers').textContent") == "2 more are not shown."
+    shot(driver, "peers")
+    assert complaints(driver) == []
+
+
 def test_names_cannot_turn_the_page_around(hurried, fake):
     driver = hurried
     name = "mod\u202eel\u2066\u200b\x1b[31m\u0007<img src=x onerror=alert(1)>"
@@ -162,6 +205,7 @@ def test_names_cannot_turn_the_page_around(hurried, fake):
             made["sources"][0].update(name=name, reason=name, connector=name)
             made["writers"][0].update(connector=name, model_name=name)
             made["refused"] = {name: 1}
+            made["peers"][0]["peer"] = name
             one = {"connector": name, "engine": name, "operation": name, "peer": name}
             made["open"] = [{**one, "model_name": name, "open": 3, "bytes": 1.0, "oldest_seconds": 90.0, "stalled": 1}]
             made["oldest_open"] = [{**one, "pid": 7, "bytes": None, "age_seconds": 90.0, "stalled": True}]

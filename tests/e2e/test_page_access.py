@@ -26,6 +26,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(driver, fake, scheme, wi
     look(driver, fake.open(), width=width, height=900, scheme=scheme)
     until(driver, "document.querySelectorAll('#engines tbody').length === 3")
     until(driver, "Chart.getChart('chart-transfers').data.datasets[0].data.length >= 5")
+    assert visible(driver, "peers") and visible(driver, "meanings")
     assert faults(driver) == {}
     assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert driver.execute_script("return innerWidth") == width
@@ -40,31 +41,74 @@ def test_axe_finds_nothing_where_there_is_nothing(driver, fake):
     assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_many_engines_are_paged_and_found(hurried, fake):
-    driver, ordinary = hurried, fake.summary
+SEARCH = (
+    "const one = document.getElementById('filter'); one.value = arguments[0]; one.dispatchEvent(new Event('input'))"
+)
+
+
+def make_engines(fake, count):
+    """`count` engines, of which the summary shows 256, as an exporter does."""
+    ordinary = fake.summary
 
     def many():
         made = ordinary()
-        first = made["connectors"][0]
-        made["connectors"] = [{**first, "engine": str(i)} for i in range(256)]
-        made["connectors_total"] = 1000
+        first, asked = made["connectors"][0], dict(fake.asked)
+        found = [str(i) for i in range(count) if asked.get("filter", "").lower() in f"nixlconnector engine {i}"]
+        offset = int(asked.get("offset", 0))
+        made["connectors"] = [{**first, "engine": engine} for engine in found[offset : offset + 256]]
+        made["connectors_total"] = len(found)
         return made
 
     fake.summary = many
+
+
+def rows(driver, count):
+    until(driver, f"document.querySelectorAll('#engines tbody:not([hidden])').length === {count}")
+
+
+def click(driver, button):
+    driver.execute_script("document.getElementById(arguments[0]).click()", button)
+
+
+def test_many_engines_are_paged_and_found(hurried, fake):
+    driver = hurried
+    make_engines(fake, 256)
     busy(driver, fake, 3)
-    until(driver, "document.querySelectorAll('#engines tbody:not([hidden])').length === 100")
+    rows(driver, 100)
     assert driver.execute_script("return document.getElementById('place').textContent") == "1 to 100 of 256"
-    driver.execute_script("document.getElementById('forth').click(); document.getElementById('forth').click()")
-    until(driver, "document.querySelectorAll('#engines tbody:not([hidden])').length === 56")
+    click(driver, "forth")
+    click(driver, "forth")
+    rows(driver, 56)
     assert driver.execute_script("return document.getElementById('forth').disabled")
-    search = (
-        "const one = document.getElementById('filter'); one.value = arguments[0]; one.dispatchEvent(new Event('input'))"
-    )
-    driver.execute_script(search, "engine 17")
-    until(driver, "document.querySelectorAll('#engines tbody:not([hidden])').length === 11")  # 17, 170 to 179
+    driver.execute_script(SEARCH, "engine 17")
+    rows(driver, 11)  # 17, 170 to 179
     assert not visible(driver, "pages")
-    assert "744 more are not shown here" in driver.execute_script("return document.getElementById('more').textContent")
     assert faults(driver) == {}
+    assert complaints(driver) == []
+
+
+def test_a_thousand_engines_come_in_parts(hurried, fake):
+    """The exporter is asked for the next part, and for what is searched."""
+    driver = hurried
+    make_engines(fake, 1000)
+    busy(driver, fake, 3)
+    rows(driver, 100)
+    place = "document.getElementById('place').textContent"
+    for told in ("101 to 200", "201 to 256", "257 to 356"):
+        click(driver, "forth")
+        until(driver, f"{place} === '{told} of 1000'")
+    click(driver, "back")
+    until(driver, f"{place} === '201 to 256 of 1000'")
+    driver.execute_script(SEARCH, "Engine 99")
+    rows(driver, 11)  # 99, 990 to 999
+    assert not visible(driver, "pages") and visible(driver, "filter-box")
+    driver.execute_script(SEARCH, "engine none")
+    rows(driver, 0)
+    assert not visible(driver, "empty") and not visible(driver, "detail")
+    assert faults(driver) == {}
+    driver.execute_script(SEARCH, "")
+    until(driver, f"{place} === '1 to 100 of 1000'")
+    assert driver.execute_script("return document.getElementById('back').disabled")
     assert complaints(driver) == []
 
 

@@ -191,6 +191,21 @@ def test_the_receiver_is_off_unless_asked_for(stores):
     assert error.value.code == 404
 
 
+def test_a_part_of_the_summary(stores):
+    with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+        exporter.text("/api/v1/stats", lines(header()))
+        exporter.text("/api/v1/stats", (ROOT / "tests/data/golden/nixl_basic.jsonl").read_bytes())
+        [entry] = json.loads(exporter.text("/api/v1/summary?filter=NIXLconnector%20eng&x=y"))["connectors"]
+        assert entry["connector"] == "NixlConnector"
+        for query, total in (("offset=9", 1), ("filter=none", 0)):
+            told = json.loads(exporter.text("/api/v1/summary?" + query))
+            assert told["connectors"] == [] and told["connectors_total"] == total
+        for query in ("offset=x", "filter=%0", "filter=" + 300 * "x"):
+            with pytest.raises(urllib.error.HTTPError) as error:
+                exporter.text("/api/v1/summary?" + query)
+            assert error.value.code == 400 and error.value.read().decode().startswith(query[:6])
+
+
 def test_pages_and_readiness(stores):
     with Exporter(stores) as exporter:
         assert "healthy" in exporter.text("/-/healthy") and "ready" in exporter.text("/-/ready")

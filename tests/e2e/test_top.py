@@ -133,7 +133,10 @@ slowest transfers that were recorded with labels
 
 failures of this connector, by class
 transfer_or_handshake            2 in the window, 3 since the beginning
+  the transfer could not be posted, or it ended with an error
+  or: decode could not reach prefill's side channel, or their layouts differ
 expired                          0 in the window, 1 since the beginning
+  nobody fetched the blocks before their lease ended
 
 in flight, the oldest first
      31.5s transfer             1.0MiB pid 4711, peer 10.0.0.7:5600, stalled

@@ -2,27 +2,17 @@
 // The page: asks for the summary, keeps its history, and shows both.
 
 import { EVERY_SECONDS, RENEW_SECONDS, History, octaves, quantiles } from "./history.js";
+import { at, element, setText, share, showTables, words } from "./tables.js";
 import { makeFigure, number, paintAll, showHistogram, showLines, showNone } from "./charts.js";
 
 const HUES = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
-const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, SLOWEST = 10, PAGE_ROWS = 100;
+const TREND_SECONDS = 120, RATE_SECONDS = 10, LONGEST_WAIT_SECONDS = 15, ANSWER_SECONDS = 10, FILTER_FROM = 9, PAGE_ROWS = 100, PART = 256;
 
-const at = (id) => document.getElementById(id);
 const history = new History();
 const rows = new Map(); // entry key: {body, cells by flow}
 let summary = null, chosen = null, windowSeconds = 300;
-let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity, firstRow = 0;
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
+let asked = { filter: "", offset: 0 }; // which part of the summary; only an exporter with more than a summary shows is asked for a part
+let timer = 0, failures = 0, lastAnswer = null, sinceAskedPast = Infinity, firstRow = 0, shownRows = 0;
 
 // Names are anybody's: what turns text around, hides or breaks lines is shown as an escape.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
@@ -50,11 +40,6 @@ const figures = {
   sizes: makeFigure(charts, "sizes", "Transfer sizes", "histogram", number.whole),
   failed: makeFigure(charts, "failed", "Failures by class", "bars", number.whole),
 };
-
-// Names of classes and reasons, for people.
-function words(name) {
-  return name.replaceAll("_", " ");
-}
 
 // "engine 0 · model"; the model only where there are several.
 function place(entry) {
@@ -154,9 +139,32 @@ function makeBody(entry) {
   return { body, button, sends, failed, flows, where };
 }
 
-// What the filter looks at.
+// What the filter looks at, here and in the exporter.
 function searched(entry) {
-  return (entry.connector + " " + place(entry)).toLowerCase();
+  return [entry.connector, entry.engine && "engine " + entry.engine, entry.model].filter(Boolean).join(" ").toLowerCase();
+}
+
+function isPart() {
+  return asked.filter !== "" || asked.offset > 0 || summary.connectors_total > summary.connectors.length;
+}
+
+// Asks for another part of the summary. The page remembers one part at a time; of what came before, the exporter's history says more.
+function askFor(filter, offset) {
+  asked = { filter, offset };
+  firstRow = 0;
+  history.clear();
+  sinceAskedPast = Infinity;
+  failures = 0;
+  ask();
+}
+
+// From one page of rows to the next, or to the next part.
+function turn(rowsOn) {
+  const next = firstRow + rowsOn;
+  if (next >= shownRows) askFor(asked.filter, asked.offset + PART);
+  else if (next < 0) askFor(asked.filter, Math.max(0, asked.offset - PART));
+  firstRow = next >= shownRows ? 0 : next < 0 ? Infinity : next; // Infinity: the part's last page
+  show();
 }
 
 function classText(counts) {
@@ -168,13 +176,6 @@ function classText(counts) {
 function windowName() {
   const seen = history.watched(windowSeconds);
   return number.age(seen >= 0.95 * windowSeconds ? windowSeconds : Math.round(seen));
-}
-
-// Of all transfers that ended, how many failed.
-function share(failed, good) {
-  if (!(failed > 0) || !(good > 0)) return "";
-  const percent = 100 * failed / (failed + good);
-  return percent < 0.01 ? ", less than 0.01 % of transfers" : ", " + Number(percent.toPrecision(2)) + " % of transfers";
 }
 
 // What grew in the window, and below it what there was since the start.
@@ -215,10 +216,12 @@ function fillBody(entry, row) {
 // Which of the entries that the filter lets through are on this page.
 function showPages(count) {
   firstRow = Math.max(0, Math.min(firstRow, PAGE_ROWS * Math.floor((count - 1) / PAGE_ROWS)));
-  at("pages").hidden = count <= PAGE_ROWS;
-  at("back").disabled = firstRow === 0;
-  at("forth").disabled = firstRow + PAGE_ROWS >= count;
-  setText(at("place"), (firstRow + 1) + " to " + Math.min(count, firstRow + PAGE_ROWS) + " of " + count);
+  shownRows = count;
+  const before = asked.offset, all = isPart() ? summary.connectors_total : count;
+  at("pages").hidden = all <= PAGE_ROWS;
+  at("back").disabled = firstRow === 0 && before === 0;
+  at("forth").disabled = firstRow + PAGE_ROWS >= count && before + summary.connectors.length >= all;
+  setText(at("place"), (before + firstRow + 1) + " to " + (before + Math.min(count, firstRow + PAGE_ROWS)) + " of " + all);
 }
 
 function showEngines() {
@@ -248,10 +251,7 @@ function showEngines() {
     if (held) rows.get(held)?.button.focus({ preventScroll: true });
   }
   setText(at("model"), models().length === 1 ? models()[0] : "");
-  at("filter-box").hidden = history.entries.size < FILTER_FROM;
-  const missing = summary.connectors_total - summary.connectors.length;
-  at("more").hidden = missing <= 0;
-  setText(at("more"), number.whole(missing) + " more are not shown here; the metrics contain them.");
+  at("filter-box").hidden = history.entries.size < FILTER_FROM && !isPart();
 }
 
 function choose(key, byHand) {
@@ -271,115 +271,28 @@ function chooseFirst() {
   choose(history.entries.has(wanted) ? wanted : busiest ? busiest.key : null, false);
 }
 
-// Sources and refusals
-
-function fillRows(body, lists) {
-  while (body.rows.length > lists.length) body.deleteRow(-1);
-  lists.forEach((cells, i) => {
-    const line = body.rows[i] || body.insertRow();
-    cells.forEach(([text, className], k) => {
-      const cell = line.cells[k] || line.insertCell();
-      if (cell.className !== (className || "")) cell.className = className || "";
-      setText(cell, text);
-    });
-  });
-}
-
-function showSources() {
-  const order = { refused: 0, live: 1, ended: 2 };
-  const list = [...summary.sources].sort((a, b) => (order[a.state] ?? 1) - (order[b.state] ?? 1));
-  at("sources").hidden = list.length === 0;
-  fillRows(at("source-rows"), list.map((source) => {
-    const isKnown = source.pid > 0, kept = ["live", "ended", "refused"].includes(source.state) ? source.state : source.reason ? "refused" : "live";
-    return [[source.state, "text state-" + kept], [source.kind, "text"], [source.name, "name"], [source.connector, "text"],
-      [isKnown ? String(source.engine) : ""], [isKnown ? String(source.rank) : ""], [isKnown ? String(source.pid) : ""],
-      [source.age_seconds > 0 ? number.age(source.age_seconds) : ""], [source.reason || "", "text reason"]];
-  }));
-  const missing = summary.sources_total - list.length;
-  at("more-sources").hidden = missing <= 0;
-  setText(at("more-sources"), number.whole(missing) + " more are not shown.");
-}
-
-function more(id, missing, text) {
-  at(id).hidden = missing <= 0;
-  setText(at(id), number.whole(missing) + text);
-}
-
-function showWriters() {
-  const list = [...summary.writers].sort((a, b) => (a.live > 0) - (b.live > 0));
-  at("writers").hidden = list.length === 0;
-  fillRows(at("writer-rows"), list.map((one) => [
-    one.live > 0 ? [one.live > 1 ? one.live + " record" : "records", "text state-live"] : ["gone", "text state-refused"],
-    [one.connector, "text"], [one.model_name, "name"], [String(one.engine)], [String(one.rank)], [String(one.pid)],
-    [one.live > 0 ? "now" : number.age(one.last_seen_seconds) + " ago"], [number.whole(one.restarts)],
-    [number.whole(one.unclosed), one.unclosed > 0 ? "bad" : ""]]));
-  more("more-writers", summary.writers_total - list.length, " more are not shown.");
-}
-
-function showOpen() {
-  const list = summary.oldest_open || [], count = (summary.open || []).reduce((sum, row) => sum + row.open, 0);
-  at("open-transfers").hidden = list.length === 0;
-  fillRows(at("open-rows"), list.map((one) => [
-    one.stalled ? ["stalls", "text state-refused"] : ["open", "text state-live"],
-    [one.connector, "text"], [one.engine], [one.operation, "text"], [one.peer, "name"],
-    [one.bytes === null ? "" : number.bytes(one.bytes)], [number.age(one.age_seconds)], [String(one.pid)]]));
-  more("more-open", count - list.length, " more are open.");
-}
-
-const UNITS = { seconds: number.seconds, bytes: number.bytes, ratio: (value) => number.count(value * 100) + " %", count: number.count };
-
 function toldOfChosen() {
   return summary.connectors.find((raw) => JSON.stringify([raw.connector, raw.model_name, raw.engine]) === chosen);
 }
 
-// Exemplars: what a writer says about single transfers.
-function showSlowest() {
-  const told = toldOfChosen(), flows = told ? told.flows : [];
-  const list = flows.flatMap((flow) => (flow.slowest || []).map((one) => ({ ...one, flow: flow.name })));
-  list.sort((a, b) => b.seconds - a.seconds);
-  at("slowest").hidden = list.length === 0;
-  fillRows(at("slowest-rows"), list.slice(0, SLOWEST).map((one) => [[number.seconds(one.seconds)],
-    [number.age(Math.max(0, summary.time - one.time)) + " ago"], [one.flow, "text"],
-    [Object.entries(one.labels).map(([name, value]) => name + "=" + value).join(", "), "name"]]));
-}
-
-function showOthers() {
-  const told = toldOfChosen();
-  const list = told ? told.others : [];
-  at("others").hidden = list.length === 0;
-  fillRows(at("other-rows"), list.map((one) => [[one.name, "name"], [one.labels.join(", "), "text"], [UNITS[one.unit](one.value)]]));
-  more("more-others", told ? told.others_total - list.length : 0, " more are not shown here; the metrics contain them.");
-}
-
 // The exporter may be well while nobody records: that is told apart from it.
 function showRecording() {
-  const count = summary.recording, began = summary.connectors.length > 0 || summary.writers.length > 0;
+  const count = summary.recording, began = summary.connectors.length > 0 || isPart() || summary.writers.length > 0;
   at("recording").hidden = false;
   at("recording").dataset.state = count > 0 ? "live" : began ? "none" : "wait";
   setText(at("recording"), count > 0 ? number.whole(count) + (count === 1 ? " source records" : " sources record") : began ? "nobody records" : "nobody has recorded yet");
 }
 
-function showRefused() {
-  const list = Object.entries(summary.refused);
-  at("refused").hidden = list.length === 0;
-  fillRows(at("refused-rows"), list.map(([reason, count]) => [[words(reason), "text"], [number.whole(count)]]));
-}
-
 function show() {
-  if (!summary) return;
-  const isEmpty = summary.connectors.length === 0;
+  if (!summary || history.taken === 0) return;
+  const isEmpty = summary.connectors.length === 0 && !isPart();
   chooseFirst();
   at("empty").hidden = !isEmpty;
   at("overview").hidden = isEmpty;
   showWatched();
   showEngines();
   showDetail(history.entries.get(chosen));
-  showSlowest();
-  showOthers();
-  showOpen();
-  showWriters();
-  showSources();
-  showRefused();
+  showTables(summary, toldOfChosen());
   showRecording();
   const sources = number.whole(summary.sources_total) + (summary.sources_total === 1 ? " source" : " sources");
   setText(at("about"), "version " + summary.version + " · up " + number.age(summary.uptime_seconds) + " · " + sources);
@@ -415,15 +328,23 @@ async function askPast() {
   sinceAskedPast = 0;
 }
 
+function address() {
+  const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+  return "api/v1/summary" + (String(query) && "?" + query);
+}
+
 async function ask() {
   clearTimeout(timer);
   let wait = EVERY_SECONDS;
   try {
     await askPast().catch(() => {}); // a page without a past is one all the same
-    const response = await fetch("api/v1/summary", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
+    const from = address(), response = await fetch(from, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_SECONDS * 1000) });
     if (!response.ok) throw new Error("status " + response.status);
-    summary = clean(await response.json());
+    const told = clean(await response.json());
+    if (from !== address()) return; // another part is asked for meanwhile
+    summary = told;
     if (history.take(summary)) sinceAskedPast = Infinity;
+    if (asked.offset > 0 && summary.connectors.length === 0) asked.offset = 0; // there are fewer now
     failures = 0;
     lastAnswer = new Date();
     setState("live", "exporter reachable");
@@ -436,9 +357,13 @@ async function ask() {
 }
 
 at("retry").addEventListener("click", ask);
-at("filter").addEventListener("input", () => { firstRow = 0; show(); });
-at("back").addEventListener("click", () => { firstRow -= PAGE_ROWS; show(); });
-at("forth").addEventListener("click", () => { firstRow += PAGE_ROWS; show(); });
+at("filter").addEventListener("input", (event) => {
+  firstRow = 0;
+  if (summary && isPart()) askFor(event.target.value.trim().slice(0, 60), 0);
+  else show();
+});
+at("back").addEventListener("click", () => turn(-PAGE_ROWS));
+at("forth").addEventListener("click", () => turn(PAGE_ROWS));
 at("flow").addEventListener("change", show);
 at("window").addEventListener("change", (event) => { windowSeconds = Number(event.target.value); show(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) show(); });
