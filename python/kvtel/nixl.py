@@ -80,9 +80,9 @@ class _Plugin:
 
     @guarded
     def name(self, agent, name):
-        """A peer's agent has a better name."""
+        """A peer's agent, whose name is in bytes, has a better name."""
         if self.find() is not None:
-            self._library.kvtel_nixl_peer(agent.encode(), name.encode())
+            self._library.kvtel_nixl_peer(agent, name.encode())
 
 
 def _number_of(handle):
@@ -178,9 +178,10 @@ def watch(api):
 
 
 @guarded
-def _name_peer(agent_name, metadata, rank=0):
-    if isinstance(agent_name, str):
-        plugin.name(agent_name, f"{metadata.engine_id}/{rank}")
+def _name_peer(agent, metadata, rank=0):
+    """NIXL gives an agent's name as bytes, though it says str."""
+    if agent:
+        plugin.name(agent.encode() if isinstance(agent, str) else agent, f"{metadata.engine_id}/{rank}")
 
 
 def _naming(method):

@@ -48,9 +48,11 @@ ON_HOST = {
     },
 }
 
+SHORT_LEASE = NIXL | {"kv_connector_extra_config": {"kv_lease_duration": LEASE}}
+
 CASES = [
     Case("nixl-pd", dead_peer=True),
-    Case("kv-expiry", NIXL | {"kv_connector_extra_config": {"kv_lease_duration": LEASE}}, expiry=True),
+    Case("kv-expiry", SHORT_LEASE, expiry=True),
     Case("nixl-tp2", decode=["--tensor-parallel-size", "2"], ranks=2, transfers=10),
     Case("nixl-dp2", decode=["--data-parallel-size", "2"]),
     Case("nixl-dp2-one-api-server", decode=["--data-parallel-size", "2", "--api-server-count", "1"]),
@@ -61,7 +63,7 @@ CASES = [
     Case("kill", kill=True, environment={"UCX_TLS": "tcp,self"}),
     Case("engine", at="engine"),
     Case("worker", decode=["--tensor-parallel-size", "2"], ranks=2, transfers=10, at="worker"),
-    Case("nixl-plugin", plugin=True),
+    Case("nixl-plugin", SHORT_LEASE, plugin=True, expiry=True, dead_peer=True),
 ]
 
 

@@ -34,6 +34,7 @@ from .pages import (
 
 NIXL = {"kv_connector": "NixlConnector", "kv_role": "kv_both", "kv_buffer_device": "cpu"}
 LEASE = 4  # seconds that a prefill server keeps what nobody fetches, where a case is about that
+COMPLETED = ("completed", "completed_in_post")  # outcomes of NIXL's plug-in
 # Of connectors that move KV cache between a server and its host, what says that they did.
 MOVED = (
     "vllm:kv_offload_load_bytes_total",
@@ -83,6 +84,7 @@ class Run:
         self.rings.mkdir()
         self.stores.mkdir(mode=0o700)
         self.texts = {}  # of the servers' own pages, the last
+        self.prefill_id = ""  # the prefill server's engine, as vLLM's
         environment = {
             "KVTEL_STORE_DIR": str(self.stores),
             "NIXL_TELEMETRY_ENABLE": "y",
@@ -216,22 +218,49 @@ class Run:
                 found.append(f"{rings}: {b!r}, not {a!r}")
         self.report.add(self.case.name, "NIXL's rings", len(equal), found)
 
-    def compare_plugin(self, wanted, got):
-        """What NIXL's plug-in saw of completed transfers, and vLLM's stats; with names of peers."""
-        done = ("completed", "completed_in_post")
+    def compare_plugin(self, wanted, got, when=""):
+        """What NIXL's plug-in saw of completed transfers, and vLLM's stats; the name of each peer is vLLM's."""
 
         def sum_of(name):
             return sum(
-                value for (found, labels), value in got.items() if found == name and dict(labels).get("outcome") in done
+                value for (found, labels), value in got.items() if found == name and dict(labels).get("outcome") in COMPLETED
             )
 
         transfers = counted(wanted)
         size = sum(value for (name, _), value in wanted.items() if name == "vllm:nixl_bytes_transferred_sum")
         found = []
-        for name, value in (("nixl_transfers_total", transfers), ("nixl_transfer_bytes_total", size)):
+        for name, value in (
+            ("nixl_transfers_total", transfers),
+            ("nixl_transfer_bytes_total", size),
+            ("nixl_peer_transfers_total", transfers),
+        ):
             if not value or sum_of(name) != value:
                 found.append(f"{name}: {sum_of(name)!r}, not {value!r}")
-        self.report.add(self.case.name, "NIXL's plug-in", 2, found)
+        self.report.add(self.case.name, f"NIXL's plug-in{when}", 3, found)
+        peers = {
+            dict(labels)["peer"]
+            for (name, labels), value in got.items()
+            if name == "nixl_peer_transfers_total" and value
+        }
+        found = [f"a peer {peer!r}, not {self.prefill_id}/RANK" for peer in peers if not self.is_prefill(peer)]
+        self.report.add(self.case.name, f"peers by engine and rank{when}", len(peers), found)
+
+    def is_prefill(self, peer):
+        return re.fullmatch(re.escape(self.prefill_id) + r"/\d+", peer)
+
+    def show_failures_by_peer(self, exporter):
+        """Transfers from the dead peer have failed, or are open still."""
+        _, got = self.settled(exporter)
+        failed = sum(
+            value
+            for (name, labels), value in got.items()
+            if name == "nixl_peer_transfers_total"
+            and dict(labels)["outcome"] not in COMPLETED
+            and self.is_prefill(dict(labels)["peer"])
+        )
+        open_now = sum(map(float, re.findall(r"^kvtel_open_transfers\{.* (\S+)$", exporter.text(), re.M)))
+        print(f"  of the dead peer: {failed:g} failed, {open_now:g} open", flush=True)
+        self.report.add(self.case.name, "transfers of the dead peer", int(failed + open_now), [])
 
     def count_failures(self, wanted):
         """That there was something to get right."""
@@ -320,6 +349,7 @@ class Run:
     def fail_with_wrong_peer(self, client):
         prompt = client.prompt(100)
         params = client.prefilled(prompt)
+        self.prefill_id = params["remote_engine_id"]
         print("  a request to a wrong peer", flush=True)
         client.failing_transfer(prompt, params | {"remote_engine_id": "nobody"})
 
@@ -416,7 +446,8 @@ class Run:
         client.transfer(client.prompt())
 
     def run(self):
-        with Exporter(self.stores, f"--nixl.telemetry-dir={self.rings}", "--log.style=vllm") as exporter:
+        flags = [f"--nixl.telemetry-dir={self.rings}", "--log.style=vllm", "--nixl.peer-label"]
+        with Exporter(self.stores, *flags) as exporter:
             for engine in self.engines:
                 engine.wait_until_ready()
             client = self.drive()
@@ -435,6 +466,9 @@ class Run:
                 self.fail_with_dead_peer(client)
                 wanted, got = self.compare_exporter(exporter, ", a dead peer")
                 self.compare_rings(wanted, got)
+                if self.case.plugin:
+                    self.compare_plugin(wanted, got, ", a dead peer")
+                    self.show_failures_by_peer(exporter)
             if len(self.engines) > 1:
                 self.count_failures(wanted)
             if self.case.kill:

@@ -163,11 +163,13 @@ def test_peers_by_vllms_engine_and_rank(nixl):
 
     worker = type("NixlPullConnectorWorker", (NixlBaseConnectorWorker,), {})()
     metadata = SimpleNamespace(engine_id="engine-7", agent_metadata=b"5a1c")
-    assert worker.add_remote_agent(metadata, 1, remote_tp_size=2) == "5a1c"
-    assert worker.add_remote_agent(nixl_agent_meta=metadata, remote_tp_rank=3) == "5a1c"
-    assert worker.add_remote_agent(metadata) == "5a1c"
-    assert nixl.told == [("peer", b"5a1c", f"engine-7/{rank}".encode()) for rank in (1, 3, 0)]
-    assert worker.add_remote_agent(SimpleNamespace(agent_metadata=b"x")) == "x"  # metadata that is not as known here
+    assert worker.add_remote_agent(metadata, 1, remote_tp_size=2) == b"5a1c"
+    assert worker.add_remote_agent(nixl_agent_meta=metadata, remote_tp_rank=3) == b"5a1c"
+    assert worker.add_remote_agent(metadata) == b"5a1c"
+    metadata.agent_metadata = "5a1c"  # as NIXL's annotation says
+    assert worker.add_remote_agent(metadata, 4) == "5a1c"
+    assert nixl.told == [("peer", b"5a1c", f"engine-7/{rank}".encode()) for rank in (1, 3, 0, 4)]
+    assert worker.add_remote_agent(SimpleNamespace(agent_metadata=b"x")) == b"x"  # metadata that is not as known here
 
 
 def test_a_nixl_that_is_not_as_known_here(nixl, caplog):

@@ -62,4 +62,4 @@ class nixl_agent:
         handle.release()
 
     def add_remote_agent(self, metadata):
-        return metadata.decode()
+        return metadata  # bytes, as NIXL's, whatever its annotation says
