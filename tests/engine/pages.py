@@ -28,8 +28,10 @@ def added(pages):
 
 
 def key_of(name, labels):
-    """A sample's key, as a frontend shows it: it adds up what ranks report. A label without a value is none to Prometheus."""
-    return name, tuple(sorted((label, value) for label, value in labels if label != "rank" and value))
+    """A sample's key, as a frontend shows it: it adds up what ranks report. A label without a value is none to Prometheus. Bounds
+    are numbers: "134217728.0" in Rust is "1.34217728e+08" in Python."""
+    pairs = ((label, repr(float(value)) if label == "le" else value) for label, value in labels)
+    return name, tuple(sorted((label, value) for label, value in pairs if label != "rank" and value))
 
 
 def counted(page):
