@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Posts that wait for their end: a ring of records in the order of the posts, and a table that finds the record of a
- * handle. Whoever changes a record's state to TAKEN owns the record until its next change of state, which is some
+/* Posts that wait for their end: a ring of records in the order of the posts, found by their handles (handles.h).
+ * Whoever changes a record's state to TAKEN owns the record until its next change of state, which is some
  * instructions away and needs no lock; a thread that wants the same record looks a bounded number of times. */
 #include <time.h>
 
+#include "handles.h"
 #include "state.h"
 
 enum {
-    SLOTS = 4 * PLUGIN_POSTS, /* of the table of handles */
-    PROBES = 8,               /* slots that a handle can be in: those of one line of the cache */
-    LINE = 64,                /* bytes of it */
-    TRIES = 16,               /* records that a new post asks for */
-    SPINS = 64,               /* looks at a record that another thread has taken */
-    WAITS = 2000,             /* ... and further ones, each after wait_ns: that thread does not run */
-    CORRECTIONS = 4096,       /* records that a look may look at */
-    BUDGET = 1 << 22          /* records that the events of one expire_every_ns look at: some milliseconds */
+    TRIES = 16,         /* records that a new post asks for */
+    SPINS = 64,         /* looks at a record that another thread has taken */
+    WAITS = 2000,       /* ... and further ones, each after wait_ns: that thread does not run */
+    CORRECTIONS = 4096, /* records that a look may look at */
+    BUDGET = 1 << 22    /* records that the events of one expire_every_ns look at: some milliseconds */
 };
 static const long wait_ns = 1000000;
 static const uint64_t patience_ns = 2000000000; /* a parked post waits this long for its events */
@@ -30,7 +28,7 @@ enum state {
 
 /* The first line of the cache is all that a post needs which readers do not see as open. */
 struct record {
-    _Alignas(LINE) _Atomic uint32_t state;
+    _Alignas(HANDLE_LINE) _Atomic uint32_t state;
     uint16_t peer;
     bool is_open; /* `token` is there */
     _Atomic uint8_t direction;
@@ -41,19 +39,22 @@ struct record {
     uint64_t post_ns;
     uint64_t parked_before; /* number of the parked post of the same handle; 0: none */
     _Atomic uint32_t agent;
-    _Alignas(LINE) struct kvtel_transfer_token token;
+    _Alignas(HANDLE_LINE) struct kvtel_transfer_token token;
 };
-_Static_assert(sizeof(struct record) == 2 * LINE, "lines of a record");
+_Static_assert(sizeof(struct record) == 2 * HANDLE_LINE, "lines of a record");
 
 static struct record records[PLUGIN_POSTS];
-/* A handle and, in the low 16 bits, the place of its record; 0: free. */
-static _Alignas(4096) _Atomic uint64_t slots[SLOTS];
 static _Atomic uint64_t tail;   /* number of the newest post */
 static _Atomic uint32_t parked; /* records that wait for events */
 
 static struct record *record_of(uint64_t number)
 {
     return &records[number % PLUGIN_POSTS];
+}
+
+static struct record *record_at(uint64_t word)
+{
+    return &records[word & HANDLE_PLACES];
 }
 
 static bool take(struct record *record, uint32_t from)
@@ -102,51 +103,19 @@ static bool take_of(struct record *record, uint32_t from, uint64_t handle)
     return false;
 }
 
-static bool is_handle(uint64_t handle)
-{
-    return handle != 0 && handle >> 48 == 0;
-}
-
-/* The slots that a handle can be in. Handles are addresses of objects of some 400 bytes: those of one piece of the heap
- * have their slots in one page of the table, since a page that was not used lately costs more than a line of it. */
-static inline _Atomic uint64_t *slots_of(uint64_t handle)
-{
-    enum { PAGE = 4096 / LINE, PIECE = 13, PART = 7 }; /* lines of a page; 64 parts of 128 bytes are a piece */
-    const uint64_t mixed = (handle >> PIECE) * UINT64_C(0x9e3779b97f4a7c15);
-    const uint64_t page = mixed >> 32, line = (handle >> PART ^ mixed >> 24) % PAGE; /* handles 4 KiB apart, too */
-    return &slots[(page * PAGE + line) % (SLOTS / PROBES) * PROBES];
-}
-
-/* The slot of the handle, or a free one of its slots, or NULL. `word` receives what is in the slot. */
-static inline _Atomic uint64_t *find_slot(uint64_t handle, uint64_t *word)
-{
-    _Atomic uint64_t *slot = slots_of(handle), *free_slot = NULL;
-    for (int i = 0; i < PROBES; i++, slot++) {
-        uint64_t there = atomic_load_explicit(slot, memory_order_acquire);
-        if (there >> 16 == handle) {
-            *word = there;
-            return slot;
-        }
-        if (there == 0)
-            free_slot = slot;
-    }
-    *word = 0;
-    return free_slot;
-}
-
 void plugin_posts_expect(uint64_t handle)
 {
     const struct record *record = record_of(get(&tail) + 1);
-    __builtin_prefetch((const void *)slots_of(handle), 1);
+    __builtin_prefetch((const void *)handle_slots(handle), 1);
     __builtin_prefetch((const void *)record, 1);
-    __builtin_prefetch((const char *)record + LINE, 1);
+    __builtin_prefetch((const char *)record + HANDLE_LINE, 1);
 }
 
 static void empty_slot(const struct record *record)
 {
     uint64_t word;
-    _Atomic uint64_t *slot = find_slot(get(&record->handle), &word);
-    if (word != 0 && &records[word & 0xffff] == record)
+    _Atomic uint64_t *slot = handle_find(get(&record->handle), &word);
+    if (word != 0 && record_at(word) == record)
         (void)atomic_compare_exchange_strong(slot, &word, 0);
 }
 
@@ -226,9 +195,9 @@ static void end_open(struct record *record, enum kvtel_nixl_outcome outcome, int
 static struct record *take_post(uint64_t handle, uint32_t state)
 {
     uint64_t word;
-    if (!is_handle(handle) || !find_slot(handle, &word) || word == 0)
+    if (!handle_is_one(handle) || !handle_find(handle, &word) || word == 0)
         return NULL;
-    struct record *record = &records[word & 0xffff];
+    struct record *record = record_at(word);
     return take_of(record, state, handle) ? record : NULL;
 }
 
@@ -264,7 +233,7 @@ static uint64_t park_taken(struct record *record, uint64_t handle)
 /* Parks the open post that the slot leads to, because its handle is posted again. Returns its number, or 0. */
 static uint64_t park(uint64_t word, uint64_t handle)
 {
-    struct record *record = &records[word & 0xffff];
+    struct record *record = record_at(word);
     if (take_of(record, GUESSED, handle))
         put(record, FREE);
     else if (take_of(record, OPEN, handle))
@@ -277,8 +246,8 @@ static bool enter(struct record *record)
 {
     for (int i = 0; i < TRIES; i++) {
         const uint64_t handle = get(&record->handle);
-        uint64_t word, new = handle << 16 | (uint64_t)(record - records);
-        _Atomic uint64_t *slot = find_slot(handle, &word);
+        uint64_t word, new = handle_word(handle, (uint64_t)(record - records));
+        _Atomic uint64_t *slot = handle_find(handle, &word);
         if (!slot)
             return false;
         if (word != 0 && record->parked_before == 0)
@@ -291,7 +260,7 @@ static bool enter(struct record *record)
 
 void plugin_posts_add(const struct plugin_call *call, uint64_t now_ns)
 {
-    struct record *record = is_handle(call->handle) ? new_record() : NULL;
+    struct record *record = handle_is_one(call->handle) ? new_record() : NULL;
     if (record) {
         set(&record->handle, call->handle);
         set(&record->began_ns, call->began_ns);
@@ -462,8 +431,7 @@ void plugin_posts_clear(void)
 {
     for (size_t i = 0; i < PLUGIN_POSTS; i++)
         atomic_store(&records[i].state, FREE);
-    for (size_t i = 0; i < SLOTS; i++)
-        atomic_store(&slots[i], 0);
+    handles_clear();
     atomic_store(&tail, 0);
     atomic_store(&parked, 0);
 }
@@ -501,9 +469,9 @@ void kvtel_nixl_outcome(uint64_t handle, int status)
 uint64_t kvtel_nixl_post(uint64_t handle)
 {
     uint64_t word;
-    if (!plugin_is_on() || !is_handle(handle) || !find_slot(handle, &word) || word == 0)
+    if (!plugin_is_on() || !handle_is_one(handle) || !handle_find(handle, &word) || word == 0)
         return 0;
-    const struct record *record = &records[word & 0xffff];
+    const struct record *record = record_at(word);
     const uint64_t number = get(&record->number);
     return settled(record) == OPEN && get(&record->handle) == handle ? number : 0;
 }

@@ -9,7 +9,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* The file under test, with its records in reach. */
+/* The file under test and its table of handles, with what is static in reach. */
+#include "../nixl_plugin/handles.c"
 #include "../nixl_plugin/posts.c"
 
 /* What the file calls: endings are noted by outcome. */
