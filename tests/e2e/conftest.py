@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fake_machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -58,3 +59,9 @@ def stores(tmp_path):
     directory = tmp_path / "stores"
     directory.mkdir()
     return directory
+
+
+@pytest.fixture
+def machine(tmp_path, stores):
+    """A machine that is made up, for kvtel doctor."""
+    return Machine(tmp_path / "root", stores)

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine that a test makes up, for kvtel doctor: processes below ROOT/proc, and an exporter."""
 
-import http.server
 import json
 import os
 import subprocess
-import threading
 import time
 
 from exporter import KVTEL, PATIENCE
+from fake_server import FakeServer
 from fake_summary import VERSION, summary
+
+COVERED = set()  # findings that some test asserts
+
+
+def finds(*names):
+    """The test asserts these findings."""
+    COVERED.update(names)
+    return lambda test: test
 
 
 class Machine:
@@ -70,39 +77,23 @@ vllm:nixl_xfer_time_seconds_count{engine="0",model_name="m"} 5
 """
 
 
-class FakeExporter:
-    """Answers with what `pages` has for a path: text, or a status. The metrics say that a scrape was 5 s ago."""
+class FakeExporter(FakeServer):
+    """Answers with what `pages` has for a path: text, a status, or a function that returns a text. The metrics say that a scrape was 5 s
+    ago."""
 
     def __init__(self, metrics="", prefix="vllm:", last=5, healthy="ok\n", version=VERSION, time_off=0, **more):
         now = time.time() + time_off
-        began = time.monotonic()
         body = METRICS.replace("vllm:", prefix) % (now - last if last is not None else 0)
-        about = summary(now, [], uptime=more.pop("uptime", 1000.0) - now, **more) | {"version": version}
-        self.pages = {"/-/healthy": healthy, "/api/v1/summary": json.dumps(about), "/metrics": body + metrics}
-        pages, usual = self.pages, self.pages["/api/v1/summary"]
+        uptime = more.pop("uptime", 1000.0)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                page = pages.get(self.path, 404)
-                if page == usual:  # its clock goes on, however long the test takes
-                    page = json.dumps(about | {"time": now + time.monotonic() - began})
-                body = page.encode() if isinstance(page, str) else b""
-                self.send_response(page if isinstance(page, int) else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        def about():  # of now, however long the test takes
+            now = time.time() + time_off
+            return json.dumps(summary(now, [], uptime=uptime - now, **more) | {"version": version})
 
-            def log_message(self, *_):
-                pass
+        self.pages = {"/-/healthy": healthy, "/api/v1/summary": about, "/metrics": body + metrics}
+        super().__init__(self.answer)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+    def answer(self, path, _):
+        page = self.pages.get(path, 404)
+        page = page() if callable(page) else page
+        return (page, {}, b"") if isinstance(page, int) else (200, {}, page.encode())

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of the page with a summary that is made up here, for test_page.py."""
 
-import http.server
 import json
 import math
 import re
-import threading
 import urllib.parse
 from pathlib import Path
+
+from fake_server import FakeServer
 
 SERVE = Path(__file__).resolve().parents[2] / "src/serve"
 CHART = Path("/usr/share/javascript/chart.js/chart.min.js")
@@ -244,32 +244,19 @@ class Fake:
         file = CHART if path == "/chart.js" else SERVE / "page" / ("index.html" if path == "/" else path[1:])
         return (TYPES[file.suffix], file.read_bytes()) if file.is_file() else (None, b"")
 
+    def respond(self, path, _):
+        target = urllib.parse.urlsplit(path)
+        self.asked = dict(urllib.parse.parse_qsl(target.query))
+        kind, body = self.answer(target.path)
+        headers = {"Content-Type": kind or "text/plain", "Content-Security-Policy": policy()}
+        return 200 if kind else 404, headers, body
+
     def open(self):
-        fake = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                target = urllib.parse.urlsplit(self.path)
-                fake.asked = dict(urllib.parse.parse_qsl(target.query))
-                kind, body = fake.answer(target.path)
-                self.send_response(200 if kind else 404)
-                self.send_header("Content-Type", kind or "text/plain")
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Content-Security-Policy", policy())
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return f"http://127.0.0.1:{self.port}/"
+        self.server = FakeServer(self.respond, self.port)
+        self.port = self.server.port
+        return self.server.url + "/"
 
     def close(self):
         if self.server:
-            self.server.shutdown()
-            self.server.server_close()
+            self.server.close()
             self.server = None

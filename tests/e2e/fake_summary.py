@@ -2,9 +2,9 @@
 """An exporter whose summary a test makes up, for kvtel top."""
 
 import base64
-import http.server
 import json
-import threading
+
+from fake_server import FakeServer
 
 VERSION = "0.1.0"
 
@@ -63,46 +63,22 @@ def summary(time, connectors, uptime=100.0, **more):
     }
 
 
-class FakeSummary:
+class FakeSummary(FakeServer):
     """Answers `now`: a summary, bytes, or (status, bytes), and `past`, a history, if there is one. `password`: that of the user "ops", if one is wanted."""
 
     def __init__(self, now, password=None):
-        fake = self
         self.now, self.past, self.asked = now, None, 0
-        wanted = f"Basic {base64.b64encode(f'ops:{password}'.encode()).decode()}"
+        self.wanted = password and f"Basic {base64.b64encode(f'ops:{password}'.encode()).decode()}"
+        super().__init__(self.answer)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                fake.asked += self.path == "/api/v1/summary"
-                status, body = fake.now if isinstance(fake.now, tuple) else (200, fake.now)
-                if self.path == "/api/v1/history" and fake.past is not None:
-                    status, body = 200, fake.past
-                elif self.path != "/api/v1/summary":
-                    status, body = 404, b""
-                if password and self.headers["Authorization"] != wanted:
-                    status, body = 401, b""
-                body = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                if status == 302:
-                    self.send_header("Location", "/elsewhere")
-                self.end_headers()
-                try:
-                    self.wfile.write(body)
-                except OSError:
-                    pass
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+    def answer(self, path, headers):
+        self.asked += path == "/api/v1/summary"
+        status, body = self.now if isinstance(self.now, tuple) else (200, self.now)
+        if path == "/api/v1/history" and self.past is not None:
+            status, body = 200, self.past
+        elif path != "/api/v1/summary":
+            status, body = 404, b""
+        if self.wanted and headers["Authorization"] != self.wanted:
+            status, body = 401, b""
+        more = {"Location": "/elsewhere"} if status == 302 else {}
+        return status, more, body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dashboards of deploy/mixin: Grafana can load them, and each panel shows something of a real Prometheus."""
 
-import http.server
 import math
 import re
 import shutil
 import subprocess
-import threading
 import urllib.request
 
 import pytest
-
 from every_source import EverySource
 from exporter import ROOT, samples, wait_for
-from nixl_driver import PLUGIN
+from fake_server import FakeServer
 from mixin import DASHBOARDS, MIXIN, dashboard, expressions, filled_in, metrics_of
+from nixl_driver import PLUGIN
 from prometheus_server import Prometheus
 
 RULES = [MIXIN / "rules.yml", MIXIN / "alerts.yml"]
@@ -136,41 +134,21 @@ def test_raw_metrics_are_of_kvtels_pages_alone():
         assert metrics_of(filled_in(expression, VALUES)) <= allowed
 
 
-class OtherPage:
+def other_page(exporter):
     """A page with the same numbers under the same names, as vLLM's own has."""
 
-    def __init__(self, exporter):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                text = "".join(line + "\n" for line in exporter.text().splitlines() if line.startswith("vllm:"))
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.end_headers()
-                self.wfile.write(text.encode())
+    def answer(*_):
+        text = "".join(line + "\n" for line in exporter.text().splitlines() if line.startswith("vllm:"))
+        return 200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode()
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
-        self.thread.start()
-        self.target = f"127.0.0.1:{self.server.server_address[1]}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+    return FakeServer(answer)
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     with EverySource(tmp_path_factory.mktemp("sources")) as source:
         source.move()
-        with OtherPage(source.exporter) as other:
+        with other_page(source.exporter) as other:
             yield source, other
 
 
@@ -192,7 +170,7 @@ def test_every_panel_shows_something(everything, tmp_path, kind):
     source, other = everything
     page = f"127.0.0.1:{source.exporter.port}"
     flags = ["--enable-feature=native-histograms"] if kind == "native" else []
-    with Prometheus(tmp_path, [page, other.target], *flags, rules=RULES) as server:
+    with Prometheus(tmp_path, [page, f"127.0.0.1:{other.port}"], *flags, rules=RULES) as server:
         wait_for(server.is_ready, "Prometheus")
         wait_for(lambda: server.results("count(up == 1) == 2"), "both pages")
         source.move()

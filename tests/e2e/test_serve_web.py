@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flags of kvtel serve that are about its web server, and posts that a browser sends."""
 
-import http.server
 import os
 import subprocess
 import tempfile
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 from exporter import KVTEL, PATIENCE, ROOT, Exporter, wait_for
+from fake_server import FakeServer
 
 DRIVER = Path("/usr/bin/chromedriver")
 GOLDEN = Path(__file__).resolve().parents[1] / "data/golden/nixl_basic.jsonl"
@@ -125,23 +124,8 @@ async function send(url, body) {
 
 @pytest.fixture
 def other_origin():
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(PAGE)))
-            self.end_headers()
-            self.wfile.write(PAGE)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with FakeServer(lambda *_: (200, {"Content-Type": "text/html"}, PAGE)) as server:
+        yield server.port
 
 
 def browser(webdriver, *arguments):
