@@ -42,30 +42,12 @@ const char command_doctor_help[] =
     "\n"
     "exit codes: 0 no problem was found, 1 a problem was found, 2 wrong usage\n";
 
-enum option_id {
-    STORE_DIR = 256,
-    NIXL_DIR,
-    URL,
-    URL_USER,
-    URL_PASSWORD,
-    URL_CA,
-    URL_CERT,
-    URL_KEY,
-    ROOT,
-    JSON,
-    LIST,
-    HELP
-};
+enum option_id { STORE_DIR = 256, NIXL_DIR, ROOT, JSON, LIST, HELP };
 
 static const struct option table[] = {
     { "store.dir", required_argument, NULL, STORE_DIR },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
-    { "url", required_argument, NULL, URL },
-    { "url.user", required_argument, NULL, URL_USER },
-    { "url.password-file", required_argument, NULL, URL_PASSWORD },
-    { "url.ca-file", required_argument, NULL, URL_CA },
-    { "url.cert-file", required_argument, NULL, URL_CERT },
-    { "url.key-file", required_argument, NULL, URL_KEY },
+    TOP_URL_FLAGS,
     { "root", required_argument, NULL, ROOT },
     { "json", no_argument, NULL, JSON },
     { "list", no_argument, NULL, LIST },
@@ -83,17 +65,13 @@ static bool take_text(struct doctor_options *options, int option, const char **d
         { STORE_DIR, dir },
         { NIXL_DIR, &options->nixl_dir },
         { ROOT, &options->root },
-        { URL_USER, &options->remote.user },
-        { URL_CA, &options->remote.authorities },
-        { URL_CERT, &options->remote.certificate },
-        { URL_KEY, &options->remote.key },
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].option == option) {
             *texts[i].text = optarg;
             return true;
         }
-    return false;
+    return top_url_take(option, optarg, &options->remote);
 }
 
 static int take(struct doctor_options *options, int option, const char **dir)
@@ -103,10 +81,10 @@ static int take(struct doctor_options *options, int option, const char **dir)
     options->json = options->json || option == JSON;
     options->list = options->list || option == LIST;
     switch (option) {
-    case URL:
+    case TOP_FLAG_URL:
         options->has_url = true;
         return top_url_parse("doctor", optarg, options->url, sizeof options->url);
-    case URL_PASSWORD:
+    case TOP_FLAG_PASSWORD:
         options->remote.password = options->password;
         return top_url_password(optarg, options->password, sizeof options->password);
     case HELP:

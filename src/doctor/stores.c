@@ -53,15 +53,6 @@ static const char *first_name(const struct look *look, const struct stat *status
     return NULL;
 }
 
-static bool is_in_totals(const struct totals *totals, const char *name)
-{
-    const char *included = totals->stores;
-    for (uint32_t i = 0; i < totals->store_count; i++, included += strlen(included) + 1)
-        if (strcmp(included, name) == 0)
-            return true;
-    return false;
-}
-
 /* Whether an exporter that this user would start may not remove a file of another user. */
 static bool is_kept_by_sticky(const struct look *look, const struct stat *status)
 {
@@ -92,7 +83,7 @@ static void tell_live(struct look *look, const char *name, const struct kvtel_st
 static void tell_ended(struct look *look, const char *name, struct kvtel_store_reader *reader,
                        const struct kvtel_store_info *info)
 {
-    if (is_in_totals(&look->totals, name))
+    if (totals_include(&look->totals, name))
         return;
     look->ended++;
     if (kvtel_store_reader_ending(reader) == KVTEL_ENDING_NONE)

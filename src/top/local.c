@@ -123,16 +123,6 @@ static enum kvtel_status scan(struct local *local, struct kvtel_error *error)
     return KVTEL_OK;
 }
 
-/* Whether the totals contain a store although its file is there. */
-static bool is_in_totals(const struct totals *totals, const char *name)
-{
-    const char *included = totals->stores;
-    for (uint32_t i = 0; i < totals->store_count; i++, included += strlen(included) + 1)
-        if (strcmp(included, name) == 0)
-            return true;
-    return false;
-}
-
 static void take_totals(struct local *local)
 {
     if (!totals_file_is(local->options.dir, &local->totals_file)) {
@@ -177,7 +167,7 @@ static void read_totals(struct local *local)
         take_totals(local);
     while (drop_gone(local) && ++tries < 4);
     for (size_t i = 0; i < local->count; i++)
-        local->files[i].counts = local->files[i].reader && !is_in_totals(&local->totals, local->files[i].name);
+        local->files[i].counts = local->files[i].reader && !totals_include(&local->totals, local->files[i].name);
 }
 
 /* -- Rings -- */

@@ -47,35 +47,13 @@ const char command_top_help[] =
     "\n"
     "exit codes: 0 ended by a key or a signal, 1 failed, 2 wrong usage\n";
 
-enum option_id {
-    STORE_DIR = 256,
-    NIXL_DIR,
-    CONNECTOR_FILE,
-    URL,
-    URL_USER,
-    URL_PASSWORD,
-    URL_CA,
-    URL_CERT,
-    URL_KEY,
-    INTERVAL,
-    SORT,
-    FILTER,
-    ASCII,
-    ONCE,
-    JSON,
-    HELP
-};
+enum option_id { STORE_DIR = 256, NIXL_DIR, CONNECTOR_FILE, INTERVAL, SORT, FILTER, ASCII, ONCE, JSON, HELP };
 
 static const struct option table[] = {
     { "store.dir", required_argument, NULL, STORE_DIR },
     { "nixl.telemetry-dir", required_argument, NULL, NIXL_DIR },
     { "connector.file", required_argument, NULL, CONNECTOR_FILE },
-    { "url", required_argument, NULL, URL },
-    { "url.user", required_argument, NULL, URL_USER },
-    { "url.password-file", required_argument, NULL, URL_PASSWORD },
-    { "url.ca-file", required_argument, NULL, URL_CA },
-    { "url.cert-file", required_argument, NULL, URL_CERT },
-    { "url.key-file", required_argument, NULL, URL_KEY },
+    TOP_URL_FLAGS,
     { "interval", required_argument, NULL, INTERVAL },
     { "sort", required_argument, NULL, SORT },
     { "filter", required_argument, NULL, FILTER },
@@ -121,17 +99,16 @@ static bool take_text(struct top_options *options, int option)
         int option;
         const char **text;
     } texts[] = {
-        { NIXL_DIR, &options->local.nixl_dir },   { URL_USER, &options->remote.user },
-        { URL_CA, &options->remote.authorities }, { URL_CERT, &options->remote.certificate },
-        { URL_KEY, &options->remote.key },        { FILTER, &options->filter },
         { STORE_DIR, &options->local.dir },
+        { NIXL_DIR, &options->local.nixl_dir },
+        { FILTER, &options->filter },
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].option == option) {
             *texts[i].text = optarg;
             return true;
         }
-    return false;
+    return top_url_take(option, optarg, &options->remote);
 }
 
 static int take(struct top_options *options, int option)
@@ -142,9 +119,9 @@ static int take(struct top_options *options, int option)
     options->once = options->once || option == ONCE;
     options->json = options->json || option == JSON;
     switch (option) {
-    case URL:
+    case TOP_FLAG_URL:
         return parse_url(options, optarg);
-    case URL_PASSWORD:
+    case TOP_FLAG_PASSWORD:
         options->remote.password = options->password;
         return top_url_password(optarg, options->password, sizeof options->password);
     case INTERVAL:

@@ -35,6 +35,26 @@ int top_url_parse(const char *command, const char *text, char *url, size_t size)
     return -1;
 }
 
+bool top_url_take(int option, const char *text, struct top_remote_options *remote)
+{
+    switch (option) {
+    case TOP_FLAG_USER:
+        remote->user = text;
+        return true;
+    case TOP_FLAG_CA:
+        remote->authorities = text;
+        return true;
+    case TOP_FLAG_CERT:
+        remote->certificate = text;
+        return true;
+    case TOP_FLAG_KEY:
+        remote->key = text;
+        return true;
+    default:
+        return false;
+    }
+}
+
 int top_url_password(const char *path, char *password, size_t size)
 {
     FILE *file = fopen(path, "re");

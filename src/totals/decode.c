@@ -257,6 +257,15 @@ enum kvtel_status totals_decode(struct kvtel_buffer *bytes, struct totals *total
     return status;
 }
 
+bool totals_include(const struct totals *totals, const char *store)
+{
+    const char *included = totals->stores;
+    for (uint32_t i = 0; i < totals->store_count; i++, included += strlen(included) + 1)
+        if (strcmp(included, store) == 0)
+            return true;
+    return false;
+}
+
 void totals_free(struct totals *totals)
 {
     kvtel_buffer_free(&totals->bytes);

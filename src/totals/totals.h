@@ -48,6 +48,8 @@ struct totals {
 enum kvtel_status totals_decode(struct kvtel_buffer *bytes, struct totals *totals, struct kvtel_error *error);
 /* Adds a label with an empty value to the label sets that lack it. `name` is borrowed. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status totals_add_label(struct totals *totals, const char *name);
+/* Whether the totals include a store of this name although its file may still be there. */
+bool totals_include(const struct totals *totals, const char *store);
 /* Frees the memory of the totals. */
 void totals_free(struct totals *totals);
 
