@@ -28,6 +28,15 @@ int kvtel_python_exemplar(PyObject *labels, struct kvtel_exemplar *exemplar)
     return 0;
 }
 
+int kvtel_python_transfer_exemplar(PyObject *arguments, PyObject *keywords, struct kvtel_transfer *transfer,
+                                   struct kvtel_exemplar *exemplar)
+{
+    PyObject *labels = NULL;
+    if (kvtel_python_transfer(arguments, keywords, "exemplar", &labels, transfer) < 0)
+        return -1;
+    return kvtel_python_exemplar(labels, exemplar);
+}
+
 PyObject *kvtel_python_trace_labels(PyObject *self, PyObject *traceparent)
 {
     struct kvtel_exemplar exemplar = { 0 };

@@ -59,9 +59,7 @@ static PyObject *transfer_end_exemplar(PyObject *object, PyObject *arguments, Py
     struct transfer *self = (struct transfer *)object;
     struct kvtel_transfer transfer;
     struct kvtel_exemplar exemplar;
-    PyObject *labels = NULL;
-    if (kvtel_python_transfer(arguments, keywords, "exemplar", &labels, &transfer) < 0 ||
-        kvtel_python_exemplar(labels, &exemplar) < 0)
+    if (kvtel_python_transfer_exemplar(arguments, keywords, &transfer, &exemplar) < 0)
         return NULL;
     self->ended = true;
     return PyBool_FromLong(kvtel_transfer_end_exemplar(&self->token, &transfer, &exemplar));

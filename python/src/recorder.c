@@ -158,9 +158,7 @@ static PyObject *record_exemplar(const struct kvtel_operation *operation, PyObje
 {
     struct kvtel_transfer transfer;
     struct kvtel_exemplar exemplar;
-    PyObject *labels = NULL;
-    if (kvtel_python_transfer(arguments, keywords, "exemplar", &labels, &transfer) < 0 ||
-        kvtel_python_exemplar(labels, &exemplar) < 0)
+    if (kvtel_python_transfer_exemplar(arguments, keywords, &transfer, &exemplar) < 0)
         return NULL;
     return PyBool_FromLong(kvtel_record_exemplar(operation, &transfer, &exemplar));
 }

@@ -16,6 +16,9 @@ struct kvtel_python_store {
 
 /* Fills an exemplar from a dict of labels. 0; -1: an exception. */
 int kvtel_python_exemplar(PyObject *labels, struct kvtel_exemplar *exemplar);
+/* Reads a transfer as kvtel_python_transfer() does, and the argument `exemplar`. 0; -1: an exception. */
+int kvtel_python_transfer_exemplar(PyObject *arguments, PyObject *keywords, struct kvtel_transfer *transfer,
+                                   struct kvtel_exemplar *exemplar);
 /* kvtel.trace_labels(). */
 PyObject *kvtel_python_trace_labels(PyObject *self, PyObject *traceparent);
 /* The exemplars of a snapshot, as Store.exemplars() returns them. */
