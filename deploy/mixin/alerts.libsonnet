@@ -8,7 +8,7 @@ local promql = import 'lib/promql.libsonnet';
     alert: name,
     [if wait != '' then 'for']: wait,
     labels: { severity: severity },
-    annotations: { summary: summary, description: description, runbook_url: config.runbookBase + std.asciiLower(name) },
+    annotations: { summary: summary, description: description, runbook_url: config.runbookURLPattern % std.asciiLower(name) },
   } + (if std.isArray(expr) then promql.lines(expr) else { expr: expr }),
   local engine = 'engine {{ $labels.engine }} of {{ $labels.model_name }} at {{ $labels.instance }}',
   local M = std.join(', ', config.modelLabels),
@@ -43,8 +43,7 @@ local promql = import 'lib/promql.libsonnet';
           alert(
             'KVDataMayBeWrong',
             'critical',
-            'sum by (%s) (increase(%snixl_num_notifications_after_expiry_total[15m]) and on (%s) kvtel_build_info) > 0'
-            % [std.join(', ', config.engineLabels), config.prefix, page],
+            promql.above(0, promql.grew(config.prefix + 'nixl_num_notifications_after_expiry_total', '15m', config.engineLabels, config)),
             'KV blocks were fetched after their lease had ended: ' + engine + '.',
             "The blocks may have held another request's data when they were read."
           ),
@@ -117,7 +116,10 @@ local promql = import 'lib/promql.libsonnet';
           alert(
             'KvtelRingFull',
             'warning',
-            'increase(kvtel_nixl_ring_full_total[10m]) > 0 or increase(nixl_events_dropped_total[10m]) > 0',
+            [
+              'increase(kvtel_nixl_ring_full_total[10m]) > 0 or increase(nixl_events_dropped_total[10m]) > 0',
+              '  or',
+            ] + promql.above(0, promql.appeared('nixl_events_dropped_total', '10m', config)),
             'NIXL drops telemetry at {{ $labels.instance }}.',
             'A ring was full, or an agent says that it dropped events: numbers of nixl_* are too low.'
           ),

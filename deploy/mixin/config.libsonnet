@@ -4,8 +4,8 @@
   _config:: {
     // The exporter's --metrics.prefix. Dashboards have a variable for it, which starts with this value.
     prefix: 'vllm:',
-    // Before an alert's name, in lower case, in its annotation runbook_url.
-    runbookBase: 'docs/alerts.md#',
+    // An alert's annotation runbook_url; %s is its name in lower case. The default is the page's place in the repository.
+    runbookURLPattern: 'docs/alerts.md#%s',
     // Labels that tell one scraped page from another, and labels that tell one engine from another.
     pageLabels: ['cluster', 'namespace', 'job', 'instance'],
     engineLabels: ['cluster', 'namespace', 'instance', 'model_name', 'engine'],

@@ -36,6 +36,7 @@ def page(name, series, up="1x400", info="1x400", job="kvtel"):
 
 NIXL_FAILED = f"vllm:nixl_num_failed_transfers_total{{{ENGINE}}}"
 NIXL_TIMES = f"vllm:nixl_xfer_time_seconds_count{{{ENGINE}}}"
+LATE = f"vllm:nixl_num_notifications_after_expiry_total{{{ENGINE}}}"
 FAST = {
     f'vllm:nixl_xfer_time_seconds_bucket{{{ENGINE},le="{le}"}}': f"0+{step}x400"
     for le, step in (("0.5", 9), ("5.0", 10), ("+Inf", 10))
@@ -98,15 +99,21 @@ CASES = [
     (
         "KVDataMayBeWrong",
         "10m30s",
-        page("a", {f"vllm:nixl_num_notifications_after_expiry_total{{{ENGINE}}}": "0x40 1x300"}),
+        page("a", {LATE: "0x40 1x300"}),
         [f'instance="a",{ENGINE},severity="critical"'],
     ),
     (
         "KVDataMayBeWrong",
         "10m",
-        page("a", {f"vllm:nixl_num_notifications_after_expiry_total{{{ENGINE}}}": "1x300"}),
+        page("a", {LATE: "1x300"}),
         [],
     ),
+    # a counter that was not there, with its first event and with none; and an old one of a page that was not scraped
+    ("KVDataMayBeWrong", "21m", page("a", {LATE: "_x80 1x120"}), [f'instance="a",{ENGINE},severity="critical"']),
+    ("KVDataMayBeWrong", "21m", page("a", {LATE: "_x80 0x120"}), []),
+    ("KVDataMayBeWrong", "36m", page("a", {LATE: "_x80 1x120"}), []),
+    ("KVDataMayBeWrong", "11m", page("a", {LATE: "_x40 1x120"}, up="_x40 1x120", info="_x40 1x120"), []),
+    ("KVDataMayBeWrong", "21m", page("vllm", {LATE: "_x80 1x120"}, info=None), []),
     (
         "KVTransfersStall",
         "11m",
@@ -185,6 +192,13 @@ CASES = [
         ['instance="a",job="kvtel",severity="warning"'],
     ),
     ("KvtelRingFull", "6m", own("kvtel_nixl_ring_full_total", "1x120"), []),
+    (
+        "KvtelRingFull",
+        "21m",
+        own('nixl_events_dropped_total{agent="n"}', "_x80 9x100"),
+        ['instance="a",job="kvtel",agent="n",severity="warning"'],
+    ),
+    ("KvtelRingFull", "21m", own('nixl_events_dropped_total{agent="n"}', "_x80 0x100"), []),
     (
         "KvtelRingContended",
         "6m",

@@ -3,6 +3,8 @@
 // and where Prometheus keeps both, the native one is taken. Texts are joined by +: std.format is slow in jsonnet.
 {
   local by(labels) = std.join(', ', labels),
+  local indented(lines) = ['  ' + line for line in lines],
+  local increase(name, window, labels, config) = $.sum(labels, $.ofKvtel('increase(' + name + '[' + window + '])', config)),
   local braces(selector) = if selector == '' then '' else '{' + selector + '}',
 
   // A vector of kvtel's pages alone: another page may have series of the same names, vLLM's own for instance.
@@ -30,22 +32,29 @@
   counterRate(name, selector, window, labels, filter=function(vector) vector)::
     $.sum(labels, filter('rate(' + name + braces(selector) + '[' + window + '])')),
 
-  // What a counter grew by, as lines. A counter that was not there before its first events grew by its value: increase() needs two
-  // samples.
+  // Counters that were not there a window ago, though their page was, as lines: increase() needs two samples, and so misses their first
+  // value.
+  appeared(name, window, config):: [
+    '(' + name + ' unless ' + name + ' offset ' + window + ')',
+    '  and on (' + by(config.pageLabels) + ') (up offset ' + window + ' == 1)',
+  ],
+
+  // What counters grew by, as lines. One that was not there before its first events grew by its value.
+  grew(name, window, labels, config):: [
+    increase(name, window, labels, config) + ' > 0',
+    '  or',
+    'sum by (' + by(labels) + ') (',
+  ] + indented($.appeared(name, window, config)) + [
+    '    and on (' + by(config.pageLabels) + ') kvtel_build_info',
+    ')',
+  ],
+
+  // The same, with counters that did not grow.
   grown(name, window, labels, config)::
-    local increase = $.sum(labels, $.ofKvtel('increase(' + name + '[' + window + '])', config));
-    local page = by(config.pageLabels);
-    [
-      increase + ' > 0',
-      '  or',
-      'sum by (' + by(labels) + ') (',
-      '  (' + name + ' unless ' + name + ' offset ' + window + ')',
-      '    and on (' + page + ') (up offset ' + window + ' == 1)',
-      '    and on (' + page + ') kvtel_build_info',
-      ')',
-      '  or',
-      increase,
-    ],
+    $.grew(name, window, labels, config) + ['  or', increase(name, window, labels, config)],
+
+  // The values of an expression of several lines that are above a bound.
+  above(bound, lines):: ['('] + indented(lines) + [') > ' + bound],
 
   // A rule's expression of several lines.
   lines(lines):: { expr: std.join('\n', lines), lines:: lines },
