@@ -8,6 +8,14 @@ import urllib.request
 from exporter import PATIENCE, free_port
 
 
+def native_histograms(program="prometheus"):
+    """With what that Prometheus scrapes native histograms: (its flags, settings of a scrape configuration). A feature until 3.7."""
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=PATIENCE)
+    if "native-histograms" in said.stdout + said.stderr:
+        return ["--enable-feature=native-histograms"], []
+    return [], ["scrape_native_histograms: true"]
+
+
 class Prometheus:
     """Scrapes `target`, or each of a list of them, unless that is None, every second. `scrape`: more lines of its scrape configuration.
     `rules`: files of rules, which are evaluated every second. `config`: all of the configuration, without a target."""
