@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dashboards of deploy/mixin: Grafana can load them, and each panel shows something of a real Prometheus."""
 
-import math
 import re
 import shutil
 import subprocess
-import urllib.request
 
 import pytest
-from every_source import EverySource
-from exporter import ROOT, samples, wait_for
-from fake_server import FakeServer
+from exporter import ROOT
 from mixin import DASHBOARDS, MIXIN, dashboard, expressions, filled_in, metrics_of
 from nixl_driver import PLUGIN
-from prometheus_server import Prometheus
-
-RULES = [MIXIN / "rules.yml", MIXIN / "alerts.yml"]
-VALUES = {"__rate_interval": "30s", "prefix": "vllm:", "transport": "nixl"}
-VALUES |= dict.fromkeys(["cluster", "namespace", "model", "engine"], ".*")
-# Panels of explicit buckets alone.
-CLASSIC = {"Transfers by time"}
+from panels import RULES, VALUES, check_panels, two_pages
 
 
 def names_of(paths):
@@ -134,80 +124,17 @@ def test_raw_metrics_are_of_kvtels_pages_alone():
         assert metrics_of(filled_in(expression, VALUES)) <= allowed
 
 
-def other_page(exporter):
-    """A page with the same numbers under the same names, as vLLM's own has."""
-
-    def answer(*_):
-        text = "".join(line + "\n" for line in exporter.text().splitlines() if line.startswith("vllm:"))
-        return 200, {"Content-Type": "text/plain; version=0.0.4"}, text.encode()
-
-    return FakeServer(answer)
-
-
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    with EverySource(tmp_path_factory.mktemp("sources")) as source:
-        source.move()
-        with other_page(source.exporter) as other:
-            yield source, other
-
-
-def label_values(server, query):
-    """What Grafana makes of label_values(SELECTOR, LABEL)."""
-    selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
-    match = urllib.request.quote(selector)
-    return server.get(f"label/{label}/values?match[]={match}")
-
-
-def shows(results):
-    return any(not math.isnan(float(result["value"][1])) for result in results)
+    with two_pages(tmp_path_factory.mktemp("sources")) as pages:
+        yield pages
 
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed")
 @pytest.mark.skipif(not PLUGIN.exists(), reason="NIXL's plug-in is not built")
 @pytest.mark.parametrize("kind", ["classic", "native"])
 def test_every_panel_shows_something(everything, tmp_path, kind):
-    source, other = everything
-    page = f"127.0.0.1:{source.exporter.port}"
-    flags = ["--enable-feature=native-histograms"] if kind == "native" else []
-    with Prometheus(tmp_path, [page, f"127.0.0.1:{other.port}"], *flags, rules=RULES) as server:
-        wait_for(server.is_ready, "Prometheus")
-        wait_for(lambda: server.results("count(up == 1) == 2"), "both pages")
-        source.move()
-        left = {
-            (path.name, title, expression): filled_in(expression, {**VALUES, "instance": page})
-            for path in DASHBOARDS
-            for title, expression in expressions(path)
-            if not (kind == "native" and title in CLASSIC)
-        }
-
-        def all_show():
-            source.move()
-            for key in [key for key, expression in left.items() if shows(server.results(expression))]:
-                del left[key]
-            return not left
-
-        wait_for(all_show, lambda: f"these panels show nothing: {sorted(left)}", 600)
-        # Variables: kvtel's pages alone, and each has values.
-        for path in DASHBOARDS:
-            for variable in dashboard(path)["templating"]["list"]:
-                if variable["type"] != "query" or variable["name"] in ("cluster", "namespace"):
-                    continue
-                found = label_values(server, filled_in(variable["query"]["query"], {**VALUES, "instance": page}))
-                assert found, (path.name, variable["name"])
-                if variable["name"] == "instance":
-                    assert found == [page]
-        # The other page's numbers are in no total.
-        now = samples(source.exporter.text())
-        posted = ("mooncake", "moriio")  # what the demo moves goes on
-        shown = {
-            (("connector", name),): sum(
-                v for k, v in now.items() if k.startswith(f"vllm:{name}_xfer_time_seconds_count")
-            )
-            for name in posted
-        }
-        query = 'sum by (connector) (model:kv_transfers:sum{connector=~"mooncake|moriio"})'
-        wait_for(lambda: server.query(query) == shown, lambda: f"{server.query(query)} to equal {shown}")
+    check_panels(*everything, tmp_path, kind)
 
 
 @pytest.mark.skipif(not shutil.which("jsonnet"), reason="jsonnet is not installed")
