@@ -221,6 +221,9 @@ func TestWhatTheValuesAreFor(t *testing.T) {
 	for _, group := range rule.Spec.Groups {
 		for _, one := range group.Rules {
 			expressions += one.Expr.String() + "\n"
+			if page := one.Annotations["runbook_url"]; one.Alert != "" && page != "https://wiki.example/"+strings.ToLower(one.Alert)+".html" {
+				t.Errorf("the runbook of %s is %s", one.Alert, page)
+			}
 		}
 	}
 	boards := 0
@@ -275,10 +278,11 @@ func TestBadValuesAreRefused(t *testing.T) {
 	for text, said := range map[string]string{
 		"{}":                                   "image.repository",
 		"image: { repository: a }\nmode: both": "mode",
-		"image: { repository: a }\nprometheusRules: { enabled: true }": "prometheusRules",
-		"image: { repository: a }\nweb: { tls: true }":                 "web.configSecret",
-		"image: { repository: a }\nrunAsUser: 0":                       "runAsUser",
-		"image: { repository: a }\nstores: { hostPath: run/kvtel }":    "hostPath",
+		"image: { repository: a }\nprometheusRules: { enabled: true }":            "prometheusRules",
+		"image: { repository: a }\nprometheusRule: { runbookURLPattern: alerts }": "runbookURLPattern",
+		"image: { repository: a }\nweb: { tls: true }":                            "web.configSecret",
+		"image: { repository: a }\nrunAsUser: 0":                                  "runAsUser",
+		"image: { repository: a }\nstores: { hostPath: run/kvtel }":               "hostPath",
 	} {
 		given, err := chartutil.ReadValues([]byte(text))
 		if err != nil {
