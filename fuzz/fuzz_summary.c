@@ -22,9 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *end = size > 0 ? memchr(data, 0, size) : NULL;
     const size_t first = end ? (size_t)(end - data) : size;
     MUST(history && view);
-    view->source = "";
+    top_view_init(view, "");
     for (int i = 0; i < 2; i++) {
-        enum kvtel_status status = top_history_add(history, (const char *)data, first, &error);
+        enum kvtel_status status = top_history_begin(history, (const char *)data, first, &error);
+        if (status == KVTEL_OK && top_history_missing(history) > 0) /* the same as a further part of it */
+            status = top_history_more(history, (const char *)data, first, &error);
+        if (status == KVTEL_OK)
+            status = top_history_end(history, &error);
         MUST(status == KVTEL_OK || (error.status == status && error.message[0]));
         if (i == 0 && status == KVTEL_OK && end)
             top_history_add_past(history, (const char *)end + 1, size - first - 1);

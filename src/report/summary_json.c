@@ -302,7 +302,8 @@ enum kvtel_status summary_json_write(const struct kvtel_snapshot *snapshot, cons
                                      struct kvtel_buffer *buffer)
 {
     struct kvtel_snapshot_summary made;
-    const struct kvtel_summary_choice choice = { options->filter, options->offset, SUMMARY_ENTRIES };
+    const struct kvtel_summary_choice choice = { options->filter, options->offset,
+                                                 options->limit > 0 ? options->limit : SUMMARY_ENTRIES };
     enum kvtel_status status = kvtel_snapshot_summary_choose(&made, snapshot, &choice);
     if (status != KVTEL_OK)
         return status;

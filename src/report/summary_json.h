@@ -48,6 +48,7 @@ enum { SUMMARY_OPEN = 20 };
 struct summary_options {
     const char *filter; /* as in kvtel_summary_choice */
     size_t offset;
+    size_t limit; /* of entries; 0: SUMMARY_ENTRIES */
     double uptime_seconds;
     const struct summary_source *sources;
     size_t source_count; /* number given here */

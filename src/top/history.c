@@ -232,18 +232,34 @@ static void add_up(struct top_history *history)
         history->stalled += history->now.oldest[i].stalled;
 }
 
+/* Makes room for the rows of all entries. False: no memory. */
+static bool reserve_rows(struct top_history *history)
+{
+    size_t wanted = 0;
+    for (size_t e = 0; e < history->now.entry_count; e++)
+        wanted += history->now.entries[e].flow_count > 0 ? history->now.entries[e].flow_count : 1;
+    if (wanted <= history->row_room)
+        return true;
+    struct top_row *larger = realloc(history->rows, wanted * sizeof *larger);
+    if (!larger)
+        return false;
+    history->rows = larger;
+    history->row_room = wanted;
+    return true;
+}
+
 /* Makes all rows anew. `before`: the time of the summary before, or 0. False: no memory, and some are missing. */
 static bool make_rows(struct top_history *history, double before)
 {
     const struct top_state *now = &history->now;
-    bool good = true;
+    bool good = reserve_rows(history);
     history->row_count = 0;
     for (size_t i = 0; i < history->track_count; i++)
         history->tracks[i]->used = false;
     for (size_t e = 0; e < now->entry_count; e++) {
         const struct top_entry *entry = &now->entries[e];
         const size_t flows = entry->flow_count > 0 ? entry->flow_count : 1;
-        for (size_t f = 0; f < flows && history->row_count < TOP_ROWS; f++) {
+        for (size_t f = 0; f < flows && history->row_count < history->row_room; f++) {
             struct top_row *row = &history->rows[history->row_count];
             *row = (struct top_row){ .entry = entry,
                                      .flow = entry->flow_count > 0 ? &entry->flows[f] : NULL,
@@ -257,6 +273,40 @@ static bool make_rows(struct top_history *history, double before)
     return good;
 }
 
+/* -- Peers -- */
+
+/* What a peer was in a summary that does not list it: nothing, if that summary lists all. NULL: not known. */
+static const struct top_peer *nobody_of(const struct top_state *state)
+{
+    static const struct top_peer nobody = { .name = "" };
+    return state && state->has_peers && state->peers_total <= state->peer_count ? &nobody : NULL;
+}
+
+/* The rows of the next summary's peers, from it and the one before it. */
+static void make_peers(struct top_history *history, const struct top_state *next)
+{
+    const struct top_state *last = &history->now, *base = NULL;
+    const double seconds = history->any ? next->time - last->time : 0;
+    for (size_t i = 0; i < history->checkpoint_count && !base; i++)
+        base = history->checkpoints[i].has_peers ? &history->checkpoints[i] : NULL;
+    base = base || !history->any ? base : last;
+    history->peer_count = next->peer_count;
+    for (size_t i = 0; i < next->peer_count; i++) {
+        const struct top_peer *peer = &next->peers[i];
+        struct top_peer_row *row = &history->peers[i];
+        *row = (struct top_peer_row){ .peer = peer, .transfers_rate = (double)NAN, .bytes_rate = (double)NAN };
+        const struct top_peer *before = base ? top_state_peer(base, peer->name, i) : NULL;
+        before = before ? before : nobody_of(base);
+        row->failed = before ? growth(before->failed, peer->failed) : 0;
+        before = top_state_peer(last, peer->name, i);
+        before = before ? before : nobody_of(last);
+        if (!before || !(seconds > 0) || peer->transfers < before->transfers || peer->bytes < before->bytes)
+            continue;
+        row->transfers_rate = (double)(peer->transfers - before->transfers) / seconds;
+        row->bytes_rate = (peer->bytes - before->bytes) / seconds;
+    }
+}
+
 /* -- Summaries -- */
 
 static void forget(struct top_history *history)
@@ -265,7 +315,7 @@ static void forget(struct top_history *history)
         top_state_close(&history->checkpoints[i]);
     for (size_t i = 0; i < history->track_count; i++)
         free_track(history->tracks[i]);
-    history->checkpoint_count = history->track_count = history->row_count = 0;
+    history->checkpoint_count = history->track_count = history->row_count = history->peer_count = 0;
     top_state_close(&history->now);
     history->any = false;
 }
@@ -294,12 +344,35 @@ static void keep_now(struct top_history *history, double time)
         drop_oldest(history);
 }
 
+enum kvtel_status top_history_begin(struct top_history *history, const char *json, size_t size,
+                                    struct kvtel_error *error)
+{
+    return top_state_read(&history->next, json, size, error);
+}
+
+enum kvtel_status top_history_more(struct top_history *history, const char *json, size_t size,
+                                   struct kvtel_error *error)
+{
+    return top_state_read_more(&history->next, json, size, error);
+}
+
+size_t top_history_missing(const struct top_history *history)
+{
+    const struct top_state *next = &history->next;
+    const bool is_whole = next->given >= next->entries_total || next->given_last == 0; /* the exporter has no more */
+    return is_whole || next->entry_count >= TOP_ENTRIES ? 0 : next->given;
+}
+
 enum kvtel_status top_history_add(struct top_history *history, const char *json, size_t size, struct kvtel_error *error)
 {
-    struct top_state next = { 0 };
-    enum kvtel_status status = top_state_read(&next, json, size, error);
-    if (status != KVTEL_OK)
-        return status;
+    const enum kvtel_status status = top_history_begin(history, json, size, error);
+    return status == KVTEL_OK ? top_history_end(history, error) : status;
+}
+
+enum kvtel_status top_history_end(struct top_history *history, struct kvtel_error *error)
+{
+    struct top_state next = history->next;
+    history->next = (struct top_state){ 0 };
     if (history->any && !(next.time > history->now.time || next.time < history->now.time)) {
         top_state_close(&next);
         return KVTEL_OK;
@@ -307,6 +380,7 @@ enum kvtel_status top_history_add(struct top_history *history, const char *json,
     if (history->any && (next.time < history->now.time || next.uptime_seconds < history->now.uptime_seconds))
         forget(history);
     const double before = history->any ? history->now.time : 0;
+    make_peers(history, &next);
     if (history->any)
         keep_now(history, next.time);
     history->now = next;
@@ -357,8 +431,10 @@ void top_history_add_past(struct top_history *history, const char *json, size_t 
 void top_history_close(struct top_history *history)
 {
     forget(history);
+    top_state_close(&history->next);
     free(history->tracks);
-    history->tracks = NULL;
+    free(history->rows);
+    *history = (struct top_history){ 0 };
 }
 
 /* -- Texts -- */

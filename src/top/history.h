@@ -5,7 +5,7 @@
 
 #include "top/state.h"
 
-enum { TOP_ROWS = 2048, TOP_SAMPLES = 64, TOP_CHECKPOINTS = 16, TOP_QUANTILES = 3 };
+enum { TOP_SAMPLES = 64, TOP_CHECKPOINTS = 16, TOP_QUANTILES = 3 };
 #define TOP_WINDOW_SECONDS 60.0
 
 /* How many transfers one flow had done, at moments of the last minute. */
@@ -32,18 +32,28 @@ struct top_row {
     const struct top_track *track;
 };
 
+/* A peer. What is not known is NaN. */
+struct top_peer_row {
+    const struct top_peer *peer;
+    double transfers_rate, bytes_rate; /* a second, since the summary before */
+    uint64_t failed;                   /* in the window; 0 where that is not known */
+};
+
 /* Start from {0}. */
 struct top_history {
     bool whole;                                    /* the window is all time: for one summary alone */
     struct top_state now;                          /* the newest summary */
+    struct top_state next;                         /* the one that is being read, in parts */
     bool any;                                      /* there is one */
     struct top_state checkpoints[TOP_CHECKPOINTS]; /* earlier ones, the oldest first, at most a minute old */
     size_t checkpoint_count;
     double window_seconds; /* how long the window is; 0: there is only one summary */
     struct top_track **tracks;
     size_t track_count;
-    struct top_row rows[TOP_ROWS];
-    size_t row_count;
+    struct top_row *rows;
+    size_t row_count, row_room;
+    struct top_peer_row peers[TOP_PEERS];
+    size_t peer_count;
     double transfers_rate, bytes_rate; /* of all rows */
     uint64_t open, stalled;            /* of all */
     bool has_open;
@@ -54,6 +64,15 @@ struct top_history {
  * of memory rows of the new summary may be incomplete. */
 enum kvtel_status top_history_add(struct top_history *history, const char *json, size_t size,
                                   struct kvtel_error *error);
+/* The same for a summary in parts: begin() takes the first one, more() each further one, as long as missing() says from
+ * which offset on entries are missing (0: none), and end() takes the whole. Statuses as above, and those of
+ * top_state_read_more(). */
+enum kvtel_status top_history_begin(struct top_history *history, const char *json, size_t size,
+                                    struct kvtel_error *error);
+enum kvtel_status top_history_more(struct top_history *history, const char *json, size_t size,
+                                   struct kvtel_error *error);
+size_t top_history_missing(const struct top_history *history);
+enum kvtel_status top_history_end(struct top_history *history, struct kvtel_error *error);
 /* Takes an exporter's /api/v1/history after the first summary: the window and the trend are then those of the last
  * minute at once. What is not a history is left alone; without memory the window begins now. */
 void top_history_add_past(struct top_history *history, const char *json, size_t size);

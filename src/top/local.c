@@ -9,6 +9,7 @@
 #include "nixl/rings.h"
 #include "report/summary_json.h"
 #include "top/open_list.h"
+#include "top/state.h"
 #include "totals/file.h"
 
 #include <dirent.h>
@@ -264,6 +265,7 @@ static enum kvtel_status write_summary(struct local *local, struct kvtel_buffer 
 {
     struct summary_source *sources = calloc(SHOWN, sizeof *sources);
     struct summary_options options = {
+        .limit = TOP_ENTRIES,
         .uptime_seconds = (double)(kvtel_now_ns() - local->started_ns) / 1e9,
         .sources = sources,
         .all_sources = local->count + local->left_out + (local->rings ? kvtel_nixl_rings_count(local->rings) : 0),

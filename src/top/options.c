@@ -14,7 +14,7 @@ const char command_top_help[] =
     "\n"
     "Shows what connectors record, in a terminal: transfers and bytes per second, times, transfers in flight and\n"
     "failures of each connector, engine and flow. Reads this machine's stores without an exporter, or an exporter.\n"
-    "'?' lists the keys.\n"
+    "'?' lists the keys, 'p' shows the peers of transfers.\n"
     "\n"
     "sources\n"
     "  --store.dir=DIR            directory of stores; default: $KVTEL_STORE_DIR, else a directory of this user in\n"

@@ -6,11 +6,12 @@
 #include "base/error.h"
 #include "otlp/library.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { ANSWER_LIMIT = 64 << 20, CONNECT_MS = 5000, TOTAL_MS = 20000, WAITS = 4 };
+enum { ANSWER_LIMIT = 64 << 20, CONNECT_MS = 5000, TOTAL_MS = 20000, WAITS = 4, PART_URL = 4096 };
 
 struct remote {
     const struct otlp_curl *curl;
@@ -87,6 +88,14 @@ static void begin(void *context)
 {
     struct remote *remote = context;
     begin_url(remote, remote->url);
+}
+
+static void begin_part(void *context, size_t offset)
+{
+    struct remote *remote = context;
+    char url[PART_URL]; /* libcurl keeps a copy */
+    (void)snprintf(url, sizeof url, "%s?offset=%zu", remote->url, offset);
+    begin_url(remote, url);
 }
 
 static void begin_past(void *context)
@@ -202,6 +211,7 @@ enum kvtel_status top_remote_open(const struct top_remote_options *options, stru
         .context = remote, .begin = begin, .go_on = go_on, .wait = wait_for, .close = close_remote
     };
     source->begin_past = options->past_url ? begin_past : NULL;
+    source->begin_part = begin_part;
     return KVTEL_OK;
 }
 

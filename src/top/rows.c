@@ -73,6 +73,13 @@ static bool passes(const struct top_row *row, const char *filter)
            strcasestr(row->entry->engine, filter) || (row->flow && strcasestr(row->flow->name, filter));
 }
 
+int top_rows_compare(double left, double right, bool reverse)
+{
+    if (isnan(left) || isnan(right))
+        return isnan(left) - isnan(right);
+    return left > right ? (reverse ? 1 : -1) : left < right ? (reverse ? -1 : 1) : 0;
+}
+
 struct sorting {
     const struct top_history *history;
     const struct top_sort *sort;
@@ -84,18 +91,13 @@ static int compare(const void *a, const void *b, void *context)
 {
     const struct sorting *sorting = context;
     const size_t one = *(const size_t *)a, other = *(const size_t *)b;
-    int order = 0;
-    if (sorting->sort->value) {
-        double left = sorting->sort->value(&sorting->history->rows[one], sorting->history->whole);
-        double right = sorting->sort->value(&sorting->history->rows[other], sorting->history->whole);
-        if (isnan(left) != isnan(right))
-            return isnan(left) ? 1 : -1;
-        order = left > right ? -1 : left < right ? 1 : 0;
-    }
-    if (order == 0 && sorting->sort->value)
-        return one < other ? -1 : 1;
-    order = order != 0 ? order : one < other ? -1 : 1;
-    return sorting->reverse ? -order : order;
+    const int in_order = one < other ? -1 : 1;
+    if (!sorting->sort->value)
+        return sorting->reverse ? -in_order : in_order;
+    const double left = sorting->sort->value(&sorting->history->rows[one], sorting->history->whole);
+    const double right = sorting->sort->value(&sorting->history->rows[other], sorting->history->whole);
+    const int order = top_rows_compare(left, right, sorting->reverse);
+    return order != 0 ? order : in_order;
 }
 
 static char *key_of(const struct top_row *row)
@@ -120,18 +122,34 @@ static size_t find_chosen(const struct top_view *view, const struct top_history 
     return found;
 }
 
-void top_rows_arrange(struct top_view *view, const struct top_history *history)
+/* Makes room for the places of all rows. */
+static bool reserve_order(struct top_view *view, size_t wanted)
 {
-    struct sorting sorting = { .history = history, .sort = &top_sorts[view->sort], .reverse = view->reverse };
+    if (wanted <= view->order_room)
+        return true;
+    size_t *larger = realloc(view->order, wanted * sizeof *larger);
+    if (!larger)
+        return false;
+    view->order = larger;
+    view->order_room = wanted;
+    return true;
+}
+
+bool top_rows_arrange(struct top_view *view, const struct top_history *history)
+{
+    const struct top_choice *choice = &view->table;
+    struct sorting sorting = { .history = history, .sort = &top_sorts[choice->sort], .reverse = choice->reverse };
+    const bool good = reserve_order(view, history->row_count);
     view->count = 0;
-    for (size_t i = 0; i < history->row_count; i++)
-        if (passes(&history->rows[i], view->filter))
+    for (size_t i = 0; good && i < history->row_count; i++)
+        if (passes(&history->rows[i], choice->filter))
             view->order[view->count++] = i;
     qsort_r(view->order, view->count, sizeof *view->order, compare, &sorting);
     size_t chosen = find_chosen(view, history);
     view->chosen = chosen != SIZE_MAX ? chosen : view->chosen;
     if (view->chosen >= view->count)
         view->chosen = view->count > 0 ? view->count - 1 : 0;
+    return good;
 }
 
 void top_rows_choose(struct top_view *view, const struct top_history *history, size_t place)

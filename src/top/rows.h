@@ -15,8 +15,10 @@ struct top_sort {
 extern const struct top_sort top_sorts[];
 extern const size_t top_sort_count;
 
-/* Filters and sorts the rows anew. The chosen row stays chosen where it still is. */
-void top_rows_arrange(struct top_view *view, const struct top_history *history);
+/* The order of two numbers: the larger first, or last if `reverse`; what is not known (NaN) last. 0: they are equal. */
+int top_rows_compare(double left, double right, bool reverse);
+/* Filters and sorts the rows anew. The chosen row stays chosen where it still is. False: no memory, and no row. */
+bool top_rows_arrange(struct top_view *view, const struct top_history *history);
 /* Remembers the row that is chosen now. */
 void top_rows_choose(struct top_view *view, const struct top_history *history, size_t place);
 /* The chosen row, or NULL without rows. */

@@ -13,9 +13,11 @@ struct top_source {
     void *context; /* owned: close() frees it */
     /* Begins to read a summary. One that is being read is given up. */
     void (*begin)(void *context);
+    /* The same for the part of the summary that begins with the entry `offset`; NULL: a summary is always whole. */
+    void (*begin_part)(void *context, size_t offset);
     /* The same for what happened before; NULL: nobody knows. */
     void (*begin_past)(void *context);
-    /* Goes on reading. TOP_DONE: `json` is replaced by the summary; TOP_FAILED: `error` has a sentence that follows the
+    /* Goes on reading. TOP_DONE: `json` is replaced by the answer; TOP_FAILED: `error` has a sentence that follows the
      * source's name. */
     enum top_reading (*go_on)(void *context, struct kvtel_buffer *json, struct kvtel_error *error);
     /* Waits until the reading can go on, one of `fds` is readable, which their `revents` say, or the time is over. */

@@ -168,16 +168,30 @@ static void read_entry(struct reading *reading, const struct kvtel_value *map, s
                                  .failures = read_classes(reading, map) };
 }
 
+/* Adds the entries to those that the state has. An entry that comes twice, because engines came or went between two
+ * parts, is taken once. */
 static void read_entries(struct reading *reading, const struct kvtel_value *root)
 {
+    struct top_state *state = reading->state;
+    const size_t before = state->entry_count;
     size_t given, count;
     const struct kvtel_value *list = list_of(root, "connectors", &given);
-    count = least(given, TOP_ENTRIES);
-    struct top_entry *entries = make(reading, count, sizeof *entries);
-    for (size_t i = 0; entries && i < count; i++)
-        read_entry(reading, &list[i], &entries[i]);
-    reading->state->entries = entries;
-    reading->state->entry_count = entries ? count : 0;
+    count = least(given, TOP_ENTRIES - before);
+    struct top_entry *entries = make(reading, before + count, sizeof *entries);
+    if (!entries)
+        return;
+    if (before > 0)
+        memcpy(entries, state->entries, before * sizeof *entries);
+    state->entries = entries;
+    for (size_t i = 0; i < count; i++) {
+        struct top_entry *entry = &entries[state->entry_count];
+        read_entry(reading, &list[i], entry);
+        if (before == 0 || !top_state_find(state, entry, before))
+            state->entry_count++;
+    }
+    state->given += given;
+    state->given_last = given;
+    state->entries_total = member_count(root, "connectors_total");
 }
 
 static void read_open(struct reading *reading, const struct kvtel_value *root)
@@ -219,6 +233,26 @@ static void read_oldest(struct reading *reading, const struct kvtel_value *root)
     reading->state->oldest_count = oldest ? count : 0;
 }
 
+static void read_peers(struct reading *reading, const struct kvtel_value *root)
+{
+    size_t given, count;
+    const struct kvtel_value *list = list_of(root, "peers", &given);
+    count = least(given, TOP_PEERS);
+    struct top_peer *peers = make(reading, count, sizeof *peers);
+    for (size_t i = 0; peers && i < count; i++)
+        peers[i] = (struct top_peer){ .name = text_of(reading, &list[i], "peer"),
+                                      .transfers = member_count(&list[i], "transfers"),
+                                      .failed = member_count(&list[i], "failed"),
+                                      .unseen = member_count(&list[i], "unseen"),
+                                      .open = member_count(&list[i], "open"),
+                                      .bytes = number_of(&list[i], "bytes", 0),
+                                      .oldest_seconds = number_of(&list[i], "oldest_seconds", 0) };
+    reading->state->has_peers = kvtel_value_get(root, "peers");
+    reading->state->peers = peers;
+    reading->state->peer_count = peers ? count : 0;
+    reading->state->peers_total = member_count(root, "peers_total");
+}
+
 /* -- The whole -- */
 
 /* How much of a version must be equal: all before the second dot. */
@@ -244,34 +278,62 @@ static enum kvtel_status check(const struct kvtel_value *root, struct kvtel_erro
     return KVTEL_OK;
 }
 
+/* Decodes an answer. `root` points into `arena`, which is to be freed in any case. */
+static enum kvtel_status decode(const char *json, size_t size, struct kvtel_arena *arena, struct kvtel_value *root,
+                                struct kvtel_error *error)
+{
+    struct kvtel_error fault = { 0 };
+    const enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, json, size, arena, root, &fault);
+    if (status == KVTEL_E_NOMEM)
+        return kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
+    if (status != KVTEL_OK)
+        return kvtel_fail(error, KVTEL_E_SYNTAX, 0, "the answer is not a summary of kvtel serve: byte %zu: %.150s",
+                          fault.offset, fault.message);
+    return check(root, error);
+}
+
+/* Without memory the state is closed. */
+static enum kvtel_status end_reading(const struct reading *reading, struct kvtel_error *error)
+{
+    if (reading->good)
+        return KVTEL_OK;
+    top_state_close(reading->state);
+    return kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
+}
+
 enum kvtel_status top_state_read(struct top_state *state, const char *json, size_t size, struct kvtel_error *error)
 {
     struct kvtel_arena arena = { 0 };
     struct kvtel_value root;
-    struct kvtel_error fault = { 0 };
     top_state_close(state);
-    enum kvtel_status status = kvtel_value_decode(KVTEL_JSON, json, size, &arena, &root, &fault);
-    if (status == KVTEL_E_NOMEM)
-        kvtel_fail(error, status, 0, "%s", kvtel_status_text(status));
-    else if (status != KVTEL_OK)
-        status = kvtel_fail(error, KVTEL_E_SYNTAX, 0, "the answer is not a summary of kvtel serve: byte %zu: %.150s",
-                            fault.offset, fault.message);
-    if (status == KVTEL_OK)
-        status = check(&root, error);
+    enum kvtel_status status = decode(json, size, &arena, &root, error);
     if (status == KVTEL_OK) {
         struct reading reading = { .state = state, .good = true };
         state->time = number_of(&root, "time", 0);
         state->uptime_seconds = number_of(&root, "uptime_seconds", 0);
         state->recording = member_count(&root, "recording");
         state->sources = member_count(&root, "sources_total");
-        state->entries_total = member_count(&root, "connectors_total");
         read_entries(&reading, &root);
         read_open(&reading, &root);
         read_oldest(&reading, &root);
-        if (!reading.good) {
-            top_state_close(state);
-            status = kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM));
-        }
+        read_peers(&reading, &root);
+        status = end_reading(&reading, error);
+    }
+    kvtel_arena_free(&arena);
+    return status;
+}
+
+enum kvtel_status top_state_read_more(struct top_state *state, const char *json, size_t size, struct kvtel_error *error)
+{
+    struct kvtel_arena arena = { 0 };
+    struct kvtel_value root;
+    enum kvtel_status status = decode(json, size, &arena, &root, error);
+    if (status == KVTEL_OK && number_of(&root, "uptime_seconds", 0) < state->uptime_seconds)
+        status = kvtel_fail(error, KVTEL_E_MISMATCH, 0, "it was restarted while its summary was read");
+    if (status == KVTEL_OK) {
+        struct reading reading = { .state = state, .good = true };
+        read_entries(&reading, &root);
+        status = end_reading(&reading, error);
     }
     kvtel_arena_free(&arena);
     return status;
@@ -287,7 +349,7 @@ void top_state_close(struct top_state *state)
 
 static bool is_same(const struct top_entry *one, const struct top_entry *other)
 {
-    return strcmp(one->connector, other->connector) == 0 && strcmp(one->engine, other->engine) == 0 &&
+    return strcmp(one->engine, other->engine) == 0 && strcmp(one->connector, other->connector) == 0 &&
            strcmp(one->model, other->model) == 0;
 }
 
@@ -298,6 +360,16 @@ const struct top_entry *top_state_find(const struct top_state *state, const stru
     for (size_t i = 0; i < state->entry_count; i++)
         if (is_same(&state->entries[i], like))
             return &state->entries[i];
+    return NULL;
+}
+
+const struct top_peer *top_state_peer(const struct top_state *state, const char *name, size_t hint)
+{
+    if (hint < state->peer_count && strcmp(state->peers[hint].name, name) == 0)
+        return &state->peers[hint];
+    for (size_t i = 0; i < state->peer_count; i++)
+        if (strcmp(state->peers[i].name, name) == 0)
+            return &state->peers[i];
     return NULL;
 }
 

@@ -8,8 +8,16 @@
 
 #include "base/arena.h"
 
-/* Limits of what is kept; the rest is left out. */
-enum { TOP_ENTRIES = 256, TOP_FLOWS = 64, TOP_CLASSES = 32, TOP_BINS = 4096, TOP_OPEN = 256, TOP_SLOWEST = 5 };
+/* Limits of what is kept; the rest is left out. Memory grows with what there is. */
+enum {
+    TOP_ENTRIES = 16384,
+    TOP_FLOWS = 64,
+    TOP_CLASSES = 32,
+    TOP_BINS = 4096,
+    TOP_OPEN = 256,
+    TOP_SLOWEST = 5,
+    TOP_PEERS = 256
+};
 
 /* A histogram; see docs/api-summary.md. Bounds ascend; that of the last bin may be infinite. */
 struct top_bins {
@@ -76,28 +84,47 @@ struct top_open {
     bool stalled;
 };
 
+/* A peer of transfers, over all engines; counts since they began. */
+struct top_peer {
+    const char *name;
+    uint64_t transfers, failed, unseen; /* completed; ended with an error; of which no end was seen */
+    uint64_t open;
+    double bytes, oldest_seconds;
+};
+
 /* Start from {0}. */
 struct top_state {
     struct kvtel_arena arena;
     double time; /* seconds since 1970 */
     double uptime_seconds;
-    uint64_t recording, sources, entries_total;
+    uint64_t recording, sources, entries_total, peers_total;
     const struct top_entry *entries;
     size_t entry_count;
+    size_t given, given_last; /* entries that all answers had, and the last one */
     const struct top_open_row *open;
     size_t open_count;
     const struct top_open *oldest;
     size_t oldest_count;
+    bool has_peers; /* false: nothing is known of peers */
+    const struct top_peer *peers;
+    size_t peer_count;
 };
 
 /* Reads a summary. `state` is closed before it is filled; it is empty on failure.
  * @return KVTEL_OK; KVTEL_E_SYNTAX, KVTEL_E_TYPE: not a summary; KVTEL_E_MISMATCH: a summary of another version of
  * kvtel; KVTEL_E_NOMEM. `error` has a sentence that follows the name of the source. */
 enum kvtel_status top_state_read(struct top_state *state, const char *json, size_t size, struct kvtel_error *error);
+/* Adds the entries of a further part of the summary that `state` has; an entry that it has already is left out.
+ * Statuses as above, and KVTEL_E_MISMATCH also for a part of an exporter that was restarted since. On failure `state`
+ * is as it was, or, for want of memory, empty. */
+enum kvtel_status top_state_read_more(struct top_state *state, const char *json, size_t size,
+                                      struct kvtel_error *error);
 void top_state_close(struct top_state *state);
 
 /* The entry of the same connector, model and engine, or NULL. `hint`: where it probably is. */
 const struct top_entry *top_state_find(const struct top_state *state, const struct top_entry *like, size_t hint);
+/* The peer of that name, or NULL. `hint`: where it probably is. */
+const struct top_peer *top_state_peer(const struct top_state *state, const char *name, size_t hint);
 /* The flow of that name, or NULL. */
 const struct top_flow *top_entry_flow(const struct top_entry *entry, const char *name);
 /* The count of a class, or 0. */

@@ -2,10 +2,12 @@
 /* kvtel top: a live table in a terminal, or one table for a pipe. */
 #include "command/command.h"
 #include "top/options.h"
+#include "top/parts.h"
 #include "top/screen.h"
 #include "top/view.h"
 
 #include "base/buffer.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,8 @@ struct top {
     struct top_history history;
     struct top_view view;
     struct top_page page;
-    struct kvtel_buffer json;
+    struct kvtel_buffer json, parts; /* the last answer; with --json: those before it, each with a NUL at its end */
+    size_t part_count;               /* answers that the reading has so far */
     bool reading;
     uint64_t due_ns;  /* CLOCK_MONOTONIC: the next reading */
     uint64_t good_ns; /* the last one that was good */
@@ -84,16 +87,38 @@ static const char *source_name(const struct top *top)
 static void begin_reading(struct top *top)
 {
     top->source.begin(top->source.context);
+    top->part_count = top->parts.size = 0;
     top->reading = true;
     top->due_ns = kvtel_now_ns() + (uint64_t)(top->options.interval * 1e9);
+}
+
+/* Takes an answer: a summary, or the first or a further part of one. TOP_PENDING: the next part was asked for. */
+static enum top_reading take_answer(struct top *top, struct kvtel_error *error)
+{
+    struct top_history *history = &top->history;
+    enum kvtel_status status = (top->part_count++ == 0 ? top_history_begin : top_history_more)(history, top->json.bytes,
+                                                                                               top->json.size, error);
+    const size_t missing = status == KVTEL_OK ? top_history_missing(history) : 0;
+    if (missing > 0 && top->source.begin_part) {
+        if (top->options.json && (kvtel_buffer_append(&top->parts, top->json.bytes, top->json.size) != KVTEL_OK ||
+                                  kvtel_buffer_append_byte(&top->parts, '\0') != KVTEL_OK))
+            return (void)kvtel_fail(error, KVTEL_E_NOMEM, 0, "%s", kvtel_status_text(KVTEL_E_NOMEM)), TOP_FAILED;
+        top->source.begin_part(top->source.context, missing);
+        return TOP_PENDING;
+    }
+    status = status == KVTEL_OK ? top_history_end(history, error) : status;
+    return status == KVTEL_OK ? TOP_DONE : TOP_FAILED;
 }
 
 /* Goes on with the reading. TOP_DONE: the history has it. */
 static enum top_reading go_on_reading(struct top *top, struct kvtel_error *error)
 {
-    enum top_reading state = top->source.go_on(top->source.context, &top->json, error);
-    if (state == TOP_DONE && top_history_add(&top->history, top->json.bytes, top->json.size, error) != KVTEL_OK)
-        state = TOP_FAILED;
+    enum top_reading state;
+    bool is_part;
+    do {
+        state = top->source.go_on(top->source.context, &top->json, error);
+        is_part = state == TOP_DONE && (state = take_answer(top, error)) == TOP_PENDING;
+    } while (is_part);
     top->reading = state == TOP_PENDING;
     return state;
 }
@@ -170,6 +195,8 @@ static void make_plain(struct kvtel_buffer *text)
 static int print_once(struct top *top)
 {
     if (top->options.json) {
+        if (top->parts.size > 0 && top_parts_join(&top->parts, &top->json) != KVTEL_OK)
+            return command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
         if (kvtel_buffer_append_byte(&top->json, '\n') != KVTEL_OK)
             return command_fail("%s", kvtel_status_text(KVTEL_E_NOMEM));
         return write_out(top->json.bytes, top->json.size);
@@ -266,10 +293,10 @@ static int run_top(struct top *top)
         return command_fail("%s", error.message);
     top->history.whole = options->once;
     top->page.utf8 = top_screen_is_utf8() && !options->ascii;
-    top->view.source = source_name(top);
-    top->view.sort = options->sort;
+    top_view_init(&top->view, source_name(top));
+    top->view.table.sort = options->sort;
     if (options->filter)
-        (void)snprintf(top->view.filter, sizeof top->view.filter, "%s", options->filter);
+        (void)snprintf(top->view.table.filter, sizeof top->view.table.filter, "%s", options->filter);
     if (!options->once && !catch_signals()) /* --once ends by a signal as any program, also while its output blocks */
         return command_fail("%s", strerror(errno));
     if (!read_first(top, &ended))
@@ -295,6 +322,7 @@ int command_top(int argc, char **argv)
     top_view_close(&top->view);
     kvtel_buffer_free(&top->page.text);
     kvtel_buffer_free(&top->json);
+    kvtel_buffer_free(&top->parts);
     free(top);
     return code;
 }

@@ -6,12 +6,16 @@ import threading
 
 
 class FakeServer:
-    """Each GET gets what `answer(path, headers)` returns: (status, {header: value}, body in bytes). `port` 0: a free one."""
+    """Each GET gets what `answer(path, headers)` returns: (status, {header: value}, body in bytes). A test may replace
+    `answer` meanwhile. `port` 0: a free one."""
 
     def __init__(self, answer, port=0):
+        self.answer = answer
+        owner = self
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                status, headers, body = answer(self.path, self.headers)
+                status, headers, body = owner.answer(self.path, self.headers)
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": len(body)}.items():
                     self.send_header(name, str(value))

@@ -3,10 +3,12 @@
 
 import base64
 import json
+import urllib.parse
 
 from fake_server import FakeServer
 
 VERSION = "0.1.0"
+PART = 256  # entries of an answer
 
 
 def bins(values):
@@ -64,16 +66,21 @@ def summary(time, connectors, uptime=100.0, **more):
 
 
 class FakeSummary(FakeServer):
-    """Answers `now`: a summary, bytes, or (status, bytes), and `past`, a history, if there is one. `password`: that of the user "ops", if one is wanted."""
+    """Answers `now`: a summary, in parts as an exporter, bytes, or (status, bytes), and `past`, a history, if there is one.
+    `password`: that of the user "ops", if one is wanted."""
 
     def __init__(self, now, password=None):
         self.now, self.past, self.asked = now, None, 0
         self.wanted = password and f"Basic {base64.b64encode(f'ops:{password}'.encode()).decode()}"
         super().__init__(self.answer)
 
-    def answer(self, path, headers):
-        self.asked += path == "/api/v1/summary"
+    def answer(self, target, headers):
+        path, _, query = target.partition("?")
+        offset = int(urllib.parse.parse_qs(query).get("offset", ["0"])[0])
+        self.asked += path == "/api/v1/summary" and offset == 0
         status, body = self.now if isinstance(self.now, tuple) else (200, self.now)
+        if isinstance(body, dict):
+            body = {**body, "connectors": body["connectors"][offset : offset + PART]}
         if path == "/api/v1/history" and self.past is not None:
             status, body = 200, self.past
         elif path != "/api/v1/summary":

@@ -142,7 +142,7 @@ in flight, the oldest first
      31.5s transfer             1.0MiB pid 4711, peer 10.0.0.7:5600, stalled
      250ms transfer             1.0MiB pid 4711, peer 10.0.0.7:5600
 """
-HINTS = "q end  ? help  enter detail  / filter  r reverse  sort: c t b 5 9 l o f"
+HINTS = "q end  ? help  enter detail  p peers  / filter  r reverse  sort: ctb59lof"
 
 
 def past(time):
