@@ -144,7 +144,8 @@ bool top_rows_arrange(struct top_view *view, const struct top_history *history)
     for (size_t i = 0; good && i < history->row_count; i++)
         if (passes(&history->rows[i], choice->filter))
             view->order[view->count++] = i;
-    qsort_r(view->order, view->count, sizeof *view->order, compare, &sorting);
+    if (view->count > 0) /* there may be no memory for an order */
+        qsort_r(view->order, view->count, sizeof *view->order, compare, &sorting);
     size_t chosen = find_chosen(view, history);
     view->chosen = chosen != SIZE_MAX ? chosen : view->chosen;
     if (view->chosen >= view->count)
