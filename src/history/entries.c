@@ -54,21 +54,23 @@ void history_entries_free(struct history_entries *entries)
     *entries = (struct history_entries){ 0 };
 }
 
-static bool is_entry(const struct history_entry *entry, const char *connector, const char *model, const char *engine)
+static bool is_entry(const struct history_entry *entry, const struct history_name *name)
 {
-    return entry->connector && strcmp(entry->engine, engine) == 0 && strcmp(entry->connector, connector) == 0 &&
-           strcmp(entry->model, model) == 0;
+    return entry->connector && strcmp(entry->engine, name->engine) == 0 &&
+           strcmp(entry->connector, name->connector) == 0 && strcmp(entry->model, name->model) == 0;
 }
 
-static enum kvtel_status make_entry(struct history_entries *entries, struct history_entry *entry, const char *connector,
-                                    const char *model, const char *engine)
+static enum kvtel_status make_entry(struct history_entries *entries, struct history_entry *entry,
+                                    const struct history_name *name)
 {
-    const size_t sizes[] = { strlen(connector), strlen(model), strlen(engine) },
+    const size_t sizes[] = { strlen(name->connector), strlen(name->model), strlen(name->engine) },
                  size = sizes[0] + sizes[1] + sizes[2] + 3;
     if (sizes[0] > HISTORY_NAME || sizes[1] > HISTORY_NAME || sizes[2] > HISTORY_NAME ||
         !has_room_for_names(entries, size))
         return KVTEL_E_LIMIT;
-    *entry = (struct history_entry){ .connector = strdup(connector), .model = strdup(model), .engine = strdup(engine) };
+    *entry = (struct history_entry){ .connector = strdup(name->connector),
+                                     .model = strdup(name->model),
+                                     .engine = strdup(name->engine) };
     if (!entry->connector || !entry->model || !entry->engine) {
         free(entry->connector);
         free(entry->model);
@@ -80,31 +82,33 @@ static enum kvtel_status make_entry(struct history_entries *entries, struct hist
     return KVTEL_OK;
 }
 
-uint32_t history_entry_find(const struct history_entries *entries, const char *connector, const char *model,
-                            const char *engine, uint32_t hint)
+uint32_t history_entry_find(const struct history_entries *entries, const struct history_name *name, uint32_t hint)
 {
-    if (hint < entries->used && is_entry(&entries->all[hint], connector, model, engine))
+    const uint32_t first = name->is_rest ? HISTORY_OWN : 0, limit = name->is_rest ? HISTORY_ENTRIES : HISTORY_OWN;
+    const uint32_t end = entries->used < limit ? entries->used : limit;
+    if (hint >= first && hint < end && is_entry(&entries->all[hint], name))
         return hint;
-    for (uint32_t i = 0; i < entries->used; i++)
-        if (is_entry(&entries->all[i], connector, model, engine))
+    for (uint32_t i = first; i < end; i++)
+        if (is_entry(&entries->all[i], name))
             return i;
     return HISTORY_ENTRIES;
 }
 
-enum kvtel_status history_entry_make(struct history_entries *entries, const char *connector, const char *model,
-                                     const char *engine, double oldest, uint32_t *number)
+enum kvtel_status history_entry_make(struct history_entries *entries, const struct history_name *name, double oldest,
+                                     uint32_t *number)
 {
     if (!entries->all && !(entries->all = calloc(HISTORY_ENTRIES, sizeof *entries->all)))
         return KVTEL_E_NOMEM;
-    uint32_t vacant = 0;
-    while (vacant < entries->used && entries->all[vacant].connector && !(entries->all[vacant].last_seen < oldest))
+    const uint32_t limit = name->is_rest ? HISTORY_ENTRIES : HISTORY_OWN;
+    uint32_t vacant = name->is_rest ? HISTORY_OWN : 0;
+    while (vacant < limit && entries->all[vacant].connector && !(entries->all[vacant].last_seen < oldest))
         vacant++;
-    if (vacant == HISTORY_ENTRIES)
+    if (vacant == limit)
         return KVTEL_E_LIMIT;
-    entries->used += vacant == entries->used;
+    entries->used = vacant < entries->used ? entries->used : vacant + 1;
     free_entry(entries, &entries->all[vacant]);
     *number = vacant;
-    return make_entry(entries, &entries->all[vacant], connector, model, engine);
+    return make_entry(entries, &entries->all[vacant], name);
 }
 
 /* Copies a name into a list that has room for one more. */

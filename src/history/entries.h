@@ -32,7 +32,7 @@ struct history_class {
 };
 
 struct history_entry {
-    char *connector, *model, *engine; /* NULL: the number is free */
+    char *connector, *model, *engine; /* NULL: the number is free. Of a rest, model and engine are "" */
     bool is_known;                    /* it was in the last point */
     double last_seen;                 /* seconds since 1970: the end of the last point with it */
     struct history_flow *flows;
@@ -48,13 +48,17 @@ struct history_entries {
     size_t names_memory, counts_memory;
 };
 
+/* What an entry is of. */
+struct history_name {
+    const char *connector, *model, *engine;
+    bool is_rest; /* of the connector's engines that have no entry; model and engine are "" */
+};
 /* The number of an entry, or HISTORY_ENTRIES: there is none. `hint`: where it probably is. */
-uint32_t history_entry_find(const struct history_entries *entries, const char *connector, const char *model,
-                            const char *engine, uint32_t hint);
+uint32_t history_entry_find(const struct history_entries *entries, const struct history_name *name, uint32_t hint);
 /* Makes an entry. A number whose entry was last seen before `oldest` may be given to another.
  * KVTEL_OK; KVTEL_E_LIMIT: there are too many, or a name is too long; KVTEL_E_NOMEM. */
-enum kvtel_status history_entry_make(struct history_entries *entries, const char *connector, const char *model,
-                                     const char *engine, double oldest, uint32_t *number);
+enum kvtel_status history_entry_make(struct history_entries *entries, const struct history_name *name, double oldest,
+                                     uint32_t *number);
 /* Finds a flow of an entry, or makes one; *made says which. Statuses as above. */
 enum kvtel_status history_flow_find(struct history_entries *entries, struct history_entry *entry, const char *name,
                                     uint32_t *number, bool *made);

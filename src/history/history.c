@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Points: how they are made from summaries, and how they age. */
+/* How points are made from summaries. */
 #include "history/state.h"
 
 #include <math.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "collect/series.h"
+#include "history/rest.h"
 #include "report/snapshot_summary.h"
-#include "report/summary_json.h"
 
 struct history *history_create(double seconds)
 {
@@ -24,7 +24,7 @@ struct history *history_create(double seconds)
 void history_forget(struct history *history)
 {
     for (size_t i = 0; i < history->count; i++)
-        free(history->points[i].bytes);
+        history_block_release(history->points[i].block);
     history->count = history->memory = 0;
     history->has_base = false;
     history_entries_free(&history->entries);
@@ -44,111 +44,6 @@ void history_destroy(struct history *history)
 double history_step(const struct history *history)
 {
     return history->step;
-}
-
-/* -- Points age -- */
-
-static void drop_point(struct history *history, size_t at)
-{
-    history->memory -= history->points[at].size;
-    free(history->points[at].bytes);
-    history->count--;
-    memmove(&history->points[at], &history->points[at + 1], (history->count - at) * sizeof *history->points);
-}
-
-enum kvtel_status history_point_add(struct history *history, double end, double seconds, const void *bytes, size_t size)
-{
-    if (history->count == HISTORY_POINTS)
-        drop_point(history, 0);
-    uint8_t *copy = malloc(size);
-    if (!copy)
-        return KVTEL_E_NOMEM;
-    memcpy(copy, bytes, size);
-    history->points[history->count++] = (struct history_point){ end, seconds, copy, size };
-    history->memory += size;
-    return KVTEL_OK;
-}
-
-/* How many seconds a point should cover that ended so long ago. */
-static double span_of(const struct history *history, double age)
-{
-    return age > history->duration / 4    ? history->step * HISTORY_THIRD
-           : age > history->duration / 12 ? history->step * HISTORY_SECOND
-                                          : 0;
-}
-
-/* Whether nothing is missing between a point and the next one. */
-static bool is_gapless(const struct history *history, size_t at)
-{
-    const struct history_point *second = &history->points[at + 1];
-    return second->end - second->seconds - history->points[at].end < history->step / 2;
-}
-
-/* Whether two points that follow each other are to be one by now: both are in the same stretch of time. */
-static bool belong_together(const struct history *history, size_t at, double time)
-{
-    const struct history_point *first = &history->points[at], *second = &history->points[at + 1];
-    const double span = span_of(history, time - second->end), half = history->step / 2;
-    return span > 0 && is_gapless(history, at) &&
-           floor((first->end - half) / span) == floor((second->end - half) / span);
-}
-
-/* Makes one point of two. Without memory they stay two. */
-static bool merge(struct history *history, size_t at)
-{
-    struct history_point *first = &history->points[at], *second = &history->points[at + 1];
-    history->scratch.size = 0;
-    if (history_merge((struct history_bytes){ first->bytes, first->bytes + first->size },
-                      (struct history_bytes){ second->bytes, second->bytes + second->size },
-                      &history->scratch) != KVTEL_OK)
-        return false;
-    uint8_t *bytes = malloc(history->scratch.size);
-    if (!bytes)
-        return false;
-    memcpy(bytes, history->scratch.bytes, history->scratch.size);
-    second->seconds += first->seconds;
-    history->memory += history->scratch.size - second->size;
-    free(second->bytes);
-    second->bytes = bytes;
-    second->size = history->scratch.size;
-    drop_point(history, at);
-    return true;
-}
-
-static size_t memory_of(const struct history *history)
-{
-    return sizeof *history + history->memory + history->entries.names_memory + history->entries.counts_memory +
-           history->scratch.capacity + (history->entries.all ? HISTORY_ENTRIES * sizeof *history->entries.all : 0);
-}
-
-/* Merges the two points that are shortest for their age; where that cannot be, the oldest point goes. */
-static void make_room(struct history *history, double time)
-{
-    size_t best = history->count;
-    double least = INFINITY;
-    for (size_t i = 0; i + 1 < history->count; i++) {
-        const struct history_point *first = &history->points[i], *second = &history->points[i + 1];
-        const double length = (first->seconds + second->seconds) / (time - first->end + history->step);
-        if (is_gapless(history, i) && length < least) {
-            least = length;
-            best = i;
-        }
-    }
-    if (best == history->count || !merge(history, best))
-        drop_point(history, 0);
-}
-
-void history_age(struct history *history, double time)
-{
-    while (history->count > 0 && time - history->points[0].end > history->duration)
-        drop_point(history, 0);
-    while (history->count > 0 && history->points[history->count - 1].end > time + 1)
-        drop_point(history, history->count - 1); /* the clock was set back */
-    for (size_t i = 0; i + 1 < history->count;)
-        if (!belong_together(history, i, time) || !merge(history, i))
-            i++;
-    while (history->count > 1 && memory_of(history) > HISTORY_MEMORY)
-        make_room(history, time);
 }
 
 /* -- Points are made -- */
@@ -335,66 +230,128 @@ static void put_failures(struct making *making, struct history_entry *entry, con
     put(making, 0);
 }
 
-/* Finds the numbers of all entries of a summary: first those that have one, so that it is not given to another. */
-static enum kvtel_status number_entries(struct history *history, const struct kvtel_snapshot_summary *summary,
-                                        uint32_t *of_number, bool *is_new)
+/* Which entry of a summary, or which rest, has a number. */
+struct numbering {
+    const struct kvtel_engine_summary *told[HISTORY_ENTRIES];
+    bool is_new[HISTORY_ENTRIES];
+    struct history_rests rests;
+    size_t left_out; /* entries that have no number */
+    double oldest;   /* a number of which the entry was last seen before may be given to another */
+};
+
+static struct history_name name_of(const struct kvtel_engine_summary *told, bool is_rest)
 {
-    const double oldest = history->count > 0 ? history->points[0].end - history->points[0].seconds : INFINITY;
-    bool has_number[SUMMARY_ENTRIES] = { false };
-    uint32_t number, hint = 0;
-    for (uint32_t i = 0; i < summary->count && i < SUMMARY_ENTRIES; i++) {
-        const struct kvtel_engine_summary *told = &summary->entries[i];
-        number = history_entry_find(&history->entries, told->connector, told->model_name, told->engine, hint);
-        if (number == HISTORY_ENTRIES)
-            continue;
-        hint = number + 1;
-        has_number[i] = true;
-        of_number[number] = i + 1;
-        history->entries.all[number].last_seen = INFINITY;
-    }
-    for (uint32_t i = 0; i < summary->count && i < SUMMARY_ENTRIES; i++) {
-        const struct kvtel_engine_summary *told = &summary->entries[i];
-        if (has_number[i])
-            continue;
-        enum kvtel_status status =
-            history_entry_make(&history->entries, told->connector, told->model_name, told->engine, oldest, &number);
-        if (status == KVTEL_E_LIMIT)
-            continue;
-        if (status != KVTEL_OK)
-            return status;
-        is_new[number] = true;
-        of_number[number] = i + 1;
-        history->entries.all[number].last_seen = INFINITY;
-    }
+    return (struct history_name){ told->connector, told->model_name, told->engine, is_rest };
+}
+
+static void give(struct history *history, struct numbering *numbering, uint32_t number,
+                 const struct kvtel_engine_summary *told)
+{
+    numbering->told[number] = told;
+    history->entries.all[number].last_seen = INFINITY;
+}
+
+/* Makes an entry for what has none. KVTEL_OK; KVTEL_E_LIMIT: there is no room; KVTEL_E_NOMEM. */
+static enum kvtel_status make_number(struct history *history, struct numbering *numbering,
+                                     const struct kvtel_engine_summary *told, bool is_rest)
+{
+    uint32_t number;
+    const struct history_name name = name_of(told, is_rest);
+    const enum kvtel_status status = history_entry_make(&history->entries, &name, numbering->oldest, &number);
+    if (status != KVTEL_OK)
+        return status;
+    numbering->is_new[number] = true;
+    give(history, numbering, number, told);
     return KVTEL_OK;
 }
 
-static enum kvtel_status make_point(struct history *history, const struct kvtel_snapshot_summary *summary, double time)
+/* Gives numbers to the sums of entries that have none. */
+static enum kvtel_status number_rests(struct history *history, struct numbering *numbering)
 {
-    struct making making = { .history = history, .all_seen = history->has_base && summary->count == summary->all };
-    uint32_t of_number[HISTORY_ENTRIES] = { 0 };
-    bool is_new[HISTORY_ENTRIES] = { false };
-    history->scratch.size = 0;
-    making.status = number_entries(history, summary, of_number, is_new);
+    enum kvtel_status status = KVTEL_OK;
+    for (size_t i = 0; i < numbering->rests.count && status == KVTEL_OK; i++) {
+        const struct kvtel_engine_summary *rest = &numbering->rests.all[i];
+        const struct history_name name = name_of(rest, true);
+        const uint32_t number = history_entry_find(&history->entries, &name, 0);
+        if (number != HISTORY_ENTRIES)
+            give(history, numbering, number, rest);
+        else
+            status = make_number(history, numbering, rest, true);
+        status = status == KVTEL_E_LIMIT ? KVTEL_OK : status;
+    }
+    return status;
+}
+
+/* Gives numbers to all entries of a summary: first to those that have one, so that it is not given to another. What has
+ * none then is of the rest. */
+static enum kvtel_status number_entries(struct history *history, const struct kvtel_snapshot_summary *summary,
+                                        struct numbering *numbering)
+{
+    bool *has_number = calloc(summary->count + 1, sizeof *has_number);
+    enum kvtel_status status = has_number ? KVTEL_OK : KVTEL_E_NOMEM;
+    uint32_t hint = 0;
+    for (size_t i = 0; i < summary->count && status == KVTEL_OK; i++) {
+        const struct history_name name = name_of(&summary->entries[i], false);
+        const uint32_t number = history_entry_find(&history->entries, &name, hint);
+        has_number[i] = number != HISTORY_ENTRIES;
+        if (has_number[i])
+            give(history, numbering, number, &summary->entries[i]);
+        hint = has_number[i] ? number + 1 : hint;
+    }
+    for (size_t i = 0; i < summary->count && status == KVTEL_OK; i++) {
+        if (has_number[i])
+            continue;
+        status = make_number(history, numbering, &summary->entries[i], false);
+        if (status != KVTEL_E_LIMIT)
+            continue;
+        numbering->left_out++;
+        status = history_rests_add(&numbering->rests, &summary->entries[i]);
+    }
+    free(has_number);
+    return status == KVTEL_OK ? number_rests(history, numbering) : status;
+}
+
+/* Writes a point of the numbered entries. */
+static void put_entries(struct making *making, const struct numbering *numbering, double time)
+{
+    struct history_entries *entries = &making->history->entries;
     uint32_t last = 0;
-    for (uint32_t number = 0; number < history->entries.used; number++) {
-        struct history_entry *entry = &history->entries.all[number];
-        if (of_number[number] == 0) {
+    for (uint32_t number = 0; number < entries->used; number++) {
+        struct history_entry *entry = &entries->all[number];
+        const struct kvtel_engine_summary *told = numbering->told[number];
+        if (!told) {
             for (uint32_t i = 0; i < entry->flow_count; i++)
-                history_flow_forget(&history->entries, &entry->flows[i]);
+                history_flow_forget(entries, &entry->flows[i]);
             entry->is_known = false;
             continue;
         }
         entry->last_seen = time;
-        if (making.status != KVTEL_OK)
+        if (making->status != KVTEL_OK)
             continue;
-        put(&making, number + 1 - last);
-        put_flows(&making, entry, &summary->entries[of_number[number] - 1], is_new[number]);
-        put_failures(&making, entry, &summary->entries[of_number[number] - 1].summary, is_new[number]);
+        put(making, number + 1 - last);
+        put_flows(making, entry, told, numbering->is_new[number]);
+        put_failures(making, entry, &told->summary, numbering->is_new[number]);
         entry->is_known = true;
         last = number + 1;
     }
-    put(&making, 0);
+    put(making, 0);
+}
+
+static enum kvtel_status make_point(struct history *history, const struct kvtel_snapshot_summary *summary, double time)
+{
+    struct numbering *numbering = calloc(1, sizeof *numbering);
+    if (!numbering)
+        return KVTEL_E_NOMEM;
+    /* An entry that is new here may have been in a rest before. */
+    struct making making = { .history = history, .all_seen = history->has_base && history->left_out == 0 };
+    making.all_seen = making.all_seen && summary->count == summary->all;
+    history->scratch.size = 0;
+    numbering->oldest = history->count > 0 ? history->points[0].end - history->points[0].seconds : INFINITY;
+    making.status = number_entries(history, summary, numbering);
+    put_entries(&making, numbering, time);
+    history->left_out = numbering->left_out + summary->all - summary->count;
+    history_rests_free(&numbering->rests);
+    free(numbering);
     return making.status;
 }
 
@@ -413,11 +370,10 @@ static void forget_base(struct history *history)
 enum kvtel_status history_take(struct history *history, const struct kvtel_snapshot_summary *summary, double time,
                                uint64_t now_ns)
 {
-    if (pthread_mutex_trylock(&history->lock) != 0)
-        return KVTEL_E_LIMIT;
+    pthread_mutex_lock(&history->lock);
     history_age(history, time);
     while (history->count > 0 && history->points[history->count - 1].end >= time)
-        drop_point(history, history->count - 1); /* the clock was set back by less: ends ascend */
+        history_drop_point(history, history->count - 1); /* the clock was set back by less: ends ascend */
     const bool had_base = history->has_base;
     const double seconds = (double)(now_ns - history->base_ns) / 1e9;
     enum kvtel_status status = make_point(history, summary, time);
@@ -435,7 +391,7 @@ enum kvtel_status history_take(struct history *history, const struct kvtel_snaps
 size_t history_memory(struct history *history)
 {
     pthread_mutex_lock(&history->lock);
-    const size_t memory = memory_of(history);
+    const size_t memory = history_memory_of(history);
     pthread_mutex_unlock(&history->lock);
     return memory;
 }

@@ -33,11 +33,12 @@ double history_step(const struct history *history);
  * @param summary  since the start of counting, not of an interval
  * @param time     seconds since 1970
  * @param now_ns   CLOCK_MONOTONIC
- * @return KVTEL_OK; KVTEL_E_LIMIT: an answer is being written, so nothing was done, and the caller, who has a lock that
- *         others wait for, comes again; KVTEL_E_NOMEM: the point is missing */
+ * @return KVTEL_OK; KVTEL_E_NOMEM: the point is missing */
 enum kvtel_status history_take(struct history *history, const struct kvtel_snapshot_summary *summary, double time,
                                uint64_t now_ns);
-/* Appends the body of /api/v1/history (docs/api-history.md). KVTEL_OK, or KVTEL_E_NOMEM with `buffer` unchanged. */
+/* Appends the body of /api/v1/history (docs/api-history.md). The lock is held while names are copied, not while the
+ * body is written, so points come in time however many answers are being written. KVTEL_OK, or KVTEL_E_NOMEM with
+ * `buffer` unchanged. */
 enum kvtel_status history_write_json(struct history *history, double time, struct kvtel_buffer *buffer);
 
 /* Reads the points of DIR's file that are not older than the history is long. The history is empty before.
@@ -45,8 +46,7 @@ enum kvtel_status history_write_json(struct history *history, double time, struc
  * regular file; KVTEL_E_IO, KVTEL_E_NOMEM. On failure the history is empty, and `error` says why */
 enum kvtel_status history_load(struct history *history, const char *dir, double time, struct kvtel_error *error);
 /* Replaces DIR's file atomically; without a point and a name nothing is written. When the disk is full, the file is
- * removed, because it must not take the room of totals. KVTEL_OK, KVTEL_E_IO, KVTEL_E_NOMEM;
- * KVTEL_E_LIMIT: an answer is being written, so nothing was done. */
+ * removed, because it must not take the room of totals. KVTEL_OK, KVTEL_E_IO, KVTEL_E_NOMEM. */
 enum kvtel_status history_save(struct history *history, const char *dir, struct kvtel_error *error);
 
 /* Bytes of memory that the history has now, and the number of its points. */

@@ -115,7 +115,7 @@ static enum kvtel_status save(struct history *history, const char *dir, struct h
     for (size_t i = 0; i < history->count; i++) {
         const size_t begin = i > 0 ? heads->ends[i - 1] : 0;
         pieces[count++] = (struct iovec){ heads->bytes.bytes + begin, heads->ends[i] - begin };
-        pieces[count++] = (struct iovec){ history->points[i].bytes, history->points[i].size };
+        pieces[count++] = (struct iovec){ history->points[i].block->bytes, history->points[i].size };
     }
     header.size = sizeof(uint32_t);
     for (size_t i = 0; i < count; i++)
@@ -127,8 +127,7 @@ enum kvtel_status history_save(struct history *history, const char *dir, struct 
 {
     struct heads heads = { 0 };
     struct kvtel_buffer names = { 0 };
-    if (pthread_mutex_trylock(&history->lock) != 0)
-        return KVTEL_E_LIMIT;
+    pthread_mutex_lock(&history->lock);
     enum kvtel_status status = save(history, dir, &heads, &names, error);
     pthread_mutex_unlock(&history->lock);
     kvtel_buffer_free(&heads.bytes);
@@ -186,9 +185,10 @@ static enum kvtel_status load_entry(struct history *history, struct history_byte
         return KVTEL_E_FORMAT;
     const char *connector = take_text(bytes), *model = connector ? take_text(bytes) : NULL,
                *engine = model ? take_text(bytes) : NULL;
-    if (!engine || history_entry_find(entries, connector, model, engine, 0) != HISTORY_ENTRIES)
+    const struct history_name name = { connector, model, engine, .is_rest = key > HISTORY_OWN };
+    if (!engine || history_entry_find(entries, &name, 0) != HISTORY_ENTRIES)
         return KVTEL_E_FORMAT;
-    enum kvtel_status status = history_entry_make(entries, connector, model, engine, -INFINITY, &number);
+    enum kvtel_status status = history_entry_make(entries, &name, -INFINITY, &number);
     if (status != KVTEL_OK)
         return status == KVTEL_E_NOMEM ? status : KVTEL_E_FORMAT;
     if (number + 1 != key) { /* the first free number was taken */

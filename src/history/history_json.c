@@ -27,7 +27,7 @@ struct columns {
 };
 
 struct job {
-    struct history *history;
+    struct history_copy copy;
     struct kvtel_writer writer;
     struct history_bytes rest[HISTORY_POINTS]; /* of each point: what follows the key below */
     uint64_t keys[HISTORY_POINTS];             /* the next entry's number plus 1; 0: none is left */
@@ -86,12 +86,12 @@ static void gather_flow(struct columns *columns, size_t point, unsigned band, co
 static void gather_entry(struct job *job, uint32_t number)
 {
     struct history_growth growth;
-    memset(job->flows, 0, job->history->entries.all[number].flow_count * sizeof *job->flows);
+    memset(job->flows, 0, job->copy.entries[number].flow_count * sizeof *job->flows);
     memset(job->failures, 0, sizeof job->failures);
-    for (size_t i = 0; i < job->history->count; i++) {
+    for (size_t i = 0; i < job->copy.count; i++) {
         if (job->keys[i] != number + 1 || !history_take_growth(&job->rest[i], &growth))
             continue;
-        for (uint32_t k = 0; k < job->history->entries.all[number].flow_count; k++)
+        for (uint32_t k = 0; k < job->copy.entries[number].flow_count; k++)
             if (growth.flows[k].is_there)
                 gather_flow(&job->flows[k], i, job->band[i], &growth.flows[k]);
         for (uint32_t k = 0; k < HISTORY_CLASSES; k++)
@@ -131,8 +131,8 @@ static void put_bins(struct job *job, const uint64_t *bins)
 static void put_column(struct job *job, const char *name, const struct columns *columns, size_t offset)
 {
     kvtel_writer_text(&job->writer, name);
-    kvtel_writer_array(&job->writer, job->history->count);
-    for (size_t i = 0; i < job->history->count; i++) {
+    kvtel_writer_array(&job->writer, job->copy.count);
+    for (size_t i = 0; i < job->copy.count; i++) {
         uint64_t value;
         memcpy(&value, (const char *)&columns->points[i] + offset, sizeof value);
         if (columns->points[i].is_there)
@@ -148,8 +148,8 @@ static void put_quantiles(struct job *job, const struct columns *columns, int hi
     kvtel_writer_map(&job->writer, QUANTILES);
     for (int q = 0; q < QUANTILES; q++) {
         kvtel_writer_text(&job->writer, share_names[q]);
-        kvtel_writer_array(&job->writer, job->history->count);
-        for (size_t i = 0; i < job->history->count; i++) {
+        kvtel_writer_array(&job->writer, job->copy.count);
+        for (size_t i = 0; i < job->copy.count; i++) {
             const unsigned bin = columns->points[i].quantiles[histogram][q];
             if (bin > 0)
                 kvtel_writer_number(&job->writer, job->middles[bin]);
@@ -218,13 +218,15 @@ static void put_flow(struct job *job, const struct history_flow *flow, const str
     }
 }
 
-static void put_entry(struct job *job, const struct history_entry *entry)
+static void put_entry(struct job *job, const struct history_entry *entry, bool is_rest)
 {
     struct kvtel_writer *writer = &job->writer;
-    kvtel_writer_map(writer, 6);
+    kvtel_writer_map(writer, is_rest ? 4 : 6);
     put_text(writer, "connector", entry->connector);
-    put_text(writer, "model_name", entry->model);
-    put_text(writer, "engine", entry->engine);
+    if (!is_rest) {
+        put_text(writer, "model_name", entry->model);
+        put_text(writer, "engine", entry->engine);
+    }
     kvtel_writer_text(writer, "flows");
     kvtel_writer_array(writer, entry->flow_count);
     for (uint32_t i = 0; i < entry->flow_count; i++)
@@ -233,8 +235,8 @@ static void put_entry(struct job *job, const struct history_entry *entry)
     kvtel_writer_map(writer, entry->class_count);
     for (uint32_t i = 0; i < entry->class_count; i++) {
         kvtel_writer_text(writer, entry->classes[i].name);
-        kvtel_writer_array(writer, job->history->count);
-        for (size_t k = 0; k < job->history->count; k++)
+        kvtel_writer_array(writer, job->copy.count);
+        for (size_t k = 0; k < job->copy.count; k++)
             put_count(writer, job->failures[i][k]);
     }
     kvtel_writer_text(writer, "failures_at_end");
@@ -252,7 +254,7 @@ static void put_entry(struct job *job, const struct history_entry *entry)
 static void put_head(struct job *job, double time)
 {
     struct kvtel_writer *writer = &job->writer;
-    const struct history *history = job->history;
+    const struct history_copy *history = &job->copy;
     put_text(writer, "version", kvtel_version());
     kvtel_writer_text(writer, "format");
     kvtel_writer_integer(writer, 1);
@@ -280,40 +282,50 @@ static void begin(struct job *job, double time)
         job->bounds[bin] = history_bin_bound(bin);
         job->middles[bin] = history_bin_middle(bin);
     }
-    for (size_t i = 0; i < job->history->count; i++) {
-        const struct history_point *point = &job->history->points[i];
+    for (size_t i = 0; i < job->copy.count; i++) {
+        const struct history_point *point = &job->copy.points[i];
         const double age = time - point->end + point->seconds / 2;
-        while (job->band[i] + 1 < BANDS && age > bands[job->band[i]] * job->history->duration / 3600)
+        while (job->band[i] + 1 < BANDS && age > bands[job->band[i]] * job->copy.duration / 3600)
             job->band[i]++;
-        job->rest[i] = (struct history_bytes){ point->bytes, point->bytes + point->size };
+        job->rest[i] = history_point_bytes(point);
         (void)history_take_key(&job->rest[i], HISTORY_ENTRIES, &job->keys[i]);
     }
 }
 
-/* Number of entries that a point has. */
-static size_t count_entries(const struct history *history, double oldest)
+/* Whether a point has something of an entry. */
+static bool is_shown(const struct history_entry *entry, double oldest)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < history->entries.used; i++)
-        count += history->entries.all[i].connector && history->entries.all[i].last_seen > oldest;
-    return count;
+    return entry->connector && entry->last_seen > oldest;
+}
+
+/* Writes a list of the entries from one number to below another. */
+static void put_entries(struct job *job, const char *name, uint32_t from, uint32_t to)
+{
+    const struct history_copy *copy = &job->copy;
+    const double oldest = copy->count > 0 ? copy->points[0].end - copy->points[0].seconds : INFINITY;
+    const uint32_t end = to < copy->used ? to : copy->used;
+    size_t shown = 0;
+    for (uint32_t i = from; i < end; i++)
+        shown += is_shown(&copy->entries[i], oldest);
+    kvtel_writer_text(&job->writer, name);
+    kvtel_writer_array(&job->writer, shown);
+    for (uint32_t i = from; i < end; i++) {
+        gather_entry(job, i);
+        if (is_shown(&copy->entries[i], oldest))
+            put_entry(job, &copy->entries[i], from == HISTORY_OWN);
+    }
 }
 
 static enum kvtel_status write_all(struct job *job, double time, struct kvtel_buffer *buffer)
 {
-    struct history *history = job->history;
-    const double oldest = history->count > 0 ? history->points[0].end - history->points[0].seconds : INFINITY;
     begin(job, time);
     kvtel_writer_init(&job->writer, KVTEL_JSON, buffer);
-    kvtel_writer_map(&job->writer, 8);
+    kvtel_writer_map(&job->writer, 10);
     put_head(job, time);
-    kvtel_writer_text(&job->writer, "connectors");
-    kvtel_writer_array(&job->writer, count_entries(history, oldest));
-    for (uint32_t i = 0; i < history->entries.used; i++) {
-        gather_entry(job, i);
-        if (history->entries.all[i].connector && history->entries.all[i].last_seen > oldest)
-            put_entry(job, &history->entries.all[i]);
-    }
+    put_entries(job, "connectors", 0, HISTORY_OWN);
+    put_entries(job, "rest", HISTORY_OWN, HISTORY_ENTRIES);
+    kvtel_writer_text(&job->writer, "left_out");
+    put_count(&job->writer, job->copy.left_out);
     return kvtel_writer_finish(&job->writer);
 }
 
@@ -322,11 +334,10 @@ enum kvtel_status history_write_json(struct history *history, double time, struc
     struct job *job = calloc(1, sizeof *job);
     enum kvtel_status status = KVTEL_E_NOMEM;
     if (job && (job->flows = calloc(HISTORY_FLOWS, sizeof *job->flows))) {
-        job->history = history;
-        pthread_mutex_lock(&history->lock);
-        history_age(history, time);
-        status = write_all(job, time, buffer);
-        pthread_mutex_unlock(&history->lock);
+        status = history_copy_take(history, &job->copy);
+        if (status == KVTEL_OK)
+            status = write_all(job, time, buffer);
+        history_copy_release(history, &job->copy);
         free(job->flows);
     }
     free(job);

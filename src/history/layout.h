@@ -7,6 +7,9 @@
 
 /* Connectors and engines, and flows and classes of failures of each. What exceeds these is not kept. */
 enum { HISTORY_ENTRIES = 512, HISTORY_FLOWS = 16, HISTORY_CLASSES = 16, HISTORY_NAME = 1024 /* bytes */ };
+/* Entries of which the number is below HISTORY_OWN are a connector in an engine each. The others are the rest: all of a
+ * connector in the engines that have no entry of their own. */
+enum { HISTORY_RESTS = 32, HISTORY_OWN = HISTORY_ENTRIES - HISTORY_RESTS };
 enum { HISTORY_POINTS = 224 };
 /* Memory of a history at most, in bytes, names included. When it is reached, the oldest points go. */
 enum { HISTORY_MEMORY = 14 << 20 };
@@ -23,7 +26,7 @@ enum history_histogram { HISTORY_TIME, HISTORY_POST, HISTORY_SIZE, HISTORY_HISTO
 
 #define HISTORY_MAGIC "kvtelhis"
 #define HISTORY_NAME_OF_FILE "history.kvtel-history"
-enum { HISTORY_VERSION = 1 };
+enum { HISTORY_VERSION = 2 };
 
 /* A file consists of this header, the names, the points, and a u32 with the CRC-32 (zlib's) of all bytes before it.
  * Numbers in the header are of the machine's byte order, as `order` shows; all others are varints (base/varint.h).
@@ -40,7 +43,7 @@ struct history_header {
     uint32_t unused;
     uint64_t size; /* of the file, checksum included */
 };
-_Static_assert(sizeof(struct history_header) == 40, "history 1");
+_Static_assert(sizeof(struct history_header) == 40, "history 2");
 #define HISTORY_ORDER 0x0102030405060708u
 
 /* What a flow measures, as bits. */

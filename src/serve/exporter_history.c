@@ -3,12 +3,11 @@
 #include "serve/exporter_history.h"
 
 #include "report/snapshot_summary.h"
-#include "report/summary_json.h"
 
 #include <kvtel/recorder.h>
 #include <time.h>
 
-static const uint64_t SAVE_NS = 60000000000u, AGAIN_NS = 200000000u;
+static const uint64_t SAVE_NS = 60000000000u;
 
 static double realtime(void)
 {
@@ -44,38 +43,30 @@ enum kvtel_status exporter_history_open(struct exporter *exporter)
     return KVTEL_OK;
 }
 
-/* Adds a point. It is missing when the sources cannot be read now; the next one covers its time.
- * False: the history is in use, so that it is to be tried again soon. */
-static bool take(struct exporter *exporter)
+/* Adds a point. It is missing when the sources cannot be read now; the next one covers its time. */
+static void take(struct exporter *exporter)
 {
     struct kvtel_snapshot_summary made;
-    enum kvtel_status status = KVTEL_OK;
     pthread_mutex_lock(&exporter->lock);
     if (exporter_collect_now(exporter) == KVTEL_OK &&
-        kvtel_snapshot_summary_init(&made, NULL, exporter->snapshot, SUMMARY_ENTRIES) == KVTEL_OK) {
+        kvtel_snapshot_summary_init(&made, NULL, exporter->snapshot, SIZE_MAX) == KVTEL_OK) {
         /* both clocks now: the round and the reading may have taken seconds */
-        status = history_take(exporter->history, &made, realtime(), kvtel_now_ns());
+        (void)history_take(exporter->history, &made, realtime(), kvtel_now_ns());
         kvtel_snapshot_summary_close(&made);
     }
     pthread_mutex_unlock(&exporter->lock);
-    return status != KVTEL_E_LIMIT;
 }
 
-/* False: the history is in use, so that it is to be tried again soon. */
-static bool save(struct exporter *exporter)
+static void save(struct exporter *exporter)
 {
     struct kvtel_error error = { 0 };
     if (!has_file(exporter))
-        return true;
-    const enum kvtel_status status = history_save(exporter->history, exporter->stores.path, &error);
-    const bool good = status == KVTEL_OK;
-    if (status == KVTEL_E_LIMIT)
-        return false;
+        return;
+    const bool good = history_save(exporter->history, exporter->stores.path, &error) == KVTEL_OK;
     if (!good && !exporter->history_unsaved)
         say(exporter, WEB_LOG_WARN, "the history cannot be written now; the page shows it until the exporter ends",
             error.message);
     exporter->history_unsaved = !good;
-    return true;
 }
 
 uint64_t exporter_history_poll(struct exporter *exporter, uint64_t now_ns)
@@ -85,13 +76,13 @@ uint64_t exporter_history_poll(struct exporter *exporter, uint64_t now_ns)
     if (now_ns >= exporter->history_due_ns) {
         const uint64_t step = (uint64_t)(history_step(exporter->history) * 1e9);
         const uint64_t next = exporter->history_due_ns + step;
-        if (!take(exporter))
-            exporter->history_due_ns = now_ns + AGAIN_NS;
-        else /* a loop that was held up does not catch up */
-            exporter->history_due_ns = next > now_ns ? next : now_ns + step;
+        take(exporter); /* a loop that was held up does not catch up */
+        exporter->history_due_ns = next > now_ns ? next : now_ns + step;
     }
-    if (now_ns - exporter->history_saved_ns >= SAVE_NS && save(exporter))
+    if (now_ns - exporter->history_saved_ns >= SAVE_NS) {
+        save(exporter);
         exporter->history_saved_ns = now_ns;
+    }
     return exporter->history_due_ns - now_ns;
 }
 
@@ -99,7 +90,7 @@ void exporter_history_close(struct exporter *exporter)
 {
     if (!exporter->history)
         return;
-    (void)save(exporter); /* no answer is being written any more */
+    save(exporter);
     history_destroy(exporter->history);
     exporter->history = NULL;
 }

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
 import pytest
 from exporter import PATIENCE, Exporter, Writer, wait_for
+from test_receiver import RECEIVER, header, payload, post
 
 FILE = "history.kvtel-history"
 SHORT = "--history.duration=1m"  # a point each second
@@ -22,9 +24,10 @@ def history(exporter):
 
 def moved(exporter):
     """Transfers of all points."""
+    told = history(exporter)
     return sum(
         count or 0
-        for entry in history(exporter)["connectors"]
+        for entry in told["connectors"] + told["rest"]
         for flow in entry["flows"]
         for count in flow["transfers"]
     )
@@ -58,6 +61,46 @@ def test_points_come_without_a_request_and_outlive_the_exporter(stores, tmp_path
         began = history(exporter)["time"]
         wait_for(lambda: (history(exporter)["end"] or [0])[-1] > began + 1, "a point of its own")
         assert moved(exporter) <= 500  # points of more than a minute ago are gone by now, on a slow machine
+
+
+def test_more_engines_than_it_keeps_apart(stores):
+    """The sum over all engines is right, and the answer says how many have no entry of their own."""
+    engines = list(range(600))
+    with Exporter(stores, RECEIVER, SHORT) as exporter:
+        wait_for(lambda: len(history(exporter)["end"]) > 0, "a point")
+        assert post(exporter, header(engines=engines), *(payload(engine=i) for i in engines))[1]["accepted"] == 600
+        wait_for(lambda: moved(exporter) == 600, "all transfers in the history")
+        told = history(exporter)
+        assert len(told["connectors"]) == 480 and told["left_out"] == 120
+        (rest,) = told["rest"]
+        assert set(rest) == {"connector", "flows", "failures", "failures_at_end"}
+        assert (rest["connector"], rest["flows"][0]["at_end"]["transfers"]) == ("NixlConnector", 120)
+
+
+def test_readers_do_not_hold_up_its_points(stores):
+    """Four connections ask for the history without a pause, and points come all the same."""
+    engines, ends, stop = list(range(256)), set(), threading.Event()
+
+    def read(exporter):
+        while not stop.is_set():
+            try:
+                ends.update(history(exporter)["end"])
+            except urllib.error.HTTPError as error:
+                error.close()  # 503: enough of them are being answered
+
+    with Exporter(stores, RECEIVER, SHORT) as exporter:
+        post(exporter, header(engines=engines), *(payload(engine=i) for i in engines))
+        readers = [threading.Thread(target=read, args=(exporter,)) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        try:
+            wait_for(lambda: len(ends) >= 1, "a point")
+            before = len(ends)
+            wait_for(lambda: len(ends) >= before + 5, lambda: f"five more points than {before}")
+        finally:
+            stop.set()
+            for reader in readers:
+                reader.join(PATIENCE)
 
 
 def test_without_a_history(stores):

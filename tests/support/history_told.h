@@ -13,17 +13,17 @@
 #include "report/snapshot_summary.h"
 #include "value/value.h"
 
-enum { ENGINES = 256, BOUNDS = 48 };
+enum { ENGINES = 256, TOLD = 600, BOUNDS = 48 };
 static const double START = 1.8e9, STEP = 5, HOUR = 3600;
 
 /* A summary of NIXL's connector in some engines, as an exporter makes it. */
 struct told {
-    struct kvtel_engine_summary entries[ENGINES];
-    struct kvtel_flow_summary flows[ENGINES];
-    struct kvtel_flow_bins flow_bins[ENGINES];
-    struct kvtel_failure_count failures[ENGINES];
-    char names[ENGINES][24];
-    uint64_t bins[ENGINES][BOUNDS + 1];
+    struct kvtel_engine_summary entries[TOLD];
+    struct kvtel_flow_summary flows[TOLD];
+    struct kvtel_flow_bins flow_bins[TOLD];
+    struct kvtel_failure_count failures[TOLD];
+    char names[TOLD][24];
+    uint64_t bins[TOLD][BOUNDS + 1];
     struct kvtel_snapshot_summary summary;
 };
 static double bounds[BOUNDS];
