@@ -26,17 +26,8 @@ _TYPES = {"counter": 0, "gauge": 1, "histogram": 2}  # enum kvtel_metric_type
 _AGAIN_SECONDS = 1.0  # after a store could not be made
 
 
-def store_mode():
-    """Returns the permissions that KVTEL_STORE_MODE gives to a store."""
-    mode = os.environ.get("KVTEL_STORE_MODE") or "0600"
-    try:
-        return int(mode, 8)
-    except ValueError:
-        raise ArgumentError(f"KVTEL_STORE_MODE={mode} is not an octal number") from None
-
-
 def _open_store():
-    return _kvtel.Store.open(connector="metrics", mode=store_mode())
+    return _kvtel.Store.open(connector="metrics")
 
 
 class Registry:

@@ -5,7 +5,8 @@ StatLogger is an entry point of the group vllm.stat_logger_plugins. An API serve
 engine if kvtel is installed, and passes it the stats of every scheduler. Each process records them into one store in a
 file, which `kvtel serve` exports.
 
-KVTEL_STORE_DIR is the directory of the store's file, KVTEL_STORE_MODE its permissions (octal, default 0600).
+KVTEL_STORE_DIR is the directory of the store's file, KVTEL_STORE_MODE its permissions (octal, default 0600). A value that
+is no such number is warned of, and 0600 is used.
 
 KVTEL_REPLACE=1 replaces vLLM's own KVConnectorLogging and KVConnectorProm by kvtel's classes, which write the same log
 lines and show the same numbers on vLLM's own page.
@@ -21,7 +22,6 @@ from . import _kvtel
 from ._errors import UnknownEngineError
 from ._foreign import MULTI, Foreign, has_table
 from ._support import config_of
-from .metrics import store_mode
 from .vllm_process import place
 
 try:
@@ -65,9 +65,7 @@ def _store_of(pid, model_name, connector, engine=0, rank=0):
 
     A child of a fork makes a store of its own, because `pid` is part of the cache's key.
     """
-    return _kvtel.Store.open(
-        model_name=model_name, connector=connector, mode=store_mode(), engine=engine, rank=rank
-    )
+    return _kvtel.Store.open(model_name=model_name, connector=connector, engine=engine, rank=rank)
 
 
 class StatLogger(_kvtel.SchedulerStatsRecorder, StatLoggerBase):

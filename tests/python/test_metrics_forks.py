@@ -165,8 +165,13 @@ if pid:
     run(program, KVTEL_STORE_DIR=str(tmp_path))
 
 
-def test_a_handler_of_log_lines_counts_those_of_kvtel(tmp_path):
-    """A child that can make no store says so while it makes a metric's child; the handler comes back to the same metric."""
+@pytest.mark.parametrize(
+    "fault",
+    ['os.environ["KVTEL_STORE_MODE"] = "99"', "kvtel.REGISTRY._open_store = [].pop"],
+    ids=["a store with a warning", "no store"],
+)
+def test_a_handler_of_log_lines_counts_those_of_kvtel(tmp_path, fault):
+    """What a child logs of its store, it logs while it makes a metric's child; the handler comes back to the same metric."""
     program = """
 import logging, os, kvtel
 lines = kvtel.Counter("log_lines", "Lines.", ["level"])
@@ -176,11 +181,13 @@ class Handler(logging.Handler):
 logging.getLogger().addHandler(Handler())
 child = os.fork()
 if child == 0:
-    os.environ["KVTEL_STORE_MODE"] = "99"
+    FAULT
     logging.getLogger().error("the first line of the child")
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
     environment = {**os.environ, "KVTEL_STORE_DIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=PATIENCE)
+    command = [sys.executable, "-c", program.replace("FAULT", fault)]
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=True, timeout=PATIENCE)
+    assert "Traceback" not in done.stderr
 

@@ -236,7 +236,10 @@ def test_where_no_room_is(vllm, nixl, caplog, tmp_path):
 def test_a_mode_that_is_none(vllm, caplog, monkeypatch):
     monkeypatch.setenv("KVTEL_STORE_MODE", "rw")
     logger = vllm.load()(config_of(), 0)
-    assert logger.errors == {"ArgumentError": 1} and "KVTEL_STORE_MODE=rw" in caplog.text
+    for _ in range(2):
+        logger.log()
+    assert not logger.errors and os.stat(logger.store.path).st_mode & 0o777 == 0o600
+    assert caplog.text.count("KVTEL_STORE_MODE is not an octal number") == 1
 
 
 def test_who_may_read_the_store(vllm, monkeypatch):
