@@ -8,11 +8,15 @@ engine: in the engine core, what Scheduler.make_stats() is given in each step. T
     whose frontend loads no plugin. Also works for the offline class LLM.
 worker: in each worker, what its connector reports, with the label rank.
 
+Where engine cores or workers are actors of Ray, vLLM passes on variables by the beginnings of their names; register() adds
+those of kvtel, so that every process finds the same KVTEL_AT and the same directory.
+
 Nothing is raised into the engine. A vLLM that has no such places is said once and left alone.
 """
 
 import functools
 import os
+import sys
 import time
 from types import SimpleNamespace
 
@@ -23,6 +27,8 @@ PLACES = ("frontend", "engine", "worker")
 _SCHEDULER = "vllm.v1.core.sched.scheduler"
 _FACTORY = "vllm.distributed.kv_transfer.kv_connector.factory"
 _LOG_SECONDS = 10.0
+_OWN_PREFIX = "KVTEL_"
+_RAY_PREFIXES = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
 
 
 def place():
@@ -35,8 +41,19 @@ def place():
     return default
 
 
+@guarded
+def pass_on_to_ray():
+    """Adds kvtel's variables to those that this process hands to actors of Ray. A vLLM that reads no such list is left alone."""
+    known = getattr(sys.modules.get("vllm.envs"), "environment_variables", {})
+    prefixes = [text.strip() for text in os.environ.get(_RAY_PREFIXES, "").split(",") if text.strip()]
+    has_any = any(name.startswith(_OWN_PREFIX) for name in os.environ)
+    if has_any and _RAY_PREFIXES in known and _OWN_PREFIX not in prefixes:
+        os.environ[_RAY_PREFIXES] = ",".join([*prefixes, _OWN_PREFIX])
+
+
 def register():
     """Called by vLLM in each of its processes, maybe more than once."""
+    pass_on_to_ray()
     nixl.register()
     at = place()
     if at == "engine":

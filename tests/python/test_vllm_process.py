@@ -229,3 +229,30 @@ def test_a_child_of_a_fork_of_the_engine_core(tmp_path):
     run(program_of(frontend=False) + fork, tmp_path, KVTEL_AT="engine")
     assert len(list(tmp_path.glob("*.kvtel"))) == 2
     assert page_of(tmp_path)['count{engine="3",model_name="m"}'] == 11.0
+
+
+RAY = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
+PASSED_ON = """
+import os, sys, types
+sys.modules["vllm.envs"] = types.SimpleNamespace(environment_variables=KNOWN)
+from vllm.plugins import load_general_plugins
+load_general_plugins()
+load_general_plugins()
+print(os.environ.get("VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "known, given, passed_on",
+    [
+        ({RAY: None}, None, "KVTEL_"),
+        ({RAY: None}, "NIXL_, MY_", "NIXL_,MY_,KVTEL_"),
+        ({RAY: None}, "KVTEL_,NIXL_", "KVTEL_,NIXL_"),
+        ({}, None, "None"),
+    ],
+    ids=["none", "others", "already", "a vLLM without it"],
+)
+def test_variables_are_passed_on_to_actors_of_ray(tmp_path, known, given, passed_on):
+    environment = {} if given is None else {RAY: given}
+    log = run(PASSED_ON.replace("KNOWN", repr(known)), tmp_path, KVTEL_AT="worker", **environment)
+    assert log.splitlines()[-1] == passed_on
