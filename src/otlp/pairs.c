@@ -92,8 +92,12 @@ static enum kvtel_status parse_pair(struct otlp_pairs *pairs, const char *text, 
     const char *equals = memchr(text, '=', (size_t)(end - text));
     if (!equals)
         return KVTEL_E_SYNTAX;
-    char *name = copy_trimmed(text, equals), *value = copy_trimmed(equals + 1, end);
-    if (name && value && (!*name || !decode(value))) {
+    char *name = copy_trimmed(text, equals), *value = name ? copy_trimmed(equals + 1, end) : NULL;
+    if (!value) {
+        free(name);
+        return KVTEL_E_NOMEM;
+    }
+    if (!*name || !decode(value)) {
         free(name);
         free(value);
         return KVTEL_E_SYNTAX;

@@ -314,7 +314,7 @@ void kvtel_lane_fold(struct kvtel_lane *lane, const struct kvtel_row_group *grou
         const struct kvtel_local_feed *feed = &group->feeds[i];
         if (quad && feed->kind == KVTEL_COLUMN_OBSERVE && feed->column < KVTEL_QUAD)
             continue;
-        if (feed->column != taken)
+        if (taken == UINT32_MAX || feed->column != taken) /* the first half is for gcc -fanalyzer */
             kvtel_column_take(&column, group, block, feed->column, columns);
         taken = feed->column;
         fold_feed(lane, group, feed, &column);

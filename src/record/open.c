@@ -348,7 +348,7 @@ static bool fail_place(struct kvtel_store *store, const struct kvtel_transfer_to
 {
     const uint32_t series = token->operation->outcomes[KVTEL_OUTCOME_FAILED];
     const uint64_t at = (uint64_t)store->series[series].slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_DIRECT;
-    struct kvtel_lane *own, *lane = lane_of(token);
+    struct kvtel_lane *own, *lane = token->place > 0 ? lane_of(token) : NULL;
     uint64_t mark;
     if (!enter(store, &own, &mark)) {
         kvtel_store_count_dropped(store, 1);
@@ -360,7 +360,7 @@ static bool fail_place(struct kvtel_store *store, const struct kvtel_transfer_to
         (void)kvtel_lane_increase_inside(own, series, 1);
     else if (*is_open)
         kvtel_store_count_dropped(store, 1);
-    if (*is_open && token->place > 0)
+    if (*is_open && lane)
         free_place(lane, token, own);
     kvtel_thread_leave(mark);
     return true;

@@ -148,10 +148,11 @@ static enum kvtel_status summarise_flows(struct source *source, struct kvtel_eng
 {
     const struct kvtel_connector *table = source->interval->table;
     struct kvtel_interval_texts operations = { 0 };
+    const struct kvtel_flow *flows = table->flows;
     size_t count = 0;
-    while (table->flows && table->flows[count].name)
+    while (flows && flows[count].name)
         count++;
-    bool each_operation = count > 0 && strcmp(table->flows[0].name, "*") == 0;
+    bool each_operation = flows && count > 0 && strcmp(flows[0].name, "*") == 0;
     if (each_operation) {
         enum kvtel_status status = kvtel_interval_operations(source->interval, source->engine, &operations);
         if (status != KVTEL_OK)
@@ -165,8 +166,7 @@ static enum kvtel_status summarise_flows(struct source *source, struct kvtel_eng
     enum kvtel_status status = entry->summary.flows && entry->bins ? KVTEL_OK : KVTEL_E_NOMEM;
     for (size_t i = 0; i < count && status == KVTEL_OK; i++) {
         source->operation = each_operation ? operations.texts[i] : NULL;
-        status =
-            summarise_flow(source, &table->flows[each_operation ? 0 : i], &entry->summary.flows[i], &entry->bins[i]);
+        status = summarise_flow(source, &flows[each_operation ? 0 : i], &entry->summary.flows[i], &entry->bins[i]);
         entry->summary.flow_count++;
     }
     source->operation = NULL;
