@@ -2,6 +2,7 @@
 """The site of ./run site: each page of docs/ is in it and in its navigation, no link is broken, and a browser fetches nothing from
 elsewhere."""
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -11,6 +12,18 @@ import pytest
 from pages import PAGES, ROOT
 
 pytest.importorskip("mkdocs", reason="docs/site/requirements.txt is not installed")
+
+
+def test_what_makes_the_site_is_named_by_version():
+    lines = (ROOT / "docs/site/requirements.txt").read_text().splitlines()
+    named = dict(line.lower().replace("_", "-").split("==") for line in lines if not line.startswith("#"))
+    needed = ["mkdocs"]
+    for name in needed:  # which grows
+        for asked in importlib.metadata.requires(name) or []:
+            other = re.match(r"[\w.-]+", asked)[0].lower().replace("_", "-")
+            if ";" not in asked and other not in needed:
+                needed.append(other)
+    assert {name: importlib.metadata.version(name) for name in needed} == {name: named.get(name) for name in needed}
 
 
 @pytest.fixture(scope="module")
