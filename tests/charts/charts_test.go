@@ -14,19 +14,20 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
-	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
+	admission "k8s.io/api/admissionregistration/v1"
+	admissionbeta "k8s.io/api/admissionregistration/v1beta1"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
-	policy "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -38,7 +39,7 @@ var decoder = newDecoder()
 
 func newDecoder() runtime.Decoder {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{core.AddToScheme, apps.AddToScheme, policy.AddToScheme, monitoring.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{core.AddToScheme, apps.AddToScheme, admission.AddToScheme, admissionbeta.AddToScheme, monitoring.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}
@@ -58,17 +59,26 @@ func values(t *testing.T, name string) chartutil.Values {
 // render gives the objects of the chart, by "Kind/name".
 func render(t *testing.T, given chartutil.Values) (map[string]runtime.Object, error) {
 	t.Helper()
+	return renderFor(t, given, cluster(37))
+}
+
+// cluster: what Kubernetes 1.MINOR can do, and these kinds besides.
+func cluster(minor int, kinds ...string) *chartutil.Capabilities {
+	can := *chartutil.DefaultCapabilities
+	can.KubeVersion = chartutil.KubeVersion{Version: fmt.Sprintf("v1.%d.0", minor), Major: "1", Minor: strconv.Itoa(minor)}
+	can.APIVersions = append(chartutil.VersionSet(kinds), can.APIVersions...)
+	return &can
+}
+
+// renderFor: for a cluster that can do this.
+func renderFor(t *testing.T, given chartutil.Values, capabilities *chartutil.Capabilities) (map[string]runtime.Object, error) {
+	t.Helper()
 	loaded, err := loader.Load(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return renderChart(t, loaded, given)
-}
-
-func renderChart(t *testing.T, loaded *chart.Chart, given chartutil.Values) (map[string]runtime.Object, error) {
-	t.Helper()
 	release := chartutil.ReleaseOptions{Name: "test", Namespace: "inference", Revision: 1, IsInstall: true}
-	all, err := chartutil.ToRenderValues(loaded, given, release, chartutil.DefaultCapabilities)
+	all, err := chartutil.ToRenderValues(loaded, given, release, capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +151,7 @@ func TestEveryFileOfValues(t *testing.T) {
 	for _, file := range files {
 		t.Run(file.Name(), func(t *testing.T) {
 			given := values(t, file.Name())
-			for _, message := range lint.All(folder, given, "inference", true).Messages {
+			for _, message := range lint.AllWithKubeVersion(folder, given, "inference", &cluster(37).KubeVersion).Messages {
 				if message.Severity > support.InfoSev {
 					t.Errorf("lint: %v", message)
 				}
@@ -249,7 +259,7 @@ func TestWhatTheValuesAreFor(t *testing.T) {
 
 // The patch of a sidecar is a Deployment's, with the container locked up as the DaemonSet's.
 func TestTheSidecarsPatch(t *testing.T) {
-	objects, err := render(t, values(t, "sidecar.yaml"))
+	objects, err := render(t, values(t, "patch.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,6 +293,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"image: { repository: a }\nweb: { tls: true }":                            "web.configSecret",
 		"image: { repository: a }\nrunAsUser: 0":                                  "runAsUser",
 		"image: { repository: a }\nstores: { hostPath: run/kvtel }":               "hostPath",
+		"image: { repository: a }\nsidecar: { podLabels: { a: b } }":              "podLabels",
 	} {
 		given, err := chartutil.ReadValues([]byte(text))
 		if err != nil {

@@ -32,12 +32,18 @@ seccompProfile: { type: RuntimeDefault }
 {{- (index . 0).Files.Get (index . 1) | replace "vllm:" $prefix | replace (print $prefix "num_requests_running") "vllm:num_requests_running" }}
 {{- end }}
 
+{{- define "kvtel.port" -}}
+{{ ternary "metrics" "kvtel" (eq .Values.mode "daemonset") }}
+{{- end }}
+
 {{- define "kvtel.hasWeb" -}}
 {{- if .Values.web.configSecret }}yes{{ end }}
 {{- end }}
 
-{{- /* The exporter, for a DaemonSet and for a sidecar. */}}
+{{- /* The exporter, for a DaemonSet and for a sidecar. A sidecar has no readiness probe: whether the engine gets requests is not for the
+exporter to say. Its port has a name of its own, because the engine may have one named metrics. */}}
 {{- define "kvtel.container" -}}
+{{- $port := include "kvtel.port" . -}}
 name: kvtel
 image: {{ include "kvtel.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -56,9 +62,11 @@ args:
   {{- range .Values.extraArgs }}
   - {{ . | quote }}
   {{- end }}
-ports: [{ name: metrics, containerPort: {{ .Values.port }} }]
-readinessProbe: { httpGet: { path: /-/ready, port: metrics, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }} } }
-livenessProbe: { httpGet: { path: /-/healthy, port: metrics, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }} }, timeoutSeconds: 5 }
+ports: [{ name: {{ $port }}, containerPort: {{ .Values.port }} }]
+{{- if eq .Values.mode "daemonset" }}
+readinessProbe: { httpGet: { path: /-/ready, port: {{ $port }}, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }} } }
+{{- end }}
+livenessProbe: { httpGet: { path: /-/healthy, port: {{ $port }}, scheme: {{ ternary "HTTPS" "HTTP" .Values.web.tls }} }, timeoutSeconds: 5 }
 resources: {{ toJson .Values.resources }}
 securityContext:
   {{- include "kvtel.locked" . | nindent 2 }}
@@ -86,5 +94,31 @@ volumeMounts:
       {{- end }}
 {{- else if or .Values.web.tlsSecret .Values.web.tls }}
 {{- fail "web.tls and web.tlsSecret need web.configSecret: a Secret whose web.yml has tls_server_config" }}
+{{- end }}
+{{- end }}
+
+{{- /* The volumes of an engine's pod with a sidecar. */}}
+{{- define "kvtel.sidecarVolumes" -}}
+- name: kvtel
+  emptyDir: { medium: Memory, sizeLimit: {{ .Values.stores.sizeLimit }} }
+{{- if .Values.nixlRings.enabled }}
+- name: kvtel-nixl
+  emptyDir: { medium: Memory, sizeLimit: {{ .Values.stores.sizeLimit }} }
+{{- end }}
+{{- include "kvtel.webVolume" . }}
+{{- end }}
+
+{{- /* A value as an expression of CEL. Kubernetes wants values of one type in a map or a list, hence dyn(). A map with the one key CEL is an
+expression already. */}}
+{{- define "kvtel.cel" -}}
+{{- if kindIs "map" . }}
+{{- if hasKey . "CEL" }}{{ .CEL }}{{ else }}{
+{{- $comma := "" }}
+{{- range $key, $value := . }}{{ $comma }}{{ toJson $key }}: dyn({{ include "kvtel.cel" $value }}){{ $comma = ", " }}{{ end -}}
+}{{ end }}
+{{- else if kindIs "slice" . }}[
+{{- range $i, $value := . }}{{ if $i }}, {{ end }}dyn({{ include "kvtel.cel" $value }}){{ end -}}
+]
+{{- else }}{{ toJson . }}
 {{- end }}
 {{- end }}
