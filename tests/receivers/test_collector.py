@@ -18,9 +18,14 @@ from test_otlp import environment
 from test_protobuf import FAMILIES, draw, model_of, recording, samples_of_text
 
 
+def whole_lines(path):
+    """Those that the Collector has ended: it may be writing one."""
+    return path.read_text().split("\n")[:-1]
+
+
 def newest(path):
     """The metrics of the last request in the file."""
-    lines = path.read_text().splitlines()
+    lines = whole_lines(path)
     message = json_format.Parse(lines[-1], ExportMetricsServiceRequest()) if lines else None
     return {metric.name: metric for metric in message.resource_metrics[0].scope_metrics[0].metrics} if message else {}
 
@@ -90,7 +95,7 @@ def test_pushes(program, stores, tmp_path):
 
 def exemplars(path):
     """Those of the last request that took a transfer. In OTLP's JSON a trace is hexadecimal digits, unlike in protobuf's own."""
-    for line in reversed(path.read_text().splitlines()):
+    for line in reversed(whole_lines(path)):
         for metric in json.loads(line)["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]:
             if metric["name"] == TRANSFER:
                 return metric["exponentialHistogram"]["dataPoints"][0].get("exemplars", [])
