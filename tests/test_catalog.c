@@ -11,6 +11,7 @@
 #include "collect/series.h"
 #include "record/store.h"
 #include "totals/relabel.h"
+#include "support/native.h"
 #include "support/stores.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
@@ -30,7 +31,9 @@ struct fixture {
     size_t count;
     struct kvtel_workers workers;
     struct kvtel_snapshot *snapshot, *whole;
+    bool borrows;
     struct kvtel_buffer text, expected;
+    size_t parts; /* series that had counts of their parts, in all checks */
 };
 
 static int setup(void **state)
@@ -52,6 +55,7 @@ static int setup_borrowing(void **state)
     int status = setup(state);
     struct fixture *f = *state;
     kvtel_snapshot_borrow(f->snapshot);
+    f->borrows = true;
     return status;
 }
 
@@ -127,6 +131,7 @@ static void check(struct fixture *f)
     write_text(f->snapshot, &f->text);
     write_text(f->whole, &f->expected);
     assert_string_equal(f->text.bytes, f->expected.bytes);
+    f->parts += check_buckets(f->snapshot, (int)random_below(8) - 4, 1 + random_below(160));
     for (size_t i = 0; i < kvtel_snapshot_family_count(f->whole); i++) {
         const struct kvtel_snapshot_family *is = kvtel_snapshot_family(f->snapshot, i),
                                            *expected = kvtel_snapshot_family(f->whole, i);
@@ -151,9 +156,14 @@ static void test_it_shows_what_a_new_snapshot_does(void **state)
             record(f);
         if (random_below(50) == 0)
             f->count = 1 + random_below(STORES); /* stores come and go */
+        if (random_below(20) == 0)
+            kvtel_workers_ask_parts(&f->workers);
+        else if (random_below(100) == 0)
+            atomic_store(&f->workers.each[0].parts_until, 0);
         follow(f);
         check(f);
     }
+    assert_true(f->borrows == (f->parts > 1000));
 }
 
 static void test_only_what_moved_changes(void **state)

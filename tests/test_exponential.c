@@ -84,10 +84,16 @@ static void add(const struct family *family, struct data *data, double value)
 
 static uint64_t count_of(const struct kvtel_exponential *series, int32_t index)
 {
+    const int64_t place = (int64_t)index - series->first;
+    return place >= 0 && place < (int64_t)series->count ? series->counts[place] : 0;
+}
+
+static size_t count_used(const struct kvtel_exponential *series)
+{
+    size_t used = 0;
     for (size_t i = 0; i < series->count; i++)
-        if (series->buckets[i].index == index)
-            return series->buckets[i].count;
-    return 0;
+        used += series->counts[i] > 0;
+    return used;
 }
 
 /* Each bucket has the values that the model puts there: the zero bucket all up to its threshold, the outermost ones
@@ -118,11 +124,9 @@ static void check(const struct family *family, const struct data *data, const st
         if (count_of(series, index) != model[ROOM + index])
             fail_msg("schema %d, bucket %d: %llu, not %llu", schema, index, (unsigned long long)count_of(series, index),
                      (unsigned long long)model[ROOM + index]);
-    for (size_t i = 0; i < series->count; i++) {
-        assert_true(series->buckets[i].count > 0);
-        assert_true(i == 0 || series->buckets[i - 1].index < series->buckets[i].index);
-        sum += series->buckets[i].count;
-    }
+    assert_true(series->count == 0 || (series->counts[0] > 0 && series->counts[series->count - 1] > 0));
+    for (size_t i = 0; i < series->count; i++)
+        sum += series->counts[i];
     assert_int_equal(sum + zeros, data->count);
 }
 
@@ -140,6 +144,34 @@ static void check_below(const struct data *data, const struct kvtel_exponential_
     }
 }
 
+/* The same from the counts of parts, which were counted value by value or summed up from bins. */
+static void check_parts(const struct family *family, const struct data *data, const struct kvtel_exponential_plan *plan,
+                        size_t most, const struct kvtel_exponential *from_bins)
+{
+    static uint64_t memory[ROOM];
+    const uint32_t bins = family->bins->bound_count + 1;
+    struct kvtel_parts *parts[2];
+    for (int way = 0; way < 2; way++) {
+        assert_non_null(parts[way] = calloc(1, kvtel_parts_size(kvtel_parts_needed(family->bins, 0, bins))));
+        parts[way]->count = kvtel_parts_needed(family->bins, 0, bins);
+    }
+    assert_int_equal(parts[0]->count, family->bins->exponential_count + 1);
+    for (size_t i = 0; i < data->count; i++)
+        parts[0]->counts[kvtel_bins_part(family->bins, kvtel_double_bits(data->values[i]))]++;
+    kvtel_parts_sum(parts[1], family->bins, data->bins, 0, bins);
+    assert_memory_equal(parts[0]->counts, parts[1]->counts, parts[0]->count * sizeof(uint64_t));
+    struct kvtel_exponential series = { .memory = memory };
+    kvtel_exponential_fill_parts(plan, parts[0], plan->zero ? data->bins[0] : 0, most, &series);
+    assert_int_equal(series.schema, from_bins->schema);
+    assert_int_equal(series.zero_count, from_bins->zero_count);
+    assert_int_equal(series.count, from_bins->count);
+    assert_true(series.count == 0 || series.first == from_bins->first);
+    for (size_t i = 0; i < series.count; i++)
+        assert_int_equal(series.counts[i], from_bins->counts[i]);
+    free(parts[0]);
+    free(parts[1]);
+}
+
 static void check_schemas(const struct family *family, const struct data *data, size_t most)
 {
     uint32_t first = 0, end = family->bins->bound_count + 1;
@@ -152,22 +184,25 @@ static void check_schemas(const struct family *family, const struct data *data, 
     uint64_t below[MARKS];
     for (int schema = KVTEL_SCHEMA_LEAST; schema <= FINEST + 2; schema++) {
         struct kvtel_exponential_plan plan;
-        static struct kvtel_exponential_bucket buckets[ROOM];
-        struct kvtel_exponential series = { .buckets = buckets, .below = below };
+        static uint64_t memory[ROOM];
+        struct kvtel_exponential series = { .memory = memory, .below = below };
         assert_int_equal(kvtel_exponential_plan_init(&plan, &family->exponential, schema), KVTEL_OK);
         assert_int_equal(plan.schema, schema < FINEST ? schema : FINEST);
-        assert_true(plan.count <= ROOM);
+        assert_true(plan.count <= plan.room && plan.room <= ROOM);
         plan.marks = marks;
         plan.mark_count = end < last ? MARKS : MARKS - 2;
         kvtel_exponential_fill(&plan, data->bins + first, first, end - first, most, &series);
         check_below(data, &plan, &series, 0);
-        assert_true(series.count <= most || series.schema == KVTEL_SCHEMA_LEAST);
-        assert_true(series.schema == plan.schema || series.count > most / 2);
+        const size_t used = count_used(&series);
+        assert_true(used <= most || series.schema == KVTEL_SCHEMA_LEAST);
+        assert_true(series.schema == plan.schema || used > most / 2);
         check(family, data, &plan, &series);
         /* the same where more bins are given than have values */
-        struct kvtel_exponential again = { .buckets = buckets };
+        static uint64_t other[ROOM];
+        struct kvtel_exponential again = { .memory = other };
         kvtel_exponential_fill(&plan, data->bins, 0, family->bins->bound_count + 1, most, &again);
         check(family, data, &plan, &again);
+        check_parts(family, data, &plan, most, &series);
         kvtel_exponential_plan_free(&plan);
     }
 }
@@ -225,15 +260,15 @@ static void test_cap(void **state)
     for (int i = 1; i <= 161; i++)
         add(&family, &data, model_bound(family.bins->exponential_first + i, FINEST));
     struct kvtel_exponential_plan plan;
-    struct kvtel_exponential_bucket buckets[ROOM];
-    struct kvtel_exponential series = { .buckets = buckets };
+    uint64_t memory[ROOM];
+    struct kvtel_exponential series = { .memory = memory };
     assert_int_equal(kvtel_exponential_plan_init(&plan, &family.exponential, FINEST), KVTEL_OK);
     kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 161, &series);
     assert_int_equal(series.schema, FINEST);
-    assert_int_equal(series.count, 161);
+    assert_int_equal(count_used(&series), 161);
     kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 160, &series);
     assert_int_equal(series.schema, FINEST - 1);
-    assert_int_equal(series.count, 81);
+    assert_int_equal(count_used(&series), 81);
     kvtel_exponential_plan_free(&plan);
     kvtel_bins_free(family.list);
 }
@@ -249,8 +284,8 @@ static void test_whole_numbers(void **state)
     for (int i = 0; i < 3; i++)
         add(&family, &data, 1);
     struct kvtel_exponential_plan plan;
-    struct kvtel_exponential_bucket buckets[ROOM];
-    struct kvtel_exponential series = { .buckets = buckets };
+    uint64_t memory[ROOM];
+    struct kvtel_exponential series = { .memory = memory };
     assert_int_equal(kvtel_exponential_plan_init(&plan, &family.exponential, 3), KVTEL_OK);
     kvtel_exponential_fill(&plan, data.bins, 0, family.bins->bound_count + 1, 160, &series);
     assert_int_equal(series.zero_count, 1);
@@ -264,8 +299,8 @@ static void test_empty(void **state)
     (void)state;
     struct family family = family_of(KVTEL_UNIT_BYTES, NULL, 0);
     struct kvtel_exponential_plan plan;
-    struct kvtel_exponential_bucket buckets[1];
-    struct kvtel_exponential series = { .buckets = buckets };
+    uint64_t memory[ROOM];
+    struct kvtel_exponential series = { .memory = memory };
     assert_int_equal(kvtel_exponential_plan_init(&plan, &family.exponential, 3), KVTEL_OK);
     kvtel_exponential_fill(&plan, NULL, 0, 0, 160, &series);
     assert_int_equal(series.schema, 3);

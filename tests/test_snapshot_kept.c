@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "collect/series.h"
+#include "collect/snapshot.h"
+#include "support/native.h"
 #include "support/stores.h"
 #include "support/failing.h" /* __wrap_malloc, __wrap_calloc, __wrap_realloc, __wrap_strdup */
 
@@ -134,6 +135,7 @@ static void test_it_shows_what_a_new_one_does(void **state)
 {
     struct fixture *f = *state;
     uint32_t stores = (1 << STORES) - 1;
+    size_t parts = 0; /* series that had counts of their parts, in all rounds */
     for (int round = 0; round < 1500; round++) {
         for (uint32_t k = random_below(f, 4); k > 0; k--)
             change(f, random_below(f, STORES));
@@ -146,7 +148,11 @@ static void test_it_shows_what_a_new_one_does(void **state)
         if (random_below(f, 100) == 0)
             kvtel_snapshot_reset(f->kept);
         check(f, stores, random_below(f, 10) == 0 ? random_below(f, STORES) : STORES);
+        parts += check_buckets(f->kept, 3, 160);
+        if (round == 100)
+            kvtel_snapshot_ask_parts(f->kept);
     }
+    assert_true(parts > 100);
 }
 
 /* A store whose families do not match those of another one is left out in part each time, at rest or not. */

@@ -106,6 +106,31 @@ static bool empty_buckets(struct kvtel_snapshot *snapshot, struct kvtel_snapshot
     return shown->buckets != NULL;
 }
 
+/* Leaves the memory of a place's parts to the next building. */
+static void drop_parts(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown)
+{
+    snapshot->catalog.wasted += shown->parts ? shown->parts->room : 0;
+    shown->parts = NULL;
+}
+
+/* Sums the parts of a place that adds up several numbers. Without memory it has no counts of its parts. */
+static void sum_parts(struct kvtel_snapshot *snapshot, struct kvtel_snapshot_series *shown,
+                      const struct kvtel_bins *layout)
+{
+    struct kvtel_parts *parts = (struct kvtel_parts *)(uintptr_t)shown->parts;
+    const uint32_t needed = kvtel_parts_needed(layout, shown->first_bin, shown->bin_count);
+    if (!parts || parts->room < needed) {
+        drop_parts(snapshot, shown);
+        snapshot->catalog.used += needed;
+        parts = kvtel_arena_alloc(&snapshot->arena, kvtel_parts_size(needed));
+        if (!parts)
+            return;
+        parts->room = needed;
+    }
+    kvtel_parts_sum(parts, layout, shown->bins, shown->first_bin, shown->bin_count);
+    shown->parts = parts;
+}
+
 /* Shows the only number of a place. KVTEL_OK, KVTEL_E_LIMIT. */
 static enum kvtel_status show_only(struct kvtel_snapshot_series *shown, const struct kvtel_collected *only,
                                    enum kvtel_metric_type type)
@@ -120,6 +145,7 @@ static enum kvtel_status show_only(struct kvtel_snapshot_series *shown, const st
     shown->first_bin = only->first;
     shown->bin_count = only->bin_count;
     shown->buckets = only->buckets;
+    shown->parts = only->parts;
     shown->exemplars = only->exemplars;
     shown->exemplar_count = only->exemplar_count;
     return KVTEL_OK;
@@ -130,8 +156,10 @@ static void add_to(struct kvtel_snapshot_series *shown, const struct kvtel_colle
                    const struct kvtel_bins *layout, enum kvtel_metric_type type)
 {
     uint64_t *buckets = (uint64_t *)(uintptr_t)shown->buckets;
+    const struct kvtel_parts *parts = shown->parts;
     kvtel_snapshot_merge(shown, more, type);
     shown->buckets = buckets;
+    shown->parts = parts;
     if (buckets && more->buckets)
         kvtel_cells_add(buckets, more->buckets, layout->explicit_count + (uint64_t)1);
     else if (buckets && more->bin_count > 0)
@@ -166,6 +194,7 @@ static enum kvtel_status sum(struct kvtel_snapshot *snapshot, uint32_t place, co
         memset(shown->exemplars, 0, shown->exemplar_count * sizeof(*shown->exemplars));
     shown->value = shown->sum = 0;
     shown->count = shown->stamp = 0;
+    bool parts = false;
     for (const struct kvtel_feeder *feeder = from; feeder < end; feeder++) {
         const struct kvtel_collected *more = number_of(sources, feeder);
         if (!kvtel_snapshot_fits(shown, more, type))
@@ -174,7 +203,12 @@ static enum kvtel_status sum(struct kvtel_snapshot *snapshot, uint32_t place, co
             return KVTEL_E_NOMEM;
         add_to(shown, more, family->layout, type);
         kvtel_snapshot_merge_exemplars(shown, more);
+        parts |= more->parts != NULL;
     }
+    if (catalog->borrows && parts)
+        sum_parts(snapshot, shown, family->layout);
+    else
+        drop_parts(snapshot, shown);
     return KVTEL_OK;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "collect/exemplars.h"
-#include "histogram/bins.h"
+#include "histogram/parts.h"
 #include "format/view.h"
 
 /* The value of one series, added up over the lanes of a store. Start from {0} and set `layout`. Memory of `bins`
@@ -20,9 +20,11 @@ struct kvtel_collected {
     uint32_t first, bin_count;
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
-    bool borrowed; /* `bins` belong to a source: they are copied before anything is added to them */
+    bool borrowed; /* `bins`, `buckets` and `parts` belong to a source: they are copied before anything is added to them
+                    */
     /* Counts of the explicit buckets, explicit_count + 1 of them, not cumulative; NULL: only the bins have them. */
     const uint64_t *buckets;
+    const struct kvtel_parts *parts; /* likewise the counts of the parts between exponential bounds */
 };
 
 /* What one lane added to a series, besides the counts. */

@@ -65,5 +65,6 @@ bool kvtel_collected_add(struct kvtel_collected *series, struct kvtel_arena *are
         return true;
     kvtel_cells_add(series->bins + (more->first - series->first), more->bins, more->bin_count);
     series->buckets = NULL;
+    series->parts = NULL;
     return true;
 }

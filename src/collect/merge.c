@@ -47,12 +47,14 @@ void kvtel_snapshot_merge(struct kvtel_snapshot_series *shown, const struct kvte
     if (shown->bin_count == 0) {
         shown->bins = collected->bins;
         shown->buckets = collected->buckets;
+        shown->parts = collected->parts;
         shown->first_bin = collected->first;
         shown->bin_count = collected->bin_count;
         shown->borrowed = collected->borrowed;
         return;
     }
     shown->buckets = NULL;
+    shown->parts = NULL;
     uint64_t *bins = (uint64_t *)(uintptr_t)shown->bins + (collected->first - shown->first_bin);
     kvtel_cells_add(bins, collected->bins, collected->bin_count);
 }

@@ -199,6 +199,7 @@ static uint64_t add_words(const struct kvtel_new_rows *rows, const struct kvtel_
 {
     const uint64_t *word = rows->words.words + part->at + feed->column;
     const bool ns = group->ns >> feed->column & 1;
+    struct kvtel_parts *parts = series->value.parts ? series->parts : NULL;
     uint64_t count = 0;
     for (uint64_t row = part->from; row < part->to; row++, word += group->columns) {
         if (*word == KVTEL_NO_VALUE)
@@ -212,9 +213,12 @@ static uint64_t add_words(const struct kvtel_new_rows *rows, const struct kvtel_
             sum->doubles += kvtel_bits_double(*word);
         if (!layout)
             continue;
-        const uint32_t bin = bin_of(layout, *word, ns);
+        const uint64_t bits = kvtel_double_bits(kvtel_word_value(*word, ns));
+        const uint32_t bin = kvtel_bins_find(layout, bits);
         series->value.bins[bin - series->value.first]++;
         series->buckets[kvtel_bins_bucket(layout, bin)]++;
+        if (parts)
+            parts->counts[kvtel_bins_part(layout, bits) - parts->first]++;
     }
     return count;
 }

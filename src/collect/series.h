@@ -6,6 +6,7 @@
 #include <kvtel/snapshot.h>
 
 #include "collect/exemplars.h"
+#include "histogram/parts.h"
 
 /* One label set of a family. */
 struct kvtel_snapshot_series {
@@ -21,10 +22,12 @@ struct kvtel_snapshot_series {
     uint32_t bin_count;                        /* see `bins` */
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
-    bool borrowed; /* `bins` and `buckets` belong to a source: they are copied before anything is added to them */
+    bool borrowed; /* `bins`, `buckets` and `parts` belong to a source: they are copied before anything is added to them
+                    */
     /* Histogram: the counts of the explicit buckets, explicit_count + 1 of them, not cumulative. NULL: they are to be
      * summed up from the bins. */
     const uint64_t *buckets;
+    const struct kvtel_parts *parts; /* the counts of the parts between exponential bounds; NULL: as above */
     uint64_t started; /* first moment from which the counts are complete, CLOCK_REALTIME ns; 0: not known */
     uint64_t changed; /* the snapshot's state when the numbers last changed, if it follows its sources */
 };

@@ -36,6 +36,11 @@ void kvtel_snapshot_destroy(struct kvtel_snapshot *snapshot)
     free(snapshot);
 }
 
+void kvtel_snapshot_ask_parts(const struct kvtel_snapshot *snapshot)
+{
+    kvtel_workers_ask_parts((struct kvtel_workers *)(uintptr_t)&snapshot->workers); /* an atomic word of each */
+}
+
 struct kvtel_workers *kvtel_snapshot_workers(struct kvtel_snapshot *snapshot)
 {
     return &snapshot->workers;

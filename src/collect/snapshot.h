@@ -35,6 +35,9 @@ enum kvtel_status kvtel_snapshot_finish(struct kvtel_snapshot *snapshot, struct 
 /* As kvtel_snapshot_reset(), and gives the memory of texts and numbers back. */
 void kvtel_snapshot_trim(struct kvtel_snapshot *snapshot);
 
+/* Says that native buckets are made of the snapshot, so that it keeps sums for them, see kvtel_workers_ask_parts(). Any
+ * thread. */
+void kvtel_snapshot_ask_parts(const struct kvtel_snapshot *snapshot);
 /* Memory for reading sources, which the snapshot keeps from one round to the next. */
 struct kvtel_workers *kvtel_snapshot_workers(struct kvtel_snapshot *snapshot);
 /* Memory that is given back when the snapshot is reset. */

@@ -75,6 +75,9 @@ static bool is_same(const struct kvtel_collected *left, const struct kvtel_colle
 static bool reserve_taken(struct kvtel_source *source, struct kvtel_collected *series, uint32_t count,
                           const uint8_t *read)
 {
+    for (uint32_t i = 0; i < count; i++) /* before bins, so that their memory is close together: they are read often */
+        if ((!read || read[i]) && !kvtel_source_series_reserve_buckets(&source->series[i], series[i].layout))
+            return false;
     for (uint32_t i = 0; i < count; i++) {
         if (read && !read[i])
             continue;
@@ -169,6 +172,7 @@ bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *ar
         memcpy(bins, series[i].bins, size);
         series[i].bins = bins;
         series[i].buckets = NULL;
+        series[i].parts = NULL;
         series[i].borrowed = false;
     }
     return true;
@@ -449,8 +453,10 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
         kvtel_worker_begin(worker);
         if ((status = kvtel_collect_lines(view, &worker->scratch)) != KVTEL_OK)
             return status;
-        if (is_at_rest(source, view, worker->scratch.lines.words))
+        if (is_at_rest(source, view, worker->scratch.lines.words)) {
+            kvtel_source_keep_parts(source, view, worker, false);
             return KVTEL_OK;
+        }
         const bool all = again > 0 || !is_known(source, view) || !can_remember(view);
         source->known = false; /* until the numbers were taken */
         status = read_numbers(source, view, worker, all, &read);
@@ -472,5 +478,6 @@ enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct
     source->group_count = view->group_count;
     source->ended = view->ended;
     source->whole = status == KVTEL_OK;
+    kvtel_source_keep_parts(source, view, worker, true);
     return status;
 }

@@ -15,7 +15,8 @@ struct kvtel_source {
     struct kvtel_source_series *series;
     uint32_t series_count, series_room;
     uint32_t group_count;
-    bool ended; /* the view's writer had ended */
+    bool ended;     /* the view's writer had ended */
+    bool has_parts; /* histograms have the counts of their parts */
     /* Of all lanes: the slots as they were when amounts and readings were read, and how far the rows were. Unless
      * `known`, all is read again. */
     bool known;
@@ -33,6 +34,11 @@ struct kvtel_source {
  * the last time, although they only grow; else as kvtel_collect() */
 enum kvtel_status kvtel_source_refresh(struct kvtel_source *source, const struct kvtel_view *view,
                                        struct kvtel_worker *worker);
+/* Gives histograms the counts of their parts, or takes these from them, as the worker's owner wants it: part of a
+ * refresh, and for sources that are not refreshed. A histogram for which there is no memory has none. `moved`: numbers
+ * of the source's state are new. */
+void kvtel_source_keep_parts(struct kvtel_source *source, const struct kvtel_view *view, struct kvtel_worker *worker,
+                             bool moved);
 /* Makes the next refresh read all: also what was written without a word that tells, as by a writer that was killed
  * before it could store that word. */
 void kvtel_source_forget(struct kvtel_source *source);

@@ -12,6 +12,7 @@ void kvtel_source_series_free(struct kvtel_source_series *series)
 {
     free(series->memory);
     free(series->buckets);
+    free(series->parts);
     free(series->value.exemplars);
     *series = (struct kvtel_source_series){ 0 };
 }
@@ -36,8 +37,9 @@ static void fill_buckets(struct kvtel_source_series *series, const struct kvtel_
     kvtel_buckets_add(layout, series->value.bins, series->value.first, series->value.bin_count, series->buckets);
 }
 
-static bool reserve_buckets(struct kvtel_source_series *series, uint32_t count)
+bool kvtel_source_series_reserve_buckets(struct kvtel_source_series *series, const struct kvtel_bins *layout)
 {
+    const uint32_t count = layout ? layout->explicit_count + 1 : 0;
     if (count <= series->bucket_room)
         return true;
     uint64_t *buckets = realloc(series->buckets, count * sizeof(*buckets));
@@ -80,9 +82,7 @@ static bool reserve_exemplars(struct kvtel_collected *value, const struct kvtel_
 bool kvtel_source_series_reserve(struct kvtel_source_series *series, const struct kvtel_collected *from)
 {
     const uint32_t old = series->value.bin_count, count = from->bin_count > old ? from->bin_count : old;
-    return (from->bin_count <= series->room || move(series, count, 0)) &&
-           (!from->layout || reserve_buckets(series, from->layout->explicit_count + 1)) &&
-           reserve_exemplars(&series->value, from);
+    return (from->bin_count <= series->room || move(series, count, 0)) && reserve_exemplars(&series->value, from);
 }
 
 void kvtel_source_series_set(struct kvtel_source_series *series, const struct kvtel_collected *from)
@@ -96,6 +96,7 @@ void kvtel_source_series_set(struct kvtel_source_series *series, const struct kv
     series->value.layout = NULL;
     series->value.bins = series->memory ? series->memory + spare : NULL;
     series->value.buckets = NULL;
+    series->value.parts = NULL;
     if (from->bin_count > 0)
         memcpy(series->value.bins, from->bins, from->bin_count * sizeof(*from->bins));
     if (!from->layout)
@@ -104,12 +105,36 @@ void kvtel_source_series_set(struct kvtel_source_series *series, const struct kv
     series->value.buckets = series->buckets;
 }
 
+void kvtel_source_series_drop_parts(struct kvtel_source_series *series)
+{
+    free(series->parts);
+    series->parts = NULL;
+    series->value.parts = NULL;
+}
+
+void kvtel_source_series_sum_parts(struct kvtel_source_series *series, const struct kvtel_bins *layout)
+{
+    struct kvtel_collected *value = &series->value;
+    if (value->parts || value->bin_count == 0)
+        return;
+    const uint32_t needed = kvtel_parts_needed(layout, value->first, value->bin_count);
+    if (!series->parts || series->parts->room < needed) {
+        kvtel_source_series_drop_parts(series);
+        series->parts = malloc(kvtel_parts_size(needed));
+        if (!series->parts)
+            return;
+        series->parts->room = needed;
+    }
+    kvtel_parts_sum(series->parts, layout, value->bins, value->first, value->bin_count);
+    value->parts = series->parts;
+}
+
 bool kvtel_source_series_widen(struct kvtel_source_series *series, const struct kvtel_bins *layout, uint32_t first,
                                uint32_t end)
 {
     struct kvtel_collected *value = &series->value;
     if (!value->buckets) {
-        if (!reserve_buckets(series, layout->explicit_count + 1))
+        if (!kvtel_source_series_reserve_buckets(series, layout))
             return false;
         fill_buckets(series, layout);
         value->buckets = series->buckets;
@@ -126,6 +151,7 @@ bool kvtel_source_series_widen(struct kvtel_source_series *series, const struct 
     if ((below > before || before - below + count > series->room) && !move(series, count, below))
         return false;
     uint64_t *kept = value->bins;
+    value->parts = NULL;
     value->bins = kept - below;
     memset(value->bins, 0, below * sizeof(*kept));
     memset(kept + value->bin_count, 0, (count - below - value->bin_count) * sizeof(*kept));

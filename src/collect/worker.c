@@ -3,10 +3,13 @@
 #include "collect/worker.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* Limit of a worker's cached layouts. Only stores made to differ have that many different bounds; above the limit the
  * cache is emptied. */
 enum { LAYOUTS_KEPT = 256 };
+/* How long counts of parts are kept that nobody asked for again. */
+#define PARTS_NS (600 * UINT64_C(1000000000))
 
 void kvtel_workers_free(struct kvtel_workers *workers)
 {
@@ -21,6 +24,26 @@ void kvtel_workers_free(struct kvtel_workers *workers)
         free(worker->collected);
         *worker = (struct kvtel_worker){ 0 };
     }
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void kvtel_workers_ask_parts(struct kvtel_workers *workers)
+{
+    const uint64_t until = now_ns() + PARTS_NS;
+    for (size_t i = 0; i < KVTEL_WORKERS; i++)
+        atomic_store_explicit(&workers->each[i].parts_until, until, memory_order_relaxed);
+}
+
+bool kvtel_worker_wants_parts(const struct kvtel_worker *worker)
+{
+    const uint64_t until = atomic_load_explicit(&worker->parts_until, memory_order_relaxed);
+    return until != 0 && now_ns() < until;
 }
 
 bool kvtel_worker_reserve(void **elements, size_t *room, size_t count, size_t size)

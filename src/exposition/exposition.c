@@ -3,6 +3,7 @@
 #include "exposition/exposition.h"
 
 #include "base/buffer.h"
+#include "collect/snapshot.h"
 #include "exposition/protobuf.h"
 #include "exposition/text.h"
 #include "histogram/exponential.h"
@@ -55,6 +56,8 @@ enum kvtel_status kvtel_exposition(const struct kvtel_snapshot *snapshot, enum k
     enum kvtel_status status = KVTEL_OK;
     if ((size_t)format >= sizeof formats / sizeof *formats)
         return KVTEL_E_ARGUMENT;
+    if (format == KVTEL_FORMAT_PROTOBUF)
+        kvtel_snapshot_ask_parts(snapshot);
     for (size_t i = 0; i < count && status == KVTEL_OK; i++)
         status = kvtel_exposition_family(kvtel_snapshot_family(snapshot, i), &options, buffer);
     if (status == KVTEL_OK)

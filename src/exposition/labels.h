@@ -13,10 +13,14 @@ void kvtel_label_order(const struct kvtel_snapshot_family *family, size_t *order
  * Prometheus. "": none. */
 const char *kvtel_family_unit(const struct kvtel_snapshot_family *family);
 
-/* Number of values in the family's bins first .. end - 1. */
-static inline uint64_t kvtel_count_bins(const struct kvtel_snapshot_series *series, uint32_t first, uint32_t end)
+/* Number of values in the i-th explicit bucket: above the bound before it. */
+static inline uint64_t kvtel_explicit_count(const struct kvtel_snapshot_family *family,
+                                            const struct kvtel_snapshot_series *series, size_t i)
 {
-    uint32_t from = first > series->first_bin ? first - series->first_bin : 0;
+    if (series->buckets)
+        return series->buckets[i];
+    const uint32_t first = i > 0 ? family->explicit_bins[i - 1] + 1 : 0, end = family->explicit_bins[i] + 1;
+    const uint32_t from = first > series->first_bin ? first - series->first_bin : 0;
     uint32_t to = end > series->first_bin ? end - series->first_bin : 0;
     uint64_t bits;
     if (to > series->bin_count)

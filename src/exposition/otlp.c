@@ -9,12 +9,12 @@
 #include "base/buffer.h"
 #include "base/utf8.h"
 #include "exposition/body.h"
+#include "exposition/exponential.h"
 #include "exposition/family_head.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
 #include "exposition/otlp_attribute.h"
 #include "exposition/otlp_exemplars.h"
-#include "histogram/exponential.h"
 
 #include <stdlib.h>
 
@@ -91,15 +91,15 @@ static enum kvtel_status plan_exponential(struct family_wire *wire, int schema)
     enum kvtel_status status = kvtel_exponential_plan_init(&wire->plan, &bins, schema);
     if (status != KVTEL_OK)
         return status;
-    wire->exponential.buckets = calloc(wire->plan.count, sizeof *wire->exponential.buckets);
+    wire->exponential.memory = calloc(wire->plan.room, sizeof *wire->exponential.memory);
     wire->packed = malloc(wire->plan.count * (size_t)WIRE_VARINT);
-    return wire->exponential.buckets && wire->packed ? KVTEL_OK : KVTEL_E_NOMEM;
+    return wire->exponential.memory && wire->packed ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
 static void family_wire_free(struct family_wire *wire)
 {
     kvtel_exponential_plan_free(&wire->plan);
-    free(wire->exponential.buckets);
+    free(wire->exponential.memory);
     free(wire->packed);
     free(wire->order);
     free(wire->sizes);
@@ -137,13 +137,11 @@ static char *put_explicit(char *at, const struct family_wire *wire, const struct
 {
     const struct kvtel_snapshot_family *family = wire->family;
     uint64_t below = 0;
-    uint32_t bin = 0;
     at = wire_head(at, EXPLICIT_COUNTS, (family->explicit_count + 1) * WIRE_FIXED);
     for (size_t i = 0; i < family->explicit_count; i++) {
-        uint64_t count = kvtel_count_bins(series, bin, family->explicit_bins[i] + 1);
+        const uint64_t count = kvtel_explicit_count(family, series, i);
         at = wire_eight(at, count);
         below += count;
-        bin = family->explicit_bins[i] + 1;
     }
     at = wire_eight(at, series->count - below);
     at = wire_head(at, EXPLICIT_BOUNDS, family->explicit_count * WIRE_FIXED);
@@ -152,39 +150,27 @@ static char *put_explicit(char *at, const struct family_wire *wire, const struct
     return at;
 }
 
-/* Buckets from the lowest to the highest that has values. */
-static size_t width_of(const struct kvtel_exponential *series)
-{
-    return series->count > 0 ? (size_t)(series->buckets[series->count - 1].index - series->buckets[0].index) + 1 : 0;
-}
-
 /* All counts from the lowest bucket to the highest. */
 static size_t pack_counts(const struct family_wire *wire)
 {
     const struct kvtel_exponential *series = &wire->exponential;
     char *at = wire->packed;
-    int32_t next = series->count > 0 ? series->buckets[0].index : 0;
-    for (size_t i = 0; i < series->count; i++) {
-        for (; next < series->buckets[i].index; next++)
-            at = wire_varint(at, 0);
-        at = wire_varint(at, series->buckets[i].count);
-        next++;
-    }
+    for (size_t i = 0; i < series->count; i++)
+        at = wire_varint(at, series->counts[i]);
     return (size_t)(at - wire->packed);
 }
 
 static char *put_exponential(char *at, struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
     struct kvtel_exponential *exponential = &wire->exponential;
-    kvtel_exponential_fill(&wire->plan, series->bins, series->first_bin, series->bin_count, wire->most_buckets,
-                           exponential);
-    while (width_of(exponential) > wire->most_buckets && exponential->schema > KVTEL_SCHEMA_LEAST)
+    kvtel_series_exponential(&wire->plan, series, wire->most_buckets, exponential);
+    while (exponential->count > wire->most_buckets && exponential->schema > KVTEL_SCHEMA_LEAST)
         kvtel_exponential_halve(exponential);
     at = wire_signed(at, EXPONENTIAL_SCALE, exponential->schema);
     at = wire_fixed(at, EXPONENTIAL_ZERO_COUNT, exponential->zero_count);
     if (exponential->count > 0) {
         /* OTLP counts buckets by their lower bound */
-        int64_t offset = (int64_t)exponential->buckets[0].index - 1;
+        int64_t offset = (int64_t)exponential->first - 1;
         size_t size = pack_counts(wire);
         size_t head = WIRE_TAG + wire_varint_size((uint64_t)offset << 1 ^ (uint64_t)(offset >> 63));
         at = wire_head(at, EXPONENTIAL_POSITIVE, head + WIRE_TAG + wire_varint_size(size) + size);

@@ -9,11 +9,11 @@
 #include "base/buffer.h"
 #include "base/utf8.h"
 #include "exposition/body.h"
+#include "exposition/exponential.h"
 #include "exposition/family_head.h"
 #include "exposition/frame.h"
 #include "exposition/labels.h"
 #include "exposition/wire.h"
-#include "histogram/exponential.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,6 +42,9 @@ enum span_field { SPAN_OFFSET = 1, SPAN_LENGTH };
 /* A gap of so many empty buckets costs fewer bytes as zeros than as a new span. */
 enum { GAP = 2 };
 
+/* So many series further on is what is fetched: one is written in about the time that memory takes. */
+enum { AHEAD = 2 };
+
 enum {
     NUMBER = WIRE_TAG + WIRE_VARINT,
     DOUBLE = WIRE_TAG + WIRE_FIXED,
@@ -60,11 +63,12 @@ struct family_wire {
     const struct kvtel_snapshot_family *family;
     bool classic, native;
     size_t most_buckets;
-    size_t *order, *sizes; /* of labels: by name; sizes of a series' values */
-    size_t labels_size;    /* of labels without their values, at most */
+    size_t *order, *names, *sizes; /* of labels: by name; sizes of names, and of a series' values */
+    size_t labels_size;            /* of labels without their values, at most */
     struct kvtel_body body;
     struct kvtel_exponential_plan plan;
     struct kvtel_exponential exponential;
+    char *deltas;    /* of native buckets, before they are in their place */
     uint64_t *below; /* the counts of explicit buckets, where both kinds are written */
 };
 
@@ -92,17 +96,20 @@ static enum kvtel_status plan_native(struct family_wire *wire, const struct kvte
     wire->most_buckets = options->most_buckets;
     wire->plan.marks = family->explicit_bins;
     wire->plan.mark_count = family->explicit_count;
-    wire->exponential.buckets = calloc(wire->plan.count, sizeof *wire->exponential.buckets);
+    wire->exponential.memory = calloc(wire->plan.room, sizeof *wire->exponential.memory);
     wire->below = calloc(family->explicit_count + 1, sizeof *wire->below);
-    return wire->exponential.buckets && wire->below ? KVTEL_OK : KVTEL_E_NOMEM;
+    wire->deltas = malloc(wire->plan.room * (size_t)NUMBER);
+    return wire->exponential.memory && wire->below && wire->deltas ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
 static void family_wire_free(struct family_wire *wire)
 {
     kvtel_exponential_plan_free(&wire->plan);
-    free(wire->exponential.buckets);
+    free(wire->exponential.memory);
     free(wire->below);
+    free(wire->deltas);
     free(wire->order);
+    free(wire->names);
     free(wire->sizes);
     free(wire->body.bytes);
 }
@@ -122,13 +129,14 @@ static enum kvtel_status family_wire_init(struct family_wire *wire, const struct
         wire->body.size += family->explicit_count * CLASSIC_BUCKET;
     wire->body.size += wire->plan.count * NATIVE_BUCKET;
     wire->order = calloc(family->label_count + 1, sizeof *wire->order);
+    wire->names = calloc(family->label_count + 1, sizeof *wire->names);
     wire->sizes = calloc(family->label_count + 1, sizeof *wire->sizes);
     wire->body.bytes = malloc(wire->body.size);
-    if (status != KVTEL_OK || !wire->order || !wire->sizes || !wire->body.bytes)
+    if (status != KVTEL_OK || !wire->order || !wire->names || !wire->sizes || !wire->body.bytes)
         return KVTEL_E_NOMEM;
     kvtel_label_order(family, wire->order);
     for (size_t i = 0; i < family->label_count; i++)
-        wire->labels_size += 3 * HEAD + strlen(family->labelnames[i]);
+        wire->labels_size += 3 * HEAD + (wire->names[i] = strlen(family->labelnames[i]));
     return KVTEL_OK;
 }
 
@@ -149,16 +157,16 @@ static char *put_created(char *at, unsigned field, const struct kvtel_snapshot_s
 }
 
 /* The size of a label's message, without its head. */
-static size_t label_size(const char *name, size_t value_size)
+static inline size_t label_size(size_t name_size, size_t value_size)
 {
-    size_t size = strlen(name);
-    return 2 * WIRE_TAG + wire_varint_size(size) + size + wire_varint_size(value_size) + value_size;
+    return 2 * WIRE_TAG + wire_varint_size(name_size) + name_size + wire_varint_size(value_size) + value_size;
 }
 
-static char *put_label(char *at, unsigned field, const char *name, const char *value, size_t value_size)
+static char *put_label(char *at, unsigned field, const char *name, size_t name_size, const char *value,
+                       size_t value_size)
 {
-    at = wire_head(at, field, label_size(name, value_size));
-    at = wire_bytes(at, LABEL_NAME, name, strlen(name));
+    at = wire_head(at, field, label_size(name_size, value_size));
+    at = wire_bytes(at, LABEL_NAME, name, name_size);
     return wire_bytes(at, LABEL_VALUE, value, value_size);
 }
 
@@ -168,7 +176,7 @@ static char *put_exemplar(char *at, const struct kvtel_snapshot_exemplar *exempl
     const char *name;
     for (size_t i = 0; (name = kvtel_snapshot_exemplar_label_name(exemplar, i)); i++) {
         const char *value = kvtel_snapshot_exemplar_label(exemplar, i);
-        at = put_label(at, EXEMPLAR_LABEL, name, value, strlen(value));
+        at = put_label(at, EXEMPLAR_LABEL, name, strlen(name), value, strlen(value));
     }
     at = wire_double(at, EXEMPLAR_VALUE, exemplar->value);
     return put_time(at, EXEMPLAR_TIME, exemplar->time_ns);
@@ -208,78 +216,63 @@ static char *put_classic(char *at, const struct family_wire *wire, const struct 
 {
     const struct kvtel_snapshot_family *family = wire->family;
     uint64_t below = 0;
-    uint32_t bin = 0;
     for (size_t i = 0; i < family->explicit_count; i++) { /* the bucket up to +Inf has the histogram's count */
-        uint32_t end = family->explicit_bins[i] + 1;
-        if (wire->exponential.below)
-            below = wire->below[i];
-        else
-            below += series->buckets ? series->buckets[i] : kvtel_count_bins(series, bin, end);
-        bin = end;
+        below = wire->exponential.below ? wire->below[i] : below + kvtel_explicit_count(family, series, i);
         const struct kvtel_snapshot_exemplar *exemplar =
             series->exemplars ? kvtel_snapshot_exemplar(family, series, i) : NULL;
         if (exemplar) {
             at = put_exemplary_bucket(at, below, family->bounds[family->explicit_bins[i]], exemplar);
             continue;
         }
-        at = wire_head(at, HISTOGRAM_BUCKET, WIRE_TAG + wire_varint_size(below) + DOUBLE);
-        at = wire_number(at, BUCKET_COUNT, below);
+        char *head = at;
+        at = wire_roomy_number(wire_head(at, HISTOGRAM_BUCKET, 0), BUCKET_COUNT, below);
+        head[1] = (char)(at - head - 2 + DOUBLE); /* less than 128: one byte */
         at = wire_double(at, BUCKET_BOUND, family->bounds[family->explicit_bins[i]]);
     }
     const struct kvtel_snapshot_exemplar *last = kvtel_snapshot_exemplar(family, series, family->explicit_count);
     return last ? put_exemplary_bucket(at, series->count, HUGE_VAL, last) : at;
 }
 
-static uint64_t zigzag(int64_t value)
+/* The first count, then the difference of each to the one before it. */
+static inline char *put_delta(char *at, int64_t delta)
 {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return wire_roomy_number(at, HISTOGRAM_DELTA, wire_zigzag(delta));
 }
 
 static char *put_span(char *at, int64_t offset, uint64_t length)
 {
-    at = wire_head(at, HISTOGRAM_SPAN, 2 * WIRE_TAG + wire_varint_size(zigzag(offset)) + wire_varint_size(length));
+    at = wire_head(at, HISTOGRAM_SPAN, 2 * WIRE_TAG + wire_varint_size(wire_zigzag(offset)) + wire_varint_size(length));
     at = wire_signed(at, SPAN_OFFSET, offset);
     return wire_number(at, SPAN_LENGTH, length);
 }
 
-/* Empty buckets between this one and the one before it. */
-static int64_t gap_before(const struct kvtel_exponential_bucket *bucket)
+/* The spans, and behind them the deltas, which are written beside them first: one walk. */
+static char *put_buckets(char *at, const struct kvtel_exponential *series, char *deltas)
 {
-    return (int64_t)bucket->index - bucket[-1].index - 1;
-}
-
-static char *put_spans(char *at, const struct kvtel_exponential *series)
-{
-    int64_t offset = series->count > 0 ? series->buckets[0].index : 0;
-    uint64_t length = series->count > 0;
-    for (size_t i = 1; i < series->count; i++) {
-        int64_t gap = gap_before(&series->buckets[i]);
+    const uint64_t *counts = series->counts, *end = counts + series->count;
+    int64_t offset = series->count > 0 ? series->first : 0, before = 0;
+    uint64_t length = 0;
+    char *delta = deltas;
+    for (int64_t gap = 0; counts < end; counts++) {
+        if (*counts == 0) {
+            gap++;
+            continue;
+        }
         if (gap > GAP) {
             at = put_span(at, offset, length);
             offset = gap;
-            length = 1;
-        } else {
-            length += (uint64_t)gap + 1;
+            length = 0;
+            gap = 0;
         }
+        for (; gap > 0; gap--, length++, before = 0)
+            delta = put_delta(delta, -before);
+        delta = put_delta(delta, (int64_t)*counts - before);
+        before = (int64_t)*counts;
+        length++;
     }
-    return put_span(at, offset, length);
-}
-
-/* The first count, then the difference of each to the one before it. */
-static char *put_deltas(char *at, const struct kvtel_exponential *series)
-{
-    int64_t before = 0;
-    for (size_t i = 0; i < series->count; i++) {
-        const struct kvtel_exponential_bucket *bucket = &series->buckets[i];
-        int64_t gap = i > 0 ? gap_before(bucket) : 0;
-        for (; gap > 0 && gap <= GAP; gap--) {
-            at = wire_signed(at, HISTOGRAM_DELTA, -before);
-            before = 0;
-        }
-        at = wire_signed(at, HISTOGRAM_DELTA, (int64_t)bucket->count - before);
-        before = (int64_t)bucket->count;
-    }
-    return at;
+    at = put_span(at, offset, length);
+    memcpy(at, deltas, (size_t)(delta - deltas));
+    return at + (delta - deltas);
 }
 
 static char *put_native(char *at, const struct family_wire *wire)
@@ -288,15 +281,14 @@ static char *put_native(char *at, const struct family_wire *wire)
     at = wire_signed(at, HISTOGRAM_SCHEMA, exponential->schema);
     at = wire_double(at, HISTOGRAM_ZERO_THRESHOLD, wire->plan.zero_threshold);
     at = wire_number(at, HISTOGRAM_ZERO_COUNT, exponential->zero_count);
-    return put_deltas(put_spans(at, exponential), exponential);
+    return put_buckets(at, exponential, wire->deltas);
 }
 
 static char *put_histogram(char *at, struct family_wire *wire, const struct kvtel_snapshot_series *series)
 {
     if (wire->native) { /* explicit buckets come from the same walk, unless their counts are known */
         wire->exponential.below = wire->classic && !series->buckets ? wire->below : NULL;
-        kvtel_exponential_fill(&wire->plan, series->bins, series->first_bin, series->bin_count, wire->most_buckets,
-                               &wire->exponential);
+        kvtel_series_exponential(&wire->plan, series, wire->most_buckets, &wire->exponential);
     }
     at = wire_number(at, HISTOGRAM_COUNT, series->count);
     at = wire_double(at, HISTOGRAM_SUM, series->sum);
@@ -316,6 +308,21 @@ static char *put_plain(char *at, const struct family_wire *wire, const struct kv
 
 /* -- Series and families -- */
 
+/* Begins to load what a series is written from, while another one is written. Inlined: gcc 12 takes a function that
+ * does nothing else for one without effect, and leaves out its calls. */
+static inline __attribute__((always_inline)) void fetch(const struct family_wire *wire,
+                                                        const struct kvtel_snapshot_series *series)
+{
+    enum { LINE = 64, MOST = 512 }; /* of parts: 60 */
+    const char *parts = (const char *)series->parts, *buckets = (const char *)series->buckets;
+    if (wire->classic && buckets)
+        for (size_t at = 0; at < wire->family->explicit_count * sizeof(uint64_t); at += LINE)
+            __builtin_prefetch(buckets + at);
+    if (wire->native && parts)
+        for (size_t at = 0; at < MOST; at += LINE)
+            __builtin_prefetch(parts + at);
+}
+
 static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel_snapshot_series *series,
                                     struct kvtel_buffer *buffer)
 {
@@ -327,7 +334,7 @@ static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel
                                                 : put_plain(wire->body.bytes, wire, series);
     size_t body = (size_t)(end - wire->body.bytes), size = WIRE_TAG + wire_varint_size(body) + body, values = 0;
     for (size_t i = 0; i < family->label_count; i++) {
-        size_t label = label_size(family->labelnames[i], wire->sizes[i] = strlen(series->values[i]));
+        size_t label = label_size(wire->names[i], wire->sizes[i] = strlen(series->values[i]));
         size += WIRE_TAG + wire_varint_size(label) + label;
         values += wire->sizes[i];
     }
@@ -338,7 +345,8 @@ static enum kvtel_status put_series(struct family_wire *wire, const struct kvtel
     char *at = wire_head(buffer->bytes + buffer->size, FAMILY_METRIC, size);
     for (size_t i = 0; i < family->label_count; i++) {
         size_t label = wire->order[i];
-        at = put_label(at, METRIC_LABEL, family->labelnames[label], series->values[label], wire->sizes[label]);
+        at = put_label(at, METRIC_LABEL, family->labelnames[label], wire->names[label], series->values[label],
+                       wire->sizes[label]);
     }
     at = wire_bytes(at, types[family->type].field, wire->body.bytes, body);
     buffer->size = (size_t)(at - buffer->bytes);
@@ -364,8 +372,11 @@ enum kvtel_status kvtel_protobuf_family(const struct kvtel_snapshot_family *fami
         status = kvtel_frame_open(&frame, guess(&wire), buffer);
     if (status == KVTEL_OK)
         status = kvtel_family_head(family, &head, types[family->type].type, kvtel_family_unit(family), buffer);
-    for (size_t i = 0; i < family->series_count && status == KVTEL_OK; i++)
+    for (size_t i = 0; i < family->series_count && status == KVTEL_OK; i++) {
+        if (i + AHEAD < family->series_count)
+            fetch(&wire, &family->series[i + AHEAD]);
         status = put_series(&wire, &family->series[i], buffer);
+    }
     if (status == KVTEL_OK)
         status = kvtel_frame_close(&frame, buffer);
     family_wire_free(&wire);

@@ -230,14 +230,9 @@ static char *put_buckets(char *at, const struct kvtel_family_text *text, const s
 
     struct kvtel_text_number value = { .size = 0 };
     uint64_t below = 0;
-    uint32_t bin = 0;
     for (size_t i = 0;; i++) {
-        uint64_t count = series->count;
-        if (i < family->explicit_count) {
-            count = below + (series->buckets ? series->buckets[i]
-                                             : kvtel_count_bins(series, bin, family->explicit_bins[i] + 1));
-            bin = family->explicit_bins[i] + 1;
-        }
+        const uint64_t count =
+            i < family->explicit_count ? below + kvtel_explicit_count(family, series, i) : series->count;
         if (count != below || i == 0)
             value.size = (size_t)(put_value(value.text, (double)count) - value.text);
         below = count;

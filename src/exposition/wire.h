@@ -25,7 +25,7 @@ static inline char *wire_varint(char *at, uint64_t value)
 /* How many bytes wire_varint() writes. */
 static inline size_t wire_varint_size(uint64_t value)
 {
-    return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
+    return ((size_t)(64 - __builtin_clzll(value | 1)) * 9 + 64) / 64; /* bits / 7, rounded up, for up to 64 bits */
 }
 
 static inline char *wire_tag(char *at, unsigned field, enum wire_type type)
@@ -39,10 +39,27 @@ static inline char *wire_number(char *at, unsigned field, uint64_t value)
     return wire_varint(wire_tag(at, field, WIRE_NUMBER), value);
 }
 
-/* A sint32 or sint64. */
+/* The same where all WIRE_TAG + WIRE_VARINT bytes may be written. A number of one byte or two, which are met in no
+ * order, takes no branch. */
+static inline char *wire_roomy_number(char *at, unsigned field, uint64_t value)
+{
+    const uint64_t high = value & 0x3f80, two = high != 0;
+    if (__builtin_expect(value >= 1 << 14, 0))
+        return wire_number(at, field, value);
+    const uint32_t bytes = htole32((uint32_t)(field << 3 | WIRE_NUMBER | (value + high + (two << 7)) << 8));
+    memcpy(at, &bytes, sizeof bytes);
+    return at + WIRE_TAG + 1 + two;
+}
+
+/* A sint32 or sint64 as a number. */
+static inline uint64_t wire_zigzag(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
+
 static inline char *wire_signed(char *at, unsigned field, int64_t value)
 {
-    return wire_number(at, field, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+    return wire_number(at, field, wire_zigzag(value));
 }
 
 /* Eight bytes without a tag, as in a packed field, little-endian. */

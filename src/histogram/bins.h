@@ -130,17 +130,41 @@ static inline uint32_t kvtel_bins_find(const struct kvtel_bins *bins, uint64_t b
     return bin;
 }
 
-/* The explicit bucket that a bin is part of; explicit_count: the one above all bounds. */
-static inline uint32_t kvtel_bins_bucket(const struct kvtel_bins *bins, uint32_t bin)
+/* How many of these bins, which ascend, are lower ones. */
+static inline uint32_t kvtel_bins_lower(const uint32_t *bins, uint32_t count, uint32_t bin)
 {
-    uint32_t first = 0, count = bins->explicit_count;
+    uint32_t first = 0;
     while (count > 0) {
         const uint32_t half = count / 2;
-        const bool above = bins->explicit_bins[first + half] < bin;
+        const bool above = bins[first + half] < bin;
         first = above ? first + half + 1 : first;
         count = above ? count - half - 1 : half;
     }
     return first;
+}
+
+/* The explicit bucket that a bin is part of; explicit_count: the one above all bounds. */
+static inline uint32_t kvtel_bins_bucket(const struct kvtel_bins *bins, uint32_t bin)
+{
+    return kvtel_bins_lower(bins->explicit_bins, bins->explicit_count, bin);
+}
+
+/* The part between exponential bounds that a value is in, given its bits as above: part i ends at exponential bound i,
+ * and part exponential_count has all that is above the last one. An octave has one bound in each of its first seven
+ * linear eighths. */
+static inline uint32_t kvtel_bins_part(const struct kvtel_bins *bins, uint64_t bits)
+{
+    enum { ONE = 1023 << KVTEL_BINS_SCHEMA }; /* the eighth that begins with the number 1 */
+    const uint64_t below = bits - 1, mantissa = below & ((UINT64_C(1) << 52) - 1);
+    const int64_t eighth = ((int64_t)below >> 49) + (mantissa >= kvtel_cell_inner[below >> 49 & 7]);
+    const int64_t part = eighth - ONE + 1 - bins->exponential_first;
+    const int64_t least = part < 0 ? 0 : part;
+    return least < (int64_t)bins->exponential_count ? (uint32_t)least : bins->exponential_count;
+}
+/* The same of a bin. */
+static inline uint32_t kvtel_bins_part_of(const struct kvtel_bins *bins, uint32_t bin)
+{
+    return kvtel_bins_lower(bins->exponential_bins, bins->exponential_count, bin);
 }
 
 /* The exponential bounds of a unit: index of the first bound and number of bounds. */

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SMALLEST_THRESHOLD 0x1p-128 /* where only 0 itself is in the zero bucket */
 
@@ -30,12 +31,16 @@ enum kvtel_status kvtel_exponential_plan_init(struct kvtel_exponential_plan *pla
     *plan = (struct kvtel_exponential_plan){
         .schema = schema,
         .zero_end = bins->zero ? 1 : bins->bins[0] + 1,
+        .zero = bins->zero,
+        .part = bins->first,
+        .shift = shift,
         .zero_threshold = bins->zero ? SMALLEST_THRESHOLD : bound_of(bins->first, bins->schema),
         /* where 0 has a bin of its own, the first bucket has all that is above 0 and at most the first bound */
         .first = round_up(bins->first + !bins->zero, shift),
     };
     /* One bucket for each bound up to the last; what is above that is in the next one. */
     plan->count = (uint32_t)(round_up(last + 1, shift) - plan->first) + 1;
+    plan->room = bins->count + 1;
     plan->ends = calloc(plan->count, sizeof *plan->ends);
     if (!plan->ends)
         return KVTEL_E_NOMEM;
@@ -99,18 +104,52 @@ static uint32_t find_bucket(const struct kvtel_exponential_plan *plan, uint32_t 
     return low;
 }
 
+/* Leaves out buckets of 0 on both sides. */
+static void trim(struct kvtel_exponential *series)
+{
+    while (series->count > 0 && series->counts[series->count - 1] == 0)
+        series->count--;
+    while (series->count > 0 && series->counts[0] == 0) {
+        series->counts++;
+        series->first++;
+        series->count--;
+    }
+}
+
+/* Merges buckets into those of a schema that is lower by `shift`. A bucket's place is never behind its old one. */
+static void merge(struct kvtel_exponential *series, int shift)
+{
+    const int32_t first = round_up(series->first, shift);
+    int32_t made = -1;
+    for (size_t i = 0; i < series->count; i++) {
+        const int32_t place = round_up(series->first + (int32_t)i, shift) - first;
+        const uint64_t count = series->counts[i];
+        series->memory[place] = count + (place == made ? series->memory[place] : 0);
+        made = place;
+    }
+    series->counts = series->memory;
+    series->first = first;
+    series->count = (size_t)(made + 1);
+}
+
 void kvtel_exponential_halve(struct kvtel_exponential *series)
 {
-    size_t made = 0;
     series->schema--;
-    for (size_t i = 0; i < series->count; i++) {
-        struct kvtel_exponential_bucket bucket = { round_up(series->buckets[i].index, 1), series->buckets[i].count };
-        if (made > 0 && series->buckets[made - 1].index == bucket.index)
-            series->buckets[made - 1].count += bucket.count;
-        else
-            series->buckets[made++] = bucket;
-    }
-    series->count = made;
+    merge(series, 1);
+}
+
+static size_t count_used(const struct kvtel_exponential *series)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < series->count; i++)
+        used += series->counts[i] > 0;
+    return used;
+}
+
+static void limit(struct kvtel_exponential *series, size_t most)
+{
+    while (series->count > most && series->schema > KVTEL_SCHEMA_LEAST && count_used(series) > most)
+        kvtel_exponential_halve(series);
 }
 
 void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uint64_t *bins, uint32_t first_bin,
@@ -123,15 +162,35 @@ void kvtel_exponential_fill(const struct kvtel_exponential_plan *plan, const uin
     walk.marks = series->below ? plan->mark_count : 0;
     series->schema = plan->schema;
     series->zero_count = advance(&walk, zeros);
+    uint32_t bucket = find_bucket(plan, zeros);
+    series->first = plan->first + (int32_t)bucket;
+    series->counts = series->memory;
     series->count = 0;
-    for (uint32_t bucket = find_bucket(plan, zeros); walk.bin < end; bucket++) {
-        uint64_t count = advance(&walk, plan->ends[bucket] < end ? plan->ends[bucket] : end);
-        if (count > 0)
-            series->buckets[series->count++] =
-                (struct kvtel_exponential_bucket){ plan->first + (int32_t)bucket, count };
-    }
+    for (; walk.bin < end; bucket++)
+        series->memory[series->count++] = advance(&walk, plan->ends[bucket] < end ? plan->ends[bucket] : end);
     for (; walk.mark < walk.marks; walk.mark++)
         walk.below[walk.mark] = walk.total;
-    while (series->count > most && series->schema > KVTEL_SCHEMA_LEAST)
-        kvtel_exponential_halve(series);
+    trim(series);
+    limit(series, most);
+}
+
+void kvtel_exponential_fill_parts(const struct kvtel_exponential_plan *plan, const struct kvtel_parts *parts,
+                                  uint64_t zeros, size_t most, struct kvtel_exponential *series)
+{
+    const bool lowest = parts->first == 0 && parts->count > 0;
+    const uint32_t left_out = lowest && !plan->zero; /* the lowest part is the zero bucket */
+    series->schema = plan->schema;
+    series->zero_count = left_out ? parts->counts[0] : lowest ? zeros : 0;
+    series->first = plan->part + (int32_t)(parts->first + left_out);
+    series->count = parts->count - left_out;
+    series->counts = parts->counts + left_out;
+    if (lowest && plan->zero && zeros > 0) { /* the zero bucket is some of the lowest part */
+        memcpy(series->memory, parts->counts, parts->count * sizeof(*parts->counts));
+        series->memory[0] -= zeros;
+        series->counts = series->memory;
+    }
+    trim(series);
+    if (plan->shift > 0)
+        merge(series, plan->shift);
+    limit(series, most);
 }

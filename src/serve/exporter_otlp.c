@@ -23,6 +23,8 @@ static enum kvtel_status write_metrics(struct exporter *exporter, struct kvtel_b
         .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
     };
     enum kvtel_status status = KVTEL_OK;
+    if (options.histograms != KVTEL_HISTOGRAMS_CLASSIC)
+        kvtel_workers_ask_parts(&exporter->workers);
     for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++) {
         struct kvtel_page_choice choice = { .shown = true };
         struct kvtel_snapshot_family shown = *kvtel_snapshot_family(snapshot, i);

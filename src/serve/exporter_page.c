@@ -71,6 +71,8 @@ static enum kvtel_status write_protobuf(struct exporter *exporter, struct kvtel_
     struct kvtel_exposition_options options = exporter->options.exposition;
     enum kvtel_status status = KVTEL_OK;
     options.format = KVTEL_FORMAT_PROTOBUF;
+    if (options.histograms != KVTEL_HISTOGRAMS_CLASSIC)
+        kvtel_workers_ask_parts(&exporter->workers);
     for (size_t i = 0; i < kvtel_snapshot_family_count(snapshot) && status == KVTEL_OK; i++) {
         struct kvtel_page_choice choice = { .shown = true };
         struct kvtel_snapshot_family shown = *kvtel_snapshot_family(snapshot, i);

@@ -52,5 +52,7 @@ enum kvtel_status retire_drop(struct store_dir *dir, totals_keep_fn keep, const 
                               struct kvtel_error *error);
 /* The totals as a source that a snapshot follows, valid until they are replaced. KVTEL_OK, KVTEL_E_NOMEM. */
 enum kvtel_status retire_follow(struct store_dir *dir, struct kvtel_followed *followed);
+/* Brings the sums that the totals keep for native buckets to what is wanted, see kvtel_source_keep_parts(). */
+void retire_keep_parts(struct store_dir *dir, struct kvtel_worker *worker);
 
 #endif

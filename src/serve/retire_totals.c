@@ -107,6 +107,14 @@ enum kvtel_status retire_follow(struct store_dir *dir, struct kvtel_followed *fo
     return totals_follow(&dir->retirement.totals, followed);
 }
 
+void retire_keep_parts(struct store_dir *dir, struct kvtel_worker *worker)
+{
+    struct totals *totals = &dir->retirement.totals;
+    struct kvtel_followed followed;
+    if (totals->source.has_parts != kvtel_worker_wants_parts(worker) && totals_follow(totals, &followed) == KVTEL_OK)
+        kvtel_source_keep_parts(&totals->source, &followed.view, worker, false);
+}
+
 enum kvtel_status retire_totals_write(struct store_dir *dir, const struct kvtel_buffer *content,
                                       struct kvtel_error *error)
 {

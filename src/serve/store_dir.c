@@ -218,6 +218,7 @@ enum kvtel_status store_dir_read(struct store_dir *dir, struct kvtel_workers *wo
     enum kvtel_status status = read_some(dir, workers, 0, open, now_ns);
     for (size_t from = open; from < count && status == KVTEL_OK; from += CLOSED_AT_ONCE)
         status = read_some(dir, workers, from, from + CLOSED_AT_ONCE < count ? from + CLOSED_AT_ONCE : count, now_ns);
+    retire_keep_parts(dir, &workers->each[0]);
     return status;
 }
 

@@ -178,6 +178,22 @@ def test_native_buckets_are_exact(stores, schema):
         check_native(histogram)
 
 
+def test_each_scrape_has_the_newest_values(stores):
+    """From the second scrape on the exporter keeps sums for native buckets. The second exporter adds those of the first one's store."""
+    columns, counts = draw(320), {}
+    for exporters in range(2):
+        with Exporter(stores, "--web.enable-stats-receiver") as exporter:
+            for begin in range(160 * exporters, 160 * (exporters + 1), 40):
+                new = [column[begin : begin + 40] for column in columns]
+                exporter.text("/api/v1/stats", recording(*new))
+                for index, count in model_of(new[0], 3).items():
+                    counts[index] = counts.get(index, 0) + count
+                histogram = scraped(exporter)[TRANSFER].metric[0].histogram
+                assert {index: count for index, count in native_buckets(histogram).items() if count} == counts
+                assert histogram.sample_count == begin + 40
+                check_native(histogram)
+
+
 def test_many_buckets_halve_the_resolution(stores):
     values = [1e-6 * 1.01**i for i in range(1500)]
     with Exporter(stores, "--web.enable-stats-receiver") as exporter:
