@@ -1,43 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# bare.sh SOURCE PACKAGES WORK: the packages on a bare Debian 12, made by debootstrap in WORK/base and copied for each run. As root; what
-# is mounted is in a namespace of its own, and ends with it.
+# bare.sh SOURCE PACKAGES WORK: the packages on a bare Debian 12, made by debootstrap in WORK/base and copied for each run, and then on the
+# same one with systemd as its first process. As root; what is mounted is in a namespace of its own, and ends with it.
 set -eu
 
 if [ "${BARE_NAMESPACE-}" != 1 ]; then
     [ "$(id -u)" = 0 ] || { echo "it makes a root directory of its own: run it as root" >&2; exit 1; }
-    BARE_NAMESPACE=1 exec unshare --mount --pid --fork --kill-child --propagation private "$0" "$@"
+    BARE_NAMESPACE=1 exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" "$@"
 fi
 
 source=$1 packages=$2 work=$3
-base=$work/base root=$work/root
-say() { echo "== $*"; }
-fail() {
-    echo "bare: $*" >&2
-    exit 1
-}
+root=$work/root
+. "$source/tests/package/common.sh"
 # in_root COMMAND...: there, with an environment of its own.
 in_root() {
     chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
         $(env | grep -E '^(https?|no)_proxy=' || true) "$@"
 }
-# until_true COMMAND...: waits until it succeeds, a minute at most.
-until_true() {
-    tries=0
-    while ! "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 300 ] || return 1
-        sleep 0.2
-    done
-}
 
-if [ ! -e "$base/complete" ]; then
-    say "a bare Debian 12 in $base"
-    rm -rf "$base"
-    mkdir -p "$work"
-    debootstrap --variant=minbase --include=ca-certificates bookworm "$base" >"$work/debootstrap.log" || fail "$(tail "$work/debootstrap.log")"
-    touch "$base/complete"
-fi
+bare_debian
 rm -rf --one-file-system "$root"
 cp -a "$base" "$root"
 mount -t proc proc "$root/proc"
@@ -63,6 +44,8 @@ say "the unit"
 unit=$root/usr/lib/systemd/system/kvtel.service
 in_root systemd-analyze verify kvtel.service >"$work/verify.log" 2>&1 || :
 ! grep kvtel "$work/verify.log" || fail "systemd-analyze verify complains"
+in_root systemd-analyze security --offline=yes --threshold=15 --no-pager kvtel.service >"$work/security.log" 2>&1 ||
+    fail "systemd-analyze security: $(tail -n 3 "$work/security.log")"
 in_root systemctl is-enabled kvtel.service | grep -qx enabled || fail "it is not enabled"
 grep -qx 'User=kvtel' "$unit" && grep -qx 'EnvironmentFile=-/etc/default/kvtel' "$unit" || fail "the unit's user or file"
 
@@ -101,4 +84,41 @@ in_root sh -c 'dpkg -i /packages/*.deb' >"$work/again.log" 2>&1 || fail "$(cat "
 grep -q "$port" "$root/etc/default/kvtel" || fail "/etc/default/kvtel was overwritten"
 in_root apt-get -qq -y purge kvtel libkvtel-dev 'libkvtel0*' >"$work/purge.log" 2>&1 || fail "$(cat "$work/purge.log")"
 [ ! -e "$root/etc/default/kvtel" ] && [ ! -e "$root/usr/bin/kvtel" ] || fail "something is left"
+
+say "systemd starts"
+in_root sh -c 'apt-get -qq -y --no-install-recommends install systemd-sysv curl' >"$work/systemd.log" 2>&1 || fail "$(tail -n 30 "$work/systemd.log")"
+rm "$root/usr/sbin/policy-rc.d" # here something is started
+cp "$source/tests/package/booted.sh" "$source/tests/package/common.sh" "$root/"
+cat >"$root/etc/systemd/system/booted.service" <<'END'
+[Unit]
+Description=The packages' test
+After=multi-user.target
+
+[Service]
+Type=oneshot
+StandardOutput=append:/booted.log
+StandardError=append:/booted.log
+ExecStart=/booted.sh
+
+[Install]
+WantedBy=default.target
+END
+in_root systemctl enable booted.service >/dev/null 2>&1
+umount --recursive "$root/proc" "$root/dev"
+# boot NAME: until the test has ended; it leaves a file of this name if all went well.
+boot() {
+    rm -f "$root/booted.log"
+    timeout 300 systemd-nspawn --boot --quiet --register=no --keep-unit --private-network --console=pipe --machine=kvtel-test \
+        --directory="$root" </dev/null >"$work/nspawn.log" 2>&1 || :
+    # its control groups are left, empty, in the one of this process
+    for path in $(sed -n 's/^0:://p; s/^[0-9]*:name=systemd://p' /proc/self/cgroup); do
+        for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+            rmdir "$tree$path/payload/init.scope" "$tree$path/payload" "$tree$path/supervisor" 2>/dev/null || :
+        done
+    done
+    cat "$root/booted.log" || fail "systemd did not start: $(tail -n 5 "$work/nspawn.log")"
+    [ -e "$root/booted.$1" ] || fail "with systemd"
+}
+boot once
+boot good
 say "good"

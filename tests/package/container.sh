@@ -5,21 +5,10 @@
 set -eu
 
 source=$1 work=$2
-base=$work/base
 buildah="buildah --root $work/containers --runroot $work/containers.run --storage-driver vfs"
-fail() {
-    echo "container: $*" >&2
-    exit 1
-}
-say() { echo "== $*"; }
+. "$source/tests/package/common.sh"
 
-if [ ! -e "$base/complete" ]; then
-    say "a bare Debian 12 in $base"
-    rm -rf "$base"
-    mkdir -p "$work"
-    debootstrap --variant=minbase --include=ca-certificates bookworm "$base" >"$work/debootstrap.log" || fail "$(tail "$work/debootstrap.log")"
-    touch "$base/complete"
-fi
+bare_debian
 rm -rf "$work/containers" "$work/containers.run"
 trap 'rm -rf "$work/containers" "$work/containers.run"' EXIT
 say "debian:12 from it"
