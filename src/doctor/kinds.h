@@ -72,7 +72,7 @@ enum doctor_state { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_PROBLEM, DOCTOR_STATES };
       "Start 'kvtel serve'; while it runs, this takes it a second.")                                                   \
     X(STORE_HELD, "store-held", PROBLEM,                                                                               \
       "The totals have another definition of one of its metrics, so the store stays a file.",                          \
-      "Drop the old metric: 'kvtel totals --drop NAME'.")                                                              \
+      "Stop the exporter, drop the old metric ('kvtel totals --drop NAME'), and start it again.")                      \
     X(STORE_DELETED, "store-deleted", PROBLEM,                                                                         \
       "A cleaner or a logout removed the file of a store whose writer runs: its numbers are lost if the exporter "     \
       "restarts.",                                                                                                     \

@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from exporter import KVTEL, PATIENCE, Exporter, Writer, wait_for
+from exporter import KVTEL, PATIENCE, ROOT, Exporter, Writer, wait_for
 from fake_machine import COVERED, FakeExporter, Machine, finds
 from nixl_agent import Agent
+from test_totals import small_tmpfs
 
 OTHER = random.randrange(50000, 65000)  # a user without a name, another one where tests of several builds run at once
 PLUGIN = "/opt/kvtel/lib/libkvtel_nixl.so"
@@ -63,6 +64,13 @@ def test_a_directory_that_nobody_uses(machine, memory):
     of_this_machine = {"room-short", "directory-of-others", "nixl", "nixl-without-plugin", "nixl-link-broken"}
     assert set(found) - of_this_machine <= {"directory", "not-in-use", "room", "no-store", "exporter", "scraped"}
     assert "the last scrape was" in found["scraped"][0]
+
+
+@finds("room-short")
+def test_a_file_system_that_is_nearly_full(machine, tmp_path):
+    with small_tmpfs(tmp_path, "512k") as machine.stores:
+        code, found = machine.doctor()
+    assert code == 1 and found["room-short"] == [f"0.5 of 0.5 MiB are free in {machine.stores}"] and "room" not in found
 
 
 @finds("directory-not-in-memory", "directory-unusable")
@@ -390,8 +398,8 @@ def test_limits(machine, tmp_path):
         writer.end()
 
 
-# A file system that is full, one without locks, and a machine without libcurl cannot be had here; tests/e2e/test_faults.py has the locks.
-ELSEWHERE = {"room-short", "directory-no-locks", "exporter-unknown"}
+# A file system without locks cannot be had here; tests/e2e/test_faults.py has it.
+ELSEWHERE = {"directory-no-locks"}
 
 
 def test_each_finding_has_a_test_and_a_place_in_the_list():
@@ -400,6 +408,26 @@ def test_each_finding_has_a_test_and_a_place_in_the_list():
     listed = subprocess.run([KVTEL, "doctor", "--list"], capture_output=True, text=True, timeout=PATIENCE).stdout
     names = re.findall(r"^(?:ok|note|problem) +(\S+)$", listed, re.M)
     assert len(names) == len(set(names)) and set(names) == COVERED | ELSEWHERE
+
+
+def test_what_a_next_step_names_is_there():
+    listed = subprocess.run([KVTEL, "doctor", "--list"], capture_output=True, text=True, timeout=PATIENCE).stdout
+    helps = {
+        command: subprocess.run([KVTEL, command, "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout
+        for command in ("serve", "doctor", "totals", "nixl", "dump", "check")
+    }
+    steps = re.findall(r"'kvtel (\w+)([^']*)'", listed)
+    assert {command for command, _ in steps} == {"serve", "totals", "nixl", "dump"}
+    for command, rest in steps:
+        for word in re.findall(r"--[a-z][a-z.-]*[a-z]|\b(?:install|status)\b", rest):
+            assert re.search(rf"(?<![\w-]){word}\b", helps[command]), (command, word)
+    others = {"--shm-size"}  # docker's
+    for flag in set(re.findall(r"--[a-z][a-z.-]*[a-z]", listed)) - others:
+        assert any(flag in text for text in helps.values()), flag
+    for file in re.findall(r"(?:docs|deploy)/[\w/.-]*\w", listed):
+        assert (ROOT / file).is_file(), file
+    for file, heading in re.findall(r"(docs/[\w-]+\.md), ([\w' ]+)", listed):
+        assert re.search(rf"^#+ {heading}$", (ROOT / file).read_text(), re.M | re.I), (file, heading)
 
 
 @pytest.mark.parametrize(

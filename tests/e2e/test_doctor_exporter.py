@@ -21,6 +21,20 @@ def test_no_exporter(machine):
         assert "exporter-absent" in found or "exporter-refuses" in found or "exporter-other" in found
 
 
+@finds("exporter-unknown")
+def test_a_machine_without_libcurl(machine, tmp_path):
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    for name in ("libcurl-gnutls.so.4", "libcurl.so.4"):
+        (libraries / name).touch()  # found first, and no library
+    with FakeExporter() as fake:
+        code, found = machine.doctor(f"--url={fake.url}", environment={"LD_LIBRARY_PATH": libraries})
+    assert found["exporter-unknown"] == [
+        "--url needs libcurl, which cannot be loaded: install it (Debian: libcurl3-gnutls)"
+    ]
+    assert not {name for name in found if name.startswith("exporter")} - {"exporter-unknown"}
+
+
 @finds(
     "exporter-stuck", "exporter-refuses", "exporter-misconfigured", "exporter-busy", "exporter-other", "probes-refused"
 )
