@@ -121,15 +121,14 @@ def serve(kvtel, directory, *arguments):
     return Process([kvtel, "serve", f"--store.dir={directory}", "--web.listen-address=127.0.0.1:0", *arguments])
 
 
+def head(engines):
+    """The first line of a recording of NIXL's connector in so many engines."""
+    config = {"kv_connector": "NixlConnector"}
+    return {"kvtel": 1, "kv_transfer_config": config, "model_name": "m", "engines": list(range(engines))}
+
+
 def recording(engines):
-    lines = [
-        {
-            "kvtel": 1,
-            "kv_transfer_config": {"kv_connector": "NixlConnector"},
-            "model_name": "m",
-            "engines": list(range(engines)),
-        }
-    ]
+    lines = [head(engines)]
     for engine in range(engines):
         columns = {
             "transfer_duration": [0.001 * (1 + (engine * 7 + i) % 50) for i in range(64)],
@@ -161,14 +160,13 @@ def make_stores(kvtel, directory, count):
 
 def large_post(megabytes):
     """A recording that unpacks to so much, of payloads of 1,000 transfers; and what it is packed."""
-    head = {"kvtel": 1, "kv_transfer_config": {"kv_connector": "NixlConnector"}, "model_name": "m", "engines": [0]}
     columns = {
         "transfer_duration": [0.00123456] * 1000,
         "bytes_transferred": [1048576] * 1000,
         "num_descriptors": [16] * 1000,
     }
     line = json.dumps({"engine": 0, "payload": columns}) + "\n"
-    return gzip.compress((json.dumps(head) + "\n" + line * (megabytes * 10**6 // len(line))).encode(), 6)
+    return gzip.compress((json.dumps(head(1)) + "\n" + line * (megabytes * 10**6 // len(line))).encode(), 6)
 
 
 def scrapes_beside(server, body, posts):

@@ -341,10 +341,12 @@ static int serve_all(struct serve *serve)
 }
 
 /* Memory of this size goes back to the system when it is freed: texts of whole pages, and copies of all bins. By
- * default glibc keeps as much as it once needed. */
+ * default glibc keeps as much as it once needed. All threads share one arena, because each of several would keep the
+ * most that its threads ever held, and a steady scrape asks for memory three times (docs/decisions/memory.md). */
 static void give_memory_back(void)
 {
 #ifdef __GLIBC__
+    (void)mallopt(M_ARENA_MAX, 1);
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
 #endif
