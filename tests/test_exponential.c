@@ -47,12 +47,9 @@ struct family {
     struct kvtel_exponential_bins exponential;
 };
 
-static struct family family_of(enum kvtel_unit unit, const double *explicit_bounds, uint32_t explicit_count)
+static struct family family_from(int32_t first, uint32_t count, const double *explicit_bounds, uint32_t explicit_count)
 {
     struct family family = { .list = NULL };
-    int32_t first;
-    uint32_t count;
-    kvtel_bins_range(unit, &first, &count);
     family.bins = kvtel_bins_get(&family.list, explicit_bounds, explicit_count, first, count);
     assert_non_null(family.bins);
     family.exponential = (struct kvtel_exponential_bins){
@@ -63,6 +60,14 @@ static struct family family_of(enum kvtel_unit unit, const double *explicit_boun
         .zero = family.bins->bounds[0] == 0,
     };
     return family;
+}
+
+static struct family family_of(enum kvtel_unit unit, const double *explicit_bounds, uint32_t explicit_count)
+{
+    int32_t first;
+    uint32_t count;
+    kvtel_bins_range(unit, &first, &count);
+    return family_from(first, count, explicit_bounds, explicit_count);
 }
 
 /* A family's bins with values in them, and the values. */
@@ -210,26 +215,48 @@ static void check_schemas(const struct family *family, const struct data *data, 
 static const double bounds[] = { 0.001, 0.0011, 0.25, 1, 5, 1e30 };
 static const double bounds_with_zero[] = { 0, 1e-9, 1, 3 };
 
+static void check_neighbours(const struct family *family)
+{
+    static struct data data;
+    data = (struct data){ .count = 0 };
+    for (uint32_t i = 0; i < family->bins->bound_count; i++) {
+        double bound = family->bins->bounds[i];
+        add(family, &data, nextafter(bound, 0));
+        add(family, &data, bound);
+        add(family, &data, nextafter(bound, INFINITY));
+    }
+    add(family, &data, 0);
+    add(family, &data, 5e-324);
+    add(family, &data, 1.7976931348623157e308);
+    check_schemas(family, &data, SIZE_MAX);
+    check_schemas(family, &data, KVTEL_EXPONENTIAL_BUCKETS);
+}
+
 static void test_bounds_and_their_neighbours(void **state)
 {
     (void)state;
-    static struct data data;
     for (int unit = KVTEL_UNIT_COUNT; unit <= KVTEL_UNIT_RATIO; unit++) {
         for (int zero = 0; zero < 2; zero++) {
             struct family family = zero ? family_of((enum kvtel_unit)unit, bounds_with_zero, 4)
                                         : family_of((enum kvtel_unit)unit, bounds, 6);
-            data = (struct data){ .count = 0 };
-            for (uint32_t i = 0; i < family.bins->bound_count; i++) {
-                double bound = family.bins->bounds[i];
-                add(&family, &data, nextafter(bound, 0));
-                add(&family, &data, bound);
-                add(&family, &data, nextafter(bound, INFINITY));
-            }
-            add(&family, &data, 0);
-            add(&family, &data, 5e-324);
-            add(&family, &data, 1.7976931348623157e308);
-            check_schemas(&family, &data, SIZE_MAX);
-            check_schemas(&family, &data, KVTEL_EXPONENTIAL_BUCKETS);
+            check_neighbours(&family);
+            kvtel_bins_free(family.list);
+        }
+    }
+}
+
+/* As a file may have them: the first and the last bound within an octave, and a single bound. */
+static void test_ranges_within_octaves(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t first;
+        uint32_t count;
+    } ranges[] = { { -5, 11 }, { 3, 40 }, { 77, 9 }, { 0, 1 }, { -9, 1 }, { 7, 2 } };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        for (int zero = 0; zero < 2; zero++) {
+            struct family family = family_from(ranges[i].first, ranges[i].count, zero ? bounds_with_zero : bounds, 4);
+            check_neighbours(&family);
             kvtel_bins_free(family.list);
         }
     }
@@ -321,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bounds_and_their_neighbours),
+        cmocka_unit_test(test_ranges_within_octaves),
         cmocka_unit_test(test_spread_values),
         cmocka_unit_test(test_cap),
         cmocka_unit_test(test_whole_numbers),
