@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package charts
+
+import (
+	"testing"
+
+	admissionregistration "k8s.io/api/admissionregistration/v1"
+	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	podoptions "k8s.io/kubernetes/pkg/api/pod"
+	internalregistration "k8s.io/kubernetes/pkg/apis/admissionregistration"
+	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install" // into legacyscheme
+	registrationvalidation "k8s.io/kubernetes/pkg/apis/admissionregistration/validation"
+	internalcore "k8s.io/kubernetes/pkg/apis/core"
+	_ "k8s.io/kubernetes/pkg/apis/core/install"
+	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
+)
+
+// asKept makes of an object what the API server makes of it before it checks it: with defaults, and in the server's own form.
+func asKept[Kept runtime.Object](t *testing.T, given runtime.Object, kept Kept) Kept {
+	t.Helper()
+	whole := given.DeepCopyObject()
+	legacyscheme.Scheme.Default(whole)
+	if err := legacyscheme.Scheme.Convert(whole, kept, nil); err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+func checked(t *testing.T, name string, found field.ErrorList) {
+	t.Helper()
+	for _, err := range found {
+		t.Errorf("%s: %v", name, err)
+	}
+}
+
+func podErrors(t *testing.T, pod *core.Pod) field.ErrorList {
+	t.Helper()
+	kept := asKept(t, pod, &internalcore.Pod{})
+	return corevalidation.ValidatePodCreate(kept, podoptions.GetValidationOptionsFromPodSpecAndMeta(&kept.Spec, nil, &kept.ObjectMeta, nil))
+}
+
+// What the API server's own checks say of the policy and the binding, and of the pods that come out.
+func TestTheServerTakesThem(t *testing.T) {
+	for _, file := range []string{"sidecar.yaml", "sidecar-selected.yaml"} {
+		for name, object := range rendered(t, file) {
+			switch object := object.(type) {
+			case *admissionregistration.MutatingAdmissionPolicy:
+				checked(t, name, registrationvalidation.ValidateMutatingAdmissionPolicy(asKept(t, object, &internalregistration.MutatingAdmissionPolicy{})))
+			case *admissionregistration.MutatingAdmissionPolicyBinding:
+				checked(t, name, registrationvalidation.ValidateMutatingAdmissionPolicyBinding(asKept(t, object, &internalregistration.MutatingAdmissionPolicyBinding{})))
+			}
+		}
+	}
+	made := newServer(t, rendered(t, "sidecar.yaml"))
+	for _, file := range []string{"plain.yaml", "full.yaml"} {
+		pod := readPod(t, file)
+		if err := made.admit(pod); err != nil || len(pod.Spec.InitContainers) == 0 {
+			t.Fatal(file, "no exporter", err)
+		}
+		checked(t, file, podErrors(t, pod))
+	}
+}
+
+func TestTheServersChecksFindFaults(t *testing.T) {
+	pod := readPod(t, "plain.yaml")
+	pod.Spec.Containers[0].VolumeMounts = []core.VolumeMount{{Name: "none", MountPath: "/a"}}
+	if len(podErrors(t, pod)) == 0 {
+		t.Error("a mount of no volume went through")
+	}
+	policy := rendered(t, "sidecar.yaml")["MutatingAdmissionPolicy/test-kvtel.inference"].(*admissionregistration.MutatingAdmissionPolicy)
+	policy.Spec.Mutations[0].JSONPatch.Expression += " + 1"
+	if len(registrationvalidation.ValidateMutatingAdmissionPolicy(asKept(t, policy, &internalregistration.MutatingAdmissionPolicy{}))) == 0 {
+		t.Error("an expression of another type went through")
+	}
+}
