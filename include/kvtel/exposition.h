@@ -32,7 +32,9 @@ enum kvtel_exposition_format {
 
 /** Appends the whole snapshot in a format: families and series in the order in which they were made, labels sorted by
  * name, numbers in the texts as Python's repr. In label values U+FFFD takes the place of bytes that are not UTF-8. The
- * texts do not depend on the locale. Any thread, while no other one changes the snapshot.
+ * texts do not depend on the locale. Any thread, while no other one changes the snapshot. Protobuf asks the snapshot to
+ * keep sums for native buckets: it does from the next round on, of what it keeps of stores (see
+ * kvtel_snapshot_reset()), for ten minutes.
  * @return KVTEL_OK; KVTEL_E_NOMEM: `buffer` is as before; KVTEL_E_ARGUMENT: there is no such format, likewise */
 KVTEL_API enum kvtel_status kvtel_exposition(const struct kvtel_snapshot *snapshot, enum kvtel_exposition_format format,
                                              struct kvtel_buffer *buffer);
