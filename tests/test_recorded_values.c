@@ -10,6 +10,7 @@
 #include <kvtel/snapshot.h>
 
 #include "collect/series.h"
+#include "record/recorder.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,38 @@ static struct kvtel_store_info info_of(const struct kvtel_store *store)
     struct kvtel_store_info info;
     kvtel_store_describe(store, &info);
     return info;
+}
+
+/* The faster call of a transfer whose numbers are all measured: also where it is not that fast, and with a number that
+ * it is not for. */
+static void test_measured(void **state)
+{
+    (void)state;
+    struct kvtel_store *store = create_store(3);
+    struct kvtel_recorder *recorder = create_recorder(store, "MooncakeStoreConnector");
+    const struct kvtel_operation *put = kvtel_recorder_operation(recorder, "save_put", NULL);
+    const struct kvtel_transfer large = { .duration_ns = KVTEL_TRANSFER_LIMIT - 1, .bytes = 1, .descriptors = 1 };
+    const struct kvtel_transfer impossible = { .duration_ns = KVTEL_TRANSFER_LIMIT, .bytes = 1, .descriptors = 1 };
+    for (int i = 0; i < 600; i++) /* the thread's first record, and folds */
+        assert_true(kvtel_record_measured(put, &transfer));
+    assert_true(kvtel_record_measured(put, &large));
+    assert_false(kvtel_record_measured(put, &impossible));
+    struct kvtel_snapshot *snapshot = snapshot_of(store);
+    check_value(snapshot, "vllm:mooncake_store_operation", "save_put,ok", 601);
+    check_value(snapshot, "vllm:mooncake_store_operation_bytes", "save_put,ok", 600 * 262144.0 + 1);
+    check_value(snapshot, "vllm:mooncake_store_operation_failed_keys", "save_put,ok", 600);
+    check_sum(snapshot, "vllm:mooncake_store_operation_time_seconds", "save_put,ok", 601,
+              600 * 0.003 + (double)(KVTEL_TRANSFER_LIMIT - 1) / 1e9);
+    assert_int_equal(info_of(store).values_refused, 1);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_recorder_destroy(recorder);
+    recorder = create_recorder(store, "NixlConnector"); /* a row with a call of its own */
+    assert_true(kvtel_record_measured(kvtel_recorder_operation(recorder, NULL, NULL), &transfer));
+    snapshot = snapshot_of(store);
+    check_sum(snapshot, "vllm:nixl_xfer_time_seconds", "", 1, 0.003);
+    kvtel_snapshot_destroy(snapshot);
+    kvtel_recorder_destroy(recorder);
+    kvtel_store_close(store);
 }
 
 /* What is not measured has no value: neither in counts nor in sums. */
@@ -347,10 +380,11 @@ static void test_documented_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unmeasured),      cmocka_unit_test(test_impossible_numbers),
-        cmocka_unit_test(test_points_in_time),  cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_no_room),         cmocka_unit_test(test_values_of_a_lane),
-        cmocka_unit_test(test_absent_by_turns), cmocka_unit_test(test_documented_room),
+        cmocka_unit_test(test_measured),           cmocka_unit_test(test_unmeasured),
+        cmocka_unit_test(test_impossible_numbers), cmocka_unit_test(test_points_in_time),
+        cmocka_unit_test(test_unknown_names),      cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_values_of_a_lane),   cmocka_unit_test(test_absent_by_turns),
+        cmocka_unit_test(test_documented_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

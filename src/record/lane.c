@@ -29,8 +29,7 @@ bool kvtel_lane_increase_inside(struct kvtel_lane *lane, uint32_t series, double
         kvtel_store_count_refused(lane->store, 1);
         return false;
     }
-    kvtel_word *direct = kvtel_lane_slot(lane, local->slot) + KVTEL_SLOT_DIRECT;
-    kvtel_word_publish(direct, kvtel_double_bits(kvtel_bits_double(kvtel_word_load(direct)) + amount));
+    kvtel_lane_add(lane, local->slot, amount);
     kvtel_lane_changed(lane);
     return true;
 }

@@ -89,6 +89,14 @@ static inline void kvtel_lane_changed(struct kvtel_lane *lane)
     kvtel_word_publish(changes, kvtel_word_load(changes) + 1);
 }
 
+/* Adds to the counter with this slot: no series removed it, and the amount is one that it takes. For a caller that has
+ * begun its call, and tells of the change. */
+static inline void kvtel_lane_add(const struct kvtel_lane *lane, uint32_t slot, double amount)
+{
+    kvtel_word *direct = kvtel_lane_slot(lane, slot) + KVTEL_SLOT_DIRECT;
+    kvtel_word_publish(direct, kvtel_double_bits(kvtel_bits_double(kvtel_word_load(direct)) + amount));
+}
+
 /* The address at which row `head` of the group is written. */
 static inline kvtel_word *kvtel_lane_row(const struct kvtel_lane *lane, const struct kvtel_row_group *group,
                                          uint64_t head)

@@ -213,8 +213,8 @@ static inline bool is_known(uint64_t number)
     return number != 0 && number != KVTEL_UNMEASURED;
 }
 
-struct kvtel_transfer_token kvtel_transfer_begin(const struct kvtel_operation *operation,
-                                                 const struct kvtel_transfer_start *start)
+__attribute__((hot)) struct kvtel_transfer_token kvtel_transfer_begin(const struct kvtel_operation *operation,
+                                                                      const struct kvtel_transfer_start *start)
 {
     struct kvtel_transfer_token token = { .bytes = UINT64_MAX };
     if (!operation || !kvtel_store_is_own(operation->store)) {
@@ -249,12 +249,15 @@ struct kvtel_transfer_token kvtel_transfer_begin(const struct kvtel_operation *o
 
 /* -- End -- */
 
-/* The lane of the token's place. NULL: no such place. */
-static inline struct kvtel_lane *lane_of(const struct kvtel_transfer_token *token)
+/* The lane of the token's place, which is `own` as a rule: the thread's. NULL: no such place. */
+static inline struct kvtel_lane *lane_of(const struct kvtel_transfer_token *token, struct kvtel_lane *own)
 {
     const struct kvtel_store *store = token->operation->store;
-    return token->lane < store->header->max_lanes && token->place <= store->open_count ? store->lanes[token->lane]
-                                                                                       : NULL;
+    if (token->place > store->open_count)
+        return NULL;
+    if (__builtin_expect(own && token->lane == own->index, 1))
+        return own;
+    return token->lane < store->header->max_lanes ? store->lanes[token->lane] : NULL;
 }
 
 /* Begins the end of the transfer: only one thread can. `word` is the one whose change records it; NULL: none does. A
@@ -307,12 +310,13 @@ end_with(struct kvtel_transfer_token *token, const struct kvtel_transfer *given,
         token->place = KVTEL_ENDED_PLACE;
         return kvtel_record_exemplar(operation, transfer, exemplar);
     }
-    struct kvtel_lane *own, *lane = lane_of(token);
+    struct kvtel_lane *own;
     uint64_t mark;
     if (__builtin_expect(!enter(store, &own, &mark), 0)) {
         kvtel_store_count_dropped(store, 1);
         return false;
     }
+    struct kvtel_lane *lane = lane_of(token, own);
     const kvtel_word *head = own && operation->group ? own->parts[operation->head_part] + operation->head_at : NULL;
     const uint64_t witness =
         head ? kvtel_open_witness(own->index, operation->head_at, operation->head_part == KVTEL_PART_LINE)
@@ -337,8 +341,9 @@ bool kvtel_transfer_end(struct kvtel_transfer_token *token, const struct kvtel_t
     return end_with(token, transfer, NULL);
 }
 
-bool kvtel_transfer_end_exemplar(struct kvtel_transfer_token *token, const struct kvtel_transfer *transfer,
-                                 const struct kvtel_exemplar *exemplar)
+__attribute__((hot)) bool kvtel_transfer_end_exemplar(struct kvtel_transfer_token *token,
+                                                      const struct kvtel_transfer *transfer,
+                                                      const struct kvtel_exemplar *exemplar)
 {
     return end_with(token, transfer, exemplar);
 }
@@ -348,12 +353,13 @@ static bool fail_place(struct kvtel_store *store, const struct kvtel_transfer_to
 {
     const uint32_t series = token->operation->outcomes[KVTEL_OUTCOME_FAILED];
     const uint64_t at = (uint64_t)store->series[series].slot * KVTEL_SLOT_WORDS + KVTEL_SLOT_DIRECT;
-    struct kvtel_lane *own, *lane = token->place > 0 ? lane_of(token) : NULL;
+    struct kvtel_lane *own;
     uint64_t mark;
     if (!enter(store, &own, &mark)) {
         kvtel_store_count_dropped(store, 1);
         return false;
     }
+    struct kvtel_lane *lane = token->place > 0 ? lane_of(token, own) : NULL;
     *is_open = token->place == 0 ||
                begin_end(lane, token, own ? kvtel_open_witness(own->index, at, 0) : 0, own ? own->words + at : NULL);
     if (*is_open && own)

@@ -30,4 +30,5 @@ void kvtel_operation_prepare(struct kvtel_operation *operation)
         operation->less[i] = source == KVTEL_SOURCE_POST || source == KVTEL_SOURCE_DESCRIPTORS;
         operation->has_points |= source == KVTEL_SOURCE_FIRST_BYTE || source == KVTEL_SOURCE_DATA;
     }
+    operation->is_simple = group && !operation->is_windows && !operation->has_points;
 }

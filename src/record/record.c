@@ -252,8 +252,9 @@ static __attribute__((noinline)) bool record_points(struct kvtel_lane *lane, con
 }
 
 /* Records a transfer whose row is not that of a point-to-point transfer, or not all of whose numbers were measured. */
-static __attribute__((noinline)) bool record_columns(struct kvtel_lane *lane, const struct kvtel_operation *operation,
-                                                     const struct kvtel_transfer *transfer, uint64_t token)
+static __attribute__((noinline, hot)) bool record_columns(struct kvtel_lane *lane,
+                                                          const struct kvtel_operation *operation,
+                                                          const struct kvtel_transfer *transfer, uint64_t token)
 {
     const uint64_t all =
         transfer->duration_ns | transfer->post_ns | transfer->bytes | transfer->descriptors | transfer->failed;
@@ -387,9 +388,36 @@ static inline __attribute__((always_inline)) bool record_own(const struct kvtel_
     return record_plain(lane, operation, transfer, token);
 }
 
-bool kvtel_record_operation(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer)
+__attribute__((hot)) bool kvtel_record_operation(const struct kvtel_operation *operation,
+                                                 const struct kvtel_transfer *transfer)
 {
     return operation && record_own(operation, transfer);
+}
+
+__attribute__((hot)) bool kvtel_record_measured(const struct kvtel_operation *operation,
+                                                const struct kvtel_transfer *transfer)
+{
+    const uint64_t *numbers = &transfer->duration_ns; /* by enum kvtel_source */
+    const uint64_t token = *operation->token;
+    if (__builtin_expect(kvtel_thread_lane.token != token || !operation->is_simple, 0))
+        return kvtel_record_operation(operation, transfer);
+    kvtel_thread_lane.token = KVTEL_IN_CALL;
+    struct kvtel_lane *lane = kvtel_thread_lane.lane;
+    if (__builtin_expect(lane->store != operation->store, 0))
+        return record_other(lane, operation, transfer, token);
+    kvtel_word *word = head_of(lane, operation);
+    const uint64_t head = kvtel_word_load(word);
+    const uint32_t columns = operation->column_count;
+    kvtel_word *row = row_of(lane, operation, head, columns);
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < columns; i++) {
+        const uint64_t number = numbers[operation->sources[i]];
+        kvtel_word_store(&row[i], number);
+        all |= number - operation->less[i];
+    }
+    if (__builtin_expect(all >= KVTEL_ROW_LIMIT, 0))
+        return record_columns(lane, operation, transfer, token);
+    return publish(lane, operation, word, head, 0, token);
 }
 
 bool kvtel_record_transfer(const struct kvtel_recorder *recorder, const struct kvtel_transfer *transfer)
@@ -456,24 +484,4 @@ bool kvtel_lane_record(struct kvtel_lane *lane, const struct kvtel_operation *op
         return false;
     }
     return kvtel_lane_enter(lane, 1, &token) && record(lane, operation, transfer, token);
-}
-
-bool kvtel_record_value(const struct kvtel_instrument *instrument, double value)
-{
-    struct kvtel_lane *lane = instrument ? kvtel_thread_lane_of(instrument->store) : NULL;
-    uint64_t token;
-    if (lane && instrument->count == 0) /* the store had no room for its series */
-        kvtel_store_count_dropped(lane->store, 1);
-    if (!lane || instrument->count == 0 || !kvtel_lane_enter(lane, 1, &token))
-        return false;
-    bool recorded = true;
-    for (uint32_t i = 0; i < instrument->count; i++)
-        recorded &= kvtel_lane_record_inside(lane, instrument->series[i], value, instrument->ones);
-    kvtel_thread_leave(token);
-    return recorded;
-}
-
-bool kvtel_record_failure(const struct kvtel_recorder *recorder, enum kvtel_failure failure)
-{
-    return recorder && (unsigned)failure < KVTEL_FAILURE_COUNT && kvtel_record_value(recorder->failures[failure], 1);
 }

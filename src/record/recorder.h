@@ -39,6 +39,7 @@ struct kvtel_operation {
     uint8_t head_mask; /* 0: the head is not in the lane's line, so each row is a rare case; else all ones */
     bool is_windows;   /* the columns are those of a plain row, and time to the first byte and from it */
     bool has_points;   /* there are columns of these times, but not so */
+    bool is_simple;    /* it has a group, and no columns of these times */
     struct kvtel_store *store;
     const struct kvtel_row_group
         *group; /* NULL: a series belongs to another group, so each series is written by itself */
@@ -108,6 +109,9 @@ bool kvtel_record_inside(struct kvtel_lane *lane, const struct kvtel_operation *
 bool kvtel_record_exemplar_inside(struct kvtel_lane *lane, const struct kvtel_operation *operation,
                                   const struct kvtel_transfer *transfer, const struct kvtel_exemplar *exemplar,
                                   uint64_t token);
+/* As kvtel_record_operation(), and faster where the operation has few columns: for a transfer without points in time,
+ * with numbers for all of the operation's columns. */
+bool kvtel_record_measured(const struct kvtel_operation *operation, const struct kvtel_transfer *transfer);
 /* Warns that a family, a series or the memory of a group could not be made; `status` and errno name the cause. */
 void kvtel_recorder_warn_no_room(struct kvtel_store *store, enum kvtel_status status);
 /* Makes the store's families for the metrics that the configuration enables. */
