@@ -17,6 +17,13 @@ extern "C" {
 /* Code on the path of a post or a look: the linker puts it together, so that few of its pages are in use. */
 #define PLUGIN_HOT __attribute__((hot))
 
+/* Of what each thread has: no access calls the dynamic linker. */
+#ifdef __GLIBC__ /* which reserves room for it in each thread */
+#define PLUGIN_THREAD_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define PLUGIN_THREAD_MODEL
+#endif
+
 /* Text that NIXL passes; not NUL-terminated. */
 struct plugin_text {
     const char *bytes;

@@ -46,20 +46,39 @@ static inline _Atomic uint64_t *handle_slots(uint64_t handle)
     return &handle_table[(page * PAGE + line) % (HANDLE_SLOTS / HANDLE_PROBES) * HANDLE_PROBES];
 }
 
+static inline uint64_t handle_load(const _Atomic uint64_t *slot)
+{
+    return atomic_load_explicit(slot, memory_order_acquire);
+}
+
+/* Whether a handle's slots are all free, as those of a new handle are as a rule. */
+static inline bool handle_has_none(const _Atomic uint64_t *slots)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < HANDLE_PROBES; i++)
+        all |= handle_load(&slots[i]);
+    return all == 0;
+}
+
 /* The slot of the handle, or a free one of its slots, or NULL. `word` receives what is in the slot. */
 static inline _Atomic uint64_t *handle_find(uint64_t handle, uint64_t *word)
 {
-    _Atomic uint64_t *slot = handle_slots(handle), *free_slot = NULL;
-    for (int i = 0; i < HANDLE_PROBES; i++, slot++) {
-        uint64_t there = atomic_load_explicit(slot, memory_order_acquire);
+    _Atomic uint64_t *slots = handle_slots(handle), *free_slot = NULL;
+    *word = handle_load(slots);
+    if (*word >> 16 == handle)
+        return slots;
+    *word = 0;
+    if (handle_has_none(slots))
+        return slots;
+    for (int i = 0; i < HANDLE_PROBES; i++) {
+        const uint64_t there = handle_load(&slots[i]);
         if (there >> 16 == handle) {
             *word = there;
-            return slot;
+            return &slots[i];
         }
-        if (there == 0)
-            free_slot = slot;
+        if (there == 0 && !free_slot)
+            free_slot = &slots[i]; /* the first one, so that the handle is found soon */
     }
-    *word = 0;
     return free_slot;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lock.h"
+#include "record/lane.h"
 #include "record/thread.h"
 #include "state.h"
 
@@ -12,6 +13,8 @@ enum {
     LINE = 64,     /* bytes of a line of the cache */
     TRIES = 64     /* of a post, to find a peer that is being named anew */
 };
+
+#define NO_SLOT UINT32_MAX
 
 /* A name as long as a UUID is in the first line of the cache. */
 struct place {
@@ -24,12 +27,18 @@ struct place {
 /* A post makes a peer USED for good. One that is not can be given up: then no post uses it any more. */
 enum use { UNUSED, USED, GIVEN_UP };
 
+/* A number for each series of a peer. */
+struct numbers {
+    uint32_t transfers[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
+    uint32_t bytes[PLUGIN_DIRECTIONS];
+};
+
 /* What a transfer needs is the first line of the cache. */
 struct peer {
     _Alignas(LINE) _Atomic int use; /* enum use */
     uint32_t number;                /* the store's, of open transfers */
-    uint32_t transfers[PLUGIN_DIRECTIONS][KVTEL_NIXL_OUTCOMES];
-    uint32_t bytes[PLUGIN_DIRECTIONS];
+    struct numbers slots;           /* in a lane; NO_SLOT: the store has no room for the series */
+    struct numbers series;
     char name[PLUGIN_PEER_NAME];
     struct kvtel_exemplar exemplar;
 };
@@ -39,21 +48,54 @@ static struct peer peers[PLUGIN_PEERS + 1]; /* the last one: other */
 static size_t peer_count;
 static struct plugin_lock lock; /* of what is written: the places, the peers and their number */
 
-/* Of the first and last bytes, since it is made for each post. Names that collide are found by probing. */
-static uint64_t hash_of(struct plugin_text name)
+/* Two halves of a text of 4 to 7 bytes, which overlap; all bytes of a shorter one. */
+static inline uint64_t short_word(const char *bytes, size_t size)
 {
-    uint64_t first = 0, last = 0;
-    const size_t size = name.size < sizeof(first) ? name.size : sizeof(first);
-    memcpy(&first, name.bytes, size);
-    memcpy(&last, name.bytes + name.size - size, size);
+    uint32_t first = 0, last = 0;
+    if (size >= sizeof(first)) {
+        memcpy(&first, bytes, sizeof(first));
+        memcpy(&last, bytes + size - sizeof(last), sizeof(last));
+    } else {
+        for (size_t i = 0; i < size; i++)
+            first = first << 8 | (uint8_t)bytes[i];
+    }
+    return (uint64_t)last << 32 | first;
+}
+
+static inline uint64_t word_at(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+/* As memcmp(), but without a call of the library: names are short. */
+static inline bool is_equal(const char *one, const char *other, size_t size)
+{
+    enum { WORD = sizeof(uint64_t) };
+    if (size < WORD)
+        return short_word(one, size) == short_word(other, size);
+    for (size_t i = 0; i < size - WORD; i += WORD) {
+        if (word_at(one + i) != word_at(other + i))
+            return false;
+    }
+    return word_at(one + size - WORD) == word_at(other + size - WORD);
+}
+
+/* Of the first and last bytes, since it is made for each post. Names that collide are found by probing. */
+static inline uint64_t hash_of(struct plugin_text name)
+{
+    const bool is_short = name.size < sizeof(uint64_t);
+    const uint64_t first = is_short ? short_word(name.bytes, name.size) : word_at(name.bytes);
+    const uint64_t last = is_short ? first : word_at(name.bytes + name.size - sizeof(last));
     return (first * UINT64_C(0x9e3779b97f4a7c15) ^ last * UINT64_C(0xc2b2ae3d27d4eb4f) ^ name.size) >> 20 | UINT64_C(1)
                                                                                                                 << 63;
 }
 
-static bool is_place(const struct place *place, uint64_t hash, struct plugin_text name)
+static inline bool is_place(const struct place *place, uint64_t hash, struct plugin_text name)
 {
     return atomic_load_explicit(&place->hash, memory_order_acquire) == hash && place->size == name.size &&
-           memcmp(place->agent, name.bytes, name.size) == 0;
+           is_equal(place->agent, name.bytes, name.size);
 }
 
 /* The place of an agent's name. NULL: it has none. */
@@ -92,12 +134,18 @@ uint32_t plugin_peer_find(struct plugin_text name)
     return PLUGIN_OTHER_PEER;
 }
 
+static void make_one(uint32_t family, const char *const *values, size_t count, uint32_t *series, uint32_t *slot)
+{
+    if (kvtel_store_series(plugin_records.store, family, values, count, series) == KVTEL_OK)
+        *slot = plugin_records.store->series[*series].slot;
+}
+
 static void make_series(struct peer *peer)
 {
     static const char *const directions[PLUGIN_DIRECTIONS] = { "tx", "rx" };
     uint32_t families[2];
-    memset(peer->transfers, 0xff, sizeof(peer->transfers));
-    memset(peer->bytes, 0xff, sizeof(peer->bytes));
+    memset(&peer->series, 0xff, sizeof(peer->series));
+    memset(&peer->slots, 0xff, sizeof(peer->slots));
     if (kvtel_store_family(plugin_records.store, &kvtel_nixl_plugin_families[KVTEL_NIXL_PEER_TRANSFERS],
                            &families[0]) != KVTEL_OK ||
         kvtel_store_family(plugin_records.store, &kvtel_nixl_plugin_families[KVTEL_NIXL_PEER_BYTES], &families[1]) !=
@@ -107,9 +155,9 @@ static void make_series(struct peer *peer)
         const char *values[] = { directions[i], peer->name, NULL };
         for (int outcome = 0; outcome < KVTEL_NIXL_OUTCOMES; outcome++) {
             values[2] = kvtel_nixl_outcome_text((enum kvtel_nixl_outcome)outcome);
-            (void)kvtel_store_series(plugin_records.store, families[0], values, 3, &peer->transfers[i][outcome]);
+            make_one(families[0], values, 3, &peer->series.transfers[i][outcome], &peer->slots.transfers[i][outcome]);
         }
-        (void)kvtel_store_series(plugin_records.store, families[1], values, 2, &peer->bytes[i]);
+        make_one(families[1], values, 2, &peer->series.bytes[i], &peer->slots.bytes[i]);
     }
 }
 
@@ -152,8 +200,8 @@ static void remove_series(const struct peer *peer)
 {
     for (int i = 0; i < PLUGIN_DIRECTIONS; i++) {
         for (int outcome = 0; outcome < KVTEL_NIXL_OUTCOMES; outcome++)
-            (void)kvtel_store_series_remove(plugin_records.store, peer->transfers[i][outcome]);
-        (void)kvtel_store_series_remove(plugin_records.store, peer->bytes[i]);
+            (void)kvtel_store_series_remove(plugin_records.store, peer->series.transfers[i][outcome]);
+        (void)kvtel_store_series_remove(plugin_records.store, peer->series.bytes[i]);
     }
 }
 
@@ -235,15 +283,26 @@ uint32_t plugin_peer_number(uint32_t peer)
     return peers[peer].number;
 }
 
+static void add(struct kvtel_lane *lane, uint32_t slot, uint64_t amount)
+{
+    if (__builtin_expect(slot == NO_SLOT, 0))
+        kvtel_store_count_dropped(lane->store, 1);
+    else
+        kvtel_lane_add(lane, slot, (double)(int64_t)amount);
+}
+
 void plugin_record_peer(uint32_t index, const struct plugin_ending *ending)
 {
-    const struct peer *peer = &peers[index];
+    const struct numbers *slots = &peers[index].slots;
     struct kvtel_lane *lane = kvtel_thread_lane_of(plugin_records.store);
-    if (!lane)
+    uint64_t token;
+    if (!lane || !kvtel_lane_enter(lane, 1, &token))
         return;
-    (void)kvtel_lane_increase(lane, peer->transfers[ending->direction][ending->outcome], 1);
+    add(lane, slots->transfers[ending->direction][ending->outcome], 1);
     if (ending->outcome <= KVTEL_NIXL_IN_POST && ending->bytes < KVTEL_TRANSFER_LIMIT)
-        (void)kvtel_lane_increase(lane, peer->bytes[ending->direction], (double)ending->bytes);
+        add(lane, slots->bytes[ending->direction], ending->bytes);
+    kvtel_lane_changed(lane);
+    kvtel_thread_leave(token);
 }
 
 void plugin_peers_make_other(void)

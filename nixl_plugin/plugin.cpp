@@ -53,12 +53,7 @@ struct thread_state {
     plugin_call call;
     alignas(void *) char span[sizeof(void *)]; /* the object that NIXL sees */
 };
-#ifdef __GLIBC__ /* which reserves room for it in each thread */
-#define THREAD_MODEL __attribute__((tls_model("initial-exec")))
-#else
-#define THREAD_MODEL
-#endif
-static __thread thread_state thread THREAD_MODEL;
+static __thread thread_state thread PLUGIN_THREAD_MODEL;
 
 /* A span of the calling thread: its state is in `thread`. NIXL ends it in the thread that began it. */
 class span

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/recorder.h"
 #include "record/thread.h"
 #include "state.h"
 
@@ -127,7 +128,7 @@ bool plugin_records_open(void)
 void plugin_record_post(enum plugin_direction direction, uint64_t post_ns)
 {
     const struct kvtel_transfer row = { .duration_ns = post_ns };
-    (void)kvtel_record_operation(plugin_records.posts[direction], &row);
+    (void)kvtel_record_measured(plugin_records.posts[direction], &row);
 }
 
 void plugin_count(uint32_t series)
@@ -155,10 +156,19 @@ static struct {
 } slowest[PLUGIN_DIRECTIONS][KVTEL_NIXL_IN_POST + 1];
 static const uint64_t slowest_for_ns = 1000000000;
 
+/* Whether the ending has a time that is shown. */
+static bool is_timed(const struct plugin_ending *ending)
+{
+    return ending->outcome <= KVTEL_NIXL_IN_POST;
+}
+
+/* In a row of the table of endings, whose times are counted and not shown: a row is written faster when it has one. */
+static const uint64_t untimed_ns = 1;
+
 /* What a transfer leaves that is slower than others of the last second; else NULL. */
 static const struct kvtel_exemplar *exemplar_of(const struct plugin_ending *ending)
 {
-    if (ending->outcome > KVTEL_NIXL_IN_POST)
+    if (!is_timed(ending))
         return NULL;
     _Atomic uint64_t *ns = &slowest[ending->direction][ending->outcome].ns;
     _Atomic uint64_t *until_ns = &slowest[ending->direction][ending->outcome].until_ns;
@@ -174,13 +184,16 @@ static const struct kvtel_exemplar *exemplar_of(const struct plugin_ending *endi
 void plugin_record_ending(const struct plugin_ending *ending, struct kvtel_transfer_token *token)
 {
     const struct kvtel_operation *operation = plugin_records.endings[ending->direction][ending->outcome];
-    const struct kvtel_transfer row = { .duration_ns = ending->duration_ns, .bytes = ending->bytes };
+    const struct kvtel_transfer row = { .duration_ns = is_timed(ending) ? ending->duration_ns : untimed_ns,
+                                        .bytes = ending->bytes };
     const struct kvtel_exemplar *exemplar = exemplar_of(ending);
     if (token && token->operation && operation) {
         token->operation = operation; /* of the same store: the end is recorded there */
         (void)kvtel_transfer_end_exemplar(token, &row, exemplar);
-    } else {
+    } else if (exemplar) {
         (void)kvtel_record_exemplar(operation, &row, exemplar);
+    } else {
+        (void)kvtel_record_measured(operation, &row);
     }
     plugin_record_peer(ending->peer, ending);
     if (ending->outcome == KVTEL_NIXL_FAILED) {

@@ -9,9 +9,10 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* The file under test and its table of handles, with what is static in reach. */
+/* The files under test and their table of handles, with what is static in reach. */
 #include "../nixl_plugin/handles.c"
 #include "../nixl_plugin/posts.c"
+#include "../nixl_plugin/post_events.c"
 
 /* What the file calls: endings are noted by outcome. */
 struct plugin_records plugin_records;
@@ -60,6 +61,7 @@ static int set_up(void **state)
     for (int i = 0; i < KVTEL_NIXL_OUTCOMES; i++)
         endings[i] = 0;
     plugin_records.source = PLUGIN_FROM_EVENTS;
+    plugin_post_freed = NULL;
     return 0;
 }
 
@@ -71,7 +73,7 @@ static void post(uint64_t handle, uint64_t began_ns)
 
 static struct record *newest(void)
 {
-    return record_of(tail);
+    return record_of(plugin_post_tail);
 }
 
 /* A thread that ends the handle's post while this one has its record, and gives it back. */
@@ -157,6 +159,75 @@ static void test_a_post_that_began_after_the_clock_was_read_is_not_old(void **st
     assert_int_equal(endings[KVTEL_NIXL_UNKNOWN], 1);
 }
 
+/* The record that the handle's post has. */
+static struct record *of(uint64_t handle)
+{
+    uint64_t word;
+    assert_non_null(handle_find(handle, &word));
+    assert_true(word != 0);
+    return record_at(word);
+}
+
+static void test_a_record_is_used_again_where_no_event_will_tell_of_the_post(void **state)
+{
+    (void)state;
+    plugin_records.source = PLUGIN_FROM_APPLICATION;
+    post(0xa0, 1000);
+    struct record *record = of(0xa0);
+    const uint64_t number = record->number;
+    assert_true(plugin_posts_complete(0xa0, 2000));
+    for (uint64_t again = 1; again <= 3; again++) {
+        post(0xa0 + again * 0x1000, 3000);
+        assert_ptr_equal(of(0xa0 + again * 0x1000), record);
+        assert_true(record->number > number + again - 1);
+        assert_ptr_equal(record_of(record->number), record);
+        assert_true(plugin_posts_complete(0xa0 + again * 0x1000, 4000));
+    }
+    assert_int_equal(plugin_post_tail, 1);
+    assert_int_equal(endings[KVTEL_NIXL_COMPLETED], 4);
+}
+
+static void test_a_handle_that_is_posted_again_and_again_keeps_two_posts(void **state)
+{
+    (void)state;
+    plugin_records.source = PLUGIN_FROM_NOBODY;
+    for (uint64_t i = 0; i < 10; i++)
+        post(0xa0, 1000 + i);
+    assert_int_equal(endings[KVTEL_NIXL_UNKNOWN], 8);
+    assert_int_equal(plugin_post_parked, 0);
+    assert_true(plugin_post_tail <= 3);
+    plugin_posts_abandon(NULL);
+    assert_int_equal(endings[KVTEL_NIXL_ABANDONED], 1);
+    assert_int_equal(endings[KVTEL_NIXL_UNKNOWN], 9);
+}
+
+static void test_a_freed_record_that_another_thread_uses_is_left_to_it(void **state)
+{
+    (void)state;
+    plugin_records.source = PLUGIN_FROM_APPLICATION;
+    post(0xa0, 1000);
+    struct record *record = of(0xa0);
+    assert_true(plugin_posts_complete(0xa0, 2000));
+    assert_true(take(record, FREE));
+    post(0xb0, 3000);
+    assert_ptr_not_equal(of(0xb0), record);
+    assert_true(plugin_posts_complete(0xb0, 4000));
+    put(record, FREE);
+}
+
+static void test_events_find_posts_although_their_records_were_used_before(void **state)
+{
+    struct plugin_agent agent = { .budget = BUDGET };
+    (void)state;
+    plugin_records.source = PLUGIN_FROM_APPLICATION;
+    post(0xa0, 1000);
+    assert_true(plugin_posts_complete(0xa0, 2000));
+    plugin_records.source = PLUGIN_FROM_EVENTS;
+    post(0xb0, 3000);
+    assert_true(plugin_posts_done_in_post(&agent, PLUGIN_TX, 64));
+    assert_int_equal(endings[KVTEL_NIXL_IN_POST], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +235,10 @@ int main(void)
         cmocka_unit_test_setup(test_an_agents_end_leaves_no_post_open, set_up),
         cmocka_unit_test_setup(test_what_a_thread_keeps_makes_nobody_wait_for_ever, set_up),
         cmocka_unit_test_setup(test_a_post_that_began_after_the_clock_was_read_is_not_old, set_up),
+        cmocka_unit_test_setup(test_a_record_is_used_again_where_no_event_will_tell_of_the_post, set_up),
+        cmocka_unit_test_setup(test_a_handle_that_is_posted_again_and_again_keeps_two_posts, set_up),
+        cmocka_unit_test_setup(test_a_freed_record_that_another_thread_uses_is_left_to_it, set_up),
+        cmocka_unit_test_setup(test_events_find_posts_although_their_records_were_used_before, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
