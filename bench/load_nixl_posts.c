@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What telemetry adds to a transfer of a real NIXL, for nixl_posts.py: load_nixl_posts LIBNIXL_CAPI ROUNDS reads
- * variants from its standard input, "NAME VARIABLE=VALUE...", and prints for each "NAME MEDIAN QUARTILE QUARTILE", in
- * nanoseconds that a transfer takes longer than with the first variant.
+/* What telemetry adds to a transfer of a real NIXL, for nixl_posts.py: load_nixl_posts LIBNIXL_CAPI ROUNDS [PLUGIN]
+ * reads variants from its standard input, "NAME VARIABLE=VALUE...", and prints for each "NAME MEDIAN QUARTILE
+ * QUARTILE", in nanoseconds that a transfer takes longer than with the first variant.
+ *
+ * Each variant posts the same requests again and again. With PLUGIN it makes a request for each transfer and releases
+ * it, as vLLM does; and a variant whose name begins with "kvtel" tells PLUGIN, which is kvtel's, what became of them.
  *
  * All variants are agents of this one process, and take turns: each chunk of transfers of one is compared with the
  * chunk of the first variant beside it. */
@@ -42,7 +45,19 @@ static struct {
                            void *options);
     int (*post_xfer_req)(void *agent, void *request, void *options);
     int (*get_xfer_status)(void *agent, void *request);
+    int (*prep_xfer_dlist)(void *agent, const char *name, void *list, void **prepared, void *options);
+    int (*make_xfer_req)(void *agent, int operation, void *local, const int *local_indices, size_t local_count,
+                         void *remote, const int *remote_indices, size_t remote_count, void **request, void *options);
+    int (*release_xfer_req)(void *agent, void *request);
+    int (*destroy_xfer_req)(void *request);
 } nixl;
+
+/* kvtel's plug-in; all NULL: a request is used for many transfers. */
+static struct {
+    void (*outcome)(uint64_t handle, int status);
+    uint64_t (*post)(uint64_t handle);
+    void (*released)(uint64_t handle, uint64_t post);
+} plugin;
 
 static void fail(const char *what)
 {
@@ -56,7 +71,9 @@ static void load(const char *path)
                                          "create_reg_dlist",        "reg_dlist_add_desc",   "register_mem",
                                          "create_opt_args",         "opt_args_add_backend", "get_local_md",
                                          "load_remote_md",          "create_xfer_dlist",    "xfer_dlist_add_desc",
-                                         "create_xfer_req",         "post_xfer_req",        "get_xfer_status" };
+                                         "create_xfer_req",         "post_xfer_req",        "get_xfer_status",
+                                         "prep_xfer_dlist",         "make_xfer_req",        "release_xfer_req",
+                                         "destroy_xfer_req" };
     void *library = dlopen(path, RTLD_NOW);
     if (!library)
         fail(dlerror());
@@ -67,6 +84,18 @@ static void load(const char *path)
         if (!function)
             fail(name);
         memcpy((char *)&nixl + i * sizeof(function), &function, sizeof(function));
+    }
+}
+
+static void load_plugin(const char *path)
+{
+    static const char *const names[] = { "kvtel_nixl_outcome", "kvtel_nixl_post", "kvtel_nixl_released" };
+    void *library = dlopen(path, RTLD_NOW);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        void *function = library ? dlsym(library, names[i]) : NULL;
+        if (!function)
+            fail(names[i]);
+        memcpy((char *)&plugin + i * sizeof(function), &function, sizeof(function));
     }
 }
 
@@ -95,8 +124,25 @@ struct variant {
     char name[64];
     struct agent agent;
     void *requests[REQUESTS];
+    void *local, *remote; /* prepared lists, of all requests */
+    bool is_told;
     double times[ROUNDS_MOST];
 };
+
+/* One list of all pieces on each side, of which a request names one. */
+static void prepare(struct variant *variant, const struct agent *target, const char *peer)
+{
+    void *local, *remote;
+    if (nixl.create_xfer_dlist(DRAM, &local, false) != 0 || nixl.create_xfer_dlist(DRAM, &remote, false) != 0)
+        fail("a list");
+    for (size_t i = 0; i < REQUESTS; i++)
+        if (nixl.xfer_dlist_add_desc(local, (uintptr_t)variant->agent.memory + i * BYTES, BYTES, 0) != 0 ||
+            nixl.xfer_dlist_add_desc(remote, (uintptr_t)target->memory + i * BYTES, BYTES, 0) != 0)
+            fail("a list's piece");
+    if (nixl.prep_xfer_dlist(variant->agent.self, "", local, &variant->local, variant->agent.options) != 0 ||
+        nixl.prep_xfer_dlist(variant->agent.self, peer, remote, &variant->remote, variant->agent.options) != 0)
+        fail("preparing a list");
+}
 
 /* Each request reads another piece of the target's memory. */
 static void make_requests(struct variant *variant, struct agent *target)
@@ -107,6 +153,7 @@ static void make_requests(struct variant *variant, struct agent *target)
     if (nixl.get_local_md(target->self, &data, &size) != 0 ||
         nixl.load_remote_md(variant->agent.self, data, size, &peer) != 0)
         fail("the target's metadata");
+    prepare(variant, target, peer);
     for (size_t i = 0; i < REQUESTS; i++) {
         if (nixl.create_xfer_dlist(DRAM, &local, false) != 0 || nixl.create_xfer_dlist(DRAM, &remote, false) != 0 ||
             nixl.xfer_dlist_add_desc(local, (uintptr_t)variant->agent.memory + i * BYTES, BYTES, 0) != 0 ||
@@ -124,9 +171,44 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* NIXL's own handle of a request: the interface's object has nothing else. */
+static uint64_t handle_of(void *request)
+{
+    uint64_t handle;
+    memcpy(&handle, request, sizeof(handle));
+    return handle;
+}
+
+/* Makes, posts and releases a request, as vLLM's connector does with kvtel's Python package. */
+static void move_anew(const struct variant *variant, int i)
+{
+    void *request, *agent = variant->agent.self;
+    if (nixl.make_xfer_req(agent, READ, variant->local, &i, 1, variant->remote, &i, 1, &request,
+                           variant->agent.options) != 0)
+        fail("a new request");
+    const uint64_t handle = handle_of(request);
+    int status = nixl.post_xfer_req(agent, request, NULL);
+    if (variant->is_told)
+        plugin.outcome(handle, status);
+    while (status == IN_PROGRESS) {
+        status = nixl.get_xfer_status(agent, request);
+        if (variant->is_told)
+            plugin.outcome(handle, status);
+    }
+    const uint64_t post = variant->is_told ? plugin.post(handle) : 0;
+    if (status != 0 || nixl.release_xfer_req(agent, request) != 0 || nixl.destroy_xfer_req(request) != 0)
+        fail("a transfer of a new request");
+    if (variant->is_told)
+        plugin.released(handle, post);
+}
+
 /* Posts each request and looks at it until it is done. */
 static void move(const struct variant *variant)
 {
+    for (int i = 0; plugin.outcome && i < REQUESTS; i++)
+        move_anew(variant, i);
+    if (plugin.outcome)
+        return;
     for (size_t i = 0; i < REQUESTS; i++) {
         int status = nixl.post_xfer_req(variant->agent.self, variant->requests[i], NULL);
         while (status == IN_PROGRESS)
@@ -165,6 +247,7 @@ static void make_variant(struct variant *variant, char *line, struct agent *targ
     size_t count = 0;
     const char *name = strtok_r(line, " \n", &rest);
     (void)snprintf(variant->name, sizeof(variant->name), "%s", name ? name : "?");
+    variant->is_told = strncmp(variant->name, "kvtel", 5) == 0;
     for (char *word; count < 16 && (word = strtok_r(NULL, " \n", &rest)); count++) {
         char *value = strchr(word, '=');
         if (!value)
@@ -187,10 +270,12 @@ int main(int argc, char **argv)
     static double plain[ROUNDS_MOST];
     char line[1024];
     size_t count = 0;
-    const size_t rounds = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+    const size_t rounds = argc == 3 || argc == 4 ? strtoul(argv[2], NULL, 10) : 0;
     if (rounds == 0 || rounds > ROUNDS_MOST)
-        fail("usage: load_nixl_posts LIBNIXL_CAPI ROUNDS");
+        fail("usage: load_nixl_posts LIBNIXL_CAPI ROUNDS [PLUGIN]");
     load(argv[1]);
+    if (argc == 4)
+        load_plugin(argv[3]);
     make_agent(&target, "target", true);
     for (; count < VARIANTS && fgets(line, sizeof(line), stdin); count++)
         make_variant(&variants[count], line, &target);

@@ -4,6 +4,8 @@
 Usage: nixl_posts.py BUILD [ROUNDS [SITE [VARIANT...]]]. SITE is a directory with NIXL's wheel; without it that of
 ./run nixl-test. The variants "nothing" are a trace backend that records nothing (load_nixl_nothing.cpp): what NIXL itself takes.
 Where kvtel's exporter is in the process, its trace keeps the open table; the trace without it does not.
+The variants "..._anew" are a second process, which makes a request for each transfer and releases it, as vLLM does, and
+tells kvtel's trace what became of it; the open table is kept. They are compared with "none_anew".
 Where the machine has GPUs, NIXL wants UCX_TLS=shm,cma,self,tcp,cuda_copy."""
 
 import json
@@ -35,6 +37,11 @@ def variants(place):
     }
 
 
+def variants_anew():
+    trace = "NIXL_TRACE_BACKENDS="
+    return {"none_anew": "", "none_anew_again": "", "nothing_anew_clock": f"{trace}nothing", "kvtel_anew_trace": f"{trace}kvtel"}
+
+
 def plugins_of(site, build, place):
     """A directory with NIXL's plug-ins, kvtel's, and the one that does nothing. NIXL's find their libraries beside it."""
     plugins = pathlib.Path(place) / "m/plugins"
@@ -54,6 +61,15 @@ def plugins_of(site, build, place):
     return str(plugins)
 
 
+def show(done, kind):
+    if done.returncode != 0:
+        sys.exit(done.stderr[-3000:])
+    for line in done.stdout.splitlines():
+        name, median, low, high = line.split()
+        name = f"transfer{kind}" if name == "transfer" else name
+        print(json.dumps({"name": f"a NIXL transfer, {name}", "value": float(median), "quartiles": [float(low), float(high)], "unit": "ns"}))
+
+
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     rounds = sys.argv[2] if len(sys.argv) > 2 else "20000"
@@ -66,14 +82,14 @@ def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
         for name in ("rings", "mp", "stores"):
             (pathlib.Path(place) / name).mkdir()
-        environment = os.environ | {"UCX_TLS": os.environ.get("UCX_TLS", "shm,cma,self,tcp"), "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": plugins_of(site, build, place)}
-        lines = "".join(f"{name} {settings}\n" for name, settings in variants(place).items() if not chosen or name in chosen)
-        done = subprocess.run([build / "bench/load_nixl_posts", library, rounds], input=lines, env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(done.stderr[-3000:])
-    for line in done.stdout.splitlines():
-        name, median, low, high = line.split()
-        print(json.dumps({"name": f"a NIXL transfer, {name}", "value": float(median), "quartiles": [float(low), float(high)], "unit": "ns"}))
+        plugins = plugins_of(site, build, place)
+        environment = os.environ | {"UCX_TLS": os.environ.get("UCX_TLS", "shm,cma,self,tcp"), "KVTEL_STORE_DIR": f"{place}/stores", "NIXL_PLUGIN_DIR": plugins}
+        command = [build / "bench/load_nixl_posts", library, rounds]
+        for table, last in (variants(place), []), (variants_anew(), [f"{plugins}/libtrace_backend_kvtel.so"]):
+            lines = "".join(f"{name} {settings}\n" for name, settings in table.items() if not chosen or name in chosen)
+            if lines:
+                done = subprocess.run([*command, *last], check=False, input=lines, env=environment, capture_output=True, text=True)
+                show(done, "_anew" if last else "")
 
 
 if __name__ == "__main__":
