@@ -16,13 +16,14 @@ In stand-in cases vLLM's page and log come from kvtel: there vLLM's own classes,
 
 import argparse
 import dataclasses
+import functools
 import sys
 import traceback
 from pathlib import Path
 
 from . import classes, installed
 from .case import LEASE, NIXL, Case, Run
-from .core import Core, Offline
+from .core import Core, Offline, OnRay
 from .engines import Machine
 
 EXAMPLE = {"kv_connector": "ExampleConnector", "kv_role": "kv_both"}
@@ -101,7 +102,7 @@ def core_cases(work):
         return Case(f"rust-frontend-{name}", config, frontend="rust", group="rust-frontend", **more)
 
     def offline(name, config):
-        return Case(f"offline-{name}", config, frontend="none", group="offline")
+        return Case(f"offline-{name}", config, at="engine", frontend="none", group="offline")
 
     node = {"servers": ("node",), "arguments": NO_PREFIX, "rounds": 2, "prompts": SHORT_PROMPTS}
     return [
@@ -114,8 +115,30 @@ def core_cases(work):
     ]
 
 
+def ray_cases(work):
+    """Where workers, and with data parallelism engine cores, are actors of Ray, which get few variables of the server."""
+
+    def offline(name, config, executor=2, **more):
+        options = {"distributed_executor_backend": "ray", "tensor_parallel_size": more.get("ranks", 1)}
+        environment = {"VLLM_USE_RAY_V2_EXECUTOR_BACKEND": str(executor - 1)}
+        return Case(name, config, frontend="none", options=options, environment=environment, **more)
+
+    def worker(name, **more):
+        config = with_files("LedgerConnector", work / name)
+        return offline(name, config, at="worker", of_scheduler=("vllm:ledger_num_misses",), **more)
+
+    actors = ["--data-parallel-backend", "ray", "--data-parallel-size", "2", "--api-server-count", "1", *NO_PREFIX]
+    cases = [
+        offline("ray-engine", ON_HOST, at="engine"),
+        worker("ray-worker", ranks=2),
+        worker("ray-worker-v1", executor=1),
+        Case("ray-dp2", ON_HOST, ("node",), actors, rounds=2, prompts=SHORT_PROMPTS, at="engine"),
+    ]
+    return [dataclasses.replace(case, ray=True, group="ray") for case in cases]
+
+
 def cpu_cases(work):
-    return [*CASES, *third_party_cases(work), *core_cases(work)]
+    return [*CASES, *third_party_cases(work), *core_cases(work), *ray_cases(work)]
 
 
 GPU_NIXL = NIXL | {"kv_buffer_device": "cuda"}
@@ -179,6 +202,10 @@ class Report:
         for text in found[:5]:
             print(f"    {text}", flush=True)
 
+    def leave_out(self, case, why):
+        self.rows.append((case, why, "", "LEFT OUT"))
+        print(f"  LEFT OUT: {why}", flush=True)
+
     def table(self):
         rows = [("case", "compared", "number", "result"), *self.rows]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
@@ -207,7 +234,8 @@ def main():
     for case in cases:
         if not arguments.case or {case.name, case.group} & set(arguments.case):
             print(f"== {case.name}", flush=True)
-            run = RUNS[case.frontend](case, machine, arguments.work, report)
+            kind = functools.partial(OnRay, RUNS[case.frontend]) if case.ray else RUNS[case.frontend]
+            run = kind(case, machine, arguments.work, report)
             try:
                 run.run()
             except (Exception, SystemExit) as error:  # the other cases go on

@@ -56,7 +56,7 @@ class Case:
     arguments: list = dataclasses.field(default_factory=list)  # of each server
     decode: list = dataclasses.field(default_factory=list)
     environment: dict = dataclasses.field(default_factory=dict)
-    ranks: int = 1  # of the decode server's engine
+    ranks: int = 1  # of the decode server's engine, or the LLM's
     at: str = "frontend"  # where stats are recorded (KVTEL_AT)
     plugin: bool = False  # NIXL's plug-in in the place of rings
     transfers: int = 60
@@ -69,6 +69,9 @@ class Case:
     prompts: tuple = (2000, 3000, 1500, 4000, 2500, 3500, 1000, 5000)  # tokens, of a round
     group: str = ""  # a name for several cases
     frontend: str = "python"  # or "rust", or "none": the class LLM
+    ray: bool = False  # workers are actors of Ray
+    of_scheduler: tuple = ()  # names of samples that a connector's scheduler side reports, which workers cannot record
+    options: dict = dataclasses.field(default_factory=dict)  # arguments of the class LLM
     third_party: bool = False  # a connector of tests/engine/third_party, of which a recording tells kvtel nothing
     pause: float = 0  # seconds after each request: vLLM 0.26 ends with a KeyError where the host's memory is full of unwritten blocks
 

@@ -4,13 +4,14 @@ that uses the class LLM. What vLLM's own classes make of what the engine core re
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 from tests.e2e.exporter import Exporter, wait_for
 from tests.model import compare
 
-from . import own
+from . import own, ray_cluster
 from .case import Run
 from .pages import FAMILIES, added, counted, differences, key_of, own_samples
 
@@ -74,6 +75,7 @@ class Offline:
     def __init__(self, case, machine, work, report):
         self.case, self.machine, self.report, self.work = case, machine, report, work
         self.folder = work / case.name
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.process = None
 
     def run(self):
@@ -82,16 +84,17 @@ class Offline:
             folder.mkdir(parents=True, mode=0o700)
         environment = {
             "KVTEL_STORE_DIR": str(stores),
-            "KVTEL_AT": "engine",
+            "KVTEL_AT": self.case.at,
             "ENGINE_RECORDINGS_AT": "engine",
             "ENGINE_RECORDINGS": str(recordings),
             "HF_HUB_OFFLINE": "1",
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_HOST_IP": "127.0.0.1",
         }
+        command = [sys.executable, "-m", "tests.engine.offline"]
         with (self.folder / "log").open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.offline", str(self.work / "model"), json.dumps(self.case.config)],
+                [*command, str(self.work / "model"), json.dumps(self.case.config), json.dumps(self.case.options)],
                 env=os.environ | environment | self.machine.environment(False) | self.case.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -103,11 +106,39 @@ class Offline:
         wanted = told_by_vllm(objects)
         with Exporter(stores) as exporter:
             wait_for(lambda: shown_by(exporter), "the stores' samples")
-            got = added([{key_of(*key): value} for key, value in shown_by(exporter).items()])
+            shown = shown_by(exporter)
+        got = added([{key_of(*key): value} for key, value in shown.items()])
+        wanted = {key: value for key, value in wanted.items() if not key[0].startswith(self.case.of_scheduler)}
         self.report.add(self.case.name, "exporter, and vLLM's classes", len(wanted), differences(wanted, got))
         self.report.add(self.case.name, "samples above 0", sum(value > 0 for value in wanted.values()), [])
+        ranks = {dict(labels).get("rank") for (_, labels), value in shown.items() if value}
+        recorders = {str(rank) for rank in range(self.case.ranks)} if self.case.at == "worker" else {None}
+        self.report.add(self.case.name, "ranks", len(ranks), [f"{ranks}, not {recorders}"] * (ranks != recorders))
 
     def close(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+class OnRay:
+    """A case in a cluster of Ray of its own: `kind` is what runs there."""
+
+    def __init__(self, kind, case, machine, work, report):
+        self.kind, self.case, self.arguments = kind, case, (machine, work, report)
+        self.cluster = self.inner = None
+
+    def run(self):
+        machine, work, report = self.arguments
+        if not ray_cluster.is_installed():
+            report.leave_out(self.case.name, "Ray is not installed")
+            return
+        self.cluster = ray_cluster.Cluster(work / f"{self.case.name}.cluster-log")
+        self.case.environment |= self.cluster.environment
+        self.inner = self.kind(self.case, machine, work, report)
+        self.inner.run()
+
+    def close(self):
+        for started in (self.inner, self.cluster):
+            if started:
+                started.close()

@@ -21,6 +21,10 @@ if ! cmp -s "$requirements" "$venv/requirements.txt" || ! "$venv/bin/python" -c 
     sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' "$copy/METADATA"
     cp "$requirements" "$venv/requirements.txt"
 fi
+if ! "$venv/bin/python" -c 'import ray, sys; sys.exit(ray.__version__ != "2.60.0")' 2>/dev/null; then
+    echo "installing Ray: 80 MB"
+    $pip install --no-deps ray==2.60.0 msgpack==1.2.4
+fi
 # vLLM's frontend in Rust: one file of the wheel with CUDA, beside the modules of the one for CPU.
 if [ ! -x "$work/vllm-rs" ]; then
     echo "fetching vLLM's frontend in Rust: 330 MB, of which 60 MB are kept"

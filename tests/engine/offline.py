@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m tests.engine.offline MODEL CONFIG: vLLM's class LLM, without a server, answers prompts twice, so that what a connector kept
-comes back. CONFIG: the KV transfer configuration as JSON."""
+"""python -m tests.engine.offline MODEL CONFIG OPTIONS: vLLM's class LLM, without a server, answers prompts twice, so that what a connector
+kept comes back. CONFIG: the KV transfer configuration, OPTIONS: more arguments of LLM; both as JSON."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from .model import MAX_TOKENS, WORDS
 PROMPTS = (200, 400, 1500, 1000)  # tokens
 
 
-def main(model, config):
+def main(model, config, options):
     from vllm import LLM, SamplingParams
     from vllm.config import KVTransferConfig
 
@@ -24,6 +24,7 @@ def main(model, config):
         max_model_len=MAX_TOKENS,
         enable_prefix_caching=False,
         kv_transfer_config=KVTransferConfig(**json.loads(config)),
+        **json.loads(options),
     )
     words = random.Random(1)
     prompts = [{"prompt_token_ids": [words.randrange(2, WORDS) for _ in range(tokens)]} for tokens in PROMPTS]
