@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 from .model import MAX_TOKENS, WORDS
 
@@ -101,20 +102,35 @@ class Engine:
                 preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
 
+    def shared_memory(self):
+        """Files that its processes share. Whoever is killed leaves them."""
+        found = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.getsid(int(process.name)) == self.process.pid:
+                    found |= set(re.findall(r"/dev/shm/psm_\w+", (process / "maps").read_text()))
+            except OSError:  # it has ended
+                continue
+        return found
+
     def end(self):
         """Ends the server and its workers, gently if that goes."""
+        left = self.shared_memory()
         if self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 pass
-        self.kill()
+        self.kill(left)
 
-    def kill(self):
+    def kill(self, left=()):
         """SIGKILL to all of its processes: they are a session of their own."""
+        left = {*left, *self.shared_memory()}
         self.signal(signal.SIGKILL)
         self.process.wait(30)
+        for path in left:
+            Path(path).unlink(missing_ok=True)
 
     def signal(self, number):
         try:

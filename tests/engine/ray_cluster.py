@@ -68,9 +68,14 @@ def main():
             log_to_driver=False,
             _temp_dir=place,
         )
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         print(ray.get_runtime_context().gcs_address, flush=True)
         sys.stdin.read()
         ray.shutdown()
+        # Semaphores of its compiled graphs have the number of the process that made them, and mostly stay.
+        for child in children:
+            for left in Path("/dev/shm").glob(f"sem.*{child}-*"):
+                left.unlink()
 
 
 if __name__ == "__main__":
