@@ -11,13 +11,10 @@ from pathlib import Path
 
 import known
 from row import Row, yes
-from run import figures_of, rust_peers
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW = "not measured: `./run engine-test classes` makes the environment, then `./run compare` again"
-NO_RUST = (
-    "not measured: the environment has no `vllm/vllm-rs`, the binary of vLLM's Rust frontend, beside vLLM's modules"
-)
+NO_RUST = "not measured: `vllm-rs`, vLLM's Rust frontend, is not beside the environment; `./run engine-test` fetches it"
 TRANSFER = "a payload of one transfer, in the frontend"
 TWO = ["--data-parallel-size", "2"]
 
@@ -37,9 +34,17 @@ def classes_ns(venv):
     return ask(venv, "classes")
 
 
+def rust_frontend(venv):
+    """vLLM's Rust frontend: the program that ./run engine-test fetches, or that of the vLLM in the environment; None where neither is."""
+    places = [venv.parent / "vllm-rs", *venv.glob("lib/python*/site-packages/vllm/vllm-rs")]
+    return next((place for place in places if place.exists()), None)
+
+
 @functools.cache
-def servers(build, venv, *arguments, rust=False):
-    environment = {"VLLM_USE_RUST_FRONTEND": str(int(rust)), "KVTEL": str(build / "kvtel")}
+def servers(build, venv, *arguments, rust=None):
+    environment = {"VLLM_USE_RUST_FRONTEND": str(int(bool(rust))), "KVTEL": str(build / "kvtel")}
+    if rust:
+        environment["VLLM_RUST_FRONTEND_PATH"] = str(rust)
     return ask(venv, "servers", venv.parent, build / "kvtel", *arguments, environment=environment)
 
 
@@ -51,11 +56,15 @@ def row_of(name, found, scrape_what, better):
     row = Row(
         name, "here: real servers", found["families"], transfer_what=TRANSFER, scrape_what=scrape_what, better=better
     )
-    row.quantiles = known.errors(known.of_explicit(known.counts_below(found["bounds"])))
-    row.buckets, row.native, row.in_flight = "vLLM's buckets, computed", "no", "no"
+    row.native = row.in_flight = "no"
+    if found["counted"]:
+        row.quantiles = known.errors(known.of_explicit(known.counts_below(found["bounds"])))
+        row.buckets, row.afterwards = "vLLM's buckets, computed", "nothing; counts begin at 0 again"
+    else:
+        row.buckets, row.afterwards = "all values stay 0", "nothing; there was nothing"
     row.exemplars, row.starts, row.peers = yes(found["exemplars"]), yes(found["starts"]), yes(found["peers"])
     row.recorded = row.lost = found["recorded"]
-    row.afterwards, row.scrape_ms = "nothing; counts begin at 0 again", found["scrape_ms"]
+    row.scrape_ms = found["scrape_ms"]
     return row
 
 
@@ -83,15 +92,12 @@ def rust(build, venv):
     name = "vLLM's Rust frontend"
     if not is_there(venv):
         return Row(name, HOW)
-    if not list(venv.glob("lib/python*/site-packages/vllm/vllm-rs")):
+    frontend = rust_frontend(venv)
+    if not frontend:
         return Row(name, NO_RUST)
-    better = "as with one; and the cheapest page of vLLM's"
-    row = row_of(name, servers(build, venv, rust=True), "the whole page of vLLM", better)
-    for command in rust_peers(build):
-        if command[0].name == "record":
-            figures = [each for each in figures_of(command) if each["peer"] == "Rust prometheus-client"]
-            row.transfer_ns = next((each["value"] for each in figures if each["unit"] == "ns"), None)
-            row.transfer_what = "4 values into its library's histograms, without the payload (bench/peer_rust)"
+    better = "the cheapest page of vLLM's; it has families of KV transfers, which version 0.32 leaves at 0"
+    row = row_of(name, servers(build, venv, rust=frontend), "the whole page of vLLM", better)
+    row.transfer_what = ""
     return row
 
 

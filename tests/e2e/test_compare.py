@@ -11,6 +11,7 @@ from exporter import ROOT
 sys.path.insert(0, str(ROOT / "bench/compare"))
 
 import known  # noqa: E402
+import of_vllm  # noqa: E402
 import pages  # noqa: E402
 import table  # noqa: E402
 from row import Row  # noqa: E402
@@ -68,3 +69,23 @@ def test_the_table_says_what_was_lost_and_what_was_not_measured(lost, said):
     text = table.text("a machine", rows)
     assert f"| a | {said} |" in text and "0.1 / 19.4 / 2 % (its buckets)" in text
     assert "b: not measured: first c" in text and "| b |" not in text
+
+
+@pytest.mark.parametrize("counted, shown", [(12, "buckets, computed"), (0, "all values stay 0")])
+def test_a_page_that_counts_nothing_has_no_quantiles(counted, shown):
+    found = {"counted": counted, "families": 8, "bounds": [0.005, 0.01], "recorded": 12, "scrape_ms": None}
+    found |= dict.fromkeys(["exemplars", "starts", "peers"], False)
+    row = of_vllm.row_of("a", found, "a page", "")
+    assert shown in row.buckets and (row.quantiles is not None) == bool(counted) and row.lost == 12
+
+
+def test_the_frontend_in_rust_is_found_where_it_was_fetched(tmp_path):
+    venv = tmp_path / "venv"
+    own = venv / "lib/python3.11/site-packages/vllm/vllm-rs"
+    own.parent.mkdir(parents=True)
+    (venv / "requirements.txt").touch()
+    assert of_vllm.rust_frontend(venv) is None and of_vllm.rust(tmp_path, venv).measured == of_vllm.NO_RUST
+    own.touch()
+    assert of_vllm.rust_frontend(venv) == own
+    (tmp_path / "vllm-rs").touch()
+    assert of_vllm.rust_frontend(venv) == tmp_path / "vllm-rs"
