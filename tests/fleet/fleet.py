@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 import time
 import urllib.request
@@ -104,7 +103,6 @@ def run(folder, kind, exporters, books, seconds):
                 lambda: server.query(query) == {(): value}, lambda: f"{query}: {server.query(query)} to be {value}", 120
             )
         return {
-            "buckets": kind,
             "series": server.get("status/tsdb")["headStats"]["numSeries"],
             "cpu": (after - cpu) / elapsed,
             "memory": memory / 1e6,
@@ -120,25 +118,22 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     books = {"kv_transfers": 0, "kv_bytes": 0}
-    rows = []
     with contextlib.ExitStack() as held:
         exporters = []
         for number in range(count):
             (folder / f"stores-{number}").mkdir()
             flags = ["--web.enable-stats-receiver", "--log.interval=0"]
             exporters.append(held.enter_context(Exporter(folder / f"stores-{number}", *flags)))
+        print(f"{count} exporters, {count * ENGINES} engines, scraped each {INTERVAL} s", flush=True)
         for kind in ("classic", "native"):
-            rows.append(run(folder, kind, exporters, books, seconds))
-        for exporter in exporters:
-            exporter.process.send_signal(signal.SIGTERM)  # all at once; each is waited for below
-    print(f"{count} exporters, {count * ENGINES} engines, scraped each {INTERVAL} s; load {os.getloadavg()[0]:.0f}")
-    print(f"the rules' totals equal what was posted: {books['kv_transfers']} transfers, {books['kv_bytes']} bytes")
-    for row in rows:
-        print(
-            f"{row['buckets']}: {row['series']} series, {row['cpu']:.3f} cores, {row['memory']:.0f} MB resident, "
-            f"rules {row['rules'] * 1e3:.0f} ms each {INTERVAL} s, slowest scrape {row['scrape'] * 1e3:.0f} ms; "
-            f"an exporter {row['exporter']:.4f} cores, {row['exporter_memory']:.1f} MB"
-        )
+            row = run(folder, kind, exporters, books, seconds)
+            print(
+                f"{kind}: {row['series']} series, {row['cpu']:.3f} cores, {row['memory']:.0f} MB resident, "
+                f"rules {row['rules'] * 1e3:.0f} ms each {INTERVAL} s, slowest scrape {row['scrape'] * 1e3:.0f} ms; "
+                f"an exporter {row['exporter']:.4f} cores, {row['exporter_memory']:.1f} MB; load {os.getloadavg()[0]:.0f}",
+                flush=True,
+            )
+        print(f"the rules' totals equal what was posted: {books['kv_transfers']} transfers, {books['kv_bytes']} bytes")
 
 
 if __name__ == "__main__":
