@@ -380,9 +380,10 @@ int command_serve(int argc, char **argv)
     int code = serve_options_parse(&serve->options, argc, argv);
     if (code < 0) {
         code = serve_with_log(serve);
-        signals_unblock(&serve->signals);
-        if (code != EXIT_GOOD)
+        if (code != EXIT_GOOD) { /* else a second SIGTERM, which waits, would make it another code than 0 */
+            signals_unblock(&serve->signals);
             command_fail("%s", serve->failure.message);
+        }
     }
     otlp_settings_free(&serve->options.otlp);
     free(serve);

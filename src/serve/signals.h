@@ -20,7 +20,7 @@ struct signals {
 /* Blocks SIGHUP, SIGINT and SIGTERM in the calling thread and in threads that it starts later. Ignores other signals
  * that would end the process without a fault of its own. False: this failed, see errno. */
 bool signals_block(struct signals *signals);
-/* Restores the default actions. */
+/* Lets them end the process again. One that came meanwhile does so at once. */
 void signals_unblock(struct signals *signals);
 
 /* Starts the thread. After the first SIGTERM or SIGINT the process has five seconds to call signals_stop(). Then the

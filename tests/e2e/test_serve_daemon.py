@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import termios
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -223,6 +224,15 @@ def test_the_main_loop_stands(stores):
         assert os.waitpid(pid, 0x40000000)[0] == pid
         exporter.process.terminate()
         assert exporter.process.wait(PATIENCE) == 0
+
+
+def test_sigterm_again_and_again_ends_it_in_order(stores):
+    for _ in range(4):
+        process = Exporter(stores).process
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and time.monotonic() < deadline:
+            process.terminate()
+        assert process.returncode == 0
 
 
 def test_the_exporters_own_store_is_no_live_writer(stores, tmp_path):
