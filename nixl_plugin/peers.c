@@ -184,7 +184,7 @@ static uint32_t find_or_make(struct plugin_text name)
         if (is_name(&peers[i], name))
             return i;
     }
-    if (peer_count == PLUGIN_PEERS)
+    if (peer_count == PLUGIN_PEERS || is_name(&peers[PLUGIN_OTHER_PEER], name))
         return PLUGIN_OTHER_PEER;
     struct peer *peer = &peers[peer_count];
     memset(peer->name, 0, sizeof(peer->name));

@@ -194,6 +194,8 @@ static PLUGIN_HOT bool enter(struct record *record)
         _Atomic uint64_t *slot = handle_find(handle, &word);
         if (!slot)
             return false;
+        if (word != 0 && record_at(word) == record)
+            return true; /* keep() found no record for the next post; park() would wait for this very thread */
         if (word != 0 && get(&record->parked_before) == 0)
             set(&record->parked_before, park(word, handle));
         if (lead(slot, word, record))
@@ -223,6 +225,8 @@ static PLUGIN_HOT bool keep(const struct plugin_call *call, uint64_t now_ns)
     if (!record)
         record = next_record();
     if (!record) {
+        if (word != 0 && atomic_load_explicit(&record_at(word)->state, memory_order_relaxed) == FREE)
+            (void)atomic_compare_exchange_strong(slot, &word, 0); /* of a guessed post, which park() has freed */
         reopen(before, call->handle);
         return false;
     }
@@ -279,6 +283,10 @@ void plugin_posts_abandon(const struct plugin_agent *agent)
             atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent) ||
             !take(record, state))
             continue;
+        if (atomic_load_explicit(&record->agent, memory_order_relaxed) != plugin_agent_index(agent)) {
+            put(record, state); /* another agent's post by now */
+            continue;
+        }
         if (state == PARKED)
             note_unparked(record);
         else

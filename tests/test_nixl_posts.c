@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 /* The files under test and their table of handles, with what is static in reach. */
 #include "../nixl_plugin/handles.c"
@@ -228,6 +229,22 @@ static void test_events_find_posts_although_their_records_were_used_before(void 
     assert_int_equal(endings[KVTEL_NIXL_IN_POST], 1);
 }
 
+/* All records are taken: a handle that is posted again keeps its earlier post, and its thread does not wait for itself. */
+static void test_a_handle_whose_next_post_finds_no_record(void **state)
+{
+    (void)state;
+    for (uint64_t i = 1; i <= PLUGIN_POSTS; i++)
+        post(i << 12, 1000);
+    struct record *const before = of(1 << 12);
+    const time_t began = time(NULL);
+    for (int again = 0; again < 20; again++)
+        post(1 << 12, 2000);
+    assert_true(time(NULL) - began < 60); /* it waited 4 seconds for each */
+    assert_ptr_equal(of(1 << 12), before);
+    assert_int_equal(atomic_load(&before->state), OPEN);
+    assert_true(plugin_posts_complete(1 << 12, 3000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_handle_that_is_posted_again_and_again_keeps_two_posts, set_up),
         cmocka_unit_test_setup(test_a_freed_record_that_another_thread_uses_is_left_to_it, set_up),
         cmocka_unit_test_setup(test_events_find_posts_although_their_records_were_used_before, set_up),
+        cmocka_unit_test_setup(test_a_handle_whose_next_post_finds_no_record, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,6 @@ Nothing is raised into the engine. A vLLM that has no such places is said once a
 
 import functools
 import os
-import sys
 import time
 from types import SimpleNamespace
 
@@ -28,7 +27,7 @@ _SCHEDULER = "vllm.v1.core.sched.scheduler"
 _FACTORY = "vllm.distributed.kv_transfer.kv_connector.factory"
 _LOG_SECONDS = 10.0
 _OWN_PREFIX = "KVTEL_"
-_RAY_PREFIXES = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
+_RAY = "vllm.ray.ray_env"
 
 
 def place():
@@ -41,19 +40,17 @@ def place():
     return default
 
 
-@guarded
-def pass_on_to_ray():
-    """Adds kvtel's variables to those that this process hands to actors of Ray. A vLLM that reads no such list is left alone."""
-    known = getattr(sys.modules.get("vllm.envs"), "environment_variables", {})
-    prefixes = [text.strip() for text in os.environ.get(_RAY_PREFIXES, "").split(",") if text.strip()]
-    has_any = any(name.startswith(_OWN_PREFIX) for name in os.environ)
-    if has_any and _RAY_PREFIXES in known and _OWN_PREFIX not in prefixes:
-        os.environ[_RAY_PREFIXES] = ",".join([*prefixes, _OWN_PREFIX])
+def pass_on_to_ray(module):
+    """Adds kvtel's variables to those that vLLM's module hands to actors of Ray. Not by VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY:
+    it is part of the key of vLLM's compile cache, so without Ray, too, each model would be compiled anew."""
+    prefixes = getattr(module, "DEFAULT_ENV_VAR_PREFIXES", None)
+    if isinstance(prefixes, set):
+        prefixes.add(_OWN_PREFIX)
 
 
 def register():
     """Called by vLLM in each of its processes, maybe more than once."""
-    pass_on_to_ray()
+    when_imported(_RAY, pass_on_to_ray)
     nixl.register()
     at = place()
     if at == "engine":

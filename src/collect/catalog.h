@@ -17,7 +17,8 @@ struct kvtel_followed {
 
 /* Brings the snapshot to the numbers of these sources: afterwards it is as if it was reset and each was added, in this
  * order. While the sources and their tables are those of the last call, only series whose numbers changed are touched,
- * and nothing is allocated unless a histogram covers new bins.
+ * and nothing is allocated unless a histogram covers new bins. All histograms are touched once when sums for native
+ * buckets are first asked for, and when nobody asks any more.
  * @return KVTEL_OK; KVTEL_E_NOMEM: the snapshot is empty */
 enum kvtel_status kvtel_snapshot_follow(struct kvtel_snapshot *snapshot, struct kvtel_followed *sources, size_t count);
 

@@ -158,6 +158,17 @@ void kvtel_source_lend(const struct kvtel_source *source, struct kvtel_collected
     }
 }
 
+/* A copy of the counts of parts. NULL: there are none, or no memory, without which there are none. */
+static const struct kvtel_parts *copy_parts(const struct kvtel_parts *parts, struct kvtel_arena *arena)
+{
+    struct kvtel_parts *copy = parts ? kvtel_arena_alloc(arena, kvtel_parts_size(parts->count)) : NULL;
+    if (copy) {
+        memcpy(copy, parts, kvtel_parts_size(parts->count));
+        copy->room = parts->count;
+    }
+    return copy;
+}
+
 bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *arena, struct kvtel_collected *series,
                        uint32_t count)
 {
@@ -172,7 +183,7 @@ bool kvtel_source_give(const struct kvtel_source *source, struct kvtel_arena *ar
         memcpy(bins, series[i].bins, size);
         series[i].bins = bins;
         series[i].buckets = NULL;
-        series[i].parts = NULL;
+        series[i].parts = copy_parts(series[i].parts, arena);
         series[i].borrowed = false;
     }
     return true;

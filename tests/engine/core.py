@@ -139,6 +139,9 @@ class OnRay:
         self.inner.run()
 
     def close(self):
-        for started in (self.inner, self.cluster):
-            if started:
-                started.close()
+        try:
+            if self.inner:
+                self.inner.close()
+        finally:
+            if self.cluster:
+                self.cluster.close()

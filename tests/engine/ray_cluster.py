@@ -4,6 +4,7 @@ standard input does. Ray's processes end with it, whatever ends it."""
 
 import importlib.util
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -50,7 +51,12 @@ class Cluster:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(120)
+        try:
+            self.process.wait(120)
+        except subprocess.TimeoutExpired:
+            print("Ray did not end by itself and is killed", file=sys.stderr)
+            self.process.kill()
+            self.process.wait()
         # Workers that vLLM has killed cannot remove theirs.
         for left in Path("/dev/shm").glob(f"{self.mark}*"):
             left.unlink()
@@ -74,8 +80,9 @@ def main():
         ray.shutdown()
         # Semaphores of its compiled graphs have the number of the process that made them, and mostly stay.
         for child in children:
-            for left in Path("/dev/shm").glob(f"sem.*{child}-*"):
-                left.unlink()
+            for left in Path("/dev/shm").glob("sem.*"):
+                if re.match(rf"sem\.\D*{child}-", left.name):
+                    left.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ books.py WORK [VERSION...]: fetches the wheels into WORK, installs the plug-in b
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from exporter import KVTEL, PATIENCE, Exporter, wait_for  # noqa: E402
 VERSIONS = ("1.3.2", "1.4.0", "1.5.1")
 TRANSPORTS = {"tcp": "tcp", "shm": "shm,cma,self,tcp"}
 COUNT = 2000
+TRIES = 3
+PLUGIN = re.compile(r"lib(kvtel_nixl|trace_backend_kvtel|telemetry_exporter_kvtel)\.so")
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.M)
 
 
@@ -113,8 +116,26 @@ def compare(books, page, trace):
     return wrong
 
 
+class CrashOfUcx(Exception):
+    """UCX reads a connection that is gone, where an agent posts to a peer that died just now: seen in NIXL 1.4.0
+    over tcp, 2 times of 34 on a busy machine. Where the plug-in stands in the stack of the signal, it is a failure."""
+
+
+def crash_of_ucx(agent, said):
+    return agent.returncode == -signal.SIGSEGV and "(ucp_" in said and not PLUGIN.search(said)
+
+
 def run(site, plugins, version, transport, mode):
-    """Differences, and the books."""
+    """Differences, and the books. A crash of UCX's own is told, and the case begins again."""
+    for tried in range(1, TRIES + 1):
+        try:
+            return run_once(site, plugins, version, transport, mode)
+        except CrashOfUcx as crash:
+            print(f"UCX ended the agent ({tried} of {TRIES}): {crash}", flush=True)
+    return [f"UCX ended the agent {TRIES} times"], {}
+
+
+def run_once(site, plugins, version, transport, mode):
     trace = version != "1.3.2"
     with tempfile.TemporaryDirectory() as place, Exporter(f"{place}/stores", "--nixl.peer-label") as exporter:
         environment = {
@@ -127,18 +148,29 @@ def run(site, plugins, version, transport, mode):
             "NIXL_TELEMETRY_EXPORTER": "kvtel",
             "NIXL_TELEMETRY_BUFFER_SIZE": "262144",
             "KVTEL_STORE_DIR": f"{place}/stores",
+            "UCX_HANDLE_ERRORS": "bt",  # a crash prints its stack
         }
         errors = Path(place) / "errors"
         command = [sys.executable, ROOT / "tests/nixl/agents.py", "initiator", str(COUNT), mode]
         with errors.open("w") as log, subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as agent:
-            books = json.loads(next((line for line in agent.stdout if line.startswith("{")), "{}"))
+            said = []
+            for line in agent.stdout:
+                if line.startswith("{"):
+                    break
+                said.append(line)
+            else:
+                line = "{}"
+            books = json.loads(line)
             if mode == "killed":  # they are open before, and lost afterwards
                 wait_for(lambda: any(name == "nixl_transfers_total" for name, _, _ in page_of(exporter)))
             agent.communicate("\n", timeout=PATIENCE)
+        if crash_of_ucx(agent, "".join(said)):
+            raise CrashOfUcx(next(line.strip() for line in said if "ucp_" in line))
         try:
             wait_for(lambda: books and not compare(books, page_of(exporter), trace), seconds=10)
         except AssertionError:
-            return [*compare(books, page_of(exporter), trace), errors.read_text()[-3000:]], books
+            ended = [f"the agent's exit code is {agent.returncode}", "".join(said)[-3000:], errors.read_text()[-3000:]]
+            return [*compare(books, page_of(exporter), trace), *ended], books
         books["seconds, NIXL's"] = [round(value, 4) for value in times(page_of(exporter))]
         return [], books
 

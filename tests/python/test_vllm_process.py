@@ -231,28 +231,30 @@ def test_a_child_of_a_fork_of_the_engine_core(tmp_path):
     assert page_of(tmp_path)['count{engine="3",model_name="m"}'] == 11.0
 
 
-RAY = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
 PASSED_ON = """
-import os, sys, types
-sys.modules["vllm.envs"] = types.SimpleNamespace(environment_variables=KNOWN)
+import sys, types
 from vllm.plugins import load_general_plugins
+LOAD_BEFORE
+import vllm.ray.ray_env as ray_env
 load_general_plugins()
-load_general_plugins()
-print(os.environ.get("VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"), file=sys.stderr)
+print(sorted(getattr(ray_env, "DEFAULT_ENV_VAR_PREFIXES", [])), file=sys.stderr)
 """
 
 
+@pytest.mark.parametrize("load_before", ["", "load_general_plugins()"], ids=["imported before the plugin", "imported after it"])
 @pytest.mark.parametrize(
-    "known, given, passed_on",
+    "module, passed_on",
     [
-        ({RAY: None}, None, "KVTEL_"),
-        ({RAY: None}, "NIXL_, MY_", "NIXL_,MY_,KVTEL_"),
-        ({RAY: None}, "KVTEL_,NIXL_", "KVTEL_,NIXL_"),
-        ({}, None, "None"),
+        ("DEFAULT_ENV_VAR_PREFIXES = {'VLLM_', 'NCCL_'}\n", "['KVTEL_', 'NCCL_', 'VLLM_']"),
+        ("DEFAULT_ENV_VAR_PREFIXES = ('VLLM_',)\n", "['VLLM_']"),
+        ("", "[]"),
     ],
-    ids=["none", "others", "already", "a vLLM without it"],
+    ids=["a set", "something else", "a vLLM without it"],
 )
-def test_variables_are_passed_on_to_actors_of_ray(tmp_path, known, given, passed_on):
-    environment = {} if given is None else {RAY: given}
-    log = run(PASSED_ON.replace("KNOWN", repr(known)), tmp_path, KVTEL_AT="worker", **environment)
+def test_variables_are_passed_on_to_actors_of_ray(tmp_path, module, passed_on, load_before):
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/__init__.py").touch()
+    (tmp_path / "ray/ray_env.py").write_text(module)
+    extend = f"import vllm\nvllm.__path__.append({str(tmp_path)!r})\n"
+    log = run(extend + PASSED_ON.replace("LOAD_BEFORE", load_before), tmp_path, KVTEL_AT="worker")
     assert log.splitlines()[-1] == passed_on
