@@ -229,7 +229,7 @@ static void test_events_find_posts_although_their_records_were_used_before(void 
     assert_int_equal(endings[KVTEL_NIXL_IN_POST], 1);
 }
 
-/* All records are taken: a handle that is posted again keeps its earlier post, and its thread does not wait for itself. */
+/* All records are taken: a handle posted again keeps its earlier post, and its thread does not wait for itself. */
 static void test_a_handle_whose_next_post_finds_no_record(void **state)
 {
     (void)state;
