@@ -293,6 +293,9 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"image: { repository: a }\nweb: { tls: true }":                            "web.configSecret",
 		"image: { repository: a }\nrunAsUser: 0":                                  "runAsUser",
 		"image: { repository: a }\nstores: { hostPath: run/kvtel }":               "hostPath",
+		"image: { repository: a }\nstores: { sizeLimit: 256MB }":                  "sizeLimit",
+		"image: { repository: a }\nresources: { limits: { memory: 256MiB } }":     "memory",
+		"image: { repository: a }\nresources: { limit: { memory: 1Gi } }":         "resources",
 		"image: { repository: a }\nsidecar: { podLabels: { a: b } }":              "podLabels",
 	} {
 		given, err := chartutil.ReadValues([]byte(text))

@@ -108,7 +108,7 @@ umount --recursive "$root/proc" "$root/dev"
 # boot NAME: until the test has ended; it leaves a file of this name if all went well.
 boot() {
     rm -f "$root/booted.log"
-    timeout 300 systemd-nspawn --boot --quiet --register=no --keep-unit --private-network --console=pipe --machine=kvtel-test \
+    timeout --kill-after=120 300 systemd-nspawn --boot --quiet --register=no --keep-unit --private-network --console=pipe --machine=kvtel-test \
         --directory="$root" </dev/null >"$work/nspawn.log" 2>&1 || :
     # its control groups are left, empty, in the one of this process
     for path in $(sed -n 's/^0:://p; s/^[0-9]*:name=systemd://p' /proc/self/cgroup); do
