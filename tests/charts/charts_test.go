@@ -278,6 +278,15 @@ func TestTheSidecarsPatch(t *testing.T) {
 			t.Errorf("no volume %s", mount.Name)
 		}
 	}
+	if labels := found["Deployment/vllm"].(*apps.Deployment).Spec.Template.Labels; len(labels) != 2 {
+		t.Error("the labels are", labels)
+	} else {
+		for key, value := range objects["PodMonitor/test-kvtel"].(*monitoring.PodMonitor).Spec.Selector.MatchLabels {
+			if labels[key] != value {
+				t.Errorf("the PodMonitor does not select the pods: %s", key)
+			}
+		}
+	}
 	context := spec.Containers[0].SecurityContext
 	if !*context.RunAsNonRoot || !*context.ReadOnlyRootFilesystem || context.Capabilities.Drop[0] != "ALL" {
 		t.Error("the sidecar is not locked up")

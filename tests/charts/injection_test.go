@@ -196,6 +196,7 @@ func TestPodsThatStayAsTheyAre(t *testing.T) {
 	}{
 		"without the label":           {own, func(pod *core.Pod) { pod.Labels = map[string]string{"app": "vllm"} }},
 		"the label says no":           {own, func(pod *core.Pod) { pod.Labels["kvtel-sidecar"] = "none" }},
+		"of another release":          {own, func(pod *core.Pod) { pod.Labels["kvtel-sidecar-of"] = "other" }},
 		"in another namespace":        {own, func(pod *core.Pod) { pod.Namespace = "other" }},
 		"in the network of the node":  {own, func(pod *core.Pod) { pod.Spec.HostNetwork = true }},
 		"with an exporter of its own": {own, func(pod *core.Pod) { pod.Spec.Containers = append(pod.Spec.Containers, core.Container{Name: "kvtel"}) }},
@@ -248,13 +249,44 @@ func TestSelectedPodsAndContainers(t *testing.T) {
 		t.Error("the exporter, or its user")
 	}
 	monitor := objects["PodMonitor/test-kvtel"].(*monitoring.PodMonitor)
-	for key, value := range monitor.Spec.Selector.MatchLabels {
+	selected := monitor.Spec.Selector.MatchLabels
+	for key, value := range selected {
 		if pod.Labels[key] != value {
 			t.Errorf("the PodMonitor does not select the pod: %s", key)
 		}
 	}
+	if selected["kvtel-sidecar"] != "test-kvtel" || selected["kvtel-sidecar-of"] != "inference" {
+		t.Error("the PodMonitor selects pods of other releases: ", selected)
+	}
 	if port := monitor.Spec.PodMetricsEndpoints[0].Port; port == nil || *port != pod.Spec.InitContainers[1].Ports[0].Name || !monitor.Spec.NamespaceSelector.Any {
 		t.Error("the PodMonitor's port or namespaces")
+	}
+}
+
+// Where the namespaces are selected by their names alone, Prometheus looks at no others.
+func TestTheNamespacesOfThePodMonitor(t *testing.T) {
+	for selector, expected := range map[string]monitoring.NamespaceSelector{
+		"{}": {},
+		"{ matchLabels: { kubernetes.io/metadata.name: a } }":                                                   {MatchNames: []string{"a"}},
+		"{ matchExpressions: [{ key: kubernetes.io/metadata.name, operator: In, values: [a, b] }] }":            {MatchNames: []string{"a", "b"}},
+		"{ matchExpressions: [{ key: kubernetes.io/metadata.name, operator: NotIn, values: [a] }] }":            {Any: true},
+		"{ matchExpressions: [{ key: kubernetes.io/metadata.name, operator: Exists }] }":                        {Any: true},
+		"{ matchExpressions: [{ key: team, operator: In, values: [a] }] }":                                      {Any: true},
+		"{ matchLabels: { kubernetes.io/metadata.name: a, team: b } }":                                          {Any: true},
+		"{ matchLabels: { team: b } }":                                                                          {Any: true},
+		"{ matchLabels: { kubernetes.io/metadata.name: a }, matchExpressions: [{ key: b, operator: Exists }] }": {Any: true},
+	} {
+		given, err := chartutil.ReadValues([]byte("mode: sidecar\nimage: { repository: a }\npodMonitor: { enabled: true }\nsidecar: { namespaceSelector: " + selector + " }\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := render(t, given)
+		if err != nil {
+			t.Fatal(selector, err)
+		}
+		if found := objects["PodMonitor/test-kvtel"].(*monitoring.PodMonitor).Spec.NamespaceSelector; !equality.Semantic.DeepEqual(found, expected) {
+			t.Errorf("%s: %v", selector, found)
+		}
 	}
 }
 

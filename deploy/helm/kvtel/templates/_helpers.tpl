@@ -40,6 +40,12 @@ seccompProfile: { type: RuntimeDefault }
 {{- if .Values.web.configSecret }}yes{{ end }}
 {{- end }}
 
+{{- /* The labels by which a PodMonitor finds pods with a sidecar. A release of the same name may be in another namespace. */}}
+{{- define "kvtel.sidecarLabels" -}}
+kvtel-sidecar: {{ include "kvtel.name" . }}
+kvtel-sidecar-of: {{ .Release.Namespace | quote }} # may be a number
+{{- end }}
+
 {{- /* The exporter, for a DaemonSet and for a sidecar. A sidecar has no readiness probe: whether the engine gets requests is not for the
 exporter to say. Its port has a name of its own, because the engine may have one named metrics. */}}
 {{- define "kvtel.container" -}}
