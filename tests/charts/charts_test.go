@@ -297,15 +297,19 @@ func TestBadValuesAreRefused(t *testing.T) {
 	for text, said := range map[string]string{
 		"{}":                                   "image.repository",
 		"image: { repository: a }\nmode: both": "mode",
-		"image: { repository: a }\nprometheusRules: { enabled: true }":            "prometheusRules",
-		"image: { repository: a }\nprometheusRule: { runbookURLPattern: alerts }": "runbookURLPattern",
-		"image: { repository: a }\nweb: { tls: true }":                            "web.configSecret",
-		"image: { repository: a }\nrunAsUser: 0":                                  "runAsUser",
-		"image: { repository: a }\nstores: { hostPath: run/kvtel }":               "hostPath",
-		"image: { repository: a }\nstores: { sizeLimit: 256MB }":                  "sizeLimit",
-		"image: { repository: a }\nresources: { limits: { memory: 256MiB } }":     "memory",
-		"image: { repository: a }\nresources: { limit: { memory: 1Gi } }":         "resources",
-		"image: { repository: a }\nsidecar: { podLabels: { a: b } }":              "podLabels",
+		"image: { repository: a }\nprometheusRules: { enabled: true }":              "prometheusRules",
+		"image: { repository: a }\nprometheusRule: { runbookURLPattern: alerts }":   "runbookURLPattern",
+		"image: { repository: a }\nweb: { tls: true }":                              "web.configSecret",
+		"image: { repository: a }\nrunAsUser: 0":                                    "runAsUser",
+		"image: { repository: a }\nstores: { hostPath: run/kvtel }":                 "hostPath",
+		"image: { repository: a }\nstores: { sizeLimit: 256MB }":                    "sizeLimit",
+		"image: { repository: a }\nresources: { limits: { memory: 256MiB } }":       "memory",
+		"image: { repository: a }\nresources: { limit: { memory: 1Gi } }":           "resources",
+		"image: { repository: a }\nresources: { limits: { memory: -1 } }":           "memory",
+		"image: { repository: a }\nresources: { limits: { cpu: 10m } }":             "resources.requests.cpu (20m)",
+		"image: { repository: a }\nresources: { limits: { memory: 32M } }":          "resources.requests.memory (32Mi)",
+		"image: { repository: a }\nnixlRings: { enabled: true, path: /run/kvtel/ }": "nixlRings.path",
+		"image: { repository: a }\nsidecar: { podLabels: { a: b } }":                "podLabels",
 	} {
 		given, err := chartutil.ReadValues([]byte(text))
 		if err != nil {

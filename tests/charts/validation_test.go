@@ -5,8 +5,10 @@ package charts
 import (
 	"testing"
 
+	"helm.sh/helm/v3/pkg/chartutil"
 	admissionregistration "k8s.io/api/admissionregistration/v1"
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
@@ -62,6 +64,27 @@ func TestTheServerTakesThem(t *testing.T) {
 			t.Fatal(file, "no exporter", err)
 		}
 		checked(t, file, podErrors(t, pod))
+	}
+}
+
+// Quantities as numbers, and a request that is the limit in other words.
+func TestTheServerTakesQuantities(t *testing.T) {
+	given, err := chartutil.ReadValues([]byte("mode: sidecar\nimage: { repository: a }\nstores: { sizeLimit: 268435456 }\n" +
+		"resources: { requests: { cpu: 0.1, memory: 268435456 }, limits: { cpu: 100m, memory: 0.25Gi } }\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := render(t, given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := readPod(t, "plain.yaml")
+	if err := newServer(t, objects).admit(pod); err != nil || len(pod.Spec.InitContainers) != 1 {
+		t.Fatal("no exporter", err)
+	}
+	checked(t, "pod", podErrors(t, pod))
+	if limits := pod.Spec.InitContainers[0].Resources; !equality.Semantic.DeepEqual(limits.Requests, limits.Limits) || pod.Spec.Volumes[0].EmptyDir.SizeLimit.Value() != 1<<28 {
+		t.Error("the quantities are", limits, pod.Spec.Volumes[0])
 	}
 }
 

@@ -40,6 +40,29 @@ seccompProfile: { type: RuntimeDefault }
 {{- if .Values.web.configSecret }}yes{{ end }}
 {{- end }}
 
+{{- /* A quantity of Kubernetes as a number. */}}
+{{- define "kvtel.number" -}}
+{{- $power := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 }}
+{{- $unit := regexFind "[a-zA-Z]+$" (toString .) }}
+{{- if hasKey $power $unit }}{{ mulf (trimSuffix $unit .) (get $power $unit) }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{- /* Stops what the API server would not let into a pod: with a sidecar it would refuse each pod of an engine. */}}
+{{- define "kvtel.podMustBeValid" -}}
+{{- $limits := .Values.resources.limits | default dict }}
+{{- range $of, $request := .Values.resources.requests | default dict }}
+{{- if hasKey $limits $of }}
+{{- $limit := get $limits $of }}
+{{- if gt (include "kvtel.number" $request | float64) (include "kvtel.number" $limit | float64) }}
+{{- fail (printf "resources.requests.%s (%v) is more than resources.limits.%s (%v): set both" $of $request $of $limit) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.nixlRings.enabled (eq (clean .Values.stores.path) (clean .Values.nixlRings.path)) }}
+{{- fail (printf "stores.path and nixlRings.path are both %s: two volumes need two directories" .Values.stores.path) }}
+{{- end }}
+{{- end }}
+
 {{- /* The labels by which a PodMonitor finds pods with a sidecar. A release of the same name may be in another namespace. */}}
 {{- define "kvtel.sidecarLabels" -}}
 kvtel-sidecar: {{ include "kvtel.name" . }}
@@ -49,6 +72,7 @@ kvtel-sidecar-of: {{ .Release.Namespace | quote }} # may be a number
 {{- /* The exporter, for a DaemonSet and for a sidecar. A sidecar has no readiness probe: whether the engine gets requests is not for the
 exporter to say. Its port has a name of its own, because the engine may have one named metrics. */}}
 {{- define "kvtel.container" -}}
+{{- include "kvtel.podMustBeValid" . }}
 {{- $port := include "kvtel.port" . -}}
 name: kvtel
 image: {{ include "kvtel.image" . }}
