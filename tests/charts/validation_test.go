@@ -3,14 +3,20 @@
 package charts
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	admissionregistration "k8s.io/api/admissionregistration/v1"
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podoptions "k8s.io/kubernetes/pkg/api/pod"
 	internalregistration "k8s.io/kubernetes/pkg/apis/admissionregistration"
@@ -19,6 +25,7 @@ import (
 	internalcore "k8s.io/kubernetes/pkg/apis/core"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/plugin/pkg/admission/serviceaccount"
 )
 
 // asKept makes of an object what the API server makes of it before it checks it: with defaults, and in the server's own form.
@@ -64,6 +71,48 @@ func TestTheServerTakesThem(t *testing.T) {
 			t.Fatal(file, "no exporter", err)
 		}
 		checked(t, file, podErrors(t, pod))
+	}
+}
+
+// withAccount gives the pod that the API server's plug-in for service accounts makes of one, which is asked again after a policy has
+// changed the pod.
+func withAccount(t *testing.T, pod *core.Pod) *internalcore.Pod {
+	t.Helper()
+	client := fake.NewClientset(&core.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: pod.Namespace}})
+	plugin := serviceaccount.NewServiceAccount()
+	plugin.SetExternalKubeClientSet(client)
+	plugin.SetExternalKubeInformerFactory(informers.NewSharedInformerFactory(client, 0)) // it asks the client for what it was not told
+	kept := asKept(t, pod, &internalcore.Pod{})
+	attributes := admission.NewAttributesRecord(kept, nil, internalcore.SchemeGroupVersion.WithKind("Pod"), pod.Namespace, pod.Name,
+		internalcore.Resource("pods").WithVersion("v1"), "", admission.Create, &metav1.CreateOptions{}, false, nil)
+	if err := plugin.Admit(context.Background(), attributes, nil); err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+func tokens(container *internalcore.Container) int {
+	count := 0
+	for _, mount := range container.VolumeMounts {
+		if strings.HasPrefix(mount.Name, serviceaccount.ServiceAccountVolumeName) {
+			count++
+		}
+	}
+	return count
+}
+
+// The token of the engine's service account is for the engine.
+func TestTheExporterHasNoToken(t *testing.T) {
+	pod := readPod(t, "plain.yaml")
+	if err := newServer(t, rendered(t, "sidecar.yaml")).admit(pod); err != nil || len(pod.Spec.InitContainers) != 1 {
+		t.Fatal("no exporter", err)
+	}
+	kept := withAccount(t, pod)
+	if tokens(&kept.Spec.InitContainers[0]) != 0 || tokens(&kept.Spec.Containers[0]) != 1 {
+		t.Error("the exporter has the token, or the engine has it not:", kept.Spec)
+	}
+	if errors := corevalidation.ValidatePodCreate(kept, podoptions.GetValidationOptionsFromPodSpecAndMeta(&kept.Spec, nil, &kept.ObjectMeta, nil)); len(errors) != 0 {
+		t.Error(errors)
 	}
 }
 

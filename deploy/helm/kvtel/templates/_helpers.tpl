@@ -110,6 +110,9 @@ volumeMounts:
   {{- if include "kvtel.hasWeb" . }}
   - { name: kvtel-web, mountPath: /etc/kvtel, readOnly: true }
   {{- end }}
+  {{- if eq .Values.mode "sidecar" }}
+  - { name: kvtel-no-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true } # else the engine's token is put there
+  {{- end }}
 {{- end }}
 
 {{- define "kvtel.webVolume" -}}
@@ -131,6 +134,8 @@ volumeMounts:
 {{- define "kvtel.sidecarVolumes" -}}
 - name: kvtel
   emptyDir: { medium: Memory, sizeLimit: {{ .Values.stores.sizeLimit }} }
+- name: kvtel-no-token
+  emptyDir: { medium: Memory, sizeLimit: 4Ki } # a node with such a volume on its disk is not scaled down
 {{- if .Values.nixlRings.enabled }}
 - name: kvtel-nixl
   emptyDir: { medium: Memory, sizeLimit: {{ .Values.stores.sizeLimit }} }
