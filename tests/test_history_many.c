@@ -132,6 +132,61 @@ static void an_entry_for_an_engine_of_the_rest(void **state)
     close_all(history);
 }
 
+/* Nor did the rest that the engine leaves: of the point in which engines move, nothing is known of either. */
+static void a_rest_that_engines_leave(void **state)
+{
+    enum { GONE = 10 };
+    const double seconds = 2 * HOUR;
+    struct history *history = history_create(HOUR);
+    (void)state;
+    tell(&told, TOLD);
+    (void)grow_all(0, TOLD);
+    fail_some(&told, HISTORY_OWN, 2);
+    fail_some(&told, TOLD - 1, 4);
+    take(history, &told, 0);
+    take(history, &told, STEP);
+    told.summary.entries += GONE; /* as many get their entries now */
+    told.summary.count = told.summary.all = TOLD - GONE;
+    (void)grow_all(GONE, TOLD); /* those that stay moved more than those that leave ever did */
+    fail_some(&told, TOLD - 1, 5);
+    take(history, &told, seconds);
+    const double grew = grow_all(GONE, TOLD);
+    fail_some(&told, TOLD - 1, 1);
+    take(history, &told, seconds + STEP);
+    show(history, seconds + STEP);
+    assert_true(number(member(&shown, "left_out")) == TOLD - GONE - HISTORY_OWN);
+    const struct kvtel_value *rest = item(member(&shown, "rest"), 0);
+    assert_true(isnan(number(item(member(item(member(rest, "flows"), 0), "transfers"), 0))));
+    assert_true(moved("connectors", "transfers", 1) + moved("rest", "transfers", 1) == grew);
+    assert_true(sum(member(member(rest, "failures"), "transfer")) == 1);
+    close_all(history);
+}
+
+/* What an engine that was seen has for the first time, it did since, however many engines have no entry. */
+static void a_first_failure_and_a_first_flow(void **state)
+{
+    static const size_t engines[] = { 0, TOLD - 1 }; /* one with an entry of its own, and one of the rest */
+    struct history *history = history_create(HOUR);
+    (void)state;
+    tell(&told, TOLD);
+    for (size_t i = 0; i < TOLD; i++)
+        told.entries[i].summary.failures.count = told.entries[i].summary.flow_count = 0;
+    take(history, &told, 0);
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
+        told.entries[engines[i]].summary.failures.count = told.entries[engines[i]].summary.flow_count = 1;
+        grow(&told, engines[i], 3, 7);
+        fail_some(&told, engines[i], 5);
+    }
+    take(history, &told, STEP);
+    show(history, STEP);
+    const struct kvtel_value *own = item(member(&shown, "connectors"), 0), *rest = item(member(&shown, "rest"), 0);
+    assert_true(sum(member(member(own, "failures"), "transfer")) == 5);
+    assert_true(sum(member(member(rest, "failures"), "transfer")) == 5);
+    assert_true(sum(member(flow_of(0), "transfers")) == 7);
+    assert_true(sum(member(item(member(rest, "flows"), 0), "transfers")) == 7);
+    close_all(history);
+}
+
 static void the_rest_outlives_the_exporter(void **state)
 {
     char dir[] = "/tmp/kvtel-history-XXXXXX", path[64];
@@ -266,6 +321,8 @@ int main(void)
         cmocka_unit_test(the_sum_over_all_engines_is_right),
         cmocka_unit_test(engines_that_come_are_of_the_rest),
         cmocka_unit_test(an_entry_for_an_engine_of_the_rest),
+        cmocka_unit_test(a_rest_that_engines_leave),
+        cmocka_unit_test(a_first_failure_and_a_first_flow),
         cmocka_unit_test(the_rest_outlives_the_exporter),
         cmocka_unit_test(more_than_a_rest_keeps),
         cmocka_unit_test(memory_of_all_entries),

@@ -173,8 +173,8 @@ static void put_flows(struct making *making, struct history_entry *entry, const 
         if (status != KVTEL_OK)
             return;
         of_number[number] = i + 1;
-        if (made && (is_new || entry->is_known))
-            entry->flows[number].is_known = making->all_seen; /* nothing was counted before */
+        if (made) /* nothing was counted before; an entry that is new may have been in a rest */
+            entry->flows[number].is_known = entry->is_known || (is_new && making->all_seen);
     }
     uint32_t last = 0;
     for (uint32_t number = 0; number < entry->flow_count && making->status == KVTEL_OK; number++) {
@@ -215,7 +215,7 @@ static void put_failures(struct making *making, struct history_entry *entry, con
         if (status != KVTEL_OK)
             return;
         struct history_class *class = &entry->classes[number];
-        const bool counts = made ? making->all_seen && (is_new || entry->is_known) : entry->is_known;
+        const bool counts = entry->is_known || (made && is_new && making->all_seen);
         grown[number] += counts && count > class->count ? count - class->count : 0;
         class->count = count;
     }
@@ -282,6 +282,16 @@ static enum kvtel_status number_rests(struct history *history, struct numbering 
     return status;
 }
 
+/* Nothing is known any more of what entries from a number on counted at the last point. */
+static void forget_counts(struct history_entries *entries, uint32_t from)
+{
+    for (uint32_t i = from; i < entries->used; i++) {
+        entries->all[i].is_known = false;
+        for (uint32_t k = 0; k < entries->all[i].flow_count; k++)
+            entries->all[i].flows[k].is_known = false;
+    }
+}
+
 /* Gives numbers to all entries of a summary: first to those that have one, so that it is not given to another. What has
  * none then is of the rest. */
 static enum kvtel_status number_entries(struct history *history, const struct kvtel_snapshot_summary *summary,
@@ -302,6 +312,8 @@ static enum kvtel_status number_entries(struct history *history, const struct kv
         if (has_number[i])
             continue;
         status = make_number(history, numbering, &summary->entries[i], false);
+        if (status == KVTEL_OK && history->left_out > 0) /* it may have been in a rest, which has less without it */
+            forget_counts(&history->entries, HISTORY_OWN);
         if (status != KVTEL_E_LIMIT)
             continue;
         numbering->left_out++;
@@ -359,12 +371,7 @@ static enum kvtel_status make_point(struct history *history, const struct kvtel_
 static void forget_base(struct history *history)
 {
     history->has_base = false;
-    for (uint32_t i = 0; i < history->entries.used; i++) {
-        struct history_entry *entry = &history->entries.all[i];
-        entry->is_known = false;
-        for (uint32_t k = 0; k < entry->flow_count; k++)
-            entry->flows[k].is_known = false;
-    }
+    forget_counts(&history->entries, 0);
 }
 
 enum kvtel_status history_take(struct history *history, const struct kvtel_snapshot_summary *summary, double time,
