@@ -170,8 +170,12 @@ static void find_before(const struct top_history *history, struct top_row *row, 
 {
     const struct top_state *base = history->checkpoint_count > 0 ? &history->checkpoints[0] : NULL;
     row->has_window = history->whole || base;
-    if (history->whole || !base || !(row->entry_before = top_state_find(base, row->entry, hint)))
+    if (history->whole || !base)
         return;
+    if (!(row->entry_before = top_state_find(base, row->entry, hint))) {
+        row->has_window = top_state_has_all(base);
+        return;
+    }
     row->flow_before = row->flow ? top_entry_flow(row->entry_before, row->flow->name) : NULL;
     if (row->flow_before && row->flow_before->transfers > row->flow->transfers) {
         row->has_window = false; /* a store went away */
@@ -360,7 +364,7 @@ size_t top_history_missing(const struct top_history *history)
 {
     const struct top_state *next = &history->next;
     const bool is_whole = next->given >= next->entries_total || next->given_last == 0; /* the exporter has no more */
-    return is_whole || next->entry_count >= TOP_ENTRIES ? 0 : next->given;
+    return is_whole || next->entry_count >= TOP_ENTRIES || next->parts >= TOP_PARTS ? 0 : next->given;
 }
 
 enum kvtel_status top_history_add(struct top_history *history, const char *json, size_t size, struct kvtel_error *error)
@@ -379,7 +383,7 @@ enum kvtel_status top_history_end(struct top_history *history, struct kvtel_erro
     }
     if (history->any && (next.time < history->now.time || next.uptime_seconds < history->now.uptime_seconds))
         forget(history);
-    const double before = history->any ? history->now.time : 0;
+    const double before = history->any && top_state_has_all(&history->now) ? history->now.time : 0;
     make_peers(history, &next);
     if (history->any)
         keep_now(history, next.time);

@@ -3,11 +3,13 @@
 #include "top/parts.h"
 
 #include "base/buffer.h"
+#include "base/index.h"
 #include "top/state.h"
 #include "value/value.h"
 
 #include <string.h>
 
+enum { NAMES = 3 };
 static const char list_name[] = "connectors";
 
 /* The parts, decoded. */
@@ -16,9 +18,52 @@ struct joining {
     struct kvtel_value first;
     struct kvtel_value *entries;
     size_t count, room;
+    struct kvtel_index index; /* of the entries that have all names */
 };
 
-/* Adds a part's entries. */
+/* What names an entry. False: it has not all of them. */
+static bool names_of(const struct kvtel_value *entry, const struct kvtel_value *names[NAMES])
+{
+    static const char *const keys[NAMES] = { "connector", "model_name", "engine" };
+    bool good = true;
+    for (size_t i = 0; good && i < NAMES; i++) {
+        names[i] = kvtel_value_get(entry, keys[i]);
+        good = names[i] && names[i]->kind == KVTEL_VALUE_STRING;
+    }
+    return good;
+}
+
+static bool is_same(const struct kvtel_value *entry, const struct kvtel_value *const names[NAMES])
+{
+    const struct kvtel_value *its[NAMES];
+    bool same = names_of(entry, its);
+    for (size_t i = 0; same && i < NAMES; i++)
+        same = its[i]->size == names[i]->size && memcmp(its[i]->text, names[i]->text, its[i]->size) == 0;
+    return same;
+}
+
+/* Adds an entry, for which there is room, if it is not there. False: no memory. */
+static bool add_entry(struct joining *joining, const struct kvtel_value *entry)
+{
+    const struct kvtel_value *names[NAMES];
+    if (names_of(entry, names)) {
+        uint64_t whole = 0;
+        for (size_t i = 0; i < NAMES; i++)
+            whole = kvtel_hash(whole, names[i]->text, names[i]->size);
+        const uint32_t hash = kvtel_index_hash(whole);
+        size_t probe = 0;
+        for (uint32_t i; (i = kvtel_index_next(&joining->index, hash, &probe)) != KVTEL_INDEX_NONE;)
+            if (is_same(&joining->entries[i], names))
+                return true;
+        if (!kvtel_index_reserve(&joining->index))
+            return false;
+        kvtel_index_put(&joining->index, hash, (uint32_t)joining->count);
+    }
+    joining->entries[joining->count++] = *entry;
+    return true;
+}
+
+/* Adds a part's entries. An entry that comes twice, because an engine appeared between two parts, is taken once. */
 static enum kvtel_status add(struct joining *joining, const char *json, size_t size)
 {
     struct kvtel_value part;
@@ -38,10 +83,10 @@ static enum kvtel_status add(struct joining *joining, const char *json, size_t s
         joining->entries = larger;
         joining->room = room;
     }
-    if (list->size > 0)
-        memcpy(joining->entries + joining->count, list->items, list->size * sizeof *list->items);
-    joining->count += list->size;
-    return KVTEL_OK;
+    bool good = true;
+    for (size_t i = 0; good && i < list->size; i++)
+        good = add_entry(joining, &list->items[i]);
+    return good ? KVTEL_OK : KVTEL_E_NOMEM;
 }
 
 static enum kvtel_status write(const struct joining *joining, struct kvtel_buffer *whole)
@@ -75,6 +120,7 @@ enum kvtel_status top_parts_join(const struct kvtel_buffer *parts, struct kvtel_
     if (status == KVTEL_OK)
         status = write(&joining, &whole);
     kvtel_arena_free(&joining.arena);
+    free(joining.index.entries);
     if (status != KVTEL_OK) {
         kvtel_buffer_free(&whole);
         return status;

@@ -6,7 +6,8 @@
 #include <kvtel/base.h>
 #include <kvtel/buffer.h>
 
-/* Makes one summary of its parts: the first one, with the entries of all.
+/* Makes one summary of its parts: the first one, with the entries of all,
+ * each once.
  * @param parts those before the last one, each with a NUL at its end, all read before by top/state.h
  * @param last  in: the last part; out: the whole. Unchanged on failure
  * @return      KVTEL_OK, KVTEL_E_NOMEM */

@@ -256,6 +256,8 @@ enum kvtel_status top_past_read(const char *json, size_t size, const struct top_
         }
         before->entries = entries;
         before->entry_count = entries ? now->entry_count : 0;
+        before->entries_total = now->entries_total;
+        before->has_moved = now->has_moved;
         before->time = at(past.ends, past.first) - at(past.seconds, past.first);
         before->uptime_seconds = fmax(now->uptime_seconds - (now->time - before->time), 0);
     }

@@ -191,7 +191,10 @@ static void read_entries(struct reading *reading, const struct kvtel_value *root
     }
     state->given += given;
     state->given_last = given;
-    state->entries_total = member_count(root, "connectors_total");
+    const uint64_t total = member_count(root, "connectors_total");
+    state->has_moved = state->has_moved || (state->parts > 0 && total != state->entries_total);
+    state->entries_total = total;
+    state->parts++;
 }
 
 static void read_open(struct reading *reading, const struct kvtel_value *root)
@@ -351,6 +354,11 @@ static bool is_same(const struct top_entry *one, const struct top_entry *other)
 {
     return strcmp(one->engine, other->engine) == 0 && strcmp(one->connector, other->connector) == 0 &&
            strcmp(one->model, other->model) == 0;
+}
+
+bool top_state_has_all(const struct top_state *state)
+{
+    return !state->has_moved && state->entry_count >= state->entries_total;
 }
 
 const struct top_entry *top_state_find(const struct top_state *state, const struct top_entry *like, size_t hint)

@@ -16,7 +16,8 @@ enum {
     TOP_BINS = 4096,
     TOP_OPEN = 256,
     TOP_SLOWEST = 5,
-    TOP_PEERS = 256
+    TOP_PEERS = 256,
+    TOP_PARTS = 128 /* answers of one summary; an exporter gives 256 entries in each */
 };
 
 /* A histogram; see docs/api-summary.md. Bounds ascend; that of the last bin may be infinite. */
@@ -101,6 +102,8 @@ struct top_state {
     const struct top_entry *entries;
     size_t entry_count;
     size_t given, given_last; /* entries that all answers had, and the last one */
+    size_t parts;             /* answers */
+    bool has_moved;           /* engines came or went between two answers */
     const struct top_open_row *open;
     size_t open_count;
     const struct top_open *oldest;
@@ -121,6 +124,8 @@ enum kvtel_status top_state_read_more(struct top_state *state, const char *json,
                                       struct kvtel_error *error);
 void top_state_close(struct top_state *state);
 
+/* Whether what the state lacks was not there. An entry whose place changes between two parts may be in neither. */
+bool top_state_has_all(const struct top_state *state);
 /* The entry of the same connector, model and engine, or NULL. `hint`: where it probably is. */
 const struct top_entry *top_state_find(const struct top_state *state, const struct top_entry *like, size_t hint);
 /* The peer of that name, or NULL. `hint`: where it probably is. */
