@@ -113,7 +113,7 @@ static enum top_reading refuse(const struct remote *remote, long status, struct 
     } known[] = {
         { 403, "it refuses this user (403)" },
         { 404, "it has no summary (404): this is the address of something else than kvtel serve" },
-        { 429, "it answers 429: too many requests; --interval asks less often" },
+        { 429, "it answers 429, too many requests: a longer --interval here, or a larger burst there" },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].status == status)

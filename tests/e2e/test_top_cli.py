@@ -104,7 +104,7 @@ def test_no_terminal():
         ((401, b""), "it wants a user and a password (401): --url.user, --url.password-file"),
         ((403, b""), "it refuses this user (403)"),
         ((404, b""), "it has no summary (404): this is the address of something else than kvtel serve"),
-        ((429, b""), "it answers 429: too many requests; --interval asks less often"),
+        ((429, b""), "it answers 429, too many requests: a longer --interval here, or a larger burst there"),
         ((302, b""), "it answered 302, and a redirection is not followed"),
         ((500, b"\x1b]0;evil\x07"), "it answered 500"),
     ],
