@@ -130,7 +130,7 @@ static void make_routes(struct serve *serve)
     add_route(serve, PATH_SUMMARY, HTTP_GET, exporter_summary, &serve->exporter);
     if (serve->exporter.history) {
         add_route(serve, PATH_HISTORY, HTTP_GET, exporter_history, &serve->exporter);
-        serve->routes[serve->route_count - 1].max_requests = 4; /* megabytes each, made one after the other */
+        serve->routes[serve->route_count - 1].max_requests = 4; /* megabytes each, made at the same time */
     }
     if (serve->exporter.receiver) {
         add_route(serve, PATH_STATS, HTTP_POST, receiver_handle, serve->exporter.receiver);
