@@ -137,6 +137,27 @@ func TestTheServerTakesQuantities(t *testing.T) {
 	}
 }
 
+// `--set resources=null`, which takes the default away.
+func TestNoResources(t *testing.T) {
+	for _, mode := range []string{"daemonset", "sidecar"} {
+		given, err := chartutil.ReadValues([]byte("mode: " + mode + "\nimage: { repository: a }\nresources: null\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := render(t, given)
+		if err != nil {
+			t.Fatal(mode, err)
+		}
+		if mode == "sidecar" {
+			pod := readPod(t, "plain.yaml")
+			if err := newServer(t, objects).admit(pod); err != nil || len(pod.Spec.InitContainers) != 1 {
+				t.Fatal("no exporter", err)
+			}
+			checked(t, "pod", podErrors(t, pod))
+		}
+	}
+}
+
 func TestTheServersChecksFindFaults(t *testing.T) {
 	pod := readPod(t, "plain.yaml")
 	pod.Spec.Containers[0].VolumeMounts = []core.VolumeMount{{Name: "none", MountPath: "/a"}}

@@ -49,8 +49,9 @@ seccompProfile: { type: RuntimeDefault }
 
 {{- /* Stops what the API server would not let into a pod: with a sidecar it would refuse each pod of an engine. */}}
 {{- define "kvtel.podMustBeValid" -}}
-{{- $limits := .Values.resources.limits | default dict }}
-{{- range $of, $request := .Values.resources.requests | default dict }}
+{{- $resources := .Values.resources | default dict }}
+{{- $limits := $resources.limits | default dict }}
+{{- range $of, $request := $resources.requests | default dict }}
 {{- if hasKey $limits $of }}
 {{- $limit := get $limits $of }}
 {{- if gt (include "kvtel.number" $request | float64) (include "kvtel.number" $limit | float64) }}
