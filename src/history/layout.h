@@ -11,7 +11,7 @@ enum { HISTORY_ENTRIES = 512, HISTORY_FLOWS = 16, HISTORY_CLASSES = 16, HISTORY_
  * connector in the engines that have no entry of their own. */
 enum { HISTORY_RESTS = 32, HISTORY_OWN = HISTORY_ENTRIES - HISTORY_RESTS };
 enum { HISTORY_POINTS = 224 };
-/* Memory of a history at most, in bytes, names included. When it is reached, the oldest points go. */
+/* Memory of a history at most, in bytes, names included. When it is reached, older points are merged. */
 enum { HISTORY_MEMORY = 14 << 20 };
 /* Of these, names with what belongs to each may take so much, and counts of histograms at the last point. Above it,
  * names that are new are left out, and points have no histograms of flows whose counts have no room. */
