@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "support/fork.h"
+
 static void test_a_transfer_is_seen_until_it_ends(void **state)
 {
     struct scene scene;
@@ -150,6 +152,7 @@ static void test_a_forked_child_ends_nothing(void **state)
 {
     struct scene scene;
     (void)state;
+    skip_unless_fork_wipes();
     open_scene(&scene, 4);
     struct kvtel_transfer_token token = begin(&scene, 1);
     pid_t child = fork();
