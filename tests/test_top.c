@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "support/failing.h"
+#include "support/top_history.h"
 #include "top/view.h"
 
 #include <math.h>
@@ -110,19 +111,6 @@ static size_t summary(double time, double uptime, unsigned transfers)
                         transfers);
     assert_true(size > 0 && (size_t)size < sizeof json);
     return (size_t)size;
-}
-
-static struct top_history *history_create(void)
-{
-    struct top_history *history = calloc(1, sizeof *history);
-    assert_non_null(history);
-    return history;
-}
-
-static void history_destroy(struct top_history *history)
-{
-    top_history_close(history);
-    free(history);
 }
 
 static void add(struct top_history *history, double time, double uptime, unsigned transfers)

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "support/failing.h"
+#include "support/top_history.h"
 #include "top/history.h"
 #include "top/parts.h"
 #include "value/value.h"
@@ -63,19 +64,6 @@ static const struct top_row *row_of(const struct top_history *history, const cha
         if (strcmp(history->rows[i].entry->engine, engine) == 0)
             return &history->rows[i];
     return NULL;
-}
-
-static struct top_history *history_create(void)
-{
-    struct top_history *history = calloc(1, sizeof *history);
-    assert_non_null(history);
-    return history;
-}
-
-static void history_destroy(struct top_history *history)
-{
-    top_history_close(history);
-    free(history);
 }
 
 /* An exporter that always has more is not asked forever. */

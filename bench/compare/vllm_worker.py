@@ -117,7 +117,7 @@ def measure(exporter, client, wait_for):
     # One for each request. vLLM 0.32's frontend in Rust has NIXL's families on its page, and leaves them at 0.
     on_its_page = (TRANSFERS, 0) if os.environ.get("VLLM_USE_RUST_FRONTEND") == "1" else (TRANSFERS,)
     wait_for(lambda: counts()[1] == TRANSFERS and counts()[0] in on_its_page, counts)
-    if 0 in on_its_page:  # it may be 0 for now: a page that counts has the time to begin
+    if 0 in on_its_page:  # a page that counts gets the time to begin
         time.sleep(5)
         wait_for(lambda: counts()[0] in on_its_page, counts)
     page = decode.text("/metrics")

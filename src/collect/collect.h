@@ -20,8 +20,7 @@ struct kvtel_collected {
     uint32_t first, bin_count;
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
-    bool borrowed; /* `bins`, `buckets` and `parts` belong to a source: they are copied before anything is added to them
-                    */
+    bool borrowed; /* `bins`, `buckets` and `parts` are a source's: copied before anything is added to them */
     /* Counts of the explicit buckets, explicit_count + 1 of them, not cumulative; NULL: only the bins have them. */
     const uint64_t *buckets;
     const struct kvtel_parts *parts; /* likewise the counts of the parts between exponential bounds */

@@ -22,8 +22,7 @@ struct kvtel_snapshot_series {
     uint32_t bin_count;                        /* see `bins` */
     struct kvtel_snapshot_exemplar *exemplars; /* of each explicit bucket, the last one up to +Inf; NULL: none */
     uint32_t exemplar_count;
-    bool borrowed; /* `bins`, `buckets` and `parts` belong to a source: they are copied before anything is added to them
-                    */
+    bool borrowed; /* `bins`, `buckets` and `parts` are a source's: copied before anything is added to them */
     /* Histogram: the counts of the explicit buckets, explicit_count + 1 of them, not cumulative. NULL: they are to be
      * summed up from the bins. */
     const uint64_t *buckets;
